@@ -1,0 +1,168 @@
+import { AuditError } from './event/audit-error.js';
+import type { CaptureOptions } from './capture/request-audit.js';
+import type { DeliveryOptions } from './journal/event-buffer.js';
+import type { ServiceOptions } from './pipeline/audit-recorder.js';
+import type { RedactionOptions } from './pipeline/secret-key.js';
+import type { StoreOptions } from './store/audit-database.js';
+import { SUPPORTED_DATABASES } from './store/table-name.js';
+
+/** What `AuditModule.forRoot()` takes. Everything is optional: without options, events go to `audit.sqlite`. */
+export interface AuditModuleOptions extends StoreOptions {
+  /** What is captured of requests. */
+  readonly capture?: CaptureOptions;
+  /** How events travel into the database. */
+  readonly delivery?: DeliveryOptions;
+  /** Which values are secret by their key. */
+  readonly redaction?: RedactionOptions;
+  /** Which program writes: stored with every event. */
+  readonly service?: ServiceOptions;
+}
+
+interface Rule {
+  readonly accepts: (value: unknown) => boolean;
+  /** Completes "write …". */
+  readonly write: string;
+}
+
+const isText = (value: unknown) => typeof value === 'string' && value !== '';
+const isFunction = (value: unknown) => typeof value === 'function';
+const isTextList = (value: unknown) => Array.isArray(value) && value.every(isText);
+
+const text: Rule = { accepts: isText, write: 'a text that is not empty' };
+const yesNo: Rule = { accepts: (value) => typeof value === 'boolean', write: 'true or false' };
+const resolver: Rule = { accepts: isFunction, write: 'a function, (request) => request.user?.id' };
+const fields: Rule = {
+  accepts: (value) => typeof value === 'boolean' || isTextList(value),
+  write: "true, false or a list of field names, ['amount', 'currency']",
+};
+const oneOf = (...words: readonly string[]): Rule => ({
+  accepts: (value) => words.includes(value as string),
+  write: words.map((word) => `'${word}'`).join(' or '),
+});
+const integer = (min: number, max: number): Rule => ({
+  accepts: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  write: `an integer from ${min} to ${max}`,
+});
+const group: Rule = {
+  accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  write: 'an object',
+};
+
+/** Every option, by its path. A test compares this list with `docs/options.md`. */
+export const OPTION_RULES: Readonly<Record<string, Rule>> = {
+  database: { ...group, write: "TypeORM's options, { type: 'mysql', url: process.env.AUDIT_DATABASE_URL }" },
+  dataSource: {
+    accepts: (value) => isText(value) || (typeof value === 'object' && value !== null && 'driver' in value),
+    write: "the data source's name, 'default', or the DataSource itself",
+  },
+  migrate: yesNo,
+  capture: group,
+  'capture.requests': oneOf('all', 'annotated'),
+  'capture.query': fields,
+  'capture.body': fields,
+  'capture.resolve': group,
+  'capture.resolve.user': resolver,
+  'capture.resolve.tenant': resolver,
+  'capture.resolve.session': resolver,
+  'capture.resolve.ip': resolver,
+  'capture.resolve.actorType': resolver,
+  'capture.resolve.impersonator': resolver,
+  delivery: group,
+  'delivery.mode': oneOf('buffered'),
+  'delivery.batchSize': integer(1, 5_000),
+  'delivery.flushIntervalMs': integer(1, 60_000),
+  'delivery.maxBuffered': integer(1, 1_000_000),
+  'delivery.shutdownTimeoutMs': integer(0, 600_000),
+  'delivery.drainOnSignals': yesNo,
+  redaction: group,
+  'redaction.keys': { accepts: isTextList, write: "a list of key names, ['taxNumber']" },
+  service: group,
+  'service.name': text,
+  'service.version': text,
+};
+
+/**
+ * Checks the options once, at start.
+ *
+ * @returns the options, frozen
+ * @throws AuditError `AUDIT_INVALID_OPTIONS`, with the option's path and what to write instead
+ */
+export function checkOptions(options: unknown): AuditModuleOptions {
+  if (options !== undefined && !group.accepts(options)) {
+    throw invalid(
+      '',
+      'The audit options must be an object: write AuditModule.forRoot({ … }) or AuditModule.forRoot().',
+    );
+  }
+  const checked = { ...(options as AuditModuleOptions | undefined) };
+  checkGroup('', checked as Record<string, unknown>);
+  checkDatabase(checked);
+  if (checked.service && checked.service.name === undefined) {
+    throw invalid(
+      'service.name',
+      'The audit option service.name is missing: write service: { name: "billing-api" }.',
+    );
+  }
+  return Object.freeze(checked);
+}
+
+function checkGroup(prefix: string, options: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(options)) {
+    const path = prefix === '' ? name : `${prefix}.${name}`;
+    const rule = OPTION_RULES[path];
+    if (!rule) {
+      const known = Object.keys(OPTION_RULES).filter(
+        (other) => other.slice(0, Math.max(0, other.lastIndexOf('.'))) === prefix,
+      );
+      throw invalid(
+        path,
+        `There is no audit option "${path}". The options here are ${known.map((other) => other.slice(prefix === '' ? 0 : prefix.length + 1)).join(', ')}.`,
+      );
+    }
+    if (value === undefined) continue;
+    if (!rule.accepts(value)) {
+      throw invalid(path, `The audit option ${path} is ${show(value)}: write ${rule.write}.`);
+    }
+    const hasParts = Object.keys(OPTION_RULES).some((other) => other.startsWith(`${path}.`));
+    if (hasParts) checkGroup(path, value as Record<string, unknown>);
+  }
+}
+
+function checkDatabase({ database, dataSource }: AuditModuleOptions): void {
+  if (database === undefined) return;
+  if (dataSource !== undefined) {
+    throw invalid(
+      'dataSource',
+      "The audit options database and dataSource exclude each other: write database for a connection of its own, or dataSource to share the application's.",
+    );
+  }
+  const { type } = database as { type?: unknown };
+  if (!SUPPORTED_DATABASES.includes(type as (typeof SUPPORTED_DATABASES)[number])) {
+    throw invalid(
+      'database.type',
+      `The audit option database.type is ${show(type)}: write one of ${SUPPORTED_DATABASES.map((known) => `'${known}'`).join(', ')}.`,
+    );
+  }
+  if ('url' in database && !isText(database.url)) {
+    throw invalid(
+      'database.url',
+      `The audit option database.url is ${show(database.url)}: write a URL such as mysql://user:password@host:3306/audit. Is the environment variable that it comes from set?`,
+    );
+  }
+  if (type === 'better-sqlite3' && !isText(database.database)) {
+    throw invalid(
+      'database.database',
+      `The audit option database.database is ${show(database.database)}: write the path of the SQLite file, 'audit.sqlite'.`,
+    );
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+}
+
+function invalid(field: string, message: string): AuditError {
+  return new AuditError('AUDIT_INVALID_OPTIONS', message, { field });
+}

@@ -1,0 +1,140 @@
+import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
+import { asId } from '../event/as-id.js';
+import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
+import type { AuditEventDraft } from '../pipeline/audit-recorder.js';
+import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-capture.js';
+
+/**
+ * The event of a request that ended, from what its stations saw.
+ *
+ * @param path the request's path, without query, its secret parameters redacted
+ */
+export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path: string): AuditEventDraft {
+  const { request, route, routeFacts, identity } = capture;
+  const said = mergeAnnotations(capture);
+  const statusCode = capture.response.headersSent ? capture.response.statusCode : undefined;
+  const category = said.category ?? route?.category ?? defaultCategory(capture, statusCode);
+  const resourceId = said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
+  return {
+    id: capture.id,
+    timestamp: capture.startedAt,
+    ...optional('tenantId', said.tenantId ?? identity.tenantId),
+    ...optional('userId', said.userId ?? identity.userId),
+    action: said.action ?? route?.action ?? 'http.request',
+    resource: said.resource ?? route?.resource ?? 'http',
+    ...optional('resourceId', resourceId),
+    details: { ...routeFacts.details, ...said.details },
+    ...optional('ipAddress', capture.ipAddress),
+    ...optional('userAgent', request.headers['user-agent']),
+    ...optional('sessionId', said.sessionId ?? identity.sessionId),
+    ...optional('severity', said.severity ?? route?.severity),
+    category,
+    outcome: outcomeOf(capture, ending, statusCode, said.outcome ?? routeFacts.outcome),
+    metadata: {
+      ...said.metadata,
+      method: request.method ?? '',
+      path,
+      route: capture.pattern,
+      statusCode,
+      durationMs: capture.durationMs,
+      requestId: capture.requestId,
+      traceId: traceIdOf(request.headers['traceparent']),
+      handler: route?.handler,
+      errorName: capture.errorName,
+      stage: stageOf(capture, statusCode),
+      actorType: identity.actorType,
+      impersonatorId: identity.impersonatorId,
+      aborted: ending.aborted || undefined,
+      interrupted: ending.interrupted || undefined,
+      stageErrors: capture.stageErrors.size > 0 ? [...capture.stageErrors] : undefined,
+    },
+  };
+}
+
+/** What the application said last counts; `details` and `metadata` add up. A value that can't be is noted, not stored. */
+function mergeAnnotations(capture: RequestCapture): AuditAnnotation {
+  const merged: Record<string, unknown> = {};
+  for (const annotation of capture.annotations) {
+    for (const [name, value] of Object.entries(annotation)) {
+      if (value === undefined || value === null) continue;
+      const checked = checkAnnotation(name, value);
+      if (checked === undefined) capture.stageErrors.add(`annotate.${name}`);
+      else if (name === 'details' || name === 'metadata') {
+        merged[name] = { ...(merged[name] as object | undefined), ...(checked as object) };
+      } else merged[name] = checked;
+    }
+  }
+  return merged as AuditAnnotation;
+}
+
+const VOCABULARY: Readonly<Record<string, readonly string[]>> = {
+  severity: SEVERITIES,
+  category: CATEGORIES,
+  outcome: OUTCOMES,
+};
+const ANNOTATED_TEXT = new Set(['action', 'resource', 'resourceId', 'userId', 'tenantId', 'sessionId']);
+
+function checkAnnotation(name: string, value: unknown): unknown {
+  const allowed = VOCABULARY[name];
+  if (allowed) return allowed.includes(value as string) ? value : undefined;
+  if (ANNOTATED_TEXT.has(name)) return asId(value);
+  const isFacts =
+    (name === 'details' || name === 'metadata') && typeof value === 'object' && !Array.isArray(value);
+  return isFacts ? value : undefined;
+}
+
+function outcomeOf(
+  capture: RequestCapture,
+  ending: CapturedEnding,
+  statusCode: number | undefined,
+  said: AuditOutcome | undefined,
+): AuditOutcome {
+  // An answer that did not arrive is never the success that the handler thought it was.
+  if (!ending.complete) return said === 'failure' ? 'failure' : 'partial';
+  if (said) return said;
+  if (capture.errorName !== undefined || (statusCode ?? 0) >= 400) return 'failure';
+  return statusCode === 207 ? 'partial' : 'success';
+}
+
+function defaultCategory(capture: RequestCapture, statusCode: number | undefined): AuditCategory {
+  if (statusCode === 401) return 'authentication';
+  if (statusCode === 403) return 'authorization';
+  if (statusCode === 429) return 'security';
+  const { method } = capture.request;
+  if (!capture.route) {
+    if (method === 'OPTIONS' || statusCode === undefined) return 'system';
+    if (statusCode >= 400) return stageOf(capture, statusCode) === 'parser' ? 'security' : 'system';
+  }
+  return method === 'GET' || method === 'HEAD' ? 'data_access' : 'data_modification';
+}
+
+/** Where a request that did not reach its handler was refused, as far as it is known. */
+function stageOf(
+  capture: RequestCapture,
+  statusCode: number | undefined,
+): 'parser' | 'router' | 'guard' | undefined {
+  if (statusCode === undefined || statusCode < 400) return undefined;
+  if (capture.route) return capture.route.seesResult && !capture.passedGuards ? 'guard' : undefined;
+  if (statusCode === 404 || statusCode === 405 || statusCode === 501) return 'router';
+  return statusCode < 500 ? 'parser' : undefined;
+}
+
+function idOf(holder: unknown): string | undefined {
+  if (typeof holder !== 'object' || holder === null) return undefined;
+  try {
+    return asId((holder as { id?: unknown }).id);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The trace id of a W3C `traceparent` header (Trace Context, section 3.2). */
+function traceIdOf(traceparent: unknown): string | undefined {
+  if (typeof traceparent !== 'string') return undefined;
+  const id = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent)?.[1];
+  return id === '0'.repeat(32) ? undefined : id;
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { [name in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [name in K]: V });
+}

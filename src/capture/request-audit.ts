@@ -1,0 +1,278 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { OUTCOMES } from '../event/audit-log-event.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditRecorder } from '../pipeline/audit-recorder.js';
+import { runInContext } from './audit-context.js';
+import { asId } from '../event/as-id.js';
+import { buildEvent } from './build-event.js';
+import { canonicalIp } from '../event/ip-address.js';
+import { RequestCapture } from './request-capture.js';
+import type { CapturedIdentity } from './request-capture.js';
+import { DEFAULT_RESOLVERS } from './resolvers.js';
+import type { CapturedRequest, ResolveOptions } from './resolvers.js';
+import type { AuditRouteContext, FieldSelection } from './route-audit.js';
+import { redactPath } from './route-path.js';
+import { selectFields } from './select-fields.js';
+
+/** What is captured of requests. */
+export interface CaptureOptions {
+  /** Record every request, or only those of routes under `@Audit()`. @defaultValue `'all'` */
+  readonly requests?: 'all' | 'annotated';
+  /** Who acted, in whose data, from where; each has a default. */
+  readonly resolve?: ResolveOptions;
+  /** Query values to store, as `details['query.*']`, redacted by key. @defaultValue `false` */
+  readonly query?: FieldSelection;
+  /** Body fields to store, as `details['body.*']`, redacted by key. @defaultValue `false` */
+  readonly body?: FieldSelection;
+}
+
+/**
+ * The capture of requests: opens one {@link RequestCapture} for each, and closes it exactly once, when its response
+ * finishes or its connection closes. Nothing here may throw into the application, change its answer, or wait.
+ */
+export class RequestAudit {
+  private readonly resolvers: Required<ResolveOptions>;
+  private readonly open = new Set<RequestCapture>();
+  private readonly bySocket = new WeakMap<Socket, Set<RequestCapture>>();
+  private readonly warnings: RateLimitedLog;
+  /** For requests that never reach a route, such as a malformed body sent to one. */
+  private secretRoutes: readonly string[] = [];
+
+  constructor(
+    private readonly recorder: AuditRecorder,
+    private readonly options: CaptureOptions,
+    private readonly isSecretKey: (key: string) => boolean,
+    logger: AuditLogger,
+  ) {
+    this.resolvers = { ...DEFAULT_RESOLVERS, ...options.resolve };
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** The middleware. Mount it before everything else that can answer a request. */
+  readonly middleware = (request: CapturedRequest, response: ServerResponse, next: () => void): void => {
+    // Mounted twice, or an application within an application: the outermost capture is the request's.
+    if (RequestCapture.of(request)) return next();
+    const capture = new RequestCapture(request, response, (open) => this.resolveIdentity(open));
+    try {
+      this.openCapture(capture);
+    } catch (error) {
+      this.noteInternalError(error);
+    }
+    runInContext({ capture }, next);
+  };
+
+  /** @param patterns of the application's routes that have a secret parameter */
+  setSecretRoutes(patterns: readonly string[]): void {
+    this.secretRoutes = patterns;
+  }
+
+  /** Resolves once every answer that was given has left or lost its connection, at most after `patienceMs`. */
+  async settled(patienceMs = 1_000): Promise<void> {
+    const deadline = Date.now() + patienceMs;
+    while ([...this.open].some((capture) => capture.answered) && Date.now() < deadline) await delay(2);
+  }
+
+  /** Records every request that is still open as interrupted: the process is about to end under it. */
+  interruptOpen(): void {
+    for (const capture of [...this.open]) this.close(capture, true);
+  }
+
+  private openCapture(capture: RequestCapture): void {
+    this.open.add(capture);
+    const address = this.resolve(capture, 'ip');
+    if (address !== undefined) {
+      const canonical = canonicalIp(address);
+      if (canonical === undefined) capture.stageErrors.add('resolve.ip');
+      else capture.ipAddress = canonical;
+    }
+    this.watchAnswer(capture);
+    capture.response.once('close', () => this.close(capture, false));
+    this.watchSocket(capture);
+  }
+
+  /** Notices the answer when it is ready, before its last byte is handed to the socket, in the request's context. */
+  private watchAnswer(capture: RequestCapture): void {
+    const { response } = capture;
+    const end = response.end as (...args: unknown[]) => ServerResponse;
+    const noteAnswer = () => {
+      if (capture.answered || capture.closed) return;
+      capture.answered = true;
+      this.readRequest(capture);
+    };
+    response.end = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
+      noteAnswer();
+      return end.apply(this, args);
+    } as ServerResponse['end'];
+    response.on('pipe', (source: Readable) => capture.watchSource(source));
+  }
+
+  /**
+   * A response that waits behind others on a pipelined connection never closes when the connection does, so the
+   * connection itself is watched: one listener for all its requests.
+   */
+  private watchSocket(capture: RequestCapture): void {
+    const { socket } = capture.request;
+    const waiting = this.bySocket.get(socket);
+    if (waiting) {
+      waiting.add(capture);
+      return;
+    }
+    const captures = new Set([capture]);
+    this.bySocket.set(socket, captures);
+    socket.once('close', () => {
+      // The response's own close event comes first where there is one.
+      process.nextTick(() => {
+        for (const open of [...captures]) this.close(open, false);
+      });
+    });
+  }
+
+  private close(capture: RequestCapture, interrupted: boolean): void {
+    if (capture.closed) return;
+    try {
+      if (!capture.answered) this.readRequest(capture);
+      capture.closed = true;
+      this.open.delete(capture);
+      this.bySocket.get(capture.request.socket)?.delete(capture);
+      if (this.isRecorded(capture)) {
+        this.recorder.record(buildEvent(capture, capture.ending(interrupted), this.pathOf(capture)));
+      }
+    } catch (error) {
+      capture.closed = true;
+      this.open.delete(capture);
+      this.noteInternalError(error);
+    }
+  }
+
+  private isRecorded(capture: RequestCapture): boolean {
+    return capture.route ? capture.route.recorded : (this.options.requests ?? 'all') === 'all';
+  }
+
+  /** All that must be read while the request is still whole. Each piece that fails costs itself only. */
+  private readRequest(capture: RequestCapture): void {
+    capture.noteIdentity();
+    const { route } = capture;
+    if (!route?.recorded) return;
+    const context: AuditRouteContext = {
+      request: capture.request,
+      params: capture.params,
+      result: capture.result,
+      ...(capture.errorName !== undefined && { errorName: capture.errorName }),
+    };
+    const said = <T>(name: string, ask: () => T): T | undefined => {
+      try {
+        const value = ask();
+        if (isThenable(value)) throw new TypeError('answered a promise');
+        return value;
+      } catch {
+        capture.stageErrors.add(name);
+        return undefined;
+      }
+    };
+    const details = said('details', () =>
+      typeof route.details === 'function' ? route.details(context) : route.details,
+    );
+    const query = said('query', () =>
+      selectFields(queryOf(capture.request), route.query ?? this.options.query),
+    );
+    const body = said('body', () => selectFields(capture.request['body'], route.body ?? this.options.body));
+    const resourceId = said('resourceId', () => asId(route.resourceId?.(context)));
+    const outcome = said('outcome', () => {
+      const value = route.outcome?.(context);
+      if (value !== undefined && !OUTCOMES.includes(value)) throw new TypeError('is no outcome');
+      return value;
+    });
+    capture.routeFacts = {
+      details: { ...(query !== undefined && { query }), ...(body !== undefined && { body }), ...details },
+      ...(resourceId !== undefined && { resourceId }),
+      ...(outcome !== undefined && { outcome }),
+    };
+  }
+
+  private resolveIdentity(capture: RequestCapture): CapturedIdentity {
+    const userId = this.resolve(capture, 'user');
+    const tenantId = this.resolve(capture, 'tenant');
+    const sessionId = this.resolve(capture, 'session');
+    const actorType = this.resolve(capture, 'actorType');
+    const impersonatorId = this.resolve(capture, 'impersonator');
+    return {
+      ...(userId !== undefined && { userId }),
+      ...(tenantId !== undefined && { tenantId }),
+      ...(sessionId !== undefined && { sessionId }),
+      ...(actorType !== undefined &&
+        !(actorType === 'anonymous' && capture.identity.actorType) && { actorType }),
+      ...(impersonatorId !== undefined && { impersonatorId }),
+    };
+  }
+
+  private resolve(capture: RequestCapture, name: keyof ResolveOptions): string | undefined {
+    try {
+      const value: unknown = this.resolvers[name](capture.request);
+      if (value === undefined || value === null) return undefined;
+      if (isThenable(value)) throw new TypeError('answered a promise');
+      const id = asId(value);
+      if (id === undefined && value !== '') throw new TypeError('answered no id');
+      return id;
+    } catch {
+      capture.stageErrors.add(`resolve.${name}`);
+      return undefined;
+    }
+  }
+
+  /** The request's path without its query, secret parameters redacted, also where no route was found. */
+  private pathOf(capture: RequestCapture): string {
+    const path = rawPathOf(capture.request);
+    if (capture.pattern !== undefined) {
+      return redactPath(path, capture.pattern, this.isSecretKey) ?? capture.pattern;
+    }
+    for (const pattern of this.secretRoutes) {
+      const redacted = redactPath(path, pattern, this.isSecretKey);
+      if (redacted !== undefined) return redacted;
+    }
+    return path;
+  }
+
+  private noteInternalError(error: unknown): void {
+    const name = error instanceof Error ? error.name : typeof error;
+    this.warnings.warn('internal', `An audit event could not be made (${name}). The request went on.`);
+  }
+}
+
+function rawPathOf(request: CapturedRequest): string {
+  const target = String(request['originalUrl'] ?? request.url ?? '');
+  // The absolute form (RFC 9112, section 3.2.2) may carry a user and a password.
+  const local = target.startsWith('/')
+    ? target
+    : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '') || '/';
+  return local.split(/[?#]/, 1)[0] ?? '';
+}
+
+function queryOf(request: CapturedRequest): Record<string, string | string[]> {
+  const target = String(request['originalUrl'] ?? request.url ?? '');
+  const start = target.indexOf('?');
+  const values = new Map<string, string | string[]>();
+  if (start >= 0) {
+    for (const [name, value] of new URLSearchParams(target.slice(start + 1))) {
+      const before = values.get(name);
+      values.set(name, before === undefined ? value : [before, value].flat());
+    }
+  }
+  return Object.fromEntries(values);
+}
+
+/** Whether the value is a promise; its rejection is then nobody's, and must not end the process. */
+function isThenable(value: unknown): boolean {
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    typeof (value as { then?: unknown }).then !== 'function'
+  ) {
+    return false;
+  }
+  Promise.resolve(value as PromiseLike<unknown>).catch(() => undefined);
+  return true;
+}

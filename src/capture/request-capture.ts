@@ -1,0 +1,141 @@
+import { errorMonitor } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { errorNameOf } from '../event/audit-error.js';
+import { asId } from '../event/as-id.js';
+import { createEventId } from '../event/event-id.js';
+import { cutText } from '../event/safe-text.js';
+import type { AuditEventInput } from '../event/audit-event-input.js';
+import type { CapturedRequest } from './resolvers.js';
+import type { RouteAudit } from './route-audit.js';
+
+/** What `AuditService.annotate()` may add to the event of the current request. */
+export type AuditAnnotation = Partial<
+  Pick<
+    AuditEventInput,
+    | 'action'
+    | 'resource'
+    | 'resourceId'
+    | 'userId'
+    | 'tenantId'
+    | 'sessionId'
+    | 'severity'
+    | 'category'
+    | 'outcome'
+    | 'details'
+    | 'metadata'
+  >
+>;
+
+/** Who acted and where from, as far as it is known. */
+export interface CapturedIdentity {
+  readonly userId?: string;
+  readonly tenantId?: string;
+  readonly sessionId?: string;
+  readonly actorType?: string;
+  readonly impersonatorId?: string;
+}
+
+/** How a request's response ended, as its connection tells. */
+export interface CapturedEnding {
+  /** The whole answer was handed to the operating system. */
+  readonly complete: boolean;
+  /** The connection was gone before that. */
+  readonly aborted: boolean;
+  /** The process is shutting down under the open request. */
+  readonly interrupted: boolean;
+}
+
+const captures = new WeakMap<object, RequestCapture>();
+
+/**
+ * One open request: what each station of its way adds, until its response closes. Belongs to the middleware that
+ * opened it; the guard, the interceptor, the exception observer and `annotate()` write to it.
+ */
+export class RequestCapture {
+  readonly startedAt = Date.now();
+  readonly id = createEventId(this.startedAt);
+  private readonly startedTick = performance.now();
+
+  /** The route that the request found, with what `@Audit()` says of it; set by the guard. */
+  route?: RouteAudit;
+  /** The platform's pattern of that route. */
+  pattern?: string;
+  params: Readonly<Record<string, unknown>> = {};
+  /** Every guard let the request through; only known where the interceptor is mounted. */
+  passedGuards = false;
+  /** What the handler returned. */
+  result: unknown;
+  /** The class name of the last error thrown on the request's way, or of the stream that broke. */
+  errorName?: string;
+  /** A stream that was the answer failed, or the response was destroyed with an error. */
+  brokenStream = false;
+  /** Canonical address, resolved when the request began. */
+  ipAddress?: string;
+  /** Resolved when the answer was ready; before, what the interceptor saw. */
+  identity: CapturedIdentity = {};
+  /** What the route's functions said when the answer was ready. */
+  routeFacts: Partial<Pick<AuditEventInput, 'details' | 'outcome' | 'resourceId'>> = {};
+  readonly annotations: AuditAnnotation[] = [];
+  /** What failed while the event was made, by the names of the fields it cost. */
+  readonly stageErrors = new Set<string>();
+  /** `end()` was called on the response. */
+  answered = false;
+  closed = false;
+
+  constructor(
+    readonly request: CapturedRequest,
+    readonly response: ServerResponse,
+    private readonly resolveIdentity: (capture: RequestCapture) => CapturedIdentity,
+  ) {
+    captures.set(request, this);
+  }
+
+  /** The capture of a request that passed the middleware, open or closed. */
+  static of(request: unknown): RequestCapture | undefined {
+    return typeof request === 'object' && request !== null ? captures.get(request) : undefined;
+  }
+
+  /**
+   * Resolves user, tenant and session now, and keeps what is found: a handler may log the user out before the answer
+   * is ready.
+   */
+  noteIdentity(): void {
+    this.identity = { ...this.identity, ...this.resolveIdentity(this) };
+  }
+
+  get durationMs(): number {
+    return Math.round((performance.now() - this.startedTick) * 10) / 10;
+  }
+
+  /** The platform's or a proxy's id of the request, as claimed; else the event's own. */
+  get requestId(): string {
+    const claimed = asId(this.request['id']) ?? asId(this.request.headers['x-request-id']);
+    return claimed === undefined ? this.id : cutText(claimed, 200);
+  }
+
+  noteError(thrown: unknown): void {
+    this.errorName = errorNameOf(thrown);
+  }
+
+  /** Watches a stream that is piped into the response, without taking its errors from whoever handles them. */
+  watchSource(source: Readable): void {
+    source.once(errorMonitor, (error: unknown) => {
+      if (this.closed) return;
+      this.brokenStream = true;
+      this.noteError(error);
+    });
+  }
+
+  /** Reads how the response ended. Only meaningful once it closed, or at shutdown. */
+  ending(interrupted: boolean): CapturedEnding {
+    const { response } = this;
+    const complete = response.writableFinished && !this.brokenStream;
+    const failed = (response as { errored?: Error | null }).errored;
+    if (failed && !this.brokenStream && this.errorName === undefined && response.headersSent) {
+      this.brokenStream = true;
+      this.noteError(failed);
+    }
+    return { complete, aborted: !complete && !this.brokenStream && !interrupted, interrupted };
+  }
+}

@@ -1,0 +1,46 @@
+import type { IncomingMessage } from 'node:http';
+import { asId } from '../event/as-id.js';
+
+/**
+ * A request as the platform gives it to the application: Express's own, or Node's. What guards and middleware put on
+ * it (`user`, `session`, `params`) is read as unknown.
+ */
+export type CapturedRequest = IncomingMessage & Readonly<Record<string, unknown>>;
+
+/** Reads one fact from a request; nothing (`undefined`) where there is none. May throw: that costs this fact only. */
+export type Resolver = (request: CapturedRequest) => string | number | bigint | undefined | null;
+
+/**
+ * Who acted, in whose data, from where. Each is called when the answer is ready, since guards set the user late; `ip`
+ * when the request begins, since a closed connection has no address. Never resolve them from a header or a token that
+ * nobody verified.
+ */
+export interface ResolveOptions {
+  /** @defaultValue `request.user.id`, else `.sub`, else `.userId` */
+  readonly user?: Resolver;
+  /** @defaultValue `request.user.tenantId`, else `'default'` */
+  readonly tenant?: Resolver;
+  /** @defaultValue `request.session.id`, else `request.user.sid`, else `request.user.jti` */
+  readonly session?: Resolver;
+  /** @defaultValue `request.ip` by the platform's trust-proxy setting, else the socket's address */
+  readonly ip?: Resolver;
+  /** @defaultValue `request.user.actorType`, else `user` where there is a user, else `anonymous` */
+  readonly actorType?: Resolver;
+  /** @defaultValue `request.user.impersonatorId` */
+  readonly impersonator?: Resolver;
+}
+
+function property(holder: unknown, name: string): string | undefined {
+  if (typeof holder !== 'object' || holder === null) return undefined;
+  return asId((holder as Record<string, unknown>)[name]);
+}
+
+/** The defaults of {@link ResolveOptions}. */
+export const DEFAULT_RESOLVERS: Required<ResolveOptions> = {
+  user: ({ user }) => property(user, 'id') ?? property(user, 'sub') ?? property(user, 'userId'),
+  tenant: ({ user }) => property(user, 'tenantId'),
+  session: ({ session, user }) => property(session, 'id') ?? property(user, 'sid') ?? property(user, 'jti'),
+  ip: (request) => property(request, 'ip') ?? request.socket?.remoteAddress,
+  actorType: ({ user }) => property(user, 'actorType') ?? (user ? 'user' : 'anonymous'),
+  impersonator: ({ user }) => property(user, 'impersonatorId'),
+};

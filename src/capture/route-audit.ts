@@ -1,0 +1,52 @@
+import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
+import type { CapturedRequest } from './resolvers.js';
+
+/** Which fields of a query string or a parsed body are stored: none, all, or those named (dotted, for nested ones). */
+export type FieldSelection = boolean | readonly string[];
+
+/** What the functions in {@link AuditRouteOptions} may look at. They are called when the answer is ready. */
+// oxlint-disable-next-line typescript/no-explicit-any -- what a handler returns is the application's own type
+export interface AuditRouteContext<TResult = any> {
+  readonly request: CapturedRequest;
+  readonly params: Readonly<Record<string, unknown>>;
+  /** What the handler returned; `undefined` when it threw or answered by itself (`@Res()`, server-sent events). */
+  readonly result: TResult;
+  /** The class name of what was thrown, where something was. */
+  readonly errorName?: string;
+}
+
+/** What `@Audit()` says of a controller or a handler. A handler's word counts over its controller's. */
+export interface AuditRouteOptions {
+  /** @defaultValue `resource.verb`, or `resource.handler-name` where the route is not CRUD */
+  readonly action?: string;
+  /** @defaultValue the controller's name, singular, in kebab case */
+  readonly resource?: string;
+  /** @defaultValue the route parameter `id`, else the `id` of the returned object */
+  readonly resourceId?: (context: AuditRouteContext) => string | number | bigint | undefined | null;
+  /** @defaultValue by category, outcome and verb */
+  readonly severity?: AuditSeverity;
+  /** @defaultValue by method and status */
+  readonly category?: AuditCategory;
+  /** @defaultValue by status; answer `undefined` for that */
+  readonly outcome?: (context: AuditRouteContext) => AuditOutcome | undefined;
+  /** Facts of the business to store; nested values become dotted keys, secret ones are redacted by key. */
+  readonly details?:
+    | Readonly<Record<string, unknown>>
+    | ((context: AuditRouteContext) => Readonly<Record<string, unknown>> | undefined);
+  /** Query values to store, as `details['query.*']`. @defaultValue `capture.query` */
+  readonly query?: FieldSelection;
+  /** Body fields to store, as `details['body.*']`. @defaultValue `capture.body` */
+  readonly body?: FieldSelection;
+}
+
+/** All that a request's route says about its audit, worked out once per handler by the door. */
+export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource'> {
+  /** Whether requests of this route are recorded at all. */
+  readonly recorded: boolean;
+  readonly action: string;
+  readonly resource: string;
+  /** `InvoicesController.approve` */
+  readonly handler: string;
+  /** Whether the handler's result is looked at, so that a request that never got there was refused by a guard. */
+  readonly seesResult: boolean;
+}

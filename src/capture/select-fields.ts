@@ -1,0 +1,27 @@
+import type { FieldSelection } from './route-audit.js';
+
+/**
+ * The selected part of a query or a body.
+ *
+ * @param selection `true` for all, a list of names (dotted, for nested fields) for some
+ * @returns `undefined` where nothing is selected or there
+ */
+export function selectFields(source: unknown, selection: FieldSelection | undefined): unknown {
+  if (selection === undefined || selection === false || source === undefined || source === null)
+    return undefined;
+  if (selection === true) return source;
+  if (typeof source !== 'object') return undefined;
+  const fields = selection
+    .map((path) => [path, valueAt(source, path.split('.'))] as const)
+    .filter(([, value]) => value !== undefined);
+  return fields.length > 0 ? Object.fromEntries(fields) : undefined;
+}
+
+function valueAt(source: unknown, path: readonly string[]): unknown {
+  let value = source;
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string, unknown>)[name];
+  }
+  return value;
+}

@@ -1,0 +1,37 @@
+/** Every code that an {@link AuditError} can carry. The list is closed; `docs/errors.md` explains each. */
+export const AUDIT_ERROR_CODES = [
+  'AUDIT_INVALID_OPTIONS',
+  'AUDIT_INVALID_EVENT',
+  'AUDIT_INVALID_QUERY',
+  'AUDIT_STORE_UNAVAILABLE',
+] as const;
+
+export type AuditErrorCode = (typeof AUDIT_ERROR_CODES)[number];
+
+/** The only error this library throws. The message says what happened and what to do. */
+export class AuditError extends Error {
+  override readonly name = 'AuditError';
+
+  /**
+   * @param code what kind of failure, for programs
+   * @param message what happened and what to write or do instead, for people
+   * @param options `field`: the option, event or query property at fault; `cause`: the original error
+   */
+  constructor(
+    readonly code: AuditErrorCode,
+    message: string,
+    options: { readonly field?: string; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    if (options.field !== undefined) this.field = options.field;
+  }
+
+  /** The option, event or query property at fault, where there is one. */
+  readonly field?: string;
+}
+
+/** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. */
+export function errorNameOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.constructor?.name || thrown.name || 'Error';
+  return thrown === null ? 'null' : typeof thrown;
+}

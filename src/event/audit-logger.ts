@@ -1,0 +1,30 @@
+/**
+ * Where the library says what it must say. Nest's `Logger` and `console` both fit. Messages never contain the
+ * content of an event.
+ */
+export interface AuditLogger {
+  log(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** Passes on at most one message of a kind per interval, and says how many it held back. */
+export class RateLimitedLog {
+  private readonly kinds = new Map<string, { since: number; held: number }>();
+
+  constructor(
+    private readonly logger: AuditLogger,
+    private readonly intervalMs = 10_000,
+  ) {}
+
+  warn(kind: string, message: string): void {
+    const now = Date.now();
+    const last = this.kinds.get(kind);
+    if (last && now - last.since < this.intervalMs) {
+      last.held += 1;
+      return;
+    }
+    this.kinds.set(kind, { since: now, held: 0 });
+    this.logger.warn(last?.held ? `${message} (and ${last.held} more like it)` : message);
+  }
+}

@@ -1,0 +1,179 @@
+import { cutText, REDACTED } from './safe-text.js';
+import type { AuditFacts, AuditValue } from './audit-log-event.js';
+
+/** Bounds of one `details` or `metadata`, so that a hostile or careless value can't blow up an event. */
+export const FACT_LIMITS = {
+  /** UTF-16 code units of one string, at which it is cut with a marker. */
+  string: 2_048,
+  /** UTF-16 code units of one dotted key. */
+  key: 256,
+  /** Keys of one record; the rest is counted in `…` */
+  keys: 256,
+  /** Items of one list. */
+  items: 256,
+  /** Levels of nesting. */
+  depth: 16,
+  /** UTF-8 bytes of the record's JSON: it fits a MySQL TEXT column (65,535 bytes). */
+  bytes: 60_000,
+} as const;
+
+/** The key under which a record says how many of its values did not fit. */
+export const CUT_KEY = '…';
+
+/**
+ * A flat record from anything: nested values get dotted keys, dates become ISO 8601, bigints and decimals strings,
+ * `null`, `undefined` and functions are left out, and a value under a key for which `isSecret` is true becomes
+ * `[redacted]`, whatever is below it. Never throws: a getter that does costs its own value only.
+ */
+export function flattenFacts(
+  source: Readonly<Record<string, unknown>>,
+  isSecret: (key: string) => boolean,
+): AuditFacts {
+  const sink = new FactSink();
+  collectObject('', source, isSecret, sink, [source]);
+  return sink.facts();
+}
+
+class FactSink {
+  private readonly entries = new Map<string, AuditValue>();
+  private bytes = 2;
+  private cut = 0;
+
+  add(key: string, value: AuditValue): void {
+    const safeKey = cutText(key, FACT_LIMITS.key);
+    const size = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(JSON.stringify(safeKey)) + 2;
+    if (this.entries.size >= FACT_LIMITS.keys || this.bytes + size > FACT_LIMITS.bytes - 32) {
+      this.cut += 1;
+      return;
+    }
+    this.bytes += size;
+    this.entries.set(safeKey, value);
+  }
+
+  facts(): AuditFacts {
+    if (this.cut > 0) this.entries.set(CUT_KEY, `${this.cut} more cut`);
+    // fromEntries defines own properties, so that a hostile `__proto__` key stays a key.
+    return Object.fromEntries(this.entries);
+  }
+
+  get full(): boolean {
+    return this.cut > FACT_LIMITS.keys;
+  }
+}
+
+function collectObject(
+  prefix: string,
+  source: object,
+  isSecret: (key: string) => boolean,
+  sink: FactSink,
+  ancestors: readonly object[],
+): void {
+  const entries = source instanceof Map ? source.entries() : readEntries(source);
+  for (const [name, value] of entries) {
+    if (sink.full) return;
+    const key = String(name);
+    const path = prefix === '' ? key : `${prefix}.${key}`;
+    if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
+      continue;
+    if (isSecret(key)) sink.add(path, REDACTED);
+    else collectValue(path, value, isSecret, sink, ancestors);
+  }
+}
+
+function* readEntries(source: object): Generator<[string, unknown]> {
+  for (const key of Object.keys(source)) {
+    let value: unknown;
+    try {
+      value = (source as Record<string, unknown>)[key];
+    } catch {
+      value = '[unreadable]';
+    }
+    yield [key, value];
+  }
+}
+
+function collectValue(
+  path: string,
+  value: unknown,
+  isSecret: (key: string) => boolean,
+  sink: FactSink,
+  ancestors: readonly object[],
+): void {
+  const scalar = toScalar(value);
+  if (scalar !== undefined) {
+    sink.add(path, scalar);
+    return;
+  }
+  if (value === null || typeof value !== 'object') return;
+  if (ancestors.includes(value)) {
+    sink.add(path, '[circular]');
+    return;
+  }
+  if (ancestors.length >= FACT_LIMITS.depth) {
+    sink.add(path, '[too deep]');
+    return;
+  }
+  const below = [...ancestors, value];
+  if (Array.isArray(value) || value instanceof Set) collectList(path, [...value], isSecret, sink, below);
+  else collectObject(path, value, isSecret, sink, below);
+}
+
+function collectList(
+  path: string,
+  items: readonly unknown[],
+  isSecret: (key: string) => boolean,
+  sink: FactSink,
+  ancestors: readonly object[],
+): void {
+  const present = items.filter((item) => item !== null && item !== undefined && typeof item !== 'function');
+  const kept = present.slice(0, FACT_LIMITS.items);
+  const scalars = kept.map(toScalar);
+  if (scalars.includes(undefined)) {
+    kept.forEach((item, index) => collectValue(`${path}.${index}`, item, isSecret, sink, ancestors));
+    if (present.length > kept.length)
+      sink.add(`${path}.${CUT_KEY}`, `${present.length - kept.length} more cut`);
+    return;
+  }
+  if (present.length === kept.length && scalars.every((item) => typeof item === 'number')) {
+    sink.add(path, scalars as number[]);
+    return;
+  }
+  const texts = scalars.map(String);
+  if (present.length > kept.length) texts.push(`…[cut from ${present.length} items]`);
+  sink.add(path, texts);
+}
+
+/** The stored form of a value that needs no key of its own; `undefined` for what has parts. */
+function toScalar(value: unknown): string | number | boolean | undefined {
+  switch (typeof value) {
+    case 'string':
+      return cutText(value, FACT_LIMITS.string);
+    case 'boolean':
+      return value;
+    case 'number':
+      if (!Number.isFinite(value)) return String(value);
+      return Object.is(value, -0) ? 0 : value;
+    case 'bigint':
+      return cutText(value.toString(), FACT_LIMITS.string);
+    case 'object':
+      return value === null ? undefined : objectToScalar(value);
+    default:
+      return undefined;
+  }
+}
+
+function objectToScalar(value: object): string | number | boolean | undefined {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
+  if (ArrayBuffer.isView(value)) return `[binary, ${value.byteLength} bytes]`;
+  if (value instanceof Error) return value.name;
+  if (value instanceof URL || value instanceof RegExp) return cutText(String(value), FACT_LIMITS.string);
+  // Decimals (decimal.js, big.js), object ids, moments and the like say themselves how they are written.
+  try {
+    const { toJSON } = value as { toJSON?: unknown };
+    if (typeof toJSON !== 'function') return undefined;
+    const json: unknown = toJSON.call(value);
+    return typeof json === 'object' ? undefined : toScalar(json);
+  } catch {
+    return '[unreadable]';
+  }
+}

@@ -1,0 +1,26 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
+/**
+ * The canonical form of an address: IPv4 dotted, IPv4-mapped IPv6 as the IPv4 that it is, IPv6 by RFC 5952 (lower
+ * case, longest run of zeros compressed), without zone or port. `undefined` for what is no address.
+ */
+export function canonicalIp(address: string): string | undefined {
+  if (isIPv4(address)) return address;
+  const bare = /^\[?([0-9a-fA-F:.]+)(?:%[^\]]*)?\]?(?::\d+)?$/.exec(address)?.[1] ?? '';
+  const candidate = isIPv6(address) ? (address.split('%')[0] ?? '') : isIPv6(bare) ? bare : '';
+  if (candidate !== '') return canonicalIpv6(candidate);
+  // `203.0.113.7:51234`, as some proxies write it.
+  const withoutPort = address.replace(/:\d{1,5}$/, '');
+  return isIPv4(withoutPort) ? withoutPort : undefined;
+}
+
+function canonicalIpv6(address: string): string | undefined {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped && isIPv4(mapped)) return mapped;
+  // The URL standard serialises an IPv6 host exactly as RFC 5952 asks, except for the mapped form above.
+  const host = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const words = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
+  if (!words) return host;
+  const [high, low] = [parseInt(words[1] ?? '0', 16), parseInt(words[2] ?? '0', 16)];
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}

@@ -1,0 +1,37 @@
+/** Longest stored text of each event property, in UTF-16 code units; the columns of the table are as wide. */
+export const TEXT_LIMITS = {
+  tenantId: 128,
+  userId: 255,
+  action: 128,
+  resource: 128,
+  resourceId: 255,
+  ipAddress: 45,
+  userAgent: 512,
+  sessionId: 255,
+} as const;
+
+/** Stands where a secret was. */
+export const REDACTED = '[redacted]';
+
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+
+/**
+ * Text that is safe in every database, log and terminal: control characters become visible escapes (`\u000d`), lone
+ * surrogates become U+FFFD (I-JSON, RFC 7493 section 2.1), and what exceeds `limit` is cut with a visible marker
+ * that says how long it was.
+ */
+export function safeText(text: string, limit: number): string {
+  const escaped = cutText(text, limit).replace(
+    CONTROL,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return escaped.length > limit ? cutText(escaped, limit, text.length) : escaped;
+}
+
+/** Well-formed text of at most `limit` UTF-16 code units, with a marker where it was cut. */
+export function cutText(text: string, limit: number, originalLength = text.length): string {
+  if (text.length <= limit) return text.toWellFormed();
+  const marker = `…[cut from ${originalLength}]`;
+  const kept = text.slice(0, Math.max(0, limit - marker.length)).replace(/[\ud800-\udbff]$/, '');
+  return kept.toWellFormed() + marker;
+}

@@ -1,0 +1,269 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { AuditError } from '../event/audit-error.js';
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { classifyStoreError, describeStoreError } from '../store/store-error.js';
+
+/** How events travel from memory into the database. */
+export interface DeliveryOptions {
+  /**
+   * `buffered` keeps events in memory until they are stored: the response never waits, and a killed process loses
+   * what it had not stored. The only mode of this release. @defaultValue `buffered`
+   */
+  readonly mode?: 'buffered';
+  /** Events stored in one batch. @defaultValue 500 */
+  readonly batchSize?: number;
+  /** Milliseconds that an event waits at most for its batch to fill. @defaultValue 200 */
+  readonly flushIntervalMs?: number;
+  /** Events kept in memory while the database is away; beyond it new ones are dropped, counted and reported. @defaultValue 20000 */
+  readonly maxBuffered?: number;
+  /** Milliseconds that a shutdown waits for the last events to be stored. @defaultValue 10000 */
+  readonly shutdownTimeoutMs?: number;
+  /**
+   * Drain on SIGTERM and SIGINT where nobody else handles the signal; the process then ends by that signal, as it
+   * would have. With `app.enableShutdownHooks()` Nest does it and this has nothing to do. @defaultValue `true`
+   */
+  readonly drainOnSignals?: boolean;
+}
+
+export const DELIVERY_DEFAULTS = {
+  mode: 'buffered',
+  batchSize: 500,
+  flushIntervalMs: 200,
+  maxBuffered: 20_000,
+  shutdownTimeoutMs: 10_000,
+  drainOnSignals: true,
+} as const satisfies Required<DeliveryOptions>;
+
+/** What became of the events so far, for logs, health checks and tests. */
+export interface DeliveryStatus {
+  readonly mode: 'buffered';
+  /** In memory, not yet stored. */
+  readonly buffered: number;
+  readonly delivered: number;
+  /** Lost because the buffer was full. */
+  readonly dropped: number;
+  /** Lost because the database refused the event itself. */
+  readonly refused: number;
+  /** Attempts that failed and were made again. */
+  readonly retries: number;
+  /** What the database said last, while it does not take events. */
+  readonly lastError?: string;
+}
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 10_000;
+
+/**
+ * The one bounded buffer between the pipeline and the database. One loop empties it in order, batch by batch; while
+ * the database is away it waits with backoff and the events stay. An event that the database refuses for itself is
+ * isolated by halving its batch, so that it blocks no other.
+ *
+ * On loss of the process everything here is lost: the durable journal is to take this class's place.
+ */
+export class EventBuffer {
+  private queue: AuditLogEvent[] = [];
+  private running: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly flushers = new Set<{
+    upTo: number;
+    resolve: () => void;
+    reject: (error: Error) => void;
+  }>();
+  private accepted = 0;
+  private settled = 0;
+  private delivered = 0;
+  private dropped = 0;
+  private droppedReported = 0;
+  private refused = 0;
+  private retries = 0;
+  private lastError: string | undefined;
+  private closed = false;
+  private wake = new AbortController();
+  private readonly warnings: RateLimitedLog;
+  private readonly options: Required<DeliveryOptions>;
+
+  constructor(
+    private readonly repository: AuditEventRepository,
+    private readonly logger: AuditLogger,
+    options: DeliveryOptions = {},
+    /** Makes the event that reports how many others were dropped. */
+    private readonly dropReport: (dropped: number) => AuditLogEvent,
+  ) {
+    this.options = { ...DELIVERY_DEFAULTS, ...options };
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** Whether there is room for one more event. Ask before a sequence number is given away. */
+  hasRoom(): boolean {
+    return !this.closed && this.queue.length < this.options.maxBuffered;
+  }
+
+  /** Takes the event; never waits, never throws. The caller has asked {@link hasRoom}. */
+  push(event: AuditLogEvent): void {
+    this.accepted += 1;
+    this.queue.push(event);
+    if (this.queue.length >= this.options.batchSize) this.start();
+    else this.timer ??= setTimeout(() => this.start(), this.options.flushIntervalMs);
+  }
+
+  /** Counts an event that found no room; an event of its own reports the number once there is room again. */
+  countDropped(): void {
+    this.dropped += 1;
+    this.warnings.warn(
+      'dropped',
+      this.closed
+        ? 'An audit event was dropped: it was recorded after the application closed the audit.'
+        : `An audit event was dropped: ${this.queue.length} are waiting and the database does not take them (${this.lastError ?? 'it is slower than they come'}). Raise delivery.maxBuffered or mend the database.`,
+    );
+  }
+
+  /**
+   * Resolves once every event taken so far is stored.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE` when an attempt fails; the events stay, and are tried again
+   */
+  flush(): Promise<void> {
+    if (this.settled >= this.accepted) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.flushers.add({ upTo: this.accepted, resolve, reject });
+      this.wake.abort();
+      this.start();
+    });
+  }
+
+  /** Stores what is left, within `shutdownTimeoutMs`; says how many events it could not store. Idempotent. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    const deadline = Date.now() + this.options.shutdownTimeoutMs;
+    while (this.settled < this.accepted && Date.now() < deadline) {
+      const left = new AbortController();
+      await Promise.race([
+        this.flush().catch(() => delay(Math.min(250, Math.max(0, deadline - Date.now())))),
+        delay(Math.max(0, deadline - Date.now()), undefined, { signal: left.signal }).catch(() => undefined),
+      ]);
+      left.abort();
+    }
+    this.closed = true;
+    this.wake.abort();
+    clearTimeout(this.timer);
+    const lost = this.queue.length;
+    if (lost > 0) {
+      this.logger.error(
+        `The audit was closed with ${lost} event(s) not stored after ${this.options.shutdownTimeoutMs} ms: ${this.lastError ?? 'the database did not answer'}. They are lost.`,
+      );
+      this.dropped += lost;
+      this.queue = [];
+    }
+  }
+
+  status(): DeliveryStatus {
+    return {
+      mode: 'buffered',
+      buffered: this.queue.length,
+      delivered: this.delivered,
+      dropped: this.dropped,
+      refused: this.refused,
+      retries: this.retries,
+      ...(this.lastError !== undefined && { lastError: this.lastError }),
+    };
+  }
+
+  private start(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.running ??= this.run().finally(() => {
+      this.running = undefined;
+      if (this.queue.length > 0 && !this.closed) this.timer ??= setTimeout(() => this.start(), 0);
+    });
+  }
+
+  /** Empties the buffer. Ends only when it is empty or closed. */
+  private async run(): Promise<void> {
+    let waitMs = FIRST_RETRY_MS;
+    while (this.queue.length > 0 && !this.closed) {
+      const batch = this.queue.slice(0, this.options.batchSize);
+      try {
+        await this.store(batch);
+        waitMs = FIRST_RETRY_MS;
+        this.recovered();
+      } catch (error) {
+        this.retries += 1;
+        this.lastError = describeStoreError(error);
+        this.rejectFlushers(error);
+        this.warnings.warn(
+          'away',
+          `The audit database does not take events: ${this.lastError}. ${this.queue.length} are kept and tried again.`,
+        );
+        await this.pause(waitMs);
+        waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
+      }
+    }
+  }
+
+  /** Stores the batch; throws while the database is away. Whatever it settles has left the queue when it returns. */
+  private async store(batch: readonly AuditLogEvent[]): Promise<void> {
+    try {
+      await this.repository.append(batch);
+      this.settle(batch.length, 'delivered');
+    } catch (error) {
+      if (classifyStoreError(error) !== 'refused') throw error;
+      if (batch.length === 1) {
+        this.logger.error(
+          `The database refuses the audit event ${batch[0]?.id} itself: ${describeStoreError(error)}. It is not stored.`,
+        );
+        this.settle(1, 'refused');
+        return;
+      }
+      const half = Math.ceil(batch.length / 2);
+      await this.store(batch.slice(0, half));
+      await this.store(batch.slice(half));
+    }
+  }
+
+  private settle(count: number, as: 'delivered' | 'refused'): void {
+    // The queue's front is always what is being stored: nothing else removes from it but close().
+    this.queue.splice(0, count);
+    this[as] += count;
+    this.settled += count;
+    for (const flusher of this.flushers) {
+      if (flusher.upTo > this.settled) continue;
+      this.flushers.delete(flusher);
+      flusher.resolve();
+    }
+  }
+
+  private recovered(): void {
+    if (this.lastError !== undefined) {
+      this.lastError = undefined;
+      this.logger.log('The audit database takes events again.');
+    }
+    const unreported = this.dropped - this.droppedReported;
+    if (unreported > 0 && this.hasRoom()) {
+      this.droppedReported = this.dropped;
+      this.push(this.dropReport(unreported));
+    }
+  }
+
+  private rejectFlushers(cause: unknown): void {
+    for (const flusher of this.flushers) {
+      flusher.reject(
+        new AuditError(
+          'AUDIT_STORE_UNAVAILABLE',
+          `${this.queue.length} audit event(s) are not stored yet: ${this.lastError}. They are kept and tried again.`,
+          { cause },
+        ),
+      );
+    }
+    this.flushers.clear();
+  }
+
+  private async pause(waitMs: number): Promise<void> {
+    if (this.closed) return;
+    this.wake = new AbortController();
+    const jittered = waitMs * (0.5 + Math.random() / 2);
+    await delay(jittered, undefined, { signal: this.wake.signal }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,28 @@
+import { Reflector } from '@nestjs/core';
+import type { AuditRouteOptions } from '../capture/route-audit.js';
+
+/**
+ * Names and details what requests of a controller or a handler mean. A text is the action; on a controller it says
+ * that all its handlers are audited, and what its handlers don't say for themselves.
+ *
+ * @example
+ * ```ts
+ * @Audit({ resource: 'invoice' })
+ * @Controller('invoices')
+ * export class InvoicesController {
+ *   @Post(':id/approve')
+ *   @Audit({ severity: 'high', details: ({ result }) => ({ amount: result.amount }) })
+ *   approve(@Param('id') id: string) {}
+ * }
+ * ```
+ */
+export const Audit = Reflector.createDecorator<string | AuditRouteOptions | undefined, AuditRouteOptions>({
+  key: 'nest-audit-trail:audit',
+  transform: (said) => (typeof said === 'string' ? { action: said } : (said ?? {})),
+});
+
+/** Leaves requests of a controller or a handler out of the audit, whatever their outcome. For health checks. */
+export const NoAudit = Reflector.createDecorator<undefined, boolean>({
+  key: 'nest-audit-trail:no-audit',
+  transform: () => true,
+});

@@ -1,0 +1,139 @@
+import { ConfigurableModuleBuilder, Inject, Logger, Module } from '@nestjs/common';
+import type {
+  DynamicModule,
+  NestModule,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+  OnModuleInit,
+} from '@nestjs/common';
+import {
+  ApplicationConfig,
+  DiscoveryModule,
+  DiscoveryService,
+  HttpAdapterHost,
+  ModuleRef,
+} from '@nestjs/core';
+import { DataSource } from 'typeorm';
+import { checkOptions } from '../audit.options.js';
+import type { AuditModuleOptions } from '../audit.options.js';
+import { AuditRuntime } from '../audit.runtime.js';
+import { AuditError } from '../event/audit-error.js';
+import { AuditEventRepository } from '../store/audit-event.repository.js';
+import { AuditService } from '../trail/audit.service.js';
+import { expressPatterns, mountOnRoutes } from './mount.js';
+import { RouteAuditReader } from './route-audit.reader.js';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<AuditModuleOptions>({ moduleName: 'Audit' })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createAuditOptions')
+    .build();
+
+/** What `AuditModule.forRootAsync()` takes: `imports`, `inject`, and one of `useFactory`, `useClass`, `useExisting`. */
+export type AuditModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+
+/** For `useClass` and `useExisting`: a provider that makes the options. */
+export interface AuditOptionsFactory {
+  createAuditOptions(): AuditModuleOptions | Promise<AuditModuleOptions>;
+}
+
+/**
+ * Audits the application: import it once, in the root module. It is global, so {@link AuditService} can be injected
+ * anywhere.
+ *
+ * @example
+ * ```ts
+ * @Module({
+ *   imports: [AuditModule.forRoot({ database: { type: 'mysql', url: process.env.AUDIT_DATABASE_URL } })],
+ * })
+ * export class AppModule {}
+ * ```
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    {
+      provide: AuditRuntime,
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: (options: unknown) => new AuditRuntime(checkOptions(options), new Logger('AuditTrail')),
+    },
+    { provide: AuditService, inject: [AuditRuntime], useFactory: (runtime: AuditRuntime) => runtime.service },
+    {
+      provide: AuditEventRepository,
+      inject: [AuditRuntime],
+      useFactory: (runtime: AuditRuntime) => runtime.repository,
+    },
+  ],
+  exports: [AuditService, AuditEventRepository],
+})
+export class AuditModule
+  extends ConfigurableModuleClass
+  implements NestModule, OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
+{
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` when the application starts, with what to write instead */
+  static override forRoot(options: AuditModuleOptions = {}): DynamicModule {
+    return { ...super.forRoot(options), global: true };
+  }
+
+  static override forRootAsync(options: AuditModuleAsyncOptions): DynamicModule {
+    return { ...super.forRootAsync(options), global: true };
+  }
+
+  constructor(
+    @Inject(AuditRuntime) private readonly runtime: AuditRuntime,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
+  ) {
+    super();
+    // Now, while providers are made, so that it stands before body parser, prefix and router. In a testing module the
+    // adapter comes later.
+    if (this.host.httpAdapter) this.mountMiddleware();
+    else this.host.init$.subscribe(() => this.mountMiddleware());
+  }
+
+  /** Nest calls this before it builds the routes. */
+  configure(): void {
+    mountOnRoutes(this.config, this.discovery, new RouteAuditReader(this.runtime.options.capture ?? {}));
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.runtime.start(this.sharedDataSource());
+  }
+
+  onApplicationBootstrap(): void {
+    const secret = expressPatterns(this.host.httpAdapter).filter((pattern) =>
+      (pattern.match(/[:*][\p{L}\p{N}_$]+/gu) ?? []).some((name) => this.runtime.isSecretKey(name.slice(1))),
+    );
+    this.runtime.requests.setSecretRoutes(secret);
+  }
+
+  /** After the server has closed and the last requests are answered. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.runtime.close();
+  }
+
+  private mountMiddleware(): void {
+    // The adapter's types know requests of every platform; the middleware needs what they have in common.
+    (this.host.httpAdapter as unknown as { use(middleware: unknown): void }).use(
+      this.runtime.requests.middleware,
+    );
+  }
+
+  private sharedDataSource(): DataSource | undefined {
+    const { dataSource } = this.runtime.options;
+    if (typeof dataSource !== 'string') return dataSource;
+    // The tokens of @nestjs/typeorm: the class for the default data source, a name for the others.
+    const token = dataSource === 'default' ? DataSource : `${dataSource}DataSource`;
+    try {
+      return this.moduleRef.get<DataSource>(token, { strict: false });
+    } catch (cause) {
+      throw new AuditError(
+        'AUDIT_INVALID_OPTIONS',
+        `The audit option dataSource is "${dataSource}", but the application has no such data source: import TypeOrmModule.forRoot({ ${dataSource === 'default' ? '' : `name: '${dataSource}', `}… }), pass the DataSource itself, or write database for a connection of the audit's own.`,
+        { field: 'dataSource', cause },
+      );
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import type { HttpServer, Type } from '@nestjs/common';
+import { MetadataScanner } from '@nestjs/core';
+import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
+import { AuditError } from '../event/audit-error.js';
+import { AuditGuard } from './audit.guard.js';
+import { AuditInterceptor } from './audit.interceptor.js';
+import { NEST_METADATA } from './route-audit.reader.js';
+import type { RouteAuditReader } from './route-audit.reader.js';
+import { ThrownErrorFilter } from './thrown-error.filter.js';
+
+// One instance for every application of the process: what is put on a controller class stays there.
+const interceptor = new AuditInterceptor();
+const filter = new ThrownErrorFilter();
+const mounted = new WeakSet<ApplicationConfig>();
+
+/**
+ * Puts the guard first among all global guards, the exception observer where it is asked before all other filters,
+ * and the interceptor on the handlers that need it. Must run before Nest builds its routes, which read these lists.
+ *
+ * @throws AuditError `AUDIT_INVALID_OPTIONS` where an `@Audit()` is wrong, or the module was imported twice
+ */
+export function mountOnRoutes(
+  config: ApplicationConfig,
+  discovery: DiscoveryService,
+  routes: RouteAuditReader,
+): void {
+  if (mounted.has(config)) {
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      'AuditModule.forRoot() is imported twice: import it once, in the root module; it is global.',
+    );
+  }
+  mounted.add(config);
+  config.getGlobalGuards().unshift(new AuditGuard(routes));
+  // Nest asks filters from the last registered to the first.
+  config.getGlobalFilters().push(filter);
+  const scanner = new MetadataScanner();
+  for (const { metatype } of discovery.getControllers()) {
+    const controller = metatype as Type | undefined;
+    if (!controller?.prototype) continue;
+    for (const name of scanner.getAllMethodNames(controller.prototype as object)) {
+      const handler = (controller.prototype as Record<string, unknown>)[name];
+      if (typeof handler !== 'function' || !Reflect.hasMetadata(NEST_METADATA.path, handler)) continue;
+      const route = routes.read(controller, handler, 'GET');
+      if (route.recorded && route.seesResult) append(NEST_METADATA.interceptors, handler, interceptor);
+      // Filters of a controller or a handler are asked before global ones.
+      if (hasFilters(controller) || hasFilters(handler)) append(NEST_METADATA.filters, handler, filter);
+    }
+  }
+}
+
+function hasFilters(target: object): boolean {
+  return Reflect.hasMetadata(NEST_METADATA.filters, target);
+}
+
+function append(key: string, handler: object, enhancer: object): void {
+  const before = (Reflect.getMetadata(key, handler) ?? []) as object[];
+  if (!before.includes(enhancer)) Reflect.defineMetadata(key, [...before, enhancer], handler);
+}
+
+/** The patterns of an Express application's routes; nothing on other platforms. */
+export function expressPatterns(adapter: HttpServer | undefined): string[] {
+  if (adapter?.getType?.() !== 'express') return [];
+  const { router } = adapter.getInstance() as {
+    router?: { stack?: readonly { readonly route?: { readonly path?: unknown } }[] };
+  };
+  return (router?.stack ?? []).map((layer) => layer.route?.path).filter((path) => typeof path === 'string');
+}

@@ -1,0 +1,140 @@
+import { RequestMethod } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuditError } from '../event/audit-error.js';
+import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
+import { TEXT_LIMITS } from '../event/safe-text.js';
+import type { CaptureOptions } from '../capture/request-audit.js';
+import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
+import { actionOfRoute, resourceOfController } from '../capture/route-names.js';
+import { Audit, NoAudit } from './audit.decorator.js';
+
+/** A handler of a controller, as Nest's execution context names it. */
+// oxlint-disable-next-line typescript/no-unsafe-function-type -- Nest's own type of a handler
+export type Handler = Function;
+
+/**
+ * Nest's own metadata keys, unchanged since Nest 5; `@nestjs/common` exports them under a different path in each
+ * major version.
+ */
+export const NEST_METADATA = {
+  path: 'path',
+  method: 'method',
+  interceptors: '__interceptors__',
+  filters: '__exceptionFilters__',
+  sse: '__sse__',
+} as const;
+
+/** What `@Audit()`, `@NoAudit()` and the defaults say of each handler: read once, then remembered. */
+export class RouteAuditReader {
+  private readonly known = new WeakMap<Type, Map<Handler, Map<string, RouteAudit>>>();
+  private readonly reflector = new Reflector();
+
+  constructor(private readonly options: CaptureOptions) {}
+
+  /** @param requestMethod decides only where the handler takes every method */
+  read(controller: Type, handler: Handler, requestMethod: string): RouteAudit {
+    const declared = Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod | undefined;
+    const method =
+      declared === undefined || declared === RequestMethod.ALL
+        ? requestMethod
+        : (RequestMethod[declared] ?? requestMethod);
+    const handlers = this.known.get(controller) ?? new Map<Handler, Map<string, RouteAudit>>();
+    this.known.set(controller, handlers);
+    const methods = handlers.get(handler) ?? new Map<string, RouteAudit>();
+    handlers.set(handler, methods);
+    let route = methods.get(method);
+    if (!route) {
+      route = this.build(controller, handler, method);
+      methods.set(method, route);
+    }
+    return route;
+  }
+
+  private build(controller: Type, handler: Handler, method: string): RouteAudit {
+    const marks = [handler, controller] as Parameters<Reflector['getAllAndOverride']>[1];
+    const annotated = this.reflector.getAllAndOverride(Audit, marks) !== undefined;
+    const silenced = this.reflector.getAllAndOverride(NoAudit, marks) === true;
+    const said: AuditRouteOptions = {
+      ...this.reflector.get(Audit, controller),
+      ...this.reflector.get(Audit, handler as Type),
+    };
+    const name = `${controller.name}.${handler.name}`;
+    assertRouteOptions(name, said);
+    const [path = ''] = [
+      Reflect.getMetadata(NEST_METADATA.path, handler) as string | string[] | undefined,
+    ].flat();
+    const resource = said.resource ?? resourceOfController(controller.name);
+    return {
+      ...said,
+      recorded: !silenced && (annotated || (this.options.requests ?? 'all') === 'all'),
+      resource,
+      action: said.action ?? actionOfRoute(resource, method, path, handler.name),
+      handler: name,
+      seesResult: !silenced && needsResult(handler, said, path),
+    };
+  }
+}
+
+/**
+ * Whether the handler's result can matter to its event. An interceptor costs a trivial handler more than all the rest
+ * of the audit, so it is mounted for those alone.
+ */
+function needsResult(handler: Handler, said: AuditRouteOptions, path: string): boolean {
+  // Each message of server-sent events would come by; none of them is the answer.
+  if (Reflect.getMetadata(NEST_METADATA.sse, handler) === true) return false;
+  const asks =
+    typeof said.details === 'function' || said.resourceId !== undefined || said.outcome !== undefined;
+  return asks || !/(^|\/):id(\/|$)/.test(path);
+}
+
+const FUNCTIONS = ['resourceId', 'outcome'] as const;
+
+function assertRouteOptions(handler: string, said: AuditRouteOptions): void {
+  const refuse = (field: string, write: string) => {
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      `@Audit() of ${handler}: ${field} is not valid; write ${write}.`,
+      {
+        field,
+      },
+    );
+  };
+  const known = [
+    'action',
+    'resource',
+    'resourceId',
+    'severity',
+    'category',
+    'outcome',
+    'details',
+    'query',
+    'body',
+  ];
+  for (const name of Object.keys(said)) if (!known.includes(name)) refuse(name, `one of ${known.join(', ')}`);
+  for (const name of ['action', 'resource'] as const) {
+    const value = said[name];
+    if (
+      value !== undefined &&
+      (typeof value !== 'string' || value === '' || value.length > TEXT_LIMITS[name])
+    ) {
+      refuse(name, `a text of 1 to ${TEXT_LIMITS[name]} characters`);
+    }
+  }
+  if (said.severity !== undefined && !SEVERITIES.includes(said.severity))
+    refuse('severity', SEVERITIES.join(' or '));
+  if (said.category !== undefined && !CATEGORIES.includes(said.category))
+    refuse('category', CATEGORIES.join(' or '));
+  for (const name of FUNCTIONS) {
+    if (said[name] !== undefined && typeof said[name] !== 'function')
+      refuse(name, 'a function, (context) => …');
+  }
+  if (said.details !== undefined && !['object', 'function'].includes(typeof said.details)) {
+    refuse('details', 'an object or a function, ({ result }) => ({ amount: result.amount })');
+  }
+  for (const name of ['query', 'body'] as const) {
+    const value: unknown = said[name];
+    const fits = value === undefined || typeof value === 'boolean' || Array.isArray(value);
+    if (!fits) refuse(name, "true, false or a list of field names, ['amount']");
+  }
+}

@@ -1,0 +1,25 @@
+import { Catch } from '@nestjs/common';
+import type { ExceptionFilter, Type } from '@nestjs/common';
+import { currentContext } from '../capture/audit-context.js';
+
+/**
+ * A type that no error is of, but that is asked about each: Nest finds the filter of an error with `instanceof`, in
+ * order, so the first filter asked sees every error on a request's way (of guards, pipes, interceptors, handlers, the
+ * body parser and the router) and takes none of them from the application's own filters.
+ */
+class AnyThrownError {
+  static [Symbol.hasInstance](thrown: unknown): boolean {
+    const capture = currentContext()?.capture;
+    if (capture && !capture.closed) capture.noteError(thrown);
+    return false;
+  }
+}
+
+/** Tells the open capture what was thrown. Catches nothing. Without state, like the interceptor. */
+@Catch(AnyThrownError as Type)
+export class ThrownErrorFilter implements ExceptionFilter {
+  catch(exception: unknown): never {
+    // Never selected; rethrown should a Nest of the future ask differently.
+    throw exception;
+  }
+}

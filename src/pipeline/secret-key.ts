@@ -1,0 +1,98 @@
+/** Which values are secret by their key. */
+export interface RedactionOptions {
+  /**
+   * Names of further keys whose values are never stored, besides the built-in ones (see `docs/privacy.md`). Compared
+   * without regard to case, separators and plural: `taxNumber` also means `TAX_NUMBER` and `tax-numbers`.
+   */
+  readonly keys?: readonly string[];
+}
+
+/** Secret wherever they occur in a key, since no other word contains them. */
+const SECRET_PARTS = [
+  'password',
+  'passwd',
+  'passphrase',
+  'passcode',
+  'secret',
+  'token',
+  'authorization',
+  'cookie',
+  'apikey',
+  'accesskey',
+  'privatekey',
+  'encryptionkey',
+  'signingkey',
+  'credential',
+  'creditcard',
+  'debitcard',
+  'cardnumber',
+  'accountnumber',
+  'securitycode',
+  'socialsecurity',
+];
+
+/** Secret only as whole words: `pan` is a card number, `company` is none. */
+const SECRET_WORDS = new Set([
+  'auth',
+  'bearer',
+  'bic',
+  'card',
+  'cards',
+  'csc',
+  'cvc',
+  'cvv',
+  'iban',
+  'ibans',
+  'jwt',
+  'otp',
+  'pan',
+  'pass',
+  'pin',
+  'pwd',
+  'sid',
+  'signature',
+  'ssn',
+  'totp',
+]);
+
+/**
+ * A predicate for keys whose values must not leave memory: at any depth, in any case and any spelling (`apiKey`,
+ * `API_KEY`, `x-api-key`). Answers are remembered for the first 2,000 distinct keys.
+ */
+export function createSecretKeyTest(options: RedactionOptions = {}): (key: string) => boolean {
+  const own = new Set((options.keys ?? []).map(squash));
+  const known = new Map<string, boolean>();
+  return (key) => {
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const secret = key.split('.').some((part) => isSecretPart(part, own));
+    if (known.size < 2_000) known.set(key, secret);
+    return secret;
+  };
+}
+
+function isSecretPart(part: string, own: ReadonlySet<string>): boolean {
+  const squashed = squash(part);
+  if (own.has(squashed) || SECRET_PARTS.some((secret) => squashed.includes(secret))) return true;
+  return wordsOf(part).some((word) => SECRET_WORDS.has(word)) || SECRET_WORDS.has(squashed);
+}
+
+function squash(key: string): string {
+  return key
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]/gu, '')
+    .replace(/s$/, '');
+}
+
+/** `customerCVV2` → `customer`, `cvv` */
+function wordsOf(key: string): string[] {
+  return key
+    .normalize('NFKC')
+    .slice(0, 256)
+    .replace(/([\p{Ll}\p{N}])(\p{Lu})/gu, '$1 $2')
+    .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')
+    .toLowerCase()
+    .split(/[^\p{L}]+/u)
+    .filter((word) => word !== '');
+}

@@ -1,0 +1,204 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DataSource, MigrationExecutor } from 'typeorm';
+import type { DataSourceOptions } from 'typeorm';
+import { AuditError } from '../event/audit-error.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import { AuditEventEntity } from './audit-event.entity.js';
+import { AuditSettingEntity } from './audit-setting.entity.js';
+import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
+import { describeStoreError } from './store-error.js';
+import { SUPPORTED_DATABASES } from './table-name.js';
+import type { SupportedDatabase } from './table-name.js';
+
+/** TypeORM's own options of the supported databases. */
+export type AuditDatabaseOptions = Extract<DataSourceOptions, { type: SupportedDatabase }>;
+
+/** Where events are kept. Give `database` or `dataSource`, not both. */
+export interface StoreOptions {
+  /**
+   * A connection of the audit's own, in TypeORM's `DataSourceOptions`: best, since an audit then never waits for the
+   * application's pool. @defaultValue `{ type: 'better-sqlite3', database: 'audit.sqlite' }`
+   */
+  readonly database?: AuditDatabaseOptions;
+  /** Share a data source of the application: its name (`'default'`) or the object. */
+  readonly dataSource?: string | DataSource;
+  /** Run the library's migrations at start. @defaultValue `true` */
+  readonly migrate?: boolean;
+}
+
+export const AUDIT_ENTITIES = [AuditEventEntity, AuditSettingEntity];
+export const AUDIT_MIGRATIONS = [CreateAuditEvents1763856000000];
+
+/** The library keeps its own list of migrations, so that it never mixes with the application's. */
+export const AUDIT_MIGRATIONS_TABLE = 'audit_migrations';
+
+const DEFAULT_DATABASE: AuditDatabaseOptions = { type: 'better-sqlite3', database: 'audit.sqlite' };
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 15_000;
+
+/**
+ * The connection to the database: opened and migrated at start, tried again with backoff in the background while
+ * the database is away, and closed by whoever opened it.
+ */
+export class AuditDatabase {
+  private source: DataSource | undefined;
+  private connecting: Promise<void> | undefined;
+  private readonly stop = new AbortController();
+  private lastError = 'it was not connected yet';
+
+  constructor(
+    private readonly options: StoreOptions,
+    private readonly logger: AuditLogger,
+    /** Called with each connection once it is ready to take events. */
+    private readonly onReady: () => void = () => undefined,
+  ) {}
+
+  /**
+   * Starts to connect, and waits for it for at most `patienceMs`; after that it goes on in the background. Resolves
+   * to whether the database is ready.
+   *
+   * @param shared the application's data source, where `options.dataSource` asks for one
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` for what no second try can mend, such as a driver that is not installed
+   */
+  async connect(patienceMs: number, shared?: DataSource): Promise<boolean> {
+    try {
+      await this.open(shared);
+      return true;
+    } catch (error) {
+      if (error instanceof AuditError) throw error;
+      this.noteFailure(error);
+    }
+    this.connecting = this.keepTrying(shared);
+    await Promise.race([this.connecting, delay(patienceMs, undefined, { ref: false })]);
+    return this.source !== undefined;
+  }
+
+  /**
+   * The connected data source.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE` while there is none
+   */
+  ready(): DataSource {
+    if (this.source) return this.source;
+    throw new AuditError(
+      'AUDIT_STORE_UNAVAILABLE',
+      `The audit database can't be reached (${this.lastError}). Recorded events are kept and delivered once it is back.`,
+    );
+  }
+
+  get isReady(): boolean {
+    return this.source !== undefined;
+  }
+
+  /** Ends the attempts, and closes the connection unless the application owns it. */
+  async close(): Promise<void> {
+    this.stop.abort();
+    await this.connecting;
+    const source = this.source;
+    this.source = undefined;
+    if (source?.isInitialized && this.options.dataSource === undefined) await source.destroy();
+  }
+
+  private async keepTrying(shared: DataSource | undefined): Promise<void> {
+    let waitMs = FIRST_RETRY_MS;
+    while (!this.stop.signal.aborted) {
+      try {
+        // Jitter, so that many processes don't return to a restarted database in step.
+        await delay(waitMs * (0.5 + Math.random() / 2), undefined, { ref: false, signal: this.stop.signal });
+        await this.open(shared);
+        this.logger.log('The audit database is back.');
+        return;
+      } catch (error) {
+        if (this.stop.signal.aborted) return;
+        this.noteFailure(error);
+        waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
+      }
+    }
+  }
+
+  private noteFailure(error: unknown): void {
+    const reason = error instanceof Error ? describeStoreError(error) : String(error);
+    if (reason === this.lastError) return;
+    this.lastError = reason;
+    this.logger.error(
+      `The audit database can't be used: ${reason}. The application goes on; events are kept in memory and delivered later.`,
+    );
+  }
+
+  private async open(shared: DataSource | undefined): Promise<void> {
+    const source = shared ?? this.createOwn();
+    try {
+      if (!source.isInitialized) await source.initialize();
+      if (this.options.migrate ?? true) await runMigrations(source);
+    } catch (error) {
+      if (!shared && source.isInitialized) await source.destroy().catch(() => undefined);
+      throw toOptionError(error) ?? error;
+    }
+    if (this.stop.signal.aborted) {
+      if (!shared) await source.destroy();
+      return;
+    }
+    this.source = source;
+    this.onReady();
+  }
+
+  private createOwn(): DataSource {
+    try {
+      return createAuditDataSource(this.options.database ?? DEFAULT_DATABASE);
+    } catch (error) {
+      throw toOptionError(error) ?? error;
+    }
+  }
+}
+
+/** A data source for the audit's tables alone, as the library itself and TypeORM's CLI use it. Not yet connected. */
+export function createAuditDataSource(options: AuditDatabaseOptions): DataSource {
+  const own = {
+    ...options,
+    entities: AUDIT_ENTITIES,
+    migrations: AUDIT_MIGRATIONS,
+    migrationsTableName: AUDIT_MIGRATIONS_TABLE,
+    synchronize: false,
+    migrationsRun: false,
+    dropSchema: false,
+  };
+  if (own.type !== 'better-sqlite3') return new DataSource(own);
+  const { prepareDatabase } = own;
+  return new DataSource({
+    ...own,
+    prepareDatabase: async (connection: { pragma(source: string): unknown }) => {
+      // Readers don't block the writer, and a commit survives the death of the process.
+      connection.pragma('journal_mode = WAL');
+      connection.pragma('synchronous = NORMAL');
+      await prepareDatabase?.(connection);
+    },
+  });
+}
+
+/** Runs the library's migrations, with its own list of them even on a data source that the application shares. */
+async function runMigrations(source: DataSource): Promise<void> {
+  // A view of the data source that differs in nothing but the migrations; the executor reads no more than these.
+  const view = Object.create(source, {
+    migrations: { value: AUDIT_MIGRATIONS.map((Migration) => new Migration()) },
+    options: { value: { ...source.options, migrationsTableName: AUDIT_MIGRATIONS_TABLE } },
+  }) as DataSource;
+  await new MigrationExecutor(view).executePendingMigrations();
+}
+
+/** The errors of TypeORM that come from the options and not from the state of the database. */
+function toOptionError(error: unknown): AuditError | undefined {
+  const name = error instanceof Error ? error.constructor.name : '';
+  if (name !== 'DriverPackageNotInstalledError' && name !== 'MissingDriverError') return undefined;
+  const drivers: Record<SupportedDatabase, string> = {
+    'better-sqlite3': 'better-sqlite3',
+    mysql: 'mysql2',
+    mariadb: 'mysql2',
+    postgres: 'pg',
+  };
+  const known = SUPPORTED_DATABASES.map((type) => `npm install ${drivers[type]} (${type})`);
+  return new AuditError(
+    'AUDIT_INVALID_OPTIONS',
+    `The audit database's driver is not installed: ${(error as Error).message} Install the one you use: ${known.join(', ')}.`,
+    { field: 'database.type', cause: error },
+  );
+}

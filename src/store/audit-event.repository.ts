@@ -1,0 +1,185 @@
+import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { AuditDatabase } from './audit-database.js';
+import type { EventFilter } from './event-filter.js';
+import { EVENT_COLUMNS, fromRow, toRow } from './event-row.js';
+import type { EventColumn, EventRow } from './event-row.js';
+import { applyFilter } from './filter-sql.js';
+import { classifyStoreError } from './store-error.js';
+import { dialectOf, quoted, tableName } from './table-name.js';
+
+/** Which way a listing runs: ids sort by time. */
+export type EventOrder = 'newest' | 'oldest';
+
+/** Rows in one INSERT: 500 rows of 17 values stay below every database's limit of parameters. */
+const INSERT_ROWS = 500;
+
+/** The events of a filter, counted by the distinct values of a column. */
+export type EventCounts = { readonly value: string; readonly count: number }[];
+
+/**
+ * The audit's table: append and read, nothing else. A user with INSERT and SELECT is enough. Every event that a read
+ * answers is complete and equal, byte by byte, to the one appended.
+ */
+export class AuditEventRepository {
+  constructor(private readonly database: AuditDatabase) {}
+
+  /**
+   * Stores the events; those whose id is stored already are passed over. When it returns, all are committed (with
+   * `manager`: are part of its transaction).
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error, see `classifyStoreError`; then none, or
+   *   whole batches of 500 from the front, are stored
+   */
+  async append(events: readonly AuditLogEvent[], manager?: EntityManager): Promise<void> {
+    const executor = manager ?? this.database.ready().manager;
+    for (let start = 0; start < events.length; start += INSERT_ROWS) {
+      const batch = events.slice(start, start + INSERT_ROWS);
+      try {
+        await this.insert(executor, batch);
+      } catch (error) {
+        if (classifyStoreError(error) !== 'duplicate' || manager) throw error;
+        // A plain INSERT needs no right to update, as an upsert would, and hides no other error, as INSERT IGNORE
+        // does. Only after a lost acknowledgement is it worth asking which ids are there.
+        const missing = await this.withoutStored(batch);
+        if (missing.length > 0) await this.insert(executor, missing);
+      }
+    }
+  }
+
+  async findById(id: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
+    const rows = await this.rows({ ...filter, id: [id] })
+      .limit(1)
+      .getRawMany<EventRow>();
+    return rows[0] && fromRow(rows[0]);
+  }
+
+  /**
+   * One page, in the order of ids.
+   *
+   * @param page `limit`: most events to answer; `after`: the id that the page begins behind
+   */
+  async find(
+    filter: EventFilter,
+    page: { readonly limit: number; readonly order: EventOrder; readonly after?: string },
+  ): Promise<AuditLogEvent[]> {
+    const query = this.rows(filter)
+      .orderBy('e.id', page.order === 'newest' ? 'DESC' : 'ASC')
+      .limit(page.limit);
+    if (page.after !== undefined) {
+      query.andWhere(page.order === 'newest' ? 'e.id < :after' : 'e.id > :after', { after: page.after });
+    }
+    return (await query.getRawMany<EventRow>()).map(fromRow);
+  }
+
+  /** How many events each value of a column has, most first. */
+  async countBy(
+    filter: EventFilter,
+    column: Extract<EventColumn, 'category' | 'severity' | 'outcome' | 'action' | 'user_id'>,
+    limit: number,
+  ): Promise<EventCounts> {
+    const rows = await this.select(filter)
+      .select(`e.${column}`, 'value')
+      .addSelect('COUNT(*)', 'count')
+      .andWhere(`e.${column} IS NOT NULL`)
+      .groupBy(`e.${column}`)
+      .orderBy('COUNT(*)', 'DESC')
+      .addOrderBy(`e.${column}`, 'ASC')
+      .limit(limit)
+      .getRawMany<{ value: string; count: number | string }>();
+    return rows.map((row) => ({ value: row.value, count: Number(row.count) }));
+  }
+
+  /** Totals of the filter's events; `highRiskFrom` is the lowest score that counts as high. */
+  async totals(
+    filter: EventFilter,
+    highRiskFrom: number,
+  ): Promise<{
+    total: number;
+    meanRisk: number;
+    highRisk: number;
+    violations: number;
+    first?: number;
+    last?: number;
+  }> {
+    const row = await this.select(filter)
+      .select('COUNT(*)', 'total')
+      .addSelect('SUM(e.risk_score)', 'risk')
+      .addSelect('SUM(CASE WHEN e.risk_score >= :highRiskFrom THEN 1 ELSE 0 END)', 'highRisk')
+      .addSelect(`SUM(CASE WHEN e.compliance_flags <> '[]' THEN 1 ELSE 0 END)`, 'violations')
+      .addSelect('MIN(e.timestamp)', 'first')
+      .addSelect('MAX(e.timestamp)', 'last')
+      .setParameter('highRiskFrom', highRiskFrom)
+      .getRawOne<Record<string, string | number | null>>();
+    const total = Number(row?.['total'] ?? 0);
+    return {
+      total,
+      meanRisk: total === 0 ? 0 : Number(row?.['risk'] ?? 0) / total,
+      highRisk: Number(row?.['highRisk'] ?? 0),
+      violations: Number(row?.['violations'] ?? 0),
+      ...(total > 0 && { first: Number(row?.['first']), last: Number(row?.['last']) }),
+    };
+  }
+
+  /** Events per interval of `bucketMs`, by the interval's first millisecond; empty intervals are not answered. */
+  async histogram(filter: EventFilter, bucketMs: number): Promise<{ timestamp: number; count: number }[]> {
+    const bucket = Math.trunc(bucketMs);
+    const start = `(e.timestamp - (e.timestamp % ${bucket}))`;
+    const rows = await this.select(filter)
+      .select(start, 'bucket')
+      .addSelect('COUNT(*)', 'count')
+      .groupBy(start)
+      .orderBy(start, 'ASC')
+      .getRawMany<{ bucket: number | string; count: number | string }>();
+    return rows.map((row) => ({ timestamp: Number(row.bucket), count: Number(row.count) }));
+  }
+
+  /** A value that all processes of the installation share, written by the migration. */
+  async setting(name: 'cursor_key'): Promise<string> {
+    const source = this.database.ready();
+    const row = await source
+      .createQueryBuilder()
+      .select('s.value', 'value')
+      .from(tableName(source, 'audit_settings'), 's')
+      .where('s.name = :name', { name })
+      .getRawOne<{ value: string }>();
+    if (!row)
+      throw new Error(`The table audit_settings has no row "${name}". Run the library's migrations again.`);
+    return row.value;
+  }
+
+  private select(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
+    const source = this.database.ready();
+    const query = source
+      .createQueryBuilder()
+      .select([])
+      .from<Record<string, unknown>>(tableName(source, 'audit_events'), 'e')
+      .where('1 = 1');
+    return applyFilter(query, filter, dialectOf(source));
+  }
+
+  private rows(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
+    const query = this.select(filter);
+    for (const column of EVENT_COLUMNS) query.addSelect(`e.${column}`, column);
+    return query;
+  }
+
+  private async insert(executor: EntityManager, events: readonly AuditLogEvent[]): Promise<void> {
+    const { connection } = executor as { connection: DataSource };
+    const values = events.flatMap(toRow);
+    const numbered = dialectOf(connection) === 'postgres';
+    let parameter = 0;
+    const row = () => `(${EVENT_COLUMNS.map(() => (numbered ? `$${++parameter}` : '?')).join(',')})`;
+    const columns = EVENT_COLUMNS.map((column) => connection.driver.escape(column)).join(',');
+    const table = quoted(connection, tableName(connection, 'audit_events'));
+    await executor.query(`INSERT INTO ${table} (${columns}) VALUES ${events.map(row).join(',')}`, values);
+  }
+
+  private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {
+    const rows = await this.select({ id: events.map((event) => event.id) })
+      .select('e.id', 'id')
+      .getRawMany<{ id: string }>();
+    const stored = new Set(rows.map((row) => row.id));
+    return events.filter((event) => !stored.has(event.id));
+  }
+}

@@ -1,0 +1,113 @@
+import { canonicalJson } from '../ledger/canonical-json.js';
+import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
+
+/**
+ * Which events are meant, in its normal form: every condition that is present must hold. Made by `trail/` from a
+ * checked query; the repository reads it as SQL, {@link matchesFilter} as a predicate on a live event.
+ */
+export interface EventFilter {
+  /** Absent only where the caller asked for all tenants. */
+  readonly tenantId?: string;
+  readonly id?: readonly string[];
+  readonly userId?: readonly string[];
+  readonly action?: readonly string[];
+  /** Actions that begin with one of these, for example `invoice.` */
+  readonly actionPrefix?: readonly string[];
+  readonly resource?: readonly string[];
+  readonly resourceId?: readonly string[];
+  readonly ipAddress?: readonly string[];
+  readonly userAgent?: readonly string[];
+  readonly sessionId?: readonly string[];
+  readonly severity?: readonly string[];
+  readonly category?: readonly string[];
+  readonly outcome?: readonly string[];
+  /** Any of these compliance rules matched. */
+  readonly complianceFlag?: readonly string[];
+  /** Unix epoch, milliseconds, inclusive. */
+  readonly from?: number;
+  /** Unix epoch, milliseconds, exclusive. */
+  readonly to?: number;
+  /** Inclusive. */
+  readonly minRiskScore?: number;
+  /** Inclusive. */
+  readonly maxRiskScore?: number;
+  /** Keys of `details` with exactly this value. */
+  readonly details?: Readonly<Record<string, AuditValue>>;
+  /** Keys of `metadata` with exactly this value. */
+  readonly metadata?: Readonly<Record<string, AuditValue>>;
+  /** Found anywhere in the text of the event, whatever the case of ASCII letters. */
+  readonly text?: string;
+}
+
+/** The conditions that ask for one of several exact values, with the property and the column that they compare. */
+export const EXACT_CONDITIONS = {
+  id: 'id',
+  userId: 'user_id',
+  resource: 'resource',
+  resourceId: 'resource_id',
+  ipAddress: 'ip_address',
+  userAgent: 'user_agent',
+  sessionId: 'session_id',
+  severity: 'severity',
+  category: 'category',
+  outcome: 'outcome',
+} as const;
+
+/** The properties that free text is looked for in, and their columns. */
+export const TEXT_CONDITIONS = {
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resource_id',
+  userId: 'user_id',
+  ipAddress: 'ip_address',
+  userAgent: 'user_agent',
+  details: 'details',
+  metadata: 'metadata',
+} as const;
+
+/** Whether the event meets every condition: the same answer as the database's. */
+export function matchesFilter(event: AuditLogEvent, filter: EventFilter): boolean {
+  if (filter.tenantId !== undefined && event.tenantId !== filter.tenantId) return false;
+  for (const name of Object.keys(EXACT_CONDITIONS) as (keyof typeof EXACT_CONDITIONS)[]) {
+    const wanted = filter[name];
+    const actual = event[name];
+    if (wanted && (actual === undefined || !wanted.includes(actual))) return false;
+  }
+  if (filter.action || filter.actionPrefix) {
+    const exact = filter.action?.includes(event.action) ?? false;
+    if (!exact && !filter.actionPrefix?.some((prefix) => event.action.startsWith(prefix))) return false;
+  }
+  if (filter.complianceFlag && !filter.complianceFlag.some((flag) => event.complianceFlags.includes(flag))) {
+    return false;
+  }
+  if (filter.from !== undefined && event.timestamp < filter.from) return false;
+  if (filter.to !== undefined && event.timestamp >= filter.to) return false;
+  if (filter.minRiskScore !== undefined && event.riskScore < filter.minRiskScore) return false;
+  if (filter.maxRiskScore !== undefined && event.riskScore > filter.maxRiskScore) return false;
+  if (filter.details && !containsFacts(event.details, filter.details)) return false;
+  if (filter.metadata && !containsFacts(event.metadata, filter.metadata)) return false;
+  return filter.text === undefined || containsText(event, filter.text);
+}
+
+function containsFacts(
+  facts: Readonly<Record<string, AuditValue>>,
+  wanted: Readonly<Record<string, AuditValue>>,
+): boolean {
+  return Object.entries(wanted).every(
+    ([key, value]) => Object.hasOwn(facts, key) && JSON.stringify(facts[key]) === JSON.stringify(value),
+  );
+}
+
+function containsText(event: AuditLogEvent, text: string): boolean {
+  const needle = lowerAscii(text);
+  return (Object.keys(TEXT_CONDITIONS) as (keyof typeof TEXT_CONDITIONS)[]).some((name) => {
+    const value = event[name];
+    if (value === undefined) return false;
+    return lowerAscii(typeof value === 'string' ? value : canonicalJson(value)).includes(needle);
+  });
+}
+
+/** Lower case of ASCII letters only: what every supported database can do alike. */
+export function lowerAscii(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}

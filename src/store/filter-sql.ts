@@ -1,0 +1,82 @@
+import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+import { firstIdOf } from '../event/event-id.js';
+import type { AuditValue } from '../event/audit-log-event.js';
+import { EXACT_CONDITIONS, lowerAscii, TEXT_CONDITIONS } from './event-filter.js';
+import type { EventFilter } from './event-filter.js';
+import type { SqlDialect } from './table-name.js';
+
+/**
+ * Adds the filter's conditions to a query whose events go by the alias `e`. Values travel as parameters only. Times
+ * are compared through the id, which begins with the timestamp, so that one index serves filter, order and range.
+ */
+export function applyFilter<T extends ObjectLiteral>(
+  query: SelectQueryBuilder<T>,
+  filter: EventFilter,
+  dialect: SqlDialect,
+): SelectQueryBuilder<T> {
+  if (filter.tenantId !== undefined) query.andWhere('e.tenant_id = :tenantId', { tenantId: filter.tenantId });
+  for (const [name, column] of Object.entries(EXACT_CONDITIONS)) {
+    const values = filter[name as keyof typeof EXACT_CONDITIONS];
+    if (values?.length === 1) query.andWhere(`e.${column} = :${name}`, { [name]: values[0] });
+    else if (values) query.andWhere(`e.${column} IN (:...${name})`, { [name]: values });
+  }
+  applyAction(query, filter);
+  if (filter.from !== undefined) query.andWhere('e.id >= :fromId', { fromId: firstIdOf(filter.from) });
+  if (filter.to !== undefined) query.andWhere('e.id < :toId', { toId: firstIdOf(filter.to) });
+  if (filter.minRiskScore !== undefined) {
+    query.andWhere('e.risk_score >= :minRiskScore', { minRiskScore: filter.minRiskScore });
+  }
+  if (filter.maxRiskScore !== undefined) {
+    query.andWhere('e.risk_score <= :maxRiskScore', { maxRiskScore: filter.maxRiskScore });
+  }
+  const contains = (haystack: string, parameter: string) =>
+    dialect === 'postgres' ? `strpos(${haystack}, ${parameter}) > 0` : `instr(${haystack}, ${parameter}) > 0`;
+  if (filter.complianceFlag) {
+    const any = filter.complianceFlag.map((_, index) => contains('e.compliance_flags', `:flag${index}`));
+    const parameters = filter.complianceFlag.map((flag, index) => [`flag${index}`, JSON.stringify(flag)]);
+    query.andWhere(`(${any.join(' OR ')})`, Object.fromEntries(parameters));
+  }
+  applyFacts(query, 'details', filter.details, contains);
+  applyFacts(query, 'metadata', filter.metadata, contains);
+  if (filter.text !== undefined) {
+    const any = Object.values(TEXT_CONDITIONS).map((column) => contains(`lower(e.${column})`, ':text'));
+    query.andWhere(`(${any.join(' OR ')})`, { text: lowerAscii(filter.text) });
+  }
+  return query;
+}
+
+function applyAction<T extends ObjectLiteral>(query: SelectQueryBuilder<T>, filter: EventFilter): void {
+  const any: string[] = [];
+  const parameters: Record<string, unknown> = {};
+  if (filter.action) {
+    any.push('e.action IN (:...actions)');
+    parameters['actions'] = filter.action;
+  }
+  filter.actionPrefix?.forEach((prefix, index) => {
+    // Byte-wise order makes a prefix a range: from `invoice.` up to, not including, `invoice/`.
+    any.push(`(e.action >= :prefix${index} AND e.action < :prefixEnd${index})`);
+    parameters[`prefix${index}`] = prefix;
+    parameters[`prefixEnd${index}`] =
+      prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+  });
+  if (any.length > 0) query.andWhere(`(${any.join(' OR ')})`, parameters);
+}
+
+/**
+ * In canonical JSON a member reads exactly `"key":value` between a brace or comma and a comma or brace, and quotes
+ * within strings are escaped: to look for that text is to compare the member, on any database.
+ */
+function applyFacts<T extends ObjectLiteral>(
+  query: SelectQueryBuilder<T>,
+  column: 'details' | 'metadata',
+  facts: Readonly<Record<string, AuditValue>> | undefined,
+  contains: (haystack: string, parameter: string) => string,
+): void {
+  Object.entries(facts ?? {}).forEach(([key, value], index) => {
+    const member = `${JSON.stringify(key)}:${JSON.stringify(value)}`;
+    const forms = ['{', ','].flatMap((before) => [',', '}'].map((after) => before + member + after));
+    const any = forms.map((_, form) => contains(`e.${column}`, `:${column}${index}_${form}`));
+    const parameters = forms.map((text, form) => [`${column}${index}_${form}`, text]);
+    query.andWhere(`(${any.join(' OR ')})`, Object.fromEntries(parameters));
+  });
+}

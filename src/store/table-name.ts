@@ -1,0 +1,35 @@
+import type { DataSource } from 'typeorm';
+
+/** The databases that the library supports, as TypeORM names their drivers. */
+export const SUPPORTED_DATABASES = ['better-sqlite3', 'mysql', 'mariadb', 'postgres'] as const;
+export type SupportedDatabase = (typeof SUPPORTED_DATABASES)[number];
+
+/** How statements differ between the supported databases. */
+export type SqlDialect = 'sqlite' | 'mysql' | 'postgres';
+
+export function dialectOf(dataSource: DataSource): SqlDialect {
+  switch (dataSource.options.type as SupportedDatabase) {
+    case 'postgres':
+      return 'postgres';
+    case 'mysql':
+    case 'mariadb':
+      return 'mysql';
+    case 'better-sqlite3':
+      return 'sqlite';
+  }
+}
+
+/** The table's full name by the data source's own `entityPrefix` and (PostgreSQL) `schema`, not yet escaped. */
+export function tableName(dataSource: DataSource, name: 'audit_events' | 'audit_settings'): string {
+  const prefixed = `${dataSource.options.entityPrefix ?? ''}${name}`;
+  const schema = (dataSource.options as { schema?: string }).schema;
+  return dialectOf(dataSource) === 'postgres' && schema ? `${schema}.${prefixed}` : prefixed;
+}
+
+/** A dotted name as the database's own quoted identifier. */
+export function quoted(dataSource: DataSource, dottedName: string): string {
+  return dottedName
+    .split('.')
+    .map((part) => dataSource.driver.escape(part))
+    .join('.');
+}

@@ -1,0 +1,76 @@
+import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
+import { HIGH_RISK_FROM } from '../pipeline/score.js';
+import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
+import type { EventFilter } from '../store/event-filter.js';
+
+/** The width of a histogram's columns. */
+export type AuditInterval = 'minute' | 'hour' | 'day';
+
+export const INTERVALS: Readonly<Record<AuditInterval, number>> = {
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+};
+
+/** Events of a query in figures. */
+export interface AuditStatistics {
+  readonly total: number;
+  /** Only values that occur. */
+  readonly byCategory: Partial<Record<AuditCategory, number>>;
+  readonly bySeverity: Partial<Record<AuditSeverity, number>>;
+  readonly byOutcome: Partial<Record<AuditOutcome, number>>;
+  /** 0-100, not rounded; 0 where there are no events. */
+  readonly meanRiskScore: number;
+  /** Events with a risk score of 70 or more. */
+  readonly highRiskCount: number;
+  /** Events that matched at least one compliance rule. */
+  readonly complianceViolations: number;
+  /** Most frequent first. */
+  readonly topActions: readonly { readonly action: string; readonly count: number }[];
+  readonly topUsers: readonly { readonly userId: string; readonly count: number }[];
+  /** Events per interval, oldest first; `timestamp` is the interval's first millisecond (UTC). Empty ones are left out. */
+  readonly histogram: readonly { readonly timestamp: number; readonly count: number }[];
+}
+
+const VALUES_LISTED = 100;
+
+/**
+ * @param top how many actions and users to list
+ * @param interval the histogram's columns; by default the widest of which the events' span has at least 24, so that
+ *   there are never more than some thousands
+ */
+export async function computeStatistics(
+  repository: AuditEventRepository,
+  filter: EventFilter,
+  top: number,
+  interval: AuditInterval | undefined,
+): Promise<AuditStatistics> {
+  const totals = await repository.totals(filter, HIGH_RISK_FROM);
+  const bucketMs = INTERVALS[interval ?? fittingInterval((totals.last ?? 0) - (totals.first ?? 0))];
+  const categories = await repository.countBy(filter, 'category', VALUES_LISTED);
+  const severities = await repository.countBy(filter, 'severity', VALUES_LISTED);
+  const outcomes = await repository.countBy(filter, 'outcome', VALUES_LISTED);
+  const actions = await repository.countBy(filter, 'action', top);
+  const users = await repository.countBy(filter, 'user_id', top);
+  return {
+    total: totals.total,
+    byCategory: toRecord(categories),
+    bySeverity: toRecord(severities),
+    byOutcome: toRecord(outcomes),
+    meanRiskScore: totals.meanRisk,
+    highRiskCount: totals.highRisk,
+    complianceViolations: totals.violations,
+    topActions: actions.map(({ value, count }) => ({ action: value, count })),
+    topUsers: users.map(({ value, count }) => ({ userId: value, count })),
+    histogram: await repository.histogram(filter, bucketMs),
+  };
+}
+
+function fittingInterval(spanMs: number): AuditInterval {
+  if (spanMs >= 24 * INTERVALS.day) return 'day';
+  return spanMs >= 24 * INTERVALS.hour ? 'hour' : 'minute';
+}
+
+function toRecord(counts: EventCounts): Record<string, number> {
+  return Object.fromEntries(counts.map(({ value, count }) => [value, count]));
+}

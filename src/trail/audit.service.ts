@@ -1,0 +1,305 @@
+import { Observable } from 'rxjs';
+import type { EntityManager } from 'typeorm';
+import { AuditError } from '../event/audit-error.js';
+import { assertEventInput } from '../event/audit-event-input.js';
+import type { AuditEventInput } from '../event/audit-event-input.js';
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { isEventId } from '../event/event-id.js';
+import { canonicalIp } from '../event/ip-address.js';
+import type { DeliveryStatus } from '../journal/event-buffer.js';
+import type { AuditEventDraft, AuditRecorder } from '../pipeline/audit-recorder.js';
+import { currentContext, runInContext } from '../capture/audit-context.js';
+import type { AuditActor } from '../capture/audit-context.js';
+import type { RequestAudit } from '../capture/request-audit.js';
+import type { AuditAnnotation } from '../capture/request-capture.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { matchesFilter } from '../store/event-filter.js';
+import type { EventFilter } from '../store/event-filter.js';
+import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
+import type { CheckedQuery } from './audit-query.dto.js';
+import { splitScope } from './audit-scope.js';
+import type { AuditScope } from './audit-scope.js';
+import { computeStatistics, INTERVALS } from './audit-statistics.js';
+import type { AuditInterval, AuditStatistics } from './audit-statistics.js';
+import { CursorSigner } from './cursor.js';
+import { toFilter } from './to-filter.js';
+
+/** A filter without paging: what `stream`, `statistics` and `observe` take. */
+export type AuditFilter = Omit<AuditQueryDto, 'limit' | 'cursor' | 'order'>;
+
+export type AuditQuery = AuditQueryDto & AuditScope;
+export type AuditStreamQuery = AuditFilter & Pick<AuditQueryDto, 'order'> & AuditScope;
+
+/** The thing whose history is asked for. */
+export type AuditHistoryScope = {
+  readonly resource: string;
+  readonly resourceId: string;
+} & Pick<AuditQueryDto, 'order' | 'limit' | 'cursor'> &
+  AuditScope;
+
+export type AuditStatisticsQuery = AuditFilter &
+  AuditScope & {
+    /** How many actions and users to list, 1-100. @defaultValue 10 */
+    readonly top?: number;
+    /** The histogram's columns. @defaultValue fitting the span of the events */
+    readonly interval?: AuditInterval;
+  };
+
+export interface AuditPage {
+  readonly events: AuditLogEvent[];
+  /** Present where there may be more: pass it as `cursor`, with the same query. */
+  readonly nextCursor?: string;
+}
+
+/** Events read at a time by `stream()`. */
+const STREAM_PAGE = 500;
+
+/** Records what no request tells, and answers every question about what was recorded. Plain class, injected by Nest. */
+export class AuditService {
+  private signer: Promise<CursorSigner> | undefined;
+  private readonly warnings: RateLimitedLog;
+
+  constructor(
+    private readonly recorder: AuditRecorder,
+    private readonly repository: AuditEventRepository,
+    private readonly requests: RequestAudit,
+    logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /**
+   * Records an event of the application's own. Who, where and in which request is taken from the current request or
+   * `runAs`, where the event does not say it.
+   *
+   * @param options `manager`: write in this TypeORM transaction, so that the event commits and rolls back with it
+   * @returns the event as it is stored. When it resolves the event is accepted for delivery; with `manager`, written
+   * @throws AuditError `AUDIT_INVALID_EVENT`, naming the wrong property; `AUDIT_STORE_UNAVAILABLE` when there is no
+   *   room for it
+   */
+  async record(
+    event: AuditEventInput,
+    options: { readonly manager?: EntityManager } = {},
+  ): Promise<AuditLogEvent> {
+    assertEventInput(event);
+    const draft = this.inContext(event);
+    if (options.manager) return this.recorder.recordWith(options.manager, draft);
+    const recorded = this.recorder.record(draft);
+    if (recorded) return recorded;
+    const { lastError, buffered } = this.recorder.status();
+    throw new AuditError(
+      'AUDIT_STORE_UNAVAILABLE',
+      `The audit event was dropped: ${buffered} are waiting already${lastError ? ` (${lastError})` : ''}, or the application is closed.`,
+    );
+  }
+
+  /**
+   * One page of events, newest first unless `order` says otherwise.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
+   */
+  async find(query: AuditQuery): Promise<AuditPage> {
+    const { checked, filter } = this.check(query);
+    const order = checked.order ?? 'newest';
+    const limit = checked.limit ?? DEFAULT_LIMIT;
+    const signer = await this.cursors();
+    const after = checked.cursor === undefined ? undefined : signer.open(checked.cursor, filter, order);
+    const events = await this.repository.find(filter, {
+      limit: limit + 1,
+      order,
+      ...(after !== undefined && { after }),
+    });
+    if (events.length <= limit) return { events };
+    events.length = limit;
+    return { events, nextCursor: signer.sign(events[limit - 1]?.id ?? '', filter, order) };
+  }
+
+  /** The event, or `undefined` where there is none of this id in the scope. */
+  async findById(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
+    const { filter } = this.check({ ...scope });
+    return isEventId(id) ? this.repository.findById(id, filter) : undefined;
+  }
+
+  /**
+   * Every event of the query, one after another, in bounded memory, newest first unless `order` says otherwise.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` at the call, not at the first event
+   */
+  stream(query: AuditStreamQuery): AsyncIterable<AuditLogEvent> {
+    const { checked, filter } = this.check(query, ['limit', 'cursor']);
+    return this.pages(filter, checked.order ?? 'newest');
+  }
+
+  /** What happened to one thing, newest first unless `order` says otherwise. */
+  async history(scope: AuditHistoryScope): Promise<AuditPage> {
+    for (const field of ['resource', 'resourceId'] as const) {
+      if (typeof scope?.[field] === 'string' && scope[field] !== '') continue;
+      throw new AuditError(
+        'AUDIT_INVALID_QUERY',
+        `The audit query is not valid: a history needs a ${field}.`,
+        { field },
+      );
+    }
+    return this.find(scope);
+  }
+
+  /** Totals, means, the most frequent actions and users, and events over time. */
+  async statistics(query: AuditStatisticsQuery): Promise<AuditStatistics> {
+    const { top = 10, interval, ...rest } = query;
+    if (!Number.isInteger(top) || top < 1 || top > 100) {
+      throw new AuditError(
+        'AUDIT_INVALID_QUERY',
+        'The audit query is not valid: top must be an integer from 1 to 100.',
+        {
+          field: 'top',
+        },
+      );
+    }
+    if (interval !== undefined && !Object.hasOwn(INTERVALS, interval)) {
+      throw new AuditError(
+        'AUDIT_INVALID_QUERY',
+        `The audit query is not valid: interval must be one of ${Object.keys(INTERVALS).join(', ')}.`,
+        { field: 'interval' },
+      );
+    }
+    const { filter } = this.check(rest as AuditQuery, ['limit', 'cursor', 'order']);
+    return computeStatistics(this.repository, filter, top, interval);
+  }
+
+  /**
+   * Adds to the event of the current request. What is said last counts; `details` and `metadata` add up. A value that
+   * can't be stored is left out and named in `metadata.stageErrors`.
+   *
+   * @returns `false`, with a warning, where there is no open request to annotate
+   */
+  annotate(annotation: AuditAnnotation): boolean {
+    const capture = currentContext()?.capture;
+    if (capture && !capture.closed) {
+      capture.annotations.push({ ...annotation });
+      return true;
+    }
+    this.warnings.warn(
+      'annotate',
+      capture
+        ? 'annotate() was called after the answer had left or the client had gone: the event is already recorded.'
+        : 'annotate() was called outside of a request; use record() there.',
+    );
+    return false;
+  }
+
+  /** Runs `work`, and records whatever is recorded within it in the actor's name. For jobs, queues and scripts. */
+  runAs<T>(actor: AuditActor, work: () => T): T {
+    return runInContext({ ...currentContext(), actor }, work);
+  }
+
+  /**
+   * The events that this process records from now on, as they are recorded (not yet stored).
+   *
+   * @param query whose and which events, with a `tenantId` or `allTenants: true`; without a query, all of them
+   * @throws AuditError `AUDIT_INVALID_QUERY`
+   */
+  observe(query: AuditFilter & AuditScope = { allTenants: true }): Observable<AuditLogEvent> {
+    const { filter } = this.check(query, ['limit', 'cursor', 'order']);
+    return new Observable((subscriber) =>
+      this.recorder.subscribe((event) => {
+        if (matchesFilter(event, filter)) subscriber.next(structuredClone(event));
+      }),
+    );
+  }
+
+  /**
+   * Resolves once everything recorded so far is stored, the requests just answered included.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE` when the database does not take it; the events stay and are tried again
+   */
+  async flush(): Promise<void> {
+    await this.requests.settled();
+    await this.recorder.flush();
+  }
+
+  /** How delivery fares: what waits, what was stored, what was lost. */
+  status(): DeliveryStatus {
+    return this.recorder.status();
+  }
+
+  private async *pages(filter: EventFilter, order: 'newest' | 'oldest'): AsyncGenerator<AuditLogEvent, void> {
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.repository.find(filter, {
+        limit: STREAM_PAGE,
+        order,
+        ...(after !== undefined && { after }),
+      });
+      yield* page;
+      if (page.length < STREAM_PAGE) return;
+      after = page.at(-1)?.id;
+    }
+  }
+
+  private check(
+    query: (AuditFilter | AuditQueryDto) & AuditScope,
+    notHere: readonly (keyof AuditQueryDto)[] = [],
+  ): { checked: CheckedQuery; filter: EventFilter } {
+    const { tenantId, rest } = splitScope(query);
+    for (const field of notHere) {
+      if ((rest as AuditQueryDto)[field] === undefined) continue;
+      throw new AuditError(
+        'AUDIT_INVALID_QUERY',
+        `The audit query is not valid: ${field} has no meaning here.`,
+        { field },
+      );
+    }
+    const checked = checkQuery(rest);
+    return { checked, filter: toFilter(checked, tenantId) };
+  }
+
+  private cursors(): Promise<CursorSigner> {
+    this.signer ??= this.repository.setting('cursor_key').then(
+      (key) => new CursorSigner(key),
+      (error: unknown) => {
+        this.signer = undefined;
+        throw error;
+      },
+    );
+    return this.signer;
+  }
+
+  /** The event with who, where and in which request, as far as it does not say so itself. */
+  private inContext(event: AuditEventInput): AuditEventDraft {
+    const { capture, actor } = currentContext() ?? {};
+    if (capture && !capture.answered && !capture.closed) capture.noteIdentity();
+    const who = actor ?? capture?.identity;
+    const ipAddress = event.ipAddress === undefined ? capture?.ipAddress : canonicalIp(event.ipAddress);
+    if (event.ipAddress && ipAddress === undefined) {
+      throw new AuditError(
+        'AUDIT_INVALID_EVENT',
+        'The audit event was not recorded: ipAddress must be an IPv4 or IPv6 address.',
+        { field: 'ipAddress' },
+      );
+    }
+    const { userId, tenantId, sessionId } = { ...capture?.identity, ...actor, ...withoutEmpty(event) };
+    return {
+      ...withoutEmpty(event),
+      ...(tenantId && { tenantId }),
+      ...(userId && { userId }),
+      ...(sessionId && { sessionId }),
+      ...(ipAddress && { ipAddress }),
+      ...(!event.userAgent &&
+        capture?.request.headers['user-agent'] && { userAgent: capture.request.headers['user-agent'] }),
+      metadata: {
+        ...event.metadata,
+        requestId: event.metadata?.['requestId'] ?? capture?.requestId,
+        actorType: event.metadata?.['actorType'] ?? who?.actorType,
+        impersonatorId: event.metadata?.['impersonatorId'] ?? who?.impersonatorId,
+      },
+    };
+  }
+}
+
+function withoutEmpty(event: AuditEventInput): AuditEventInput {
+  return Object.fromEntries(
+    Object.entries(event).filter(([, value]) => value !== undefined && value !== null),
+  ) as unknown as AuditEventInput;
+}
