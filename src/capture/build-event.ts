@@ -108,13 +108,13 @@ function defaultCategory(capture: RequestCapture, statusCode: number | undefined
   return method === 'GET' || method === 'HEAD' ? 'data_access' : 'data_modification';
 }
 
-/** Where a request that did not reach its handler was refused, as far as it is known. */
+/** Where a request was refused before its interceptors, pipes and handler. */
 function stageOf(
   capture: RequestCapture,
   statusCode: number | undefined,
 ): 'parser' | 'router' | 'guard' | undefined {
   if (statusCode === undefined || statusCode < 400) return undefined;
-  if (capture.route) return capture.route.seesResult && !capture.passedGuards ? 'guard' : undefined;
+  if (capture.route) return capture.passedGuards ? undefined : 'guard';
   if (statusCode === 404 || statusCode === 405 || statusCode === 501) return 'router';
   return statusCode < 500 ? 'parser' : undefined;
 }

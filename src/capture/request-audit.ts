@@ -78,7 +78,7 @@ export class RequestAudit {
 
   /** Records every request that is still open as interrupted: the process is about to end under it. */
   interruptOpen(): void {
-    for (const capture of [...this.open]) this.close(capture, true);
+    for (const capture of this.open) this.close(capture, true);
   }
 
   private openCapture(capture: RequestCapture): void {
@@ -107,6 +107,11 @@ export class RequestAudit {
       noteAnswer();
       return end.apply(this, args);
     } as ServerResponse['end'];
+    const { destroy } = response;
+    response.destroy = function (this: ServerResponse, error?: Error): ServerResponse {
+      capture.noteDestroyed(error);
+      return destroy.call(this, error);
+    };
     response.on('pipe', (source: Readable) => capture.watchSource(source));
   }
 
@@ -126,7 +131,7 @@ export class RequestAudit {
     socket.once('close', () => {
       // The response's own close event comes first where there is one.
       process.nextTick(() => {
-        for (const open of [...captures]) this.close(open, false);
+        for (const open of captures) this.close(open, false);
       });
     });
   }

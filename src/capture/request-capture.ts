@@ -62,13 +62,13 @@ export class RequestCapture {
   /** The platform's pattern of that route. */
   pattern?: string;
   params: Readonly<Record<string, unknown>> = {};
-  /** Every guard let the request through; only known where the interceptor is mounted. */
+  /** Every guard let the request through. */
   passedGuards = false;
   /** What the handler returned. */
   result: unknown;
   /** The class name of the last error thrown on the request's way, or of the stream that broke. */
   errorName?: string;
-  /** A stream that was the answer failed, or the response was destroyed with an error. */
+  /** The answer broke on the server's side: its stream failed, or the application destroyed the response. */
   brokenStream = false;
   /** Canonical address, resolved when the request began. */
   ipAddress?: string;
@@ -127,15 +127,16 @@ export class RequestCapture {
     });
   }
 
+  /** The application destroyed the response while its client was still there. */
+  noteDestroyed(error: unknown): void {
+    if (this.closed || this.request.socket.destroyed || this.response.writableFinished) return;
+    this.brokenStream = true;
+    if (error instanceof Error) this.noteError(error);
+  }
+
   /** Reads how the response ended. Only meaningful once it closed, or at shutdown. */
   ending(interrupted: boolean): CapturedEnding {
-    const { response } = this;
-    const complete = response.writableFinished && !this.brokenStream;
-    const failed = (response as { errored?: Error | null }).errored;
-    if (failed && !this.brokenStream && this.errorName === undefined && response.headersSent) {
-      this.brokenStream = true;
-      this.noteError(failed);
-    }
+    const complete = this.response.writableFinished && !this.brokenStream;
     return { complete, aborted: !complete && !this.brokenStream && !interrupted, interrupted };
   }
 }

@@ -47,6 +47,6 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly resource: string;
   /** `InvoicesController.approve` */
   readonly handler: string;
-  /** Whether the handler's result is looked at, so that a request that never got there was refused by a guard. */
+  /** Whether the handler's result can matter to the event, so that it must be looked at. */
   readonly seesResult: boolean;
 }

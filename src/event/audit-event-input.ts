@@ -49,6 +49,7 @@ export interface AuditEventInput {
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
+// oxlint-disable-next-line no-control-regex
 const NO_CONTROL_CHARACTERS = /^[^\u0000-\u001f\u007f]*$/u;
 
 /** The rules of {@link AuditEventInput}, as class-validator reads them. */

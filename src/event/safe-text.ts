@@ -13,10 +13,12 @@ export const TEXT_LIMITS = {
 /** Stands where a secret was. */
 export const REDACTED = '[redacted]';
 
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /**
- * Text that is safe in every database, log and terminal: control characters become visible escapes (`\u000d`), lone
+ * Text that is safe in every database, log and terminal: control characters and
+ * those that turn the direction of writing become visible escapes (`\u000d`), lone
  * surrogates become U+FFFD (I-JSON, RFC 7493 section 2.1), and what exceeds `limit` is cut with a visible marker
  * that says how long it was.
  */

@@ -11,10 +11,10 @@ export class AuditGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     if (context.getType() !== 'http') return true;
-    const request = context.switchToHttp().getRequest<PlatformRequest>();
-    const capture = RequestCapture.of(request) ?? RequestCapture.of(request.raw);
+    const capture = captureOf(context);
     if (!capture || capture.closed) return true;
     try {
+      const request = context.switchToHttp().getRequest<PlatformRequest>();
       capture.route = this.routes.read(context.getClass(), context.getHandler(), request.method);
       capture.params = request.params ?? {};
       const pattern = patternOf(request);
@@ -26,10 +26,29 @@ export class AuditGuard implements CanActivate {
   }
 }
 
+/**
+ * The last guard of a handler: whatever comes by it was let through by all others. Notes who the user is by then, since
+ * a handler may log the user out. Without state, so that one instance serves every application of the process.
+ */
+export class GuardsPassed implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const capture = context.getType() === 'http' ? captureOf(context) : undefined;
+    if (!capture || capture.closed) return true;
+    capture.passedGuards = true;
+    capture.noteIdentity();
+    return true;
+  }
+}
+
+/** The open capture of the platform's request: Express's is Node's own, Fastify's wraps it. */
+export function captureOf(context: ExecutionContext): RequestCapture | undefined {
+  const request = context.switchToHttp().getRequest<{ readonly raw?: object }>();
+  return RequestCapture.of(request) ?? RequestCapture.of(request.raw);
+}
+
 /** What Express and Fastify put on their requests. */
 interface PlatformRequest {
   readonly method: string;
-  readonly raw?: object;
   readonly baseUrl?: string;
   readonly params?: Record<string, unknown>;
   readonly route?: { readonly path?: unknown };

@@ -1,21 +1,33 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
+import type { Readable } from 'node:stream';
 import { tap } from 'rxjs';
 import type { Observable } from 'rxjs';
-import { RequestCapture } from '../capture/request-capture.js';
+import { captureOf } from './audit.guard.js';
 
 /**
- * Tells the open capture what the handler returned, before any other interceptor wraps it, and who the user was when
- * all guards had passed. Mounted on the handlers whose result can matter, see `RouteAuditReader`. Without state, so
- * that one instance serves every application of the process.
+ * Tells the open capture what the handler returned, before any other interceptor wraps it. Mounted on the handlers
+ * whose result can matter, see `RouteAuditReader`. Without state, so that one instance serves every application of the
+ * process.
  */
 export class AuditInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (context.getType() !== 'http') return next.handle();
-    const request = context.switchToHttp().getRequest<{ raw?: object }>();
-    const capture = RequestCapture.of(request) ?? RequestCapture.of(request.raw);
+    const capture = context.getType() === 'http' ? captureOf(context) : undefined;
     if (!capture || capture.closed) return next.handle();
-    capture.passedGuards = true;
-    capture.noteIdentity();
-    return next.handle().pipe(tap((result: unknown) => (capture.result = result)));
+    return next.handle().pipe(
+      tap((result: unknown) => {
+        capture.result = result;
+        const stream = streamOf(result);
+        if (stream) capture.watchSource(stream);
+      }),
+    );
   }
+}
+
+/** The stream of a `StreamableFile`, known by its shape: the application's `@nestjs/common` may be another copy. */
+function streamOf(result: unknown): Readable | undefined {
+  if (typeof result !== 'object' || result === null) return undefined;
+  const { getStream } = result as { getStream?: unknown };
+  if (typeof getStream !== 'function') return undefined;
+  const stream = getStream.call(result) as Partial<Readable> | undefined;
+  return typeof stream?.once === 'function' && typeof stream.pipe === 'function' ? (stream as Readable) : undefined;
 }

@@ -2,7 +2,7 @@ import type { HttpServer, Type } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import { AuditError } from '../event/audit-error.js';
-import { AuditGuard } from './audit.guard.js';
+import { AuditGuard, GuardsPassed } from './audit.guard.js';
 import { AuditInterceptor } from './audit.interceptor.js';
 import { NEST_METADATA } from './route-audit.reader.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
@@ -11,11 +11,12 @@ import { ThrownErrorFilter } from './thrown-error.filter.js';
 // One instance for every application of the process: what is put on a controller class stays there.
 const interceptor = new AuditInterceptor();
 const filter = new ThrownErrorFilter();
+const guardsPassed = new GuardsPassed();
 const mounted = new WeakSet<ApplicationConfig>();
 
 /**
  * Puts the guard first among all global guards, the exception observer where it is asked before all other filters,
- * and the interceptor on the handlers that need it. Must run before Nest builds its routes, which read these lists.
+ * the last guard on every recorded handler, and the interceptor on those that need it. Must run before Nest builds its routes, which read these lists.
  *
  * @throws AuditError `AUDIT_INVALID_OPTIONS` where an `@Audit()` is wrong, or the module was imported twice
  */
@@ -42,6 +43,8 @@ export function mountOnRoutes(
       const handler = (controller.prototype as Record<string, unknown>)[name];
       if (typeof handler !== 'function' || !Reflect.hasMetadata(NEST_METADATA.path, handler)) continue;
       const route = routes.read(controller, handler, 'GET');
+      // A handler's guards come after all others.
+      if (route.recorded) append(NEST_METADATA.guards, handler, guardsPassed);
       if (route.recorded && route.seesResult) append(NEST_METADATA.interceptors, handler, interceptor);
       // Filters of a controller or a handler are asked before global ones.
       if (hasFilters(controller) || hasFilters(handler)) append(NEST_METADATA.filters, handler, filter);

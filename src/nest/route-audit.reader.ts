@@ -20,6 +20,7 @@ export type Handler = Function;
 export const NEST_METADATA = {
   path: 'path',
   method: 'method',
+  guards: '__guards__',
   interceptors: '__interceptors__',
   filters: '__exceptionFilters__',
   sse: '__sse__',

@@ -1,0 +1,151 @@
+// Fresh, empty databases for the tests, on each of the servers that the global setup has found.
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataSource } from 'typeorm';
+import type { AuditDatabaseOptions } from 'nest-audit-trail';
+
+export type TestDatabaseName = 'sqlite' | 'mysql' | 'postgres';
+
+export interface TestDatabase {
+  readonly name: TestDatabaseName;
+  /** TypeORM's options of a fresh, empty database. */
+  readonly options: AuditDatabaseOptions;
+  /** Ends what is still connected, and deletes the database. The second time it does nothing. */
+  drop(): Promise<void>;
+}
+
+/** What the global setup has found. */
+type Found = { readonly server: ServerAddress } | { readonly missing: string };
+
+interface ServerAddress {
+  readonly host?: string;
+  readonly port?: number;
+  readonly socketPath?: string;
+  readonly username: string;
+  readonly password?: string;
+  readonly database?: string;
+}
+
+const LABELS: Record<TestDatabaseName, string> = {
+  sqlite: 'SQLite',
+  mysql: 'MySQL/MariaDB',
+  postgres: 'PostgreSQL',
+};
+
+/**
+ * Runs the suite once for each database; one that is missing is reported as skipped with the reason. Databases that
+ * the suite does not drop are dropped after it.
+ */
+export function describeEachDatabase(
+  title: string,
+  suite: (create: () => Promise<TestDatabase>, name: TestDatabaseName) => void,
+): void {
+  for (const name of Object.keys(LABELS) as TestDatabaseName[]) {
+    const reason = missingReason(name);
+    if (reason !== undefined) {
+      describe.skip(`${title} on ${LABELS[name]}, skipped: ${reason}`, () =>
+        suite(() => createDatabase(name), name));
+      continue;
+    }
+    describe(`${title} on ${LABELS[name]}`, () => {
+      const created: TestDatabase[] = [];
+      suite(async () => {
+        const database = await createDatabase(name);
+        created.push(database);
+        return database;
+      }, name);
+      // Registered after the suite's own, so it runs after them.
+      afterAll(async () => {
+        await Promise.all(created.map((database) => database.drop()));
+      });
+    });
+  }
+}
+
+/** A fresh, empty database. The caller drops it. */
+export async function createDatabase(name: TestDatabaseName): Promise<TestDatabase> {
+  if (name === 'sqlite') return createSqliteDatabase();
+  const found = lookUp(name);
+  if ('missing' in found) throw new Error(found.missing);
+  return name === 'mysql' ? createMysqlDatabase(found.server) : createPostgresDatabase(found.server);
+}
+
+async function createSqliteDatabase(): Promise<TestDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), 'audit-test-'));
+  return {
+    name: 'sqlite',
+    options: { type: 'better-sqlite3', database: join(folder, 'audit.sqlite') },
+    drop: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function createMysqlDatabase(server: ServerAddress): Promise<TestDatabase> {
+  const admin = { ...server, type: 'mysql' } as const;
+  const database = freshName();
+  await withConnection(admin, (connection) => connection.query(`CREATE DATABASE ${database}`));
+  return {
+    name: 'mysql',
+    options: { ...admin, database },
+    drop: () =>
+      withConnection(admin, async (connection) => {
+        // A transaction that is still open would make the drop wait for it.
+        const open: { id: number }[] = await connection.query(
+          'SELECT id AS id FROM information_schema.processlist WHERE db = ?',
+          [database],
+        );
+        for (const { id } of open) {
+          // It may have ended by itself.
+          await connection.query(`KILL ${id}`).catch(() => undefined);
+        }
+        await connection.query(`DROP DATABASE IF EXISTS ${database}`);
+      }),
+  };
+}
+
+async function createPostgresDatabase(server: ServerAddress): Promise<TestDatabase> {
+  const admin = { database: 'postgres', ...server, type: 'postgres' } as const;
+  const database = freshName();
+  await withConnection(admin, (connection) =>
+    // template0 has nothing of the machine's owner in it, and nobody is ever connected to it.
+    connection.query(`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'UTF8'`),
+  );
+  return {
+    name: 'postgres',
+    options: { ...admin, database },
+    drop: () =>
+      withConnection(admin, (connection) =>
+        connection.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`),
+      ),
+  };
+}
+
+async function withConnection(
+  options: AuditDatabaseOptions,
+  work: (connection: DataSource) => Promise<unknown>,
+): Promise<void> {
+  const connection = await new DataSource(options).initialize();
+  try {
+    await work(connection);
+  } finally {
+    await connection.destroy();
+  }
+}
+
+function missingReason(name: TestDatabaseName): string | undefined {
+  if (name === 'sqlite') return undefined;
+  const found = lookUp(name);
+  return 'missing' in found ? found.missing : undefined;
+}
+
+function lookUp(name: 'mysql' | 'postgres'): Found {
+  const resolved = process.env['AUDIT_TEST_RESOLVED'];
+  if (resolved === undefined)
+    throw new Error('The databases are not known: run the tests with jest.config.mjs.');
+  return (JSON.parse(resolved) as Record<typeof name, Found>)[name];
+}
+
+function freshName(): string {
+  return `audit_test_${randomBytes(8).toString('hex')}`;
+}
