@@ -115,6 +115,8 @@ export class AuditModule
   }
 
   private mountMiddleware(): void {
+    // An application context, of a script or a worker, has no adapter.
+    if (!this.host.httpAdapter) return;
     // The adapter's types know requests of every platform; the middleware needs what they have in common.
     (this.host.httpAdapter as unknown as { use(middleware: unknown): void }).use(
       this.runtime.requests.middleware,

@@ -165,6 +165,8 @@ export function createAuditDataSource(options: AuditDatabaseOptions): DataSource
   if (own.type !== 'better-sqlite3') return new DataSource(own);
   const { prepareDatabase } = own;
   return new DataSource({
+    // The driver waits for another process's lock on the main thread: not long, the delivery tries again.
+    timeout: 100,
     ...own,
     prepareDatabase: async (connection: { pragma(source: string): unknown }) => {
       // Readers don't block the writer, and a commit survives the death of the process.

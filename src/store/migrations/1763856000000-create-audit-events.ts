@@ -43,6 +43,12 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
           ? `text CHARACTER SET utf8mb4 COLLATE ${collation}`
           : 'text';
 
+    const indexes = Object.entries(EVENT_INDEXES).map(
+      ([name, columns]) => [`${events.split('.').at(-1)}_${name}`, columns.map(q).join(', ')] as const,
+    );
+    // MySQL has no CREATE INDEX IF NOT EXISTS: there the indexes are part of the table.
+    const inlineIndexes =
+      dialect === 'mysql' ? indexes.map(([name, columns]) => `,\n      INDEX ${q(name)} (${columns})`) : [];
     await runner.query(`CREATE TABLE IF NOT EXISTS ${q(events)} (
       ${q('id')} ${text(36)} NOT NULL PRIMARY KEY,
       ${q('timestamp')} bigint NOT NULL,
@@ -60,10 +66,10 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
       ${q('outcome')} ${text(16)} NOT NULL,
       ${q('risk_score')} smallint NOT NULL,
       ${q('compliance_flags')} ${json} NOT NULL,
-      ${q('metadata')} ${json} NOT NULL
+      ${q('metadata')} ${json} NOT NULL${inlineIndexes.join('')}
     )`);
-    for (const [name, columns] of Object.entries(EVENT_INDEXES)) {
-      await createIndex(runner, events, `${events.split('.').at(-1)}_${name}`, columns);
+    for (const [name, columns] of dialect === 'mysql' ? [] : indexes) {
+      await runner.query(`CREATE INDEX IF NOT EXISTS ${q(name)} ON ${q(events)} (${columns})`);
     }
 
     await runner.query(`CREATE TABLE IF NOT EXISTS ${q(settings)} (
@@ -84,22 +90,6 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
     await runner.query(`DROP TABLE IF EXISTS ${quoted(connection, tableName(connection, 'audit_events'))}`);
     await runner.query(`DROP TABLE IF EXISTS ${quoted(connection, tableName(connection, 'audit_settings'))}`);
   }
-}
-
-async function createIndex(runner: QueryRunner, table: string, name: string, columns: readonly string[]) {
-  const { connection } = runner;
-  const q = (part: string) => quoted(connection, part);
-  const columnList = columns.map(q).join(', ');
-  if (dialectOf(connection) !== 'mysql') {
-    await runner.query(`CREATE INDEX IF NOT EXISTS ${q(name)} ON ${q(table)} (${columnList})`);
-    return;
-  }
-  // MySQL has no CREATE INDEX IF NOT EXISTS.
-  const existing = (await runner.query(
-    'SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ? AND index_name = ?',
-    [table, name],
-  )) as unknown[];
-  if (existing.length === 0) await runner.query(`CREATE INDEX ${q(name)} ON ${q(table)} (${columnList})`);
 }
 
 /** The byte-wise collation without space padding of MySQL 8 or MariaDB; `utf8mb4_bin` where a server has neither. */

@@ -1,0 +1,53 @@
+// Stands between the application and its database, and takes the database away: refuses, cuts, lets through again.
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { once } from 'node:events';
+
+export class TcpProxy {
+  private server: Server | undefined;
+  private readonly sockets = new Set<Socket>();
+  private port = 0;
+
+  constructor(private readonly target: { host: string; port: number } | { path: string }) {}
+
+  /** Reserves a port that refuses connections until {@link open}. */
+  async reserve(): Promise<number> {
+    await this.open();
+    await this.cut();
+    return this.port;
+  }
+
+  /** Lets connections through. */
+  async open(): Promise<void> {
+    this.server = createServer((inbound) => {
+      const outbound = connect(this.target as { host: string; port: number });
+      for (const [socket, other] of [
+        [inbound, outbound],
+        [outbound, inbound],
+      ] as const) {
+        this.sockets.add(socket);
+        socket
+          .on('error', () => undefined)
+          .on('close', () => {
+            this.sockets.delete(socket);
+            other.destroy();
+          });
+        socket.pipe(other);
+      }
+    });
+    this.server.listen(this.port, '127.0.0.1');
+    await once(this.server, 'listening');
+    this.port = (this.server.address() as AddressInfo).port;
+  }
+
+  /** Cuts every connection and refuses new ones. */
+  async cut(): Promise<void> {
+    const { server } = this;
+    if (!server) return;
+    this.server = undefined;
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+}

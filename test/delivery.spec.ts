@@ -1,0 +1,279 @@
+// Between memory and database: away, full, poisoned, shared, closing. The application never notices.
+import 'reflect-metadata';
+import { Controller, Get, Module, Post } from '@nestjs/common';
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DataSource } from 'typeorm';
+import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
+import type { AuditModuleOptions } from 'nest-audit-trail';
+import { removable } from './app/removable-database.js';
+import type { RemovableDatabase } from './app/removable-database.js';
+import { send } from './app/http-client.js';
+import { describeEachDatabase } from './harness/databases.js';
+import type { TestDatabase } from './harness/databases.js';
+
+let answerSlowly: () => void = () => undefined;
+let slowBegun: Promise<void>;
+let begin: () => void;
+
+@Audit()
+@Controller('things')
+class ThingsController {
+  @Get() list() {
+    return [];
+  }
+
+  @Post() create() {
+    return { id: 1 };
+  }
+
+  @Get('slow') slow() {
+    begin();
+    return new Promise((resolve) => {
+      answerSlowly = () => resolve({ slow: true });
+    });
+  }
+}
+
+/** Tries again until it succeeds, for some seconds. */
+async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await delay(20);
+    }
+  }
+}
+
+describeEachDatabase('delivery', (create, name) => {
+  let database: TestDatabase;
+  let app: INestApplication | undefined;
+  let store: RemovableDatabase | undefined;
+  const logged: string[] = [];
+  const unhandled: unknown[] = [];
+  const noteUnhandled = (reason: unknown) => unhandled.push(reason);
+
+  beforeEach(async () => {
+    database = await create();
+    logged.length = 0;
+    unhandled.length = 0;
+    slowBegun = new Promise((resolve) => (begin = resolve));
+    process.on('unhandledRejection', noteUnhandled);
+  });
+
+  afterEach(async () => {
+    await app?.close();
+    app = undefined;
+    await store?.release();
+    store = undefined;
+    await database.drop();
+    process.off('unhandledRejection', noteUnhandled);
+    expect(unhandled).toEqual([]);
+  });
+
+  async function start(options: AuditModuleOptions, imports: object[] = []) {
+    @Module({ imports: [...(imports as []), AuditModule.forRoot(options)], controllers: [ThingsController] })
+    class DeliveryModule {}
+    const keep = (message: unknown) => void logged.push(String(message));
+    app = await NestFactory.create(DeliveryModule, {
+      logger: { log: keep, warn: keep, error: keep, fatal: keep },
+      abortOnError: false,
+    });
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    return { audit: app.get(AuditService), port };
+  }
+
+  const idsIn = async (audit: AuditService) => {
+    const ids: string[] = [];
+    for await (const event of audit.stream({ allTenants: true, order: 'oldest' })) ids.push(event.id);
+    return ids;
+  };
+
+  it('serves without its database, says so, and delivers later', async () => {
+    store = await removable(database, false);
+    const { audit, port } = await start({ database: store.options });
+    for (let index = 0; index < 20; index += 1) {
+      expect(await send(port, { method: 'POST', path: '/things' })).toMatchObject({
+        status: 201,
+        body: '{"id":1}',
+      });
+    }
+    await expect(audit.find({ allTenants: true })).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+    await expect(audit.flush()).rejects.toBeInstanceOf(AuditError);
+    expect(audit.status()).toMatchObject({
+      buffered: 20,
+      delivered: 0,
+      dropped: 0,
+      lastError: expect.any(String),
+    });
+    expect(logged.filter((line) => line.startsWith("The audit database can't be used"))).toHaveLength(1);
+    await store.restore();
+    await eventually(() => audit.flush());
+    expect(await idsIn(audit)).toHaveLength(20);
+    expect(audit.status()).toEqual({
+      mode: 'buffered',
+      buffered: 0,
+      delivered: 20,
+      dropped: 0,
+      refused: 0,
+      retries: expect.any(Number),
+    });
+    expect(logged).toContain('The audit database is back.');
+  });
+
+  it('keeps events while the database is gone, and stores each once when it is back', async () => {
+    store = await removable(database, true);
+    const { audit, port } = await start({
+      database: store.options,
+      delivery: { batchSize: 7, flushIntervalMs: 5 },
+    });
+    for (let round = 0; round < 3; round += 1) {
+      for (let index = 0; index < 10; index += 1) await send(port, { path: '/things' });
+      await store.remove();
+      for (let index = 0; index < 10; index += 1)
+        expect((await send(port, { path: '/things' })).status).toBe(200);
+      await store.restore();
+    }
+    await eventually(() => audit.flush());
+    const ids = await idsIn(audit);
+    expect(ids).toHaveLength(60);
+    expect(new Set(ids).size).toBe(60);
+    const sequences = (await audit.find({ allTenants: true, limit: 1_000, order: 'oldest' })).events.map(
+      ({ metadata }) => metadata['sequence'],
+    );
+    expect(sequences).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
+  });
+
+  it('drops what exceeds the buffer, counts it, and reports it by an event of its own', async () => {
+    store = await removable(database, false);
+    const { audit, port } = await start({ database: store.options, delivery: { maxBuffered: 10 } });
+    for (let index = 0; index < 25; index += 1)
+      expect((await send(port, { path: '/things' })).status).toBe(200);
+    await expect(audit.record({ action: 'too.many' })).rejects.toMatchObject({
+      code: 'AUDIT_STORE_UNAVAILABLE',
+    });
+    expect(audit.status()).toMatchObject({ buffered: 10, dropped: 16 });
+    await store.restore();
+    await eventually(() => audit.flush());
+    await eventually(async () => {
+      await audit.flush();
+      const { events } = await audit.find({ allTenants: true, action: 'audit.drop' });
+      expect(events).toHaveLength(1);
+      expect(events[0]).toMatchObject({
+        category: 'system',
+        outcome: 'failure',
+        severity: 'high',
+        details: { dropped: 16 },
+      });
+    });
+    expect(await idsIn(audit)).toHaveLength(11);
+    expect(logged.some((line) => line.startsWith('An audit event was dropped'))).toBe(true);
+  });
+
+  it('isolates an event that the database refuses, and stores the others', async () => {
+    const { audit } = await start({ database: database.options });
+    const connection = await new DataSource(database.options).initialize();
+    await connection.query(
+      name === 'sqlite'
+        ? `CREATE TRIGGER poison BEFORE INSERT ON audit_events WHEN NEW.action = 'poison.pill.that.is.long' BEGIN SELECT RAISE(ABORT, 'poison'); END`
+        : name === 'mysql'
+          ? 'ALTER TABLE audit_events MODIFY action varchar(20) NOT NULL'
+          : 'ALTER TABLE audit_events ALTER COLUMN action TYPE varchar(20)',
+    );
+    await connection.destroy();
+    for (let index = 0; index < 40; index += 1) {
+      await audit.record({ action: index % 13 === 5 ? 'poison.pill.that.is.long' : 'thing.create' });
+    }
+    await audit.flush();
+    expect(audit.status()).toMatchObject({ buffered: 0, delivered: 37, refused: 3 });
+    expect(await idsIn(audit)).toHaveLength(37);
+    expect(logged.filter((line) => line.startsWith('The database refuses the audit event'))).toHaveLength(3);
+  });
+
+  it('stores what is in memory when the application closes, the request in flight included', async () => {
+    const { port } = await start({ database: database.options, delivery: { flushIntervalMs: 60_000 } });
+    const answer = send(port, { path: '/things/slow' });
+    await slowBegun;
+    const closing = app!.close();
+    answerSlowly();
+    expect((await answer).status).toBe(200);
+    await closing;
+    app = undefined;
+    const { audit } = await start({ database: database.options });
+    const { events } = await audit.find({ allTenants: true });
+    expect(events).toMatchObject([{ action: 'thing.slow', outcome: 'success' }]);
+  });
+
+  it('gives up a shutdown after the time set, and says what was lost', async () => {
+    store = await removable(database, false);
+    const { port } = await start({ database: store.options, delivery: { shutdownTimeoutMs: 50 } });
+    await send(port, { path: '/things' });
+    await app!.close();
+    app = undefined;
+    expect(logged.some((line) => line.startsWith('The audit was closed with 1 event(s) not stored'))).toBe(
+      true,
+    );
+  });
+
+  it("shares the application's data source, migrations apart, until the last request", async () => {
+    const imports = [TypeOrmModule.forRoot({ ...database.options, migrationsTableName: 'app_migrations' })];
+    const { audit, port } = await start(
+      { dataSource: 'default', delivery: { flushIntervalMs: 60_000 } },
+      imports,
+    );
+    await send(port, { path: '/things' });
+    await audit.flush();
+    expect(await idsIn(audit)).toHaveLength(1);
+    const answer = send(port, { path: '/things/slow' });
+    await slowBegun;
+    const closing = app!.close();
+    answerSlowly();
+    expect((await answer).status).toBe(200);
+    await closing;
+    app = undefined;
+    const connection = await new DataSource(database.options).initialize();
+    const rows: unknown[] = await connection.query('SELECT id FROM audit_events');
+    await connection.destroy();
+    expect(rows).toHaveLength(2);
+  });
+
+  it("writes in the caller's transaction, and rolls back with it", async () => {
+    const { audit } = await start({ database: database.options });
+    const connection = await new DataSource(database.options).initialize();
+    const kept = await connection.transaction((manager) =>
+      audit.record({ action: 'thing.create' }, { manager }),
+    );
+    await expect(
+      connection.transaction(async (manager) => {
+        await audit.record({ action: 'thing.delete' }, { manager });
+        throw new Error('rolled back');
+      }),
+    ).rejects.toThrow('rolled back');
+    await connection.destroy();
+    expect(await idsIn(audit)).toEqual([kept.id]);
+  });
+
+  it('migrates once, however many processes start at once', async () => {
+    const sources = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        @Module({ imports: [AuditModule.forRoot({ database: database.options })] })
+        class OneOfMany {}
+        return NestFactory.createApplicationContext(OneOfMany, { logger: false, abortOnError: false });
+      }),
+    );
+    for (const context of sources) {
+      const audit = context.get(AuditService);
+      await audit.record({ action: 'process.start' });
+      await eventually(() => audit.flush());
+    }
+    expect(await idsIn(sources[0]!.get(AuditService))).toHaveLength(4);
+    await Promise.all(sources.map((context) => context.close()));
+  });
+});

@@ -1,0 +1,195 @@
+// Wrong options fail at start, with the sentence that mends them.
+import 'reflect-metadata';
+import { Controller, Get, Injectable, Module } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
+import type { AuditModuleOptions, AuditOptionsFactory, AuditRouteOptions } from 'nest-audit-trail';
+
+const MEMORY: AuditModuleOptions = { database: { type: 'better-sqlite3', database: ':memory:' } };
+
+async function startOf(module: Type): Promise<unknown> {
+  try {
+    const app = await NestFactory.create(module, { logger: false, abortOnError: false });
+    await app.init();
+    await app.close();
+    return 'started';
+  } catch (error) {
+    return error;
+  }
+}
+
+function rootWith(
+  imports: NonNullable<Parameters<typeof Module>[0]['imports']>,
+  controllers: Type[] = [],
+): Type {
+  @Module({ imports, controllers })
+  class Root {}
+  return Root;
+}
+
+describe('options', () => {
+  it.each<[field: string, options: unknown, sentence: string]>([
+    [
+      'database.type',
+      { database: { type: 'sqlite', database: 'x' } },
+      `The audit option database.type is "sqlite": write one of 'better-sqlite3', 'mysql', 'mariadb', 'postgres'.`,
+    ],
+    [
+      'database.url',
+      { database: { type: 'mysql', url: undefined } },
+      'The audit option database.url is undefined: write a URL such as mysql://user:password@host:3306/audit. Is the environment variable that it comes from set?',
+    ],
+    [
+      'database.database',
+      { database: { type: 'better-sqlite3' } },
+      "The audit option database.database is undefined: write the path of the SQLite file, 'audit.sqlite'.",
+    ],
+    [
+      'dataSource',
+      { ...MEMORY, dataSource: 'default' },
+      "The audit options database and dataSource exclude each other: write database for a connection of its own, or dataSource to share the application's.",
+    ],
+    [
+      'dataSource',
+      { dataSource: 'default' },
+      `The audit option dataSource is "default", but the application has no such data source: import TypeOrmModule.forRoot({ … }), pass the DataSource itself, or write database for a connection of the audit's own.`,
+    ],
+    [
+      'capture.requests',
+      { ...MEMORY, capture: { requests: 'some' } },
+      `The audit option capture.requests is "some": write 'all' or 'annotated'.`,
+    ],
+    [
+      'capture.resolve.user',
+      { ...MEMORY, capture: { resolve: { user: 'id' } } },
+      'The audit option capture.resolve.user is "id": write a function, (request) => request.user?.id.',
+    ],
+    [
+      'capture.resolve.users',
+      { ...MEMORY, capture: { resolve: { users: () => 1 } } },
+      'There is no audit option "capture.resolve.users". The options here are user, tenant, session, ip, actorType, impersonator.',
+    ],
+    [
+      'delivery.batchSize',
+      { ...MEMORY, delivery: { batchSize: 0 } },
+      'The audit option delivery.batchSize is 0: write an integer from 1 to 5000.',
+    ],
+    [
+      'delivery.mode',
+      { ...MEMORY, delivery: { mode: 'durable' } },
+      `The audit option delivery.mode is "durable": write 'buffered'.`,
+    ],
+    [
+      'redaction.keys',
+      { ...MEMORY, redaction: { keys: 'taxNumber' } },
+      `The audit option redaction.keys is "taxNumber": write a list of key names, ['taxNumber'].`,
+    ],
+    [
+      'service.name',
+      { ...MEMORY, service: { version: '1' } },
+      'The audit option service.name is missing: write service: { name: "billing-api" }.',
+    ],
+    [
+      'captur',
+      { ...MEMORY, captur: {} },
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, delivery, redaction, service.',
+    ],
+    ['migrate', { ...MEMORY, migrate: 'yes' }, 'The audit option migrate is "yes": write true or false.'],
+    [
+      '',
+      [],
+      'The audit options must be an object: write AuditModule.forRoot({ … }) or AuditModule.forRoot().',
+    ],
+  ])('refuses a wrong %s', async (field, options, sentence) => {
+    const error = await startOf(rootWith([AuditModule.forRoot(options as AuditModuleOptions)]));
+    expect(error).toBeInstanceOf(AuditError);
+    expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field, message: sentence });
+  });
+
+  it.each<[field: string, said: object]>([
+    ['severity', { severity: 'huge' }],
+    ['category', { category: 'money' }],
+    ['action', { action: '' }],
+    ['details', { details: 'amount' }],
+    ['outcome', { outcome: 'success' }],
+    ['query', { query: 'page' }],
+    ['sevrity', { sevrity: 'high' }],
+  ])('refuses a wrong %s of @Audit(), naming the handler', async (field, said) => {
+    @Controller('wrong')
+    class WrongController {
+      @Get() @Audit(said as AuditRouteOptions) list() {}
+    }
+    const error = await startOf(rootWith([AuditModule.forRoot(MEMORY)], [WrongController]));
+    expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field });
+    expect((error as Error).message).toContain('@Audit() of WrongController.list');
+  });
+
+  it('refuses to be imported twice', async () => {
+    const twice = rootWith([AuditModule.forRoot(MEMORY), AuditModule.forRoot({ ...MEMORY, migrate: true })]);
+    expect(await startOf(twice)).toMatchObject({
+      code: 'AUDIT_INVALID_OPTIONS',
+      message: 'AuditModule.forRoot() is imported twice: import it once, in the root module; it is global.',
+    });
+  });
+
+  it.each<[how: string, module: () => Type]>([
+    [
+      'useFactory',
+      () => rootWith([AuditModule.forRootAsync({ useFactory: async () => Promise.resolve(MEMORY) })]),
+    ],
+    [
+      'useClass',
+      () => {
+        @Injectable()
+        class Options implements AuditOptionsFactory {
+          createAuditOptions() {
+            return MEMORY;
+          }
+        }
+        return rootWith([AuditModule.forRootAsync({ useClass: Options })]);
+      },
+    ],
+    [
+      'inject',
+      () => {
+        @Module({ providers: [{ provide: 'FILE', useValue: ':memory:' }], exports: ['FILE'] })
+        class ConfigModule {}
+        return rootWith([
+          AuditModule.forRootAsync({
+            imports: [ConfigModule],
+            inject: ['FILE'],
+            useFactory: (file: string) => ({ database: { type: 'better-sqlite3', database: file } }),
+          }),
+        ]);
+      },
+    ],
+    [
+      'useExisting',
+      () => {
+        @Injectable()
+        class Options implements AuditOptionsFactory {
+          createAuditOptions() {
+            return MEMORY;
+          }
+        }
+        @Module({ providers: [Options], exports: [Options] })
+        class ConfigModule {}
+        return rootWith([AuditModule.forRootAsync({ imports: [ConfigModule], useExisting: Options })]);
+      },
+    ],
+  ])('takes options by %s', async (_how, module) => {
+    const app = await NestFactory.createApplicationContext(module(), { logger: false, abortOnError: false });
+    const event = await app.get(AuditService).record({ action: 'app.start' });
+    await app.get(AuditService).flush();
+    expect(await app.get(AuditService).findById(event.id, { allTenants: true })).toEqual(event);
+    await app.close();
+  });
+
+  it('checks options of an async factory too', async () => {
+    const error = await startOf(
+      rootWith([AuditModule.forRootAsync({ useFactory: () => ({ migrat: true }) as AuditModuleOptions })]),
+    );
+    expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'migrat' });
+  });
+});
