@@ -647,7 +647,7 @@ describeEachDatabase('capture', (create) => {
       app.port,
       { path: '/api/faults/never', headers: { ...clerk, 'x-request-id': requestId } },
       'begun',
-    );
+    ).gone;
     expectEvent(
       await app.eventOf(requestId),
       requestId,
@@ -663,7 +663,7 @@ describeEachDatabase('capture', (create) => {
     const requestId = app.requestId();
     sent += 1;
     const call = { path: '/api/streams/endless', headers: { ...clerk, 'x-request-id': requestId } };
-    await abandon(app.port, call, 'answering');
+    await abandon(app.port, call, 'answering').gone;
     expectEvent(
       await app.eventOf(requestId),
       requestId,

@@ -1,5 +1,6 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { asId } from '../event/as-id.js';
+import { readEntries } from '../event/flatten.js';
 import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
 import type { AuditEventDraft } from '../pipeline/audit-recorder.js';
 import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-capture.js';
@@ -55,12 +56,14 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
 function mergeAnnotations(capture: RequestCapture): AuditAnnotation {
   const merged: Record<string, unknown> = {};
   for (const annotation of capture.annotations) {
-    for (const [name, value] of Object.entries(annotation)) {
+    for (const [name, value] of readEntries(annotation)) {
       if (value === undefined || value === null) continue;
       const checked = checkAnnotation(name, value);
       if (checked === undefined) capture.stageErrors.add(`annotate.${name}`);
       else if (name === 'details' || name === 'metadata') {
-        merged[name] = { ...(merged[name] as object | undefined), ...(checked as object) };
+        // Entry by entry: a getter that throws costs its own value only.
+        const entries = readEntries(checked as object);
+        merged[name] = { ...(merged[name] as object | undefined), ...Object.fromEntries(entries) };
       } else merged[name] = checked;
     }
   }

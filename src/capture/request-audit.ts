@@ -7,6 +7,7 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditRecorder } from '../pipeline/audit-recorder.js';
 import { runInContext } from './audit-context.js';
+import { readEntries } from '../event/flatten.js';
 import { asId } from '../event/as-id.js';
 import { buildEvent } from './build-event.js';
 import { canonicalIp } from '../event/ip-address.js';
@@ -101,7 +102,7 @@ export class RequestAudit {
     const noteAnswer = () => {
       if (capture.answered || capture.closed) return;
       capture.answered = true;
-      this.readRequest(capture);
+      this.readSafely(capture);
     };
     response.end = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
       noteAnswer();
@@ -138,17 +139,28 @@ export class RequestAudit {
 
   private close(capture: RequestCapture, interrupted: boolean): void {
     if (capture.closed) return;
+    if (!capture.answered) this.readSafely(capture);
+    capture.closed = true;
+    this.open.delete(capture);
+    this.bySocket.get(capture.request.socket)?.delete(capture);
+    if (!this.isRecorded(capture)) return;
+    const ending = capture.ending(interrupted);
     try {
-      if (!capture.answered) this.readRequest(capture);
-      capture.closed = true;
-      this.open.delete(capture);
-      this.bySocket.get(capture.request.socket)?.delete(capture);
-      if (this.isRecorded(capture)) {
-        this.recorder.record(buildEvent(capture, capture.ending(interrupted), this.pathOf(capture)));
-      }
+      this.recorder.record(buildEvent(capture, ending, this.pathOf(capture)));
     } catch (error) {
-      capture.closed = true;
-      this.open.delete(capture);
+      // Whatever the application added can't be made an event of; that the request happened still is one.
+      this.noteInternalError(error);
+      capture.discardAdditions();
+      capture.stageErrors.add('event');
+      this.recorder.record(buildEvent(capture, ending, capture.pattern ?? ''));
+    }
+  }
+
+  private readSafely(capture: RequestCapture): void {
+    try {
+      this.readRequest(capture);
+    } catch (error) {
+      capture.stageErrors.add('request');
       this.noteInternalError(error);
     }
   }
@@ -192,7 +204,11 @@ export class RequestAudit {
       return value;
     });
     capture.routeFacts = {
-      details: { ...(query !== undefined && { query }), ...(body !== undefined && { body }), ...details },
+      details: {
+        ...(query !== undefined && { query }),
+        ...(body !== undefined && { body }),
+        ...Object.fromEntries(readEntries(details ?? {})),
+      },
       ...(resourceId !== undefined && { resourceId }),
       ...(outcome !== undefined && { outcome }),
     };
@@ -243,7 +259,7 @@ export class RequestAudit {
 
   private noteInternalError(error: unknown): void {
     const name = error instanceof Error ? error.name : typeof error;
-    this.warnings.warn('internal', `An audit event could not be made (${name}). The request went on.`);
+    this.warnings.warn('internal', `An audit event could not be made whole (${name}). The request went on.`);
   }
 }
 

@@ -127,6 +127,14 @@ export class RequestCapture {
     });
   }
 
+  /** Forgets what the application added to the event. */
+  discardAdditions(): void {
+    this.annotations.length = 0;
+    this.routeFacts = {};
+    this.result = undefined;
+    this.params = {};
+  }
+
   /** The application destroyed the response while its client was still there. */
   noteDestroyed(error: unknown): void {
     if (this.closed || this.request.socket.destroyed || this.response.writableFinished) return;

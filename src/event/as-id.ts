@@ -1,4 +1,4 @@
-/** An id as text; `undefined` for what is none. */
+/** An id as text. Never throws; `undefined` for what is none. */
 export function asId(value: unknown): string | undefined {
   switch (typeof value) {
     case 'string':
@@ -8,10 +8,19 @@ export function asId(value: unknown): string | undefined {
     case 'number':
       return Number.isFinite(value) ? String(value) : undefined;
     case 'object':
-      return value !== null && !Array.isArray(value) && value.toString !== Object.prototype.toString
-        ? String(value)
-        : undefined;
+      return objectId(value);
     default:
       return undefined;
+  }
+}
+
+/** Ids that are objects, such as MongoDB's ObjectId, say what they are by `toString`. */
+function objectId(value: object | null): string | undefined {
+  if (value === null || Array.isArray(value)) return undefined;
+  try {
+    const text: unknown = value.toString === Object.prototype.toString ? undefined : value.toString();
+    return typeof text === 'string' && text !== '' ? text : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -68,28 +68,42 @@ function collectObject(
   sink: FactSink,
   ancestors: readonly object[],
 ): void {
-  const entries = source instanceof Map ? source.entries() : readEntries(source);
-  for (const [name, value] of entries) {
+  for (const [key, value] of readEntries(source)) {
     if (sink.full) return;
-    const key = String(name);
     const path = prefix === '' ? key : `${prefix}.${key}`;
     if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
       continue;
-    if (isSecret(key)) sink.add(path, REDACTED);
-    else collectValue(path, value, isSecret, sink, ancestors);
+    try {
+      if (isSecret(key)) sink.add(path, REDACTED);
+      else collectValue(path, value, isSecret, sink, ancestors);
+    } catch {
+      sink.add(path, UNREADABLE);
+    }
   }
 }
 
-function* readEntries(source: object): Generator<[string, unknown]> {
-  for (const key of Object.keys(source)) {
-    let value: unknown;
-    try {
-      value = (source as Record<string, unknown>)[key];
-    } catch {
-      value = '[unreadable]';
+const UNREADABLE = '[unreadable]';
+
+/** The entries of an object or a map; what throws when it is read is answered as `[unreadable]`. */
+export function readEntries(source: object): [key: string, value: unknown][] {
+  const entries: [string, unknown][] = [];
+  try {
+    if (source instanceof Map) {
+      for (const [key, value] of source)
+        entries.push([typeof key === 'object' ? `[key ${entries.length}]` : String(key), value]);
+      return entries;
     }
-    yield [key, value];
+    for (const key of Object.keys(source)) {
+      try {
+        entries.push([key, (source as Record<string, unknown>)[key]]);
+      } catch {
+        entries.push([key, UNREADABLE]);
+      }
+    }
+  } catch {
+    entries.push([UNREADABLE, true]);
   }
+  return entries;
 }
 
 function collectValue(
@@ -174,6 +188,6 @@ function objectToScalar(value: object): string | number | boolean | undefined {
     const json: unknown = toJSON.call(value);
     return typeof json === 'object' ? undefined : toScalar(json);
   } catch {
-    return '[unreadable]';
+    return UNREADABLE;
   }
 }

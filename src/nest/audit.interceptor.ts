@@ -29,5 +29,7 @@ function streamOf(result: unknown): Readable | undefined {
   const { getStream } = result as { getStream?: unknown };
   if (typeof getStream !== 'function') return undefined;
   const stream = getStream.call(result) as Partial<Readable> | undefined;
-  return typeof stream?.once === 'function' && typeof stream.pipe === 'function' ? (stream as Readable) : undefined;
+  return typeof stream?.once === 'function' && typeof stream.pipe === 'function'
+    ? (stream as Readable)
+    : undefined;
 }

@@ -6,6 +6,7 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { readEntries } from '../event/flatten.js';
 import { isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import type { DeliveryStatus } from '../journal/event-buffer.js';
@@ -177,7 +178,8 @@ export class AuditService {
   annotate(annotation: AuditAnnotation): boolean {
     const capture = currentContext()?.capture;
     if (capture && !capture.closed) {
-      capture.annotations.push({ ...annotation });
+      // A copy: the caller may go on to change its object.
+      capture.annotations.push(Object.fromEntries(readEntries(annotation)));
       return true;
     }
     this.warnings.warn(

@@ -56,21 +56,32 @@ export function send(port: number, call: Call): Promise<Answer> {
   });
 }
 
-/** Sends the request and destroys the connection when the handler has begun, or when the answer has. */
-export function abandon(port: number, call: Call, when: 'begun' | 'answering'): Promise<void> {
-  return new Promise((resolve) => {
-    const client = httpRequest({
-      port,
-      host: '127.0.0.1',
-      path: call.path,
-      headers: { ...call.headers },
-      agent: new Agent({ keepAlive: false }),
-    });
-    client.on('error', () => undefined).on('close', () => resolve());
-    if (when === 'begun') client.on('information', () => client.destroy());
-    else client.on('response', (response) => response.once('data', () => client.destroy()));
-    client.end();
+/** A request whose client does not wait for the end. */
+export interface Abandoned {
+  /** The handler tells that it began (102 Processing). */
+  readonly begun: Promise<void>;
+  /** The connection is closed, by whomever. */
+  readonly gone: Promise<void>;
+}
+
+/** Sends the request and destroys the connection when the handler has begun, when the answer has, or never. */
+export function abandon(port: number, call: Call, when: 'begun' | 'answering' | 'never'): Abandoned {
+  const client = httpRequest({
+    port,
+    host: '127.0.0.1',
+    path: call.path,
+    headers: { ...call.headers },
+    agent: new Agent({ keepAlive: false }),
   });
+  const begun = new Promise<void>((resolve) => client.on('information', () => resolve()));
+  const gone = new Promise<void>((resolve) =>
+    client.on('error', () => undefined).on('close', () => resolve()),
+  );
+  if (when === 'begun') client.on('information', () => client.destroy());
+  if (when === 'answering')
+    client.on('response', (response) => response.once('data', () => client.destroy()));
+  client.end();
+  return { begun, gone };
 }
 
 /** Opens a bare connection. */

@@ -1,0 +1,121 @@
+// The shape of the source: rooms import one way, the door lists its names, nothing optional is loaded unasked.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import * as door from 'nest-audit-trail';
+
+/** The rooms in the order in which they may import: each only itself and those before it. */
+const ROOMS = ['event', 'ledger', 'store', 'journal', 'pipeline', 'capture', 'trail', 'nest'];
+const SRC = resolve('src');
+
+const files = (readdirSync(SRC, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));
+
+/** The files that a source file imports from the project, and the packages. */
+function importsOf(file: string): { own: string[]; packages: string[] } {
+  const text = readFileSync(join(SRC, file), 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import) '([^']+)'/g)].map((match) => match[1]!);
+  return {
+    own: specifiers
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => relative(SRC, resolve(SRC, dirname(file), specifier)).replace(/\.js$/, '.ts')),
+    packages: specifiers.filter((specifier) => !specifier.startsWith('.')),
+  };
+}
+
+const roomOf = (file: string) => (file.includes('/') ? file.split('/')[0]! : '');
+
+describe('architecture', () => {
+  it('knows every room', () => {
+    expect([...new Set(files.map(roomOf).filter(Boolean))].sort()).toEqual([...ROOMS].sort());
+  });
+
+  it('imports one way', () => {
+    const backwards = files.flatMap((file) =>
+      importsOf(file)
+        .own.filter((imported) => {
+          const [from, to] = [ROOMS.indexOf(roomOf(file)), ROOMS.indexOf(roomOf(imported))];
+          // The files at the top wire the rooms together; only the doors import them.
+          if (to === -1) return from !== -1 && roomOf(file) !== 'nest';
+          return from !== -1 && to > from;
+        })
+        .map((imported) => `${file} -> ${imported}`),
+    );
+    expect(backwards).toEqual([]);
+  });
+
+  it('has no import cycle', () => {
+    const visiting = new Set<string>();
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      if (done.has(file)) return;
+      if (visiting.has(file)) throw new Error(`Cycle: ${[...path, file].join(' -> ')}`);
+      visiting.add(file);
+      // Types vanish when compiled: only what is loaded can be loaded too early.
+      const text = readFileSync(join(SRC, file), 'utf8').replace(/import type [^;]+;/g, '');
+      for (const match of text.matchAll(/from '(\.[^']+)'/g)) {
+        visit(relative(SRC, resolve(SRC, dirname(file), match[1]!)).replace(/\.js$/, '.ts'), [...path, file]);
+      }
+      visiting.delete(file);
+      done.add(file);
+    };
+    expect(() => files.forEach((file) => visit(file, []))).not.toThrow();
+  });
+
+  it('knows Nest in one room, SQL in another', () => {
+    const users = (pattern: RegExp) =>
+      [
+        ...new Set(
+          files.filter((file) => importsOf(file).packages.some((name) => pattern.test(name))).map(roomOf),
+        ),
+      ].sort();
+    expect(users(/^@nestjs\//)).toEqual(['nest']);
+    const loading = files.filter((file) =>
+      /^import \{[^}]*\} from 'typeorm'/m.test(readFileSync(join(SRC, file), 'utf8')),
+    );
+    // The door needs the class as the token of the default data source.
+    expect([...new Set(loading.map(roomOf))].sort()).toEqual(['nest', 'store']);
+    const sql = files.filter((file) =>
+      /\b(SELECT|INSERT INTO|CREATE TABLE|andWhere)\b/.test(
+        readFileSync(join(SRC, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''),
+      ),
+    );
+    expect([...new Set(sql.map(roomOf))]).toEqual(['store']);
+  });
+
+  it('loads no package that it does not declare', () => {
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
+      string,
+      Record<string, unknown>
+    >;
+    const optional = Object.keys(manifest['peerDependenciesMeta']!);
+    const declared = [
+      ...Object.keys(manifest['dependencies']!),
+      ...Object.keys(manifest['peerDependencies']!),
+    ];
+    const used = [...new Set(files.flatMap((file) => importsOf(file).packages))].filter(
+      (name) => !name.startsWith('node:'),
+    );
+    // Node's own types and Express's never appear either.
+    expect(used.filter((name) => !declared.includes(name) || optional.includes(name))).toEqual([]);
+  });
+
+  it('exports exactly these names', () => {
+    expect(Object.keys(door).sort()).toEqual([
+      'AUDIT_ENTITIES',
+      'AUDIT_ERROR_CODES',
+      'AUDIT_MIGRATIONS',
+      'AUDIT_MIGRATIONS_TABLE',
+      'Audit',
+      'AuditError',
+      'AuditEventEntity',
+      'AuditEventRepository',
+      'AuditModule',
+      'AuditQueryDto',
+      'AuditService',
+      'AuditSettingEntity',
+      'CATEGORIES',
+      'NoAudit',
+      'OUTCOMES',
+      'SEVERITIES',
+    ]);
+  });
+});

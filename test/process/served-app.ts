@@ -1,0 +1,42 @@
+// An application in a process of its own, on the built package, for what can only be shown by ending the process, and
+// for packages that Jest can't load. Options come as JSON in the first argument; the port is told on standard output.
+import 'reflect-metadata';
+import { Controller, Get, Module, Param, Post, Res, UseGuards } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
+import type { AddressInfo } from 'node:net';
+import { Audit, AuditModule } from 'nest-audit-trail';
+import type { AuditModuleOptions } from 'nest-audit-trail';
+
+const { audit, shutdownHooks } = JSON.parse(process.argv[2] ?? '{}') as {
+  audit: AuditModuleOptions;
+  shutdownHooks?: boolean;
+};
+
+@Audit()
+@Controller('things')
+class ThingsController {
+  @Get('limited') @UseGuards(ThrottlerGuard) limited() {
+    return {};
+  }
+
+  @Post(':id') create(@Param('id') id: string) {
+    return { id };
+  }
+
+  /** Tells that it began, and never answers. */
+  @Get('never') never(@Res() response: { writeProcessing(): void }): void {
+    response.writeProcessing();
+  }
+}
+
+@Module({
+  imports: [AuditModule.forRoot(audit), ThrottlerModule.forRoot([{ ttl: 60_000, limit: 1 }])],
+  controllers: [ThingsController],
+})
+class ServedModule {}
+
+const app = await NestFactory.create(ServedModule, { logger: ['error', 'warn'] });
+if (shutdownHooks) app.enableShutdownHooks();
+await app.listen(0, '127.0.0.1');
+process.stdout.write(`${(app.getHttpServer().address() as AddressInfo).port}\n`);
