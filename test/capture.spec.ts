@@ -141,6 +141,31 @@ const SCENARIOS: readonly Scenario[] = [
     ),
   },
   {
+    title: '@Audit() with details of a result that is not there, since a guard refused',
+    call: { method: 'POST', path: '/api/invoices/9/approve', headers: clerk },
+    status: 403,
+    event: on(
+      'InvoicesController.approve',
+      {
+        method: 'POST',
+        path: '/api/invoices/9/approve',
+        route: '/api/invoices/:id/approve',
+        statusCode: 403,
+        stage: 'guard',
+        errorName: 'ForbiddenException',
+      },
+      {
+        ...asClerk,
+        action: 'invoice.approve',
+        resource: 'invoice',
+        resourceId: '9',
+        severity: 'high',
+        category: 'authorization',
+        outcome: 'failure',
+      },
+    ),
+  },
+  {
     title: '207',
     call: { method: 'POST', path: '/api/invoices/batch' },
     status: 207,
@@ -528,7 +553,6 @@ const SCENARIOS: readonly Scenario[] = [
         path: '/api/sessions',
         route: '/api/sessions',
         statusCode: 201,
-        actorType: 'anonymous',
       },
       {
         userId: 'eve',

@@ -31,8 +31,8 @@ describeEachDatabase('a process', (create) => {
   });
 
   /** @returns the port that it listens on */
-  async function serve(audit: AuditModuleOptions, shutdownHooks = false): Promise<number> {
-    const options = JSON.stringify({ audit: { ...audit, database: database.options }, shutdownHooks });
+  async function serve(audit: AuditModuleOptions, shutdown?: 'hooks' | 'own'): Promise<number> {
+    const options = JSON.stringify({ audit: { ...audit, database: database.options }, shutdown });
     child = spawn(process.execPath, ['build/process/served-app.js', options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -60,16 +60,19 @@ describeEachDatabase('a process', (create) => {
     return events;
   }
 
-  it.each<[signal: 'SIGTERM' | 'SIGINT', by: string, shutdownHooks: boolean]>([
-    ['SIGTERM', 'the library', false],
-    ['SIGINT', 'the library', false],
-    ['SIGTERM', "Nest's shutdown hooks", true],
-  ])('drains at %s by %s, and ends by the signal', async (signal, _by, shutdownHooks) => {
+  it.each<
+    [signal: 'SIGTERM' | 'SIGINT', by: string, shutdown: 'hooks' | 'own' | undefined, ended: string | number]
+  >([
+    ['SIGTERM', 'the library', undefined, 'SIGTERM'],
+    ['SIGINT', 'the library', undefined, 'SIGINT'],
+    ['SIGTERM', "Nest's shutdown hooks", 'hooks', 'SIGTERM'],
+    ['SIGTERM', 'a listener of the application, for once', 'own', 7],
+  ])('drains at %s by %s, which ends the process', async (signal, _by, shutdown, ended) => {
     // Nothing but the drain can have stored them.
-    const port = await serve({ delivery: { flushIntervalMs: 60_000, batchSize: 5_000 } }, shutdownHooks);
+    const port = await serve({ delivery: { flushIntervalMs: 60_000, batchSize: 5_000 } }, shutdown);
     const ids = Array.from({ length: 200 }, (_, index) => `id-${index}`);
     await Promise.all(ids.map((id) => send(port, { method: 'POST', path: `/things/${id}` })));
-    expect(await end(signal)).toBe(signal);
+    expect(await end(signal)).toBe(ended);
     const events = await stored();
     expect(events.map(({ resourceId }) => resourceId).sort()).toEqual(ids.sort());
     expect(events.every(({ outcome }) => outcome === 'success')).toBe(true);

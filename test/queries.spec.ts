@@ -27,6 +27,10 @@ import type { TestDatabase } from './harness/databases.js';
 class AuditController {
   constructor(private readonly audit: AuditService) {}
 
+  @Get('wrong') wrong() {
+    return this.audit.find({ tenantId: 'acme', limit: -1 });
+  }
+
   /** As an application writes it: the tenant is its own word, whatever the query string says. */
   @Get() find(@Query() query: AuditQueryDto) {
     return this.audit.find({ ...query, tenantId: 'acme' });
@@ -465,6 +469,13 @@ describeEachDatabase('queries', (create) => {
     ]) {
       expect((await ask(query)).status).toBe(400);
     }
+  });
+
+  it('lets a wrong query be answered by 400, whoever made it', async () => {
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    const answer = await send(port, { path: '/audit/wrong' });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toContain('limit must not be less than 1');
   });
 
   it('shows live events to observers, each its own copy, by any filter', async () => {

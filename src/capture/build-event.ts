@@ -43,13 +43,18 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
       handler: route?.handler,
       errorName: capture.errorName,
       stage: stageOf(capture, statusCode),
-      actorType: identity.actorType,
+      actorType: said.metadata?.['actorType'] ?? actorTypeOf(identity.actorType, said.userId),
       impersonatorId: identity.impersonatorId,
       aborted: ending.aborted || undefined,
       interrupted: ending.interrupted || undefined,
       stageErrors: capture.stageErrors.size > 0 ? [...capture.stageErrors] : undefined,
     },
   };
+}
+
+/** Whom the application names is no longer anonymous, as at a login. */
+function actorTypeOf(resolved: string | undefined, namedUser: string | undefined): string | undefined {
+  return resolved === 'anonymous' && namedUser !== undefined ? 'user' : resolved;
 }
 
 /** What the application said last counts; `details` and `metadata` add up. A value that can't be is noted, not stored. */

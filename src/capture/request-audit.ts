@@ -186,7 +186,8 @@ export class RequestAudit {
         if (isThenable(value)) throw new TypeError('answered a promise');
         return value;
       } catch {
-        capture.stageErrors.add(name);
+        // A function that reads the result has none to read where the request was refused: that is no fault of its.
+        if (capture.hasResult || capture.errorName === undefined) capture.stageErrors.add(name);
         return undefined;
       }
     };

@@ -64,8 +64,9 @@ export class RequestCapture {
   params: Readonly<Record<string, unknown>> = {};
   /** Every guard let the request through. */
   passedGuards = false;
-  /** What the handler returned. */
+  /** What the handler returned, once it did. */
   result: unknown;
+  hasResult = false;
   /** The class name of the last error thrown on the request's way, or of the stream that broke. */
   errorName?: string;
   /** The answer broke on the server's side: its stream failed, or the application destroyed the response. */
@@ -132,6 +133,7 @@ export class RequestCapture {
     this.annotations.length = 0;
     this.routeFacts = {};
     this.result = undefined;
+    this.hasResult = false;
     this.params = {};
   }
 

@@ -9,7 +9,10 @@ export type FieldSelection = boolean | readonly string[];
 export interface AuditRouteContext<TResult = any> {
   readonly request: CapturedRequest;
   readonly params: Readonly<Record<string, unknown>>;
-  /** What the handler returned; `undefined` when it threw or answered by itself (`@Res()`, server-sent events). */
+  /**
+   * What the handler returned; `undefined` when it threw, was never reached, or answered by itself (`@Res()`,
+   * server-sent events). A function that fails on a request that was refused costs its own value only, silently.
+   */
   readonly result: TResult;
   /** The class name of what was thrown, where something was. */
   readonly errorName?: string;

@@ -8,6 +8,12 @@ export const AUDIT_ERROR_CODES = [
 
 export type AuditErrorCode = (typeof AUDIT_ERROR_CODES)[number];
 
+/** What a web framework is to answer where the error reaches it: the caller's fault, or the database's. */
+const STATUS_CODES: Partial<Record<AuditErrorCode, number>> = {
+  AUDIT_INVALID_QUERY: 400,
+  AUDIT_STORE_UNAVAILABLE: 503,
+};
+
 /** The only error this library throws. The message says what happened and what to do. */
 export class AuditError extends Error {
   override readonly name = 'AuditError';
@@ -24,10 +30,22 @@ export class AuditError extends Error {
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     if (options.field !== undefined) this.field = options.field;
+    const statusCode = STATUS_CODES[code];
+    if (statusCode === undefined) return;
+    this.status = this.statusCode = statusCode;
+    this.expose = statusCode < 500;
   }
 
   /** The option, event or query property at fault, where there is one. */
   readonly field?: string;
+
+  /**
+   * The shape of `http-errors`, which Nest's and Express's own error handling read: a wrong query that no filter of the
+   * application takes is answered by 400 with its message, a missing database by 503 without.
+   */
+  readonly status?: number;
+  readonly statusCode?: number;
+  readonly expose?: boolean;
 }
 
 /** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. */

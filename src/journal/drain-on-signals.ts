@@ -15,7 +15,7 @@ const drainables = new Set<Drainable>();
  * @returns how to stop listening
  */
 export function drainOnSignals(drainable: Drainable): () => void {
-  if (drainables.size === 0) for (const signal of SIGNALS) process.on(signal, onSignal);
+  if (drainables.size === 0) for (const signal of SIGNALS) process.prependListener(signal, onSignal);
   drainables.add(drainable);
   return () => {
     if (!drainables.delete(drainable) || drainables.size > 0) return;
@@ -24,6 +24,7 @@ export function drainOnSignals(drainable: Drainable): () => void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
+  // First in line, so that listeners who asked for the signal once are still there to be counted.
   const alone = process.listenerCount(signal) === 1;
   const all = [...drainables];
   if (!alone) {

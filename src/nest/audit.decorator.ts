@@ -11,7 +11,7 @@ import type { AuditRouteOptions } from '../capture/route-audit.js';
  * @Controller('invoices')
  * export class InvoicesController {
  *   @Post(':id/approve')
- *   @Audit({ severity: 'high', details: ({ result }) => ({ amount: result.amount }) })
+ *   @Audit({ severity: 'high', details: ({ result }) => ({ amount: result?.amount }) })
  *   approve(@Param('id') id: string) {}
  * }
  * ```

@@ -16,6 +16,7 @@ export class AuditInterceptor implements NestInterceptor {
     return next.handle().pipe(
       tap((result: unknown) => {
         capture.result = result;
+        capture.hasResult = true;
         const stream = streamOf(result);
         if (stream) capture.watchSource(stream);
       }),

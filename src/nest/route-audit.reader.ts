@@ -131,7 +131,7 @@ function assertRouteOptions(handler: string, said: AuditRouteOptions): void {
       refuse(name, 'a function, (context) => …');
   }
   if (said.details !== undefined && !['object', 'function'].includes(typeof said.details)) {
-    refuse('details', 'an object or a function, ({ result }) => ({ amount: result.amount })');
+    refuse('details', 'an object or a function, ({ result }) => ({ amount: result?.amount })');
   }
   for (const name of ['query', 'body'] as const) {
     const value: unknown = said[name];

@@ -11,6 +11,7 @@ import {
   Max,
   MaxLength,
   Min,
+  ValidateBy,
   validateSync,
 } from 'class-validator';
 import { AuditError } from '../event/audit-error.js';
@@ -73,8 +74,17 @@ function Vocabulary(words: readonly string[]): PropertyDecorator {
 }
 
 function Time(): PropertyDecorator {
-  const message = '$property must be a time: Unix epoch in milliseconds, an ISO 8601 text or a Date';
-  const rules = [IsOptional(), Instant(), IsInt({ message }), Min(0), Max(281_474_976_710_655)];
+  const isTime = ValidateBy(
+    {
+      name: 'isTime',
+      validator: {
+        validate: (value: unknown) =>
+          Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 48,
+      },
+    },
+    { message: '$property must be a time: Unix epoch in milliseconds, an ISO 8601 text or a Date' },
+  );
+  const rules = [IsOptional(), Instant(), isTime];
   return (target, property) => rules.forEach((rule) => rule(target, property));
 }
 
@@ -145,7 +155,10 @@ export class AuditQueryDto {
   @WholeNumber(0, 100)
   readonly maxRiskScore?: number;
 
-  /** Keys of `details` and the exact values that they must have: `{ 'changes.amount.after': 120 }` */
+  /**
+   * Keys of `details` and the exact values that they must have: `{ 'changes.amount.after': 120 }`. For an application's
+   * own code: query strings have no numbers, and Express 5 does not nest them.
+   */
   @IsOptional()
   @IsObject()
   readonly details?: Readonly<Record<string, AuditValue>>;

@@ -212,7 +212,8 @@ export class AuditService {
   }
 
   /**
-   * Resolves once everything recorded so far is stored, the requests just answered included.
+   * Resolves once everything recorded so far is stored, the requests just answered included. A request that its client
+   * abandoned is recorded when its connection closes, which this does not wait for.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` when the database does not take it; the events stay and are tried again
    */

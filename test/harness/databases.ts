@@ -1,7 +1,6 @@
 // Fresh, empty databases for the tests, on each of the servers that the global setup has found.
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import type { AuditDatabaseOptions } from 'nest-audit-trail';
@@ -16,7 +15,15 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** What the global setup has found. */
+/** What the global setup hands over. */
+interface Resolved {
+  readonly mysql: Found;
+  readonly postgres: Found;
+  /** What the name of each database begins with, and where each file is: the global teardown removes what is left. */
+  readonly prefix: string;
+  readonly folder: string;
+}
+
 type Found = { readonly server: ServerAddress } | { readonly missing: string };
 
 interface ServerAddress {
@@ -67,13 +74,13 @@ export function describeEachDatabase(
 /** A fresh, empty database. The caller drops it. */
 export async function createDatabase(name: TestDatabaseName): Promise<TestDatabase> {
   if (name === 'sqlite') return createSqliteDatabase();
-  const found = lookUp(name);
+  const found = resolved()[name];
   if ('missing' in found) throw new Error(found.missing);
   return name === 'mysql' ? createMysqlDatabase(found.server) : createPostgresDatabase(found.server);
 }
 
 async function createSqliteDatabase(): Promise<TestDatabase> {
-  const folder = await mkdtemp(join(tmpdir(), 'audit-test-'));
+  const folder = await mkdtemp(join(resolved().folder, 'sqlite-'));
   return {
     name: 'sqlite',
     options: { type: 'better-sqlite3', database: join(folder, 'audit.sqlite') },
@@ -135,17 +142,16 @@ async function withConnection(
 
 function missingReason(name: TestDatabaseName): string | undefined {
   if (name === 'sqlite') return undefined;
-  const found = lookUp(name);
+  const found = resolved()[name];
   return 'missing' in found ? found.missing : undefined;
 }
 
-function lookUp(name: 'mysql' | 'postgres'): Found {
-  const resolved = process.env['AUDIT_TEST_RESOLVED'];
-  if (resolved === undefined)
-    throw new Error('The databases are not known: run the tests with jest.config.mjs.');
-  return (JSON.parse(resolved) as Record<typeof name, Found>)[name];
+function resolved(): Resolved {
+  const json = process.env['AUDIT_TEST_RESOLVED'];
+  if (json === undefined) throw new Error('The databases are not known: run the tests with jest.config.mjs.');
+  return JSON.parse(json) as Resolved;
 }
 
 function freshName(): string {
-  return `audit_test_${randomBytes(8).toString('hex')}`;
+  return resolved().prefix + randomBytes(8).toString('hex');
 }

@@ -1,5 +1,4 @@
 // Finds the server of one kind of database: the one that is asked for, else a local one, else a private one.
-import { randomBytes } from 'node:crypto';
 
 /**
  * Where a server is and who the tests are there, in TypeORM's words.
@@ -16,13 +15,17 @@ import { randomBytes } from 'node:crypto';
  * @property {string} socketParameter the parameter of a URL that holds a Unix socket
  * @property {string} packages what to install on Debian
  * @property {() => ServerAddress[]} local where a server usually is on the own machine
- * @property {(server: ServerAddress, statements: string[]) => Promise<void>} query
+ * @property {string} check a statement that fails where the user may not create databases, and changes nothing
+ * @property {string} listDatabases a query of the `name` of each database
+ * @property {(name: string) => string[]} dropDatabase
+ * @property {(server: ServerAddress, statements: string[]) => Promise<object[]>} query runs the statements on one
+ *   connection; the rows of the last one
  * @property {() => Promise<ServerAddress | undefined>} startPrivate `undefined` where the programs are missing
  */
 
 /**
  * @param {ServerKind} kind
- * @returns {Promise<{ server: ServerAddress, note: string } | { missing: string }>}
+ * @returns {Promise<{ server: ServerAddress, note: string, isPrivate?: true } | { missing: string }>}
  * @throws Error where the environment asks for a server that can't be used, or requires one and there is none
  */
 export async function findServer(kind, env = process.env) {
@@ -43,7 +46,7 @@ async function search(kind, env) {
       return { server: await givenServer(kind, env[kind.variable]), note: kind.variable };
     for (const server of kind.local()) {
       try {
-        await tryServer(kind, server);
+        await kind.query(server, [kind.check]);
         return { server, note: 'the local server' };
       } catch (error) {
         reasons.push(`${describeAddress(server)}: ${describeError(error)}`);
@@ -52,7 +55,7 @@ async function search(kind, env) {
   }
   try {
     const server = await kind.startPrivate();
-    if (server) return { server, note: 'a private server' };
+    if (server) return { server, note: 'a private server', isPrivate: true };
     reasons.push('no programs to start a private server with');
   } catch (error) {
     reasons.push(`a private server: ${describeError(error)}`);
@@ -63,7 +66,7 @@ async function search(kind, env) {
 async function givenServer(kind, url) {
   try {
     const server = parseAddress(kind, url);
-    await tryServer(kind, server);
+    await kind.query(server, [kind.check]);
     return server;
   } catch (error) {
     throw new Error(
@@ -72,12 +75,6 @@ async function givenServer(kind, url) {
       { cause: error },
     );
   }
-}
-
-/** A server of use is one on which the tests may create databases. */
-async function tryServer(kind, server) {
-  const database = `audit_test_${randomBytes(8).toString('hex')}`;
-  await kind.query(server, [`CREATE DATABASE ${database}`, `DROP DATABASE ${database}`]);
 }
 
 function parseAddress(kind, url) {

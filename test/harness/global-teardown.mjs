@@ -1,2 +1,2 @@
-// After the last test: stops and deletes the servers that the run has started.
-export { stopPrivateServers as default } from './private-server.mjs';
+// After the last test: undoes what the global setup has done, and what a crashed test has left.
+export { endRun as default } from './end-of-run.mjs';

@@ -1,7 +1,6 @@
 // How the tests reach a MySQL or MariaDB server, and start one.
 import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { findFirst } from './local-binary.mjs';
@@ -19,11 +18,19 @@ export const mysqlServer = {
     { socketPath: '/run/mysqld/mysqld.sock', username: 'root' },
   ],
 
+  // Permissions come first: without them it fails although there is no such database.
+  check: 'DROP DATABASE IF EXISTS audit_test_none',
+  listDatabases: 'SELECT schema_name AS name FROM information_schema.schemata',
+  // An open transaction of a test that hangs would make the drop wait for a day.
+  dropDatabase: (name) => ['SET SESSION lock_wait_timeout = 5', `DROP DATABASE IF EXISTS ${name}`],
+
   async query(server, statements) {
     const { username: user, ...address } = server;
     const connection = await mysql.createConnection({ ...address, user, connectTimeout: 5_000 });
     try {
-      for (const statement of statements) await connection.query(statement);
+      let rows = [];
+      for (const statement of statements) [rows] = await connection.query(statement);
+      return rows;
     } finally {
       await connection.end();
     }
@@ -36,7 +43,7 @@ export const mysqlServer = {
     const installer = isMariaDb ? findFirst('mariadb-install-db', 'mysql_install_db') : program;
     if (!installer) return undefined;
 
-    const server = new PrivateServer({ accounts: ['mysql', 'nobody'], killSignal: 'SIGKILL' });
+    const server = new PrivateServer(['mysql', 'nobody']);
     const data = `--datadir=${join(server.folder, 'data')}`;
     const install = isMariaDb
       ? ['--auth-root-authentication-method=normal', '--skip-test-db']
@@ -45,8 +52,10 @@ export const mysqlServer = {
 
     // Other users of the machine can reach the port too.
     const password = randomBytes(16).toString('hex');
-    const firstStatements = join(server.folder, 'first.sql');
-    writeFileSync(firstStatements, `ALTER USER 'root'@'localhost' IDENTIFIED BY '${password}';\n`);
+    const firstStatements = server.write(
+      'first.sql',
+      `ALTER USER 'root'@'localhost' IDENTIFIED BY '${password}';\n`,
+    );
     const port = await freePort();
     const options = [
       '--no-defaults',
@@ -60,7 +69,7 @@ export const mysqlServer = {
       '--innodb-flush-log-at-trx-commit=0',
     ];
     const address = { host: '127.0.0.1', port, username: 'root', password };
-    await server.start(program, options, () => mysqlServer.query(address, ['SELECT 1']));
+    await server.start(program, options, 'SIGKILL', () => mysqlServer.query(address, ['SELECT 1']));
     return address;
   },
 };

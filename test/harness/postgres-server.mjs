@@ -1,6 +1,5 @@
 // How the tests reach a PostgreSQL server, and start one.
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -27,6 +26,14 @@ export const postgresServer = {
     ];
   },
 
+  check: `DO $$ BEGIN
+    IF NOT (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+      RAISE EXCEPTION 'the user % may not create databases', current_user;
+    END IF;
+  END $$`,
+  listDatabases: 'SELECT datname AS name FROM pg_database',
+  dropDatabase: (name) => [`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`],
+
   async query(server, statements) {
     const { username: user, ...address } = server;
     const client = new pg.Client({ ...address, user, connectionTimeoutMillis: 5_000 });
@@ -34,7 +41,9 @@ export const postgresServer = {
     client.on('error', () => undefined);
     try {
       await client.connect();
-      for (const statement of statements) await client.query(statement);
+      let rows = [];
+      for (const statement of statements) ({ rows } = await client.query(statement));
+      return rows;
     } finally {
       await client.end();
     }
@@ -45,12 +54,11 @@ export const postgresServer = {
     if (!programs) return undefined;
     const [initdb, postgres] = programs;
 
-    const server = new PrivateServer({ accounts: ['postgres', 'nobody'], killSignal: 'SIGQUIT' });
+    const server = new PrivateServer(['postgres', 'nobody']);
     const data = join(server.folder, 'data');
     // Other users of the machine can reach the port too.
     const password = randomBytes(16).toString('hex');
-    const passwordFile = join(server.folder, 'password');
-    writeFileSync(passwordFile, password);
+    const passwordFile = server.write('password', password);
     await server.run(
       initdb,
       [
@@ -77,7 +85,9 @@ export const postgresServer = {
     };
     const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const address = { host: '127.0.0.1', port, username: 'postgres', password, database: 'postgres' };
-    await server.start(postgres, ['-D', data, ...options], () => postgresServer.query(address, ['SELECT 1']));
+    await server.start(postgres, ['-D', data, ...options], 'SIGQUIT', () =>
+      postgresServer.query(address, ['SELECT 1']),
+    );
     return address;
   },
 };

@@ -7,8 +7,8 @@ process.once('exit', () => process.stdout.write(report));
 export default class SkippedDatabasesReporter {
   onRunComplete(_contexts, results) {
     const tests = results.testResults.flatMap((file) => file.testResults);
-    const resolved = Object.values(JSON.parse(process.env.AUDIT_TEST_RESOLVED ?? '{}'));
-    const missing = resolved.map((found) => found.missing).filter(Boolean);
+    const { mysql, postgres } = JSON.parse(process.env.AUDIT_TEST_RESOLVED ?? '{}');
+    const missing = [mysql, postgres].map((found) => found?.missing).filter(Boolean);
     const lines = missing.map((reason) => {
       // As `describeEachDatabase` writes it into the title.
       const skipped = tests.filter((test) => test.ancestorTitles.some((title) => title.includes(reason)));

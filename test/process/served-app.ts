@@ -8,9 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { Audit, AuditModule } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
 
-const { audit, shutdownHooks } = JSON.parse(process.argv[2] ?? '{}') as {
+const { audit, shutdown } = JSON.parse(process.argv[2] ?? '{}') as {
   audit: AuditModuleOptions;
-  shutdownHooks?: boolean;
+  /** Who ends the process at a signal; the library where nobody else does. */
+  shutdown?: 'hooks' | 'own';
 };
 
 @Audit()
@@ -37,6 +38,11 @@ class ThingsController {
 class ServedModule {}
 
 const app = await NestFactory.create(ServedModule, { logger: ['error', 'warn'] });
-if (shutdownHooks) app.enableShutdownHooks();
+if (shutdown === 'hooks') app.enableShutdownHooks();
+if (shutdown === 'own') {
+  process.once('SIGTERM', () => {
+    void app.close().then(() => process.exit(7));
+  });
+}
 await app.listen(0, '127.0.0.1');
 process.stdout.write(`${(app.getHttpServer().address() as AddressInfo).port}\n`);

@@ -12,7 +12,12 @@ export const EVENT_INDEXES = {
   user: ['tenant_id', 'user_id', 'id'],
   action: ['tenant_id', 'action', 'id'],
   resource: ['tenant_id', 'resource', 'resource_id', 'id'],
+  session: ['tenant_id', 'session_id', 'id'],
+  address: ['tenant_id', 'ip_address', 'id'],
   severity: ['tenant_id', 'severity', 'id'],
+  category: ['tenant_id', 'category', 'id'],
+  outcome: ['tenant_id', 'outcome', 'id'],
+  risk: ['tenant_id', 'risk_score', 'id'],
 } as const;
 
 /**

@@ -1,0 +1,98 @@
+// `npm start`: compiles the demo, starts its API on embedded SQLite, plays a session of real HTTP requests against it,
+// prints the events that it left, and stays up. `npm start -- --once` ends after the session.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { printEvents, printStatistics, printUrls } from './print.mjs';
+import { checkEvents, playSession } from './session.mjs';
+
+const DEFAULT_PORT = 3000;
+const HOST = '127.0.0.1';
+const root = join(import.meta.dirname, '..');
+
+await main().catch((error) => {
+  console.error(`The demo failed: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+});
+
+async function main() {
+  const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
+  await compile();
+  const folder = await mkdtemp(join(tmpdir(), 'nest-audit-trail-demo-'));
+  try {
+    await run(folder, values.once);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function compile() {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const compiler = spawn(process.execPath, [tsc, '-p', join(root, 'tsconfig.demo.json')], {
+    stdio: 'inherit',
+  });
+  const [code] = await once(compiler, 'exit');
+  if (code !== 0) throw new Error('tsc -p tsconfig.demo.json found errors');
+}
+
+/** @param {string} folder for the audit's database; gone afterwards */
+async function run(folder, endAfterSession) {
+  process.env.AUDIT_FILE = join(folder, 'audit.sqlite');
+  // Only now: the module reads the variable, and before compiling there is nothing to import.
+  const { createApi } = await import('../build/demo/main.js');
+  const { AuditService } = await import('nest-audit-trail');
+  const { Users } = await import('../build/demo/users.js');
+  // Without 'error', or Nest would print the stack of the server error that the session provokes.
+  const app = await createApi(['warn', 'fatal']);
+  const interrupted = new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, resolve);
+  });
+  try {
+    const url = `http://${HOST}:${await listen(app)}`;
+    const audit = app.get(AuditService);
+    const resetToken = app.get(Users).issueResetToken('dave@globex.example');
+
+    console.log(`\nThe accounting API is up at ${url}. A session of real requests:\n`);
+    const session = await playSession(url, audit, resetToken);
+    await audit.flush();
+
+    const events = [];
+    for await (const event of audit.stream({ allTenants: true, order: 'oldest' })) events.push(event);
+    console.log('\nIts events, of all tenants, as they are stored:\n');
+    printEvents(events);
+    console.log('\nThe same in figures:\n');
+    printStatistics(await audit.statistics({ allTenants: true }));
+
+    const problems = checkEvents(session, events);
+    if (problems.length > 0) throw new Error(`the events are not as expected:\n${problems.join('\n')}`);
+    console.log(`
+Checked: ${session.steps.length} requests, ${events.length} events. Each request has exactly one, the health check none; each is as it
+should be; and no password or token is in any of them.`);
+    if (endAfterSession) return;
+
+    app.useLogger(['warn', 'error', 'fatal']);
+    printUrls(url, session.tokens, process.env.AUDIT_FILE);
+    await interrupted;
+    console.log('\nClosing.');
+  } finally {
+    await app.close();
+  }
+}
+
+/** PORT if it is set; else the default port, or the next that is free. */
+async function listen(app) {
+  const { PORT } = process.env;
+  const ports = PORT ? [Number(PORT)] : Array.from({ length: 20 }, (_, next) => DEFAULT_PORT + next);
+  for (const port of ports) {
+    try {
+      await app.listen(port, HOST);
+      return app.getHttpServer().address().port;
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE') throw error;
+    }
+  }
+  throw new Error(`port ${ports.join(', ')} is in use; set PORT to a free one`);
+}

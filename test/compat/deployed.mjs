@@ -1,0 +1,49 @@
+// Starts the compiled application as it is deployed, by plain `node dist/main.js`, and looks for its one event.
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { start } from './command.mjs';
+
+const PATIENCE_MS = 30_000;
+const headers = {
+  authorization: 'Bearer alice@acme',
+  'content-type': 'application/json',
+  connection: 'close',
+};
+
+/** One request becomes one event, which a signal does not lose and the next start finds. */
+export async function checkDeployed(folder) {
+  await whileStarted(folder, async (address) => {
+    const answer = await fetch(`${address}/invoices`, { method: 'POST', headers, body: '{ "amount": 120 }' });
+    assert.equal(answer.status, 201);
+  });
+  await whileStarted(folder, async (address) => {
+    const answer = await fetch(`${address}/audit-trail`, { headers });
+    const { events } = await answer.json();
+    assert.deepEqual(
+      events.map(({ action, userId, details }) => ({ action, userId, details })),
+      [{ action: 'invoice.create', userId: 'alice', details: { amount: 120 } }],
+    );
+  });
+}
+
+/** Starts the application, does the work with its address, and ends it as a platform does, by SIGTERM. */
+async function whileStarted(folder, work) {
+  const started = start(folder, [process.execPath, 'dist/main.js']);
+  const giveUp = setTimeout(() => started.stop('SIGKILL'), PATIENCE_MS);
+  let ended = false;
+  void started.ended.then(() => (ended = true));
+  try {
+    while (!started.output.includes('listening at ') && !ended) await delay(20);
+    const [, address] = /listening at (\S+)/.exec(started.output) ?? [];
+    assert.ok(address, 'it did not start');
+    await work(address);
+    started.stop('SIGTERM');
+    const { reason } = await started.ended;
+    assert.equal(reason, 'SIGTERM');
+  } catch (error) {
+    throw Object.assign(error, { output: started.output });
+  } finally {
+    started.stop('SIGKILL');
+    clearTimeout(giveUp);
+  }
+}
