@@ -30,10 +30,15 @@ export class AuditRuntime {
     logger: AuditLogger,
   ) {
     this.isSecretKey = createSecretKeyTest(options.redaction);
-    this.database = new AuditDatabase(options, logger, () => {
-      // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
-      this.recorder.flush().catch(() => undefined);
-    });
+    this.database = new AuditDatabase(
+      options,
+      logger,
+      () => {
+        // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
+        this.recorder.flush().catch(() => undefined);
+      },
+      () => this.recorder.drain(),
+    );
     this.repository = new AuditEventRepository(this.database);
     this.recorder = new AuditRecorder(
       this.repository,
@@ -68,7 +73,7 @@ export class AuditRuntime {
     this.closing ??= (async () => {
       this.stopListening();
       this.requests.interruptOpen();
-      await this.recorder.close();
+      await this.recorder.close(this.database.isGone ? 0 : undefined);
       await this.database.close();
     })();
     return this.closing;

@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { Controller, Get, Global, Module, ValidationPipe, VersioningType } from '@nestjs/common';
 import type { INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
 import { AccountingModule, AuthModule, bearer } from './app/accounting.module.js';
@@ -20,6 +21,7 @@ class NoAuditModule {}
 async function start(
   audit: Parameters<typeof Module>[0]['imports'] & object,
   controllers: Type[] = [],
+  configure: (app: INestApplication) => void = () => undefined,
 ): Promise<INestApplication> {
   @Module({ imports: [AuthModule, AccountingModule, ...audit], controllers })
   class Root {}
@@ -28,6 +30,7 @@ async function start(
   app.enableVersioning({ type: VersioningType.URI });
   app.useGlobalPipes(new ValidationPipe());
   app.enableCors();
+  configure(app);
   await app.listen(0, '127.0.0.1');
   return app;
 }
@@ -179,6 +182,30 @@ class HostileController {
     return { fine: true };
   }
 }
+
+describe('an application that loses the context of its requests', () => {
+  let app: INestApplication | undefined;
+
+  afterEach(() => app?.close());
+
+  it('is audited all the same', async () => {
+    // As a session store that calls back from its connection's context, not from the request's.
+    const elsewhere = new AsyncResource('connection');
+    app = await start([audited()], [], (nest) =>
+      nest.use((_request: unknown, _response: unknown, next: () => void) => elsewhere.runInAsyncScope(next)),
+    );
+    const headers = { ...bearer('ann'), 'x-request-id': 'annotated' };
+    await send(portOf(app), { method: 'PUT', path: '/api/invoices/7', body: '{"amount":2}', headers });
+    await send(portOf(app), { path: '/api/faults/error', headers: { 'x-request-id': 'failed' } });
+    const audit = app.get(AuditService);
+    await audit.flush();
+    const { events } = await audit.find({ allTenants: true, order: 'oldest' });
+    expect(events).toMatchObject([
+      { userId: 'ann', details: { 'changes.amount.after': 2 } },
+      { outcome: 'failure', metadata: { errorName: 'Error' } },
+    ]);
+  });
+});
 
 describe('hostile applications', () => {
   const unhandled: unknown[] = [];

@@ -134,10 +134,9 @@ export class EventBuffer {
     });
   }
 
-  /** Stores what is left, within `shutdownTimeoutMs`; says how many events it could not store. Idempotent. */
-  async close(): Promise<void> {
-    if (this.closed) return;
-    const deadline = Date.now() + this.options.shutdownTimeoutMs;
+  /** Stores what is there, within `patienceMs`; what it could not store stays. Never throws. */
+  async drain(patienceMs = this.options.shutdownTimeoutMs): Promise<void> {
+    const deadline = Date.now() + patienceMs;
     while (this.settled < this.accepted && Date.now() < deadline) {
       const left = new AbortController();
       await Promise.race([
@@ -146,13 +145,19 @@ export class EventBuffer {
       ]);
       left.abort();
     }
+  }
+
+  /** Drains, and takes no more; says how many events it could not store. Idempotent. */
+  async close(patienceMs = this.options.shutdownTimeoutMs): Promise<void> {
+    if (this.closed) return;
+    await this.drain(patienceMs);
     this.closed = true;
     this.wake.abort();
     clearTimeout(this.timer);
     const lost = this.queue.length;
     if (lost > 0) {
       this.logger.error(
-        `The audit was closed with ${lost} event(s) not stored after ${this.options.shutdownTimeoutMs} ms: ${this.lastError ?? 'the database did not answer'}. They are lost.`,
+        `The audit was closed with ${lost} event(s) not stored after ${patienceMs} ms: ${this.lastError ?? 'the database did not answer'}. They are lost.`,
       );
       this.dropped += lost;
       this.queue = [];

@@ -1,4 +1,5 @@
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
+import { currentContext, enterContext } from '../capture/audit-context.js';
 import { RequestCapture } from '../capture/request-capture.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 
@@ -13,6 +14,7 @@ export class AuditGuard implements CanActivate {
     if (context.getType() !== 'http') return true;
     const capture = captureOf(context);
     if (!capture || capture.closed) return true;
+    if (currentContext()?.capture !== capture) enterContext({ ...currentContext(), capture });
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
       capture.route = this.routes.read(context.getClass(), context.getHandler(), request.method);

@@ -113,8 +113,13 @@ export class AuditRecorder {
     return this.buffer.flush();
   }
 
-  close(): Promise<void> {
-    return this.buffer.close();
+  /** Stores what was recorded, as far as the time set for a shutdown allows. Never throws. */
+  drain(): Promise<void> {
+    return this.buffer.drain();
+  }
+
+  close(patienceMs?: number): Promise<void> {
+    return this.buffer.close(patienceMs);
   }
 
   status(): DeliveryStatus {

@@ -51,6 +51,8 @@ export class AuditDatabase {
     private readonly logger: AuditLogger,
     /** Called with each connection once it is ready to take events. */
     private readonly onReady: () => void = () => undefined,
+    /** Called before a data source that the application shares is destroyed; it then waits. */
+    private readonly onLeaving: () => Promise<void> = () => Promise.resolve(),
   ) {}
 
   /**
@@ -79,7 +81,8 @@ export class AuditDatabase {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` while there is none
    */
   ready(): DataSource {
-    if (this.source) return this.source;
+    if (this.source?.isInitialized) return this.source;
+    if (this.source) this.lastError = 'the application has closed the data source that it shares';
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
       `The audit database can't be reached (${this.lastError}). Recorded events are kept and delivered once it is back.`,
@@ -87,7 +90,12 @@ export class AuditDatabase {
   }
 
   get isReady(): boolean {
-    return this.source !== undefined;
+    return this.source?.isInitialized ?? false;
+  }
+
+  /** The application has destroyed the data source that it shares: there is nothing left to wait for. */
+  get isGone(): boolean {
+    return this.source?.isInitialized === false;
   }
 
   /** Ends the attempts, and closes the connection unless the application owns it. */
@@ -138,8 +146,21 @@ export class AuditDatabase {
       if (!shared) await source.destroy();
       return;
     }
+    if (shared) this.leaveBefore(shared);
     this.source = source;
     this.onReady();
+  }
+
+  /**
+   * Nest closes `TypeOrmModule` before a global module that is imported beside it, whatever their order, and an
+   * application may destroy a data source of its own at any time: so the data source itself has to wait.
+   */
+  private leaveBefore(shared: DataSource): void {
+    const destroy = shared.destroy;
+    shared.destroy = async () => {
+      await this.onLeaving();
+      await destroy.call(shared);
+    };
   }
 
   private createOwn(): DataSource {

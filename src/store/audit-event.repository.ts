@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
+import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { AuditDatabase } from './audit-database.js';
 import type { EventFilter } from './event-filter.js';
@@ -69,7 +71,8 @@ export class AuditEventRepository {
     if (page.after !== undefined) {
       query.andWhere(page.order === 'newest' ? 'e.id < :after' : 'e.id > :after', { after: page.after });
     }
-    return (await query.getRawMany<EventRow>()).map(fromRow);
+    // `Array.from`: under Jest the driver's lists are of another realm than the caller's.
+    return Array.from(await query.getRawMany<EventRow>(), fromRow);
   }
 
   /** How many events each value of a column has, most first. */
@@ -87,7 +90,7 @@ export class AuditEventRepository {
       .addOrderBy(`e.${column}`, 'ASC')
       .limit(limit)
       .getRawMany<{ value: string; count: number | string }>();
-    return rows.map((row) => ({ value: row.value, count: Number(row.count) }));
+    return Array.from(rows, (row) => ({ value: row.value, count: Number(row.count) }));
   }
 
   /** Totals of the filter's events; `highRiskFrom` is the lowest score that counts as high. */
@@ -131,7 +134,7 @@ export class AuditEventRepository {
       .groupBy(start)
       .orderBy(start, 'ASC')
       .getRawMany<{ bucket: number | string; count: number | string }>();
-    return rows.map((row) => ({ timestamp: Number(row.bucket), count: Number(row.count) }));
+    return Array.from(rows, (row) => ({ timestamp: Number(row.bucket), count: Number(row.count) }));
   }
 
   /** A value that all processes of the installation share, written by the migration. */
@@ -172,7 +175,10 @@ export class AuditEventRepository {
     const row = () => `(${EVENT_COLUMNS.map(() => (numbered ? `$${++parameter}` : '?')).join(',')})`;
     const columns = EVENT_COLUMNS.map((column) => connection.driver.escape(column)).join(',');
     const table = quoted(connection, tableName(connection, 'audit_events'));
-    await executor.query(`INSERT INTO ${table} (${columns}) VALUES ${events.map(row).join(',')}`, values);
+    const statement = `INSERT INTO ${table} (${columns}) VALUES ${events.map(row).join(',')}`;
+    if (dialectOf(connection) === 'sqlite' && executor === connection.manager) {
+      await insertBesideTransactions(connection, statement, values);
+    } else await executor.query(statement, values);
   }
 
   private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {
@@ -182,4 +188,36 @@ export class AuditEventRepository {
     const stored = new Set(rows.map((row) => row.id));
     return events.filter((event) => !stored.has(event.id));
   }
+}
+
+/** How long a batch waits for the end of a transaction on the same connection, before the delivery's own backoff. */
+const TRANSACTION_PATIENCE_MS = 1_000;
+
+/**
+ * On SQLite TypeORM has one connection for everybody: while the application has a transaction open there, an INSERT
+ * would be part of it, and be rolled back with it. So it waits for the end of the transaction; the driver is asked and
+ * used in one synchronous step, since through TypeORM another BEGIN could come between.
+ */
+async function insertBesideTransactions(
+  source: DataSource,
+  statement: string,
+  values: readonly unknown[],
+): Promise<void> {
+  const { databaseConnection } = source.driver as unknown as {
+    databaseConnection: {
+      readonly inTransaction: boolean;
+      prepare(sql: string): { run(...values: readonly unknown[]): unknown };
+    };
+  };
+  const deadline = Date.now() + TRANSACTION_PATIENCE_MS;
+  while (databaseConnection.inTransaction) {
+    if (Date.now() >= deadline) {
+      throw new AuditError(
+        'AUDIT_STORE_UNAVAILABLE',
+        'A transaction of the application is open on the SQLite connection that the audit shares.',
+      );
+    }
+    await delay(2);
+  }
+  databaseConnection.prepare(statement).run(...values);
 }

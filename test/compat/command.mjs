@@ -2,20 +2,27 @@
 import { spawn } from 'node:child_process';
 
 const running = new Set();
-
-/** The environment without what the surrounding npm and test runner say for themselves. */
-const env = { ...process.env, NO_COLOR: '1' };
-for (const name of ['NODE_OPTIONS', 'FORCE_COLOR', 'npm_config_local_prefix']) delete env[name];
+let stopped = false;
 
 /** npm itself, as it was started; else the one on the PATH. */
 const npmProgram = process.env.npm_execpath?.endsWith('.js')
   ? [process.execPath, process.env.npm_execpath]
   : ['npm'];
 
-/** Starts a program; its output is collected in `output`, and `ended` resolves to how it ended. Never rejects. */
+/**
+ * Starts a program. What it prints is collected in `output`; `ended` resolves to how it ended, and never rejects.
+ *
+ * @throws Error when the run was stopped
+ */
 export function start(folder, [program, ...args]) {
-  const child = spawn(program, args, { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const started = { child, output: '', ended: undefined, stop: (signal) => signalGroup(child, signal) };
+  if (stopped) throw new Error('the run was stopped');
+  const child = spawn(program, args, {
+    cwd: folder,
+    env: environment(),
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const started = { output: '', ended: undefined, stop: (signal) => signalGroup(child, signal) };
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => (started.output += text));
   }
@@ -51,9 +58,17 @@ export function npm(folder, args, minutes) {
   return run(folder, [...npmProgram, ...args], minutes);
 }
 
-/** Kills whatever still runs. */
-export function killAll() {
+/** Kills whatever still runs, and starts nothing more. */
+export function stopAll() {
+  stopped = true;
   for (const started of running) started.stop('SIGKILL');
+}
+
+/** This process's own, without what the npm and the test runner around it say for themselves. */
+function environment() {
+  const env = { ...process.env, NO_COLOR: '1' };
+  for (const name of ['NODE_OPTIONS', 'FORCE_COLOR', 'npm_config_local_prefix']) delete env[name];
+  return env;
 }
 
 function signalGroup({ pid }, signal) {

@@ -1,12 +1,12 @@
 // Installs the package, as it would be published, in two applications, and has each of them prove that it works there.
 //
-// Each folder beside this file with a package.json is an application; what is in `shared/` is a part of all of them.
-// AUDIT_COMPAT_KEEP=1 keeps the installed applications and says where they are.
+// The applications are the folders beside this file; what is in `shared/` is copied into both, so that they prove the
+// same. AUDIT_COMPAT_KEEP=1 keeps the installed applications and says where they are.
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { killAll, npm } from './command.mjs';
+import { stopAll, npm } from './command.mjs';
 import { checkDeployed } from './deployed.mjs';
 import { install, pack } from './install.mjs';
 import { conclude, step } from './report.mjs';
@@ -15,13 +15,18 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const applications = ['nest11-cjs', 'nest12-esm'];
 
+const MINUTES = 30;
+
 const work = await mkdtemp(join(tmpdir(), 'nest-audit-trail-compat-'));
+// Whatever the programs started here put into the temporary folder goes with it.
+process.env.TMPDIR = work;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
-    killAll();
+    stopAll();
     void cleanUp().finally(() => process.kill(process.pid, signal));
   });
 }
+setTimeout(stopAll, MINUTES * 60_000).unref();
 
 try {
   let tarball;
@@ -30,7 +35,7 @@ try {
     for (const name of applications) await prove(name, tarball, compiled);
   }
 } finally {
-  killAll();
+  stopAll();
   await cleanUp();
 }
 conclude();
