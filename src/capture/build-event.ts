@@ -1,6 +1,7 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { asId } from '../event/as-id.js';
 import { readEntries } from '../event/flatten.js';
+import { present } from '../event/present.js';
 import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
 import type { AuditEventDraft } from '../pipeline/audit-recorder.js';
 import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-capture.js';
@@ -19,16 +20,16 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
   return {
     id: capture.id,
     timestamp: capture.startedAt,
-    ...optional('tenantId', said.tenantId ?? identity.tenantId),
-    ...optional('userId', said.userId ?? identity.userId),
+    ...present('tenantId', said.tenantId ?? identity.tenantId),
+    ...present('userId', said.userId ?? identity.userId),
     action: said.action ?? route?.action ?? 'http.request',
     resource: said.resource ?? route?.resource ?? 'http',
-    ...optional('resourceId', resourceId),
+    ...present('resourceId', resourceId),
     details: { ...routeFacts.details, ...said.details },
-    ...optional('ipAddress', capture.ipAddress),
-    ...optional('userAgent', request.headers['user-agent']),
-    ...optional('sessionId', said.sessionId ?? identity.sessionId),
-    ...optional('severity', said.severity ?? route?.severity),
+    ...present('ipAddress', capture.ipAddress),
+    ...present('userAgent', request.headers['user-agent']),
+    ...present('sessionId', said.sessionId ?? identity.sessionId),
+    ...present('severity', said.severity ?? route?.severity),
     category,
     outcome: outcomeOf(capture, ending, statusCode, said.outcome ?? routeFacts.outcome),
     metadata: {
@@ -141,8 +142,4 @@ function traceIdOf(traceparent: unknown): string | undefined {
   if (typeof traceparent !== 'string') return undefined;
   const id = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent)?.[1];
   return id === '0'.repeat(32) ? undefined : id;
-}
-
-function optional<K extends string, V>(name: K, value: V | undefined): { [name in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [name in K]: V });
 }

@@ -3,13 +3,8 @@ import { flattenFacts } from '../event/flatten.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { SCHEMA_VERSION } from '../event/audit-log-event.js';
-import type {
-  AuditCategory,
-  AuditFacts,
-  AuditLogEvent,
-  AuditOutcome,
-  AuditSeverity,
-} from '../event/audit-log-event.js';
+import type { AuditEventInput } from '../event/audit-event-input.js';
+import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { EventBuffer } from '../journal/event-buffer.js';
 import type { DeliveryOptions, DeliveryStatus } from '../journal/event-buffer.js';
@@ -19,24 +14,9 @@ import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { scoreRisk } from './score.js';
 
 /** An event on its way in: what is known of it. The recorder derives the rest, and makes it safe to store. */
-export interface AuditEventDraft {
+export interface AuditEventDraft extends AuditEventInput {
+  /** Where it was made before the event was complete, as for a request. */
   readonly id?: string;
-  readonly timestamp?: number;
-  readonly tenantId?: string;
-  readonly userId?: string;
-  readonly action: string;
-  readonly resource?: string;
-  readonly resourceId?: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-  readonly ipAddress?: string;
-  readonly userAgent?: string;
-  readonly sessionId?: string;
-  readonly severity?: AuditSeverity;
-  readonly category?: AuditCategory;
-  readonly outcome?: AuditOutcome;
-  readonly riskScore?: number;
-  readonly complianceFlags?: readonly string[];
-  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** Which program writes: becomes `metadata.service` and `metadata.serviceVersion` of every event. */

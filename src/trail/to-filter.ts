@@ -2,6 +2,7 @@ import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditValue } from '../event/audit-log-event.js';
 import { canonicalIp } from '../event/ip-address.js';
+import { present } from '../event/present.js';
 import type { EventFilter } from '../store/event-filter.js';
 import type { CheckedQuery } from './audit-query.dto.js';
 
@@ -70,8 +71,4 @@ function checkFacts(
     );
   }
   return facts;
-}
-
-function present<K extends string, V>(name: K, value: V | undefined): { [name in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [name in K]: V });
 }

@@ -14,11 +14,18 @@ export function callOf(line: string): Call {
     else if (word === '-H') {
       const [name = '', value = ''] = words.shift()!.split(': ');
       call.headers[name] = value;
-    } else if (word.startsWith('http://127.0.0.1:3000/')) call.path = word.slice('http://127.0.0.1:3000'.length);
+    } else if (word.startsWith('http://127.0.0.1:3000/'))
+      call.path = word.slice('http://127.0.0.1:3000'.length);
     else throw new Error(`What is ${word} in ${line}?`);
   }
   if (call.path === undefined) throw new Error(`No URL in ${line}`);
   // As curl does.
+  if (call.body !== undefined) call.headers['content-type'] ??= 'application/x-www-form-urlencoded';
   const method = call.method ?? (call.body === undefined ? 'GET' : 'POST');
-  return { method, path: call.path, headers: call.headers, ...(call.body !== undefined && { body: call.body }) };
+  return {
+    method,
+    path: call.path,
+    headers: call.headers,
+    ...(call.body !== undefined && { body: call.body }),
+  };
 }

@@ -50,9 +50,11 @@ export function compileExamples(pages: readonly Page[]): string[] {
   host.readFile = (path) => virtual.get(path) ?? readFile(path);
   host.directoryExists = (path) =>
     [...virtual.keys()].some((file) => file.startsWith(`${path}/`)) || (directoryExists?.(path) ?? true);
-  host.getSourceFile = (path, ...rest) => {
+  host.getSourceFile = (path, target, ...rest) => {
     const text = virtual.get(path);
-    return text === undefined ? getSourceFile(path, ...rest) : ts.createSourceFile(path, text, ...rest);
+    return text === undefined
+      ? getSourceFile(path, target, ...rest)
+      : ts.createSourceFile(path, text, target);
   };
   const program = ts.createProgram([...virtual.keys()], options, host);
   return [...virtual.keys()].flatMap((path) => {

@@ -53,8 +53,13 @@ export class Page {
     const start = lines.findIndex((line) => line.replace(/^#+ /, '') === heading && line.startsWith('#'));
     if (start < 0) throw new Error(`${this.path} has no heading "${heading}"`);
     const level = /^#+/.exec(lines[start]!)![0].length;
-    const length = lines.slice(start + 1).findIndex((line) => (/^(#+) /.exec(line)?.[1]!.length ?? 99) <= level);
-    return new Page(this.path, lines.slice(start + 1, length < 0 ? undefined : start + 1 + length).join('\n'));
+    const length = lines
+      .slice(start + 1)
+      .findIndex((line) => (/^(#+) /.exec(line)?.[1]!.length ?? 99) <= level);
+    return new Page(
+      this.path,
+      lines.slice(start + 1, length < 0 ? undefined : start + 1 + length).join('\n'),
+    );
   }
 
   /** The rows of its first table below the head, or of the first whose head begins with `head`. */
@@ -64,11 +69,6 @@ export class Page {
     const found = rows.find(([first]) => head.every((name, column) => first![column] === name));
     if (!found) throw new Error(`${this.path} has no table ${head.join(', ')}`);
     return found.slice(2);
-  }
-
-  /** Every word written as code, in its order. */
-  words(): string[] {
-    return [...this.text.matchAll(/`([^`]+)`/g)].map((match) => match[1]!);
   }
 
   /** The targets of its links that lead into the repository. */
@@ -89,6 +89,11 @@ export class Page {
         .replace(/ /g, '-'),
     );
   }
+}
+
+/** Every word written as code, in its order. */
+export function codeWords(text: string): string[] {
+  return [...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!);
 }
 
 /** The cells of a line of a table, without the marks of code. A `|` within code is no border. */
