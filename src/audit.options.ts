@@ -30,7 +30,7 @@ const isTextList = (value: unknown) => Array.isArray(value) && value.every(isTex
 
 const text: Rule = { accepts: isText, write: 'a text that is not empty' };
 const yesNo: Rule = { accepts: (value) => typeof value === 'boolean', write: 'true or false' };
-const resolver: Rule = { accepts: isFunction, write: 'a function, (request) => request.user?.id' };
+const resolver: Rule = { accepts: isFunction, write: 'a function of the request' };
 const fields: Rule = {
   accepts: (value) => typeof value === 'boolean' || isTextList(value),
   write: "true, false or a list of field names, ['amount', 'currency']",
@@ -72,6 +72,7 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'delivery.batchSize': integer(1, 5_000),
   'delivery.flushIntervalMs': integer(1, 60_000),
   'delivery.maxBuffered': integer(1, 1_000_000),
+  'delivery.maxBufferedMegabytes': integer(1, 4_096),
   'delivery.shutdownTimeoutMs': integer(0, 600_000),
   'delivery.drainOnSignals': yesNo,
   redaction: group,

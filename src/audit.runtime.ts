@@ -15,7 +15,6 @@ const START_PATIENCE_MS = 2_000;
 
 /** The rooms, wired together: what a door (Nest, Express, the command line) starts and closes. Needs no framework. */
 export class AuditRuntime {
-  readonly isSecretKey: (key: string) => boolean;
   readonly repository: AuditEventRepository;
   readonly recorder: AuditRecorder;
   readonly requests: RequestAudit;
@@ -29,7 +28,7 @@ export class AuditRuntime {
     readonly options: AuditModuleOptions,
     logger: AuditLogger,
   ) {
-    this.isSecretKey = createSecretKeyTest(options.redaction);
+    const isSecretKey = createSecretKeyTest(options.redaction);
     this.database = new AuditDatabase(
       options,
       logger,
@@ -42,12 +41,12 @@ export class AuditRuntime {
     this.repository = new AuditEventRepository(this.database);
     this.recorder = new AuditRecorder(
       this.repository,
-      this.isSecretKey,
+      isSecretKey,
       logger,
       options.delivery,
       options.service,
     );
-    this.requests = new RequestAudit(this.recorder, options.capture ?? {}, this.isSecretKey, logger);
+    this.requests = new RequestAudit(this.recorder, options.capture ?? {}, isSecretKey, logger);
     this.service = new AuditService(this.recorder, this.repository, this.requests, logger);
   }
 
@@ -59,13 +58,13 @@ export class AuditRuntime {
    * @throws AuditError `AUDIT_INVALID_OPTIONS`
    */
   async start(shared?: DataSource): Promise<void> {
+    await this.database.connect(START_PATIENCE_MS, shared);
     if (this.options.delivery?.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
       this.stopListening = drainOnSignals({
         flush: () => this.recorder.flush(),
         close: () => this.close(),
       });
     }
-    await this.database.connect(START_PATIENCE_MS, shared);
   }
 
   /** Records what is still open as interrupted, stores what is left within the time set, and disconnects. Idempotent. */

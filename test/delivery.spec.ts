@@ -244,12 +244,59 @@ describeEachDatabase('delivery', (create, name) => {
     expect(rows).toHaveLength(2);
   });
 
+  it('stores batches of the largest events', async () => {
+    const { audit } = await start({ database: database.options });
+    const details = Object.fromEntries(
+      Array.from({ length: 28 }, (_, index) => [`k${index}`, 'x'.repeat(2_040)]),
+    );
+    for (let index = 0; index < 400; index += 1) await audit.record({ action: 'thing.create', details });
+    await audit.flush();
+    expect(audit.status()).toMatchObject({ delivered: 400, retries: 0 });
+    expect(await idsIn(audit)).toHaveLength(400);
+  });
+
+  it('bounds what it keeps by size too', async () => {
+    store = await removable(database, false);
+    const { audit } = await start({
+      database: store.options,
+      delivery: { maxBufferedMegabytes: 1, shutdownTimeoutMs: 0 },
+    });
+    const details = Object.fromEntries(
+      Array.from({ length: 28 }, (_, index) => [`k${index}`, 'x'.repeat(2_040)]),
+    );
+    const all = Array.from({ length: 40 }, () => audit.record({ action: 'thing.create', details }));
+    const kept = (await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled');
+    expect(kept).toHaveLength(audit.status().buffered);
+    expect(kept.length).toBeGreaterThan(15);
+    expect(kept.length).toBeLessThan(20);
+    const waiting = expect(audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+    await app!.close();
+    app = undefined;
+    await waiting;
+    // After the end nothing waits any more.
+    await audit.flush();
+  });
+
+  it('answers with its own errors when the table is gone', async () => {
+    const { audit } = await start({ database: database.options });
+    const connection = await new DataSource(database.options).initialize();
+    await connection.query('DROP TABLE audit_events');
+    const unavailable = { code: 'AUDIT_STORE_UNAVAILABLE', statusCode: 503, cause: expect.anything() };
+    await expect(audit.find({ allTenants: true })).rejects.toMatchObject(unavailable);
+    await expect(audit.statistics({ allTenants: true })).rejects.toMatchObject(unavailable);
+    await expect(audit.record({ action: 'a.b' }, { manager: connection.manager })).rejects.toMatchObject(
+      unavailable,
+    );
+    await connection.destroy();
+  });
+
   it("writes in the caller's transaction, and rolls back with it", async () => {
     const { audit } = await start({ database: database.options });
     const connection = await new DataSource(database.options).initialize();
     const kept = await connection.transaction((manager) =>
-      audit.record({ action: 'thing.create' }, { manager }),
+      audit.record({ action: 'thing.create', metadata: { source: 'forged', sequence: 7 } }, { manager }),
     );
+    expect(kept.metadata).toEqual({ schemaVersion: 1 });
     await expect(
       connection.transaction(async (manager) => {
         await audit.record({ action: 'thing.delete' }, { manager });

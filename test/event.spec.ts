@@ -3,7 +3,7 @@ import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { actionOfRoute, resourceOfController } from '../src/capture/route-names.js';
-import { redactPath } from '../src/capture/route-path.js';
+import { redactLikely, redactPath } from '../src/capture/route-path.js';
 import { createEventId, firstIdOf } from '../src/event/event-id.js';
 import { FACT_LIMITS, flattenFacts } from '../src/event/flatten.js';
 import { canonicalIp } from '../src/event/ip-address.js';
@@ -102,6 +102,7 @@ describe('the event', () => {
           mixed: [1, 'a', true, null, new Date(0)],
           empty: [],
           error: new RangeError('with a password'),
+          entity: { hidden: 1, toJSON: () => ({ shown: 2 }) },
         },
         nothingSecret,
       ),
@@ -116,6 +117,7 @@ describe('the event', () => {
       mixed: ['1', 'a', 'true', '1970-01-01T00:00:00.000Z'],
       empty: [],
       error: 'RangeError',
+      'entity.shown': 2,
     });
     fc.assert(
       fc.property(
@@ -198,9 +200,9 @@ describe('the event', () => {
   it('knows secret keys in any spelling, and leaves the others', () => {
     const isSecret = createSecretKeyTest({ keys: ['taxNumber'] });
     const secret =
-      'password,PASSWORD,userPassword,pass,pwd,token,accessToken,csrf-token,client_secret,Authorization,cookie,Set-Cookie,apiKey,API_KEY,x-api-key,card,cardNumber,CARDNUMBER,creditCard,cvv,CVV2,cvc,iban,IBAN,user_iban,ssn,SSN,customer.ssn,privateKey,jwt,otp,pin,pan,taxNumber,TAX_NUMBER,tax-numbers,payload.credentials.user,ｐａｓｓｗｏｒｄ';
+      'password,PASSWORD,userPassword,passwrd,pass,pwd,userpwd,dbpass,pswd,token,accessToken,csrf-token,xsrf,client_secret,Authorization,authorisation,cookie,Set-Cookie,apiKey,API_KEY,x-api-key,appkey,card,cardNumber,cardno,CARDNUMBER,creditCard,cc_number,ccNumber,cvv,CVV2,cvvcode,cvc,iban,IBAN,user_iban,ibannumber,bankAccount,sortCode,ssn,SSN,customer.ssn,privateKey,sshKey,masterKey,jwt,otp,otpCode,mfaCode,recoveryCode,pin,PINcode,pan,oauth_code,code_verifier,SAMLResponse,sessionId,connectionString,dsn,mnemonic,taxNumber,TAX_NUMBER,tax-numbers,payload.credentials.user,ｐａｓｓｗｏｒｄ';
     const open =
-      'name,company,amount,discard,cardinality,classname,description,spinner,shipping,author,compass,passenger,monkey,key,keyboard,session,userId,expansion,opinion';
+      'name,company,amount,discard,cardinality,classname,description,spinner,shipping,author,authorizedBy,compass,passenger,monkey,key,keyboard,session,userId,expansion,opinion,account,accountNumber,currency,status,code,postalCode,cosign,tokyo';
     expect(secret.split(',').filter((key) => !isSecret(key))).toEqual([]);
     expect(open.split(',').filter((key) => isSecret(key))).toEqual([]);
   });
@@ -210,12 +212,24 @@ describe('the event', () => {
     ['/reset/abc/', '/reset/:token', '/reset/[redacted]'],
     ['/API/Reset/abc', '/api/reset/:token', '/API/Reset/[redacted]'],
     ['/users/7/keys/abc', '/users/:id/keys/:apiKey', '/users/7/keys/[redacted]'],
-    ['/reset/abc/more', '/reset/:token', undefined],
-    ['/other/abc', '/reset/:token', undefined],
+    ['/reset/abc/more', '/reset/:token', '/reset/:token'],
     ['/files/a/b', '/files/*secret', '/files/*secret'],
     ['/invoices/7', '/invoices/:id', '/invoices/7'],
   ])('writes the path %s of the route %s as %s', (path, route, redacted) => {
     expect(redactPath(path, route, createSecretKeyTest())).toBe(redacted);
+  });
+
+  it.each([
+    ['/reset/abc', '/reset/:token', '/reset/[redacted]'],
+    ['/reset/abc/extra', '/reset/:token', '/reset/[redacted]/extra'],
+    ['/api/v2/reset/abc', '/reset/:token', '/api/v2/reset/[redacted]'],
+    ['//reset//abc', '/reset/:token', '/reset/[redacted]'],
+    ['/reset', '/reset/:token', '/reset'],
+    ['/other/abc', '/reset/:token', '/other/abc'],
+    ['/files/a/b/c', '/files/*secret', '/files/[redacted]'],
+    ['/a/b', '/:token', '/a/b'],
+  ])('writes the unrouted path %s beside the route %s as %s', (path, route, redacted) => {
+    expect(redactLikely(path, route, createSecretKeyTest())).toBe(redacted);
   });
 
   it('names resources and actions', () => {

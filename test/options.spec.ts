@@ -3,6 +3,8 @@ import 'reflect-metadata';
 import { Controller, Get, Injectable, Module } from '@nestjs/common';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { DataSource } from 'typeorm';
+import type { DataSourceOptions } from 'typeorm';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditOptionsFactory, AuditRouteOptions } from 'nest-audit-trail';
 
@@ -63,7 +65,7 @@ describe('options', () => {
     [
       'capture.resolve.user',
       { ...MEMORY, capture: { resolve: { user: 'id' } } },
-      'The audit option capture.resolve.user is "id": write a function, (request) => request.user?.id.',
+      'The audit option capture.resolve.user is "id": write a function of the request.',
     ],
     [
       'capture.resolve.users',
@@ -123,6 +125,13 @@ describe('options', () => {
     const error = await startOf(rootWith([AuditModule.forRoot(MEMORY)], [WrongController]));
     expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field });
     expect((error as Error).message).toContain('@Audit() of WrongController.list');
+  });
+
+  it('refuses a data source of another kind', async () => {
+    const dataSource = new DataSource({ type: 'mongodb', driver: {} } as DataSourceOptions);
+    const error = await startOf(rootWith([AuditModule.forRoot({ dataSource })]));
+    expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'dataSource' });
+    expect((error as Error).message).toContain('a data source of type "mongodb"');
   });
 
   it('refuses to be imported twice', async () => {

@@ -5,13 +5,17 @@ import { NestFactory } from '@nestjs/core';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { AuditModule, AuditService } from 'nest-audit-trail';
-import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { abandon, send } from './app/http-client.js';
 import { expectEvent } from './app/expected-event.js';
 import { describeEachDatabase } from './harness/databases.js';
 import type { TestDatabase } from './harness/databases.js';
+
+type Shutdown = 'hooks' | 'own' | 'polite';
 
 describeEachDatabase('a process', (create) => {
   let database: TestDatabase;
@@ -31,8 +35,8 @@ describeEachDatabase('a process', (create) => {
   });
 
   /** @returns the port that it listens on */
-  async function serve(audit: AuditModuleOptions, shutdown?: 'hooks' | 'own'): Promise<number> {
-    const options = JSON.stringify({ audit: { ...audit, database: database.options }, shutdown });
+  async function serve(audit: AuditModuleOptions, shutdown?: Shutdown): Promise<number> {
+    const options = JSON.stringify({ audit: { database: database.options, ...audit }, shutdown });
     child = spawn(process.execPath, ['build/process/served-app.js', options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -60,14 +64,15 @@ describeEachDatabase('a process', (create) => {
     return events;
   }
 
-  it.each<
-    [signal: 'SIGTERM' | 'SIGINT', by: string, shutdown: 'hooks' | 'own' | undefined, ended: string | number]
-  >([
-    ['SIGTERM', 'the library', undefined, 'SIGTERM'],
-    ['SIGINT', 'the library', undefined, 'SIGINT'],
-    ['SIGTERM', "Nest's shutdown hooks", 'hooks', 'SIGTERM'],
-    ['SIGTERM', 'a listener of the application, for once', 'own', 7],
-  ])('drains at %s by %s, which ends the process', async (signal, _by, shutdown, ended) => {
+  it.each<[signal: 'SIGTERM' | 'SIGINT', by: string, shutdown: Shutdown | undefined, ended: string | number]>(
+    [
+      ['SIGTERM', 'the library', undefined, 'SIGTERM'],
+      ['SIGINT', 'the library', undefined, 'SIGINT'],
+      ['SIGTERM', "Nest's shutdown hooks", 'hooks', 'SIGTERM'],
+      ['SIGTERM', 'a listener of the application, for once', 'own', 7],
+      ['SIGTERM', 'the library, beside a package that listens politely', 'polite', 'SIGTERM'],
+    ],
+  )('drains at %s by %s, which ends the process', async (signal, _by, shutdown, ended) => {
     // Nothing but the drain can have stored them.
     const port = await serve({ delivery: { flushIntervalMs: 60_000, batchSize: 5_000 } }, shutdown);
     const ids = Array.from({ length: 200 }, (_, index) => `id-${index}`);
@@ -93,6 +98,28 @@ describeEachDatabase('a process', (create) => {
     });
     expect(event!.metadata).not.toHaveProperty('aborted');
     expect(event!.metadata).not.toHaveProperty('statusCode');
+  });
+
+  it.each<[what: string, answer: 'refuses' | 'is silent']>([
+    ['refuses connections', 'refuses'],
+    ['takes connections and is silent', 'is silent'],
+  ])('starts, serves and ends while its database %s', async (_what, answer) => {
+    const silent = createServer((socket) => socket.on('error', () => undefined));
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port: databasePort } = silent.address() as AddressInfo;
+    if (answer === 'refuses') await new Promise((resolve) => silent.close(resolve));
+    // A file has no server that could be silent: there, the folder is missing that can't be made.
+    const { options } = database;
+    const away = (
+      options.type === 'better-sqlite3'
+        ? { ...options, database: '/dev/null/audit.sqlite' }
+        : { ...options, host: '127.0.0.1', port: databasePort, socketPath: undefined }
+    ) as AuditDatabaseOptions;
+    const port = await serve({ database: away, delivery: { shutdownTimeoutMs: 100 } });
+    expect((await send(port, { method: 'POST', path: '/things/1' })).status).toBe(201);
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    silent.close();
   });
 
   it('records what the throttler refuses', async () => {

@@ -166,6 +166,16 @@ class HostileController {
     return new Trapped();
   }
 
+  @Get('stream-like') streamLike() {
+    return {
+      fine: true,
+      getHeaders: () => ({}),
+      getStream() {
+        throw new Error('no stream');
+      },
+    };
+  }
+
   @Get('annotation') annotation() {
     this.audit.annotate({
       outcome: 'ok' as 'success',
@@ -228,6 +238,7 @@ describe('hostile applications', () => {
     ['throws', { stageErrors: ['details', 'resourceId', 'outcome'] }],
     ['rejects', { stageErrors: ['details'] }],
     ['result', {}],
+    ['stream-like', { stageErrors: ['result'] }],
     ['annotation', { stageErrors: ['annotate.outcome', 'annotate.severity', 'annotate.userId'] }],
   ])('answers and records a request whose %s misbehaves', async (path, metadata) => {
     const answer = await send(portOf(app), {

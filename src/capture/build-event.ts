@@ -1,6 +1,7 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { asId } from '../event/as-id.js';
 import { readEntries } from '../event/flatten.js';
+import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
 import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
 import type { AuditEventDraft } from '../pipeline/audit-recorder.js';
@@ -15,7 +16,7 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
   const { request, route, routeFacts, identity } = capture;
   const said = mergeAnnotations(capture);
   const statusCode = capture.response.headersSent ? capture.response.statusCode : undefined;
-  const category = said.category ?? route?.category ?? defaultCategory(capture, statusCode);
+  const category = said.category ?? route?.category ?? categoryOf(capture, statusCode);
   const resourceId = said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
   return {
     id: capture.id,
@@ -25,31 +26,33 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
     action: said.action ?? route?.action ?? 'http.request',
     resource: said.resource ?? route?.resource ?? 'http',
     ...present('resourceId', resourceId),
-    details: { ...routeFacts.details, ...said.details },
+    details: mergeFacts(said.details, routeFacts.details),
     ...present('ipAddress', capture.ipAddress),
     ...present('userAgent', request.headers['user-agent']),
     ...present('sessionId', said.sessionId ?? identity.sessionId),
     ...present('severity', said.severity ?? route?.severity),
     category,
     outcome: outcomeOf(capture, ending, statusCode, said.outcome ?? routeFacts.outcome),
-    metadata: {
-      ...said.metadata,
-      method: request.method ?? '',
-      path,
-      route: capture.pattern,
-      statusCode,
-      durationMs: capture.durationMs,
-      requestId: capture.requestId,
-      traceId: traceIdOf(request.headers['traceparent']),
-      handler: route?.handler,
-      errorName: capture.errorName,
-      stage: stageOf(capture, statusCode),
-      actorType: said.metadata?.['actorType'] ?? actorTypeOf(identity.actorType, said.userId),
-      impersonatorId: identity.impersonatorId,
-      aborted: ending.aborted || undefined,
-      interrupted: ending.interrupted || undefined,
-      stageErrors: capture.stageErrors.size > 0 ? [...capture.stageErrors] : undefined,
-    },
+    metadata: mergeFacts(
+      {
+        method: request.method ?? '',
+        path,
+        route: capture.pattern,
+        statusCode,
+        durationMs: capture.durationMs,
+        requestId: capture.requestId,
+        traceId: traceIdOf(request.headers['traceparent']),
+        handler: route?.handler,
+        errorName: capture.errorName,
+        stage: stageOf(capture, statusCode),
+        actorType: said.metadata?.['actorType'] ?? actorTypeOf(identity.actorType, said.userId),
+        impersonatorId: identity.impersonatorId,
+        aborted: ending.aborted || undefined,
+        interrupted: ending.interrupted || undefined,
+        stageErrors: capture.stageErrors.size > 0 ? [...capture.stageErrors] : undefined,
+      },
+      said.metadata,
+    ),
   };
 }
 
@@ -67,9 +70,8 @@ function mergeAnnotations(capture: RequestCapture): AuditAnnotation {
       const checked = checkAnnotation(name, value);
       if (checked === undefined) capture.stageErrors.add(`annotate.${name}`);
       else if (name === 'details' || name === 'metadata') {
-        // Entry by entry: a getter that throws costs its own value only.
-        const entries = readEntries(checked as object);
-        merged[name] = { ...(merged[name] as object | undefined), ...Object.fromEntries(entries) };
+        // The last word first: it counts, and it is kept.
+        merged[name] = mergeFacts(checked as object, merged[name] as object | undefined);
       } else merged[name] = checked;
     }
   }
@@ -105,14 +107,14 @@ function outcomeOf(
   return statusCode === 207 ? 'partial' : 'success';
 }
 
-function defaultCategory(capture: RequestCapture, statusCode: number | undefined): AuditCategory {
+function categoryOf(capture: RequestCapture, statusCode: number | undefined): AuditCategory {
   if (statusCode === 401) return 'authentication';
   if (statusCode === 403) return 'authorization';
   if (statusCode === 429) return 'security';
   const { method } = capture.request;
   if (!capture.route) {
     if (method === 'OPTIONS' || statusCode === undefined) return 'system';
-    if (statusCode >= 400) return stageOf(capture, statusCode) === 'parser' ? 'security' : 'system';
+    if (statusCode >= 400) return isUnrouted(statusCode) || statusCode >= 500 ? 'system' : 'security';
   }
   return method === 'GET' || method === 'HEAD' ? 'data_access' : 'data_modification';
 }
@@ -121,11 +123,15 @@ function defaultCategory(capture: RequestCapture, statusCode: number | undefined
 function stageOf(
   capture: RequestCapture,
   statusCode: number | undefined,
-): 'parser' | 'router' | 'guard' | undefined {
+): 'parser' | 'middleware' | 'router' | 'guard' | undefined {
   if (statusCode === undefined || statusCode < 400) return undefined;
   if (capture.route) return capture.passedGuards ? undefined : 'guard';
-  if (statusCode === 404 || statusCode === 405 || statusCode === 501) return 'router';
-  return statusCode < 500 ? 'parser' : undefined;
+  if (isUnrouted(statusCode)) return 'router';
+  return [400, 413, 415].includes(statusCode) ? 'parser' : 'middleware';
+}
+
+function isUnrouted(statusCode: number): boolean {
+  return statusCode === 404 || statusCode === 405 || statusCode === 501;
 }
 
 function idOf(holder: unknown): string | undefined {

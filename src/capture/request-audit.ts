@@ -7,16 +7,17 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditRecorder } from '../pipeline/audit-recorder.js';
 import { runInContext } from './audit-context.js';
-import { readEntries } from '../event/flatten.js';
+import { flattenFacts, readEntries } from '../event/flatten.js';
+import { mergeFacts } from '../event/merge-facts.js';
 import { asId } from '../event/as-id.js';
 import { buildEvent } from './build-event.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { RequestCapture } from './request-capture.js';
-import type { CapturedIdentity } from './request-capture.js';
+import type { AuditAnnotation, CapturedIdentity } from './request-capture.js';
 import { DEFAULT_RESOLVERS } from './resolvers.js';
 import type { CapturedRequest, ResolveOptions } from './resolvers.js';
 import type { AuditRouteContext, FieldSelection } from './route-audit.js';
-import { redactPath } from './route-path.js';
+import { hasSecretParameter, redactLikely, redactPath } from './route-path.js';
 import { selectFields } from './select-fields.js';
 
 /** What is captured of requests. */
@@ -66,9 +67,21 @@ export class RequestAudit {
     runInContext({ capture }, next);
   };
 
-  /** @param patterns of the application's routes that have a secret parameter */
-  setSecretRoutes(patterns: readonly string[]): void {
-    this.secretRoutes = patterns;
+  /** Learns the application's route patterns, of which those with a secret parameter matter. */
+  learnRoutes(patterns: readonly string[]): void {
+    this.secretRoutes = patterns.filter((pattern) => hasSecretParameter(pattern, this.isSecretKey));
+  }
+
+  /** Adds to the event of an open request. A copy: the caller may go on to change its object. */
+  annotate(capture: RequestCapture, annotation: AuditAnnotation): void {
+    const copy: Record<string, unknown> = Object.fromEntries(readEntries(annotation));
+    for (const name of ['details', 'metadata']) {
+      const facts = copy[name];
+      if (typeof facts === 'object' && facts !== null && !Array.isArray(facts)) {
+        copy[name] = flattenFacts(facts as Record<string, unknown>, this.isSecretKey);
+      }
+    }
+    capture.annotations.push(copy);
   }
 
   /** Resolves once every answer that was given has left or lost its connection, at most after `patienceMs`. */
@@ -91,6 +104,8 @@ export class RequestAudit {
       else capture.ipAddress = canonical;
     }
     this.watchAnswer(capture);
+    // Once everything is handed to the operating system nothing can change the outcome; without that it closes.
+    capture.response.once('finish', () => this.close(capture, false));
     capture.response.once('close', () => this.close(capture, false));
     this.watchSocket(capture);
   }
@@ -122,6 +137,8 @@ export class RequestAudit {
    */
   private watchSocket(capture: RequestCapture): void {
     const { socket } = capture.request;
+    // Adapters of serverless platforms make requests without a real connection.
+    if (typeof socket?.once !== 'function') return;
     const waiting = this.bySocket.get(socket);
     if (waiting) {
       waiting.add(capture);
@@ -142,7 +159,8 @@ export class RequestAudit {
     if (!capture.answered) this.readSafely(capture);
     capture.closed = true;
     this.open.delete(capture);
-    this.bySocket.get(capture.request.socket)?.delete(capture);
+    capture.stopWatching();
+    if (capture.request.socket) this.bySocket.get(capture.request.socket)?.delete(capture);
     if (!this.isRecorded(capture)) return;
     const ending = capture.ending(interrupted);
     try {
@@ -152,7 +170,11 @@ export class RequestAudit {
       this.noteInternalError(error);
       capture.discardAdditions();
       capture.stageErrors.add('event');
-      this.recorder.record(buildEvent(capture, ending, capture.pattern ?? ''));
+      try {
+        this.recorder.record(buildEvent(capture, ending, capture.pattern ?? ''));
+      } catch (again) {
+        this.noteInternalError(again);
+      }
     }
   }
 
@@ -194,9 +216,10 @@ export class RequestAudit {
     const details = said('details', () =>
       typeof route.details === 'function' ? route.details(context) : route.details,
     );
-    const query = said('query', () =>
-      selectFields(queryOf(capture.request), route.query ?? this.options.query),
-    );
+    const query = said('query', () => {
+      const selection = route.query ?? this.options.query ?? false;
+      return selection === false ? undefined : selectFields(queryOf(capture.request), selection);
+    });
     const body = said('body', () => selectFields(capture.request['body'], route.body ?? this.options.body));
     const resourceId = said('resourceId', () => asId(route.resourceId?.(context)));
     const outcome = said('outcome', () => {
@@ -205,11 +228,8 @@ export class RequestAudit {
       return value;
     });
     capture.routeFacts = {
-      details: {
-        ...(query !== undefined && { query }),
-        ...(body !== undefined && { body }),
-        ...Object.fromEntries(readEntries(details ?? {})),
-      },
+      // What the application says comes first: what a client sends must not push it out of a full record.
+      details: mergeFacts(details, { query, body }),
       ...(resourceId !== undefined && { resourceId }),
       ...(outcome !== undefined && { outcome }),
     };
@@ -251,11 +271,7 @@ export class RequestAudit {
     if (capture.pattern !== undefined) {
       return redactPath(path, capture.pattern, this.isSecretKey) ?? capture.pattern;
     }
-    for (const pattern of this.secretRoutes) {
-      const redacted = redactPath(path, pattern, this.isSecretKey);
-      if (redacted !== undefined) return redacted;
-    }
-    return path;
+    return this.secretRoutes.reduce((safe, pattern) => redactLikely(safe, pattern, this.isSecretKey), path);
   }
 
   private noteInternalError(error: unknown): void {
@@ -273,17 +289,18 @@ function rawPathOf(request: CapturedRequest): string {
   return local.split(/[?#]/, 1)[0] ?? '';
 }
 
-function queryOf(request: CapturedRequest): Record<string, string | string[]> {
+function queryOf(request: CapturedRequest): Record<string, unknown> {
   const target = String(request['originalUrl'] ?? request.url ?? '');
   const start = target.indexOf('?');
-  const values = new Map<string, string | string[]>();
+  const values = new Map<string, string[]>();
   if (start >= 0) {
     for (const [name, value] of new URLSearchParams(target.slice(start + 1))) {
       const before = values.get(name);
-      values.set(name, before === undefined ? value : [before, value].flat());
+      if (before) before.push(value);
+      else values.set(name, [value]);
     }
   }
-  return Object.fromEntries(values);
+  return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
 }
 
 /** Whether the value is a promise; its rejection is then nobody's, and must not end the process. */

@@ -56,6 +56,7 @@ export class RequestCapture {
   readonly startedAt = Date.now();
   readonly id = createEventId(this.startedAt);
   private readonly startedTick = performance.now();
+  private readonly watched: [source: Readable, note: (error: unknown) => void][] = [];
 
   /** The route that the request found, with what `@Audit()` says of it; set by the guard. */
   route?: RouteAudit;
@@ -111,8 +112,12 @@ export class RequestCapture {
 
   /** The platform's or a proxy's id of the request, as claimed; else the event's own. */
   get requestId(): string {
-    const claimed = asId(this.request['id']) ?? asId(this.request.headers['x-request-id']);
-    return claimed === undefined ? this.id : cutText(claimed, 200);
+    try {
+      const claimed = asId(this.request['id']) ?? asId(this.request.headers['x-request-id']);
+      return claimed === undefined ? this.id : cutText(claimed, 200);
+    } catch {
+      return this.id;
+    }
   }
 
   noteError(thrown: unknown): void {
@@ -121,11 +126,22 @@ export class RequestCapture {
 
   /** Watches a stream that is piped into the response, without taking its errors from whoever handles them. */
   watchSource(source: Readable): void {
-    source.once(errorMonitor, (error: unknown) => {
-      if (this.closed) return;
-      this.brokenStream = true;
-      this.noteError(error);
-    });
+    const note = (error: unknown) => this.noteBroken(error);
+    source.once(errorMonitor, note);
+    this.watched.push([source, note]);
+  }
+
+  /** Lets go of the streams: one that serves many responses outlives this request. */
+  stopWatching(): void {
+    for (const [source, note] of this.watched) source.off(errorMonitor, note);
+    this.watched.length = 0;
+  }
+
+  /** What was to be the answer broke on the server's side. */
+  noteBroken(error: unknown): void {
+    if (this.closed) return;
+    this.brokenStream = true;
+    this.noteError(error);
   }
 
   /** Forgets what the application added to the event. */

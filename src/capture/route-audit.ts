@@ -5,15 +5,15 @@ import type { CapturedRequest } from './resolvers.js';
 export type FieldSelection = boolean | readonly string[];
 
 /** What the functions in {@link AuditRouteOptions} may look at. They are called when the answer is ready. */
-// oxlint-disable-next-line typescript/no-explicit-any -- what a handler returns is the application's own type
-export interface AuditRouteContext<TResult = any> {
+export interface AuditRouteContext {
   readonly request: CapturedRequest;
   readonly params: Readonly<Record<string, unknown>>;
   /**
    * What the handler returned; `undefined` when it threw, was never reached, or answered by itself (`@Res()`,
    * server-sent events). A function that fails on a request that was refused costs its own value only, silently.
    */
-  readonly result: TResult;
+  // oxlint-disable-next-line typescript/no-explicit-any -- what a handler returns is the application's own type
+  readonly result: any;
   /** The class name of what was thrown, where something was. */
   readonly errorName?: string;
 }

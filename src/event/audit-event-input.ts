@@ -1,4 +1,5 @@
 import {
+  ArrayMaxSize,
   IsArray,
   IsIn,
   IsInt,
@@ -131,6 +132,7 @@ class AuditEventInputRules implements AuditEventInput {
 
   @IsOptional()
   @IsArray()
+  @ArrayMaxSize(100)
   @IsString({ each: true })
   @MaxLength(128, { each: true })
   readonly complianceFlags?: readonly string[];

@@ -41,6 +41,8 @@ class FactSink {
 
   add(key: string, value: AuditValue): void {
     const safeKey = cutText(key, FACT_LIMITS.key);
+    // The first counts: what the application says comes before what a client sent.
+    if (this.entries.has(safeKey)) return;
     const size = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(JSON.stringify(safeKey)) + 2;
     if (this.entries.size >= FACT_LIMITS.keys || this.bytes + size > FACT_LIMITS.bytes - 32) {
       this.cut += 1;
@@ -129,7 +131,17 @@ function collectValue(
   }
   const below = [...ancestors, value];
   if (Array.isArray(value) || value instanceof Set) collectList(path, [...value], isSecret, sink, below);
-  else collectObject(path, value, isSecret, sink, below);
+  else {
+    const json = jsonOf(value);
+    if (json === undefined) collectObject(path, value, isSecret, sink, below);
+    else collectValue(path, json, isSecret, sink, below);
+  }
+}
+
+/** What an object says itself that it is in JSON, which may be less than what it holds. */
+function jsonOf(value: object): unknown {
+  const { toJSON } = value as { toJSON?: unknown };
+  return typeof toJSON === 'function' ? toJSON.call(value) : undefined;
 }
 
 function collectList(

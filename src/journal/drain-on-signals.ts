@@ -4,35 +4,66 @@ interface Drainable {
   close(): Promise<void>;
 }
 
+type SignalListener = (signal: NodeJS.Signals) => void;
+
+/** One for all copies of the library in the process, since each would take the other for somebody who ends it. */
+interface Registry {
+  readonly drainables: Set<Drainable>;
+  readonly listener: SignalListener;
+}
+
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-const drainables = new Set<Drainable>();
+const REGISTRY = Symbol.for('nest-audit-trail.drainables');
 
 /**
  * Drains at SIGTERM and SIGINT. Where the library is the only one to listen, it closes and lets the signal end the
  * process as it would have; where others listen (Nest's shutdown hooks, the application), when to end is theirs, and
- * what is in memory is merely stored at once.
+ * what is in memory is merely stored at once. A second signal ends at once.
  *
  * @returns how to stop listening
  */
 export function drainOnSignals(drainable: Drainable): () => void {
-  if (drainables.size === 0) for (const signal of SIGNALS) process.prependListener(signal, onSignal);
+  const holder = globalThis as { [REGISTRY]?: Registry };
+  const { drainables, listener } = (holder[REGISTRY] ??= createRegistry());
+  // First in line, so that listeners who asked for the signal once are still there to be counted.
+  if (drainables.size === 0) for (const signal of SIGNALS) process.prependListener(signal, listener);
   drainables.add(drainable);
   return () => {
     if (!drainables.delete(drainable) || drainables.size > 0) return;
-    for (const signal of SIGNALS) process.off(signal, onSignal);
+    for (const signal of SIGNALS) process.off(signal, listener);
   };
 }
 
-function onSignal(signal: NodeJS.Signals): void {
-  // First in line, so that listeners who asked for the signal once are still there to be counted.
-  const alone = process.listenerCount(signal) === 1;
-  const all = [...drainables];
-  if (!alone) {
-    for (const drainable of all) drainable.flush().catch(() => undefined);
-    return;
-  }
-  void Promise.allSettled(all.map((drainable) => drainable.close())).then(() => {
-    process.off(signal, onSignal);
+function createRegistry(): Registry {
+  const drainables = new Set<Drainable>();
+  let draining = false;
+  // Closing the last of them stops listening; a second signal must not come by unheard meanwhile.
+  const hold: SignalListener = (signal) => end(signal);
+  const end = (signal: NodeJS.Signals) => {
+    for (const each of SIGNALS) process.off(each, listener).off(each, hold);
     process.kill(process.pid, signal);
-  });
+  };
+  const listener: SignalListener = (signal) => {
+    if (draining) return end(signal);
+    const all = [...drainables];
+    if (process.listenerCount(signal) - 1 - politeListeners() > 0) {
+      for (const drainable of all) drainable.flush().catch(() => undefined);
+      return;
+    }
+    draining = true;
+    process.on(signal, hold);
+    void Promise.allSettled(all.map((drainable) => drainable.close())).then(() => end(signal));
+  };
+  return { drainables, listener };
+}
+
+/**
+ * How many listeners belong to the `signal-exit` package (versions 3 and 4, in half of all dependency trees): it ends
+ * the process only when nobody else listens, as this does, and the two must not wait for each other.
+ */
+function politeListeners(): number {
+  const count = (emitter: unknown) => Number((emitter as { count?: unknown } | undefined)?.count ?? 0);
+  const version3 = (process as { __signal_exit_emitter__?: unknown }).__signal_exit_emitter__;
+  const version4 = (globalThis as Record<symbol, unknown>)[Symbol.for('signal-exit emitter')];
+  return count(version3) + count(version4);
 }

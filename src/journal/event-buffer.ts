@@ -1,9 +1,11 @@
+import { AsyncResource } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { sizeOf } from '../store/event-size.js';
 import { classifyStoreError, describeStoreError } from '../store/store-error.js';
 
 /** How events travel from memory into the database. */
@@ -19,6 +21,11 @@ export interface DeliveryOptions {
   readonly flushIntervalMs?: number;
   /** Events kept in memory while the database is away; beyond it new ones are dropped, counted and reported. @defaultValue 20000 */
   readonly maxBuffered?: number;
+  /**
+   * Megabytes of events kept in memory, about: the second bound beside `maxBuffered`, for large ones.
+   * @defaultValue 32
+   */
+  readonly maxBufferedMegabytes?: number;
   /** Milliseconds that a shutdown waits for the last events to be stored. @defaultValue 10000 */
   readonly shutdownTimeoutMs?: number;
   /**
@@ -33,6 +40,7 @@ export const DELIVERY_DEFAULTS = {
   batchSize: 500,
   flushIntervalMs: 200,
   maxBuffered: 20_000,
+  maxBufferedMegabytes: 32,
   shutdownTimeoutMs: 10_000,
   drainOnSignals: true,
 } as const satisfies Required<DeliveryOptions>;
@@ -55,6 +63,8 @@ export interface DeliveryStatus {
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 10_000;
+/** After this long a statement counts as lost. Should it arrive after all, ids make its repetition harmless. */
+const STATEMENT_TIMEOUT_MS = 30_000;
 
 /**
  * The one bounded buffer between the pipeline and the database. One loop empties it in order, batch by batch; while
@@ -65,6 +75,8 @@ const LAST_RETRY_MS = 10_000;
  */
 export class EventBuffer {
   private queue: AuditLogEvent[] = [];
+  /** Of the queue, as `sizeOf` counts. */
+  private queuedSize = 0;
   private running: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private readonly flushers = new Set<{
@@ -82,6 +94,8 @@ export class EventBuffer {
   private lastError: string | undefined;
   private closed = false;
   private wake = new AbortController();
+  /** Delivery runs in no request's context, whichever request set it off. */
+  private readonly context = new AsyncResource('AuditDelivery');
   private readonly warnings: RateLimitedLog;
   private readonly options: Required<DeliveryOptions>;
 
@@ -98,13 +112,17 @@ export class EventBuffer {
 
   /** Whether there is room for one more event. Ask before a sequence number is given away. */
   hasRoom(): boolean {
-    return !this.closed && this.queue.length < this.options.maxBuffered;
+    const { maxBuffered, maxBufferedMegabytes } = this.options;
+    return (
+      !this.closed && this.queue.length < maxBuffered && this.queuedSize < maxBufferedMegabytes * 1024 * 1024
+    );
   }
 
   /** Takes the event; never waits, never throws. The caller has asked {@link hasRoom}. */
   push(event: AuditLogEvent): void {
     this.accepted += 1;
     this.queue.push(event);
+    this.queuedSize += sizeOf(event);
     if (this.queue.length >= this.options.batchSize) this.start();
     else this.timer ??= setTimeout(() => this.start(), this.options.flushIntervalMs);
   }
@@ -136,6 +154,7 @@ export class EventBuffer {
 
   /** Stores what is there, within `patienceMs`; what it could not store stays. Never throws. */
   async drain(patienceMs = this.options.shutdownTimeoutMs): Promise<void> {
+    if (this.closed) return;
     const deadline = Date.now() + patienceMs;
     while (this.settled < this.accepted && Date.now() < deadline) {
       const left = new AbortController();
@@ -161,6 +180,9 @@ export class EventBuffer {
       );
       this.dropped += lost;
       this.queue = [];
+      this.queuedSize = 0;
+      this.settled = this.accepted;
+      this.rejectFlushers();
     }
   }
 
@@ -179,10 +201,12 @@ export class EventBuffer {
   private start(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    this.running ??= this.run().finally(() => {
-      this.running = undefined;
-      if (this.queue.length > 0 && !this.closed) this.timer ??= setTimeout(() => this.start(), 0);
-    });
+    this.running ??= this.context
+      .runInAsyncScope(() => this.run())
+      .finally(() => {
+        this.running = undefined;
+        if (this.queue.length > 0 && !this.closed) this.timer ??= setTimeout(() => this.start(), 0);
+      });
   }
 
   /** Empties the buffer. Ends only when it is empty or closed. */
@@ -211,7 +235,7 @@ export class EventBuffer {
   /** Stores the batch; throws while the database is away. Whatever it settles has left the queue when it returns. */
   private async store(batch: readonly AuditLogEvent[]): Promise<void> {
     try {
-      await this.repository.append(batch);
+      await withTimeout(this.repository.append(batch));
       this.settle(batch.length, 'delivered');
     } catch (error) {
       if (classifyStoreError(error) !== 'refused') throw error;
@@ -229,8 +253,10 @@ export class EventBuffer {
   }
 
   private settle(count: number, as: 'delivered' | 'refused'): void {
+    // What closing gave up is counted as lost, even if it arrives after all.
+    if (this.closed) return;
     // The queue's front is always what is being stored: nothing else removes from it but close().
-    this.queue.splice(0, count);
+    for (const event of this.queue.splice(0, count)) this.queuedSize -= sizeOf(event);
     this[as] += count;
     this.settled += count;
     for (const flusher of this.flushers) {
@@ -252,12 +278,14 @@ export class EventBuffer {
     }
   }
 
-  private rejectFlushers(cause: unknown): void {
+  private rejectFlushers(cause?: unknown): void {
     for (const flusher of this.flushers) {
       flusher.reject(
         new AuditError(
           'AUDIT_STORE_UNAVAILABLE',
-          `${this.queue.length} audit event(s) are not stored yet: ${this.lastError}. They are kept and tried again.`,
+          this.closed
+            ? 'The audit was closed before its last events were stored.'
+            : `${this.queue.length} audit event(s) are not stored yet: ${this.lastError}. They are kept and tried again.`,
           { cause },
         ),
       );
@@ -270,5 +298,21 @@ export class EventBuffer {
     this.wake = new AbortController();
     const jittered = waitMs * (0.5 + Math.random() / 2);
     await delay(jittered, undefined, { signal: this.wake.signal }).catch(() => undefined);
+  }
+}
+
+/** Fails when the work takes longer than {@link STATEMENT_TIMEOUT_MS}, as on a connection whose other end is gone. */
+async function withTimeout(work: Promise<void>): Promise<void> {
+  const patience = new AbortController();
+  const timeout = delay(STATEMENT_TIMEOUT_MS, undefined, { signal: patience.signal }).then(
+    () => {
+      throw new Error(`no answer within ${STATEMENT_TIMEOUT_MS / 1_000} s`);
+    },
+    () => undefined,
+  );
+  try {
+    await Promise.race([work, timeout]);
+  } finally {
+    patience.abort();
   }
 }

@@ -14,7 +14,7 @@ export class AuditGuard implements CanActivate {
     if (context.getType() !== 'http') return true;
     const capture = captureOf(context);
     if (!capture || capture.closed) return true;
-    if (currentContext()?.capture !== capture) enterContext({ ...currentContext(), capture });
+    if (currentContext()?.capture !== capture) enterContext({ capture });
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
       capture.route = this.routes.read(context.getClass(), context.getHandler(), request.method);

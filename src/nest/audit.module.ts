@@ -103,10 +103,7 @@ export class AuditModule
   }
 
   onApplicationBootstrap(): void {
-    const secret = expressPatterns(this.host.httpAdapter).filter((pattern) =>
-      (pattern.match(/[:*][\p{L}\p{N}_$]+/gu) ?? []).some((name) => this.runtime.isSecretKey(name.slice(1))),
-    );
-    this.runtime.requests.setSecretRoutes(secret);
+    this.runtime.requests.learnRoutes(expressPatterns(this.host.httpAdapter));
   }
 
   /** After the server has closed and the last requests are answered. */

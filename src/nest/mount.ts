@@ -16,7 +16,8 @@ const mounted = new WeakSet<ApplicationConfig>();
 
 /**
  * Puts the guard first among all global guards, the exception observer where it is asked before all other filters,
- * the last guard on every recorded handler, and the interceptor on those that need it. Must run before Nest builds its routes, which read these lists.
+ * the last guard on every recorded handler, and the interceptor on those that need it. Must run before Nest builds its
+ * routes, which read these lists.
  *
  * @throws AuditError `AUDIT_INVALID_OPTIONS` where an `@Audit()` is wrong, or the module was imported twice
  */
@@ -42,18 +43,16 @@ export function mountOnRoutes(
     for (const name of scanner.getAllMethodNames(controller.prototype as object)) {
       const handler = (controller.prototype as Record<string, unknown>)[name];
       if (typeof handler !== 'function' || !Reflect.hasMetadata(NEST_METADATA.path, handler)) continue;
+      routes.learnName(handler, name);
       const route = routes.read(controller, handler, 'GET');
+      if (!route.recorded) continue;
       // A handler's guards come after all others.
-      if (route.recorded) append(NEST_METADATA.guards, handler, guardsPassed);
-      if (route.recorded && route.seesResult) append(NEST_METADATA.interceptors, handler, interceptor);
-      // Filters of a controller or a handler are asked before global ones.
-      if (hasFilters(controller) || hasFilters(handler)) append(NEST_METADATA.filters, handler, filter);
+      append(NEST_METADATA.guards, handler, guardsPassed);
+      if (route.seesResult) append(NEST_METADATA.interceptors, handler, interceptor);
+      // A handler's filters are asked before its controller's and the global ones.
+      append(NEST_METADATA.filters, handler, filter);
     }
   }
-}
-
-function hasFilters(target: object): boolean {
-  return Reflect.hasMetadata(NEST_METADATA.filters, target);
 }
 
 function append(key: string, handler: object, enhancer: object): void {
@@ -64,8 +63,23 @@ function append(key: string, handler: object, enhancer: object): void {
 /** The patterns of an Express application's routes; nothing on other platforms. */
 export function expressPatterns(adapter: HttpServer | undefined): string[] {
   if (adapter?.getType?.() !== 'express') return [];
-  const { router } = adapter.getInstance() as {
-    router?: { stack?: readonly { readonly route?: { readonly path?: unknown } }[] };
-  };
-  return (router?.stack ?? []).map((layer) => layer.route?.path).filter((path) => typeof path === 'string');
+  const { router } = adapter.getInstance() as { router?: ExpressRouter };
+  return patternsOf(router, 0);
+}
+
+interface ExpressRouter {
+  readonly stack?: readonly {
+    readonly route?: { readonly path?: unknown };
+    /** A router or an application that is mounted within. */
+    readonly handle?: ExpressRouter & { readonly router?: ExpressRouter };
+  }[];
+}
+
+function patternsOf(router: ExpressRouter | undefined, depth: number): string[] {
+  if (depth > 5 || !Array.isArray(router?.stack)) return [];
+  return router.stack.flatMap((layer) => [
+    ...(typeof layer.route?.path === 'string' ? [layer.route.path] : []),
+    ...patternsOf(layer.handle, depth + 1),
+    ...patternsOf(layer.handle?.router, depth + 1),
+  ]);
 }

@@ -29,9 +29,15 @@ export const NEST_METADATA = {
 /** What `@Audit()`, `@NoAudit()` and the defaults say of each handler: read once, then remembered. */
 export class RouteAuditReader {
   private readonly known = new WeakMap<Type, Map<Handler, Map<string, RouteAudit>>>();
+  private readonly names = new WeakMap<Handler, string>();
   private readonly reflector = new Reflector();
 
   constructor(private readonly options: CaptureOptions) {}
+
+  /** Tells the name of the method that holds the handler: a decorator may have replaced it by a function without one. */
+  learnName(handler: Handler, name: string): void {
+    this.names.set(handler, name);
+  }
 
   /** @param requestMethod decides only where the handler takes every method */
   read(controller: Type, handler: Handler, requestMethod: string): RouteAudit {
@@ -55,12 +61,17 @@ export class RouteAuditReader {
   private build(controller: Type, handler: Handler, method: string): RouteAudit {
     const marks = [handler, controller] as Parameters<Reflector['getAllAndOverride']>[1];
     const annotated = this.reflector.getAllAndOverride(Audit, marks) !== undefined;
-    const silenced = this.reflector.getAllAndOverride(NoAudit, marks) === true;
+    // A handler's own word counts over its controller's.
+    const own = this.reflector.get(Audit, handler as Type) !== undefined;
+    const silenced =
+      this.reflector.get(NoAudit, handler as Type) === true ||
+      (this.reflector.get(NoAudit, controller) === true && !own);
     const said: AuditRouteOptions = {
       ...this.reflector.get(Audit, controller),
       ...this.reflector.get(Audit, handler as Type),
     };
-    const name = `${controller.name}.${handler.name}`;
+    const handlerName = this.names.get(handler) ?? handler.name;
+    const name = `${controller.name}.${handlerName}`;
     assertRouteOptions(name, said);
     const [path = ''] = [
       Reflect.getMetadata(NEST_METADATA.path, handler) as string | string[] | undefined,
@@ -70,7 +81,7 @@ export class RouteAuditReader {
       ...said,
       recorded: !silenced && (annotated || (this.options.requests ?? 'all') === 'all'),
       resource,
-      action: said.action ?? actionOfRoute(resource, method, path, handler.name),
+      action: said.action ?? actionOfRoute(resource, method, path, handlerName),
       handler: name,
       seesResult: !silenced && needsResult(handler, said, path),
     };
@@ -82,8 +93,8 @@ export class RouteAuditReader {
  * of the audit, so it is mounted for those alone.
  */
 function needsResult(handler: Handler, said: AuditRouteOptions, path: string): boolean {
-  // Each message of server-sent events would come by; none of them is the answer.
-  if (Reflect.getMetadata(NEST_METADATA.sse, handler) === true) return false;
+  // Whether their source fails is only seen there.
+  if (Reflect.getMetadata(NEST_METADATA.sse, handler) === true) return true;
   const asks =
     typeof said.details === 'function' || said.resourceId !== undefined || said.outcome !== undefined;
   return asks || !/(^|\/):id(\/|$)/.test(path);

@@ -137,7 +137,7 @@ export class AuditRecorder {
       riskScore: draft.riskScore ?? scoreRisk(category, severity, outcome, verb),
       complianceFlags: (draft.complianceFlags ?? []).map((flag) => safeText(flag, 128)),
       metadata: {
-        ...this.facts(draft.metadata),
+        ...this.facts(withoutNumbers(draft.metadata)),
         ...(this.service && { service: this.service.name }),
         ...(this.service?.version && { serviceVersion: this.service.version }),
         schemaVersion: SCHEMA_VERSION,
@@ -173,4 +173,11 @@ export class AuditRecorder {
 function resourceOf(action: string): string {
   const dot = action.indexOf('.');
   return dot > 0 ? action.slice(0, dot) : action;
+}
+
+/** The caller's metadata without what only the library may say. */
+function withoutNumbers(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
+  if (!metadata) return undefined;
+  const { source: _source, sequence: _sequence, ...rest } = metadata;
+  return rest;
 }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource, MigrationExecutor } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
@@ -32,9 +33,13 @@ export const AUDIT_MIGRATIONS = [CreateAuditEvents1763856000000];
 /** The library keeps its own list of migrations, so that it never mixes with the application's. */
 export const AUDIT_MIGRATIONS_TABLE = 'audit_migrations';
 
-const DEFAULT_DATABASE: AuditDatabaseOptions = { type: 'better-sqlite3', database: 'audit.sqlite' };
+const DEFAULT_DATABASE = { type: 'better-sqlite3', database: 'audit.sqlite' } as const;
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 15_000;
+/** How long closing waits for a connection that may never answer. */
+const CLOSE_PATIENCE_MS = 5_000;
+/** How long an own connection may take to be made; the drivers' own defaults are ten seconds and for ever. */
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * The connection to the database: opened and migrated at start, tried again with backoff in the background while
@@ -45,6 +50,7 @@ export class AuditDatabase {
   private connecting: Promise<void> | undefined;
   private readonly stop = new AbortController();
   private lastError = 'it was not connected yet';
+  private stopWatching: () => void = () => undefined;
 
   constructor(
     private readonly options: StoreOptions,
@@ -56,23 +62,22 @@ export class AuditDatabase {
   ) {}
 
   /**
-   * Starts to connect, and waits for it for at most `patienceMs`; after that it goes on in the background. Resolves
-   * to whether the database is ready.
+   * Starts to connect, and waits for it for at most `patienceMs`; after that it goes on in the background.
    *
    * @param shared the application's data source, where `options.dataSource` asks for one
    * @throws AuditError `AUDIT_INVALID_OPTIONS` for what no second try can mend, such as a driver that is not installed
    */
-  async connect(patienceMs: number, shared?: DataSource): Promise<boolean> {
-    try {
-      await this.open(shared);
-      return true;
-    } catch (error) {
-      if (error instanceof AuditError) throw error;
-      this.noteFailure(error);
+  async connect(patienceMs: number, shared?: DataSource): Promise<void> {
+    if (shared) assertSupported(shared);
+    else if (!this.options.database) {
+      this.logger.log(
+        `No audit database is set: events go to the SQLite file ${resolve(DEFAULT_DATABASE.database)}.`,
+      );
     }
     this.connecting = this.keepTrying(shared);
-    await Promise.race([this.connecting, delay(patienceMs, undefined, { ref: false })]);
-    return this.source !== undefined;
+    // Told to whoever still waits; afterwards it is only logged.
+    this.connecting.catch((error: unknown) => this.noteFailure(error));
+    await within(patienceMs, this.connecting);
   }
 
   /**
@@ -89,36 +94,43 @@ export class AuditDatabase {
     );
   }
 
-  get isReady(): boolean {
-    return this.source?.isInitialized ?? false;
-  }
-
   /** The application has destroyed the data source that it shares: there is nothing left to wait for. */
   get isGone(): boolean {
     return this.source?.isInitialized === false;
   }
 
-  /** Ends the attempts, and closes the connection unless the application owns it. */
+  /** Ends the attempts, and closes the connection unless the application owns it. A hung one is left behind. */
   async close(): Promise<void> {
     this.stop.abort();
-    await this.connecting;
+    await within(
+      CLOSE_PATIENCE_MS,
+      this.connecting?.catch(() => undefined),
+    );
     const source = this.source;
     this.source = undefined;
-    if (source?.isInitialized && this.options.dataSource === undefined) await source.destroy();
+    this.stopWatching();
+    if (!source?.isInitialized || this.options.dataSource !== undefined) return;
+    await within(
+      CLOSE_PATIENCE_MS,
+      source.destroy().catch(() => undefined),
+    );
   }
 
   private async keepTrying(shared: DataSource | undefined): Promise<void> {
     let waitMs = FIRST_RETRY_MS;
     while (!this.stop.signal.aborted) {
       try {
-        // Jitter, so that many processes don't return to a restarted database in step.
-        await delay(waitMs * (0.5 + Math.random() / 2), undefined, { ref: false, signal: this.stop.signal });
         await this.open(shared);
-        this.logger.log('The audit database is back.');
+        if (waitMs > FIRST_RETRY_MS) this.logger.log('The audit database is back.');
         return;
       } catch (error) {
+        if (error instanceof AuditError) throw error;
         if (this.stop.signal.aborted) return;
         this.noteFailure(error);
+        // Jitter, so that many processes don't return to a restarted database in step. The application keeps the
+        // process running, not these attempts.
+        const jittered = waitMs * (0.5 + Math.random() / 2);
+        await delay(jittered, undefined, { ref: false, signal: this.stop.signal }).catch(() => undefined);
         waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
       }
     }
@@ -156,10 +168,14 @@ export class AuditDatabase {
    * application may destroy a data source of its own at any time: so the data source itself has to wait.
    */
   private leaveBefore(shared: DataSource): void {
-    const destroy = shared.destroy;
-    shared.destroy = async () => {
+    const { destroy } = shared;
+    const watched = async () => {
       await this.onLeaving();
       await destroy.call(shared);
+    };
+    shared.destroy = watched;
+    this.stopWatching = () => {
+      if (shared.destroy === watched) shared.destroy = destroy;
     };
   }
 
@@ -183,7 +199,8 @@ export function createAuditDataSource(options: AuditDatabaseOptions): DataSource
     migrationsRun: false,
     dropSchema: false,
   };
-  if (own.type !== 'better-sqlite3') return new DataSource(own);
+  if (own.type === 'postgres') return new DataSource({ connectTimeoutMS: CONNECT_TIMEOUT_MS, ...own });
+  if (own.type !== 'better-sqlite3') return new DataSource({ connectTimeout: CONNECT_TIMEOUT_MS, ...own });
   const { prepareDatabase } = own;
   return new DataSource({
     // The driver waits for another process's lock on the main thread: not long, the delivery tries again.
@@ -206,6 +223,28 @@ async function runMigrations(source: DataSource): Promise<void> {
     options: { value: { ...source.options, migrationsTableName: AUDIT_MIGRATIONS_TABLE } },
   }) as DataSource;
   await new MigrationExecutor(view).executePendingMigrations();
+}
+
+/** Waits for the work, but not longer than `patienceMs`. Keeps the process running meanwhile: the caller counts on it. */
+async function within(patienceMs: number, work: Promise<unknown> | undefined): Promise<void> {
+  const patience = new AbortController();
+  try {
+    await Promise.race([
+      work,
+      delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined),
+    ]);
+  } finally {
+    patience.abort();
+  }
+}
+
+function assertSupported({ options: { type } }: DataSource): void {
+  if (SUPPORTED_DATABASES.includes(type as SupportedDatabase)) return;
+  throw new AuditError(
+    'AUDIT_INVALID_OPTIONS',
+    `The audit option dataSource names a data source of type "${type}": write database for a connection of the audit's own, of type ${SUPPORTED_DATABASES.join(', ')}.`,
+    { field: 'dataSource' },
+  );
 }
 
 /** The errors of TypeORM that come from the options and not from the state of the database. */

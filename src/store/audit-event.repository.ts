@@ -7,7 +7,8 @@ import type { EventFilter } from './event-filter.js';
 import { EVENT_COLUMNS, fromRow, toRow } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { applyFilter } from './filter-sql.js';
-import { classifyStoreError } from './store-error.js';
+import { sizeOf } from './event-size.js';
+import { classifyStoreError, describeStoreError } from './store-error.js';
 import { dialectOf, quoted, tableName } from './table-name.js';
 
 /** Which way a listing runs: ids sort by time. */
@@ -15,6 +16,8 @@ export type EventOrder = 'newest' | 'oldest';
 
 /** Rows in one INSERT: 500 rows of 17 values stay below every database's limit of parameters. */
 const INSERT_ROWS = 500;
+/** UTF-16 code units of facts in one INSERT: far below the smallest packet that a server takes by default (4 MiB). */
+const INSERT_SIZE = 512 * 1024;
 
 /** The events of a filter, counted by the distinct values of a column. */
 export type EventCounts = { readonly value: string; readonly count: number }[];
@@ -31,16 +34,16 @@ export class AuditEventRepository {
    * `manager`: are part of its transaction).
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error, see `classifyStoreError`; then none, or
-   *   whole batches of 500 from the front, are stored
+   *   whole batches from the front, are stored
    */
   async append(events: readonly AuditLogEvent[], manager?: EntityManager): Promise<void> {
     const executor = manager ?? this.database.ready().manager;
-    for (let start = 0; start < events.length; start += INSERT_ROWS) {
-      const batch = events.slice(start, start + INSERT_ROWS);
+    for (const batch of statementsOf(events)) {
       try {
         await this.insert(executor, batch);
       } catch (error) {
-        if (classifyStoreError(error) !== 'duplicate' || manager) throw error;
+        if (manager) throw unavailable(error);
+        if (classifyStoreError(error) !== 'duplicate') throw error;
         // A plain INSERT needs no right to update, as an upsert would, and hides no other error, as INSERT IGNORE
         // does. Only after a lost acknowledgement is it worth asking which ids are there.
         const missing = await this.withoutStored(batch);
@@ -50,10 +53,12 @@ export class AuditEventRepository {
   }
 
   async findById(id: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
-    const rows = await this.rows({ ...filter, id: [id] })
-      .limit(1)
-      .getRawMany<EventRow>();
-    return rows[0] && fromRow(rows[0]);
+    const [row] = await answer(
+      this.rows({ ...filter, id: [id] })
+        .limit(1)
+        .getRawMany<EventRow>(),
+    );
+    return row && fromRow(row);
   }
 
   /**
@@ -72,7 +77,7 @@ export class AuditEventRepository {
       query.andWhere(page.order === 'newest' ? 'e.id < :after' : 'e.id > :after', { after: page.after });
     }
     // `Array.from`: under Jest the driver's lists are of another realm than the caller's.
-    return Array.from(await query.getRawMany<EventRow>(), fromRow);
+    return Array.from(await answer(query.getRawMany<EventRow>()), fromRow);
   }
 
   /** How many events each value of a column has, most first. */
@@ -81,15 +86,17 @@ export class AuditEventRepository {
     column: Extract<EventColumn, 'category' | 'severity' | 'outcome' | 'action' | 'user_id'>,
     limit: number,
   ): Promise<EventCounts> {
-    const rows = await this.select(filter)
-      .select(`e.${column}`, 'value')
-      .addSelect('COUNT(*)', 'count')
-      .andWhere(`e.${column} IS NOT NULL`)
-      .groupBy(`e.${column}`)
-      .orderBy('COUNT(*)', 'DESC')
-      .addOrderBy(`e.${column}`, 'ASC')
-      .limit(limit)
-      .getRawMany<{ value: string; count: number | string }>();
+    const rows = await answer(
+      this.select(filter)
+        .select(`e.${column}`, 'value')
+        .addSelect('COUNT(*)', 'count')
+        .andWhere(`e.${column} IS NOT NULL`)
+        .groupBy(`e.${column}`)
+        .orderBy('COUNT(*)', 'DESC')
+        .addOrderBy(`e.${column}`, 'ASC')
+        .limit(limit)
+        .getRawMany<{ value: string; count: number | string }>(),
+    );
     return Array.from(rows, (row) => ({ value: row.value, count: Number(row.count) }));
   }
 
@@ -105,15 +112,17 @@ export class AuditEventRepository {
     first?: number;
     last?: number;
   }> {
-    const row = await this.select(filter)
-      .select('COUNT(*)', 'total')
-      .addSelect('SUM(e.risk_score)', 'risk')
-      .addSelect('SUM(CASE WHEN e.risk_score >= :highRiskFrom THEN 1 ELSE 0 END)', 'highRisk')
-      .addSelect(`SUM(CASE WHEN e.compliance_flags <> '[]' THEN 1 ELSE 0 END)`, 'violations')
-      .addSelect('MIN(e.timestamp)', 'first')
-      .addSelect('MAX(e.timestamp)', 'last')
-      .setParameter('highRiskFrom', highRiskFrom)
-      .getRawOne<Record<string, string | number | null>>();
+    const row = await answer(
+      this.select(filter)
+        .select('COUNT(*)', 'total')
+        .addSelect('SUM(e.risk_score)', 'risk')
+        .addSelect('SUM(CASE WHEN e.risk_score >= :highRiskFrom THEN 1 ELSE 0 END)', 'highRisk')
+        .addSelect(`SUM(CASE WHEN e.compliance_flags <> '[]' THEN 1 ELSE 0 END)`, 'violations')
+        .addSelect('MIN(e.timestamp)', 'first')
+        .addSelect('MAX(e.timestamp)', 'last')
+        .setParameter('highRiskFrom', highRiskFrom)
+        .getRawOne<Record<string, string | number | null>>(),
+    );
     const total = Number(row?.['total'] ?? 0);
     return {
       total,
@@ -128,27 +137,33 @@ export class AuditEventRepository {
   async histogram(filter: EventFilter, bucketMs: number): Promise<{ timestamp: number; count: number }[]> {
     const bucket = Math.trunc(bucketMs);
     const start = `(e.timestamp - (e.timestamp % ${bucket}))`;
-    const rows = await this.select(filter)
-      .select(start, 'bucket')
-      .addSelect('COUNT(*)', 'count')
-      .groupBy(start)
-      .orderBy(start, 'ASC')
-      .getRawMany<{ bucket: number | string; count: number | string }>();
+    const rows = await answer(
+      this.select(filter)
+        .select(start, 'bucket')
+        .addSelect('COUNT(*)', 'count')
+        .groupBy(start)
+        .orderBy(start, 'ASC')
+        .getRawMany<{ bucket: number | string; count: number | string }>(),
+    );
     return Array.from(rows, (row) => ({ timestamp: Number(row.bucket), count: Number(row.count) }));
   }
 
   /** A value that all processes of the installation share, written by the migration. */
   async setting(name: 'cursor_key'): Promise<string> {
     const source = this.database.ready();
-    const row = await source
-      .createQueryBuilder()
-      .select('s.value', 'value')
-      .from(tableName(source, 'audit_settings'), 's')
-      .where('s.name = :name', { name })
-      .getRawOne<{ value: string }>();
-    if (!row)
-      throw new Error(`The table audit_settings has no row "${name}". Run the library's migrations again.`);
-    return row.value;
+    const row = await answer(
+      source
+        .createQueryBuilder()
+        .select('s.value', 'value')
+        .from(tableName(source, 'audit_settings'), 's')
+        .where('s.name = :name', { name })
+        .getRawOne<{ value: string }>(),
+    );
+    if (row) return row.value;
+    throw new AuditError(
+      'AUDIT_STORE_UNAVAILABLE',
+      `The table audit_settings has no row "${name}". Run the library's migrations again.`,
+    );
   }
 
   private select(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
@@ -188,6 +203,40 @@ export class AuditEventRepository {
     const stored = new Set(rows.map((row) => row.id));
     return events.filter((event) => !stored.has(event.id));
   }
+}
+
+/** The events in portions that one INSERT takes. */
+function* statementsOf(events: readonly AuditLogEvent[]): Generator<readonly AuditLogEvent[]> {
+  let batch: AuditLogEvent[] = [];
+  let size = 0;
+  for (const event of events) {
+    const own = sizeOf(event);
+    if (batch.length > 0 && (batch.length >= INSERT_ROWS || size + own > INSERT_SIZE)) {
+      yield batch;
+      batch = [];
+      size = 0;
+    }
+    batch.push(event);
+    size += own;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** What a read answers; the driver's errors as the library's own. */
+async function answer<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+function unavailable(cause: unknown): AuditError {
+  return new AuditError(
+    'AUDIT_STORE_UNAVAILABLE',
+    `The audit database does not do what it is asked: ${describeStoreError(cause)}.`,
+    { cause },
+  );
 }
 
 /** How long a batch waits for the end of a transaction on the same connection, before the delivery's own backoff. */

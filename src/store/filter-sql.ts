@@ -39,7 +39,9 @@ export function applyFilter<T extends ObjectLiteral>(
   applyFacts(query, 'details', filter.details, contains);
   applyFacts(query, 'metadata', filter.metadata, contains);
   if (filter.text !== undefined) {
-    const any = Object.values(TEXT_CONDITIONS).map((column) => contains(`lower(e.${column})`, ':text'));
+    // MySQL lowers all letters, the others those of ASCII: the needle must be lowered alike.
+    const needle = dialect === 'mysql' ? 'lower(:text)' : ':text';
+    const any = Object.values(TEXT_CONDITIONS).map((column) => contains(`lower(e.${column})`, needle));
     query.andWhere(`(${any.join(' OR ')})`, { text: lowerAscii(filter.text) });
   }
   return query;

@@ -1,3 +1,4 @@
+import { AuditError } from '../event/audit-error.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { HIGH_RISK_FROM } from '../pipeline/score.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
@@ -33,6 +34,8 @@ export interface AuditStatistics {
 }
 
 const VALUES_LISTED = 100;
+/** A year of hours fits. */
+const MAX_COLUMNS = 10_000;
 
 /**
  * @param top how many actions and users to list
@@ -46,7 +49,15 @@ export async function computeStatistics(
   interval: AuditInterval | undefined,
 ): Promise<AuditStatistics> {
   const totals = await repository.totals(filter, HIGH_RISK_FROM);
-  const bucketMs = INTERVALS[interval ?? fittingInterval((totals.last ?? 0) - (totals.first ?? 0))];
+  const spanMs = (totals.last ?? 0) - (totals.first ?? 0);
+  const bucketMs = INTERVALS[interval ?? fittingInterval(spanMs)];
+  if (spanMs / bucketMs > MAX_COLUMNS) {
+    throw new AuditError(
+      'AUDIT_INVALID_QUERY',
+      `The audit query is not valid: the histogram would have more than ${MAX_COLUMNS} columns; ask for a wider interval or a shorter time.`,
+      { field: 'interval' },
+    );
+  }
   const categories = await repository.countBy(filter, 'category', VALUES_LISTED);
   const severities = await repository.countBy(filter, 'severity', VALUES_LISTED);
   const outcomes = await repository.countBy(filter, 'outcome', VALUES_LISTED);

@@ -6,7 +6,6 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { readEntries } from '../event/flatten.js';
 import { isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import type { DeliveryStatus } from '../journal/event-buffer.js';
@@ -88,7 +87,8 @@ export class AuditService {
     const draft = this.inContext(event);
     if (options.manager) return this.recorder.recordWith(options.manager, draft);
     const recorded = this.recorder.record(draft);
-    if (recorded) return recorded;
+    // A copy: the original still waits to be stored.
+    if (recorded) return structuredClone(recorded);
     const { lastError, buffered } = this.recorder.status();
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -178,8 +178,7 @@ export class AuditService {
   annotate(annotation: AuditAnnotation): boolean {
     const capture = currentContext()?.capture;
     if (capture && !capture.closed) {
-      // A copy: the caller may go on to change its object.
-      capture.annotations.push(Object.fromEntries(readEntries(annotation)));
+      this.requests.annotate(capture, annotation);
       return true;
     }
     this.warnings.warn(

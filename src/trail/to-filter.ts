@@ -8,6 +8,9 @@ import type { CheckedQuery } from './audit-query.dto.js';
 
 type Texts = string | readonly string[];
 
+/** Most keys of `details` or `metadata` that one query compares. */
+const MAX_FACTS = 20;
+
 /** The store's filter for a checked query, its texts in the form in which events store theirs. */
 export function toFilter(query: CheckedQuery, tenantId: string | undefined): EventFilter {
   const actions = list(query.action, TEXT_LIMITS.action);
@@ -61,7 +64,15 @@ function checkFacts(
   field: 'details' | 'metadata',
   facts: Readonly<Record<string, AuditValue>> | undefined,
 ): Readonly<Record<string, AuditValue>> | undefined {
-  for (const [key, value] of Object.entries(facts ?? {})) {
+  const entries = Object.entries(facts ?? {});
+  if (entries.length > MAX_FACTS) {
+    throw new AuditError(
+      'AUDIT_INVALID_QUERY',
+      `The audit query is not valid: ${field} can ask for at most ${MAX_FACTS} keys.`,
+      { field },
+    );
+  }
+  for (const [key, value] of entries) {
     const items: unknown[] = Array.isArray(value) ? value : [value];
     if (items.every((item) => ['string', 'number', 'boolean'].includes(typeof item))) continue;
     throw new AuditError(

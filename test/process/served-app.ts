@@ -5,13 +5,14 @@ import { Controller, Get, Module, Param, Post, Res, UseGuards } from '@nestjs/co
 import { NestFactory } from '@nestjs/core';
 import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
 import type { AddressInfo } from 'node:net';
+import { onExit } from 'signal-exit';
 import { Audit, AuditModule } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
 
 const { audit, shutdown } = JSON.parse(process.argv[2] ?? '{}') as {
   audit: AuditModuleOptions;
   /** Who ends the process at a signal; the library where nobody else does. */
-  shutdown?: 'hooks' | 'own';
+  shutdown?: 'hooks' | 'own' | 'polite';
 };
 
 @Audit()
@@ -39,6 +40,8 @@ class ServedModule {}
 
 const app = await NestFactory.create(ServedModule, { logger: ['error', 'warn'] });
 if (shutdown === 'hooks') app.enableShutdownHooks();
+// As many packages do, to clean up after themselves.
+if (shutdown === 'polite') onExit(() => undefined);
 if (shutdown === 'own') {
   process.once('SIGTERM', () => {
     void app.close().then(() => process.exit(7));
