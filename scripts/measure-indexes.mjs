@@ -62,8 +62,12 @@ const name = `audit_measure_${process.pid}`;
 
 function connectionTo(database) {
   if (dialect === 'sqlite') return { type: 'better-sqlite3', database: join(folder, `${database}.sqlite`) };
-  if (dialect === 'mysql') return { type: 'mysql', url: url ?? 'mysql://root@127.0.0.1:3306', database };
-  return { type: 'postgres', url: url ?? 'postgres://postgres@127.0.0.1:5432', database };
+  // In the URL: TypeORM prefers it to the option.
+  const server = new URL(
+    url ?? (dialect === 'mysql' ? 'mysql://root@127.0.0.1:3306' : 'postgres://postgres@127.0.0.1:5432'),
+  );
+  server.pathname = `/${database ?? ''}`;
+  return { type: dialect, url: server.href };
 }
 
 function row(index) {

@@ -110,7 +110,9 @@ describe('documentation', () => {
       .exec(readme.section('Install').text)![1]!
       .split(' ')
       .slice(1);
-    expect(packages.filter((name) => peerDependencies[name] === undefined)).toEqual([]);
+    // A version may be named, where the newest is not the one.
+    const names = packages.map((name) => name.replace(/@\d+$/, ''));
+    expect(names.filter((name) => peerDependencies[name] === undefined)).toEqual([]);
   });
 
   it('tells the life of an event along the folders of src', () => {
@@ -276,7 +278,7 @@ describe('tables that equal the code', () => {
       .table('Option')
       .map(([path, , effect]) => [path!, /, (\d+) to (\d+)/.exec(effect!)] as const)
       .filter((row) => row[1] !== null);
-    expect(bounds).toHaveLength(4);
+    expect(bounds).toHaveLength(5);
     for (const [path, found] of bounds) {
       const [min, max] = [Number(found![1]), Number(found![2])];
       const { accepts } = OPTION_RULES[path]!;
@@ -321,10 +323,16 @@ describe('tables that equal the code', () => {
       headers: { 'user-agent': 'a', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` },
       socket: {},
     } as unknown as CapturedRequest;
+    // A request to which everything happened that metadata can tell.
     const capture = captureOf(request, 500);
+    capture.route = { recorded: true, action: 'a.b', resource: 'a', handler: 'A.b', seesResult: false };
+    capture.pattern = '/';
+    capture.errorName = 'Error';
+    capture.identity = { actorType: 'user', impersonatorId: 'root' };
+    capture.stageErrors.add('details');
     const { metadata, ...draft } = buildEvent(
       capture,
-      { complete: true, aborted: false, interrupted: false },
+      { complete: false, aborted: true, interrupted: true },
       '/',
     );
     const added = ['source', 'sequence', 'schemaVersion', 'service', 'serviceVersion'];
