@@ -12,6 +12,7 @@ import {
   Res,
   Scope,
   Sse,
+  StreamableFile,
   UnauthorizedException,
 } from '@nestjs/common';
 import type { ArgumentsHost, ExceptionFilter, INestApplication, MiddlewareConsumer } from '@nestjs/common';
@@ -19,6 +20,7 @@ import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import type { Response } from 'express';
 import { errorMonitor } from 'node:events';
+import { createReadStream } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { concat, of, throwError } from 'rxjs';
@@ -87,6 +89,10 @@ class WidgetsController extends BaseController {
       metadata: { statusCode: 1, note: 'kept' },
     });
     return { keys: Object.keys(body).length };
+  }
+
+  @Get('missing') missing() {
+    return new StreamableFile(createReadStream('/nowhere/at/all.csv'));
   }
 
   @Get('shared') sharedStream(@Res() response: Response): void {
@@ -209,6 +215,13 @@ describe('routes as applications write them', () => {
     expect(events).toMatchObject([
       { outcome: 'partial', metadata: { errorName: 'RangeError', statusCode: 200 } },
     ]);
+  });
+
+  it('tells a file that can not be opened from one that breaks off', async () => {
+    const { answer, events } = await eventsOf({ path: '/widgets/missing' });
+    expect(answer.status).toBe(400);
+    expect(events).toMatchObject([{ outcome: 'failure', metadata: { errorName: 'Error', statusCode: 400 } }]);
+    expect(events[0]!.metadata).not.toHaveProperty('aborted');
   });
 
   it('tells what a middleware refuses', async () => {

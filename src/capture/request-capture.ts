@@ -137,10 +137,10 @@ export class RequestCapture {
     this.watched.length = 0;
   }
 
-  /** What was to be the answer broke on the server's side. */
+  /** What was to be the answer failed: one that has begun is broken, another can still be answered by an error. */
   noteBroken(error: unknown): void {
     if (this.closed) return;
-    this.brokenStream = true;
+    this.brokenStream ||= this.response.headersSent;
     this.noteError(error);
   }
 
