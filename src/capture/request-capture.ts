@@ -157,7 +157,7 @@ export class RequestCapture {
   noteDestroyed(error: unknown): void {
     if (this.closed || this.request.socket.destroyed || this.response.writableFinished) return;
     this.brokenStream = true;
-    if (error instanceof Error) this.noteError(error);
+    if (error) this.noteError(error);
   }
 
   /** Reads how the response ended. Only meaningful once it closed, or at shutdown. */

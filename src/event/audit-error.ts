@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /** Every code that an {@link AuditError} can carry. The list is closed; `docs/errors.md` explains each. */
 export const AUDIT_ERROR_CODES = [
   'AUDIT_INVALID_OPTIONS',
@@ -48,8 +50,14 @@ export class AuditError extends Error {
   readonly expose?: boolean;
 }
 
-/** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. */
+/** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. Never throws. */
 export function errorNameOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.constructor?.name || thrown.name || 'Error';
-  return thrown === null ? 'null' : typeof thrown;
+  // Also an error of another realm, such as Node's own under Jest.
+  if (!(thrown instanceof Error) && !types.isNativeError(thrown))
+    return thrown === null ? 'null' : typeof thrown;
+  try {
+    return String(thrown.constructor?.name || thrown.name || 'Error');
+  } catch {
+    return 'Error';
+  }
 }

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+import { errorNameOf } from './audit-error.js';
 import { cutText, REDACTED } from './safe-text.js';
 import type { AuditFacts, AuditValue } from './audit-log-event.js';
 
@@ -90,7 +92,7 @@ const UNREADABLE = '[unreadable]';
 export function readEntries(source: object): [key: string, value: unknown][] {
   const entries: [string, unknown][] = [];
   try {
-    if (source instanceof Map) {
+    if (types.isMap(source)) {
       for (const [key, value] of source)
         entries.push([typeof key === 'object' ? `[key ${entries.length}]` : String(key), value]);
       return entries;
@@ -130,7 +132,7 @@ function collectValue(
     return;
   }
   const below = [...ancestors, value];
-  if (Array.isArray(value) || value instanceof Set) collectList(path, [...value], isSecret, sink, below);
+  if (Array.isArray(value) || types.isSet(value)) collectList(path, [...value], isSecret, sink, below);
   else {
     const json = jsonOf(value);
     if (json === undefined) collectObject(path, value, isSecret, sink, below);
@@ -189,10 +191,10 @@ function toScalar(value: unknown): string | number | boolean | undefined {
 }
 
 function objectToScalar(value: object): string | number | boolean | undefined {
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
   if (ArrayBuffer.isView(value)) return `[binary, ${value.byteLength} bytes]`;
-  if (value instanceof Error) return value.name;
-  if (value instanceof URL || value instanceof RegExp) return cutText(String(value), FACT_LIMITS.string);
+  if (types.isNativeError(value)) return errorNameOf(value);
+  if (value instanceof URL || types.isRegExp(value)) return cutText(String(value), FACT_LIMITS.string);
   // Decimals (decimal.js, big.js), object ids, moments and the like say themselves how they are written.
   try {
     const { toJSON } = value as { toJSON?: unknown };
