@@ -7,8 +7,16 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
-import type { AuditModuleOptions } from 'nest-audit-trail';
+import type { DataSourceOptions } from 'typeorm';
+import {
+  Audit,
+  AUDIT_ENTITIES,
+  AuditError,
+  AuditEventEntity,
+  AuditModule,
+  AuditService,
+} from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
 import { removable } from './app/removable-database.js';
 import type { RemovableDatabase } from './app/removable-database.js';
 import { send } from './app/http-client.js';
@@ -305,6 +313,35 @@ describeEachDatabase('delivery', (create, name) => {
     ).rejects.toThrow('rolled back');
     await connection.destroy();
     expect(await idsIn(audit)).toEqual([kept.id]);
+  });
+
+  it("keeps to the data source's prefix and schema", async () => {
+    const connection = await new DataSource(database.options).initialize();
+    if (name === 'postgres') await connection.query('CREATE SCHEMA ledgers');
+    const place = { entityPrefix: 'app_', ...(name === 'postgres' && { schema: 'ledgers' }) };
+    const { audit } = await start({ database: { ...database.options, ...place } as AuditDatabaseOptions });
+    const event = await audit.record({ action: 'thing.create' });
+    await audit.flush();
+    expect(await audit.findById(event.id, { allTenants: true })).toEqual(event);
+    const table = name === 'postgres' ? 'ledgers.app_audit_events' : 'app_audit_events';
+    expect(await connection.query(`SELECT id FROM ${table}`)).toHaveLength(1);
+    await connection.destroy();
+    // The entity names the same table and columns.
+    const entities = await new DataSource({
+      ...database.options,
+      ...place,
+      entities: AUDIT_ENTITIES,
+    } as DataSourceOptions).initialize();
+    expect(await entities.getRepository(AuditEventEntity).find()).toMatchObject([
+      {
+        id: event.id,
+        action: 'thing.create',
+        tenantId: 'default',
+        riskScore: event.riskScore,
+        details: '{}',
+      },
+    ]);
+    await entities.destroy();
   });
 
   it('migrates once, however many processes start at once', async () => {
