@@ -298,7 +298,7 @@ describe('tables that equal the code', () => {
     } catch (error) {
       ({ message } = error as Error);
     }
-    const known = /write one of (.*)\.$/.exec(message)![1]!.split(', ');
+    const known = /The options are (.*)\.$/.exec(message)![1]!.split(', ');
     const said = options
       .section('`@Audit()`')
       .table('Option')

@@ -123,7 +123,14 @@ function assertRouteOptions(handler: string, said: AuditRouteOptions): void {
     'query',
     'body',
   ];
-  for (const name of Object.keys(said)) if (!known.includes(name)) refuse(name, `one of ${known.join(', ')}`);
+  for (const name of Object.keys(said)) {
+    if (known.includes(name)) continue;
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      `@Audit() of ${handler}: there is no option "${name}". The options are ${known.join(', ')}.`,
+      { field: name },
+    );
+  }
   for (const name of ['action', 'resource'] as const) {
     const value = said[name];
     if (

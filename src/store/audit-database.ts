@@ -49,7 +49,7 @@ export class AuditDatabase {
   private source: DataSource | undefined;
   private connecting: Promise<void> | undefined;
   private readonly stop = new AbortController();
-  private lastError = 'it was not connected yet';
+  private lastError = 'it is not connected yet, as before app.init() or app.listen()';
   private stopWatching: () => void = () => undefined;
 
   constructor(
@@ -75,9 +75,13 @@ export class AuditDatabase {
       );
     }
     this.connecting = this.keepTrying(shared);
-    // Told to whoever still waits; afterwards it is only logged.
-    this.connecting.catch((error: unknown) => this.noteFailure(error));
+    let waiting = true;
+    this.connecting.catch((error: unknown) => {
+      // Thrown to whoever still waits.
+      if (!waiting) this.logger.error(String(error));
+    });
     await within(patienceMs, this.connecting);
+    waiting = false;
   }
 
   /**
@@ -146,13 +150,16 @@ export class AuditDatabase {
   }
 
   private async open(shared: DataSource | undefined): Promise<void> {
-    const source = shared ?? this.createOwn();
+    const options = this.options.database ?? DEFAULT_DATABASE;
+    let source = shared;
     try {
+      // TypeORM loads the driver when the data source is made.
+      source ??= createAuditDataSource(options);
       if (!source.isInitialized) await source.initialize();
       if (this.options.migrate ?? true) await runMigrations(source);
     } catch (error) {
-      if (!shared && source.isInitialized) await source.destroy().catch(() => undefined);
-      throw toOptionError(error) ?? error;
+      if (!shared && source?.isInitialized) await source.destroy().catch(() => undefined);
+      throw toOptionError(error, options.type) ?? error;
     }
     if (this.stop.signal.aborted) {
       if (!shared) await source.destroy();
@@ -177,14 +184,6 @@ export class AuditDatabase {
     this.stopWatching = () => {
       if (shared.destroy === watched) shared.destroy = destroy;
     };
-  }
-
-  private createOwn(): DataSource {
-    try {
-      return createAuditDataSource(this.options.database ?? DEFAULT_DATABASE);
-    } catch (error) {
-      throw toOptionError(error) ?? error;
-    }
   }
 }
 
@@ -247,20 +246,21 @@ function assertSupported({ options: { type } }: DataSource): void {
   );
 }
 
+/** The npm packages of the drivers. */
+const DRIVERS: Record<SupportedDatabase, string> = {
+  'better-sqlite3': 'better-sqlite3@12',
+  mysql: 'mysql2',
+  mariadb: 'mysql2',
+  postgres: 'pg',
+};
+
 /** The errors of TypeORM that come from the options and not from the state of the database. */
-function toOptionError(error: unknown): AuditError | undefined {
+function toOptionError(error: unknown, type: SupportedDatabase): AuditError | undefined {
   const name = error instanceof Error ? error.constructor.name : '';
   if (name !== 'DriverPackageNotInstalledError' && name !== 'MissingDriverError') return undefined;
-  const drivers: Record<SupportedDatabase, string> = {
-    'better-sqlite3': 'better-sqlite3',
-    mysql: 'mysql2',
-    mariadb: 'mysql2',
-    postgres: 'pg',
-  };
-  const known = SUPPORTED_DATABASES.map((type) => `npm install ${drivers[type]} (${type})`);
   return new AuditError(
     'AUDIT_INVALID_OPTIONS',
-    `The audit database's driver is not installed: ${(error as Error).message} Install the one you use: ${known.join(', ')}.`,
+    `The driver of the audit database is not installed: write npm install ${DRIVERS[type]} for the type "${type}".`,
     { field: 'database.type', cause: error },
   );
 }

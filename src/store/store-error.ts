@@ -26,7 +26,7 @@ export function classifyStoreError(error: unknown): StoreFailure {
 /** What the driver said, in one line without the statement and its values. */
 export function describeStoreError(error: unknown): string {
   const { code, message } = driverFieldsOf(error);
-  const firstLine = message.split('\n')[0] ?? '';
+  const firstLine = (message.split('\n')[0] ?? '').replace(/\.$/, '');
   return code && !firstLine.includes(code) ? `${code}: ${firstLine}` : firstLine;
 }
 
