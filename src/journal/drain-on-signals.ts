@@ -58,7 +58,7 @@ function createRegistry(): Registry {
 }
 
 /**
- * How many listeners belong to the `signal-exit` package (versions 3 and 4, in half of all dependency trees): it ends
+ * How many listeners belong to the `signal-exit` package (versions 3 and 4, in many dependency trees): it ends
  * the process only when nobody else listens, as this does, and the two must not wait for each other.
  */
 function politeListeners(): number {
