@@ -89,10 +89,10 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
  * @throws AuditError `AUDIT_INVALID_OPTIONS`, with the option's path and what to write instead
  */
 export function checkOptions(options: unknown): AuditModuleOptions {
-  if (options !== undefined && !group.accepts(options)) {
+  if (!group.accepts(options)) {
     throw invalid(
       '',
-      'The audit options must be an object: write AuditModule.forRoot({ … }) or AuditModule.forRoot().',
+      `The audit options are ${show(options)}: write AuditModule.forRoot({ … }), AuditModule.forRoot() for the defaults, or let the factory of forRootAsync() return an object.`,
     );
   }
   const checked = { ...(options as AuditModuleOptions | undefined) };

@@ -101,7 +101,7 @@ describe('options', () => {
     [
       '',
       [],
-      'The audit options must be an object: write AuditModule.forRoot({ … }) or AuditModule.forRoot().',
+      'The audit options are a list: write AuditModule.forRoot({ … }), AuditModule.forRoot() for the defaults, or let the factory of forRootAsync() return an object.',
     ],
   ])('refuses a wrong %s', async (field, options, sentence) => {
     const error = await startOf(rootWith([AuditModule.forRoot(options as AuditModuleOptions)]));
@@ -132,6 +132,20 @@ describe('options', () => {
     const error = await startOf(rootWith([AuditModule.forRoot({ dataSource })]));
     expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'dataSource' });
     expect((error as Error).message).toContain('a data source of type "mongodb"');
+  });
+
+  it.each([
+    ['an import without forRoot()', () => rootWith([AuditModule])],
+    [
+      'a factory that returns nothing',
+      () => rootWith([AuditModule.forRootAsync({ useFactory: () => undefined as never })]),
+    ],
+  ])('refuses %s', async (_what, module) => {
+    const error = await startOf(module());
+    expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS' });
+    expect((error as Error).message).toContain(
+      'The audit options are undefined: write AuditModule.forRoot({ … })',
+    );
   });
 
   it('refuses to be imported twice', async () => {

@@ -54,7 +54,8 @@ export interface AuditOptionsFactory {
   providers: [
     {
       provide: AuditRuntime,
-      inject: [MODULE_OPTIONS_TOKEN],
+      // Optional, so that an import without forRoot() is told what to write.
+      inject: [{ token: MODULE_OPTIONS_TOKEN, optional: true }],
       useFactory: (options: unknown) => new AuditRuntime(checkOptions(options), new Logger('AuditTrail')),
     },
     { provide: AuditService, inject: [AuditRuntime], useFactory: (runtime: AuditRuntime) => runtime.service },
