@@ -95,7 +95,7 @@ export function checkOptions(options: unknown): AuditModuleOptions {
       `The audit options are ${show(options)}: write AuditModule.forRoot({ … }), AuditModule.forRoot() for the defaults, or let the factory of forRootAsync() return an object.`,
     );
   }
-  const checked = { ...(options as AuditModuleOptions | undefined) };
+  const checked = { ...(options as AuditModuleOptions) };
   checkGroup('', checked as Record<string, unknown>);
   checkDatabase(checked);
   if (checked.service && checked.service.name === undefined) {

@@ -46,6 +46,11 @@ class ThingsController {
   }
 }
 
+/** About as much as one event can hold. */
+const LARGE_DETAILS = Object.fromEntries(
+  Array.from({ length: 28 }, (_, index) => [`k${index}`, 'x'.repeat(2_040)]),
+);
+
 /** Tries again until it succeeds, for some seconds. */
 async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + 20_000;
@@ -254,10 +259,8 @@ describeEachDatabase('delivery', (create, name) => {
 
   it('stores batches of the largest events', async () => {
     const { audit } = await start({ database: database.options });
-    const details = Object.fromEntries(
-      Array.from({ length: 28 }, (_, index) => [`k${index}`, 'x'.repeat(2_040)]),
-    );
-    for (let index = 0; index < 400; index += 1) await audit.record({ action: 'thing.create', details });
+    for (let index = 0; index < 400; index += 1)
+      await audit.record({ action: 'thing.create', details: LARGE_DETAILS });
     await audit.flush();
     expect(audit.status()).toMatchObject({ delivered: 400, retries: 0 });
     expect(await idsIn(audit)).toHaveLength(400);
@@ -269,10 +272,9 @@ describeEachDatabase('delivery', (create, name) => {
       database: store.options,
       delivery: { maxBufferedMegabytes: 1, shutdownTimeoutMs: 0 },
     });
-    const details = Object.fromEntries(
-      Array.from({ length: 28 }, (_, index) => [`k${index}`, 'x'.repeat(2_040)]),
+    const all = Array.from({ length: 40 }, () =>
+      audit.record({ action: 'thing.create', details: LARGE_DETAILS }),
     );
-    const all = Array.from({ length: 40 }, () => audit.record({ action: 'thing.create', details }));
     const kept = (await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled');
     expect(kept).toHaveLength(audit.status().buffered);
     expect(kept.length).toBeGreaterThan(15);

@@ -1,6 +1,5 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { asId } from '../event/as-id.js';
-import { readEntries } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
 import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
@@ -65,7 +64,7 @@ function actorTypeOf(resolved: string | undefined, namedUser: string | undefined
 function mergeAnnotations(capture: RequestCapture): AuditAnnotation {
   const merged: Record<string, unknown> = {};
   for (const annotation of capture.annotations) {
-    for (const [name, value] of readEntries(annotation)) {
+    for (const [name, value] of Object.entries(annotation)) {
       if (value === undefined || value === null) continue;
       const checked = checkAnnotation(name, value);
       if (checked === undefined) capture.stageErrors.add(`annotate.${name}`);

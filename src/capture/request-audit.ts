@@ -2,16 +2,17 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { asId } from '../event/as-id.js';
 import { OUTCOMES } from '../event/audit-log-event.js';
-import type { AuditLogger } from '../event/audit-logger.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import { flattenFacts, readEntries } from '../event/flatten.js';
+import { canonicalIp } from '../event/ip-address.js';
+import { mergeFacts } from '../event/merge-facts.js';
+import { present } from '../event/present.js';
 import type { AuditRecorder } from '../pipeline/audit-recorder.js';
 import { runInContext } from './audit-context.js';
-import { flattenFacts, readEntries } from '../event/flatten.js';
-import { mergeFacts } from '../event/merge-facts.js';
-import { asId } from '../event/as-id.js';
 import { buildEvent } from './build-event.js';
-import { canonicalIp } from '../event/ip-address.js';
 import { RequestCapture } from './request-capture.js';
 import type { AuditAnnotation, CapturedIdentity } from './request-capture.js';
 import { DEFAULT_RESOLVERS } from './resolvers.js';
@@ -200,7 +201,7 @@ export class RequestAudit {
       request: capture.request,
       params: capture.params,
       result: capture.result,
-      ...(capture.errorName !== undefined && { errorName: capture.errorName }),
+      ...present('errorName', capture.errorName),
     };
     const said = <T>(name: string, ask: () => T): T | undefined => {
       try {
@@ -230,25 +231,25 @@ export class RequestAudit {
     capture.routeFacts = {
       // What the application says comes first: what a client sends must not push it out of a full record.
       details: mergeFacts(details, { query, body }),
-      ...(resourceId !== undefined && { resourceId }),
-      ...(outcome !== undefined && { outcome }),
+      ...present('resourceId', resourceId),
+      ...present('outcome', outcome),
     };
   }
 
   private resolveIdentity(capture: RequestCapture): CapturedIdentity {
-    const userId = this.resolve(capture, 'user');
-    const tenantId = this.resolve(capture, 'tenant');
-    const sessionId = this.resolve(capture, 'session');
-    const actorType = this.resolve(capture, 'actorType');
-    const impersonatorId = this.resolve(capture, 'impersonator');
     return {
-      ...(userId !== undefined && { userId }),
-      ...(tenantId !== undefined && { tenantId }),
-      ...(sessionId !== undefined && { sessionId }),
-      ...(actorType !== undefined &&
-        !(actorType === 'anonymous' && capture.identity.actorType) && { actorType }),
-      ...(impersonatorId !== undefined && { impersonatorId }),
+      ...present('userId', this.resolve(capture, 'user')),
+      ...present('tenantId', this.resolve(capture, 'tenant')),
+      ...present('sessionId', this.resolve(capture, 'session')),
+      ...present('actorType', this.resolveActorType(capture)),
+      ...present('impersonatorId', this.resolve(capture, 'impersonator')),
     };
+  }
+
+  /** Whoever was known before is not made anonymous by a logout. */
+  private resolveActorType(capture: RequestCapture): string | undefined {
+    const actorType = this.resolve(capture, 'actorType');
+    return actorType === 'anonymous' && capture.identity.actorType ? undefined : actorType;
   }
 
   private resolve(capture: RequestCapture, name: keyof ResolveOptions): string | undefined {
@@ -268,9 +269,7 @@ export class RequestAudit {
   /** The request's path without its query, secret parameters redacted, also where no route was found. */
   private pathOf(capture: RequestCapture): string {
     const path = rawPathOf(capture.request);
-    if (capture.pattern !== undefined) {
-      return redactPath(path, capture.pattern, this.isSecretKey) ?? capture.pattern;
-    }
+    if (capture.pattern !== undefined) return redactPath(path, capture.pattern, this.isSecretKey);
     return this.secretRoutes.reduce((safe, pattern) => redactLikely(safe, pattern, this.isSecretKey), path);
   }
 

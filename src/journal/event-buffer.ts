@@ -7,6 +7,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import { sizeOf } from '../store/event-size.js';
 import { classifyStoreError, describeStoreError } from '../store/store-error.js';
+import { within } from '../store/within.js';
 
 /** How events travel from memory into the database. */
 export interface DeliveryOptions {
@@ -157,12 +158,11 @@ export class EventBuffer {
     if (this.closed) return;
     const deadline = Date.now() + patienceMs;
     while (this.settled < this.accepted && Date.now() < deadline) {
-      const left = new AbortController();
-      await Promise.race([
-        this.flush().catch(() => delay(Math.min(250, Math.max(0, deadline - Date.now())))),
-        delay(Math.max(0, deadline - Date.now()), undefined, { signal: left.signal }).catch(() => undefined),
-      ]);
-      left.abort();
+      const leftMs = () => Math.max(0, deadline - Date.now());
+      await within(
+        leftMs(),
+        this.flush().catch(() => delay(Math.min(250, leftMs()))),
+      );
     }
   }
 
@@ -235,7 +235,9 @@ export class EventBuffer {
   /** Stores the batch; throws while the database is away. Whatever it settles has left the queue when it returns. */
   private async store(batch: readonly AuditLogEvent[]): Promise<void> {
     try {
-      await withTimeout(this.repository.append(batch));
+      if (!(await within(STATEMENT_TIMEOUT_MS, this.repository.append(batch)))) {
+        throw new Error(`no answer within ${STATEMENT_TIMEOUT_MS / 1_000} s`);
+      }
       this.settle(batch.length, 'delivered');
     } catch (error) {
       if (classifyStoreError(error) !== 'refused') throw error;
@@ -298,21 +300,5 @@ export class EventBuffer {
     this.wake = new AbortController();
     const jittered = waitMs * (0.5 + Math.random() / 2);
     await delay(jittered, undefined, { signal: this.wake.signal }).catch(() => undefined);
-  }
-}
-
-/** Fails when the work takes longer than {@link STATEMENT_TIMEOUT_MS}, as on a connection whose other end is gone. */
-async function withTimeout(work: Promise<void>): Promise<void> {
-  const patience = new AbortController();
-  const timeout = delay(STATEMENT_TIMEOUT_MS, undefined, { signal: patience.signal }).then(
-    () => {
-      throw new Error(`no answer within ${STATEMENT_TIMEOUT_MS / 1_000} s`);
-    },
-    () => undefined,
-  );
-  try {
-    await Promise.race([work, timeout]);
-  } finally {
-    patience.abort();
   }
 }

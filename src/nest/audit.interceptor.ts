@@ -4,7 +4,6 @@ import { tap } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { RequestCapture } from '../capture/request-capture.js';
 import { captureOf } from './audit.guard.js';
-import { NEST_METADATA } from './route-audit.reader.js';
 
 /**
  * Tells the open capture what the handler returned, before any other interceptor wraps it. Mounted on the handlers
@@ -15,11 +14,16 @@ export class AuditInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const capture = context.getType() === 'http' ? captureOf(context) : undefined;
     if (!capture || capture.closed) return next.handle();
-    if (Reflect.getMetadata(NEST_METADATA.sse, context.getHandler()) === true) {
-      // None of the messages is the answer; but a source that fails is an answer that broke.
-      return next.handle().pipe(tap({ error: (error: unknown) => capture.noteBroken(error) }));
-    }
     return next.handle().pipe(tap((result: unknown) => noteResult(capture, result)));
+  }
+}
+
+/** Tells the open capture when the source of server-sent events fails. None of the messages is the answer. */
+export class ServerSentInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const capture = context.getType() === 'http' ? captureOf(context) : undefined;
+    if (!capture || capture.closed) return next.handle();
+    return next.handle().pipe(tap({ error: (error: unknown) => capture.noteBroken(error) }));
   }
 }
 

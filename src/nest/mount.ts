@@ -3,13 +3,14 @@ import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
-import { AuditInterceptor } from './audit.interceptor.js';
+import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
 import { NEST_METADATA } from './route-audit.reader.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 import { ThrownErrorFilter } from './thrown-error.filter.js';
 
 // One instance for every application of the process: what is put on a controller class stays there.
 const interceptor = new AuditInterceptor();
+const serverSent = new ServerSentInterceptor();
 const filter = new ThrownErrorFilter();
 const guardsPassed = new GuardsPassed();
 const mounted = new WeakSet<ApplicationConfig>();
@@ -48,11 +49,16 @@ export function mountOnRoutes(
       if (!route.recorded) continue;
       // A handler's guards come after all others.
       append(NEST_METADATA.guards, handler, guardsPassed);
-      if (route.seesResult) append(NEST_METADATA.interceptors, handler, interceptor);
+      if (isServerSent(handler)) append(NEST_METADATA.interceptors, handler, serverSent);
+      else if (route.seesResult) append(NEST_METADATA.interceptors, handler, interceptor);
       // A handler's filters are asked before its controller's and the global ones.
       append(NEST_METADATA.filters, handler, filter);
     }
   }
+}
+
+function isServerSent(handler: object): boolean {
+  return Reflect.getMetadata(NEST_METADATA.sse, handler) === true;
 }
 
 function append(key: string, handler: object, enhancer: object): void {

@@ -83,7 +83,7 @@ export class RouteAuditReader {
       resource,
       action: said.action ?? actionOfRoute(resource, method, path, handlerName),
       handler: name,
-      seesResult: !silenced && needsResult(handler, said, path),
+      seesResult: !silenced && needsResult(said, path),
     };
   }
 }
@@ -92,9 +92,7 @@ export class RouteAuditReader {
  * Whether the handler's result can matter to its event. An interceptor costs a trivial handler more than all the rest
  * of the audit, so it is mounted for those alone.
  */
-function needsResult(handler: Handler, said: AuditRouteOptions, path: string): boolean {
-  // Whether their source fails is only seen there.
-  if (Reflect.getMetadata(NEST_METADATA.sse, handler) === true) return true;
+function needsResult(said: AuditRouteOptions, path: string): boolean {
   const asks =
     typeof said.details === 'function' || said.resourceId !== undefined || said.outcome !== undefined;
   return asks || !/(^|\/):id(\/|$)/.test(path);

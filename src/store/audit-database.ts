@@ -10,6 +10,7 @@ import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-creat
 import { describeStoreError } from './store-error.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
+import { within } from './within.js';
 
 /** TypeORM's own options of the supported databases. */
 export type AuditDatabaseOptions = Extract<DataSourceOptions, { type: SupportedDatabase }>;
@@ -106,10 +107,11 @@ export class AuditDatabase {
   /** Ends the attempts, and closes the connection unless the application owns it. A hung one is left behind. */
   async close(): Promise<void> {
     this.stop.abort();
-    await within(
-      CLOSE_PATIENCE_MS,
-      this.connecting?.catch(() => undefined),
-    );
+    if (this.connecting)
+      await within(
+        CLOSE_PATIENCE_MS,
+        this.connecting.catch(() => undefined),
+      );
     const source = this.source;
     this.source = undefined;
     this.stopWatching();
@@ -222,19 +224,6 @@ async function runMigrations(source: DataSource): Promise<void> {
     options: { value: { ...source.options, migrationsTableName: AUDIT_MIGRATIONS_TABLE } },
   }) as DataSource;
   await new MigrationExecutor(view).executePendingMigrations();
-}
-
-/** Waits for the work, but not longer than `patienceMs`. Keeps the process running meanwhile: the caller counts on it. */
-async function within(patienceMs: number, work: Promise<unknown> | undefined): Promise<void> {
-  const patience = new AbortController();
-  try {
-    await Promise.race([
-      work,
-      delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined),
-    ]);
-  } finally {
-    patience.abort();
-  }
 }
 
 function assertSupported({ options: { type } }: DataSource): void {

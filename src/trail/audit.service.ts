@@ -281,9 +281,10 @@ export class AuditService {
         { field: 'ipAddress' },
       );
     }
-    const { userId, tenantId, sessionId } = { ...capture?.identity, ...actor, ...withoutEmpty(event) };
+    const said = withoutEmpty(event);
+    const { userId, tenantId, sessionId } = { ...capture?.identity, ...actor, ...said };
     return {
-      ...withoutEmpty(event),
+      ...said,
       ...(tenantId && { tenantId }),
       ...(userId && { userId }),
       ...(sessionId && { sessionId }),
