@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { showLog } from './log.mjs';
 import { printEvents, printStatistics, printUrls } from './print.mjs';
 import { checkEvents, playSession } from './session.mjs';
 
@@ -38,9 +39,13 @@ async function compile() {
   if (code !== 0) throw new Error('tsc -p tsconfig.demo.json found errors');
 }
 
-/** @param {string} folder for the audit's database; gone afterwards */
+/** @param {string} folder for the audit's database and journal; gone afterwards */
 async function run(folder, endAfterSession) {
   process.env.AUDIT_FILE = join(folder, 'audit.sqlite');
+  process.env.AUDIT_JOURNAL = join(folder, 'audit-journal');
+  const { generateKeys } = await import('nest-audit-trail/ledger');
+  const { signerKey, verifierKey } = generateKeys('audit.accounting.example');
+  process.env.AUDIT_SIGNING_KEY = signerKey;
   // Only now: the module reads the variable, and before compiling there is nothing to import.
   const { createApi } = await import('../build/demo/main.js');
   const { AuditService } = await import('nest-audit-trail');
@@ -65,6 +70,8 @@ async function run(folder, endAfterSession) {
     printEvents(events);
     console.log('\nThe same in figures:\n');
     printStatistics(await audit.statistics({ allTenants: true }));
+
+    await showLog({ audit, file: process.env.AUDIT_FILE, folder, verifierKey, events });
 
     const problems = checkEvents(session, events);
     if (problems.length > 0) throw new Error(`the events are not as expected:\n${problems.join('\n')}`);

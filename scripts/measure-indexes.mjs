@@ -12,6 +12,7 @@ const ROWS = Number(rowArgument);
 const BATCH = 500;
 const ROUNDS = 5;
 const TENANTS = 20;
+const PROCESSES = 4;
 
 /** An index begins with the tenant and ends with the id, which sorts by time. */
 const one = (name, ...columns) => [name, ['tenant_id', ...columns, 'id']];
@@ -27,13 +28,17 @@ const sharp = [
 ];
 const few = [one('s', 'severity'), one('c', 'category'), one('o', 'outcome'), one('k', 'risk_score')];
 
-/** Sets of indexes, from none to one for every filter. */
+/** No filter's: the events of a process in the order of their numbers. */
+const numbers = ['q', ['source', 'sequence']];
+
+/** Sets of indexes, from none to one for every filter, and that of the numbers. */
 const SETS = {
   none: [],
   'tenant alone': [one('t')],
   'tenant, user, action, thing': [one('t'), ...sharp.slice(0, 3)],
   'broad, and user, action, thing, session, address': [broad, ...sharp],
   'one for every filter': [one('t'), ...sharp, ...few],
+  'one for every filter, and the numbers': [one('t'), ...sharp, ...few, numbers],
 };
 
 const COLUMNS = [
@@ -54,6 +59,8 @@ const COLUMNS = [
   'risk_score',
   'compliance_flags',
   'metadata',
+  'source',
+  'sequence',
 ];
 
 const url = process.env[dialect === 'mysql' ? 'AUDIT_TEST_MYSQL_URL' : 'AUDIT_TEST_POSTGRES_URL'];
@@ -100,6 +107,8 @@ function row(index) {
     index % 100,
     '[]',
     `{"durationMs":1.2,"handler":"InvoicesController.read","method":"GET","path":"/invoices/1","requestId":"${random()}","route":"/invoices/:id","statusCode":200}`,
+    `01999999-0000-7000-8000-00000000000${index % PROCESSES}`,
+    Math.floor(index / PROCESSES) + 1,
   ];
 }
 
@@ -112,6 +121,7 @@ async function prepare(set, indexes) {
         ? ' CHARACTER SET utf8mb4 COLLATE utf8mb4_bin'
         : '';
   const types = COLUMNS.map((column) => {
+    if (column === 'sequence') return `${column} bigint`;
     if (column === 'timestamp') return `${column} bigint NOT NULL`;
     if (column === 'risk_score') return `${column} smallint NOT NULL`;
     if (['details', 'compliance_flags', 'metadata'].includes(column)) return `${column} text${c} NOT NULL`;

@@ -1,8 +1,9 @@
 import { AuditError } from './event/audit-error.js';
 import type { CaptureOptions } from './capture/request-audit.js';
-import type { DeliveryOptions } from './journal/event-buffer.js';
+import type { DeliveryOptions } from './journal/delivery.js';
 import type { ServiceOptions } from './pipeline/audit-recorder.js';
 import type { RedactionOptions } from './pipeline/secret-key.js';
+import type { LedgerOptions } from './sealer/ledger-options.js';
 import type { StoreOptions } from './store/audit-database.js';
 import { SUPPORTED_DATABASES } from './store/table-name.js';
 
@@ -12,10 +13,17 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly capture?: CaptureOptions;
   /** How events travel into the database. */
   readonly delivery?: DeliveryOptions;
+  /** How what is stored becomes a log that nobody can change unseen. */
+  readonly ledger?: LedgerOptions;
   /** Which values are secret by their key. */
   readonly redaction?: RedactionOptions;
   /** Which program writes: stored with every event. */
   readonly service?: ServiceOptions;
+  /**
+   * Report how delivery fares as OpenTelemetry metrics, to the application's global meter provider. Needs the package
+   * `@opentelemetry/api`. @defaultValue `false`
+   */
+  readonly metrics?: boolean;
 }
 
 interface Rule {
@@ -27,6 +35,15 @@ interface Rule {
 const isText = (value: unknown) => typeof value === 'string' && value !== '';
 const isFunction = (value: unknown) => typeof value === 'function';
 const isTextList = (value: unknown) => Array.isArray(value) && value.every(isText);
+
+type Keys = Record<'verifierKey' | 'sign', unknown>;
+
+function isPublisher(value: unknown): boolean {
+  if (isFunction(value)) return true;
+  const { file, url, ...rest } = (value ?? {}) as Record<string, unknown>;
+  if (file !== undefined) return isText(file) && url === undefined && Object.keys(rest).length === 0;
+  return isText(url) && URL.canParse(url as string) && /^https?:/.test(url as string);
+}
 
 const text: Rule = { accepts: isText, write: 'a text that is not empty' };
 const yesNo: Rule = { accepts: (value) => typeof value === 'boolean', write: 'true or false' };
@@ -68,18 +85,48 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'capture.resolve.actorType': resolver,
   'capture.resolve.impersonator': resolver,
   delivery: group,
-  'delivery.mode': oneOf('buffered'),
+  'delivery.mode': oneOf('buffered', 'durable', 'strict'),
+  'delivery.directory': text,
+  'delivery.fsync': oneOf('interval', 'always'),
+  'delivery.fsyncIntervalMs': integer(1, 60_000),
+  'delivery.maxJournalMegabytes': integer(1, 1_048_576),
+  'delivery.segmentKilobytes': integer(16, 1_048_576),
+  'delivery.overflow': oneOf('drop', 'wait', 'reject'),
+  'delivery.overflowTimeoutMs': integer(1, 600_000),
+  'delivery.strictTimeoutMs': integer(1, 600_000),
   'delivery.batchSize': integer(1, 5_000),
   'delivery.flushIntervalMs': integer(1, 60_000),
   'delivery.maxBuffered': integer(1, 1_000_000),
   'delivery.maxBufferedMegabytes': integer(1, 4_096),
   'delivery.shutdownTimeoutMs': integer(0, 600_000),
   'delivery.drainOnSignals': yesNo,
+  ledger: group,
+  'ledger.seal': yesNo,
+  'ledger.intervalMs': integer(10, 600_000),
+  'ledger.signingKey': {
+    accepts: (value) =>
+      isText(value) ||
+      (group.accepts(value) && isText((value as Keys).verifierKey) && isFunction((value as Keys).sign)),
+    write:
+      'the line that nest-audit keygen prints, PRIVATE+KEY+…, or { verifierKey, sign } for a key elsewhere',
+  },
+  'ledger.verifierKeys': { accepts: isTextList, write: "a list of verifier keys, ['audit.example+…']" },
+  'ledger.origin': {
+    accepts: (value) => isText(value) && !/[\s+]/.test(value as string),
+    write: "the name of the log without spaces and plus signs, 'audit.example.com'",
+  },
+  'ledger.gapTimeoutMs': integer(0, 86_400_000),
+  'ledger.publish': {
+    accepts: (value) => [value].flat().every(isPublisher),
+    write:
+      "{ file: 'checkpoints.jsonl' }, { url: 'https://…' }, a function of the checkpoint, or a list of these",
+  },
   redaction: group,
   'redaction.keys': { accepts: isTextList, write: "a list of key names, ['taxNumber']" },
   service: group,
   'service.name': text,
   'service.version': text,
+  metrics: yesNo,
 };
 
 /**

@@ -2,16 +2,28 @@ import type { DataSource } from 'typeorm';
 import type { AuditModuleOptions } from './audit.options.js';
 import type { AuditLogger } from './event/audit-logger.js';
 import { RequestAudit } from './capture/request-audit.js';
-import { DELIVERY_DEFAULTS } from './journal/event-buffer.js';
+import { DELIVERY_DEFAULTS } from './journal/delivery.js';
+import type { DeliveryOptions } from './journal/delivery.js';
 import { drainOnSignals } from './journal/drain-on-signals.js';
 import { AuditRecorder } from './pipeline/audit-recorder.js';
 import { createSecretKeyTest } from './pipeline/secret-key.js';
 import { AuditDatabase } from './store/audit-database.js';
 import { AuditEventRepository } from './store/audit-event.repository.js';
+import { ledgerKeys } from './sealer/ledger-keys.js';
+import { Sealer } from './sealer/sealer.js';
+import { DeadLetterRepository } from './store/dead-letter.repository.js';
+import { LedgerRepository } from './store/ledger.repository.js';
+import { SealingRepository } from './store/sealing.repository.js';
+import { SourceRepository } from './store/source.repository.js';
+import { loadMetrics } from './trail/audit-metrics.js';
 import { AuditService } from './trail/audit.service.js';
+import { LogVerifier } from './trail/verification/log-verifier.js';
 
 /** How long an application's start waits for its audit database, before it goes on without. */
 const START_PATIENCE_MS = 2_000;
+
+/** How long an application that closes the data source it shares waits for the last events to be sealed. */
+const LAST_SEAL_MS = 2_000;
 
 /** The rooms, wired together: what a door (Nest, Express, the command line) starts and closes. Needs no framework. */
 export class AuditRuntime {
@@ -19,8 +31,10 @@ export class AuditRuntime {
   readonly recorder: AuditRecorder;
   readonly requests: RequestAudit;
   readonly service: AuditService;
+  readonly sealer: Sealer;
   private readonly database: AuditDatabase;
   private stopListening: () => void = () => undefined;
+  private stopMetrics: () => void = () => undefined;
   private closing: Promise<void> | undefined;
 
   /** @param options checked by `checkOptions` */
@@ -36,45 +50,113 @@ export class AuditRuntime {
         // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
         this.recorder.flush().catch(() => undefined);
       },
-      () => this.recorder.drain(),
+      async () => {
+        await this.recorder.drain();
+        await this.sealer.close(LAST_SEAL_MS);
+      },
     );
     this.repository = new AuditEventRepository(this.database);
+    const deadLetters = new DeadLetterRepository(this.database, this.repository);
+    const sources = new SourceRepository(this.database);
     this.recorder = new AuditRecorder(
       this.repository,
+      deadLetters,
+      sources,
       isSecretKey,
       logger,
-      options.delivery,
+      deliveryOf(options),
       options.service,
     );
     this.requests = new RequestAudit(this.recorder, options.capture ?? {}, isSecretKey, logger);
-    this.service = new AuditService(this.recorder, this.repository, this.requests, logger);
+    const keys = ledgerKeys(options.ledger ?? {});
+    const ledger = new LedgerRepository(this.database);
+    const sealing = new SealingRepository(this.database);
+    const ownSources = () => this.recorder.ownSources;
+    this.sealer = new Sealer(
+      ledger,
+      sealing,
+      sources,
+      keys,
+      options.ledger ?? {},
+      {
+        ownSources,
+        describeGap: (gap) => this.recorder.gapEvent(gap),
+        stored: (event) => this.recorder.announce(event),
+        installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
+      },
+      logger,
+    );
+    const verifier = new LogVerifier({ ledger, sealing, sources }, keys.verifiers, ownSources);
+    this.service = new AuditService(
+      this.recorder,
+      this.repository,
+      this.requests,
+      sources,
+      deadLetters,
+      { ledger, verifier, sealer: this.sealer },
+      logger,
+    );
   }
 
   /**
-   * Connects and migrates. Returns when the database is ready, or after two seconds without it: the attempts then go
-   * on in the background.
+   * Opens the journal, connects and migrates. Returns when the database is ready, or after two seconds without it: the
+   * attempts then go on in the background.
    *
    * @param shared the application's data source, where `options.dataSource` asks for one
    * @throws AuditError `AUDIT_INVALID_OPTIONS`
    */
   async start(shared?: DataSource): Promise<void> {
-    await this.database.connect(START_PATIENCE_MS, shared);
+    const reportMetrics = this.options.metrics ? await loadMetrics() : undefined;
+    await this.recorder.open();
+    try {
+      await this.database.connect(START_PATIENCE_MS, shared);
+    } catch (error) {
+      this.recorder.abandon();
+      throw error;
+    }
+    this.sealer.start();
+    if (reportMetrics) {
+      this.stopMetrics = reportMetrics(() => this.recorder.status(), this.options.service);
+    }
     if (this.options.delivery?.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
       this.stopListening = drainOnSignals({
         flush: () => this.recorder.flush(),
-        close: () => this.close(),
+        close: () => this.closeUnderLoad(),
       });
     }
   }
 
+  /** Closes while the server still takes requests: whoever ends the process has not closed it. */
+  private async closeUnderLoad(): Promise<void> {
+    const begun = performance.now();
+    const patienceMs = this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
+    // Most of the time for what is there; the rest for what is still open then.
+    await this.recorder.drain(patienceMs * 0.7);
+    this.requests.freeze();
+    await this.close(Math.max(0, patienceMs - (performance.now() - begun)));
+  }
+
   /** Records what is still open as interrupted, stores what is left within the time set, and disconnects. Idempotent. */
-  close(): Promise<void> {
+  close(patienceMs?: number): Promise<void> {
     this.closing ??= (async () => {
       this.stopListening();
       this.requests.interruptOpen();
-      await this.recorder.close(this.database.isGone ? 0 : undefined);
+      const begun = performance.now();
+      const patience =
+        patienceMs ?? this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
+      await this.recorder.close(this.database.isGone ? 0 : patience);
+      // The database is there: what is sealed now need not wait for the next start.
+      const isThere = this.database.whyNotReady === undefined;
+      await this.sealer.close(isThere ? Math.max(0, patience - (performance.now() - begun)) : 0);
+      this.stopMetrics();
       await this.database.close();
     })();
     return this.closing;
   }
+}
+
+/** A journal on disk is of no use to a database that is gone with the process. */
+function deliveryOf({ delivery, database }: AuditModuleOptions): DeliveryOptions {
+  const isInMemory = database?.type === 'better-sqlite3' && /^(file:)?:memory:/.test(database.database);
+  return { ...delivery, ...(isInMemory && delivery?.mode === undefined && { mode: 'buffered' }) };
 }

@@ -3,6 +3,10 @@ export { AuditModule } from './nest/audit.module.js';
 export type { AuditModuleAsyncOptions, AuditOptionsFactory } from './nest/audit.module.js';
 export { Audit, NoAudit } from './nest/audit.decorator.js';
 
+// How it fares.
+export { AuditHealthIndicator } from './nest/audit-health.indicator.js';
+export type { AuditHealth, AuditHealthOptions } from './nest/audit-health.indicator.js';
+
 // Recording and reading.
 export { AuditService } from './trail/audit.service.js';
 export type {
@@ -15,9 +19,28 @@ export type {
 } from './trail/audit.service.js';
 export { AuditQueryDto } from './trail/audit-query.dto.js';
 export type { AuditScope } from './trail/audit-scope.js';
+export type { AuditDeadLetter } from './store/dead-letter.repository.js';
+export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
+export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
 export type { AuditInterval, AuditStatistics } from './trail/audit-statistics.js';
 export type { AuditActor } from './capture/audit-context.js';
 export type { AuditAnnotation } from './capture/request-capture.js';
+
+// The log that nobody can change unseen. What others need to check it is in nest-audit-trail/ledger.
+export type { AuditProof } from './ledger/proof-bundle.js';
+export type {
+  CheckpointPublisher,
+  ExternalSigningKey,
+  LedgerOptions,
+  SignedCheckpoint,
+} from './sealer/ledger-options.js';
+export type {
+  AuditProblem,
+  AuditProblemCode,
+  VerifyOptions,
+  VerifyProgress,
+  VerifyResult,
+} from './trail/verification/verification-result.js';
 
 // The event.
 export type {
@@ -38,13 +61,22 @@ export type { AuditModuleOptions } from './audit.options.js';
 export type { CaptureOptions } from './capture/request-audit.js';
 export type { AuditRouteContext, AuditRouteOptions, FieldSelection } from './capture/route-audit.js';
 export type { CapturedRequest, ResolveOptions, Resolver } from './capture/resolvers.js';
-export type { DeliveryOptions, DeliveryStatus } from './journal/event-buffer.js';
+export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './journal/delivery.js';
 export type { ServiceOptions } from './pipeline/audit-recorder.js';
 export type { RedactionOptions } from './pipeline/secret-key.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.js';
 
-// The table, for TypeORM's command line and an application's own reads.
+// The tables, for TypeORM's command line and an application's own reads.
 export { AuditEventRepository } from './store/audit-event.repository.js';
+export { AuditDeadLetterEntity } from './store/audit-dead-letter.entity.js';
 export { AuditEventEntity } from './store/audit-event.entity.js';
+export {
+  AuditCheckpointEntity,
+  AuditLeafEntity,
+  AuditLeaseEntity,
+  AuditTileEntity,
+} from './store/audit-ledger.entities.js';
 export { AuditSettingEntity } from './store/audit-setting.entity.js';
+export { AuditSourceEntity } from './store/audit-source.entity.js';
+export { databaseOptionsOf } from './store/database-url.js';
 export { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from './store/audit-database.js';

@@ -641,7 +641,7 @@ describeEachDatabase('capture', (create) => {
 
   beforeAll(async () => {
     database = await create();
-    app = await startAuditedApp({ database: database.options });
+    app = await startAuditedApp({ database: database.options, delivery: { directory: database.journal } });
   });
 
   afterAll(async () => {

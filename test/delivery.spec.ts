@@ -5,7 +5,6 @@ import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import {
@@ -17,6 +16,8 @@ import {
   AuditService,
 } from 'nest-audit-trail';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
+import { eventually } from './app/eventually.js';
+import { narrowActions, POISON } from './app/narrow-column.js';
 import { removable } from './app/removable-database.js';
 import type { RemovableDatabase } from './app/removable-database.js';
 import { send } from './app/http-client.js';
@@ -51,19 +52,6 @@ const LARGE_DETAILS = Object.fromEntries(
   Array.from({ length: 28 }, (_, index) => [`k${index}`, 'x'.repeat(2_040)]),
 );
 
-/** Tries again until it succeeds, for some seconds. */
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await delay(20);
-    }
-  }
-}
-
 describeEachDatabase('delivery', (create, name) => {
   let database: TestDatabase;
   let app: INestApplication | undefined;
@@ -91,7 +79,16 @@ describeEachDatabase('delivery', (create, name) => {
   });
 
   async function start(options: AuditModuleOptions, imports: object[] = []) {
-    @Module({ imports: [...(imports as []), AuditModule.forRoot(options)], controllers: [ThingsController] })
+    @Module({
+      imports: [
+        ...(imports as []),
+        AuditModule.forRoot({
+          ...options,
+          delivery: { mode: 'buffered', directory: database.journal, ...options.delivery },
+        }),
+      ],
+      controllers: [ThingsController],
+    })
     class DeliveryModule {}
     const keep = (message: unknown) => void logged.push(String(message));
     app = await NestFactory.create(DeliveryModule, {
@@ -121,7 +118,8 @@ describeEachDatabase('delivery', (create, name) => {
     await expect(audit.find({ allTenants: true })).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
     await expect(audit.flush()).rejects.toBeInstanceOf(AuditError);
     expect(audit.status()).toMatchObject({
-      buffered: 20,
+      healthy: false,
+      pending: 20,
       delivered: 0,
       dropped: 0,
       lastError: expect.any(String),
@@ -132,11 +130,14 @@ describeEachDatabase('delivery', (create, name) => {
     expect(await idsIn(audit)).toHaveLength(20);
     expect(audit.status()).toEqual({
       mode: 'buffered',
-      buffered: 0,
+      healthy: true,
+      pending: 0,
+      pendingBytes: 0,
+      oldestPendingMs: 0,
       delivered: 20,
+      retried: expect.any(Number),
+      dead: 0,
       dropped: 0,
-      refused: 0,
-      retries: expect.any(Number),
     });
     expect(logged).toContain('The audit database is back.');
   });
@@ -172,7 +173,7 @@ describeEachDatabase('delivery', (create, name) => {
     await expect(audit.record({ action: 'too.many' })).rejects.toMatchObject({
       code: 'AUDIT_STORE_UNAVAILABLE',
     });
-    expect(audit.status()).toMatchObject({ buffered: 10, dropped: 16 });
+    expect(audit.status()).toMatchObject({ healthy: false, pending: 10, dropped: 16 });
     await store.restore();
     await eventually(() => audit.flush());
     await eventually(async () => {
@@ -183,7 +184,7 @@ describeEachDatabase('delivery', (create, name) => {
         category: 'system',
         outcome: 'failure',
         severity: 'high',
-        details: { dropped: 16 },
+        details: { dropped: 16, firstSequence: 11, lastSequence: 26 },
       });
     });
     expect(await idsIn(audit)).toHaveLength(11);
@@ -193,19 +194,13 @@ describeEachDatabase('delivery', (create, name) => {
   it('isolates an event that the database refuses, and stores the others', async () => {
     const { audit } = await start({ database: database.options });
     const connection = await new DataSource(database.options).initialize();
-    await connection.query(
-      name === 'sqlite'
-        ? `CREATE TRIGGER poison BEFORE INSERT ON audit_events WHEN NEW.action = 'poison.pill.that.is.long' BEGIN SELECT RAISE(ABORT, 'poison'); END`
-        : name === 'mysql'
-          ? 'ALTER TABLE audit_events MODIFY action varchar(20) NOT NULL'
-          : 'ALTER TABLE audit_events ALTER COLUMN action TYPE varchar(20)',
-    );
+    await narrowActions(connection, name);
     await connection.destroy();
     for (let index = 0; index < 40; index += 1) {
-      await audit.record({ action: index % 13 === 5 ? 'poison.pill.that.is.long' : 'thing.create' });
+      await audit.record({ action: index % 13 === 5 ? POISON : 'thing.create' });
     }
     await audit.flush();
-    expect(audit.status()).toMatchObject({ buffered: 0, delivered: 37, refused: 3 });
+    expect(audit.status()).toMatchObject({ pending: 0, delivered: 37, dead: 3 });
     expect(await idsIn(audit)).toHaveLength(37);
     expect(logged.filter((line) => line.startsWith('The database refuses the audit event'))).toHaveLength(3);
   });
@@ -262,7 +257,7 @@ describeEachDatabase('delivery', (create, name) => {
     for (let index = 0; index < 400; index += 1)
       await audit.record({ action: 'thing.create', details: LARGE_DETAILS });
     await audit.flush();
-    expect(audit.status()).toMatchObject({ delivered: 400, retries: 0 });
+    expect(audit.status()).toMatchObject({ delivered: 400, retried: 0 });
     expect(await idsIn(audit)).toHaveLength(400);
   });
 
@@ -276,7 +271,7 @@ describeEachDatabase('delivery', (create, name) => {
       audit.record({ action: 'thing.create', details: LARGE_DETAILS }),
     );
     const kept = (await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled');
-    expect(kept).toHaveLength(audit.status().buffered);
+    expect(kept).toHaveLength(audit.status().pending);
     expect(kept.length).toBeGreaterThan(15);
     expect(kept.length).toBeLessThan(20);
     const waiting = expect(audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
@@ -349,7 +344,9 @@ describeEachDatabase('delivery', (create, name) => {
   it('migrates once, however many processes start at once', async () => {
     const sources = await Promise.all(
       Array.from({ length: 4 }, async () => {
-        @Module({ imports: [AuditModule.forRoot({ database: database.options })] })
+        @Module({
+          imports: [AuditModule.forRoot({ database: database.options, delivery: { mode: 'buffered' } })],
+        })
         class OneOfMany {}
         return NestFactory.createApplicationContext(OneOfMany, { logger: false, abortOnError: false });
       }),

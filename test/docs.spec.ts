@@ -5,7 +5,7 @@ import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { getMetadataStorage } from 'class-validator';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -21,7 +21,7 @@ import {
   OUTCOMES,
   SEVERITIES,
 } from 'nest-audit-trail';
-import type { AuditLogEvent } from 'nest-audit-trail';
+import type { DeliveryStatus, AuditLogEvent } from 'nest-audit-trail';
 import { OPTION_RULES } from '../src/audit.options.js';
 import { buildEvent } from '../src/capture/build-event.js';
 import { RequestCapture } from '../src/capture/request-capture.js';
@@ -31,14 +31,17 @@ import { actionOfRoute, resourceOfController } from '../src/capture/route-names.
 import { AuditError } from '../src/event/audit-error.js';
 import { FACT_LIMITS, flattenFacts } from '../src/event/flatten.js';
 import { safeText, TEXT_LIMITS } from '../src/event/safe-text.js';
-import { DELIVERY_DEFAULTS } from '../src/journal/event-buffer.js';
+import { DELIVERY_DEFAULTS } from '../src/journal/delivery.js';
+import { decodeLine } from '../src/journal/journal-line.js';
 import { canonicalJson } from '../src/ledger/canonical-json.js';
 import { RouteAuditReader } from '../src/nest/route-audit.reader.js';
 import { defaultCategory, defaultSeverity } from '../src/pipeline/classify.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../src/pipeline/score.js';
 import { createSecretKeyTest } from '../src/pipeline/secret-key.js';
+import { LEDGER_DEFAULTS } from '../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../src/store/migrations/1763856000000-create-audit-events.js';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../src/trail/audit-query.dto.js';
+import { PROBLEM_CODES } from '../src/trail/verification/verification-result.js';
 import { send } from './app/http-client.js';
 import { callOf } from './docs/curl.js';
 import { compileExamples, WrittenExamples } from './docs/examples.js';
@@ -46,9 +49,16 @@ import { codeWords, Page } from './docs/page.js';
 
 const readme = Page.read('README.md');
 const format = Page.read('docs/format.md');
+const journal = Page.read('docs/journal.md');
 const options = Page.read('docs/options.md');
 const privacy = Page.read('docs/privacy.md');
 const querying = Page.read('docs/querying.md');
+
+/** The words of a union type of a source file, which compiled code does not have. */
+function unionIn(file: string, type: string): string[] {
+  const [, body = ''] = readFileSync(file, 'utf8').split(`type ${type} =`);
+  return [...body.split(';', 1)[0]!.matchAll(/'([^']+)'/g)].map((match) => match[1]!);
+}
 
 /** What stands between quotes in a declared list of a source file, which the file keeps to itself. */
 function listIn(file: string, declaration: string): string[] {
@@ -117,7 +127,7 @@ describe('documentation', () => {
 
   it('tells the life of an event along the folders of src', () => {
     const sentences = [...readme.section('Life of an event').text.matchAll(/^\d\. [^]*?(?=^\d\. |^$)/gm)];
-    expect(sentences).toHaveLength(7);
+    expect(sentences).toHaveLength(9);
     const named = sentences.flatMap(([sentence]) =>
       [...sentence.matchAll(/`(\w+)\/`/g)].map((match) => match[1]),
     );
@@ -133,7 +143,7 @@ describe('examples that run', () => {
   let examples: WrittenExamples | undefined;
 
   beforeEach(async () => {
-    // Where no database is named, the file is made in the working directory.
+    // Where no database and no directory are named, file and journal are made in the working directory.
     folder = await mkdtemp(join(tmpdir(), 'audit-docs-'));
     process.chdir(folder);
     Logger.overrideLogger(false);
@@ -168,7 +178,7 @@ describe('examples that run', () => {
     });
     expect(answer.status).toBe(shown.metadata['statusCode']);
     await audit.flush();
-    expect(existsSync(join(folder, 'audit.sqlite'))).toBe(true);
+    for (const made of ['audit.sqlite', 'audit-journal']) expect(existsSync(join(folder, made))).toBe(true);
     const { events } = await audit.find({ tenantId: 'default' });
     expect(events).toEqual([
       {
@@ -265,11 +275,13 @@ describe('tables that equal the code', () => {
   it('of options', () => {
     expect(options.table('Option').map(([path]) => path)).toEqual(Object.keys(OPTION_RULES));
     const defaults = Object.fromEntries(options.table('Option').map(([path, value]) => [path, value]));
-    for (const [name, value] of Object.entries(DELIVERY_DEFAULTS)) {
-      expect([name, defaults[`delivery.${name}`]]).toEqual([
-        name,
-        typeof value === 'string' ? `'${value}'` : String(value),
-      ]);
+    for (const [group, values] of Object.entries({ delivery: DELIVERY_DEFAULTS, ledger: LEDGER_DEFAULTS })) {
+      for (const [name, value] of Object.entries(values)) {
+        expect([name, defaults[`${group}.${name}`]]).toEqual([
+          name,
+          typeof value === 'string' ? `'${value}'` : String(value),
+        ]);
+      }
     }
   });
 
@@ -278,7 +290,7 @@ describe('tables that equal the code', () => {
       .table('Option')
       .map(([path, , effect]) => [path!, /, (\d+) to (\d+)/.exec(effect!)] as const)
       .filter((row) => row[1] !== null);
-    expect(bounds).toHaveLength(5);
+    expect(bounds).toHaveLength(12);
     for (const [path, found] of bounds) {
       const [min, max] = [Number(found![1]), Number(found![2])];
       const { accepts } = OPTION_RULES[path]!;
@@ -294,7 +306,7 @@ describe('tables that equal the code', () => {
     }
     let message = '';
     try {
-      new RouteAuditReader({}).read(Wrong, Wrong.prototype.handler, 'GET');
+      new RouteAuditReader({}, 'durable').read(Wrong, Wrong.prototype.handler, 'GET');
     } catch (error) {
       ({ message } = error as Error);
     }
@@ -304,6 +316,13 @@ describe('tables that equal the code', () => {
       .table('Option')
       .map(([name]) => name!);
     expect([...said].sort()).toEqual([...known].sort());
+  });
+
+  it('of what verification finds', () => {
+    const codes = Page.read('docs/tamper-evidence.md')
+      .table('code')
+      .map(([code]) => code);
+    expect(codes).toEqual([...PROBLEM_CODES]);
   });
 
   it('of errors', () => {
@@ -332,7 +351,7 @@ describe('tables that equal the code', () => {
     capture.stageErrors.add('details');
     const { metadata, ...draft } = buildEvent(
       capture,
-      { complete: false, aborted: true, interrupted: true },
+      { complete: false, aborted: true, interrupted: true, statusCode: 500, durationMs: 1 },
       '/',
     );
     const added = ['source', 'sequence', 'schemaVersion', 'service', 'serviceVersion'];
@@ -425,7 +444,12 @@ describe('tables that equal the code', () => {
             };
             capture.passedGuards = passed;
           }
-          const draft = buildEvent(capture, { complete: true, aborted: false, interrupted: false }, '/');
+          const ending = { complete: true, aborted: false, interrupted: false };
+          const draft = buildEvent(
+            capture,
+            { ...ending, ...(status !== undefined && { statusCode: status }) },
+            '/',
+          );
           expect({
             method,
             status,
@@ -567,6 +591,57 @@ describe('tables that equal the code', () => {
     );
   });
 
+  it('of the status', () => {
+    // A property too many or too few does not compile.
+    const every: Record<keyof DeliveryStatus, true> = {
+      mode: true,
+      healthy: true,
+      pending: true,
+      pendingBytes: true,
+      oldestPendingMs: true,
+      delivered: true,
+      retried: true,
+      dead: true,
+      dropped: true,
+      lastError: true,
+      journalError: true,
+    };
+    const rows = Page.read('docs/hardening.md').section('Watching').table('Property');
+    expect(rows.map(([name]) => name)).toEqual(Object.keys(every));
+  });
+
+  it('of lines and points of the journal', () => {
+    const kinds = journal.section('Lines').table('Kind');
+    expect(kinds.map(([kind]) => kind)).toEqual(unionIn('src/journal/journal-line.ts', 'LineKind'));
+    const points = journal.section('Diagnostics').table('Point');
+    expect(points.flatMap(([cell]) => (cell!.includes('`') ? codeWords(cell!) : [cell]))).toEqual(
+      unionIn('src/journal/life.ts', 'JournalPoint'),
+    );
+    const [example] = journal.section('Lines').blocks('text');
+    const lines = example!.code.trim().split('\n');
+    expect(lines.map((line) => decodeLine(Buffer.from(line))?.kind)).toEqual(
+      lines.map((line) => line.split(' ')[1]),
+    );
+    const found = lines.map((line) => decodeLine(Buffer.from(line))!);
+    expect(found.map(({ kind, number }) => `${kind} ${number}`)).toEqual([
+      'segment 1',
+      'intent 1',
+      'event 1',
+      'intent 3',
+    ]);
+    const { metadata } = JSON.parse(found[2]!.body.toString()) as AuditLogEvent;
+    expect(found[2]!.reference).toBe(metadata['sequence']);
+  });
+
+  it('of the scenarios of the fault suite', () => {
+    const folder = 'test/faults/scenarios';
+    const suite = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+    const rows = Page.read('docs/guarantees.md').section('Measured').table('Scenario');
+    const missing = rows.filter(([part]) => !suite.some((source) => source.includes(part!)));
+    expect(missing).toEqual([]);
+    expect(rows.length).toBeGreaterThan(5);
+  });
+
   it('of indexes', () => {
     const rows = Page.read('docs/scaling.md').table('Index');
     expect(
@@ -578,5 +653,9 @@ describe('tables that equal the code', () => {
 /** A request that ended with the status, or before it was sent. */
 function captureOf(request: CapturedRequest, status: number | undefined): RequestCapture {
   const response = { headersSent: status !== undefined, statusCode: status } as ServerResponse;
-  return new RequestCapture(request, response, () => ({}));
+  return new RequestCapture(request, response, {
+    resolveIdentity: () => ({}),
+    admit: () => undefined,
+    noteProgress: () => undefined,
+  });
 }

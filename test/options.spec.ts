@@ -79,8 +79,8 @@ describe('options', () => {
     ],
     [
       'delivery.mode',
-      { ...MEMORY, delivery: { mode: 'durable' } },
-      `The audit option delivery.mode is "durable": write 'buffered'.`,
+      { ...MEMORY, delivery: { mode: 'safe' } },
+      `The audit option delivery.mode is "safe": write 'buffered' or 'durable' or 'strict'.`,
     ],
     [
       'redaction.keys',
@@ -95,7 +95,12 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, delivery, redaction, service.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, delivery, ledger, redaction, service, metrics.',
+    ],
+    [
+      'metrics',
+      { ...MEMORY, metrics: { prefix: 'audit' } },
+      'The audit option metrics is an object: write true or false.',
     ],
     ['migrate', { ...MEMORY, migrate: 'yes' }, 'The audit option migrate is "yes": write true or false.'],
     [
@@ -129,7 +134,9 @@ describe('options', () => {
 
   it('refuses a data source of another kind', async () => {
     const dataSource = new DataSource({ type: 'mongodb', driver: {} } as DataSourceOptions);
-    const error = await startOf(rootWith([AuditModule.forRoot({ dataSource })]));
+    const error = await startOf(
+      rootWith([AuditModule.forRoot({ dataSource, delivery: { mode: 'buffered' } })]),
+    );
     expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'dataSource' });
     expect((error as Error).message).toContain('a data source of type "mongodb"');
   });

@@ -36,7 +36,14 @@ describeEachDatabase('a process', (create) => {
 
   /** @returns the port that it listens on */
   async function serve(audit: AuditModuleOptions, shutdown?: Shutdown): Promise<number> {
-    const options = JSON.stringify({ audit: { database: database.options, ...audit }, shutdown });
+    const options = JSON.stringify({
+      audit: {
+        database: database.options,
+        ...audit,
+        delivery: { directory: database.journal, ...audit.delivery },
+      },
+      shutdown,
+    });
     child = spawn(process.execPath, ['build/process/served-app.js', options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -54,7 +61,9 @@ describeEachDatabase('a process', (create) => {
 
   /** All events in the database, by an application of its own. */
   async function stored(): Promise<AuditLogEvent[]> {
-    @Module({ imports: [AuditModule.forRoot({ database: database.options })] })
+    @Module({
+      imports: [AuditModule.forRoot({ database: database.options, delivery: { mode: 'buffered' } })],
+    })
     class ReaderModule {}
     const reader = await NestFactory.createApplicationContext(ReaderModule, { logger: false });
     const { events } = await reader

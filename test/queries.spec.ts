@@ -153,7 +153,13 @@ describeEachDatabase('queries', (create) => {
   beforeAll(async () => {
     database = await create();
     @Module({
-      imports: [AuditModule.forRoot({ database: database.options, capture: { requests: 'annotated' } })],
+      imports: [
+        AuditModule.forRoot({
+          database: database.options,
+          delivery: { mode: 'buffered' },
+          capture: { requests: 'annotated' },
+        }),
+      ],
       controllers: [AuditController],
     })
     class QueryModule {}

@@ -45,15 +45,18 @@ describeEachDatabase('untrusted input', (create) => {
   });
 
   async function start(options: AuditModuleOptions, trustProxy?: boolean | string): Promise<AuditedApp> {
-    app = await startAuditedApp({ database: database.options, ...options }, (nest) => {
-      if (trustProxy !== undefined) nest.set('trust proxy', trustProxy);
-      // Stands for whatever may put text into a header that Node's parser would not let through.
-      nest.use((request: IncomingMessage, _response: unknown, next: () => void) => {
-        const raw = request.headers['x-raw-user-agent'];
-        if (typeof raw === 'string') request.headers['user-agent'] = JSON.parse(raw) as string;
-        next();
-      });
-    });
+    app = await startAuditedApp(
+      { database: database.options, delivery: { directory: database.journal }, ...options },
+      (nest) => {
+        if (trustProxy !== undefined) nest.set('trust proxy', trustProxy);
+        // Stands for whatever may put text into a header that Node's parser would not let through.
+        nest.use((request: IncomingMessage, _response: unknown, next: () => void) => {
+          const raw = request.headers['x-raw-user-agent'];
+          if (typeof raw === 'string') request.headers['user-agent'] = JSON.parse(raw) as string;
+          next();
+        });
+      },
+    );
     return app;
   }
 

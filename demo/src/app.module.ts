@@ -26,6 +26,7 @@ class HealthController {
   imports: [
     AuditModule.forRoot({
       database: { type: 'better-sqlite3', database: process.env['AUDIT_FILE'] ?? 'audit.sqlite' },
+      delivery: { directory: process.env['AUDIT_JOURNAL'] ?? 'audit-journal' },
       service: { name: 'accounting-api', version: '1.0.0' },
     }),
     JwtModule.register({ secret: randomBytes(32), signOptions: { expiresIn: '8h' } }),

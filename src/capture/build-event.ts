@@ -14,7 +14,7 @@ import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-
 export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path: string): AuditEventDraft {
   const { request, route, routeFacts, identity } = capture;
   const said = mergeAnnotations(capture);
-  const statusCode = capture.response.headersSent ? capture.response.statusCode : undefined;
+  const { statusCode } = ending;
   const category = said.category ?? route?.category ?? categoryOf(capture, statusCode);
   const resourceId = said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
   return {
@@ -38,7 +38,7 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
         path,
         route: capture.pattern,
         statusCode,
-        durationMs: capture.durationMs,
+        durationMs: ending.durationMs,
         requestId: capture.requestId,
         traceId: traceIdOf(request.headers['traceparent']),
         handler: route?.handler,
@@ -48,6 +48,7 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
         impersonatorId: identity.impersonatorId,
         aborted: ending.aborted || undefined,
         interrupted: ending.interrupted || undefined,
+        withheld: capture.withheld || undefined,
         stageErrors: capture.stageErrors.size > 0 ? [...capture.stageErrors] : undefined,
       },
       said.metadata,

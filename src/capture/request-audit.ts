@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { types } from 'node:util';
 import { asId } from '../event/as-id.js';
 import { OUTCOMES } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
@@ -10,11 +11,13 @@ import { flattenFacts, readEntries } from '../event/flatten.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
-import type { AuditRecorder } from '../pipeline/audit-recorder.js';
+import { AuditError } from '../event/audit-error.js';
+import type { AuditEventDraft, AuditRecorder } from '../pipeline/audit-recorder.js';
 import { runInContext } from './audit-context.js';
 import { buildEvent } from './build-event.js';
+import { HeldAnswer } from './held-answer.js';
 import { RequestCapture } from './request-capture.js';
-import type { AuditAnnotation, CapturedIdentity } from './request-capture.js';
+import type { AuditAnnotation, CapturedEnding, CapturedIdentity, CaptureHost } from './request-capture.js';
 import { DEFAULT_RESOLVERS } from './resolvers.js';
 import type { CapturedRequest, ResolveOptions } from './resolvers.js';
 import type { AuditRouteContext, FieldSelection } from './route-audit.js';
@@ -33,17 +36,22 @@ export interface CaptureOptions {
   readonly body?: FieldSelection;
 }
 
+/** Methods that change nothing (RFC 9110, section 9.2.1). */
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
 /**
  * The capture of requests: opens one {@link RequestCapture} for each, and closes it exactly once, when its response
- * finishes or its connection closes. Nothing here may throw into the application, change its answer, or wait.
+ * finishes or its connection closes. Nothing here may throw into the application, change its answer, or wait, but for
+ * what the delivery mode promises: a strict request is refused, or its answer held, where its event is not safe.
  */
-export class RequestAudit {
+export class RequestAudit implements CaptureHost {
   private readonly resolvers: Required<ResolveOptions>;
   private readonly open = new Set<RequestCapture>();
   private readonly bySocket = new WeakMap<Socket, Set<RequestCapture>>();
   private readonly warnings: RateLimitedLog;
   /** For requests that never reach a route, such as a malformed body sent to one. */
   private secretRoutes: readonly string[] = [];
+  private frozen = false;
 
   constructor(
     private readonly recorder: AuditRecorder,
@@ -59,7 +67,8 @@ export class RequestAudit {
   readonly middleware = (request: CapturedRequest, response: ServerResponse, next: () => void): void => {
     // Mounted twice, or an application within an application: the outermost capture is the request's.
     if (RequestCapture.of(request)) return next();
-    const capture = new RequestCapture(request, response, (open) => this.resolveIdentity(open));
+    if (this.frozen) return;
+    const capture = new RequestCapture(request, response, this);
     try {
       this.openCapture(capture);
     } catch (error) {
@@ -91,9 +100,39 @@ export class RequestAudit {
     while ([...this.open].some((capture) => capture.answered) && Date.now() < deadline) await delay(2);
   }
 
+  /**
+   * From now on no answer leaves, and no request goes on: the process is about to end under them, and what nobody can
+   * record any more must not happen.
+   */
+  freeze(): void {
+    this.frozen = true;
+  }
+
   /** Records every request that is still open as interrupted: the process is about to end under it. */
   interruptOpen(): void {
     for (const capture of this.open) this.close(capture, true);
+  }
+
+  admit(capture: RequestCapture): void | Promise<void> {
+    if (!this.isRecorded(capture)) return this.cancelIntent(capture);
+    const refuse = (error: unknown) => {
+      // Only what is promised may refuse a request, never a fault of the audit's own.
+      if (!(error instanceof AuditError)) return this.noteInternalError(error);
+      capture.refused = true;
+      throw error;
+    };
+    try {
+      const strict = this.isStrict(capture);
+      if (strict) this.noteBegun(capture);
+      return this.recorder.admit(strict)?.catch(refuse);
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+
+  /** Before the handler: now it is known who asks. */
+  noteProgress(capture: RequestCapture): void {
+    if (capture.intent || mayChange(capture)) this.noteBegun(capture);
   }
 
   private openCapture(capture: RequestCapture): void {
@@ -105,6 +144,7 @@ export class RequestAudit {
       else capture.ipAddress = canonical;
     }
     this.watchAnswer(capture);
+    if (mayChange(capture)) this.noteBegun(capture);
     // Once everything is handed to the operating system nothing can change the outcome; without that it closes.
     capture.response.once('finish', () => this.close(capture, false));
     capture.response.once('close', () => this.close(capture, false));
@@ -115,14 +155,21 @@ export class RequestAudit {
   private watchAnswer(capture: RequestCapture): void {
     const { response } = capture;
     const end = response.end as (...args: unknown[]) => ServerResponse;
-    const noteAnswer = () => {
-      if (capture.answered || capture.closed) return;
-      capture.answered = true;
-      this.readSafely(capture);
-    };
+    const noteAnswer = () => this.noteAnswer(capture);
+    const isFrozen = () => this.frozen;
+    const hold = (safe: Promise<boolean>, args: unknown[]) => this.hold(capture, safe, end, args);
     response.end = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
-      noteAnswer();
-      return end.apply(this, args);
+      // Ended a second time while the first end has not left: what Node would ignore.
+      if (capture.held || isFrozen()) return this;
+      // Node throws it back at its sender, who may answer otherwise.
+      if (!isSendable(args[0])) return end.apply(this, args);
+      const safe = noteAnswer();
+      if (safe) hold(safe, args);
+      else {
+        end.apply(this, args);
+        capture.noteSent();
+      }
+      return this;
     } as ServerResponse['end'];
     const { destroy } = response;
     response.destroy = function (this: ServerResponse, error?: Error): ServerResponse {
@@ -130,6 +177,76 @@ export class RequestAudit {
       return destroy.call(this, error);
     };
     response.on('pipe', (source: Readable) => capture.watchSource(source));
+    if (this.recorder.keepsIntents) this.watchBeginning(capture);
+  }
+
+  /** Notices that an answer begins to leave before it is ready. */
+  private watchBeginning(capture: RequestCapture): void {
+    const { response } = capture;
+    const noteBeginning = () => {
+      if (!capture.intent) this.noteBegun(capture);
+    };
+    const write = response.write as (...args: unknown[]) => boolean;
+    response.write = function (this: ServerResponse, ...args: unknown[]): boolean {
+      noteBeginning();
+      return write.apply(this, args);
+    } as ServerResponse['write'];
+    const { flushHeaders } = response;
+    response.flushHeaders = function (this: ServerResponse): void {
+      noteBeginning();
+      flushHeaders.call(this);
+    };
+  }
+
+  /** @returns what the answer has to wait for, whether it may leave then; `undefined` where it need not wait */
+  private noteAnswer(capture: RequestCapture): Promise<boolean> | undefined {
+    if (capture.answered || capture.closed) return undefined;
+    capture.answered = true;
+    this.readSafely(capture);
+    if (!this.isRecorded(capture)) return undefined;
+    const room = this.recorder.room();
+    if (!room) return this.enter(capture);
+    return room.then(() => (capture.closed ? true : (this.enter(capture) ?? true)));
+  }
+
+  private enter(capture: RequestCapture): Promise<boolean> | undefined {
+    const strict = this.isStrict(capture) && !capture.refused;
+    const { intent } = capture;
+    capture.intent = undefined;
+    const ticket = this.makeEvent(capture, capture.answer(), (draft) =>
+      this.recorder.enter(draft, intent, capture.refused),
+    );
+    capture.noteEntered(ticket);
+    if (ticket) return this.recorder.wait(ticket, strict);
+    return strict ? Promise.resolve(false) : undefined;
+  }
+
+  private hold(
+    capture: RequestCapture,
+    safe: Promise<boolean>,
+    end: (...args: unknown[]) => ServerResponse,
+    args: unknown[],
+  ): void {
+    const { response } = capture;
+    const held = new HeldAnswer(response);
+    capture.held = held;
+    const leave = (mayLeave: boolean) => {
+      capture.held = undefined;
+      // Of a request that is closed already, by its client or by a shutdown, all is said.
+      if (!capture.closed) capture.withheld = !mayLeave;
+      try {
+        if (mayLeave) held.release(() => end.apply(response, args));
+        else held.refuse((body) => end.call(response, body));
+        capture.noteSent();
+      } catch (error) {
+        // What is no answer, such as an object; its sender is not there any more to be told.
+        response.destroy(error as Error);
+      }
+    };
+    safe.then(leave, (error: unknown) => {
+      this.noteInternalError(error);
+      leave(true);
+    });
   }
 
   /**
@@ -162,21 +279,53 @@ export class RequestAudit {
     this.open.delete(capture);
     capture.stopWatching();
     if (capture.request.socket) this.bySocket.get(capture.request.socket)?.delete(capture);
-    if (!this.isRecorded(capture)) return;
+    if (!this.isRecorded(capture)) return this.cancelIntent(capture);
+    if (capture.dropped) return;
     const ending = capture.ending(interrupted);
+    const { ticket, intent } = capture;
+    if (!ticket) {
+      this.makeEvent(capture, ending, (draft) => {
+        const entered = this.recorder.enter(draft, intent);
+        if (entered) this.recorder.release(entered);
+      });
+    } else if (ending.complete && !capture.hasChanged) this.recorder.release(ticket);
+    else this.makeEvent(capture, ending, (draft) => this.recorder.release(ticket, draft));
+  }
+
+  /** Makes the request's event, without what the application added to it where that can't be made an event of. */
+  private makeEvent<T>(
+    capture: RequestCapture,
+    ending: CapturedEnding,
+    use: (draft: AuditEventDraft) => T,
+  ): T | undefined {
     try {
-      this.recorder.record(buildEvent(capture, ending, this.pathOf(capture)));
+      return use(buildEvent(capture, ending, this.pathOf(capture)));
     } catch (error) {
-      // Whatever the application added can't be made an event of; that the request happened still is one.
+      // That the request happened still is one.
       this.noteInternalError(error);
       capture.discardAdditions();
       capture.stageErrors.add('event');
       try {
-        this.recorder.record(buildEvent(capture, ending, capture.pattern ?? ''));
+        return use(buildEvent(capture, ending, capture.pattern ?? ''));
       } catch (again) {
         this.noteInternalError(again);
+        return undefined;
       }
     }
+  }
+
+  /** Has the journal know that the request has begun, and what is known of it. */
+  private noteBegun(capture: RequestCapture): void {
+    if (!this.recorder.keepsIntents || capture.answered || capture.closed) return;
+    if (!this.isRecorded(capture)) return;
+    capture.intent = this.makeEvent(capture, capture.begun(), (draft) =>
+      this.recorder.begin(draft, capture.intent),
+    );
+  }
+
+  private cancelIntent(capture: RequestCapture): void {
+    if (capture.intent) this.recorder.cancel(capture.intent);
+    capture.intent = undefined;
   }
 
   private readSafely(capture: RequestCapture): void {
@@ -186,6 +335,10 @@ export class RequestAudit {
       capture.stageErrors.add('request');
       this.noteInternalError(error);
     }
+  }
+
+  private isStrict(capture: RequestCapture): boolean {
+    return (capture.route?.delivery ?? this.recorder.mode) === 'strict';
   }
 
   private isRecorded(capture: RequestCapture): boolean {
@@ -236,7 +389,7 @@ export class RequestAudit {
     };
   }
 
-  private resolveIdentity(capture: RequestCapture): CapturedIdentity {
+  resolveIdentity(capture: RequestCapture): CapturedIdentity {
     return {
       ...present('userId', this.resolve(capture, 'user')),
       ...present('tenantId', this.resolve(capture, 'tenant')),
@@ -300,6 +453,22 @@ function queryOf(request: CapturedRequest): Record<string, unknown> {
     }
   }
   return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
+}
+
+/** Whether the request's method is one that may change something. */
+function mayChange({ request }: RequestCapture): boolean {
+  return !SAFE_METHODS.has(request.method ?? '');
+}
+
+/** What `end()` takes as its first argument: a chunk, a callback, or nothing. */
+function isSendable(chunk: unknown): boolean {
+  return (
+    chunk === undefined ||
+    chunk === null ||
+    typeof chunk === 'string' ||
+    typeof chunk === 'function' ||
+    types.isUint8Array(chunk)
+  );
 }
 
 /** Whether the value is a promise; its rejection is then nobody's, and must not end the process. */

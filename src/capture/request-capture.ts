@@ -6,6 +6,9 @@ import { asId } from '../event/as-id.js';
 import { createEventId } from '../event/event-id.js';
 import { cutText } from '../event/safe-text.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
+import type { Ticket } from '../journal/delivery.js';
+import type { Intent } from '../journal/event-queue.js';
+import type { HeldAnswer } from './held-answer.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { RouteAudit } from './route-audit.js';
 
@@ -42,8 +45,20 @@ export interface CapturedEnding {
   readonly complete: boolean;
   /** The connection was gone before that. */
   readonly aborted: boolean;
-  /** The process is shutting down under the open request. */
+  /** The process is shutting down under the open request, or died. */
   readonly interrupted: boolean;
+  /** Absent where no status was sent. */
+  readonly statusCode?: number;
+  /** Absent where nobody knows. */
+  readonly durationMs?: number;
+}
+
+/** What a capture asks of those who opened it. */
+export interface CaptureHost {
+  resolveIdentity(capture: RequestCapture): CapturedIdentity;
+  /** @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise */
+  admit(capture: RequestCapture): void | Promise<void>;
+  noteProgress(capture: RequestCapture): void;
 }
 
 const captures = new WeakMap<object, RequestCapture>();
@@ -84,11 +99,27 @@ export class RequestCapture {
   /** `end()` was called on the response. */
   answered = false;
   closed = false;
+  /** The audit itself refused the request before its handler. */
+  refused = false;
+  /** The journal's word that the request has begun. */
+  intent: Intent | undefined;
+  /** Its event, once that was entered; what was known then. */
+  ticket: Ticket | undefined;
+  private known = '';
+  private sentStatusCode?: number;
+  /** The operating system took all of the answer at once. */
+  private handedOver = false;
+  /** There was no room for its event. */
+  dropped = false;
+  /** Its answer waits for its event. */
+  held: HeldAnswer | undefined;
+  /** Its answer was replaced by 503, since its event was not committed in time. */
+  withheld = false;
 
   constructor(
     readonly request: CapturedRequest,
     readonly response: ServerResponse,
-    private readonly resolveIdentity: (capture: RequestCapture) => CapturedIdentity,
+    private readonly host: CaptureHost,
   ) {
     captures.set(request, this);
   }
@@ -103,10 +134,26 @@ export class RequestCapture {
    * is ready.
    */
   noteIdentity(): void {
-    this.identity = { ...this.identity, ...this.resolveIdentity(this) };
+    this.identity = { ...this.identity, ...this.host.resolveIdentity(this) };
   }
 
-  get durationMs(): number {
+  /**
+   * Whether the request may go on to its guards and its handler. Asked once its route is known.
+   *
+   * @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise
+   */
+  admit(): void | Promise<void> {
+    return this.host.admit(this);
+  }
+
+  /** Every guard let the request through: its user is known, and its handler is next. */
+  passGuards(): void {
+    this.passedGuards = true;
+    this.noteIdentity();
+    this.host.noteProgress(this);
+  }
+
+  private get durationMs(): number {
     return Math.round((performance.now() - this.startedTick) * 10) / 10;
   }
 
@@ -160,9 +207,62 @@ export class RequestCapture {
     if (error) this.noteError(error);
   }
 
+  /** How it will have ended if nothing more is heard of it. */
+  begun(): CapturedEnding {
+    return { complete: false, aborted: false, interrupted: true, ...this.sentStatus() };
+  }
+
+  /** How it ends if its answer, which is ready, arrives. */
+  answer(): CapturedEnding {
+    const { statusCode } = this.response;
+    return { complete: true, aborted: false, interrupted: false, statusCode, durationMs: this.durationMs };
+  }
+
+  /** Node has the whole answer: what the application does to its status from now on never leaves. */
+  noteSent(): void {
+    const { response } = this;
+    // Ended again, it is another answer to nobody.
+    if (this.sentStatusCode !== undefined) return;
+    this.sentStatusCode = response.statusCode;
+    this.handedOver = Boolean(response.socket) && response.writableLength === 0;
+  }
+
   /** Reads how the response ended. Only meaningful once it closed, or at shutdown. */
   ending(interrupted: boolean): CapturedEnding {
-    const complete = this.response.writableFinished && !this.brokenStream;
-    return { complete, aborted: !complete && !this.brokenStream && !interrupted, interrupted };
+    // Node calls a response finished also when its connection was destroyed while a part of it still waited.
+    const isSent = this.response.writableFinished && (this.handedOver || !this.request.socket?.destroyed);
+    const complete = isSent && !this.brokenStream && !this.withheld;
+    return {
+      complete,
+      aborted: !complete && !this.brokenStream && !interrupted && !this.withheld,
+      interrupted,
+      ...this.sentStatus(),
+      durationMs: this.durationMs,
+    };
+  }
+
+  /** Remembers what was known when its event was made. */
+  noteEntered(ticket: Ticket | undefined): void {
+    this.ticket = ticket;
+    this.dropped = ticket === undefined;
+    this.known = this.knowledge();
+  }
+
+  /** Whether its event would be another one now. */
+  get hasChanged(): boolean {
+    return this.known !== this.knowledge();
+  }
+
+  private knowledge(): string {
+    return `${this.statusCode} ${this.annotations.length} ${this.errorName}`;
+  }
+
+  private sentStatus(): { readonly statusCode?: number } {
+    const isSent = this.response.headersSent && !this.held;
+    return isSent ? { statusCode: this.statusCode } : {};
+  }
+
+  private get statusCode(): number {
+    return this.sentStatusCode ?? this.response.statusCode;
   }
 }

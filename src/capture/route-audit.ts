@@ -36,6 +36,8 @@ export interface AuditRouteOptions {
   readonly details?:
     | Readonly<Record<string, unknown>>
     | ((context: AuditRouteContext) => Readonly<Record<string, unknown>> | undefined);
+  /** What is promised of its event when its answer leaves. Needs a journal. @defaultValue `delivery.mode` */
+  readonly delivery?: 'durable' | 'strict';
   /** Query values to store, as `details['query.*']`. @defaultValue `capture.query` */
   readonly query?: FieldSelection;
   /** Body fields to store, as `details['body.*']`. @defaultValue `capture.body` */

@@ -6,6 +6,9 @@ export const AUDIT_ERROR_CODES = [
   'AUDIT_INVALID_EVENT',
   'AUDIT_INVALID_QUERY',
   'AUDIT_STORE_UNAVAILABLE',
+  'AUDIT_UNAVAILABLE',
+  'AUDIT_LEDGER_BROKEN',
+  'AUDIT_NOT_SEALED',
 ] as const;
 
 export type AuditErrorCode = (typeof AUDIT_ERROR_CODES)[number];
@@ -14,6 +17,7 @@ export type AuditErrorCode = (typeof AUDIT_ERROR_CODES)[number];
 const STATUS_CODES: Partial<Record<AuditErrorCode, number>> = {
   AUDIT_INVALID_QUERY: 400,
   AUDIT_STORE_UNAVAILABLE: 503,
+  AUDIT_UNAVAILABLE: 503,
 };
 
 /** The only error this library throws. The message says what happened and what to do. */

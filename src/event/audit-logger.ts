@@ -18,7 +18,8 @@ export class RateLimitedLog {
   ) {}
 
   warn(kind: string, message: string): void {
-    const now = Date.now();
+    // Not the clock of the wall, which may be set back.
+    const now = performance.now();
     const last = this.kinds.get(kind);
     if (last && now - last.since < this.intervalMs) {
       last.held += 1;

@@ -1,16 +1,19 @@
+import { ServiceUnavailableException } from '@nestjs/common';
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import { currentContext, enterContext } from '../capture/audit-context.js';
 import { RequestCapture } from '../capture/request-capture.js';
+import type { AuditError } from '../event/audit-error.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 
 /**
  * Tells the open capture which route the request found. First among all global guards, so that a request that any
- * other guard refuses still has its route's action. Refuses nothing.
+ * other guard refuses still has its route's action. Refuses only what the delivery mode promises to refuse: a strict
+ * request that can't be recorded, or one that finds no room where `overflow` is `reject`.
  */
 export class AuditGuard implements CanActivate {
   constructor(private readonly routes: RouteAuditReader) {}
 
-  canActivate(context: ExecutionContext): boolean {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') return true;
     const capture = captureOf(context);
     if (!capture || capture.closed) return true;
@@ -24,8 +27,21 @@ export class AuditGuard implements CanActivate {
     } catch {
       capture.stageErrors.add('route');
     }
-    return true;
+    try {
+      return capture.admit()?.then(() => true, refuse) ?? true;
+    } catch (error) {
+      return refuse(error);
+    }
   }
+}
+
+/** As Nest's own exception, so that an application's filters take it as any other. */
+function refuse(error: unknown): never {
+  const { code, message } = error as AuditError;
+  throw new ServiceUnavailableException(
+    { statusCode: 503, code, error: 'Service Unavailable', carriedOut: false, message },
+    { cause: error },
+  );
 }
 
 /**
@@ -36,8 +52,7 @@ export class GuardsPassed implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const capture = context.getType() === 'http' ? captureOf(context) : undefined;
     if (!capture || capture.closed) return true;
-    capture.passedGuards = true;
-    capture.noteIdentity();
+    capture.passGuards();
     return true;
   }
 }

@@ -20,6 +20,7 @@ import { AuditRuntime } from '../audit.runtime.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
+import { AuditHealthIndicator } from './audit-health.indicator.js';
 import { expressPatterns, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
 
@@ -64,8 +65,9 @@ export interface AuditOptionsFactory {
       inject: [AuditRuntime],
       useFactory: (runtime: AuditRuntime) => runtime.repository,
     },
+    AuditHealthIndicator,
   ],
-  exports: [AuditService, AuditEventRepository],
+  exports: [AuditService, AuditEventRepository, AuditHealthIndicator],
 })
 export class AuditModule
   extends ConfigurableModuleClass
@@ -96,7 +98,8 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    mountOnRoutes(this.config, this.discovery, new RouteAuditReader(this.runtime.options.capture ?? {}));
+    const { options, recorder } = this.runtime;
+    mountOnRoutes(this.config, this.discovery, new RouteAuditReader(options.capture ?? {}, recorder.mode));
   }
 
   async onModuleInit(): Promise<void> {

@@ -5,6 +5,7 @@ import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
 import type { CaptureOptions } from '../capture/request-audit.js';
+import type { DeliveryMode } from '../journal/delivery.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
 import { actionOfRoute, resourceOfController } from '../capture/route-names.js';
 import { Audit, NoAudit } from './audit.decorator.js';
@@ -32,7 +33,10 @@ export class RouteAuditReader {
   private readonly names = new WeakMap<Handler, string>();
   private readonly reflector = new Reflector();
 
-  constructor(private readonly options: CaptureOptions) {}
+  constructor(
+    private readonly options: CaptureOptions,
+    private readonly mode: DeliveryMode,
+  ) {}
 
   /** Tells the name of the method that holds the handler: a decorator may have replaced it by a function without one. */
   learnName(handler: Handler, name: string): void {
@@ -73,6 +77,13 @@ export class RouteAuditReader {
     const handlerName = this.names.get(handler) ?? handler.name;
     const name = `${controller.name}.${handlerName}`;
     assertRouteOptions(name, said);
+    if (said.delivery && this.mode === 'buffered') {
+      throw new AuditError(
+        'AUDIT_INVALID_OPTIONS',
+        `@Audit() of ${name}: delivery is "${said.delivery}", which needs a journal; write delivery: { mode: 'durable' } in AuditModule.forRoot(), or leave it out.`,
+        { field: 'delivery' },
+      );
+    }
     const [path = ''] = [
       Reflect.getMetadata(NEST_METADATA.path, handler) as string | string[] | undefined,
     ].flat();
@@ -118,6 +129,7 @@ function assertRouteOptions(handler: string, said: AuditRouteOptions): void {
     'category',
     'outcome',
     'details',
+    'delivery',
     'query',
     'body',
   ];
@@ -142,6 +154,9 @@ function assertRouteOptions(handler: string, said: AuditRouteOptions): void {
     refuse('severity', SEVERITIES.join(' or '));
   if (said.category !== undefined && !CATEGORIES.includes(said.category))
     refuse('category', CATEGORIES.join(' or '));
+  if (said.delivery !== undefined && said.delivery !== 'durable' && said.delivery !== 'strict') {
+    refuse('delivery', "'durable' or 'strict'");
+  }
   for (const name of FUNCTIONS) {
     if (said[name] !== undefined && typeof said[name] !== 'function')
       refuse(name, 'a function, (context) => …');

@@ -1,3 +1,4 @@
+import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
 import { flattenFacts } from '../event/flatten.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
@@ -6,9 +7,12 @@ import { SCHEMA_VERSION } from '../event/audit-log-event.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
-import { EventBuffer } from '../journal/event-buffer.js';
-import type { DeliveryOptions, DeliveryStatus } from '../journal/event-buffer.js';
+import { Delivery } from '../journal/delivery.js';
+import type { DeliveryMode, DeliveryOptions, DeliveryStatus, Ticket } from '../journal/delivery.js';
+import type { Intent } from '../journal/event-queue.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
+import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { scoreRisk } from './score.js';
@@ -27,51 +31,73 @@ export interface ServiceOptions {
 
 /**
  * The only way in. Every event, from a request or from `AuditService.record()`, passes here: it is completed,
- * classified, scored, redacted, bounded and numbered, and then handed to delivery. Never throws and never waits.
+ * classified, scored, redacted and bounded, and then handed to delivery, which numbers it.
  */
 export class AuditRecorder {
-  /** Of this process, since it started: `sequence` counts its events without a gap. */
-  readonly source = createEventId(Date.now());
-  private sequence = 0;
-  private readonly buffer: EventBuffer;
+  private readonly delivery: Delivery;
   private readonly listeners = new Set<(event: AuditLogEvent) => void>();
   private readonly warnings: RateLimitedLog;
 
   constructor(
     private readonly repository: AuditEventRepository,
+    deadLetters: DeadLetterRepository,
+    sources: SourceRepository,
     private readonly isSecretKey: (key: string) => boolean,
     logger: AuditLogger,
     delivery: DeliveryOptions = {},
     private readonly service?: ServiceOptions,
   ) {
     this.warnings = new RateLimitedLog(logger);
-    this.buffer = new EventBuffer(repository, logger, delivery, (dropped) =>
-      this.number(
-        this.complete({
-          action: 'audit.drop',
-          category: 'system',
-          outcome: 'failure',
-          severity: 'high',
-          details: { dropped },
-        }),
-      ),
-    );
+    this.delivery = new Delivery(repository, deadLetters, sources, logger, delivery, {
+      dropped: ({ count, firstSequence, lastSequence }) =>
+        this.report('audit.drop', { dropped: count, firstSequence, lastSequence }),
+      lost: ({ source, file, lines, firstSequence, lastSequence }) =>
+        this.report('audit.loss', { source, file, lines, firstSequence, lastSequence }),
+      interrupted: (begun) => this.complete(begun as AuditEventDraft),
+    });
+  }
+
+  get mode(): DeliveryMode {
+    return this.delivery.mode;
+  }
+
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS`, see `Delivery.open` */
+  open(): Promise<void> {
+    return this.delivery.open();
   }
 
   /**
-   * Records the event.
+   * Records the event. Never throws and never waits.
    *
-   * @returns the event as it is stored, or `undefined` when it was dropped because the buffer is full
+   * @returns the event as it is stored, or `undefined` when it was dropped for want of room
    */
   record(draft: AuditEventDraft): AuditLogEvent | undefined {
-    const event = this.complete(draft);
-    if (!this.buffer.hasRoom()) {
-      this.buffer.countDropped();
-      return undefined;
+    const ticket = this.enter(draft);
+    if (ticket) this.release(ticket);
+    return ticket?.event;
+  }
+
+  /**
+   * Records the event, and resolves when it is as safe as the delivery mode promises.
+   *
+   * @returns as `record`
+   * @throws AuditError `AUDIT_UNAVAILABLE` when it is not committed in time, in strict mode; it is delivered later
+   */
+  async recordSafely(draft: AuditEventDraft): Promise<AuditLogEvent | undefined> {
+    const room = this.room();
+    if (room) await room;
+    const ticket = this.enter(draft);
+    if (!ticket) return undefined;
+    if (this.mode !== 'strict') {
+      this.release(ticket);
+      if (this.delivery.syncsAlways) await this.delivery.sync();
+    } else if (!(await this.commit(ticket))) {
+      throw new AuditError(
+        'AUDIT_UNAVAILABLE',
+        `The audit event was not committed within ${this.delivery.strictTimeoutMs} ms. It is in the journal and is delivered later; don't record it again.`,
+      );
     }
-    this.buffer.push(this.number(event));
-    this.notify(event);
-    return event;
+    return ticket.event;
   }
 
   /** Writes the event in the caller's transaction: it commits and rolls back with it. */
@@ -83,6 +109,75 @@ export class AuditRecorder {
     return event;
   }
 
+  /**
+   * Whether a request may go on to its handler.
+   *
+   * @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise
+   */
+  admit(strict: boolean): void | Promise<void> {
+    return this.delivery.admit(strict);
+  }
+
+  /** Whether intents are kept: requests that a crash interrupts are recorded at the next start. */
+  get keepsIntents(): boolean {
+    return this.delivery.hasJournal;
+  }
+
+  /** Notes a request that has begun: the draft of the event that it becomes should nothing more be heard of it. */
+  begin(draft: AuditEventDraft, before?: Intent): Intent | undefined {
+    return this.delivery.begin(draft, before);
+  }
+
+  cancel(intent: Intent): void {
+    this.delivery.cancel(intent);
+  }
+
+  /** Takes the event of a request whose answer is ready; {@link release} or {@link commit} hands it over. */
+  enter(draft: AuditEventDraft, intent?: Intent, refused = false): Ticket | undefined {
+    return this.delivery.enter(this.complete(draft), intent, refused);
+  }
+
+  /** What the answer of an entered event has to wait for; `undefined` in the common case. */
+  wait(ticket: Ticket, strict: boolean): Promise<boolean> | undefined {
+    if (strict) return this.commit(ticket);
+    return this.delivery.syncsAlways ? this.delivery.sync().then(() => true) : undefined;
+  }
+
+  /** Resolves once there is room for an event, or the time for it is over; `undefined` where nobody waits. */
+  room(): Promise<void> | undefined {
+    return this.delivery.room();
+  }
+
+  /**
+   * The answer has left, or its connection is gone.
+   *
+   * @param amended the event as it turned out, where that differs from what was entered
+   */
+  release(ticket: Ticket, amended?: AuditEventDraft): void {
+    if (!ticket.committed) {
+      this.delivery.release(ticket, amended && this.complete(amended));
+      this.notify(ticket.event);
+      return;
+    }
+    if (!amended) return;
+    // A committed event can't be changed any more: another one says what became of its answer.
+    const { id, outcome, metadata } = this.complete(amended);
+    this.record({
+      action: 'audit.amend',
+      category: 'system',
+      outcome,
+      tenantId: ticket.event.tenantId,
+      details: {
+        eventId: id,
+        statusCode: metadata['statusCode'],
+        errorName: metadata['errorName'],
+        aborted: metadata['aborted'],
+        interrupted: metadata['interrupted'],
+        withheld: metadata['withheld'],
+      },
+    });
+  }
+
   /** Calls `listener` with each event recorded from now on. Answers how to stop. */
   subscribe(listener: (event: AuditLogEvent) => void): () => void {
     this.listeners.add(listener);
@@ -90,20 +185,52 @@ export class AuditRecorder {
   }
 
   flush(): Promise<void> {
-    return this.buffer.flush();
+    return this.delivery.flush();
   }
 
   /** Stores what was recorded, as far as the time set for a shutdown allows. Never throws. */
-  drain(): Promise<void> {
-    return this.buffer.drain();
+  drain(patienceMs?: number): Promise<void> {
+    return this.delivery.drain(patienceMs);
   }
 
   close(patienceMs?: number): Promise<void> {
-    return this.buffer.close(patienceMs);
+    return this.delivery.close(patienceMs);
+  }
+
+  /** Lets go of what `open()` took, where the application does not start. */
+  abandon(): void {
+    this.delivery.abandon();
   }
 
   status(): DeliveryStatus {
-    return this.buffer.status();
+    return this.delivery.status();
+  }
+
+  /** Who numbers events in this process, each with the last number that it gave away. */
+  get ownSources(): readonly { readonly source: string; readonly sequence: number }[] {
+    return this.delivery.ownSources;
+  }
+
+  /** The event that tells of numbers of a source that never came. The ledger stores it, and then announces it. */
+  gapEvent(gap: { readonly source: string; readonly from: number; readonly to: number }): AuditLogEvent {
+    return this.report('audit.gap', gap);
+  }
+
+  /** Tells the listeners of an event that was stored by other ways. */
+  announce(event: AuditLogEvent): void {
+    this.notify(event);
+  }
+
+  /** @returns whether the database has it in time */
+  private commit(ticket: Ticket): Promise<boolean> {
+    const committed = this.delivery.commit(ticket);
+    this.notify(ticket.event);
+    return committed;
+  }
+
+  /** An event of the audit's own, of what became of others. */
+  private report(action: string, details: Readonly<Record<string, unknown>>): AuditLogEvent {
+    return this.complete({ action, category: 'system', outcome: 'failure', severity: 'high', details });
   }
 
   private complete(draft: AuditEventDraft): AuditLogEvent {
@@ -143,12 +270,6 @@ export class AuditRecorder {
         schemaVersion: SCHEMA_VERSION,
       },
     };
-  }
-
-  private number(event: AuditLogEvent): AuditLogEvent {
-    event.metadata['source'] = this.source;
-    event.metadata['sequence'] = ++this.sequence;
-    return event;
   }
 
   private facts(source: Readonly<Record<string, unknown>> | undefined): AuditFacts {

@@ -4,9 +4,18 @@ import { DataSource, MigrationExecutor } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
+import { AuditDeadLetterEntity } from './audit-dead-letter.entity.js';
 import { AuditEventEntity } from './audit-event.entity.js';
+import {
+  AuditCheckpointEntity,
+  AuditLeafEntity,
+  AuditLeaseEntity,
+  AuditTileEntity,
+} from './audit-ledger.entities.js';
 import { AuditSettingEntity } from './audit-setting.entity.js';
+import { AuditSourceEntity } from './audit-source.entity.js';
 import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
+import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
 import { describeStoreError } from './store-error.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
@@ -28,8 +37,17 @@ export interface StoreOptions {
   readonly migrate?: boolean;
 }
 
-export const AUDIT_ENTITIES = [AuditEventEntity, AuditSettingEntity];
-export const AUDIT_MIGRATIONS = [CreateAuditEvents1763856000000];
+export const AUDIT_ENTITIES = [
+  AuditEventEntity,
+  AuditSettingEntity,
+  AuditDeadLetterEntity,
+  AuditSourceEntity,
+  AuditLeafEntity,
+  AuditTileEntity,
+  AuditCheckpointEntity,
+  AuditLeaseEntity,
+];
+export const AUDIT_MIGRATIONS = [CreateAuditEvents1763856000000, CreateAuditLedger1764000000000];
 
 /** The library keeps its own list of migrations, so that it never mixes with the application's. */
 export const AUDIT_MIGRATIONS_TABLE = 'audit_migrations';
@@ -38,7 +56,7 @@ const DEFAULT_DATABASE = { type: 'better-sqlite3', database: 'audit.sqlite' } as
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 15_000;
 /** How long closing waits for a connection that may never answer. */
-const CLOSE_PATIENCE_MS = 5_000;
+const CLOSE_PATIENCE_MS = 1_000;
 /** How long an own connection may take to be made; the drivers' own defaults are ten seconds and for ever. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -92,11 +110,16 @@ export class AuditDatabase {
    */
   ready(): DataSource {
     if (this.source?.isInitialized) return this.source;
-    if (this.source) this.lastError = 'the application has closed the data source that it shares';
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
-      `The audit database can't be reached (${this.lastError}). Recorded events are kept and delivered once it is back.`,
+      `The audit database can't be reached (${this.whyNotReady}). Recorded events are kept and delivered once it is back.`,
     );
+  }
+
+  /** Why there is no connected data source; `undefined` where there is. */
+  get whyNotReady(): string | undefined {
+    if (this.source?.isInitialized) return undefined;
+    return this.source ? 'the application has closed the data source that it shares' : this.lastError;
   }
 
   /** The application has destroyed the data source that it shares: there is nothing left to wait for. */
@@ -147,7 +170,7 @@ export class AuditDatabase {
     if (reason === this.lastError) return;
     this.lastError = reason;
     this.logger.error(
-      `The audit database can't be used: ${reason}. The application goes on; events are kept in memory and delivered later.`,
+      `The audit database can't be used: ${reason}. The application goes on; events are kept and delivered later.`,
     );
   }
 

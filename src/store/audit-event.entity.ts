@@ -65,4 +65,12 @@ export class AuditEventEntity {
   /** Canonical JSON (RFC 8785). */
   @Column({ type: 'text' })
   metadata!: string;
+
+  /** `metadata.source` again, for the index that tells what is missing; `null` on events that are not numbered. */
+  @Column({ type: 'varchar', length: 36, nullable: true })
+  source!: string | null;
+
+  /** `metadata.sequence` again. */
+  @Column({ type: 'bigint', nullable: true })
+  sequence!: number | string | null;
 }

@@ -1,20 +1,21 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
+import type { EntityManager, SelectQueryBuilder } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { answer, unavailable } from './answer.js';
 import { AuditDatabase } from './audit-database.js';
 import type { EventFilter } from './event-filter.js';
-import { EVENT_COLUMNS, fromRow, toRow } from './event-row.js';
+import { EVENT_COLUMNS, fromRow, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { applyFilter } from './filter-sql.js';
 import { sizeOf } from './event-size.js';
-import { classifyStoreError, describeStoreError } from './store-error.js';
-import { dialectOf, quoted, tableName } from './table-name.js';
+import { insertRows } from './insert-rows.js';
+import { classifyStoreError } from './store-error.js';
+import { dialectOf, tableName } from './table-name.js';
 
 /** Which way a listing runs: ids sort by time. */
 export type EventOrder = 'newest' | 'oldest';
 
-/** Rows in one INSERT: 500 rows of 17 values stay below every database's limit of parameters. */
+/** Rows in one INSERT: 500 rows of 19 values stay below every database's limit of parameters. */
 const INSERT_ROWS = 500;
 /** UTF-16 code units of facts in one INSERT: far below the smallest packet that a server takes by default (4 MiB). */
 const INSERT_SIZE = 512 * 1024;
@@ -28,6 +29,11 @@ export type EventCounts = { readonly value: string; readonly count: number }[];
  */
 export class AuditEventRepository {
   constructor(private readonly database: AuditDatabase) {}
+
+  /** Why the database can't be used at all, before any statement is tried; `undefined` where it can. */
+  get whyNotReady(): string | undefined {
+    return this.database.whyNotReady;
+  }
 
   /**
    * Stores the events; those whose id is stored already are passed over. When it returns, all are committed (with
@@ -149,7 +155,7 @@ export class AuditEventRepository {
   }
 
   /** A value that all processes of the installation share, written by the migration. */
-  async setting(name: 'cursor_key'): Promise<string> {
+  async setting(name: 'cursor_key' | 'ledger_id'): Promise<string> {
     const source = this.database.ready();
     const row = await answer(
       source
@@ -164,6 +170,15 @@ export class AuditEventRepository {
       'AUDIT_STORE_UNAVAILABLE',
       `The table audit_settings has no row "${name}". Run the library's migrations again.`,
     );
+  }
+
+  /**
+   * Asks the database for nothing, to know whether it answers.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  async ping(): Promise<void> {
+    await answer(this.database.ready().query('SELECT 1'));
   }
 
   private select(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
@@ -182,18 +197,8 @@ export class AuditEventRepository {
     return query;
   }
 
-  private async insert(executor: EntityManager, events: readonly AuditLogEvent[]): Promise<void> {
-    const { connection } = executor as { connection: DataSource };
-    const values = events.flatMap(toRow);
-    const numbered = dialectOf(connection) === 'postgres';
-    let parameter = 0;
-    const row = () => `(${EVENT_COLUMNS.map(() => (numbered ? `$${++parameter}` : '?')).join(',')})`;
-    const columns = EVENT_COLUMNS.map((column) => connection.driver.escape(column)).join(',');
-    const table = quoted(connection, tableName(connection, 'audit_events'));
-    const statement = `INSERT INTO ${table} (${columns}) VALUES ${events.map(row).join(',')}`;
-    if (dialectOf(connection) === 'sqlite' && executor === connection.manager) {
-      await insertBesideTransactions(connection, statement, values);
-    } else await executor.query(statement, values);
+  private insert(executor: EntityManager, events: readonly AuditLogEvent[]): Promise<void> {
+    return insertRows(executor, 'audit_events', ROW_COLUMNS, events.map(toRow));
   }
 
   private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {
@@ -220,53 +225,4 @@ function* statementsOf(events: readonly AuditLogEvent[]): Generator<readonly Aud
     size += own;
   }
   if (batch.length > 0) yield batch;
-}
-
-/** What a read answers; the driver's errors as the library's own. */
-async function answer<T>(read: Promise<T>): Promise<T> {
-  try {
-    return await read;
-  } catch (error) {
-    throw unavailable(error);
-  }
-}
-
-function unavailable(cause: unknown): AuditError {
-  return new AuditError(
-    'AUDIT_STORE_UNAVAILABLE',
-    `The audit database does not do what it is asked: ${describeStoreError(cause)}.`,
-    { cause },
-  );
-}
-
-/** How long a batch waits for the end of a transaction on the same connection, before the delivery's own backoff. */
-const TRANSACTION_PATIENCE_MS = 1_000;
-
-/**
- * On SQLite TypeORM has one connection for everybody: while the application has a transaction open there, an INSERT
- * would be part of it, and be rolled back with it. So it waits for the end of the transaction; the driver is asked and
- * used in one synchronous step, since through TypeORM another BEGIN could come between.
- */
-async function insertBesideTransactions(
-  source: DataSource,
-  statement: string,
-  values: readonly unknown[],
-): Promise<void> {
-  const { databaseConnection } = source.driver as unknown as {
-    databaseConnection: {
-      readonly inTransaction: boolean;
-      prepare(sql: string): { run(...values: readonly unknown[]): unknown };
-    };
-  };
-  const deadline = Date.now() + TRANSACTION_PATIENCE_MS;
-  while (databaseConnection.inTransaction) {
-    if (Date.now() >= deadline) {
-      throw new AuditError(
-        'AUDIT_STORE_UNAVAILABLE',
-        'A transaction of the application is open on the SQLite connection that the audit shares.',
-      );
-    }
-    await delay(2);
-  }
-  databaseConnection.prepare(statement).run(...values);
 }

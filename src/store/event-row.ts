@@ -1,7 +1,7 @@
 import { canonicalJson } from '../ledger/canonical-json.js';
-import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
+import type { AuditFacts, AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
 
-/** The columns of `audit_events`, in the order in which rows are written. */
+/** The columns that hold the fields of an event, in their order. */
 export const EVENT_COLUMNS = [
   'id',
   'timestamp',
@@ -22,12 +22,18 @@ export const EVENT_COLUMNS = [
   'metadata',
 ] as const;
 
+/**
+ * All columns of `audit_events`, in the order in which rows are written. The last two repeat what `metadata` says of
+ * the event's number, so that an index can tell what is missing.
+ */
+export const ROW_COLUMNS = [...EVENT_COLUMNS, 'source', 'sequence'] as const;
+
 export type EventColumn = (typeof EVENT_COLUMNS)[number];
 
-/** A row as a database driver answers it: bigints may be strings. */
+/** The fields of a row as a database driver answers it: bigints may be strings. */
 export type EventRow = Record<EventColumn, string | number | null>;
 
-/** The event's values in the order of {@link EVENT_COLUMNS}. */
+/** The event's values in the order of {@link ROW_COLUMNS}. */
 export function toRow(event: AuditLogEvent): (string | number | null)[] {
   return [
     event.id,
@@ -47,7 +53,27 @@ export function toRow(event: AuditLogEvent): (string | number | null)[] {
     event.riskScore,
     canonicalJson(event.complianceFlags),
     canonicalJson(event.metadata),
+    ...numberOf(event),
   ];
+}
+
+/**
+ * The event's source and its sequence there, for the columns of these names: both, or `null` for both where the event
+ * is not numbered as the library numbers.
+ */
+export function numberOf({
+  metadata,
+}: Pick<AuditLogEvent, 'metadata'>): [source: string | null, sequence: number | null] {
+  const { source, sequence } = metadata;
+  const numbered = typeof source === 'string' && PRINTABLE_ID.test(source) && isOrdinal(sequence);
+  return numbered ? [source, sequence] : [null, null];
+}
+
+/** What every encoding of a `varchar(36)` takes. */
+const PRINTABLE_ID = /^[!-~]{1,36}$/;
+
+function isOrdinal(value: AuditValue | undefined): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 1;
 }
 
 /** The event that a row holds. The row is trusted to be what {@link toRow} wrote. */

@@ -19,8 +19,19 @@ export function dialectOf(dataSource: DataSource): SqlDialect {
   }
 }
 
+/** The library's own tables. */
+export type AuditTable =
+  | 'audit_events'
+  | 'audit_settings'
+  | 'audit_dead_letters'
+  | 'audit_sources'
+  | 'audit_leaves'
+  | 'audit_tiles'
+  | 'audit_checkpoints'
+  | 'audit_leases';
+
 /** The table's full name by the data source's own `entityPrefix` and (PostgreSQL) `schema`, not yet escaped. */
-export function tableName(dataSource: DataSource, name: 'audit_events' | 'audit_settings'): string {
+export function tableName(dataSource: DataSource, name: AuditTable): string {
   const prefixed = `${dataSource.options.entityPrefix ?? ''}${name}`;
   const schema = (dataSource.options as { schema?: string }).schema;
   return dialectOf(dataSource) === 'postgres' && schema ? `${schema}.${prefixed}` : prefixed;
@@ -32,4 +43,10 @@ export function quoted(dataSource: DataSource, dottedName: string): string {
     .split('.')
     .map((part) => dataSource.driver.escape(part))
     .join('.');
+}
+
+/** Answers at each call where the next value of one statement goes. */
+export function placeholders(dialect: SqlDialect): () => string {
+  let count = 0;
+  return () => (dialect === 'postgres' ? `$${++count}` : '?');
 }

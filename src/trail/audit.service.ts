@@ -8,15 +8,23 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
-import type { DeliveryStatus } from '../journal/event-buffer.js';
+import { present } from '../event/present.js';
+import type { DeliveryStatus } from '../journal/delivery.js';
 import type { AuditEventDraft, AuditRecorder } from '../pipeline/audit-recorder.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/request-capture.js';
+import type { AuditProof } from '../ledger/proof-bundle.js';
+import type { SignedCheckpoint } from '../sealer/ledger-options.js';
+import type { Sealer } from '../sealer/sealer.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import type { AuditDeadLetter, DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { matchesFilter } from '../store/event-filter.js';
 import type { EventFilter } from '../store/event-filter.js';
+import type { LedgerRepository } from '../store/ledger.repository.js';
+import type { SourceRepository } from '../store/source.repository.js';
+import type { AuditSource } from '../store/source-summary.js';
 import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import type { CheckedQuery } from './audit-query.dto.js';
 import { splitScope } from './audit-scope.js';
@@ -24,7 +32,12 @@ import type { AuditScope } from './audit-scope.js';
 import { computeStatistics, INTERVALS } from './audit-statistics.js';
 import type { AuditInterval, AuditStatistics } from './audit-statistics.js';
 import { CursorSigner } from './cursor.js';
+import { checkDeadLetterQuery } from './dead-letter-query.js';
+import type { AuditDeadLetterQuery } from './dead-letter-query.js';
+import { proveEvent } from './log-prover.js';
 import { toFilter } from './to-filter.js';
+import type { LogVerifier } from './verification/log-verifier.js';
+import type { VerifyOptions, VerifyResult } from './verification/verification-result.js';
 
 /** A filter without paging: what `stream`, `statistics` and `observe` take. */
 export type AuditFilter = Omit<AuditQueryDto, 'limit' | 'cursor' | 'order'>;
@@ -53,8 +66,17 @@ export interface AuditPage {
   readonly nextCursor?: string;
 }
 
+/** What the service asks of the Merkle log. */
+export interface AuditLog {
+  readonly ledger: LedgerRepository;
+  readonly verifier: LogVerifier;
+  readonly sealer: Sealer;
+}
+
 /** Events read at a time by `stream()`. */
 const STREAM_PAGE = 500;
+/** Letters held at a time by `replayDeadLetters()`: each may take some hundred kilobytes. */
+const REPLAY_PAGE = 20;
 
 /** Records what no request tells, and answers every question about what was recorded. Plain class, injected by Nest. */
 export class AuditService {
@@ -65,6 +87,9 @@ export class AuditService {
     private readonly recorder: AuditRecorder,
     private readonly repository: AuditEventRepository,
     private readonly requests: RequestAudit,
+    private readonly sourceRepository: SourceRepository,
+    private readonly letterRepository: DeadLetterRepository,
+    private readonly log: AuditLog,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -75,9 +100,10 @@ export class AuditService {
    * `runAs`, where the event does not say it.
    *
    * @param options `manager`: write in this TypeORM transaction, so that the event commits and rolls back with it
-   * @returns the event as it is stored. When it resolves the event is accepted for delivery; with `manager`, written
+   * @returns the event as it is stored. When it resolves the event is as safe as the delivery mode promises: accepted
+   *   in memory, in the journal, or committed; with `manager`, written
    * @throws AuditError `AUDIT_INVALID_EVENT`, naming the wrong property; `AUDIT_STORE_UNAVAILABLE` when there is no
-   *   room for it
+   *   room for it; `AUDIT_UNAVAILABLE` when it is not committed in time, in strict mode, and delivered later
    */
   async record(
     event: AuditEventInput,
@@ -86,13 +112,13 @@ export class AuditService {
     assertEventInput(event);
     const draft = this.inContext(event);
     if (options.manager) return this.recorder.recordWith(options.manager, draft);
-    const recorded = this.recorder.record(draft);
+    const recorded = await this.recorder.recordSafely(draft);
     // A copy: the original still waits to be stored.
     if (recorded) return structuredClone(recorded);
-    const { lastError, buffered } = this.recorder.status();
+    const { lastError, pending } = this.recorder.status();
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
-      `The audit event was dropped: ${buffered} are waiting already${lastError ? ` (${lastError})` : ''}, or the application is closed.`,
+      `The audit event was dropped: ${pending} are waiting already${lastError ? ` (${lastError})` : ''}, or the application is closed.`,
     );
   }
 
@@ -170,6 +196,54 @@ export class AuditService {
   }
 
   /**
+   * Each process that recorded events, with its first and last sequence and every gap between, newest first. For those
+   * who run the installation: it counts the events of all tenants, and shows none.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  sources(): Promise<AuditSource[]> {
+    return this.sourceRepository.summaries();
+  }
+
+  /**
+   * The events that the database refused for themselves and that are not replayed yet, in the order of their ids, which
+   * sort by time.
+   *
+   * @param query whose, at most how many (`limit`), and behind which event's id (`after`)
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
+   */
+  async deadLetters(query: AuditDeadLetterQuery): Promise<AuditDeadLetter[]> {
+    return this.letterRepository.find(checkDeadLetterQuery(query));
+  }
+
+  /**
+   * Tries to store each event that the database refused, in the order of their ids: call it once the cause is mended.
+   * Those refused again stay.
+   *
+   * @param scope whose
+   * @returns how many are stored now, and how many were refused again
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`, and what was stored until then
+   *   is stored
+   */
+  async replayDeadLetters(scope: AuditScope): Promise<{ replayed: number; refused: number }> {
+    const { tenantId } = checkDeadLetterQuery(scope, ['limit', 'after']);
+    const total = { replayed: 0, refused: 0 };
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.letterRepository.find({
+        ...present('tenantId', tenantId),
+        ...present('after', after),
+        limit: REPLAY_PAGE,
+      });
+      const { replayed, refused } = await this.letterRepository.replay(page);
+      total.replayed += replayed;
+      total.refused += refused;
+      if (page.length < REPLAY_PAGE) return total;
+      after = page.at(-1)?.event.id;
+    }
+  }
+
+  /**
    * Adds to the event of the current request. What is said last counts; `details` and `metadata` add up. A value that
    * can't be stored is left out and named in `metadata.stageErrors`.
    *
@@ -219,6 +293,50 @@ export class AuditService {
   async flush(): Promise<void> {
     await this.requests.settled();
     await this.recorder.flush();
+  }
+
+  /**
+   * Seals what is delivered, and answers the newest checkpoint of the log. What is recorded but not delivered yet is sealed
+   * later: call {@link flush} before, where it matters.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; `AUDIT_LEDGER_BROKEN` where the log is not one that may be extended
+   */
+  checkpoint(): Promise<SignedCheckpoint> {
+    return this.log.sealer.checkpoint();
+  }
+
+  /**
+   * Compares every event with its leaf, the leaves and tiles with the checkpoints, the checkpoints with the keys, and looks for
+   * events and numbers that the log does not account for. Reads the whole log, or the range that is asked for, in
+   * bounded memory. What was not sealed yet is counted as `pending`.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the option; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
+   */
+  verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    return this.log.verifier.verify(options);
+  }
+
+  /**
+   * A bundle that proves to others, without the database, that the event was recorded and is unchanged: the event, its
+   * place in the log, the path to the root and the signed checkpoint. Seals the event first where it is not sealed yet.
+   *
+   * @param scope whose event; those who hand proofs to users give their `tenantId`
+   * @returns `undefined` where there is no event of this id in the scope
+   * @throws AuditError `AUDIT_NOT_SEALED` where events before it are still missing; `AUDIT_LEDGER_BROKEN` where it, or the log,
+   *   was changed; `AUDIT_STORE_UNAVAILABLE`
+   */
+  async prove(id: string, scope: AuditScope = { allTenants: true }): Promise<AuditProof | undefined> {
+    const event = await this.findById(id, scope);
+    if (!event) return undefined;
+    const proof = await proveEvent(this.log.ledger, event);
+    if (proof) return proof;
+    await this.checkpoint();
+    const late = await proveEvent(this.log.ledger, event);
+    if (late) return late;
+    throw new AuditError(
+      'AUDIT_NOT_SEALED',
+      `The event ${id} is not in the log yet: events of its source that come before it are still missing. Try again later.`,
+    );
   }
 
   /** How delivery fares: what waits, what was stored, what was lost. */

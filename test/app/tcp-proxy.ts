@@ -43,11 +43,15 @@ export class TcpProxy {
   /** Cuts every connection and refuses new ones. */
   async cut(): Promise<void> {
     const { server } = this;
-    if (!server) return;
     this.server = undefined;
-    const closed = once(server, 'close');
-    server.close();
-    for (const socket of this.sockets) socket.destroy();
-    await closed;
+    if (server) await closeAtOnce(server, this.sockets);
   }
+}
+
+/** Listens no more, and destroys the connections that there are. */
+export async function closeAtOnce(server: Server, sockets: Iterable<Socket>): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  for (const socket of sockets) socket.destroy();
+  await closed;
 }

@@ -1,7 +1,7 @@
 // Starts the compiled application as it is deployed, by plain `node dist/main.js`, and looks for its one event.
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { start } from './command.mjs';
+import { run, start } from './command.mjs';
 
 const PATIENCE_MS = 30_000;
 const headers = {
@@ -10,7 +10,7 @@ const headers = {
   connection: 'close',
 };
 
-/** One request becomes one event, which a signal does not lose and the next start finds. */
+/** One request becomes one event, which a signal does not lose, the next start finds, and the command line verifies. */
 export async function checkDeployed(folder) {
   await whileStarted(folder, async (address) => {
     const answer = await fetch(`${address}/invoices`, { method: 'POST', headers, body: '{ "amount": 120 }' });
@@ -24,6 +24,10 @@ export async function checkDeployed(folder) {
       [{ action: 'invoice.create', userId: 'alice', details: { amount: 120 } }],
     );
   });
+  const verify = ['npx', 'nest-audit', 'verify', '--database-url', 'sqlite:audit.sqlite', '--json'];
+  const { ok, events, pending } = JSON.parse((await run(folder, verify, 1)).split('\n')[0]);
+  // To read the log is a request as well.
+  assert.deepEqual({ ok, events, pending }, { ok: true, events: 2, pending: 0 });
 }
 
 /** Starts the application, does the work with its address, and ends it as a platform does, by SIGTERM. */

@@ -11,6 +11,8 @@ export interface TestDatabase {
   readonly name: TestDatabaseName;
   /** TypeORM's options of a fresh, empty database. */
   readonly options: AuditDatabaseOptions;
+  /** A directory for the journal of the one application that writes to it; made when that starts. */
+  readonly journal: string;
   /** Ends what is still connected, and deletes the database. The second time it does nothing. */
   drop(): Promise<void>;
 }
@@ -73,13 +75,28 @@ export function describeEachDatabase(
 
 /** A fresh, empty database. The caller drops it. */
 export async function createDatabase(name: TestDatabaseName): Promise<TestDatabase> {
+  const journal = join(resolved().folder, `journal-${randomBytes(8).toString('hex')}`);
+  const database = await createEmpty(name);
+  return {
+    ...database,
+    journal,
+    async drop() {
+      await rm(journal, { recursive: true, force: true });
+      await database.drop();
+    },
+  };
+}
+
+type EmptyDatabase = Omit<TestDatabase, 'journal'>;
+
+async function createEmpty(name: TestDatabaseName): Promise<EmptyDatabase> {
   if (name === 'sqlite') return createSqliteDatabase();
   const found = resolved()[name];
   if ('missing' in found) throw new Error(found.missing);
   return name === 'mysql' ? createMysqlDatabase(found.server) : createPostgresDatabase(found.server);
 }
 
-async function createSqliteDatabase(): Promise<TestDatabase> {
+async function createSqliteDatabase(): Promise<EmptyDatabase> {
   const folder = await mkdtemp(join(resolved().folder, 'sqlite-'));
   return {
     name: 'sqlite',
@@ -88,7 +105,7 @@ async function createSqliteDatabase(): Promise<TestDatabase> {
   };
 }
 
-async function createMysqlDatabase(server: ServerAddress): Promise<TestDatabase> {
+async function createMysqlDatabase(server: ServerAddress): Promise<EmptyDatabase> {
   const admin = { ...server, type: 'mysql' } as const;
   const database = freshName();
   await withConnection(admin, (connection) => connection.query(`CREATE DATABASE ${database}`));
@@ -111,7 +128,7 @@ async function createMysqlDatabase(server: ServerAddress): Promise<TestDatabase>
   };
 }
 
-async function createPostgresDatabase(server: ServerAddress): Promise<TestDatabase> {
+async function createPostgresDatabase(server: ServerAddress): Promise<EmptyDatabase> {
   const admin = { database: 'postgres', ...server, type: 'postgres' } as const;
   const database = freshName();
   await withConnection(admin, (connection) =>

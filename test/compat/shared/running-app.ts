@@ -25,6 +25,7 @@ export interface RequestSays {
 export interface RunOptions {
   readonly keeping?: Keeping;
   readonly delivery?: AuditModuleOptions['delivery'];
+  readonly ledger?: AuditModuleOptions['ledger'];
   readonly auditFirst?: boolean;
   /** Takes the place of `AuditModule.forRoot()`. */
   readonly audit?: (files: Files) => DynamicModule;
@@ -50,7 +51,7 @@ export class RunningApp {
   static async use(options: RunOptions, scenario: (app: RunningApp) => Promise<void>): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'nest-audit-trail-app-'));
     const files = { application: join(folder, 'app.sqlite'), audit: join(folder, 'audit.sqlite') };
-    const { keeping = 'own database', delivery = {}, auditFirst = false } = options;
+    const { keeping = 'own database', delivery = {}, ledger = {}, auditFirst = false } = options;
     const own = keeping === 'own database';
     try {
       const audit =
@@ -59,7 +60,8 @@ export class RunningApp {
           ...(own
             ? { database: { type: 'better-sqlite3', database: files.audit } }
             : { dataSource: 'default' }),
-          delivery,
+          delivery: { directory: join(folder, 'audit-journal'), ...delivery },
+          ledger,
         });
       const module = AppModule.with({ database: files.application, audit, auditFirst });
       const app = await (options.create ?? create)(module);

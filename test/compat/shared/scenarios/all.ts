@@ -1,4 +1,5 @@
 import { configurationScenarios } from './configuration.js';
+import { logScenarios } from './log.js';
 import { readingScenarios } from './reading.js';
 import { recordingScenarios } from './recording.js';
 import { requestScenarios } from './requests.js';
@@ -10,6 +11,7 @@ export const scenarios: readonly Scenario[] = [
   ...requestScenarios,
   ...readingScenarios,
   ...recordingScenarios,
+  ...logScenarios,
   ...configurationScenarios,
   ...shutdownScenarios,
 ];

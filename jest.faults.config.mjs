@@ -1,0 +1,29 @@
+// The fault suite: one worker for each database server that it starts, kills and pauses.
+import base from './jest.config.mjs';
+
+const {
+  testPathIgnorePatterns,
+  modulePathIgnorePatterns,
+  extensionsToTreatAsEsm,
+  moduleNameMapper,
+  transform,
+} = base;
+
+/** @type {import('jest').Config} */
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/faults/*.faults.ts'],
+  ...{
+    testPathIgnorePatterns,
+    modulePathIgnorePatterns,
+    extensionsToTreatAsEsm,
+    moduleNameMapper,
+    transform,
+  },
+  reporters: [
+    'default',
+    '<rootDir>/test/faults/progress.reporter.mjs',
+    '<rootDir>/test/harness/skipped-databases.reporter.mjs',
+  ],
+  maxWorkers: 2,
+};

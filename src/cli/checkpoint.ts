@@ -1,0 +1,36 @@
+import { AuditError } from '../event/audit-error.js';
+import type { SignedCheckpoint } from '../sealer/ledger-options.js';
+import { readCheckpoint } from '../sealer/read-checkpoint.js';
+import { CommandError, EXIT } from './exit.js';
+import type { ExitCode } from './exit.js';
+import { openLog } from './open-log.js';
+import type { DatabaseArguments } from './open-log.js';
+import { say } from './output.js';
+import type { Output } from './output.js';
+
+export interface CheckpointArguments extends DatabaseArguments {
+  readonly json?: boolean;
+}
+
+/** Prints the newest checkpoint, to be kept elsewhere. */
+export async function checkpoint(output: Output, options: CheckpointArguments): Promise<ExitCode> {
+  const log = await openLog(options);
+  try {
+    const head = await log.ledger.head();
+    if (!head) throw new CommandError('The log has no checkpoint yet: nothing was sealed.');
+    const { origin } = readCheckpoint(head, []);
+    const { treeSize, rootHash, note } = head;
+    const signed: SignedCheckpoint = { origin, treeSize, rootHash, note };
+    if (options.json) say(output, JSON.stringify(signed));
+    else output.stdout.write(note);
+    return EXIT.sound;
+  } catch (error) {
+    if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') {
+      say(output, `BROKEN: ${error.message}`);
+      return EXIT.broken;
+    }
+    throw error;
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,35 @@
+import { writeFileSync } from 'node:fs';
+import { isEventId } from '../event/event-id.js';
+import { toTlogProof } from '../ledger/proof-bundle.js';
+import { proveEvent } from '../trail/log-prover.js';
+import { CommandError, EXIT } from './exit.js';
+import type { ExitCode } from './exit.js';
+import { openLog } from './open-log.js';
+import type { DatabaseArguments } from './open-log.js';
+import { say } from './output.js';
+import type { Output } from './output.js';
+
+export interface ProveArguments extends DatabaseArguments {
+  readonly out?: string;
+  readonly tlogProof?: boolean;
+}
+
+export async function prove(output: Output, id: string, options: ProveArguments): Promise<ExitCode> {
+  if (!isEventId(id)) throw new CommandError(`${JSON.stringify(id)} is no event's id: write its UUID.`);
+  const log = await openLog(options);
+  try {
+    const event = await log.events.findById(id, {});
+    if (!event) throw new CommandError(`There is no event ${id}.`);
+    const proof = await proveEvent(log.ledger, event);
+    if (!proof) throw new CommandError(`The event ${id} is not sealed yet.`);
+    const text = options.tlogProof ? toTlogProof(proof) : `${JSON.stringify(proof, undefined, 2)}\n`;
+    if (options.out === undefined) output.stdout.write(text);
+    else {
+      writeFileSync(options.out, text);
+      say(output, `${options.out}: leaf ${proof.leafIndex} of ${proof.treeSize}`);
+    }
+    return EXIT.sound;
+  } finally {
+    await log.close();
+  }
+}

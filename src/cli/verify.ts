@@ -1,0 +1,64 @@
+import { LogVerifier } from '../trail/verification/log-verifier.js';
+import type { VerifyResult } from '../trail/verification/verification-result.js';
+import { EXIT } from './exit.js';
+import type { ExitCode } from './exit.js';
+import { openLog } from './open-log.js';
+import type { DatabaseArguments } from './open-log.js';
+import { ProgressBar, say, warn } from './output.js';
+import type { Output } from './output.js';
+import { checkpointsOf, verifiersOf } from './read-files.js';
+
+export interface VerifyArguments extends DatabaseArguments {
+  readonly key: readonly string[];
+  readonly checkpoint: readonly string[];
+  readonly from?: number;
+  readonly to?: number;
+  readonly maxProblems?: number;
+  readonly json?: boolean;
+}
+
+export async function verify(output: Output, options: VerifyArguments): Promise<ExitCode> {
+  const verifiers = verifiersOf(options.key);
+  const checkpoints = checkpointsOf(options.checkpoint);
+  const log = await openLog(options);
+  const bar = new ProgressBar(output);
+  try {
+    const result = await new LogVerifier(log, verifiers).verify({
+      checkpoints,
+      ...(options.from !== undefined && { from: options.from }),
+      ...(options.to !== undefined && { to: options.to }),
+      ...(options.maxProblems !== undefined && { maxProblems: options.maxProblems }),
+      onProgress: ({ done, total }) => bar.show(done, total),
+    });
+    bar.clear();
+    if (options.json) say(output, JSON.stringify(result));
+    else report(output, result);
+    return result.ok ? EXIT.sound : EXIT.broken;
+  } finally {
+    bar.clear();
+    await log.close();
+  }
+}
+
+function report(output: Output, result: VerifyResult): void {
+  const { treeSize, events, checkpoints, unsigned, pending, problems, moreProblems = 0 } = result;
+  const count = problems.length + moreProblems;
+  say(
+    output,
+    result.ok
+      ? `Sound: ${events} events are what was sealed, in a log of ${treeSize} leaves; ${checkpoints} ${checkpoints === 1 ? 'checkpoint fits' : 'checkpoints fit'}.`
+      : `BROKEN: ${count} ${count === 1 ? 'problem' : 'problems'} in a log of ${treeSize} leaves.`,
+  );
+  for (const { code, message, source } of problems) {
+    say(output, `  ${code}: ${message}${source === undefined ? '' : ` (source ${source})`}`);
+  }
+  if (moreProblems > 0) say(output, `  and ${moreProblems} more`);
+  if (pending > 0) say(output, `${pending} events are stored and not sealed yet.`);
+  if (unsigned > 0) say(output, `The first ${unsigned} checkpoints are not signed.`);
+  if (!result.signaturesChecked) {
+    warn(
+      output,
+      'Signatures were NOT checked: without --key, whoever can write to the database could have made all of it anew.',
+    );
+  }
+}

@@ -1,0 +1,98 @@
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { headOf, mayHaveBeenEvent } from './journal-line.js';
+import type { JournalLine, SegmentHead } from './journal-line.js';
+import type { Segment } from './segment.js';
+
+/** A damaged place in the journal: numbers given away in it, of events that can't be read any more. */
+export interface JournalLoss {
+  readonly source: string;
+  readonly file: string;
+  /** Of the file. */
+  readonly segment: number;
+  readonly lines: number;
+  /** Missing where no event can have been among the lines. */
+  readonly firstSequence?: number;
+  readonly lastSequence?: number;
+}
+
+/** While no head was met. */
+export const UNKNOWN_SOURCE = 'unknown';
+
+/** Tells from the numbers before and after a damaged place which ones are lost in it. */
+export class DamageFinder {
+  private place: { segment: Segment; lines: number; events: number } | undefined;
+
+  constructor(
+    /** Whose lines are read. */
+    public source = UNKNOWN_SOURCE as string,
+    /** The last number met. */
+    public sequence = 0,
+  ) {}
+
+  /** A line that is not as it was written. */
+  note(segment: Segment, raw: Buffer): void {
+    this.place ??= { segment, lines: 0, events: 0 };
+    this.place.lines += 1;
+    if (mayHaveBeenEvent(raw)) this.place.events += 1;
+  }
+
+  /** A line that is whole, the next one. @returns the loss before it, where it tells of one */
+  take(line: JournalLine): JournalLoss | undefined {
+    const { kind, reference: sequence } = line;
+    if (kind === 'segment') return this.begin(headOf(line));
+    if (kind === 'dropped') return this.pass(sequence);
+    if (kind !== 'event' && kind !== 'amend') return undefined;
+    // Where the head is damaged, the event itself knows.
+    if (this.source === UNKNOWN_SOURCE && sequence > 0) {
+      const { metadata } = JSON.parse(line.body.toString()) as AuditLogEvent;
+      this.source = String(metadata['source']);
+    }
+    return this.meet(sequence);
+  }
+
+  private begin({ source, sequence }: SegmentHead): JournalLoss | undefined {
+    const isFirst = this.source === UNKNOWN_SOURCE;
+    const isSame = this.source === source;
+    const loss = isFirst ? undefined : this.end(isSame ? sequence : undefined);
+    this.source = source;
+    this.sequence = isFirst || isSame ? Math.max(this.sequence, sequence) : sequence;
+    return loss;
+  }
+
+  private meet(sequence: number): JournalLoss | undefined {
+    // What is written a second time comes late, and tells nothing of its place.
+    if (sequence <= this.sequence) return undefined;
+    const loss = this.end(sequence - 1);
+    this.sequence = sequence;
+    return loss;
+  }
+
+  /** Up to this number all are given away here, to events that were dropped as well. @returns the loss before it */
+  private pass(sequence: number): JournalLoss | undefined {
+    const loss = this.end(sequence);
+    this.sequence = Math.max(this.sequence, sequence);
+    return loss;
+  }
+
+  /**
+   * The end of what this source wrote. Nothing tells how many numbers a damaged place there held: one for each line
+   * that may have been an event, so that none of them is ever given away again.
+   *
+   * @param last the last number given away, where that is known
+   */
+  end(last = this.sequence + (this.place?.events ?? 0)): JournalLoss | undefined {
+    if (!this.place) return undefined;
+    const { segment, lines, events } = this.place;
+    this.place = undefined;
+    const any = events > 0 && last > this.sequence;
+    const loss = {
+      source: this.source,
+      file: segment.path,
+      segment: segment.number,
+      lines,
+      ...(any && { firstSequence: this.sequence + 1, lastSequence: last }),
+    };
+    if (any) this.sequence = last;
+    return loss;
+  }
+}

@@ -1,0 +1,316 @@
+import { closeSync, fsync, open, readdirSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { createEventId } from '../event/event-id.js';
+import { cannotKeep, DirectoryLock } from './directory-lock.js';
+import { encodeLine } from './journal-line.js';
+import type { LineKind, SegmentHead } from './journal-line.js';
+import { passPoint } from './life.js';
+import { thisProcess } from './process-identity.js';
+import { recover } from './recovery.js';
+import type { Recovered } from './recovery.js';
+import { OPEN_FILES, Segment } from './segment.js';
+
+/** After a failed write the file system is asked again no sooner than this. */
+const RETRY_MS = 250;
+
+/** Whose events and requests the journal keeps. */
+export interface JournalUser {
+  /** The segments from this number on are still to be read. */
+  readonly firstNeeded: number;
+  /** A new segment was begun: what is still open in old ones may be written again. */
+  carryForward(): void;
+}
+
+/**
+ * The local append-only journal: a directory of segments, owned by one process. A line is written in one synchronous
+ * append, and outlives the process from then on; `npm run measure:journal` tells what that costs.
+ */
+export class EventJournal {
+  /** In the order of their numbers; the last one is written to. */
+  readonly segments: Segment[] = [];
+  private readonly dirty = new Set<Segment>();
+  private hasNewFile = true;
+  private syncing: Promise<void> | undefined;
+  private nextSync: Promise<void> | undefined;
+  private failedAt = -Infinity;
+  /** Nothing is written before `check()` has made it right. */
+  private blocked = false;
+  private mustRotate = false;
+  private lastNumber: number;
+  private lastSegment = 0;
+  /** Of all segments but the last, which do not grow any more. */
+  private bytesBefore = 0;
+  /** Why lines can't be written now. */
+  failure: Error | undefined;
+
+  private constructor(
+    private readonly lock: DirectoryLock,
+    readonly source: string,
+    /** The last given away: with the line that has it as its reference. */
+    public sequence: number,
+    readonly recovered: Recovered,
+    private readonly segmentBytes: number,
+    private readonly user: JournalUser,
+  ) {
+    this.lastNumber = recovered.lastNumber;
+  }
+
+  /**
+   * Takes the directory, and reads what is in it. A source that crashed goes on where it stopped; after the machine
+   * itself went down, which may have taken written lines with it, and after an end in order a new one begins.
+   *
+   * @param segmentBytes after which a new segment is begun
+   * @throws AuditError `AUDIT_INVALID_OPTIONS`, see `DirectoryLock.acquire`
+   */
+  static async open(directory: string, segmentBytes: number, user: JournalUser): Promise<EventJournal> {
+    const lock = await DirectoryLock.acquire(directory);
+    try {
+      const numbers = readdirSync(directory).map((name) => Segment.numberOf(name) ?? 0);
+      const left = numbers
+        .filter((number) => number > 0)
+        .sort((a, b) => a - b)
+        .map((number) => Segment.leftBehind(directory, number));
+      const recovered = await recover(left, () => lock.touch());
+      const last = recovered.sources.at(-1);
+      const { boot } = thisProcess();
+      const resumes = last && !last.closed && boot !== undefined && lock.previous?.boot === boot;
+      const journal = new EventJournal(
+        lock,
+        resumes ? last.source : createEventId(Date.now()),
+        resumes ? last.sequence : 0,
+        recovered,
+        segmentBytes,
+        user,
+      );
+      journal.segments.push(...left);
+      journal.lastSegment = left.at(-1)?.number ?? 0;
+      journal.begin();
+      return journal;
+    } catch (error) {
+      lock.release();
+      throw cannotKeep(directory, error);
+    }
+  }
+
+  get directory(): string {
+    return this.lock.directory;
+  }
+
+  /** Whether the source went on after a crash. */
+  get resumed(): boolean {
+    return this.source === this.recovered.sources.at(-1)?.source;
+  }
+
+  /** Of all its files. Asked for each event, whatever their number. */
+  get bytes(): number {
+    return this.bytesBefore + (this.segments.at(-1)?.size ?? 0);
+  }
+
+  get active(): Segment {
+    return this.segments.at(-1)!;
+  }
+
+  nextNumber(): number {
+    return ++this.lastNumber;
+  }
+
+  /**
+   * Writes one line.
+   *
+   * @returns the segment that has it
+   * @throws the file system's error; then nothing of it is written
+   */
+  append(kind: LineKind, number: number, reference: number, body: string): Segment {
+    const failing = this.failure;
+    if (failing && (this.blocked || performance.now() - this.failedAt < RETRY_MS)) throw failing;
+    try {
+      if (failing) this.makeSpace();
+      if (this.mustRotate || this.active.size >= this.segmentBytes) this.rotate();
+      this.active.append(encodeLine(kind, number, reference, body));
+    } catch (error) {
+      this.fail(error as Error);
+      throw error;
+    }
+    this.failure = undefined;
+    this.dirty.add(this.active);
+    this.sequence = Math.max(this.sequence, reference);
+    return this.active;
+  }
+
+  /**
+   * Resolves once all that is written is on the disk. Callers at the same time share one sync.
+   *
+   * @throws the file system's error
+   */
+  sync(): Promise<void> {
+    if (this.dirty.size === 0) return this.nextSync ?? this.syncing ?? Promise.resolve();
+    this.nextSync ??= (this.syncing ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => {
+        this.nextSync = undefined;
+        this.syncing = this.syncNow().finally(() => (this.syncing = undefined));
+        return this.syncing;
+      });
+    return this.nextSync;
+  }
+
+  /**
+   * Deletes the segments that nobody needs any more, oldest first: a younger one says what became of the requests and
+   * events of an older one.
+   */
+  sweep(): void {
+    const needed = this.user.firstNeeded;
+    while (this.segments.length > 1) {
+      const [segment] = this.segments as [Segment];
+      if (segment.holds > 0 || segment.number >= needed) return;
+      this.segments.shift();
+      this.bytesBefore -= segment.size;
+      this.dirty.delete(segment);
+      segment.remove();
+    }
+  }
+
+  /**
+   * Shows that the owner lives; writes anew what somebody deleted under it.
+   *
+   * @returns what happened, where something did
+   */
+  check(): string | undefined {
+    const held = this.lock.touch();
+    if (held === 'taken') {
+      if (this.blocked) return undefined;
+      this.block(new Error(`another process has taken the directory ${this.directory}`));
+      return `The audit journal ${this.directory} was taken by another process, to which this one seemed dead.`;
+    }
+    if (held === 'held' && !this.blocked && this.active.isInPlace()) {
+      if (this.failure) this.tryAgain();
+      return undefined;
+    }
+    try {
+      if (held === 'gone') this.lock.putBack();
+      for (const segment of this.segments) if (!segment.isInPlace()) segment.putBack();
+      this.failure = undefined;
+      this.blocked = false;
+      for (const segment of this.segments) this.dirty.add(segment);
+      this.hasNewFile = true;
+      return `The audit journal ${this.directory} was deleted by somebody, and is written anew.`;
+    } catch (error) {
+      this.block(error as Error);
+      return `The audit journal ${this.directory} was deleted by somebody, and can't be written anew: ${String((error as Error).message)}.`;
+    }
+  }
+
+  /** Leaves the directory; deletes the segments where everything in them is settled. */
+  async close(isEmpty: boolean): Promise<void> {
+    try {
+      this.append('closed', 0, this.sequence, '{}');
+      await this.sync();
+    } catch {
+      // The next owner finds the source not closed in order, as it is.
+    }
+    for (const segment of this.segments.splice(0)) {
+      if (isEmpty) segment.remove();
+      else segment.rest();
+    }
+    this.bytesBefore = 0;
+    this.lock.release();
+  }
+
+  /** Leaves the directory without a word: the next owner goes on as after a crash. */
+  abandon(): void {
+    for (const segment of this.segments.splice(0)) segment.rest();
+    this.bytesBefore = 0;
+    this.lock.release();
+  }
+
+  /** A segment is read to its end: it need not stay open where there are many. */
+  noteRead(segment: Segment): void {
+    if (this.segments.length > OPEN_FILES && segment !== this.active) segment.rest();
+  }
+
+  /** Where nothing is recorded, nothing else would find out that the file system works again. */
+  private tryAgain(): void {
+    try {
+      this.append('stored', 0, 0, '[]');
+    } catch {
+      // Not yet.
+    }
+  }
+
+  private rotate(): void {
+    passPoint('before-rotate');
+    this.begin();
+    passPoint('after-rotate');
+    this.user.carryForward();
+    this.sweep();
+  }
+
+  /** After a failed write, as to a full disk: what is written to, but needed no more, is begun anew. */
+  private makeSpace(): void {
+    const { active } = this;
+    if (this.segments.length > 1 || active.holds > 0 || active.number >= this.user.firstNeeded) return;
+    active.clear();
+    this.writeHead(active);
+  }
+
+  private begin(): void {
+    this.lastSegment += 1;
+    const segment = Segment.create(this.directory, this.lastSegment);
+    try {
+      this.writeHead(segment);
+    } catch (error) {
+      segment.remove();
+      throw error;
+    }
+    this.bytesBefore = this.segments.reduce((sum, { size }) => sum + size, 0);
+    this.segments.push(segment);
+    this.segments.at(-OPEN_FILES)?.rest();
+    this.hasNewFile = true;
+    this.mustRotate = false;
+  }
+
+  private writeHead(segment: Segment): void {
+    const { source, sequence, lastNumber } = this;
+    const head: SegmentHead = { format: 1, source, sequence, number: lastNumber };
+    segment.append(encodeLine('segment', segment.number, 0, JSON.stringify(head)));
+  }
+
+  private fail(error: Error): void {
+    this.failure = error;
+    this.failedAt = performance.now();
+  }
+
+  private block(error: Error): void {
+    this.fail(error);
+    this.blocked = true;
+  }
+
+  private async syncNow(): Promise<void> {
+    const segments = [...this.dirty];
+    this.dirty.clear();
+    const isNew = this.hasNewFile;
+    this.hasNewFile = false;
+    try {
+      await Promise.all(segments.map((segment) => segment.sync()));
+      if (isNew) await syncDirectory(this.directory);
+    } catch (error) {
+      for (const segment of segments) if (this.segments.includes(segment)) this.dirty.add(segment);
+      this.hasNewFile = isNew;
+      // What the system could not write it may have given up: what comes now goes elsewhere.
+      this.mustRotate = true;
+      this.fail(error as Error);
+      throw error;
+    }
+  }
+}
+
+/** The names of new files are as durable as their contents only after this; Windows has no such thing. */
+async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const fd = await promisify(open)(directory, 'r');
+  try {
+    await promisify(fsync)(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

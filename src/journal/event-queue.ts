@@ -1,0 +1,552 @@
+import { createEventId } from '../event/event-id.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { sizeOf } from '../store/event-size.js';
+import { DamageFinder } from './damage.js';
+import type { JournalLoss } from './damage.js';
+import type { EventJournal, JournalUser } from './event-journal.js';
+import type { JournalLine } from './journal-line.js';
+import type { DroppedEvents } from './recovery.js';
+import type { Segment } from './segment.js';
+
+/** With a journal, no more released events than this are kept in memory: the rest is read back from the disk. */
+const LIVE_EVENTS = 2_000;
+/** As `sizeOf` counts. */
+const LIVE_SIZE = 8 * 1024 * 1024;
+/** What is still open so many segments behind is written again, so that it does not keep them all. */
+const CARRY_AFTER = 4;
+
+/** A request that has begun, as the journal knows it. */
+export interface Intent {
+  readonly number: number;
+  /** What is known of it so far, as JSON. */
+  readonly body: string;
+  segment: Segment;
+}
+
+/** An event on its way: entered when its answer is ready, released for delivery once that has left. */
+export interface Entry {
+  event: AuditLogEvent;
+  /** The journal's; while that is not open yet, the queue's own. */
+  number: number;
+  size: number;
+  /** Which segment has its last line; `undefined` while it is only in memory. */
+  segment: Segment | undefined;
+  /** The intent that its event is yet to take the place of in the journal. */
+  intent: Intent | undefined;
+  /** Lines of it that the reader of the backlog has yet to come by. */
+  unread: number;
+  /** Goes before the others, from memory. */
+  urgent: boolean;
+  /** Somebody waits for it: it was handed over before its answer left, and can't be amended any more. */
+  committed: boolean;
+  /** Counts those that were released, or read back, before it. */
+  order: number;
+  /** When it was released: Unix epoch, milliseconds. */
+  since: number;
+  /** Called once the database has it. */
+  onStored?: () => void;
+}
+
+/**
+ * The events between application and database, in the order in which they were released. Without a journal they are in
+ * memory alone. With one each is written there first; and of a backlog, as after an outage or a crash, memory holds
+ * only the front, while the rest waits on the disk.
+ */
+export class EventQueue implements JournalUser {
+  /** Who numbers what only memory has: a journal that can't be written does not know these numbers after a crash. */
+  private memorySource = createEventId(Date.now());
+  private memorySequence = 0;
+  private ready: Entry[] = [];
+  private urgent: Entry[] = [];
+  private readonly open = new Map<number, Entry>();
+  private readonly intents = new Map<number, Intent>();
+  private readonly inFlight = new Set<Entry>();
+  private released = 0;
+  /** In memory, open or not. */
+  private inMemory = 0;
+  private sizeInMemory = 0;
+  private onDisk = 0;
+  private journal: EventJournal | undefined;
+  private waitsForJournal: boolean;
+  private lastNumber = 0;
+  /** Where the backlog on the disk goes on; `undefined` while everything is in memory. */
+  private reader: { segment: Segment; position: number } | undefined;
+  /** Lines that the reader is to pass over, by entry: later ones take their place, or memory has the event. */
+  private passOver = new Map<number, number>();
+  /** Events that the database and its dead letters refuse, and the journal keeps. */
+  private readonly kept: Entry[] = [];
+  private carrying = false;
+  private finder = new DamageFinder();
+
+  /**
+   * @param waitsForJournal nothing can be taken before `attach()`
+   * @param onLoss the reader of the backlog found a damaged place
+   */
+  constructor(
+    waitsForJournal: boolean,
+    private readonly onLoss: (loss: JournalLoss) => void,
+  ) {
+    this.waitsForJournal = waitsForJournal;
+  }
+
+  /** Who numbers events, with the last number that each gave away. */
+  get sources(): { readonly source: string; readonly sequence: number }[] {
+    const { journal } = this;
+    const all = [{ source: this.memorySource, sequence: this.memorySequence }];
+    if (journal) all.unshift({ source: journal.source, sequence: journal.sequence });
+    return all.filter(({ sequence }) => sequence > 0);
+  }
+
+  /** Goes on with a journal: what it has comes first, then what was entered before it was there. */
+  attach(journal: EventJournal): void {
+    const early = [...this.open.values(), ...this.ready, ...this.urgent];
+    this.journal = journal;
+    this.waitsForJournal = false;
+    this.onDisk = journal.recovered.pending;
+    this.passOver = journal.recovered.superseded;
+    if (this.onDisk > 0) this.startReading(journal.segments[0]!, 0);
+    const open = new Set(this.open.values());
+    this.open.clear();
+    for (const entry of early) {
+      // The journal has given theirs away to others.
+      entry.number = journal.nextNumber();
+      if (open.has(entry)) this.open.set(entry.number, entry);
+      this.takeIn(entry);
+      if (!open.has(entry)) this.passOverUnread(entry);
+    }
+  }
+
+  /** Takes over a request that an earlier process began, as interrupted. */
+  adopt(number: number, event: AuditLogEvent): void {
+    const segment = this.journal!.segments[0]!;
+    segment.holds += 1;
+    this.release(this.enter(event, { number, body: '{}', segment }));
+  }
+
+  /** The segments from this number on are still to be read. */
+  get firstNeeded(): number {
+    return this.reader?.segment.number ?? Infinity;
+  }
+
+  /** Released, and not stored. */
+  get pending(): number {
+    return this.ready.length + this.urgent.length + this.inFlight.size + this.onDisk;
+  }
+
+  /** Whether there is something that `take()` would answer. */
+  get hasWork(): boolean {
+    return !this.waitsForJournal && (this.ready.length > 0 || this.urgent.length > 0 || this.onDisk > 0);
+  }
+
+  /** The order of the last one released or read back. */
+  get lastOrder(): number {
+    return this.released;
+  }
+
+  get hasUrgent(): boolean {
+    return this.urgent.length > 0;
+  }
+
+  /** Whether a part of the backlog is on the disk alone. */
+  get isSpilled(): boolean {
+    return this.reader !== undefined;
+  }
+
+  get memory(): { readonly events: number; readonly size: number } {
+    return { events: this.inMemory, size: this.sizeInMemory };
+  }
+
+  /** Since when the oldest of those in memory waits, which are the oldest of all. Unix epoch, milliseconds. */
+  get oldestSince(): number | undefined {
+    const [first = this.ready[0] ?? this.urgent[0]] = this.inFlight;
+    return first?.since;
+  }
+
+  /** Whether nothing is left that a journal would have to keep. */
+  get isSettled(): boolean {
+    return this.pending === 0 && this.open.size === 0 && this.intents.size === 0 && this.kept.length === 0;
+  }
+
+  /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
+  skipSequence(): number {
+    const { journal } = this;
+    return journal && !journal.failure ? ++journal.sequence : ++this.memorySequence;
+  }
+
+  /** Has the journal know of events that were dropped, and not reported yet. */
+  noteDropped(dropped: DroppedEvents): void {
+    try {
+      this.journal?.append('dropped', 0, this.journal.sequence, JSON.stringify(dropped));
+    } catch {
+      // Then memory knows it alone.
+    }
+  }
+
+  /** Has the journal know that the damage in a segment is reported. */
+  noteReported(loss: JournalLoss): void {
+    try {
+      this.journal?.append('damaged', loss.segment, 0, '{}');
+    } catch {
+      // Then it is reported again at the next start.
+    }
+  }
+
+  /**
+   * Notes in the journal that a request has begun; again, when more is known of it.
+   *
+   * @param body what is known of it, as JSON, for `DeliveryReports.interrupted` should nothing more be heard of it
+   * @throws the file system's error
+   */
+  begin(body: string, before?: Intent): Intent | undefined {
+    const { journal } = this;
+    if (!journal) return undefined;
+    const number = before?.number ?? journal.nextNumber();
+    const segment = journal.append('intent', number, 0, body);
+    segment.holds += 1;
+    // Read now: beginning a new segment may have moved it.
+    if (before) before.segment.holds -= 1;
+    const intent = { number, body, segment };
+    this.intents.set(number, intent);
+    return intent;
+  }
+
+  /** The request is not to be recorded after all. */
+  cancel(intent: Intent): void {
+    this.intents.delete(intent.number);
+    intent.segment.holds -= 1;
+    try {
+      this.journal?.append('void', intent.number, 0, '{}');
+    } catch {
+      // Should the process crash now, an event will say that the request was interrupted.
+    }
+  }
+
+  /**
+   * Takes the event, numbers it, and writes it to the journal. Where that fails, memory has it alone until the journal
+   * works again.
+   */
+  enter(event: AuditLogEvent, intent?: Intent): Entry {
+    const entry: Entry = {
+      event,
+      number: intent?.number ?? this.journal?.nextNumber() ?? ++this.lastNumber,
+      size: sizeOf(event),
+      segment: undefined,
+      intent,
+      unread: 0,
+      urgent: false,
+      committed: false,
+      order: 0,
+      since: 0,
+    };
+    this.open.set(entry.number, entry);
+    this.inMemory += 1;
+    this.sizeInMemory += entry.size;
+    if (!this.waitsForJournal) this.takeIn(entry);
+    return entry;
+  }
+
+  /**
+   * The event's answer has left: it may be delivered.
+   *
+   * @param amended the event as it turned out, where that differs
+   */
+  release(entry: Entry, amended?: AuditLogEvent): void {
+    if (!this.open.delete(entry.number)) return;
+    if (amended) this.amend(entry, amended);
+    entry.since = Date.now();
+    // While nothing is stored, not even those that somebody waits for may fill the memory.
+    if (entry.committed && this.isUrgentFull) entry.urgent = false;
+    if (entry.urgent || entry.unread === 0) {
+      this.passOverUnread(entry);
+      entry.order = ++this.released;
+      (entry.urgent ? this.urgent : this.ready).push(entry);
+      this.spillBeyondBounds();
+      return;
+    }
+    // The reader will come by its last line.
+    if (entry.unread > 1) this.passOver.set(entry.number, entry.unread - 1);
+    this.letGo(entry);
+    this.onDisk += 1;
+  }
+
+  /** The next events to store; they stay on their way until `settle()` or `giveBack()`. */
+  take(limit: number): Entry[] {
+    if (this.waitsForJournal) return [];
+    if (this.ready.length < limit) this.readBacklog(limit);
+    const batch = this.urgent.splice(0, limit);
+    batch.push(...this.ready.splice(0, limit - batch.length));
+    for (const entry of batch) this.inFlight.add(entry);
+    return batch;
+  }
+
+  giveBack(batch: readonly Entry[]): void {
+    for (const entry of batch) this.inFlight.delete(entry);
+    this.ready = [...batch, ...this.ready];
+  }
+
+  /**
+   * The database has these.
+   *
+   * @param forget `false` where nobody has them, so that the journal must keep them for the next start
+   */
+  settle(batch: readonly Entry[], forget = true): void {
+    const numbers: number[] = [];
+    for (const entry of batch) {
+      this.inFlight.delete(entry);
+      this.sizeInMemory -= entry.size;
+      this.inMemory -= 1;
+      if (entry.intent) this.cancel(entry.intent);
+      if (!forget) {
+        if (entry.segment) this.kept.push(entry);
+        continue;
+      }
+      if (entry.segment) {
+        entry.segment.holds -= 1;
+        numbers.push(entry.number);
+      }
+    }
+    if (forget) for (const entry of batch) entry.onStored?.();
+    if (!this.journal || numbers.length === 0) return;
+    try {
+      this.journal.append('stored', 0, 0, JSON.stringify(rangesOf(numbers)));
+    } catch {
+      // They are delivered again after a crash, and found to be there.
+    }
+    this.journal.sweep();
+  }
+
+  /** Writes to the journal what only memory has, after it failed and works again. */
+  writeMissing(): void {
+    if (!this.journal || this.journal.failure) return;
+    for (const entry of this.open.values()) if (!entry.segment && !this.write(entry)) return;
+    for (const entry of [...this.ready, ...this.urgent]) {
+      if (!entry.segment && !this.writeReleased(entry)) return;
+    }
+  }
+
+  /** What is open far behind moves to the new segment, so that it does not keep all that lie between. */
+  carryForward(): void {
+    const { journal } = this;
+    // To carry may begin a new segment itself.
+    if (!journal || this.carrying) return;
+    this.carrying = true;
+    const before = journal.active.number - CARRY_AFTER;
+    try {
+      for (const intent of this.intents.values()) {
+        if (intent.segment.number > before) continue;
+        const segment = journal.append('intent', intent.number, 0, intent.body);
+        intent.segment.holds -= 1;
+        intent.segment = segment;
+        segment.holds += 1;
+      }
+      for (const entry of [...this.open.values(), ...this.kept]) {
+        if (entry.segment && entry.segment.number <= before) this.writeLine(entry, 'amend');
+      }
+      for (const entry of this.kept) this.passOverUnread(entry);
+    } catch {
+      // They stay where they are.
+    } finally {
+      this.carrying = false;
+    }
+  }
+
+  /** Nothing is delivered any more: what is in memory alone is lost. Answers how many that are. */
+  discard(): number {
+    const lost = [...this.inFlight, ...this.ready, ...this.urgent, ...this.open.values()].filter(
+      ({ segment }) => !segment,
+    ).length;
+    this.ready = [];
+    this.urgent = [];
+    this.open.clear();
+    this.inFlight.clear();
+    this.inMemory = this.sizeInMemory = this.onDisk = 0;
+    return lost;
+  }
+
+  private get isUrgentFull(): boolean {
+    return this.urgent.length >= LIVE_EVENTS || this.sizeInMemory >= LIVE_SIZE;
+  }
+
+  /** Numbers it and writes it; the journal's own number is given away with its line, or not at all. */
+  private takeIn(entry: Entry): void {
+    const { journal } = this;
+    const { metadata } = entry.event;
+    if (journal) {
+      Object.assign(metadata, { source: journal.source, sequence: journal.sequence + 1 });
+      if (this.write(entry)) return;
+    }
+    Object.assign(metadata, { source: this.memorySource, sequence: ++this.memorySequence });
+  }
+
+  private write(entry: Entry): boolean {
+    if (!this.journal) return false;
+    try {
+      this.writeLine(entry, 'event');
+    } catch {
+      return false;
+    }
+    if (entry.intent) {
+      this.intents.delete(entry.number);
+      entry.intent.segment.holds -= 1;
+      entry.intent = undefined;
+    }
+    return true;
+  }
+
+  /** Writes an event that memory keeps: the reader is not to bring it a second time. */
+  private writeReleased(entry: Entry): boolean {
+    const written = this.write(entry);
+    this.passOverUnread(entry);
+    return written;
+  }
+
+  private passOverUnread(entry: Entry): void {
+    if (entry.unread > 0) {
+      this.passOver.set(entry.number, (this.passOver.get(entry.number) ?? 0) + entry.unread);
+    }
+    entry.unread = 0;
+  }
+
+  private amend(entry: Entry, event: AuditLogEvent): void {
+    const { source, sequence } = entry.event.metadata;
+    if (source !== undefined) Object.assign(event.metadata, { source, sequence });
+    entry.event = event;
+    this.sizeInMemory -= entry.size;
+    entry.size = sizeOf(event);
+    this.sizeInMemory += entry.size;
+    if (!entry.segment) return;
+    try {
+      this.writeLine(entry, 'amend');
+    } catch {
+      // The journal has it as it was; memory delivers it as it is, whatever the reader comes by.
+      entry.urgent = true;
+    }
+  }
+
+  /** Writes the event; to amend it takes the place of the line before. @throws the file system's error */
+  private writeLine(entry: Entry, kind: 'event' | 'amend'): void {
+    const { event, number } = entry;
+    const { source, sequence } = event.metadata;
+    const reference = source === this.journal!.source ? Number(sequence) : 0;
+    const segment = this.journal!.append(kind, number, reference, JSON.stringify(event));
+    segment.holds += 1;
+    // Read now: beginning a new segment may have moved it.
+    if (entry.segment) entry.segment.holds -= 1;
+    entry.segment = segment;
+    if (this.reader) entry.unread += 1;
+  }
+
+  /** From here on the disk has the backlog. */
+  private spillBeyondBounds(): void {
+    if (!this.journal || this.reader || this.journal.failure) return;
+    if (this.ready.length < LIVE_EVENTS && this.sizeInMemory < LIVE_SIZE) return;
+    this.startReading(this.journal.active, this.journal.active.size);
+  }
+
+  private startReading(segment: Segment, position: number): void {
+    this.reader = { segment, position };
+    const { source, sequence } = this.journal!;
+    this.finder = position === 0 ? new DamageFinder() : new DamageFinder(source, sequence);
+  }
+
+  /** Reads on until there are `wanted` events, or nothing is left to be read. */
+  private readBacklog(wanted: number): void {
+    const hasSpace = () => this.ready.length === 0 || this.sizeInMemory < LIVE_SIZE;
+    while (this.reader && this.ready.length < wanted && hasSpace()) {
+      const { segment, position } = this.reader;
+      const journal = this.journal!;
+      const { found, next: end } =
+        position < segment.size
+          ? segment.read(position, segment !== journal.active)
+          : { found: [], next: position };
+      // All read; or a torn end, after which nothing can be read before it is closed off.
+      if (end === position) {
+        // Somebody has cut it off.
+        if (position < segment.size && segment !== journal.active) this.finder.note(segment, Buffer.alloc(0));
+        const next = journal.segments[journal.segments.indexOf(segment) + 1];
+        if (next) this.reader = { segment: next, position: 0 };
+        else this.endBacklog();
+        journal.noteRead(segment);
+        journal.sweep();
+        continue;
+      }
+      for (const { line, raw } of found) {
+        this.watchForLoss(segment, line, raw);
+        if (line?.kind === 'event' || line?.kind === 'amend') this.meet(segment, line.number, line.body);
+      }
+      this.reader.position = end;
+    }
+  }
+
+  /** What was damaged before this process began, it has reported already. */
+  private watchForLoss(segment: Segment, line: JournalLine | undefined, raw: Buffer): void {
+    const { finder } = this;
+    const isOwn = segment.number > (this.journal?.recovered.lastSegment ?? 0);
+    if (!line && isOwn) finder.note(segment, raw);
+    const loss = line && finder.take(line);
+    if (loss) this.onLoss(loss);
+  }
+
+  private endBacklog(): void {
+    const { finder } = this;
+    const { source, sequence } = this.journal!;
+    const loss = finder.source === source ? finder.end(sequence) : finder.end();
+    if (loss) this.onLoss(loss);
+    this.reader = undefined;
+    this.passOver.clear();
+    this.onDisk = 0;
+    for (const entry of this.open.values()) entry.unread = 0;
+  }
+
+  /** The reader comes by a line of an event. */
+  private meet(segment: Segment, number: number, body: Buffer): void {
+    const open = this.open.get(number);
+    if (open) {
+      open.unread = Math.max(0, open.unread - 1);
+      return;
+    }
+    const toPass = this.passOver.get(number);
+    if (toPass !== undefined) {
+      if (toPass > 1) this.passOver.set(number, toPass - 1);
+      else this.passOver.delete(number);
+      return;
+    }
+    if (this.journal!.recovered.stored.has(number)) return;
+    const event = JSON.parse(body.toString()) as AuditLogEvent;
+    segment.holds += 1;
+    const size = sizeOf(event);
+    this.ready.push({
+      event,
+      number,
+      size,
+      segment,
+      intent: undefined,
+      unread: 0,
+      urgent: false,
+      committed: false,
+      order: ++this.released,
+      since: event.timestamp,
+    });
+    this.inMemory += 1;
+    this.sizeInMemory += size;
+    this.onDisk -= 1;
+  }
+
+  /** Memory forgets an event that the disk has. */
+  private letGo(entry: Entry): void {
+    if (entry.segment) entry.segment.holds -= 1;
+    this.inMemory -= 1;
+    this.sizeInMemory -= entry.size;
+  }
+}
+
+/** `[1, 2, 3, 7]` → `[[1, 3], [7, 7]]`, in any order. */
+function rangesOf(numbers: number[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const number of numbers.sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last && last[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges;
+}

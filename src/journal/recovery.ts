@@ -1,0 +1,159 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { DamageFinder, UNKNOWN_SOURCE } from './damage.js';
+import type { JournalLoss } from './damage.js';
+import { headOf } from './journal-line.js';
+import type { JournalLine, SegmentHead } from './journal-line.js';
+import { passPoint } from './life.js';
+import { OPEN_FILES } from './segment.js';
+import type { Segment } from './segment.js';
+import { SequenceSet } from './sequence-set.js';
+
+/** Events that found no room, and that no event has reported yet. */
+export interface DroppedEvents {
+  count: number;
+  firstSequence: number;
+  lastSequence: number;
+}
+
+/** A source that wrote to the directory. */
+export interface RecoveredSource {
+  readonly source: string;
+  /** The last number that it gave away, lost ones included. */
+  readonly sequence: number;
+  /** It ended in order. */
+  readonly closed: boolean;
+}
+
+/** What earlier processes left in the segments of a directory. */
+export interface Recovered {
+  /** The number of the last segment. */
+  readonly lastSegment: number;
+  /** In the order in which they wrote. */
+  readonly sources: readonly RecoveredSource[];
+  /** The highest number of an intent or an event. */
+  readonly lastNumber: number;
+  /** Events that the database has, by number. */
+  readonly stored: SequenceSet;
+  /** How many lines of an event a later one takes the place of, by number. */
+  readonly superseded: Map<number, number>;
+  /** What is known of requests that began and were not heard of again, as JSON, by number. */
+  readonly intents: ReadonlyMap<number, string>;
+  /** How many events the database does not have. */
+  readonly pending: number;
+  readonly losses: readonly JournalLoss[];
+  readonly dropped: DroppedEvents | undefined;
+}
+
+/**
+ * Reads all lines once, oldest first, and keeps of them no more than numbers: the events themselves are read again when
+ * their turn comes.
+ *
+ * @param onProgress called before each segment
+ */
+export async function recover(segments: readonly Segment[], onProgress: () => void): Promise<Recovered> {
+  const reading = new Reading();
+  for (const segment of segments) {
+    passPoint('during-recovery');
+    onProgress();
+    for (let position = 0; position < segment.size;) {
+      const { found, next } = segment.read(position, true);
+      for (const { line, raw } of found) {
+        if (line) reading.take(line);
+        else reading.finder.note(segment, raw);
+      }
+      // A file that is shorter than it says.
+      if (next === position) break;
+      position = next;
+      // Whatever else the process has to do is not kept waiting by a long journal.
+      await turn();
+    }
+    // Open, it could be written anew should somebody delete it.
+    if (segments.length > OPEN_FILES) segment.rest();
+  }
+  return { lastSegment: segments.at(-1)?.number ?? 0, ...reading.finish() };
+}
+
+class Reading {
+  readonly finder = new DamageFinder();
+  private readonly sources: RecoveredSource[] = [];
+  private lastNumber = 0;
+  private closed = false;
+  private readonly events = new SequenceSet();
+  private readonly stored = new SequenceSet();
+  private readonly superseded = new Map<number, number>();
+  private readonly intents = new Map<number, string>();
+  private readonly losses: JournalLoss[] = [];
+  private readonly reported = new Set<number>();
+  private dropped: DroppedEvents | undefined;
+
+  take(line: JournalLine): void {
+    const { kind, number } = line;
+    if (kind === 'segment') this.takeHead(headOf(line));
+    this.noteLoss(this.finder.take(line));
+    this.closed = kind === 'closed';
+    if (kind === 'event' || kind === 'amend') this.takeEvent(line);
+    else if (kind === 'intent') this.intents.set(number, line.body.toString());
+    else if (kind === 'void') this.intents.delete(number);
+    else if (kind === 'stored') this.takeStored(JSON.parse(line.body.toString()) as [number, number][]);
+    else if (kind === 'damaged') this.reported.add(number);
+    else if (kind === 'dropped') {
+      const dropped = JSON.parse(line.body.toString()) as DroppedEvents;
+      this.dropped = dropped.count > 0 ? dropped : undefined;
+    }
+    if (kind === 'event' || kind === 'amend' || kind === 'intent' || kind === 'void') this.noteNumber(number);
+  }
+
+  finish(): Omit<Recovered, 'lastSegment'> {
+    this.endSource();
+    let pending = 0;
+    for (const [from, to] of this.events.ranges) {
+      for (let number = from; number <= to; number += 1) if (!this.stored.has(number)) pending += 1;
+    }
+    for (const number of this.intents.keys()) if (this.stored.has(number)) this.intents.delete(number);
+    return {
+      sources: this.sources,
+      lastNumber: this.lastNumber,
+      stored: this.stored,
+      superseded: this.superseded,
+      intents: this.intents,
+      pending,
+      losses: this.losses.filter(({ segment }) => !this.reported.has(segment)),
+      dropped: this.dropped,
+    };
+  }
+
+  private takeHead({ source, number }: SegmentHead): void {
+    this.noteNumber(number);
+    if (this.finder.source !== UNKNOWN_SOURCE && source !== this.finder.source) this.endSource();
+  }
+
+  private endSource(): void {
+    const { finder, closed } = this;
+    this.noteLoss(finder.end());
+    const { source, sequence } = finder;
+    if (source !== UNKNOWN_SOURCE) this.sources.push({ source, sequence, closed });
+  }
+
+  private takeEvent({ kind, number }: JournalLine): void {
+    this.intents.delete(number);
+    if (kind === 'amend' && this.events.has(number)) {
+      this.superseded.set(number, (this.superseded.get(number) ?? 0) + 1);
+    }
+    this.events.add(number);
+  }
+
+  private takeStored(ranges: readonly [number, number][]): void {
+    for (const [from, to] of ranges) {
+      this.stored.add(from, to);
+      this.noteNumber(to);
+    }
+  }
+
+  private noteNumber(number: number): void {
+    this.lastNumber = Math.max(this.lastNumber, number);
+  }
+
+  private noteLoss(loss: JournalLoss | undefined): void {
+    if (loss) this.losses.push(loss);
+  }
+}

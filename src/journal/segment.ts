@@ -1,0 +1,217 @@
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { decodeLine } from './journal-line.js';
+import type { JournalLine } from './journal-line.js';
+import { passPoint } from './life.js';
+
+const FILE = /^(\d{12})\.journal$/;
+const READ_BYTES = 256 * 1024;
+const NEWLINE = 0x0a;
+const datasync = promisify(fdatasync);
+/** So many segments are kept open at most. */
+export const OPEN_FILES = 256;
+
+/** A line as it is found in a segment; `line` is missing where it is damaged. */
+export interface FoundLine {
+  readonly line: JournalLine | undefined;
+  readonly raw: Buffer;
+}
+
+/**
+ * One file of the journal, appended to until it is large enough, then only read, and deleted once the database has all
+ * its events. Readable by its owner alone. It stays open, so even a file that somebody deleted is not lost while the
+ * process lives, until there are too many of them.
+ */
+export class Segment {
+  /** How much of it in memory is not settled: open intents, open answers, events on their way. */
+  holds = 0;
+  private torn = false;
+  private syncs = 0;
+  /** Files that are done with, but may still be in use by a sync. */
+  private readonly retired: number[] = [];
+
+  private constructor(
+    readonly directory: string,
+    readonly number: number,
+    private opened: number | undefined,
+    /** Bytes. */
+    public size: number,
+  ) {}
+
+  static create(directory: string, number: number): Segment {
+    return new Segment(directory, number, openSync(pathOf(directory, number), 'ax+', 0o600), 0);
+  }
+
+  /** One that an earlier process left behind; for reading only. */
+  static leftBehind(directory: string, number: number): Segment {
+    return new Segment(directory, number, undefined, statSync(pathOf(directory, number)).size);
+  }
+
+  /** The number in the name of a segment's file; `undefined` for other files. */
+  static numberOf(name: string): number | undefined {
+    const digits = FILE.exec(name)?.[1];
+    return digits === undefined ? undefined : Number(digits);
+  }
+
+  get path(): string {
+    return pathOf(this.directory, this.number);
+  }
+
+  /**
+   * Appends the whole line, or leaves the file as it was. Once it returns the line survives the death of the process;
+   * after `sync()` also that of the machine.
+   *
+   * @throws the file system's error
+   */
+  append(line: Buffer): void {
+    passPoint('before-write');
+    const whole = this.torn ? Buffer.concat([Buffer.from('\n'), line]) : line;
+    let written = 0;
+    try {
+      while (written < whole.length) written += writeSync(this.fd, whole, written);
+    } catch (error) {
+      if (written > 0) this.cutOff();
+      throw error;
+    }
+    this.torn = false;
+    this.size += whole.length;
+    passPoint('after-write');
+  }
+
+  /** @throws the file system's error */
+  async sync(): Promise<void> {
+    passPoint('before-sync');
+    this.syncs += 1;
+    try {
+      await datasync(this.fd);
+    } finally {
+      this.syncs -= 1;
+      this.closeRetired();
+    }
+    passPoint('after-sync');
+  }
+
+  /**
+   * The complete lines from `position` on, as many as one read brings, and where to go on. A last line without its
+   * end is answered, as damaged, only when `toTheEnd` says that nothing will be added to it.
+   */
+  read(position: number, toTheEnd: boolean): { readonly found: FoundLine[]; readonly next: number } {
+    let buffer = this.bytes(position, READ_BYTES);
+    // A line longer than one read.
+    while (!buffer.includes(NEWLINE) && position + buffer.length < this.size) {
+      const more = this.bytes(position + buffer.length, READ_BYTES);
+      if (more.length === 0) break;
+      buffer = Buffer.concat([buffer, more]);
+    }
+    const found: FoundLine[] = [];
+    let start = 0;
+    for (let end = buffer.indexOf(NEWLINE); end >= 0; end = buffer.indexOf(NEWLINE, start)) {
+      const raw = buffer.subarray(start, end);
+      // Nothing but an end: what is left where a torn line was closed off.
+      if (raw.length > 0) found.push({ line: decodeLine(raw), raw });
+      start = end + 1;
+    }
+    const isShort = found.length === 0 && buffer.length < READ_BYTES;
+    if (toTheEnd && start < buffer.length && (isShort || position + buffer.length >= this.size)) {
+      found.push({ line: undefined, raw: buffer.subarray(start) });
+      start = buffer.length;
+    }
+    return { found, next: position + start };
+  }
+
+  /** Forgets all that is in it. @throws the file system's error */
+  clear(): void {
+    ftruncateSync(this.fd, 0);
+    this.size = 0;
+    this.torn = false;
+  }
+
+  /** Whether its path still leads to it. */
+  isInPlace(): boolean {
+    try {
+      return statSync(this.path).ino === fstatSync(this.fd).ino;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Writes it anew at its path, from the file that is still open. @throws the file system's error */
+  putBack(): void {
+    const copy = openSync(this.path, 'ax+', 0o600);
+    try {
+      for (let position = 0; position < this.size;) {
+        const bytes = this.bytes(position, READ_BYTES);
+        if (bytes.length === 0) break;
+        for (let written = 0; written < bytes.length;) written += writeSync(copy, bytes, written);
+        position += bytes.length;
+      }
+    } catch (error) {
+      closeSync(copy);
+      unlinkSync(this.path);
+      throw error;
+    }
+    this.rest();
+    this.opened = copy;
+  }
+
+  /** Closes the file until it is needed again. */
+  rest(): void {
+    if (this.opened !== undefined) this.retired.push(this.opened);
+    this.opened = undefined;
+    this.closeRetired();
+  }
+
+  remove(): void {
+    passPoint('before-remove');
+    this.rest();
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // Gone already; or the file system refuses, and the next start reads in it that everything is stored.
+    }
+  }
+
+  private get fd(): number {
+    return (this.opened ??= openSync(this.path, 'r'));
+  }
+
+  private closeRetired(): void {
+    if (this.syncs === 0) for (const fd of this.retired.splice(0)) closeSync(fd);
+  }
+
+  private bytes(position: number, length: number): Buffer {
+    const buffer = Buffer.allocUnsafe(Math.min(length, Math.max(0, this.size - position)));
+    try {
+      return buffer.subarray(0, readSync(this.fd, buffer, 0, buffer.length, position));
+    } catch (error) {
+      // Somebody deleted it while it was closed: there is nothing more in it, as where it was cut off.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+      throw error;
+    }
+  }
+
+  /** A line that did not fit leaves no half of it, or else is closed off before the next. */
+  private cutOff(): void {
+    try {
+      ftruncateSync(this.fd, this.size);
+    } catch {
+      this.torn = true;
+      this.size = fstatSync(this.fd).size;
+    }
+  }
+}
+
+function pathOf(directory: string, number: number): string {
+  return join(directory, `${String(number).padStart(12, '0')}.journal`);
+}

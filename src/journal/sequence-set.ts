@@ -1,0 +1,44 @@
+/**
+ * A set of whole numbers, kept as ranges in ascending order: sequences come nearly in order, so a million of them take
+ * the room of a few.
+ */
+export class SequenceSet {
+  private readonly list: [from: number, to: number][] = [];
+
+  add(from: number, to = from): void {
+    const start = this.indexOf(from - 1);
+    let end = start;
+    let [first, last] = [from, to];
+    while (end < this.list.length && this.list[end]![0] <= to + 1) {
+      first = Math.min(first, this.list[end]![0]);
+      last = Math.max(last, this.list[end]![1]);
+      end += 1;
+    }
+    this.list.splice(start, end - start, [first, last]);
+  }
+
+  has(number: number): boolean {
+    const range = this.list[this.indexOf(number)];
+    return range !== undefined && range[0] <= number;
+  }
+
+  /** How many numbers are in the set. */
+  get size(): number {
+    return this.list.reduce((sum, [from, to]) => sum + to - from + 1, 0);
+  }
+
+  get ranges(): readonly (readonly [from: number, to: number])[] {
+    return this.list;
+  }
+
+  /** The index of the first range that ends at or after `number`. */
+  private indexOf(number: number): number {
+    let [low, high] = [0, this.list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.list[middle]![1] < number) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,51 @@
+/** A signed checkpoint, as it is handed on. */
+export interface SignedCheckpoint {
+  /** Which log. */
+  readonly origin: string;
+  /** Leaves. */
+  readonly treeSize: number;
+  /** Base64 of 32 bytes. */
+  readonly rootHash: string;
+  /** The signed note (C2SP tlog-checkpoint); without signature where there is no signing key. */
+  readonly note: string;
+}
+
+/** Where checkpoints go: what is kept there shows a history that was rewritten together with its checkpoints. */
+export type CheckpointPublisher =
+  /** A file that is only ever appended to, a line of JSON for each checkpoint. */
+  | { readonly file: string }
+  /** The note by POST, as `text/plain`; tried again until the answer is 2xx. */
+  | { readonly url: string; readonly headers?: Readonly<Record<string, string>> }
+  /** A function of yours; called again where it fails. */
+  | ((checkpoint: SignedCheckpoint) => void | Promise<void>);
+
+/** A private key that is elsewhere, such as in a KMS. */
+export interface ExternalSigningKey {
+  /** The text form of its public key, `<name>+<key id>+<base64>`. */
+  readonly verifierKey: string;
+  /** Answers the Ed25519 signature of the bytes, 64 bytes. */
+  readonly sign: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+}
+
+/** How what is stored becomes a log that nobody can change unseen. */
+export interface LedgerOptions {
+  /** Whether this process takes its turns in sealing. @defaultValue `true` */
+  readonly seal?: boolean;
+  /** How often what was delivered is sealed, in milliseconds. @defaultValue 1,000 */
+  readonly intervalMs?: number;
+  /**
+   * The Ed25519 key that signs checkpoints: the text `nest-audit keygen` prints, or where else to sign. @defaultValue
+   * the environment variable `AUDIT_SIGNING_KEY`; without either, checkpoints are not signed
+   */
+  readonly signingKey?: string | ExternalSigningKey;
+  /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. */
+  readonly verifierKeys?: readonly string[];
+  /** The name of the log. @defaultValue the signing key's name, else one made for the installation */
+  readonly origin?: string;
+  /** How long a missing number may still come before it is recorded as lost, in milliseconds. @defaultValue 60,000 */
+  readonly gapTimeoutMs?: number;
+  /** Where each checkpoint is handed to. */
+  readonly publish?: CheckpointPublisher | readonly CheckpointPublisher[];
+}
+
+export const LEDGER_DEFAULTS = { seal: true, intervalMs: 1_000, gapTimeoutMs: 60_000 } as const;

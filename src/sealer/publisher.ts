@@ -1,0 +1,87 @@
+import { appendFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { CheckpointPublisher, SignedCheckpoint } from './ledger-options.js';
+
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+/** Checkpoints that wait for one target. Beyond that the oldest are left out: a later one vouches for all before it. */
+const MAX_WAITING = 100;
+
+/** Hands checkpoints to one target, one after another, each until it is taken. */
+export class Publisher {
+  private readonly waiting: SignedCheckpoint[] = [];
+  private readonly stop = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+  private isRunning = false;
+  private readonly warnings: RateLimitedLog;
+
+  constructor(
+    private readonly target: CheckpointPublisher,
+    logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger, 60_000);
+  }
+
+  publish(checkpoint: SignedCheckpoint): void {
+    this.waiting.push(checkpoint);
+    if (this.waiting.length > MAX_WAITING) this.waiting.shift();
+    if (this.isRunning) return;
+    this.isRunning = true;
+    this.running = this.run();
+  }
+
+  /** Resolves once nothing waits any more. */
+  idle(): Promise<void> {
+    return this.running;
+  }
+
+  /** Tries no more. */
+  close(): void {
+    this.stop.abort();
+  }
+
+  private async run(): Promise<void> {
+    let waitMs = FIRST_RETRY_MS;
+    while (this.waiting.length > 0 && !this.stop.signal.aborted) {
+      const [checkpoint] = this.waiting;
+      try {
+        await this.hand(checkpoint!);
+        if (this.waiting[0] === checkpoint) this.waiting.shift();
+        waitMs = FIRST_RETRY_MS;
+      } catch (error) {
+        this.warnings.warn(
+          'publish',
+          `A checkpoint of the audit log could not be published to ${nameOf(this.target)}: ${String((error as Error)?.message ?? error).split('\n')[0]}. It is tried again.`,
+        );
+        await delay(waitMs, undefined, { ref: false, signal: this.stop.signal }).catch(() => undefined);
+        waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
+      }
+    }
+    this.isRunning = false;
+  }
+
+  private async hand(checkpoint: SignedCheckpoint): Promise<void> {
+    const { target } = this;
+    if (typeof target === 'function') await target(checkpoint);
+    else if ('file' in target)
+      await appendFile(target.file, `${JSON.stringify(checkpoint)}\n`, { mode: 0o600 });
+    else {
+      const { status } = await fetch(target.url, {
+        method: 'POST',
+        headers: { 'content-type': 'text/plain; charset=utf-8', ...target.headers },
+        body: checkpoint.note,
+        signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+      });
+      if (status < 200 || status > 299) throw new Error(`the answer was ${status}`);
+    }
+  }
+}
+
+/** Without what a URL may hold of secrets. */
+function nameOf(target: CheckpointPublisher): string {
+  if (typeof target === 'function') return 'the function of the option ledger.publish';
+  return 'file' in target ? target.file : new URL(target.url).host;
+}

@@ -1,0 +1,31 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/**
+ * One row of `audit_sources`, as TypeORM sees it: something that became known of a process that numbers its events.
+ * The table is only ever inserted into; the newest row of a source counts.
+ */
+@Entity({ name: 'audit_sources' })
+export class AuditSourceEntity {
+  /** UUIDv7 of when the row was written, so that the newest sorts last. */
+  @PrimaryColumn({ type: 'varchar', length: 36 })
+  id!: string;
+
+  @Column({ type: 'varchar', length: 36 })
+  source!: string;
+
+  /** `started`, `resumed`, `closed` or `abandoned`. */
+  @Column({ type: 'varchar', length: 16 })
+  kind!: string;
+
+  /** The last sequence that was given away when the row was written; 0 where there was none. */
+  @Column({ type: 'bigint' })
+  sequence!: number | string;
+
+  /** Unix epoch, milliseconds. */
+  @Column({ type: 'bigint' })
+  timestamp!: number | string;
+
+  /** JSON that describes the process: where it runs, and what is known of it there. */
+  @Column({ type: 'varchar', length: 1024 })
+  process!: string;
+}

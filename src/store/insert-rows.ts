@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DataSource, EntityManager } from 'typeorm';
+import { AuditError } from '../event/audit-error.js';
+import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
+import type { AuditTable } from './table-name.js';
+
+/** The values of one row, in the order of its columns. */
+export type RowValues = readonly (string | number | null)[];
+
+/** Rows of one table. */
+export interface TableRows {
+  readonly table: AuditTable;
+  readonly columns: readonly string[];
+  readonly rows: readonly RowValues[];
+}
+
+interface Statement {
+  readonly text: string;
+  readonly values: readonly (string | number | null)[];
+}
+
+/**
+ * Inserts the rows by one plain INSERT, which needs no other right, and on SQLite never becomes part of a transaction
+ * of the application's.
+ *
+ * @throws the driver's error, see `classifyStoreError`; `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function insertRows(
+  executor: EntityManager,
+  table: AuditTable,
+  columns: readonly string[],
+  rows: readonly RowValues[],
+): Promise<void> {
+  const { connection } = executor as { connection: DataSource };
+  const { text, values } = insertOf(connection, { table, columns, rows });
+  if (dialectOf(connection) === 'sqlite' && executor === connection.manager) {
+    await besideTransactions(connection, (driver) => driver.prepare(text).run(...values));
+  } else await executor.query(text, [...values]);
+}
+
+/**
+ * Inserts the rows of several tables, in this order: all of them or none.
+ *
+ * @param inserts few enough rows for one INSERT to each table; those without rows are passed over
+ * @throws the driver's error, see `classifyStoreError`; `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function insertTogether(connection: DataSource, inserts: readonly TableRows[]): Promise<void> {
+  const statements = inserts
+    .filter(({ rows }) => rows.length > 0)
+    .map((insert) => insertOf(connection, insert));
+  if (dialectOf(connection) === 'sqlite') {
+    await besideTransactions(connection, (driver) =>
+      driver.transaction(() => {
+        for (const { text, values } of statements) driver.prepare(text).run(...values);
+      })(),
+    );
+    return;
+  }
+  await connection.transaction(async (manager) => {
+    for (const { text, values } of statements) await manager.query(text, [...values]);
+  });
+}
+
+function insertOf(connection: DataSource, { table, columns, rows }: TableRows): Statement {
+  const next = placeholders(dialectOf(connection));
+  const places = rows.map((row) => `(${row.map(next).join(',')})`).join(',');
+  const names = columns.map((column) => connection.driver.escape(column)).join(',');
+  const text = `INSERT INTO ${quoted(connection, tableName(connection, table))} (${names}) VALUES ${places}`;
+  return { text, values: rows.flat() };
+}
+
+/** How long a batch waits for the end of a transaction on the same connection, before the delivery's own backoff. */
+const TRANSACTION_PATIENCE_MS = 1_000;
+
+/** What is used of the driver, better-sqlite3. */
+interface SqliteDriver {
+  readonly inTransaction: boolean;
+  prepare(sql: string): { run(...values: readonly unknown[]): unknown };
+  transaction(work: () => void): () => void;
+}
+
+/**
+ * On SQLite TypeORM has one connection for everybody: while the application has a transaction open there, an INSERT
+ * would be part of it, and be rolled back with it. So it waits for the end of the transaction; the driver is asked and
+ * used in one synchronous step, since through TypeORM another BEGIN could come between.
+ */
+async function besideTransactions(
+  source: DataSource,
+  work: (driver: SqliteDriver) => unknown,
+): Promise<void> {
+  const { databaseConnection } = source.driver as unknown as { databaseConnection: SqliteDriver };
+  const deadline = Date.now() + TRANSACTION_PATIENCE_MS;
+  while (databaseConnection.inTransaction) {
+    if (Date.now() >= deadline) {
+      throw new AuditError(
+        'AUDIT_STORE_UNAVAILABLE',
+        'A transaction of the application is open on the SQLite connection that the audit shares.',
+      );
+    }
+    await delay(2);
+  }
+  work(databaseConnection);
+}

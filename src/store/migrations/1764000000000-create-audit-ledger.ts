@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { quoted, tableName } from '../table-name.js';
+import { protectTables, unprotectTables } from './protect-tables.js';
+import { createTable, dropTables, insertOnce, textTypes } from './tables.js';
+
+const TABLES = ['audit_leaves', 'audit_tiles', 'audit_checkpoints', 'audit_leases'] as const;
+/** What is only ever inserted into. */
+const APPEND_ONLY = [
+  'audit_events',
+  'audit_leaves',
+  'audit_tiles',
+  'audit_checkpoints',
+  'audit_dead_letters',
+  'audit_sources',
+] as const;
+
+/** Base64 of 32 bytes. */
+const HASH = 44;
+
+/** Creates the tables of the Merkle log, and has the database itself refuse to change what is recorded. */
+export class CreateAuditLedger1764000000000 implements MigrationInterface {
+  readonly name = 'CreateAuditLedger1764000000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    const { text, longText } = await textTypes(runner);
+    await createTable(
+      runner,
+      'audit_leaves',
+      {
+        leaf_index: 'bigint NOT NULL',
+        event_id: `${text(36)} NOT NULL UNIQUE`,
+        source: `${text(36)} NULL`,
+        sequence: 'bigint NULL',
+        through: 'bigint NULL',
+        leaf_hash: `${text(HASH)} NOT NULL`,
+      },
+      { source: ['source', 'through'] },
+      ['leaf_index'],
+    );
+    await createTable(
+      runner,
+      'audit_tiles',
+      {
+        level: 'smallint NOT NULL',
+        tile_index: 'bigint NOT NULL',
+        root: `${text(HASH)} NOT NULL`,
+        hashes: `${longText('text')} NOT NULL`,
+      },
+      {},
+      ['level', 'tile_index'],
+    );
+    await createTable(
+      runner,
+      'audit_checkpoints',
+      {
+        tree_size: 'bigint NOT NULL',
+        // No two checkpoints extend the same one: this is what keeps the log from forking.
+        previous_size: 'bigint NOT NULL UNIQUE',
+        root_hash: `${text(HASH)} NOT NULL`,
+        note: `${longText('text')} NOT NULL`,
+      },
+      {},
+      ['tree_size'],
+    );
+    await createTable(
+      runner,
+      'audit_leases',
+      { name: `${text(64)} NOT NULL`, term: 'bigint NOT NULL', holder: `${text(64)} NOT NULL` },
+      {},
+      ['name'],
+    );
+    await insertOnce(runner, 'audit_leases', { name: "'sealer'", term: '0', holder: "''" });
+    await insertOnce(runner, 'audit_settings', {
+      name: "'ledger_id'",
+      value: `'${randomBytes(8).toString('hex')}'`,
+    });
+    await protectTables(runner, APPEND_ONLY);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await unprotectTables(runner, APPEND_ONLY);
+    await dropTables(runner, TABLES);
+    const settings = quoted(runner.connection, tableName(runner.connection, 'audit_settings'));
+    await runner.query(`DELETE FROM ${settings} WHERE ${quoted(runner.connection, 'name')} = 'ledger_id'`);
+  }
+}

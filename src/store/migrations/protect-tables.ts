@@ -1,0 +1,81 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import { describeStoreError } from '../store-error.js';
+import { dialectOf, quoted, tableName } from '../table-name.js';
+import type { AuditTable } from '../table-name.js';
+
+/** MySQL's errors where the user may not create triggers, the last while the server writes a binary log. */
+const MAY_NOT = [1142, 1227, 1419];
+const EXISTS_ALREADY = 1359;
+
+/**
+ * Has the database refuse UPDATE and DELETE on the tables, and TRUNCATE where it can. Where the user of the migration
+ * may not create triggers, which on MySQL is a right of its own, the tables stay as they are and a warning says so.
+ */
+export async function protectTables(runner: QueryRunner, tables: readonly AuditTable[]): Promise<void> {
+  const { connection } = runner;
+  const statements = tables.flatMap((table) => triggersOf(connection, table)).map(({ create }) => create);
+  if (dialectOf(connection) === 'postgres') statements.unshift(refusal(connection));
+  for (const statement of statements) {
+    try {
+      await runner.query(statement);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === EXISTS_ALREADY) continue;
+      if (errno === undefined || !MAY_NOT.includes(errno)) throw error;
+      process.emitWarning(
+        `The audit tables are not protected by triggers, since the user of the migration may not create them (${describeStoreError(error)}). docs/hardening.md of nest-audit-trail says how to add them.`,
+        { code: 'AUDIT_UNPROTECTED' },
+      );
+      return;
+    }
+  }
+}
+
+/** Takes the triggers away again, for who has to change what is recorded. */
+export async function unprotectTables(runner: QueryRunner, tables: readonly AuditTable[]): Promise<void> {
+  const { connection } = runner;
+  for (const { drop } of tables.flatMap((table) => triggersOf(connection, table))) await runner.query(drop);
+}
+
+function triggersOf(connection: DataSource, name: AuditTable): { create: string; drop: string }[] {
+  const dialect = dialectOf(connection);
+  const table = tableName(connection, name);
+  const q = (dottedName: string) => quoted(connection, dottedName);
+  const own = table.split('.').at(-1)!;
+  if (dialect === 'postgres') {
+    const kinds = [
+      { when: 'UPDATE OR DELETE', each: 'ROW', trigger: q(`${own}_append_only`) },
+      { when: 'TRUNCATE', each: 'STATEMENT', trigger: q(`${own}_no_truncate`) },
+    ];
+    return kinds.map(({ when, each, trigger }) => ({
+      create: `CREATE OR REPLACE TRIGGER ${trigger} BEFORE ${when} ON ${q(table)} FOR EACH ${each} EXECUTE FUNCTION ${refusalName(connection)}()`,
+      drop: `DROP TRIGGER IF EXISTS ${trigger} ON ${q(table)}`,
+    }));
+  }
+  return (['UPDATE', 'DELETE'] as const).map((operation) => {
+    const trigger = q(`${own}_no_${operation.toLowerCase()}`);
+    const message = `${own} is append-only: ${operation} is refused`;
+    const create =
+      dialect === 'sqlite'
+        ? `CREATE TRIGGER IF NOT EXISTS ${trigger} BEFORE ${operation} ON ${q(table)} BEGIN SELECT RAISE(ABORT, '${message}'); END`
+        : `CREATE TRIGGER ${trigger} BEFORE ${operation} ON ${q(table)} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'`;
+    return { create, drop: `DROP TRIGGER IF EXISTS ${trigger}` };
+  });
+}
+
+/** PostgreSQL: what all triggers call. */
+function refusal(connection: DataSource): string {
+  return `CREATE OR REPLACE FUNCTION ${refusalName(connection)}() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`;
+}
+
+function refusalName(connection: DataSource): string {
+  const [name = '', schema] = tableName(connection, 'audit_events').split('.').reverse();
+  const own = quoted(connection, `${name}_refuse_change`);
+  return schema === undefined ? own : `${quoted(connection, schema)}.${own}`;
+}
+
+function errnoOf(error: unknown): number | undefined {
+  const { driverError } = error as { driverError?: { errno?: unknown } };
+  return typeof driverError?.errno === 'number' ? driverError.errno : undefined;
+}

@@ -1,0 +1,81 @@
+import type { QueryRunner } from 'typeorm';
+import { dialectOf, quoted, tableName } from '../table-name.js';
+import type { AuditTable } from '../table-name.js';
+
+/** Creates the table with its indexes, where it is not there yet. */
+export async function createTable(
+  runner: QueryRunner,
+  name: AuditTable,
+  columns: Readonly<Record<string, string>>,
+  indexes: Readonly<Record<string, readonly string[]>> = {},
+  primaryKey: readonly string[] = ['id'],
+): Promise<void> {
+  const { connection } = runner;
+  const table = tableName(connection, name);
+  const q = (dottedName: string) => quoted(connection, dottedName);
+  const listed = Object.entries(indexes).map(
+    ([index, of]) => [q(`${table.split('.').at(-1)}_${index}`), of.map(q).join(', ')] as const,
+  );
+  const parts = Object.entries(columns).map(([column, type]) => `${q(column)} ${type}`);
+  parts.push(`PRIMARY KEY (${primaryKey.map(q).join(', ')})`);
+  // MySQL has no CREATE INDEX IF NOT EXISTS: there the indexes are part of the table.
+  const inline = dialectOf(connection) === 'mysql';
+  if (inline) parts.push(...listed.map(([index, of]) => `INDEX ${index} (${of})`));
+  await runner.query(`CREATE TABLE IF NOT EXISTS ${q(table)} (\n  ${parts.join(',\n  ')}\n)`);
+  if (inline) return;
+  for (const [index, of] of listed) {
+    await runner.query(`CREATE INDEX IF NOT EXISTS ${index} ON ${q(table)} (${of})`);
+  }
+}
+
+/**
+ * Inserts the row unless there is one of its name, by one statement: of several processes that start at once, one
+ * writes it and the others keep it.
+ *
+ * @param row SQL, by column
+ */
+export async function insertOnce(
+  runner: QueryRunner,
+  name: AuditTable,
+  row: { readonly name: string } & Readonly<Record<string, string>>,
+): Promise<void> {
+  const { connection } = runner;
+  const table = quoted(connection, tableName(connection, name));
+  const columns = Object.keys(row).map((column) => quoted(connection, column));
+  await runner.query(
+    `INSERT INTO ${table} (${columns.join(', ')})
+     SELECT ${Object.values(row).join(', ')} ${dialectOf(connection) === 'mysql' ? 'FROM DUAL' : ''}
+     WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${quoted(connection, 'name')} = ${row.name})`,
+  );
+}
+
+/** Drops the tables, with their indexes and triggers. */
+export async function dropTables(runner: QueryRunner, tables: readonly AuditTable[]): Promise<void> {
+  const { connection } = runner;
+  for (const table of tables) {
+    await runner.query(`DROP TABLE IF EXISTS ${quoted(connection, tableName(connection, table))}`);
+  }
+}
+
+/** The types of text columns, all compared byte by byte: two tenants that differ in case or in a trailing space are two. */
+export async function textTypes(runner: QueryRunner): Promise<{
+  text: (length: number) => string;
+  longText: (type: 'text' | 'longtext') => string;
+}> {
+  const dialect = dialectOf(runner.connection);
+  if (dialect === 'sqlite') return { text: (length) => `varchar(${length})`, longText: () => 'text' };
+  if (dialect === 'postgres') {
+    return { text: (length) => `varchar(${length}) COLLATE "C"`, longText: () => 'text COLLATE "C"' };
+  }
+  const collated = `CHARACTER SET utf8mb4 COLLATE ${await mysqlCollation(runner)}`;
+  return { text: (length) => `varchar(${length}) ${collated}`, longText: (type) => `${type} ${collated}` };
+}
+
+/** The byte-wise collation without space padding of MySQL 8 or MariaDB; `utf8mb4_bin` where a server has neither. */
+async function mysqlCollation(runner: QueryRunner): Promise<string> {
+  const preferred = ['utf8mb4_0900_bin', 'utf8mb4_nopad_bin'];
+  const rows = (await runner.query(
+    `SELECT COLLATION_NAME AS name FROM information_schema.COLLATIONS WHERE COLLATION_NAME IN ('${preferred.join("', '")}')`,
+  )) as { name: string }[];
+  return preferred.find((name) => rows.some((row) => row.name === name)) ?? 'utf8mb4_bin';
+}

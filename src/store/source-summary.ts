@@ -1,0 +1,42 @@
+/**
+ * What a row of `audit_sources` says of a source.
+ *
+ * - `started`: a process begins to number its events.
+ * - `resumed`: a process goes on with the numbers of one that ended before.
+ * - `closed`: it ended in order; every event up to the sequence was delivered.
+ * - `abandoned`: it ended without, and nobody goes on.
+ */
+export type SourceNoteKind = 'started' | 'resumed' | 'closed' | 'abandoned';
+
+/** A run of sequences of which there is no event, both ends included. */
+export interface AuditSequenceGap {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A process that numbers its events 1, 2, 3, …, and what the database holds of them. */
+export interface AuditSource {
+  /** UUID: `metadata.source` of its events. */
+  readonly source: string;
+  /** `closed`: it ended in order. `unclean`: it ended without. `open`: neither is known. */
+  readonly state: 'open' | 'closed' | 'unclean';
+  /** The lowest sequence of its events and dead letters; absent where there is none. */
+  readonly firstSequence?: number;
+  /** The highest. */
+  readonly lastSequence?: number;
+  /** How many are in `audit_events`. */
+  readonly events: number;
+  /** How many the database refused, and are not replayed yet; absent where there is none. */
+  readonly deadLetters?: number;
+  /**
+   * What is missing between 1 and the last sequence that is known of, lowest first, at most 1,000. While a source is
+   * `open`, its latest may still be on their way.
+   */
+  readonly gaps: readonly AuditSequenceGap[];
+  /** There are more gaps than are listed. */
+  readonly moreGaps?: true;
+  /** When its last event began or the last was noted of it, whichever is later: Unix epoch, milliseconds. */
+  readonly lastSeen?: number;
+  /** JSON that describes the process, as it was noted last. */
+  readonly process?: string;
+}

@@ -1,0 +1,176 @@
+import { createEventId } from '../event/event-id.js';
+import { present } from '../event/present.js';
+import { answer } from './answer.js';
+import { toAscii } from './ascii.js';
+import type { AuditDatabase } from './audit-database.js';
+import { insertRows } from './insert-rows.js';
+import type { AuditSequenceGap, AuditSource, SourceNoteKind } from './source-summary.js';
+import { ask, sqlOf } from './sql.js';
+import type { Row } from './sql.js';
+import type { AuditTable } from './table-name.js';
+
+const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process'] as const;
+
+/** Most gaps that are listed of one source. */
+const MAX_GAPS = 1_000;
+
+/**
+ * The processes that number their events: what is noted of each, and which of its events are missing. A user with
+ * INSERT and SELECT is enough.
+ */
+export class SourceRepository {
+  constructor(private readonly database: AuditDatabase) {}
+
+  /**
+   * Notes something of a source. When it returns, it is committed.
+   *
+   * @param record `sequence`: the last that was given away, 0 where there is none; `process`: JSON, at most 1,024
+   *   characters once it is written in ASCII
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  async note(record: {
+    readonly source: string;
+    readonly kind: SourceNoteKind;
+    readonly sequence: number;
+    readonly process: string;
+  }): Promise<void> {
+    const timestamp = Date.now();
+    const { source, kind, sequence, process } = record;
+    const row = [createEventId(timestamp), source, kind, sequence, timestamp, toAscii(process)];
+    await answer(insertRows(this.database.ready().manager, 'audit_sources', COLUMNS, [row]));
+  }
+
+  /**
+   * One for each source that has events, dead letters or notes, newest first. Reads the whole index of sources and
+   * sequences.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  async summaries(): Promise<AuditSource[]> {
+    // In this order: what was delivered before a note was written, is found by those who read after it.
+    const notes = await this.notes();
+    const events = await this.stored();
+    const letters = await this.waiting();
+    const sources = [...new Set([...notes.keys(), ...events.keys(), ...letters.keys()])].sort().reverse();
+    const summaries: AuditSource[] = [];
+    for (const source of sources) {
+      summaries.push(await this.summary(source, notes.get(source), events.get(source), letters.get(source)));
+    }
+    return summaries;
+  }
+
+  private async summary(
+    source: string,
+    note: Row | undefined,
+    event: Row | undefined,
+    letter: Row | undefined,
+  ): Promise<AuditSource> {
+    const last = highest(event?.['last'], letter?.['last']);
+    const known = highest(last, note?.['sequence']) ?? 0;
+    const whole = Number(event?.['first'] ?? 1) === 1 && Number(event?.['sequences'] ?? 0) === known;
+    const gaps = whole ? [] : await this.gaps(source, last ?? 0, known);
+    return {
+      source,
+      state: stateOf(note?.['kind']),
+      ...present('firstSequence', lowest(event?.['first'], letter?.['first'])),
+      ...present('lastSequence', last),
+      events: Number(event?.['events'] ?? 0),
+      ...present('deadLetters', letter && Number(letter['letters'])),
+      gaps: gaps.slice(0, MAX_GAPS),
+      ...(gaps.length > MAX_GAPS && { moreGaps: true }),
+      ...present('lastSeen', highest(event?.['seen'], note?.['seen'])),
+      ...present('process', note && String(note['process'])),
+    };
+  }
+
+  /**
+   * The newest note of each source, with the highest sequence and time of all: columns `source`, `kind`, `process`,
+   * `sequence`, `seen`.
+   */
+  notes(): Promise<Map<string, Row>> {
+    const { table, q } = sqlOf(this.database);
+    return this.bySource(
+      `SELECT n.${q('source')} AS ${q('source')}, n.${q('kind')} AS ${q('kind')}, n.${q('process')} AS ${q('process')},
+          newest.${q('sequence')} AS ${q('sequence')}, newest.${q('seen')} AS ${q('seen')}
+        FROM ${table('audit_sources')} n
+        INNER JOIN (SELECT MAX(${q('id')}) AS ${q('id')}, MAX(${q('sequence')}) AS ${q('sequence')},
+            MAX(${q('timestamp')}) AS ${q('seen')}
+          FROM ${table('audit_sources')} GROUP BY ${q('source')}) newest ON newest.${q('id')} = n.${q('id')}`,
+    );
+  }
+
+  /** How many events of each source are stored, under how many and which sequences, and when the last one began. */
+  private stored(): Promise<Map<string, Row>> {
+    const { table, q } = sqlOf(this.database);
+    // The time is looked up and no MAX of all, so that the index alone is read.
+    return this.bySource(
+      `SELECT s.*, (SELECT MAX(e.${q('timestamp')}) FROM ${table('audit_events')} e
+          WHERE e.${q('source')} = s.${q('source')} AND e.${q('sequence')} = s.${q('last')}) AS ${q('seen')}
+        FROM (SELECT ${q('source')}, COUNT(*) AS ${q('events')}, COUNT(DISTINCT ${q('sequence')}) AS ${q('sequences')},
+            MIN(${q('sequence')}) AS ${q('first')}, MAX(${q('sequence')}) AS ${q('last')}
+          FROM ${table('audit_events')} WHERE ${q('source')} IS NOT NULL GROUP BY ${q('source')}) s`,
+    );
+  }
+
+  /** The dead letters of each source that are not replayed. */
+  private waiting(): Promise<Map<string, Row>> {
+    const { table, q } = sqlOf(this.database);
+    return this.bySource(
+      `SELECT d.${q('source')} AS ${q('source')}, COUNT(*) AS ${q('letters')},
+          MIN(d.${q('sequence')}) AS ${q('first')}, MAX(d.${q('sequence')}) AS ${q('last')}
+        FROM ${table('audit_dead_letters')} d
+        WHERE d.${q('source')} IS NOT NULL
+          AND NOT EXISTS (SELECT 1 FROM ${table('audit_events')} e WHERE e.${q('id')} = d.${q('id')})
+        GROUP BY d.${q('source')}`,
+    );
+  }
+
+  /**
+   * What is in neither table, one more than are listed at most.
+   *
+   * @param last the highest sequence in the tables
+   * @param known the highest that is known of
+   */
+  private async gaps(source: string, last: number, known: number): Promise<AuditSequenceGap[]> {
+    const { table, q, next } = sqlOf(this.database);
+    const numbers = (name: AuditTable) =>
+      `SELECT ${q('sequence')} FROM ${table(name)} WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= 1`;
+    const rows = await ask(
+      this.database,
+      `SELECT ${q('before')} + 1 AS ${q('first')}, ${q('sequence')} - 1 AS ${q('last')}
+        FROM (SELECT ${q('sequence')}, COALESCE(LAG(${q('sequence')}) OVER (ORDER BY ${q('sequence')}), 0) AS ${q('before')}
+          FROM (${numbers('audit_events')} UNION ALL ${numbers('audit_dead_letters')}) numbers) steps
+        WHERE ${q('sequence')} > ${q('before')} + 1
+        ORDER BY ${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
+      [source, source],
+    );
+    const gaps = rows.map((row) => ({ from: Number(row['first']), to: Number(row['last']) }));
+    if (known > last) gaps.push({ from: last + 1, to: known });
+    return gaps;
+  }
+
+  private async bySource(statement: string): Promise<Map<string, Row>> {
+    return new Map((await ask(this.database, statement)).map((row) => [String(row['source']), row]));
+  }
+}
+
+function stateOf(kind: string | number | null | undefined): AuditSource['state'] {
+  if (kind === 'closed') return 'closed';
+  return kind === 'abandoned' ? 'unclean' : 'open';
+}
+
+type Figure = string | number | null | undefined;
+
+function highest(...figures: Figure[]): number | undefined {
+  const numbers = numbersOf(figures);
+  return numbers.length > 0 ? Math.max(...numbers) : undefined;
+}
+
+function lowest(...figures: Figure[]): number | undefined {
+  const numbers = numbersOf(figures);
+  return numbers.length > 0 ? Math.min(...numbers) : undefined;
+}
+
+function numbersOf(figures: readonly Figure[]): number[] {
+  return figures.filter((figure) => figure !== undefined && figure !== null).map(Number);
+}

@@ -1,0 +1,43 @@
+import { answer } from './answer.js';
+import type { AuditDatabase } from './audit-database.js';
+import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
+import type { AuditTable, SqlDialect } from './table-name.js';
+
+/** A row as a database driver answers it: bigints may be strings. */
+export type Row = Record<string, string | number | null>;
+
+/** How the connected database writes a statement. */
+export interface Sql {
+  readonly dialect: SqlDialect;
+  /** A column's name, or a dotted one. */
+  readonly q: (name: string) => string;
+  readonly table: (name: AuditTable) => string;
+  /** Where the next value goes, see `placeholders`. */
+  readonly next: () => string;
+}
+
+/** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
+export function sqlOf(database: AuditDatabase): Sql {
+  const source = database.ready();
+  const dialect = dialectOf(source);
+  return {
+    dialect,
+    q: (name) => quoted(source, name),
+    table: (name) => quoted(source, tableName(source, name)),
+    next: placeholders(dialect),
+  };
+}
+
+/**
+ * What the statement answers.
+ *
+ * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function ask<T extends Row = Row>(
+  database: AuditDatabase,
+  statement: string,
+  values: readonly (string | number | null)[] = [],
+): Promise<T[]> {
+  // `Array.from`: under Jest the driver's lists are of another realm than the caller's.
+  return Array.from(await answer(database.ready().query<T[]>(statement, [...values])));
+}

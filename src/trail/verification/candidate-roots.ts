@@ -1,0 +1,91 @@
+import type { CompactRange } from '../../ledger/merkle.js';
+
+/** What is known of one leaf's hash, each from another place. */
+export interface HashWitnesses {
+  /** Of `audit_leaves`. */
+  readonly leaf: Buffer | undefined;
+  /** Computed from the event. */
+  readonly event: Buffer | undefined;
+  /** Of the full tile. */
+  readonly tile: Buffer | undefined;
+}
+
+/** Who is believed where they disagree. */
+const CHOICES: readonly ((hashes: HashWitnesses) => Buffer | undefined)[] = [
+  ({ leaf, tile, event }) => leaf ?? tile ?? event,
+  ({ leaf, tile, event }) => event ?? tile ?? leaf,
+  ({ leaf, tile, event }) => tile ?? leaf ?? event,
+  // Two of three.
+  ({ leaf, tile, event }) => (tile && event?.equals(tile) ? tile : (leaf ?? tile ?? event)),
+];
+
+/** One leaf on which the places disagree, or that only some of them have. */
+interface Doubt {
+  readonly leafIndex: number;
+  readonly hashes: HashWitnesses;
+}
+
+/** Leaves in doubt that are remembered between two checkpoints, so that an attacker can't fill the memory. */
+const MAX_DOUBTS = 10_000;
+
+/**
+ * The leaves since the last checkpoint. While all places agree there is one tree; from the first disagreement on, one for
+ * each way to decide, until the next checkpoint tells which was right.
+ */
+export class CandidateRoots {
+  /** One for each choice, or a single one where there is no doubt; none where a leaf's hash is not known at all. */
+  private ranges: CompactRange[];
+  private doubts: Doubt[] = [];
+  private decided = CHOICES[0]!;
+
+  constructor(start: CompactRange) {
+    this.ranges = [start];
+  }
+
+  get hasDoubts(): boolean {
+    return this.doubts.length > 0;
+  }
+
+  /** Whether nobody knows the root any more. */
+  get isLost(): boolean {
+    return this.ranges.length === 0;
+  }
+
+  append(leafIndex: number, hashes: HashWitnesses): void {
+    const { leaf, event, tile } = hashes;
+    if (leaf && event?.equals(leaf) && (!tile || tile.equals(leaf))) {
+      for (const range of this.ranges) range.append(leaf);
+      return;
+    }
+    if (this.doubts.length < MAX_DOUBTS) this.doubts.push({ leafIndex, hashes });
+    const [first] = this.ranges;
+    if (!first) return;
+    if (this.ranges.length === 1) this.ranges = CHOICES.map(() => first.clone());
+    const chosen = CHOICES.map((choose) => choose(hashes));
+    if (chosen.includes(undefined)) this.ranges = [];
+    this.ranges.forEach((range, index) => range.append(chosen[index]!));
+  }
+
+  /** There are leaves of which nothing is known: nobody knows the root from here on. */
+  lose(): void {
+    this.ranges = [];
+  }
+
+  /** Whether one way to decide gives this root; that is how it is decided then. */
+  decide(root: Buffer): boolean {
+    const right = this.ranges.findIndex((range) => range.root().equals(root));
+    if (right < 0) return false;
+    this.decided = this.ranges.length > 1 ? CHOICES[right]! : CHOICES[0]!;
+    this.ranges = [this.ranges[right]!];
+    return true;
+  }
+
+  /** What was in doubt since the last time, each with the hash that was decided on. */
+  takeDoubts(): { leafIndex: number; hashes: HashWitnesses; truth: Buffer | undefined }[] {
+    const taken = this.doubts.map((doubt) => ({ ...doubt, truth: this.decided(doubt.hashes) }));
+    this.doubts = [];
+    this.decided = CHOICES[0]!;
+    this.ranges = this.ranges.slice(0, 1);
+    return taken;
+  }
+}

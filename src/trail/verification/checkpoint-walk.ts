@@ -1,0 +1,214 @@
+import { parseCheckpoint } from '../../ledger/checkpoint.js';
+import type { Checkpoint } from '../../ledger/checkpoint.js';
+import { LedgerFormatError } from '../../ledger/format-error.js';
+import type { NoteVerifier } from '../../ledger/keys.js';
+import { openNote } from '../../ledger/note.js';
+import type { LedgerRepository, StoredCheckpoint } from '../../store/ledger.repository.js';
+import type { CandidateRoots } from './candidate-roots.js';
+import type { ProblemList } from './problem-list.js';
+
+const PAGE = 500;
+
+/** A size at which the root of the leaves is to be compared. */
+interface Stop {
+  readonly treeSize: number;
+  /** What the checkpoint says; absent where it can't be read. */
+  readonly root?: Buffer;
+  /** A trusted key has signed it: then it is right, and the leaves are wrong. */
+  readonly isTrusted: boolean;
+  /** It was kept outside of the database. */
+  readonly isKept: boolean;
+}
+
+/** Goes along the checkpoints while the leaves come in, and compares their roots. */
+export class CheckpointWalk {
+  /** Of the leaves that are in doubt. */
+  readonly eventIds = new Map<number, string>();
+  compared = 0;
+  unsigned = 0;
+  private readonly page: StoredCheckpoint[] = [];
+  private readonly kept: Checkpoint[];
+  private read: number;
+  private previousSize: number | undefined;
+  private isEnd = false;
+  private anySigned = false;
+  private lastGood: number;
+  private failed: number | undefined;
+  /** Once the leaves are known to be wrong, every later root is. */
+  private isOver = false;
+
+  constructor(
+    private readonly ledger: LedgerRepository,
+    private readonly verifiers: readonly NoteVerifier[],
+    private readonly problems: ProblemList,
+    kept: readonly Checkpoint[],
+    from: number,
+  ) {
+    this.read = this.lastGood = from;
+    this.previousSize = from === 0 ? 0 : undefined;
+    this.kept = [...kept].sort((a, b) => a.treeSize - b.treeSize);
+  }
+
+  /** The next size to stop at, `Infinity` where there is none. */
+  async nextStop(): Promise<number> {
+    if (this.page.length === 0 && !this.isEnd) {
+      this.page.push(...(await this.ledger.checkpointsAfter(this.read, PAGE)));
+      this.read = this.page.at(-1)?.treeSize ?? this.read;
+      this.isEnd = this.page.length < PAGE;
+    }
+    return Math.min(this.page[0]?.treeSize ?? Infinity, this.kept[0]?.treeSize ?? Infinity);
+  }
+
+  /** All leaves of the size are in: compares what is known of it. */
+  compare(size: number, roots: CandidateRoots): void {
+    while (this.kept[0] && this.kept[0].treeSize <= size) {
+      const { treeSize, rootHash } = this.kept.shift()!;
+      if (treeSize === size) this.stop({ treeSize, root: rootHash, isTrusted: true, isKept: true }, roots);
+    }
+    while (this.page[0] && this.page[0].treeSize <= size) {
+      const checkpoint = this.page.shift()!;
+      this.chain(checkpoint);
+      this.stop(this.open(checkpoint), roots);
+    }
+  }
+
+  /** No checkpoint comes any more: what is still in doubt stays so. */
+  finish(roots: CandidateRoots): void {
+    this.explain(roots, false);
+  }
+
+  /** Those that were kept of more leaves than there are. */
+  end(size: number): void {
+    for (const { treeSize } of this.kept.filter((kept) => kept.treeSize > size)) {
+      this.problems.add({
+        code: 'log_truncated',
+        treeSize,
+        leafIndex: size,
+        message: `A checkpoint of ${treeSize} leaves was kept elsewhere, and the log has ${size}: it was cut off, or set back to an older state.`,
+      });
+    }
+  }
+
+  private chain({ treeSize, previousSize }: StoredCheckpoint): void {
+    if (this.previousSize !== undefined && previousSize !== this.previousSize) {
+      this.problems.add({
+        code: previousSize > this.previousSize ? 'checkpoint_missing' : 'checkpoint_changed',
+        treeSize: previousSize > this.previousSize ? previousSize : treeSize,
+        message: `The checkpoint of ${treeSize} leaves extends one of ${previousSize}, but the one before it is of ${this.previousSize}.`,
+      });
+    }
+    this.previousSize = treeSize;
+  }
+
+  private open({ treeSize, rootHash, note }: StoredCheckpoint): Stop {
+    const changed = (what: string): Stop => {
+      this.problems.add({
+        code: 'checkpoint_changed',
+        treeSize,
+        message: `The checkpoint of ${treeSize} leaves ${what}.`,
+      });
+      return { treeSize, isTrusted: false, isKept: false };
+    };
+    try {
+      const isSigned = !note.endsWith('\n\n');
+      const { text, verifiedBy } = isSigned
+        ? openNote(note, this.verifiers)
+        : { text: note.slice(0, -1), verifiedBy: [] };
+      const checkpoint = parseCheckpoint(text);
+      if (checkpoint.treeSize !== treeSize || checkpoint.rootHash.toString('base64') !== rootHash) {
+        return changed('is not what its note says');
+      }
+      this.compared += 1;
+      const isTrusted = verifiedBy.length > 0;
+      if (!isSigned && !this.anySigned) this.unsigned += 1;
+      else if (this.verifiers.length > 0 && !isTrusted) {
+        this.problems.add({
+          code: 'checkpoint_untrusted',
+          treeSize,
+          message: `The checkpoint of ${treeSize} leaves is ${isSigned ? 'signed by none of the keys' : 'not signed, though one before it is'}.`,
+        });
+      }
+      this.anySigned ||= isSigned;
+      return { treeSize, root: checkpoint.rootHash, isTrusted, isKept: false };
+    } catch (error) {
+      if (!(error instanceof LedgerFormatError)) throw error;
+      return changed(`can't be trusted: ${error.message.replace(/\.$/, '')}`);
+    }
+  }
+
+  private stop({ treeSize, root, isTrusted, isKept }: Stop, roots: CandidateRoots): void {
+    if (this.isOver || !root) return;
+    if (roots.isLost) {
+      this.isOver = true;
+      return;
+    }
+    const isRight = roots.decide(root);
+    this.explain(roots, isRight);
+    if (isRight) {
+      this.lastGood = treeSize;
+      this.failed = undefined;
+      return;
+    }
+    const range = `leaves ${this.lastGood} to ${treeSize - 1}`;
+    if (isKept) {
+      this.problems.add({
+        code: 'history_rewritten',
+        treeSize,
+        leafIndex: this.lastGood,
+        message: `A checkpoint of ${treeSize} leaves was kept elsewhere, and the log has another root: of ${range} at least one was exchanged, with its event and the checkpoints.`,
+      });
+      this.isOver = true;
+    } else if (isTrusted || this.failed !== undefined) {
+      this.problems.add({
+        code: 'leaf_changed',
+        treeSize,
+        leafIndex: this.lastGood,
+        message: `Of ${range} at least one is not what the checkpoint of ${treeSize} leaves vouches for.`,
+      });
+      this.isOver = true;
+    } else {
+      this.problems.add({
+        code: 'checkpoint_changed',
+        treeSize,
+        message: `The checkpoint of ${treeSize} leaves does not have the root of its leaves.`,
+      });
+      this.failed = treeSize;
+    }
+  }
+
+  /** What the places disagreed on, now that it is decided; where it is not, all of it is in doubt. */
+  private explain(roots: CandidateRoots, isDecided: boolean): void {
+    for (const { leafIndex, hashes, truth } of roots.takeDoubts()) {
+      const known = isDecided ? truth : undefined;
+      this.blame('event_changed', leafIndex, hashes.event, known, hashes.leaf ?? hashes.tile);
+      this.blame('leaf_changed', leafIndex, hashes.leaf, known, hashes.event ?? hashes.tile);
+      this.blame('tile_changed', leafIndex, hashes.tile, known, undefined);
+    }
+  }
+
+  private blame(
+    code: 'event_changed' | 'leaf_changed' | 'tile_changed',
+    leafIndex: number,
+    hash: Buffer | undefined,
+    truth: Buffer | undefined,
+    other: Buffer | undefined,
+  ): void {
+    // What is not there is told of where it is missed.
+    if (!hash) return;
+    if (truth ? hash.equals(truth) : !other || hash.equals(other)) return;
+    const eventId = this.eventIds.get(leafIndex);
+    const what = {
+      event_changed: 'The event',
+      leaf_changed: 'The hash',
+      tile_changed: 'The hash in the tile',
+    };
+    this.problems.add({
+      code,
+      leafIndex,
+      ...(eventId !== undefined && { eventId }),
+      message: truth
+        ? `${what[code]} of leaf ${leafIndex} is not what was sealed${eventId === undefined ? '' : ` (event ${eventId})`}.`
+        : `${what[code]} of leaf ${leafIndex} disagrees with the others${eventId === undefined ? '' : ` (event ${eventId})`}, and no checkpoint tells which is right.`,
+    });
+  }
+}

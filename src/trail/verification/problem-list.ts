@@ -1,0 +1,23 @@
+import type { AuditProblem } from './verification-result.js';
+
+/** What was found, as much of it as is wanted. */
+export class ProblemList {
+  count = 0;
+  private readonly kept: AuditProblem[] = [];
+
+  constructor(private readonly limit: number) {}
+
+  add(problem: AuditProblem): void {
+    this.count += 1;
+    if (this.kept.length < this.limit) this.kept.push(problem);
+  }
+
+  /** In the order of their places in the log; what has none comes last. */
+  get listed(): AuditProblem[] {
+    return [...this.kept].sort((a, b) => placeOf(a) - placeOf(b));
+  }
+}
+
+function placeOf({ leafIndex, treeSize }: AuditProblem): number {
+  return treeSize ?? leafIndex ?? Number.MAX_SAFE_INTEGER;
+}

@@ -1,0 +1,98 @@
+/** Everything that verification finds wrong. The list is closed; `docs/tamper-evidence.md` explains each. */
+export const PROBLEM_CODES = [
+  /** A sealed event is not in the table. */
+  'event_missing',
+  /** An event is not what was sealed. */
+  'event_changed',
+  /** An event is in the table that no process numbered so, or whose number the log has given to another. */
+  'event_inserted',
+  /** A leaf is not there. */
+  'leaf_missing',
+  /** A leaf is not what the checkpoints vouch for. */
+  'leaf_changed',
+  /** There are leaves that no checkpoint vouches for. */
+  'leaf_inserted',
+  /** A tile is not there. */
+  'tile_missing',
+  /** A tile is not what its leaves, or the tiles below, make it. */
+  'tile_changed',
+  /** The checkpoint that another one extends is not there. */
+  'checkpoint_missing',
+  /** A checkpoint is not the one of its leaves, or can't be read. */
+  'checkpoint_changed',
+  /** A checkpoint has no signature by a trusted key. */
+  'checkpoint_untrusted',
+  /** Events of a source are missing: lost before they were stored, or removed before they were sealed. */
+  'sequence_gap',
+  /** The leaves of a source are not in the order of its numbers. */
+  'sequence_disorder',
+  /** A checkpoint that was kept elsewhere is of more leaves than the log has. */
+  'log_truncated',
+  /** A checkpoint that was kept elsewhere has another root than the log at that size. */
+  'history_rewritten',
+] as const;
+
+export type AuditProblemCode = (typeof PROBLEM_CODES)[number];
+
+/** Something that is wrong with the log, and where. */
+export interface AuditProblem {
+  readonly code: AuditProblemCode;
+  /** What is wrong, for people. Never the content of an event. */
+  readonly message: string;
+  readonly eventId?: string;
+  /** Counted from 0. */
+  readonly leafIndex?: number;
+  /** Leaves of the checkpoint that is meant. */
+  readonly treeSize?: number;
+  readonly source?: string;
+  readonly sequence?: number;
+}
+
+export interface VerifyProgress {
+  /** Leaves, and then events outside of the log, that were looked at. */
+  readonly done: number;
+  /** Of about so many. */
+  readonly total: number;
+}
+
+export interface VerifyOptions {
+  /** The first leaf to check, counted from 0. @defaultValue 0 */
+  readonly from?: number;
+  /** The leaf before which to end. @defaultValue the newest checkpoint's size */
+  readonly to?: number;
+  /**
+   * Verifier keys: each checkpoint must be signed by one of them, from the first that is signed at all.
+   * @defaultValue those of the options `ledger.signingKey` and `ledger.verifierKeys`
+   */
+  readonly keys?: readonly string[];
+  /** Checkpoints that were kept elsewhere, as notes. The log must go on from each. */
+  readonly checkpoints?: readonly string[];
+  /** Most problems to list; the rest is counted. @defaultValue 100 */
+  readonly maxProblems?: number;
+  readonly onProgress?: (progress: VerifyProgress) => void;
+  /** Ends it early, by the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface VerifyResult {
+  /** Nothing is wrong. */
+  readonly ok: boolean;
+  /** Leaves of the newest checkpoint. */
+  readonly treeSize: number;
+  /** Base64 of the newest checkpoint's root; absent where there is none. */
+  readonly rootHash?: string;
+  /** Events that were compared with their leaves. */
+  readonly events: number;
+  /** Events that are stored and not sealed yet. */
+  readonly pending: number;
+  /** Checkpoints that were compared with their leaves. */
+  readonly checkpoints: number;
+  /** Of them, those at the beginning of the log that are not signed. */
+  readonly unsigned: number;
+  /** Whether signatures were checked: whether there were any keys to check them with. */
+  readonly signaturesChecked: boolean;
+  /** In the order of their places in the log; what has no place comes last. */
+  readonly problems: readonly AuditProblem[];
+  /** More problems than are listed. */
+  readonly moreProblems?: number;
+}

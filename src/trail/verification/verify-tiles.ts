@@ -1,0 +1,63 @@
+import { decodeHashes, TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
+import type { LedgerRepository, StoredTile } from '../../store/ledger.repository.js';
+import type { ProblemList } from './problem-list.js';
+
+/** Tiles that are read at a time, about 1 MB. */
+const PAGE = 64;
+
+/**
+ * Whether every full tile is there, has the root of its hashes, and, above the lowest level, has the roots of the tiles
+ * below. Whether the lowest have the leaves' hashes is seen where the leaves are read.
+ *
+ * @param size leaves
+ */
+export async function verifyTiles(
+  ledger: LedgerRepository,
+  problems: ProblemList,
+  size: number,
+  goOn: () => void,
+): Promise<void> {
+  for (let level = 0, count = fullTiles(size); count > 0; level += 1, count = fullTiles(count)) {
+    for (let from = 0; from < count; from += PAGE) {
+      goOn();
+      const to = Math.min(from + PAGE, count);
+      const tiles = new Map((await ledger.tiles(level, from, to)).map((tile) => [tile.tileIndex, tile]));
+      for (let index = from; index < to; index += 1) {
+        const tile = tiles.get(index);
+        const wrong = tile ? await whatIsWrong(ledger, level, tile) : undefined;
+        if (tile && wrong === undefined) continue;
+        problems.add({
+          code: tile ? 'tile_changed' : 'tile_missing',
+          leafIndex: index * TILE_WIDTH ** (level + 1),
+          message: tile
+            ? `Tile ${index} of level ${level} ${wrong}.`
+            : `Tile ${index} of level ${level} is not there.`,
+        });
+      }
+    }
+  }
+}
+
+function fullTiles(hashes: number): number {
+  return Math.floor(hashes / TILE_WIDTH);
+}
+
+async function whatIsWrong(
+  ledger: LedgerRepository,
+  level: number,
+  { tileIndex, root, hashes }: StoredTile,
+): Promise<string | undefined> {
+  let bytes: Buffer[];
+  try {
+    bytes = decodeHashes(hashes);
+  } catch {
+    return 'is no list of hashes';
+  }
+  if (bytes.length !== TILE_WIDTH) return `has ${bytes.length} hashes`;
+  if (tileRoot(bytes).toString('base64') !== root) return 'does not have the root of its hashes';
+  if (level === 0) return undefined;
+  const below = await ledger.tileRoots(level - 1, tileIndex * TILE_WIDTH, (tileIndex + 1) * TILE_WIDTH);
+  const isEach =
+    below.length === TILE_WIDTH && below.every(({ hash }, at) => hash === bytes[at]!.toString('base64'));
+  return isEach ? undefined : 'does not have the roots of the tiles below it';
+}

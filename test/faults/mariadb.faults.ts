@@ -1,0 +1,4 @@
+import { describeFaults } from './faults.js';
+import { MariaDbServer } from './servers/mariadb-server.js';
+
+describeFaults(new MariaDbServer());

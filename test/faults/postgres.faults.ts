@@ -1,0 +1,4 @@
+import { describeFaults } from './faults.js';
+import { PostgresServer } from './servers/postgres-server.js';
+
+describeFaults(new PostgresServer());

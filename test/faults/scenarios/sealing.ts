@@ -1,0 +1,175 @@
+// Many processes write to one database, and several want to seal it, while they are killed and paused: there is one log.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AuditModuleOptions, VerifyResult } from 'nest-audit-trail';
+import { atEndOfRun, hasEnded } from '../../harness/end-of-run.mjs';
+import type { Bench } from '../bench.js';
+import { say } from '../progress.js';
+import { Random } from '../random.js';
+
+const WRITERS = 8;
+const SEALERS = 3;
+const PER_SECOND = 20;
+const FOR_MS = Number(process.env['AUDIT_FAULTS_SEALING_SECONDS'] ?? 60) * 1_000;
+const FAULT_EVERY_MS = 700;
+/** Longer than a lease is respected: another one takes it meanwhile. */
+const LONG_PAUSE_MS = 12_000;
+
+export function describeSealing(bench: Bench): void {
+  bench.scenario(
+    `seals into one log what many writers store, by several sealers, through ${FOR_MS / 1_000} s of kills and pauses`,
+    FOR_MS + 120_000,
+    async () => {
+      const { folder, database } = await bench.emptyDatabase();
+      const party = new Party(folder, bench.server.optionsOf(database));
+      try {
+        await befall(party);
+        const rows = await bench.server.query(
+          [
+            'SELECT id, (SELECT COUNT(*) FROM audit_leaves l WHERE l.event_id = e.id) AS leaves FROM audit_events e',
+          ],
+          database,
+        );
+        const stored = new Map(rows.map((row) => [String(row['id']), Number(row['leaves'])]));
+        const recorded = party.recorded();
+        say(`${bench.server.name}: ${stored.size} events, ${party.kills} kills, ${party.pauses} pauses`);
+        expect(recorded.length).toBeGreaterThan(WRITERS);
+        expect(recorded.filter((id) => !stored.has(id))).toEqual([]);
+        expect([...stored].filter(([, leaves]) => leaves !== 1)).toEqual([]);
+        const result = await party.audit();
+        expect(result.problems).toEqual([]);
+        expect(result).toMatchObject({ ok: true, pending: 0, events: stored.size, treeSize: stored.size });
+      } finally {
+        await party.end();
+      }
+    },
+  );
+}
+
+/** For the time set, kills or pauses one of them now and then; then lets all end in order. */
+async function befall(party: Party): Promise<void> {
+  const members = [
+    ...Array.from({ length: WRITERS }, (_, index) => `writer-${index}`),
+    ...Array.from({ length: SEALERS }, (_, index) => `sealer-${index}`),
+  ];
+  for (const name of members) await party.start(name);
+  const until = performance.now() + FOR_MS;
+  const paused: Promise<void>[] = [];
+  const random = new Random('sealing');
+  const oneOf = (names: readonly string[]) => names[random.integer(0, names.length - 1)]!;
+  while (performance.now() < until) {
+    await delay(FAULT_EVERY_MS);
+    // Sealers are few, and what happens to them matters most.
+    const name = oneOf(random.integer(0, 1) === 0 ? members : members.slice(WRITERS));
+    if (party.isPaused(name)) continue;
+    if (random.integer(0, 1) === 0) {
+      await party.kill(name);
+      await party.start(name);
+    } else
+      paused.push(party.pause(name, random.integer(1, 5) === 1 ? LONG_PAUSE_MS : random.integer(1, 2_000)));
+  }
+  await Promise.all(paused);
+  await Promise.all(members.map((name) => party.stop(name)));
+  await party.audit();
+}
+
+class Party {
+  kills = 0;
+  pauses = 0;
+  private readonly members = new Map<string, ChildProcess>();
+  private readonly paused = new Set<string>();
+
+  constructor(
+    private readonly folder: string,
+    private readonly database: AuditModuleOptions['database'],
+  ) {}
+
+  async start(name: string): Promise<void> {
+    const child = this.spawn(name, name.startsWith('writer') ? 'writer' : 'sealer');
+    this.members.set(name, child);
+    for await (const line of createInterface(child.stdout!)) if (line === 'ready') break;
+    child.stdout!.resume();
+  }
+
+  isPaused(name: string): boolean {
+    return this.paused.has(name);
+  }
+
+  async kill(name: string): Promise<void> {
+    this.kills += 1;
+    const child = this.members.get(name)!;
+    child.kill('SIGKILL');
+    await exited(child);
+  }
+
+  async pause(name: string, forMs: number): Promise<void> {
+    this.pauses += 1;
+    const child = this.members.get(name)!;
+    this.paused.add(name);
+    child.kill('SIGSTOP');
+    await delay(forMs);
+    child.kill('SIGCONT');
+    this.paused.delete(name);
+  }
+
+  async stop(name: string): Promise<void> {
+    const child = this.members.get(name)!;
+    child.kill('SIGTERM');
+    expect(await exited(child)).toBe(0);
+  }
+
+  /** What all writers were told is recorded. */
+  recorded(): string[] {
+    return Array.from({ length: WRITERS }, (_, index) =>
+      readFileSync(this.fileOf(`writer-${index}`), 'utf8')
+        .split('\n')
+        .filter((id) => id.length === 36),
+    ).flat();
+  }
+
+  async audit(): Promise<VerifyResult> {
+    const child = this.spawn('auditor', 'auditor');
+    this.members.set('auditor', child);
+    let last = '';
+    for await (const line of createInterface(child.stdout!)) last = line;
+    await exited(child);
+    return JSON.parse(last) as VerifyResult;
+  }
+
+  async end(): Promise<void> {
+    for (const child of this.members.values()) {
+      child.kill('SIGKILL');
+      await exited(child);
+    }
+  }
+
+  private spawn(name: string, role: 'writer' | 'sealer' | 'auditor'): ChildProcess {
+    const audit: AuditModuleOptions = {
+      ...(this.database && { database: this.database }),
+      delivery: { directory: join(this.folder, name), flushIntervalMs: 100, drainOnSignals: false },
+      ledger: { seal: role !== 'writer', intervalMs: 100 },
+    };
+    const argument = { role, audit, recorded: this.fileOf(name), perSecond: PER_SECOND };
+    const child = spawn(process.execPath, [resolve('build/faults/party.js'), JSON.stringify(argument)], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    atEndOfRun({ processGroup: child.pid!, signal: 'SIGKILL' });
+    child.once('exit', () => hasEnded(child.pid!));
+    return child;
+  }
+
+  private fileOf(name: string): string {
+    return join(this.folder, `${name}.ids`);
+  }
+}
+
+async function exited(child: ChildProcess): Promise<number | NodeJS.Signals | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  return child.signalCode ?? child.exitCode;
+}
