@@ -1,0 +1,64 @@
+// A process of a measurement: it is asked one thing at a time by IPC, and ends with whoever started it.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { atEndOfRun, hasEnded } from '../../test/harness/end-of-run.mjs';
+
+export class AskedProcess {
+  #child;
+  #ended;
+  #isEnding = false;
+
+  /**
+   * @param {string} file beside this one; it calls {@link answerQuestions}
+   * @param {string} name what it is called where it ends before it should
+   */
+  constructor(file, name) {
+    this.#child = fork(fileURLToPath(new URL(file, import.meta.url)), {
+      // Not in the terminal's group: an interrupt is for the measuring process, which ends this one.
+      detached: true,
+      env: { ...process.env, NODE_ENV: 'production' },
+      // The standard output is the table's.
+      stdio: ['ignore', 2, 2, 'ipc'],
+    });
+    const { pid } = this.#child;
+    atEndOfRun({ processGroup: pid, signal: 'SIGKILL' });
+    this.#ended = once(this.#child, 'exit').then(([code, signal]) => {
+      hasEnded(pid);
+      if (!this.#isEnding) throw new Error(`${name} ended with ${signal ?? code}`);
+    });
+    // Heard by whoever asks next.
+    this.#ended.catch(() => undefined);
+  }
+
+  async ask(name, value) {
+    const answered = once(this.#child, 'message');
+    this.#child.send({ name, value }, () => undefined);
+    const [{ error, answer }] = await Promise.race([answered, this.#ended.then(() => answered)]);
+    if (error !== undefined) throw new Error(error);
+    return answer;
+  }
+
+  /** Lets it end by itself, after all that it was asked. */
+  async end() {
+    this.#isEnding = true;
+    this.#child.disconnect();
+    await this.#ended;
+  }
+}
+
+/**
+ * In the process that is asked.
+ *
+ * @param {Record<string, (value: any) => unknown>} answers a function for each question
+ */
+export function answerQuestions(answers) {
+  process.on('message', async ({ name, value }) => {
+    try {
+      process.send({ answer: await answers[name](value) });
+    } catch (error) {
+      process.send({ error: error.stack });
+    }
+  });
+  process.once('disconnect', () => process.exit());
+}
