@@ -96,6 +96,7 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'delivery.strictTimeoutMs': integer(1, 600_000),
   'delivery.batchSize': integer(1, 5_000),
   'delivery.flushIntervalMs': integer(1, 60_000),
+  'delivery.statementTimeoutMs': integer(100, 600_000),
   'delivery.maxBuffered': integer(1, 1_000_000),
   'delivery.maxBufferedMegabytes': integer(1, 4_096),
   'delivery.shutdownTimeoutMs': integer(0, 600_000),
@@ -111,6 +112,7 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
       'the line that nest-audit keygen prints, PRIVATE+KEY+…, or { verifierKey, sign } for a key elsewhere',
   },
   'ledger.verifierKeys': { accepts: isTextList, write: "a list of verifier keys, ['audit.example+…']" },
+  'ledger.unsignedUntil': integer(0, Number.MAX_SAFE_INTEGER),
   'ledger.origin': {
     accepts: (value) => isText(value) && !/[\s+]/.test(value as string),
     write: "the name of the log without spaces and plus signs, 'audit.example.com'",

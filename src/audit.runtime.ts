@@ -10,6 +10,7 @@ import { createSecretKeyTest } from './pipeline/secret-key.js';
 import { AuditDatabase } from './store/audit-database.js';
 import { AuditEventRepository } from './store/audit-event.repository.js';
 import { ledgerKeys } from './sealer/ledger-keys.js';
+import { LEDGER_DEFAULTS } from './sealer/ledger-options.js';
 import { Sealer } from './sealer/sealer.js';
 import { DeadLetterRepository } from './store/dead-letter.repository.js';
 import { LedgerRepository } from './store/ledger.repository.js';
@@ -83,10 +84,21 @@ export class AuditRuntime {
         describeGap: (gap) => this.recorder.gapEvent(gap),
         stored: (event) => this.recorder.announce(event),
         installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
+        statementTimeoutMs: options.delivery?.statementTimeoutMs ?? DELIVERY_DEFAULTS.statementTimeoutMs,
       },
       logger,
     );
-    const verifier = new LogVerifier({ ledger, sealing, sources }, keys.verifiers, ownSources);
+    const origin = options.ledger?.origin ?? keys.signer?.name;
+    const verifier = new LogVerifier(
+      { ledger, sealing, sources },
+      {
+        verifiers: keys.verifiers,
+        unsignedUntil: options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil,
+        ...(origin !== undefined && { origin }),
+        ownNumbers: ownSources,
+        lastSeen: () => this.sealer.lastSeen,
+      },
+    );
     this.service = new AuditService(
       this.recorder,
       this.repository,

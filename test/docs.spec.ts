@@ -290,7 +290,7 @@ describe('tables that equal the code', () => {
       .table('Option')
       .map(([path, , effect]) => [path!, /, (\d+) to (\d+)/.exec(effect!)] as const)
       .filter((row) => row[1] !== null);
-    expect(bounds).toHaveLength(12);
+    expect(bounds).toHaveLength(13);
     for (const [path, found] of bounds) {
       const [min, max] = [Number(found![1]), Number(found![2])];
       const { accepts } = OPTION_RULES[path]!;

@@ -303,11 +303,9 @@ class Run {
   }
 
   private drop(): void {
-    const sequence = this.queue.skipSequence();
-    for (const { source, sequence: last } of this.queue.sources) {
-      if (last === sequence) this.excused.add(`${source} ${sequence}`);
-    }
-    this.queue.noteDropped({ count: 1, firstSequence: sequence, lastSequence: sequence });
+    const { source, sequence } = this.queue.skipSequence();
+    this.excused.add(`${source} ${sequence}`);
+    this.queue.noteDropped({ source, count: 1, firstSequence: sequence, lastSequence: sequence });
   }
 
   private settle(part: Entry[]): void {

@@ -4,7 +4,8 @@ import { crc32 } from 'node:zlib';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { join } from 'node:path';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditModuleOptions, DeliveryOptions } from 'nest-audit-trail';
@@ -66,6 +67,14 @@ describe('the journal', () => {
     Object.fromEntries(
       Array.from({ length: size / 2_000 }, (_, index) => [`part ${index}`, 'x'.repeat(2_000)]),
     );
+
+  /** Of the things whose events the journal has. */
+  const idsIn = (directory: string) =>
+    readdirSync(directory)
+      .filter((name) => name.endsWith('.journal'))
+      .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'))
+      .filter((line) => / event /.test(line.slice(0, 16)))
+      .map((line) => /"resourceId":"(\d+)"/.exec(line)?.[1] ?? '');
 
   const sequences = (events: readonly AuditLogEvent[]) =>
     events.map(({ metadata }) => metadata['sequence'] as number).sort((a, b) => a - b);
@@ -301,12 +310,54 @@ describe('the journal', () => {
     expect((await next.audit.sources()).flatMap(({ gaps }) => gaps)).toEqual([]);
   });
 
+  it('learns that a request has ended which it could not be told of', async () => {
+    await store.restore();
+    const app = await start({ shutdownTimeoutMs: 5_000 });
+    const answer = send(app.port, { method: 'POST', path: '/things/slow/1' });
+    await app.gate.begun;
+    await rm(database.journal, { recursive: true });
+    await writeFile(database.journal, '');
+    await eventually(() => expect(app.audit.status().journalError).toEqual(expect.any(String)));
+    app.gate.open();
+    expect((await answer).status).toBe(201);
+    await app.audit.flush();
+    await rm(database.journal);
+    await eventually(async () =>
+      expect(await readFile((await segmentsOf(database.journal)).at(-1)!, 'utf8')).toMatch(/ void \d/),
+    );
+    const next = await startAfterCrash();
+    await next.audit.record({ action: 'thing.note' });
+    await next.audit.flush();
+    expect((await eventsOf(next)).map(({ action }) => action)).toEqual(['thing.slow', 'thing.note']);
+    expect((await next.audit.sources()).flatMap(({ gaps }) => gaps)).toEqual([]);
+  });
+
   it('waits for the disk before each answer where it is asked to', async () => {
     const app = await start({ fsync: 'always' });
-    const answers = await Promise.all(
-      Array.from({ length: 50 }, (_, index) => send(app.port, { method: 'POST', path: `/things/${index}` })),
-    );
-    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 201));
+    // What was written when a sync that has ended began, is on the disk.
+    const onDisk = new Set<string>();
+    let written: string[] = [];
+    let syncs = 0;
+    const watch = (message: unknown) => {
+      const { point } = message as { point: string };
+      if (point === 'before-sync') written = idsIn(database.journal);
+      if (point === 'after-sync') written.forEach((id) => onDisk.add(id));
+      if (point === 'after-sync') syncs += 1;
+    };
+    subscribe('nest-audit-trail:journal', watch);
+    try {
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, async (_, index) => {
+          const { status } = await send(app.port, { method: 'POST', path: `/things/${index}` });
+          return { status, safe: onDisk.has(`${index}`) };
+        }),
+      );
+      expect(answers).toEqual(Array.from({ length: 50 }, () => ({ status: 201, safe: true })));
+    } finally {
+      unsubscribe('nest-audit-trail:journal', watch);
+    }
+    // Answers that are ready at the same time share one.
+    expect(syncs).toBeLessThan(50);
     const next = await startAfterCrash();
     expect(await eventsOf(next)).toHaveLength(50);
   });

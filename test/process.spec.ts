@@ -9,7 +9,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { AuditModule, AuditService } from 'nest-audit-trail';
-import type { AuditDatabaseOptions, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
+import { eventually } from './app/eventually.js';
 import { abandon, send } from './app/http-client.js';
 import { expectEvent } from './app/expected-event.js';
 import { describeEachDatabase } from './harness/databases.js';
@@ -59,19 +60,26 @@ describeEachDatabase('a process', (create) => {
     return by ?? code;
   }
 
-  /** All events in the database, by an application of its own. */
-  async function stored(): Promise<AuditLogEvent[]> {
+  /** What an application of its own reads in the database. */
+  async function read<T>(ask: (audit: AuditService) => Promise<T>): Promise<T> {
     @Module({
       imports: [AuditModule.forRoot({ database: database.options, delivery: { mode: 'buffered' } })],
     })
     class ReaderModule {}
     const reader = await NestFactory.createApplicationContext(ReaderModule, { logger: false });
-    const { events } = await reader
-      .get(AuditService)
-      .find({ allTenants: true, order: 'oldest', limit: 1_000 });
-    await reader.close();
-    return events;
+    try {
+      return await ask(reader.get(AuditService));
+    } finally {
+      await reader.close();
+    }
   }
+
+  const sources = () => read((audit) => audit.sources());
+  const stored = () =>
+    read(async (audit) => {
+      const { events } = await audit.find({ allTenants: true, order: 'oldest', limit: 1_000 });
+      return events;
+    });
 
   it.each<[signal: 'SIGTERM' | 'SIGINT', by: string, shutdown: Shutdown | undefined, ended: string | number]>(
     [
@@ -129,6 +137,19 @@ describeEachDatabase('a process', (create) => {
     expect((await send(port, { method: 'POST', path: '/things/1' })).status).toBe(201);
     expect(await end('SIGTERM')).toBe('SIGTERM');
     silent.close();
+  });
+
+  it('shows that a process without a journal was killed, whose last events nobody has', async () => {
+    const port = await serve({ delivery: { mode: 'buffered', flushIntervalMs: 60_000, batchSize: 2 } });
+    const create = (id: string) => send(port, { method: 'POST', path: `/things/${id}` });
+    await create('1');
+    await create('2');
+    const source = async () => (await sources()).find(({ firstSequence }) => firstSequence === 1);
+    await eventually(async () => expect(await source()).toMatchObject({ state: 'open', events: 2 }));
+    await create('3');
+    expect(await end('SIGKILL')).toBe('SIGKILL');
+    expect(await source()).toMatchObject({ state: 'unclean', events: 2 });
+    expect((await stored()).map(({ resourceId }) => resourceId)).toEqual(['1', '2']);
   });
 
   it('records what the throttler refuses', async () => {

@@ -231,6 +231,8 @@ export class RequestAudit implements CaptureHost {
     const held = new HeldAnswer(response);
     capture.held = held;
     const leave = (mayLeave: boolean) => {
+      // Its event says that it was interrupted, so it must be.
+      if (this.frozen) return;
       capture.held = undefined;
       // Of a request that is closed already, by its client or by a shutdown, all is said.
       if (!capture.closed) capture.withheld = !mayLeave;

@@ -61,6 +61,12 @@ function program(output: Output, end: (code: ExitCode) => void): Command {
 
   withKeys(withDatabase(root.command('verify')))
     .description('compare every event with the log, and the log with its checkpoints')
+    .option(
+      '--unsigned-until <leaves>',
+      'how many leaves the log had when it got its first key; beyond, checkpoints must be signed',
+      count,
+    )
+    .option('--origin <name>', 'the name of the log, which all of its checkpoints must have')
     .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere; may be given again', collect, [])
     .option('--from <index>', 'the first leaf to check', count)
     .option('--to <index>', 'the leaf before which to end', count)

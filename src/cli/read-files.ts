@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { parseVerifierKey } from '../ledger/keys.js';
 import type { NoteVerifier } from '../ledger/keys.js';
@@ -19,13 +20,15 @@ export function readText(file: string): string {
  * @throws CommandError
  */
 export function verifiersOf(keys: readonly string[]): NoteVerifier[] {
-  const texts = keys.flatMap((key) =>
-    existsSync(key)
-      ? readText(key)
-          .split('\n')
-          .filter((line) => line.trim() !== '')
-      : [key],
-  );
+  const texts = keys.flatMap((key) => {
+    if (!existsSync(key)) return [key];
+    const lines = readText(key)
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+    // Without any, nothing would be checked, and all be well.
+    if (lines.length === 0) throw new CommandError(`${key} has no verifier key in it: write one on a line.`);
+    return lines;
+  });
   return texts.map((text) => {
     try {
       return parseVerifierKey(text);
@@ -37,25 +40,68 @@ export function verifiersOf(keys: readonly string[]): NoteVerifier[] {
 }
 
 /**
- * The notes of `--checkpoint`: each file is a note, or has a checkpoint in JSON on each line, as `ledger.publish` writes it.
+ * The notes of `--checkpoint`: each file is a note, or has a checkpoint in JSON on each line, as `ledger.publish` writes it. Of
+ * those that say the same one is kept.
  *
+ * @param warn told of a line that is cut off, as where a disk or a process ended while it was written
  * @throws CommandError
  */
-export function checkpointsOf(files: readonly string[]): string[] {
-  return files.flatMap((file) => {
-    const text = readText(file);
-    if (!text.startsWith('{')) return [text];
-    return text
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line, index) => {
-        try {
-          const { note } = JSON.parse(line) as { note?: unknown };
-          if (typeof note === 'string') return note;
-        } catch {
-          // Told of below.
-        }
-        throw new CommandError(`Line ${index + 1} of ${file} is no checkpoint.`);
-      });
+export async function checkpointsOf(
+  files: readonly string[],
+  warn: (line: string) => void,
+): Promise<string[]> {
+  const notes = new Map<string, string>();
+  for (const file of files) {
+    if (!(await isLines(file))) {
+      const note = readText(file);
+      notes.set(note, note);
+      continue;
+    }
+    let count = 0;
+    let number = 0;
+    for await (const line of linesOf(file)) {
+      number += 1;
+      if (line === '') continue;
+      const checkpoint = parsed(line);
+      if (checkpoint === undefined) {
+        warn(`Line ${number} of ${file} is cut off, and is left out.`);
+        continue;
+      }
+      const { note } = checkpoint;
+      if (typeof note !== 'string') throw new CommandError(`Line ${number} of ${file} is no checkpoint.`);
+      notes.set(note.slice(0, note.lastIndexOf('\n\n')), note);
+      count += 1;
+    }
+    if (count === 0) throw new CommandError(`In ${file} is no checkpoint.`);
+  }
+  return [...notes.values()];
+}
+
+async function isLines(file: string): Promise<boolean> {
+  for await (const line of linesOf(file)) return line.startsWith('{');
+  return false;
+}
+
+/** Line by line: a file of years of checkpoints is not read as a whole. */
+async function* linesOf(file: string): AsyncGenerator<string, void> {
+  const handle = await open(file).catch((error: Error) => {
+    throw new CommandError(`${file} can't be read: ${error.message}.`);
   });
+  try {
+    // Of a directory the stream alone would tell, by an event that nobody hears.
+    if ((await handle.stat()).isDirectory())
+      throw new CommandError(`${file} can't be read: it is a directory.`);
+    yield* handle.readLines();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What the line says; `undefined` where it has no end. */
+function parsed(line: string): { note?: unknown } | undefined {
+  try {
+    return Object(JSON.parse(line)) as { note?: unknown };
+  } catch {
+    return undefined;
+  }
 }

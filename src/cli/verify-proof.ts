@@ -26,7 +26,8 @@ export function verifyProof(output: Output, file: string, options: VerifyProofAr
     throw new CommandError(`${file} is no JSON: write the file that nest-audit prove has made.`);
   }
   const check = checkProof(bundle, verifiers);
-  const { event, leafIndex } = bundle as { event?: { id?: unknown }; leafIndex?: unknown };
+  // It may be anything that JSON can say, where it is no proof.
+  const { event, leafIndex } = Object(bundle) as { event?: { id?: unknown }; leafIndex?: unknown };
   if (options.json) {
     const proved = check.ok && {
       eventId: event?.id,

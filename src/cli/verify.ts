@@ -10,6 +10,8 @@ import { checkpointsOf, verifiersOf } from './read-files.js';
 
 export interface VerifyArguments extends DatabaseArguments {
   readonly key: readonly string[];
+  readonly unsignedUntil?: number;
+  readonly origin?: string;
   readonly checkpoint: readonly string[];
   readonly from?: number;
   readonly to?: number;
@@ -19,12 +21,14 @@ export interface VerifyArguments extends DatabaseArguments {
 
 export async function verify(output: Output, options: VerifyArguments): Promise<ExitCode> {
   const verifiers = verifiersOf(options.key);
-  const checkpoints = checkpointsOf(options.checkpoint);
+  const checkpoints = await checkpointsOf(options.checkpoint, (line) => warn(output, line));
   const log = await openLog(options);
   const bar = new ProgressBar(output);
   try {
-    const result = await new LogVerifier(log, verifiers).verify({
+    const result = await new LogVerifier(log, { verifiers }).verify({
       checkpoints,
+      ...(options.unsignedUntil !== undefined && { unsignedUntil: options.unsignedUntil }),
+      ...(options.origin !== undefined && { origin: options.origin }),
       ...(options.from !== undefined && { from: options.from }),
       ...(options.to !== undefined && { to: options.to }),
       ...(options.maxProblems !== undefined && { maxProblems: options.maxProblems }),
@@ -54,7 +58,8 @@ function report(output: Output, result: VerifyResult): void {
   }
   if (moreProblems > 0) say(output, `  and ${moreProblems} more`);
   if (pending > 0) say(output, `${pending} events are stored and not sealed yet.`);
-  if (unsigned > 0) say(output, `The first ${unsigned} checkpoints are not signed.`);
+  if (unsigned > 0)
+    say(output, `${unsigned} ${unsigned === 1 ? 'checkpoint is' : 'checkpoints are'} not signed.`);
   if (!result.signaturesChecked) {
     warn(
       output,

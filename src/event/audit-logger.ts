@@ -18,6 +18,14 @@ export class RateLimitedLog {
   ) {}
 
   warn(kind: string, message: string): void {
+    this.say('warn', kind, message);
+  }
+
+  error(kind: string, message: string): void {
+    this.say('error', kind, message);
+  }
+
+  private say(level: 'warn' | 'error', kind: string, message: string): void {
     // Not the clock of the wall, which may be set back.
     const now = performance.now();
     const last = this.kinds.get(kind);
@@ -26,6 +34,6 @@ export class RateLimitedLog {
       return;
     }
     this.kinds.set(kind, { since: now, held: 0 });
-    this.logger.warn(last?.held ? `${message} (and ${last.held} more like it)` : message);
+    this.logger[level](last?.held ? `${message} (and ${last.held} more like it)` : message);
   }
 }

@@ -9,7 +9,8 @@ import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { SourceNoteKind } from '../store/source-summary.js';
-import { classifyStoreError, describeStoreError } from '../store/store-error.js';
+import { classifyStoreError, codeOfStoreError, describeStoreError } from '../store/store-error.js';
+import { noAnswer, WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
 import { EventJournal } from './event-journal.js';
 import { EventQueue } from './event-queue.js';
@@ -58,6 +59,12 @@ export interface DeliveryOptions {
   readonly batchSize?: number;
   /** Milliseconds that an event waits at most for its batch to fill. @defaultValue 200 */
   readonly flushIntervalMs?: number;
+  /**
+   * Milliseconds that the database may take to answer a statement. If it answers no other either, the connection is
+   * broken then, and the statement tried again on another. Should the first have succeeded after all, nothing is stored
+   * twice. @defaultValue 30000
+   */
+  readonly statementTimeoutMs?: number;
   /** Events kept in memory where there is no journal, or it can't be written. @defaultValue 20000 */
   readonly maxBuffered?: number;
   /** Megabytes of them, about: the second bound beside `maxBuffered`, for large ones. @defaultValue 32 */
@@ -83,6 +90,7 @@ export const DELIVERY_DEFAULTS = {
   strictTimeoutMs: 2_000,
   batchSize: 500,
   flushIntervalMs: 200,
+  statementTimeoutMs: 30_000,
   maxBuffered: 20_000,
   maxBufferedMegabytes: 32,
   shutdownTimeoutMs: 10_000,
@@ -115,8 +123,10 @@ export interface DeliveryStatus {
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
-/** After so long without an answer a statement counts as failed; should it succeed after all, nothing is stored twice. */
-const STATEMENT_TIMEOUT_MS = 30_000;
+/** So often in a row the same unclear failure is the database's, before it may be an event's. */
+const UNCLEAR_TIMES = 3;
+/** How long an answer waits for a disk that says nothing. */
+const SYNC_PATIENCE_MS = 5_000;
 /** How long an answer of the database proves that it is there. */
 const PROOF_MS = 1_000;
 const CHECK_MS = 1_000;
@@ -149,6 +159,8 @@ export class Delivery {
   private readonly queue: EventQueue;
   private readonly flushes = new Flushes();
   private readonly warnings: RateLimitedLog;
+  private readonly statements = new WaitingStatements();
+  private readonly pings = new WaitingStatements();
   private journal: EventJournal | undefined;
   private timers: NodeJS.Timeout[] = [];
   private running: Promise<void> | undefined;
@@ -159,13 +171,18 @@ export class Delivery {
   private retried = 0;
   private dead = 0;
   private dropped = 0;
-  private unreported: DroppedEvents | undefined;
+  /** One for each source whose events were dropped. */
+  private unreported: DroppedEvents[] = [];
   private droppedNotedAt = -Infinity;
   private lastError: string | undefined;
+  private unclear: { readonly code: string; readonly times: number } | undefined;
+  /** Of the batch that is stored now: those that may be at fault themselves. */
+  private readonly suspects: { readonly entry: Entry; readonly error: unknown }[] = [];
   private lastContact = -Infinity;
   private probe: Promise<void> | undefined;
   private notes: { source: string; kind: SourceNoteKind; sequence: number }[] = [];
   private noting: Promise<void> | undefined;
+  private readonly noted = new Set<string>();
   private readonly waitingForRoom = new Set<() => void>();
   /** Delivery runs in no request's context, whichever request set it off. */
   private readonly context = new AsyncResource('AuditDelivery');
@@ -302,9 +319,16 @@ export class Delivery {
     return this.journal !== undefined && this.options.fsync === 'always';
   }
 
-  /** Resolves once all that was entered is on the disk, or the disk refuses. */
+  /** Resolves once all that was entered is on the disk, or the disk refuses, or says nothing for too long. */
   async sync(): Promise<void> {
-    await this.journal?.sync().catch((error: unknown) => this.noteJournalFailure(error));
+    const { journal } = this;
+    if (!journal) return;
+    try {
+      if (await within(SYNC_PATIENCE_MS, journal.sync())) return;
+      throw new Error(`the disk has not answered for ${SYNC_PATIENCE_MS / 1_000} s`);
+    } catch (error) {
+      this.noteJournalFailure(error);
+    }
   }
 
   /**
@@ -404,12 +428,12 @@ export class Delivery {
       this.notes.push({ source, kind: closed ? 'closed' : 'abandoned', sequence });
     }
     const { source, sequence } = journal;
-    this.notes.push({ source, kind: resumed ? 'resumed' : 'started', sequence });
+    this.noteSource(source, resumed ? 'resumed' : 'started', sequence);
     for (const [number, begun] of recovered.intents) {
       this.queue.adopt(number, this.reports.interrupted(JSON.parse(begun)));
     }
     for (const loss of recovered.losses) this.reportLoss(loss);
-    this.unreported = recovered.dropped;
+    if (recovered.dropped) this.unreported.push({ ...recovered.dropped });
     if (recovered.pending > 0 || recovered.intents.size > 0) {
       this.logger.log(
         `The audit journal ${journal.directory} was left with ${recovered.pending} event(s) not stored and ${recovered.intents.size} interrupted request(s); they are delivered now.`,
@@ -423,7 +447,8 @@ export class Delivery {
     const which = loss.firstSequence
       ? `the sequences ${loss.firstSequence} to ${loss.lastSequence} of the source ${loss.source}`
       : 'no event';
-    this.logger.error(
+    this.warnings.error(
+      'loss',
       `The audit journal ${loss.file} is damaged in ${loss.lines} line(s), which held ${which}. All else in it is kept.`,
     );
     this.release(this.queue.enter(this.reports.lost(loss)));
@@ -459,8 +484,7 @@ export class Delivery {
 
   private async ask(patienceMs: number): Promise<void> {
     try {
-      if (!(await within(patienceMs, this.events.ping())))
-        throw new Error(`no answer within ${patienceMs} ms`);
+      await this.pings.send(patienceMs, (signal) => this.events.ping(signal));
     } catch (error) {
       this.lastError ??= describeStoreError(error);
       throw error;
@@ -499,13 +523,17 @@ export class Delivery {
           this.noteSettled();
           continue;
         }
+        const before = this.delivered;
         await this.store(left);
+        await this.judgeSuspects(this.delivered > before);
         waitMs = FIRST_RETRY_MS;
+        this.unclear = undefined;
         this.noteContact();
         this.recovered();
       } catch (error) {
         if (this.closed) return;
-        this.queue.giveBack(left);
+        this.queue.giveBack([...this.suspects.splice(0).map(({ entry }) => entry), ...left]);
+        this.noteUnclear(error);
         this.noteAway(error);
         await this.pause(waitMs);
         waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
@@ -518,25 +546,63 @@ export class Delivery {
     const part = batch.slice(0, count);
     if (part.length === 0) return;
     try {
-      await this.bounded(this.events.append(part.map(({ event }) => event)));
+      const rows = part.map(({ event }) => event);
+      await this.bounded((signal) => this.events.append(rows, undefined, signal));
       passPoint('after-commit');
       this.settle(batch, part);
       this.delivered += part.length;
     } catch (error) {
-      if (classifyStoreError(error) !== 'refused') throw error;
-      if (count === 1) return this.setAside(batch, describeStoreError(error));
+      const failure = classifyStoreError(error);
+      if (failure !== 'refused' && !this.isSuspicious(error)) throw error;
+      if (count === 1) {
+        if (failure === 'refused') return this.setAside(batch, error);
+        this.suspects.push({ entry: batch.shift()!, error });
+        return;
+      }
       const half = Math.ceil(count / 2);
       await this.store(batch, half);
       await this.store(batch, count - half);
     }
   }
 
+  /**
+   * Of a failure that may be the database's or an event's: the same one again and again is looked into, event by event.
+   * Where others are stored meanwhile, the event is at fault.
+   */
+  private isSuspicious(error: unknown): boolean {
+    const { unclear } = this;
+    const isSame = unclear?.code === codeOfStoreError(error) && classifyStoreError(error) === 'unclear';
+    return isSame && unclear.times >= UNCLEAR_TIMES;
+  }
+
+  /** @param hasStored whether the database took other events meanwhile */
+  private async judgeSuspects(hasStored: boolean): Promise<void> {
+    const [first] = this.suspects;
+    if (!first) return;
+    if (!hasStored) throw first.error;
+    while (this.suspects.length > 0) {
+      const { entry, error } = this.suspects[0]!;
+      await this.setAside([entry], error);
+      this.suspects.shift();
+    }
+  }
+
+  private noteUnclear(error: unknown): void {
+    if (classifyStoreError(error) !== 'unclear') {
+      this.unclear = undefined;
+      return;
+    }
+    const code = codeOfStoreError(error);
+    this.unclear = { code, times: this.unclear?.code === code ? this.unclear.times + 1 : 1 };
+  }
+
   /** An event that the database will never take does not keep the others waiting. */
-  private async setAside(batch: Entry[], reason: string): Promise<void> {
+  private async setAside(batch: Entry[], refusal: unknown): Promise<void> {
     const [entry] = batch as [Entry];
     let kept = true;
     try {
-      await this.bounded(this.deadLetters.keep(entry.event, reason));
+      const reason = describeStoreError(refusal);
+      await this.bounded((signal) => this.deadLetters.keep(entry.event, reason, signal));
     } catch (error) {
       if (classifyStoreError(error) !== 'refused') throw error;
       kept = false;
@@ -546,15 +612,27 @@ export class Delivery {
       : entry.segment
         ? 'It is not a dead letter either; the journal keeps it, and it is tried again at the next start'
         : 'It is not a dead letter either, and is lost';
-    this.logger.error(`The database refuses the audit event ${entry.event.id} itself: ${reason}. ${where}.`);
+    // What the database says may quote the event.
+    this.warnings.error(
+      'refused',
+      `The database refuses the audit event ${entry.event.id} itself (${codeOfStoreError(refusal)}). ${where}.`,
+    );
     this.settle(batch, [entry], kept);
     this.dead += 1;
   }
 
-  private async bounded(statement: Promise<void>): Promise<void> {
-    if (await within(STATEMENT_TIMEOUT_MS, statement)) return;
-    statement.catch(() => undefined);
-    throw new Error(`no answer within ${STATEMENT_TIMEOUT_MS / 1_000} s`);
+  private bounded(statement: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const patienceMs = this.options.statementTimeoutMs;
+    return this.statements.send(patienceMs, statement, async () => {
+      if (this.closed) return false;
+      this.noteAway(noAnswer(patienceMs));
+      return this.pings
+        .send(patienceMs, (signal) => this.events.ping(signal))
+        .then(
+          () => true,
+          () => false,
+        );
+    });
   }
 
   private settle(batch: Entry[], part: readonly Entry[], forget = true): void {
@@ -608,14 +686,18 @@ export class Delivery {
   }
 
   private drop(): void {
-    const sequence = this.queue.skipSequence();
+    const { source, sequence } = this.queue.skipSequence();
     this.dropped += 1;
-    this.unreported ??= { count: 0, firstSequence: sequence, lastSequence: sequence };
-    this.unreported.count += 1;
-    this.unreported.lastSequence = sequence;
+    let dropped = this.unreported.find((other) => other.source === source);
+    if (!dropped) {
+      dropped = { source, count: 0, firstSequence: sequence, lastSequence: sequence };
+      this.unreported.push(dropped);
+    }
+    dropped.count += 1;
+    dropped.lastSequence = sequence;
     if (performance.now() - this.droppedNotedAt > DROPPED_NOTE_MS) {
       this.droppedNotedAt = performance.now();
-      this.queue.noteDropped(this.unreported);
+      this.queue.noteDropped(dropped);
     }
     this.warnings.warn(
       'dropped',
@@ -627,16 +709,24 @@ export class Delivery {
 
   /** After a batch was stored: what else waited for that. */
   private recovered(): void {
-    const { unreported } = this;
-    if (unreported && this.hasRoom()) {
-      this.unreported = undefined;
-      this.release(this.queue.enter(this.reports.dropped(unreported)));
-      this.queue.noteDropped({ ...unreported, count: 0 });
+    if (this.unreported.length > 0 && this.hasRoom()) {
+      for (const dropped of this.unreported.splice(0)) {
+        this.release(this.queue.enter(this.reports.dropped(dropped)));
+        this.queue.noteDropped({ ...dropped, count: 0 });
+      }
     }
+    for (const { source } of this.queue.sources) this.noteSource(source, 'started', 0);
     if (this.notes.length === 0) return;
     this.sendNotes().catch((error: unknown) =>
       this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`),
     );
+  }
+
+  /** Who numbers events is noted once, with its process. */
+  private noteSource(source: string, kind: SourceNoteKind, sequence: number): void {
+    if (this.noted.has(source)) return;
+    this.noted.add(source);
+    this.notes.push({ source, kind, sequence });
   }
 
   /** @param isDelivered nothing is pending: else the journal has the word for the next start */
@@ -656,7 +746,8 @@ export class Delivery {
   private sendNotes(): Promise<void> {
     this.noting ??= (async () => {
       for (let [note] = this.notes; note; [note] = this.notes) {
-        await this.bounded(this.sources.note({ ...note, process: JSON.stringify(thisProcess()) }));
+        const process = JSON.stringify(thisProcess());
+        await this.bounded((signal) => this.sources.note({ ...note, process }, signal));
         this.notes = this.notes.filter((other) => other !== note);
       }
     })().finally(() => (this.noting = undefined));

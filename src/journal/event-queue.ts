@@ -73,6 +73,8 @@ export class EventQueue implements JournalUser {
   private reader: { segment: Segment; position: number } | undefined;
   /** Lines that the reader is to pass over, by entry: later ones take their place, or memory has the event. */
   private passOver = new Map<number, number>();
+  /** Intents of which the journal is yet to learn that they are settled. */
+  private readonly unvoided = new Set<Intent>();
   /** Events that the database and its dead letters refuse, and the journal keeps. */
   private readonly kept: Entry[] = [];
   private carrying = false;
@@ -168,13 +170,17 @@ export class EventQueue implements JournalUser {
   }
 
   /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
-  skipSequence(): number {
+  skipSequence(): { readonly source: string; readonly sequence: number } {
     const { journal } = this;
-    return journal && !journal.failure ? ++journal.sequence : ++this.memorySequence;
+    return journal && !journal.failure
+      ? { source: journal.source, sequence: ++journal.sequence }
+      : { source: this.memorySource, sequence: ++this.memorySequence };
   }
 
   /** Has the journal know of events that were dropped, and not reported yet. */
   noteDropped(dropped: DroppedEvents): void {
+    // Of the numbers of memory's own source a journal knows nothing.
+    if (dropped.source !== this.journal?.source) return;
     try {
       this.journal?.append('dropped', 0, this.journal.sequence, JSON.stringify(dropped));
     } catch {
@@ -217,7 +223,8 @@ export class EventQueue implements JournalUser {
     try {
       this.journal?.append('void', intent.number, 0, '{}');
     } catch {
-      // Should the process crash now, an event will say that the request was interrupted.
+      // Should the process crash before it is written, an event will say that the request was interrupted.
+      this.unvoided.add(intent);
     }
   }
 
@@ -318,10 +325,26 @@ export class EventQueue implements JournalUser {
   /** Writes to the journal what only memory has, after it failed and works again. */
   writeMissing(): void {
     if (!this.journal || this.journal.failure) return;
+    if (!this.voidMissing()) return;
     for (const entry of this.open.values()) if (!entry.segment && !this.write(entry)) return;
     for (const entry of [...this.ready, ...this.urgent]) {
       if (!entry.segment && !this.writeReleased(entry)) return;
     }
+  }
+
+  private voidMissing(): boolean {
+    for (const intent of this.unvoided) {
+      // Where its segment is gone, so is the intent.
+      if (this.journal!.segments.includes(intent.segment)) {
+        try {
+          this.journal!.append('void', intent.number, 0, '{}');
+        } catch {
+          return false;
+        }
+      }
+      this.unvoided.delete(intent);
+    }
+    return true;
   }
 
   /** What is open far behind moves to the new segment, so that it does not keep all that lie between. */

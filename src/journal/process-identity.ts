@@ -41,6 +41,12 @@ export function stateOf(other: ProcessIdentity): 'alive' | 'dead' | 'unknown' {
   }
 }
 
+/** @param identity JSON of a {@link ProcessIdentity}, as it was noted; other text tells nothing */
+export function isKnownDead(identity: string | undefined): boolean {
+  const other = quietly(() => JSON.parse(identity ?? '') as Partial<ProcessIdentity> | null);
+  return Number.isInteger(other?.pid) && stateOf(other as ProcessIdentity) === 'dead';
+}
+
 /** Field 22 of `/proc/<pid>/stat`, see proc(5); `undefined` where there is no such process, or it has ended. */
 function startOf(pid: number): string | undefined {
   return quietly(() => {

@@ -10,6 +10,8 @@ import { SequenceSet } from './sequence-set.js';
 
 /** Events that found no room, and that no event has reported yet. */
 export interface DroppedEvents {
+  /** Whose numbers they have. */
+  source: string;
   count: number;
   firstSequence: number;
   lastSequence: number;
@@ -97,8 +99,8 @@ class Reading {
     else if (kind === 'stored') this.takeStored(JSON.parse(line.body.toString()) as [number, number][]);
     else if (kind === 'damaged') this.reported.add(number);
     else if (kind === 'dropped') {
-      const dropped = JSON.parse(line.body.toString()) as DroppedEvents;
-      this.dropped = dropped.count > 0 ? dropped : undefined;
+      const dropped = JSON.parse(line.body.toString()) as Omit<DroppedEvents, 'source'>;
+      this.dropped = dropped.count > 0 ? { source: this.finder.source, ...dropped } : undefined;
     }
     if (kind === 'event' || kind === 'amend' || kind === 'intent' || kind === 'void') this.noteNumber(number);
   }

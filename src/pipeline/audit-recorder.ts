@@ -49,8 +49,8 @@ export class AuditRecorder {
   ) {
     this.warnings = new RateLimitedLog(logger);
     this.delivery = new Delivery(repository, deadLetters, sources, logger, delivery, {
-      dropped: ({ count, firstSequence, lastSequence }) =>
-        this.report('audit.drop', { dropped: count, firstSequence, lastSequence }),
+      dropped: ({ source, count, firstSequence, lastSequence }) =>
+        this.report('audit.drop', { dropped: count, source, firstSequence, lastSequence }),
       lost: ({ source, file, lines, firstSequence, lastSequence }) =>
         this.report('audit.loss', { source, file, lines, firstSequence, lastSequence }),
       interrupted: (begun) => this.complete(begun as AuditEventDraft),
@@ -94,7 +94,7 @@ export class AuditRecorder {
     } else if (!(await this.commit(ticket))) {
       throw new AuditError(
         'AUDIT_UNAVAILABLE',
-        `The audit event was not committed within ${this.delivery.strictTimeoutMs} ms. It is in the journal and is delivered later; don't record it again.`,
+        `The audit event was not committed within ${this.delivery.strictTimeoutMs} ms. It is ${ticket.segment ? 'in the journal' : "in memory, since the journal can't be written,"} and is delivered later; don't record it again.`,
       );
     }
     return ticket.event;

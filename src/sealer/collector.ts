@@ -47,11 +47,19 @@ export interface CollectorOptions {
 const UNNUMBERED_PATIENCE_MS = 3_600_000;
 /** How often those are looked for that came later still. */
 const SWEEP_INTERVAL_MS = 3_600_000;
+/** A source that waits is noted so often within the time of a gap. */
+const MARKS_PER_TIMEOUT = 30;
+
+/** What was known at a time: which numbers up to there were missing, are missing since then at the latest. */
+interface Mark {
+  readonly known: number;
+  readonly at: number;
+}
 
 /** Finds what is stored and not in the log yet: each source's events in the order of their numbers, without holes. */
 export class Collector {
-  /** When a gap was first seen, by its source and first number. */
-  private readonly gaps = new Map<string, number>();
+  /** Of each source in which a number is missing, oldest first. */
+  private readonly marks = new Map<string, Mark[]>();
   private sweptAt = -Infinity;
 
   constructor(
@@ -60,47 +68,43 @@ export class Collector {
     private readonly options: CollectorOptions,
   ) {}
 
-  /** At most `limit` leaves; fewer only where there are no more. */
-  async next(limit: number): Promise<Collected> {
+  /**
+   * At most `limit` leaves; fewer only where there are no more.
+   *
+   * @param size leaves of the log
+   */
+  async next(limit: number, size: number): Promise<Collected> {
     const batch = new Batch(limit);
-    await this.numbered(batch);
-    if (!batch.isFull) for (const row of await this.sealing.lateEvents(batch.room)) batch.add(row);
-    if (!batch.isFull) await this.unnumbered(batch);
+    await this.numbered(batch, size);
+    if (!batch.isFull) for (const row of await this.sealing.lateEvents(batch.room, size)) batch.add(row);
+    if (!batch.isFull) await this.unnumbered(batch, size);
     return batch;
   }
 
-  private async numbered(batch: Batch): Promise<void> {
+  private async numbered(batch: Batch, size: number): Promise<void> {
     // First what was given away, then what is stored of it.
     const own = new Map(this.options.ownSources().map(({ source, sequence }) => [source, sequence]));
-    const progress = new Map((await this.sealing.progress()).map((one) => [one.source, one]));
+    const progress = new Map((await this.sealing.progress(size)).map((one) => [one.source, one]));
     const notes = await this.sources.notes();
-    const seen = new Set<string>();
+    const waiting = new Set<string>();
     for (const source of new Set([...progress.keys(), ...notes.keys()])) {
       if (batch.isFull) return;
-      const { stored = 0, sealed = 0 } = progress.get(source) ?? {};
       const note = notes.get(source);
       const hasEnded = note?.['kind'] === 'closed' || note?.['kind'] === 'abandoned';
       const end = hasEnded ? Number(note['sequence']) : undefined;
+      const { stored = 0 } = progress.get(source) ?? {};
+      // Progress is of sources that have events; of one that has lost all of them the log knows as well.
+      const sealed = progress.get(source)?.sealed ?? (end ? await this.sealing.sealedOf(source, size) : 0);
       if (Math.max(stored, end ?? 0) <= sealed) continue;
       const last = Math.min(end ?? Infinity, own.get(source) ?? Infinity);
-      const gap = await this.ofSource(batch, source, sealed, last, end);
-      if (gap !== undefined) seen.add(gap);
+      const known = Math.min(Math.max(stored, end ?? 0), last);
+      if (await this.ofSource(batch, { source, sealed, known, last, end })) waiting.add(source);
     }
-    for (const gap of this.gaps.keys()) if (!seen.has(gap)) this.gaps.delete(gap);
+    for (const source of this.marks.keys()) if (!waiting.has(source)) this.marks.delete(source);
   }
 
-  /**
-   * @param last the highest number that can be an event's
-   * @param end the number of the source's last event, where it has ended
-   * @returns the gap that it waits for
-   */
-  private async ofSource(
-    batch: Batch,
-    source: string,
-    sealed: number,
-    last: number,
-    end: number | undefined,
-  ): Promise<string | undefined> {
+  /** @returns whether a number is missing that may still come */
+  private async ofSource(batch: Batch, { source, sealed, known, last, end }: Outlook): Promise<boolean> {
     const room = batch.room;
     const rows = await this.sealing.eventsAfter(source, sealed, room);
     let next = sealed + 1;
@@ -109,37 +113,56 @@ export class Collector {
       if (sequence > last) break;
       // A number that is there twice: the other one is no event of the source's.
       if (sequence < next) continue;
-      if (sequence > next && !this.isOver(batch, { source, from: next, to: sequence - 1 })) {
-        return keyOf(source, next);
-      }
-      if (batch.isFull) return undefined;
+      if (sequence > next && !this.isOver(batch, { source, from: next, to: sequence - 1 }, known))
+        return true;
+      if (batch.isFull) return true;
       batch.add(row);
       next = sequence + 1;
     }
     if (rows.length < room && end !== undefined && next <= end && !batch.isFull) {
-      if (!this.isOver(batch, { source, from: next, to: end })) return keyOf(source, next);
+      return !this.isOver(batch, { source, from: next, to: end }, known);
     }
-    return undefined;
+    return false;
   }
 
-  /** Whether the gap's time is over: then an event tells of it. */
-  private isOver(batch: Batch, gap: RecordedGap): boolean {
-    const key = keyOf(gap.source, gap.from);
+  /** Whether the gap's time is over: then an event tells of it. All gaps of a source have their time at once. */
+  private isOver(batch: Batch, gap: RecordedGap, known: number): boolean {
+    const { gapTimeoutMs, describeGap } = this.options;
     const now = performance.now();
-    const since = this.gaps.get(key) ?? now;
-    this.gaps.set(key, since);
-    if (now - since < this.options.gapTimeoutMs) return false;
-    batch.addGap(gap, this.options.describeGap(gap));
+    const marks = this.marks.get(gap.source) ?? [];
+    this.marks.set(gap.source, marks);
+    const reach = Math.max(known, gap.to);
+    const last = marks.at(-1);
+    if (!last || (last.known < reach && now - last.at >= gapTimeoutMs / MARKS_PER_TIMEOUT)) {
+      marks.push({ known: reach, at: now });
+    }
+    const isDue = (mark: Mark | undefined) => mark !== undefined && now - mark.at >= gapTimeoutMs;
+    while (isDue(marks[1])) marks.shift();
+    if (!isDue(marks[0]) || marks[0]!.known < gap.to) return false;
+    batch.addGap(gap, describeGap(gap));
     return true;
   }
 
-  private async unnumbered(batch: Batch): Promise<void> {
+  private async unnumbered(batch: Batch, size: number): Promise<void> {
     const now = performance.now();
     const sweeps = now - this.sweptAt > SWEEP_INTERVAL_MS;
     const after = sweeps ? '' : firstIdOf(Date.now() - UNNUMBERED_PATIENCE_MS);
-    for (const row of await this.sealing.unnumberedEvents(after, batch.room)) batch.add(row);
+    for (const row of await this.sealing.unnumberedEvents(after, batch.room, size)) batch.add(row);
     if (sweeps && !batch.isFull) this.sweptAt = now;
   }
+}
+
+/** What is known of a source. */
+interface Outlook {
+  readonly source: string;
+  /** The highest number that the log accounts for. */
+  readonly sealed: number;
+  /** The highest number that was seen, or that the source has ended with. */
+  readonly known: number;
+  /** The highest number that can be an event's. */
+  readonly last: number;
+  /** The number of the source's last event, where it has ended. */
+  readonly end: number | undefined;
 }
 
 class Batch implements Collected {
@@ -177,8 +200,4 @@ class Batch implements Collected {
       through: to,
     });
   }
-}
-
-function keyOf(source: string, from: number): string {
-  return `${source}/${from}`;
 }

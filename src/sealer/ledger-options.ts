@@ -40,7 +40,15 @@ export interface LedgerOptions {
   readonly signingKey?: string | ExternalSigningKey;
   /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. */
   readonly verifierKeys?: readonly string[];
-  /** The name of the log. @defaultValue the signing key's name, else one made for the installation */
+  /**
+   * How many leaves the log had when it got its first key: up to there its checkpoints may be without a signature. An
+   * unsigned one beyond is not gone on from, since whoever has the database can make one. @defaultValue 0
+   */
+  readonly unsignedUntil?: number;
+  /**
+   * The name of the log, in all of its checkpoints; a log of another name is not gone on from. @defaultValue the signing key's
+   * name, else one made for the installation
+   */
   readonly origin?: string;
   /** How long a missing number may still come before it is recorded as lost, in milliseconds. @defaultValue 60,000 */
   readonly gapTimeoutMs?: number;
@@ -48,4 +56,9 @@ export interface LedgerOptions {
   readonly publish?: CheckpointPublisher | readonly CheckpointPublisher[];
 }
 
-export const LEDGER_DEFAULTS = { seal: true, intervalMs: 1_000, gapTimeoutMs: 60_000 } as const;
+export const LEDGER_DEFAULTS = {
+  seal: true,
+  intervalMs: 1_000,
+  unsignedUntil: 0,
+  gapTimeoutMs: 60_000,
+} as const;

@@ -1,4 +1,4 @@
-import { appendFile } from 'node:fs/promises';
+import { appendFile, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
@@ -66,9 +66,10 @@ export class Publisher {
   private async hand(checkpoint: SignedCheckpoint): Promise<void> {
     const { target } = this;
     if (typeof target === 'function') await target(checkpoint);
-    else if ('file' in target)
-      await appendFile(target.file, `${JSON.stringify(checkpoint)}\n`, { mode: 0o600 });
-    else {
+    else if ('file' in target) {
+      const begin = (await isTorn(target.file)) ? '\n' : '';
+      await appendFile(target.file, `${begin}${JSON.stringify(checkpoint)}\n`, { mode: 0o600 });
+    } else {
       const { status } = await fetch(target.url, {
         method: 'POST',
         headers: { 'content-type': 'text/plain; charset=utf-8', ...target.headers },
@@ -77,6 +78,20 @@ export class Publisher {
       });
       if (status < 200 || status > 299) throw new Error(`the answer was ${status}`);
     }
+  }
+}
+
+/** Whether its last line has no end, as where a process or its disk ended while it was written. */
+async function isTorn(file: string): Promise<boolean> {
+  const handle = await open(file, 'r').catch(() => undefined);
+  if (!handle) return false;
+  try {
+    const { size } = await handle.stat();
+    if (size === 0) return false;
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+    return buffer[0] !== 0x0a;
+  } finally {
+    await handle.close();
   }
 }
 

@@ -6,6 +6,13 @@ import type { NoteVerifier } from '../ledger/keys.js';
 import { openNote } from '../ledger/note.js';
 import type { StoredCheckpoint } from '../store/ledger.repository.js';
 
+/** A checkpoint, and whether it is to be believed. */
+export interface OpenedCheckpoint extends Checkpoint {
+  readonly isSigned: boolean;
+  /** One of the verifiers has signed it. */
+  readonly isTrusted: boolean;
+}
+
 /**
  * What a stored checkpoint says.
  *
@@ -15,34 +22,36 @@ import type { StoredCheckpoint } from '../store/ledger.repository.js';
 export function readCheckpoint(
   { note, treeSize, rootHash }: Pick<StoredCheckpoint, 'note' | 'treeSize' | 'rootHash'>,
   verifiers: readonly NoteVerifier[],
-): Checkpoint & { readonly isSigned: boolean } {
+): OpenedCheckpoint {
   const broken = (what: string) =>
     new AuditError('AUDIT_LEDGER_BROKEN', `The checkpoint of ${treeSize} leaves ${what}`);
   try {
-    const { text, isSigned, isTrusted } = openCheckpoint(note, verifiers);
-    const checkpoint = parseCheckpoint(text);
+    const checkpoint = openCheckpoint(note, verifiers);
     if (checkpoint.treeSize !== treeSize || checkpoint.rootHash.toString('base64') !== rootHash) {
       throw broken('is not what its note says');
     }
-    if (isSigned && verifiers.length > 0 && !isTrusted) {
+    if (checkpoint.isSigned && verifiers.length > 0 && !checkpoint.isTrusted) {
       throw broken(
         'is signed by nobody who is known here. After a change of keys, list the former verifier key in ledger.verifierKeys',
       );
     }
-    return { ...checkpoint, isSigned };
+    return checkpoint;
   } catch (error) {
     if (error instanceof LedgerFormatError) throw broken(`can't be read: ${error.message}`);
     throw error;
   }
 }
 
-/** @throws LedgerFormatError */
-function openCheckpoint(
-  note: string,
-  verifiers: readonly NoteVerifier[],
-): { text: string; isSigned: boolean; isTrusted: boolean } {
+/**
+ * What a note says that is a checkpoint, signed or not.
+ *
+ * @throws LedgerFormatError where it is none, or has a wrong signature by one of the verifiers
+ */
+export function openCheckpoint(note: string, verifiers: readonly NoteVerifier[]): OpenedCheckpoint {
   // Its text and an empty line: it was not signed.
-  if (note.endsWith('\n\n')) return { text: note.slice(0, -1), isSigned: false, isTrusted: false };
+  if (typeof note === 'string' && note.endsWith('\n\n')) {
+    return { ...parseCheckpoint(note.slice(0, -1)), isSigned: false, isTrusted: false };
+  }
   const { text, verifiedBy } = openNote(note, verifiers);
-  return { text, isSigned: true, isTrusted: verifiedBy.length > 0 };
+  return { ...parseCheckpoint(text), isSigned: true, isTrusted: verifiedBy.length > 0 };
 }

@@ -4,11 +4,16 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { formatCheckpoint } from '../ledger/checkpoint.js';
+import type { Checkpoint } from '../ledger/checkpoint.js';
 import { signNote } from '../ledger/note.js';
+import { rootAt } from '../ledger/proofs.js';
+import { unavailable } from '../store/answer.js';
 import type { LedgerRepository, StoredCheckpoint } from '../store/ledger.repository.js';
 import type { SealingRepository } from '../store/sealing.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
-import { describeStoreError } from '../store/store-error.js';
+import { classifyStoreError, describeStoreError } from '../store/store-error.js';
+import { TileReader } from '../store/tile-reader.js';
+import { WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
 import { Collector } from './collector.js';
 import type { CollectorOptions } from './collector.js';
@@ -28,6 +33,10 @@ const LAST_RETRY_MS = 30_000;
 /** Looking at all sources, where there is nothing to seal, may take so much of the time. */
 const SHARE_OF_TIME = 0.05;
 const PUBLISH_PATIENCE_MS = 1_000;
+/** How long a key that is elsewhere may take to sign. */
+const SIGN_PATIENCE_MS = 10_000;
+/** How long to wait for a simple answer, where another one does not come. */
+const ANSWER_PATIENCE_MS = 1_000;
 
 /** What the sealer is told by the rest of the process. */
 export interface SealerHost extends Omit<CollectorOptions, 'gapTimeoutMs'> {
@@ -35,6 +44,8 @@ export interface SealerHost extends Omit<CollectorOptions, 'gapTimeoutMs'> {
   readonly installation: () => Promise<string>;
   /** An event of a gap was stored. */
   readonly stored: (event: AuditLogEvent) => void;
+  /** How long the database may take to answer. */
+  readonly statementTimeoutMs: number;
 }
 
 /**
@@ -48,8 +59,11 @@ export class Sealer {
   private readonly publishers: readonly Publisher[];
   private readonly warnings: RateLimitedLog;
   private readonly intervalMs: number;
+  private readonly statements = new WaitingStatements();
   private tip: LogTip | undefined;
-  private origin: string | undefined;
+  /** The newest head that this process has made or checked: the log only ever goes on from there. */
+  private seen: Checkpoint | undefined;
+  private ownOrigin: string | undefined;
   private timer: NodeJS.Timeout | undefined;
   /** Steps are taken one after another. */
   private working: Promise<unknown> = Promise.resolve();
@@ -79,6 +93,11 @@ export class Sealer {
     return this.options.seal ?? LEDGER_DEFAULTS.seal;
   }
 
+  /** The newest checkpoint that this process has made, or gone on from. */
+  get lastSeen(): Checkpoint | undefined {
+    return this.seen;
+  }
+
   /** Takes its turns from now on, in the background. */
   start(): void {
     if (this.seals) this.schedule();
@@ -88,12 +107,13 @@ export class Sealer {
    * Seals everything that is stored and due, and answers the newest checkpoint; where this process does not seal, only the
    * latter.
    *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; `AUDIT_LEDGER_BROKEN` where the log is not one that may be extended
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; `AUDIT_LEDGER_BROKEN` where the log is not one that may be extended;
+   *   `AUDIT_NOT_SEALED` where it can't be signed
    */
   checkpoint(): Promise<SignedCheckpoint> {
     return this.inTurn(async () => {
       if (this.seals) await this.sealAll();
-      return this.signed(await this.ledger.head());
+      return this.signed(await this.inTime(() => this.ledger.head()));
     });
   }
 
@@ -104,7 +124,7 @@ export class Sealer {
     clearTimeout(this.timer);
     if (this.seals) {
       const last = this.inTurn(async () => {
-        await this.sealAll(() => this.lease.hold());
+        await this.sealAll(() => this.holdsLease());
         await this.lease.release();
       });
       // What is left is sealed by whoever takes the next turn.
@@ -134,13 +154,37 @@ export class Sealer {
   private async turn(): Promise<void> {
     const begun = performance.now();
     try {
-      const sealed = await this.sealAll(() => this.lease.hold());
+      const sealed = await this.sealAll(() => this.holdsLease());
       const took = performance.now() - begun;
       this.waitMs = sealed > 0 ? this.intervalMs : Math.max(this.intervalMs, took / SHARE_OF_TIME);
     } catch (error) {
       this.waitMs = Math.min(Math.max(this.waitMs, this.intervalMs) * 2, LAST_RETRY_MS);
       this.complain(error);
     }
+  }
+
+  private holdsLease(): Promise<boolean> {
+    return this.inTime(() => this.lease.hold());
+  }
+
+  /**
+   * What the database answers, within the time set: a sealer that waits for ever would stop sealing unseen.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE` where it does not answer; else what is thrown
+   */
+  private async inTime<T>(asked: () => Promise<T>): Promise<T> {
+    let answer: { readonly value: T } | undefined;
+    const isThere = () => within(ANSWER_PATIENCE_MS, this.ledger.head()).catch(() => false);
+    try {
+      await this.statements.send(
+        this.host.statementTimeoutMs,
+        async () => (answer = { value: await asked() }),
+        isThere,
+      );
+    } catch (error) {
+      throw unavailable(error);
+    }
+    return answer!.value;
   }
 
   private complain(error: unknown): void {
@@ -171,70 +215,154 @@ export class Sealer {
 
   /** Adds one batch, and answers how many leaves it has. `outrun`: somebody else has extended the log meanwhile. */
   private async step(): Promise<number | 'outrun'> {
-    const head = await this.ledger.head();
+    const head = await this.inTime(() => this.ledger.head());
     const tip = await this.tipOf(head);
-    const { leaves, gapEvents } = await this.collector.next(BATCH);
+    const { leaves, gapEvents } = await this.inTime(() => this.collector.next(BATCH, tip.size));
     if (leaves.length === 0) return 0;
     const { tip: extended, tiles } = tip.extend(leaves.map(({ hash }) => hash));
     const signed = await this.sign(extended);
+    const batch = {
+      gapEvents,
+      leaves: leaves.map(({ hash, ...leaf }, index) => ({
+        ...leaf,
+        leafIndex: tip.size + index,
+        leafHash: hash.toString('base64'),
+      })),
+      tiles,
+      checkpoint: {
+        treeSize: extended.size,
+        previousSize: tip.size,
+        rootHash: signed.rootHash,
+        note: signed.note,
+      },
+    };
     try {
-      await this.sealing.seal({
-        gapEvents,
-        leaves: leaves.map(({ hash, ...leaf }, index) => ({
-          ...leaf,
-          leafIndex: tip.size + index,
-          leafHash: hash.toString('base64'),
-        })),
-        tiles,
-        checkpoint: {
-          treeSize: extended.size,
-          previousSize: tip.size,
-          rootHash: signed.rootHash,
-          note: signed.note,
-        },
-      });
+      await this.inTime(() => this.sealing.seal(batch));
     } catch (error) {
       this.tip = undefined;
-      const now = await this.ledger.head();
+      const now = await this.inTime(() => this.ledger.head());
       if ((now?.treeSize ?? 0) !== tip.size) return 'outrun';
-      throw error;
+      const isInTheWay = classifyStoreError((error as Error).cause) !== 'away';
+      const obstacle = isInTheWay ? await this.inTime(() => this.obstacle(tip.size)) : undefined;
+      throw obstacle === undefined
+        ? error
+        : new AuditError(
+            'AUDIT_LEDGER_BROKEN',
+            `The audit log of ${tip.size} leaves can't go on: ${obstacle} is in its way, and is none of it. nest-audit verify lists what does not belong there`,
+            { cause: error },
+          );
     }
-    this.tip = extended;
+    this.goOnFrom(extended, signed.origin);
     for (const event of gapEvents) this.host.stored(event);
-    for (const publisher of this.publishers) publisher.publish(signed);
+    this.publish(signed);
     return leaves.length;
+  }
+
+  private publish(checkpoint: SignedCheckpoint): void {
+    for (const publisher of this.publishers) publisher.publish(checkpoint);
+  }
+
+  private goOnFrom(tip: LogTip, origin: string): void {
+    this.tip = tip;
+    this.seen = { origin, treeSize: tip.size, rootHash: tip.root() };
+  }
+
+  /** What somebody has put where the next batch belongs. */
+  private async obstacle(size: number): Promise<string | undefined> {
+    const [checkpoint] = await this.ledger.strayCheckpoints(1);
+    if (checkpoint) return `a checkpoint of ${checkpoint.treeSize} leaves`;
+    const [leaf] = (await this.ledger.strayLeaves(1)).leaves;
+    if (leaf) return `leaf ${leaf.leafIndex} (event ${leaf.eventId})`;
+    const [tile] = await this.ledger.strayTiles(size, 1);
+    return tile && `tile ${tile.tileIndex} of level ${tile.level}`;
   }
 
   /** The edge of the log at its head, checked before it is extended for the first time. */
   private async tipOf(head: StoredCheckpoint | undefined): Promise<LogTip> {
     const size = head?.treeSize ?? 0;
-    if (this.tip?.size === size) return this.tip;
-    const tip = await LogTip.load(this.ledger, size);
-    if (head) {
-      const { isSigned } = readCheckpoint(head, this.keys.verifiers);
-      if (tip.root().toString('base64') !== head.rootHash) {
-        throw new AuditError(
-          'AUDIT_LEDGER_BROKEN',
-          `The audit log of ${size} leaves does not have the root of its newest checkpoint, so nothing is added to it. nest-audit verify says what is wrong`,
-        );
-      }
-      if (!isSigned && this.keys.signer) {
-        this.warnings.warn(
-          'unsigned',
-          `The first ${size} leaves of the audit log had no signed checkpoint. What is signed from now on vouches for them as they are now.`,
-        );
-      }
+    const { seen } = this;
+    if (seen && (size < seen.treeSize || (size === seen.treeSize && !isAt(seen, head)))) {
+      throw setBack(seen, size);
     }
-    this.tip = tip;
+    if (this.tip?.size === size) return this.tip;
+    if (!head) return (this.tip = await LogTip.load(this.ledger, 0));
+    const { tip, origin } = await this.inTime(() => this.load(head));
+    this.goOnFrom(tip, origin);
+    // Whoever made it may have ended before it was published.
+    this.publish({ origin, treeSize: size, rootHash: head.rootHash, note: head.note });
     return tip;
   }
 
+  private async load(head: StoredCheckpoint): Promise<{ tip: LogTip; origin: string }> {
+    const { treeSize: size } = head;
+    const origin = await this.origin();
+    this.checkHead(head, origin);
+    const tip = await LogTip.load(this.ledger, size);
+    if (tip.root().toString('base64') !== head.rootHash) {
+      throw new AuditError(
+        'AUDIT_LEDGER_BROKEN',
+        `The audit log of ${size} leaves does not have the root of its newest checkpoint, so nothing is added to it. nest-audit verify says what is wrong`,
+      );
+    }
+    const { seen } = this;
+    if (seen) {
+      const then = await rootAt(seen.treeSize, new TileReader(this.ledger, size).node);
+      if (!then.equals(seen.rootHash)) throw setBack(seen, size);
+    }
+    return { tip, origin };
+  }
+
+  /** @throws AuditError `AUDIT_LEDGER_BROKEN` where it is not one that this process may vouch for */
+  private checkHead(head: StoredCheckpoint, own: string): void {
+    const { treeSize } = head;
+    const { isSigned, origin } = readCheckpoint(head, this.keys.verifiers);
+    if (!isSigned && this.keys.signer) {
+      if (treeSize > (this.options.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil)) {
+        throw new AuditError(
+          'AUDIT_LEDGER_BROKEN',
+          `The newest checkpoint of the audit log, of ${treeSize} leaves, is not signed, so nothing is added to it: whoever has the database could have made it. If no key was set until now, verify the log, and write ledger: { unsignedUntil: ${treeSize} }`,
+        );
+      }
+      this.warnings.warn(
+        'unsigned',
+        `The first ${treeSize} leaves of the audit log had no signed checkpoint. What is signed from now on vouches for them as they are now.`,
+      );
+    }
+    if (origin !== own) {
+      throw new AuditError(
+        'AUDIT_LEDGER_BROKEN',
+        `The audit log of ${treeSize} leaves is that of ${origin}, and this process seals that of ${own}, so nothing is added to it. If it is the right one, write ledger: { origin: '${origin}' }`,
+      );
+    }
+  }
+
+  private async origin(): Promise<string> {
+    this.ownOrigin ??= this.options.origin ?? this.keys.signer?.name ?? (await this.host.installation());
+    return this.ownOrigin;
+  }
+
   private async sign(tip: LogTip): Promise<SignedCheckpoint> {
-    this.origin ??= this.options.origin ?? this.keys.signer?.name ?? (await this.host.installation());
-    const rootHash = tip.root();
-    const text = formatCheckpoint({ origin: this.origin, treeSize: tip.size, rootHash });
-    const note = await signNote(text, this.keys.signer ? [this.keys.signer] : []);
-    return { origin: this.origin, treeSize: tip.size, rootHash: rootHash.toString('base64'), note };
+    const [origin, rootHash] = [await this.inTime(() => this.origin()), tip.root()];
+    const text = formatCheckpoint({ origin, treeSize: tip.size, rootHash });
+    const signing = signNote(text, this.keys.signer ? [this.keys.signer] : []);
+    let note: string | undefined;
+    let cause: unknown = new Error(`no answer within ${SIGN_PATIENCE_MS / 1_000} s`);
+    try {
+      await within(
+        SIGN_PATIENCE_MS,
+        signing.then((signed) => (note = signed)),
+      );
+    } catch (error) {
+      cause = error;
+    }
+    if (note === undefined) {
+      throw new AuditError(
+        'AUDIT_NOT_SEALED',
+        `The audit log can't be signed by the key ${this.keys.signer?.name}: ${describeStoreError(cause)}. It is tried again`,
+        { cause },
+      );
+    }
+    return { origin, treeSize: tip.size, rootHash: rootHash.toString('base64'), note };
   }
 
   private async signed(head: StoredCheckpoint | undefined): Promise<SignedCheckpoint> {
@@ -242,4 +370,18 @@ export class Sealer {
     const { origin } = readCheckpoint(head, this.keys.verifiers);
     return { origin, treeSize: head.treeSize, rootHash: head.rootHash, note: head.note };
   }
+}
+
+function isAt({ rootHash }: Checkpoint, head: StoredCheckpoint | undefined): boolean {
+  return head?.rootHash === rootHash.toString('base64');
+}
+
+/** The log is not one that goes on from what this process has seen of it. */
+function setBack({ treeSize }: Checkpoint, size: number): AuditError {
+  return new AuditError(
+    'AUDIT_LEDGER_BROKEN',
+    size < treeSize
+      ? `The audit log has ${size} leaves, and had ${treeSize} before: it was set back or cut off, so nothing is added to it. If it was restored on purpose, restart the process`
+      : `The first ${treeSize} leaves of the audit log are not what this process has seen sealed: they were exchanged, so nothing is added to it. nest-audit verify says what is wrong`,
+  );
 }

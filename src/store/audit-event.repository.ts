@@ -9,6 +9,7 @@ import type { EventColumn, EventRow } from './event-row.js';
 import { applyFilter } from './filter-sql.js';
 import { sizeOf } from './event-size.js';
 import { insertRows } from './insert-rows.js';
+import { runStatement } from './run-statement.js';
 import { classifyStoreError } from './store-error.js';
 import { dialectOf, tableName } from './table-name.js';
 
@@ -39,21 +40,27 @@ export class AuditEventRepository {
    * Stores the events; those whose id is stored already are passed over. When it returns, all are committed (with
    * `manager`: are part of its transaction).
    *
+   * @param signal ends it, where there is no `manager`: the connection that does not answer is broken
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error, see `classifyStoreError`; then none, or
    *   whole batches from the front, are stored
    */
-  async append(events: readonly AuditLogEvent[], manager?: EntityManager): Promise<void> {
+  async append(
+    events: readonly AuditLogEvent[],
+    manager?: EntityManager,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const executor = manager ?? this.database.ready().manager;
     for (const batch of statementsOf(events)) {
+      signal?.throwIfAborted();
       try {
-        await this.insert(executor, batch);
+        await this.insert(executor, batch, signal);
       } catch (error) {
         if (manager) throw unavailable(error);
         if (classifyStoreError(error) !== 'duplicate') throw error;
         // A plain INSERT needs no right to update, as an upsert would, and hides no other error, as INSERT IGNORE
         // does. Only after a lost acknowledgement is it worth asking which ids are there.
         const missing = await this.withoutStored(batch);
-        if (missing.length > 0) await this.insert(executor, missing);
+        if (missing.length > 0) await this.insert(executor, missing, signal);
       }
     }
   }
@@ -175,10 +182,11 @@ export class AuditEventRepository {
   /**
    * Asks the database for nothing, to know whether it answers.
    *
+   * @param signal ends it: the connection that does not answer is broken
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async ping(): Promise<void> {
-    await answer(this.database.ready().query('SELECT 1'));
+  async ping(signal?: AbortSignal): Promise<void> {
+    await answer(runStatement(this.database.ready(), 'SELECT 1', [], signal));
   }
 
   private select(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
@@ -197,8 +205,12 @@ export class AuditEventRepository {
     return query;
   }
 
-  private insert(executor: EntityManager, events: readonly AuditLogEvent[]): Promise<void> {
-    return insertRows(executor, 'audit_events', ROW_COLUMNS, events.map(toRow));
+  private insert(
+    executor: EntityManager,
+    events: readonly AuditLogEvent[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    return insertRows(executor, 'audit_events', ROW_COLUMNS, events.map(toRow), signal);
   }
 
   private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {

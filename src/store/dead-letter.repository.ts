@@ -40,13 +40,14 @@ export class DeadLetterRepository {
    * Keeps the event. When it returns, it is committed; where it was kept before, nothing changes.
    *
    * @param reason what the database said
+   * @param signal ends it, see `runStatement`
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error, see `classifyStoreError`
    */
-  async keep(event: AuditLogEvent, reason: string): Promise<void> {
+  async keep(event: AuditLogEvent, reason: string, signal?: AbortSignal): Promise<void> {
     let refused: unknown;
     for (const tenant of formsOf(event.tenantId)) {
       try {
-        return await this.insert(event, reason, tenant);
+        return await this.insert(event, reason, tenant, signal);
       } catch (error) {
         const failure = classifyStoreError(error);
         if (failure === 'duplicate' && (await this.has(event.id))) return;
@@ -103,16 +104,16 @@ export class DeadLetterRepository {
         const failure = classifyStoreError(error);
         if (failure === 'away') throw unavailable(error);
         // A duplicate was replayed by somebody else at the same time.
-        if (failure === 'refused') refused += 1;
+        if (failure !== 'duplicate') refused += 1;
       }
     }
     return { replayed: letters.length - refused, refused };
   }
 
-  private insert(event: AuditLogEvent, reason: string, tenant: string): Promise<void> {
+  private insert(event: AuditLogEvent, reason: string, tenant: string, signal?: AbortSignal): Promise<void> {
     const line = toAscii(reason.slice(0, REASON_LIMIT)).slice(0, REASON_LIMIT);
     const row = [event.id, tenant, ...numberOf(event), Date.now(), line, toAscii(JSON.stringify(event))];
-    return insertRows(this.database.ready().manager, 'audit_dead_letters', COLUMNS, [row]);
+    return insertRows(this.database.ready().manager, 'audit_dead_letters', COLUMNS, [row], signal);
   }
 
   private async has(id: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
+import { runStatement } from './run-statement.js';
 import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
 import type { AuditTable } from './table-name.js';
 
@@ -23,6 +24,7 @@ interface Statement {
  * Inserts the rows by one plain INSERT, which needs no other right, and on SQLite never becomes part of a transaction
  * of the application's.
  *
+ * @param signal ends it, where it is part of no transaction, see `runStatement`
  * @throws the driver's error, see `classifyStoreError`; `AUDIT_STORE_UNAVAILABLE`
  */
 export async function insertRows(
@@ -30,12 +32,14 @@ export async function insertRows(
   table: AuditTable,
   columns: readonly string[],
   rows: readonly RowValues[],
+  signal?: AbortSignal,
 ): Promise<void> {
   const { connection } = executor as { connection: DataSource };
   const { text, values } = insertOf(connection, { table, columns, rows });
-  if (dialectOf(connection) === 'sqlite' && executor === connection.manager) {
+  if (executor !== connection.manager) await executor.query(text, [...values]);
+  else if (dialectOf(connection) === 'sqlite') {
     await besideTransactions(connection, (driver) => driver.prepare(text).run(...values));
-  } else await executor.query(text, [...values]);
+  } else await runStatement(connection, text, values, signal);
 }
 
 /**

@@ -1,6 +1,7 @@
-import { decodeHashes } from '../ledger/tile.js';
+import { decodeHashes, TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
 import { EVENT_COLUMNS } from './event-row.js';
+import { toInteger, toText } from './column-value.js';
 import type { EventRow } from './event-row.js';
 import { ask, sqlOf } from './sql.js';
 import type { Row, Sql } from './sql.js';
@@ -51,16 +52,33 @@ export interface StoredTile {
   readonly hashes: string;
 }
 
+/** Where a tile is, or claims to be. */
+export interface TilePlace {
+  readonly level: number;
+  readonly tileIndex: number;
+}
+
+/** Above it a number is not exact any more: no log has so many leaves. */
+const MOST_LEAVES = Number.MAX_SAFE_INTEGER;
+/** Levels that have full tiles in a log of that many. */
+const TILE_LEVELS = 6;
+
 const LEAF_COLUMNS = ['leaf_index', 'event_id', 'source', 'sequence', 'through', 'leaf_hash'] as const;
 
 /** What is kept of the Merkle log, as it is: nothing here checks it. */
 export class LedgerRepository {
   constructor(private readonly database: AuditDatabase) {}
 
-  /** The newest checkpoint. */
+  /**
+   * The newest checkpoint, of those that have leaves: whoever can insert a row can claim any size, and one that claims more
+   * leaves than there are must not be what the rest is measured by.
+   */
   async head(): Promise<StoredCheckpoint | undefined> {
     const { q } = this.sql();
-    const [row] = await this.checkpointRows(`ORDER BY ${q('tree_size')} DESC LIMIT 1`, []);
+    const [row] = await this.checkpointRows(
+      `WHERE ${q('tree_size')} >= 1 AND ${q('tree_size')} <= ${this.leafEnd()} ORDER BY ${q('tree_size')} DESC LIMIT 1`,
+      [],
+    );
     return row;
   }
 
@@ -68,18 +86,62 @@ export class LedgerRepository {
   checkpointsAfter(size: number, limit: number): Promise<StoredCheckpoint[]> {
     const { q, next } = this.sql();
     return this.checkpointRows(
-      `WHERE ${q('tree_size')} > ${next()} ORDER BY ${q('tree_size')} LIMIT ${limit}`,
+      `WHERE ${q('tree_size')} > ${next()} AND ${q('tree_size')} <= ${MOST_LEAVES} ORDER BY ${q('tree_size')} LIMIT ${limit}`,
       [size],
     );
   }
 
-  async leafOf(eventId: string): Promise<StoredLeaf | undefined> {
+  /** Checkpoints that can't be of this log: of no leaves, of more than there are now, or of fewer than the one they extend. */
+  strayCheckpoints(limit: number): Promise<StoredCheckpoint[]> {
+    const { q } = this.sql();
+    return this.checkpointRows(
+      `WHERE ${q('tree_size')} < 1 OR ${q('tree_size')} > ${this.leafEnd()} OR ${q('previous_size')} >= ${q('tree_size')}
+        ORDER BY ${q('tree_size')} LIMIT ${limit}`,
+      [],
+    );
+  }
+
+  /** Leaves outside of the log as it is now: no checkpoint vouches for them. */
+  async strayLeaves(limit: number): Promise<{ leaves: StoredLeaf[]; more: number }> {
+    const { q, table } = this.sql();
+    const size = `COALESCE((SELECT MAX(c.${q('tree_size')}) FROM ${table('audit_checkpoints')} c
+      WHERE c.${q('tree_size')} >= 1 AND c.${q('tree_size')} <= ${this.leafEnd()}), 0)`;
+    const strays = `FROM ${table('audit_leaves')} WHERE ${q('leaf_index')} < 0 OR ${q('leaf_index')} >= ${size}`;
+    // By one statement each, so that what is sealed meanwhile is either in both tables or in none.
+    const rows = await ask(
+      this.database,
+      `SELECT ${LEAF_COLUMNS.map(q).join(', ')} ${strays} ORDER BY ${q('leaf_index')} LIMIT ${limit}`,
+    );
+    const leaves = rows.map((row) => toLeaf(row));
+    if (leaves.length < limit) return { leaves, more: 0 };
+    const [row] = await ask(this.database, `SELECT COUNT(*) AS ${q('count')} ${strays}`);
+    return { leaves, more: Math.max(0, Number(row?.['count'] ?? 0) - limit) };
+  }
+
+  /** Tiles that a log of this size does not have. */
+  async strayTiles(size: number, limit: number): Promise<TilePlace[]> {
+    const { q, table, next } = this.sql();
+    const widths = Array.from({ length: TILE_LEVELS }, (_, level) => TILE_WIDTH ** (level + 1));
+    const beyond = widths.map((_, level) => `(${q('level')} = ${level} AND ${q('tile_index')} >= ${next()})`);
+    const rows = await ask(
+      this.database,
+      `SELECT ${q('level')}, ${q('tile_index')} FROM ${table('audit_tiles')}
+        WHERE ${q('tile_index')} < 0 OR ${q('level')} < 0 OR ${q('level')} >= ${TILE_LEVELS} OR ${beyond.join(' OR ')}
+        ORDER BY ${q('level')}, ${q('tile_index')} LIMIT ${limit}`,
+      widths.map((width) => Math.floor(size / width)),
+    );
+    return rows.map((row) => ({ level: toInteger(row['level']), tileIndex: toInteger(row['tile_index']) }));
+  }
+
+  /** The event's leaf in the log of this size. */
+  async leafOf(eventId: string, size: number): Promise<StoredLeaf | undefined> {
     const { q, table, next } = this.sql();
     const columns = LEAF_COLUMNS.map(q).join(', ');
     const [row] = await ask(
       this.database,
-      `SELECT ${columns} FROM ${table('audit_leaves')} WHERE ${q('event_id')} = ${next()}`,
-      [eventId],
+      `SELECT ${columns} FROM ${table('audit_leaves')}
+        WHERE ${q('event_id')} = ${next()} AND ${q('leaf_index')} >= 0 AND ${q('leaf_index')} < ${next()}`,
+      [eventId, size],
     );
     return row && toLeaf(row);
   }
@@ -118,6 +180,19 @@ export class LedgerRepository {
     return index === null ? undefined : Number(index);
   }
 
+  /** The index of the first full tile of the level from there on; `undefined` where there is none. */
+  async nextTile(level: number, from: number): Promise<number | undefined> {
+    const { q, table, next } = this.sql();
+    const [row] = await ask(
+      this.database,
+      `SELECT MIN(${q('tile_index')}) AS ${q('tile_index')} FROM ${table('audit_tiles')}
+        WHERE ${q('level')} = ${next()} AND ${q('tile_index')} >= ${next()}`,
+      [level, from],
+    );
+    const index = row?.['tile_index'] ?? null;
+    return index === null ? undefined : Number(index);
+  }
+
   /** The leaves' hashes from `from` on to before `to`, in order. Some may be missing. */
   async leafHashes(from: number, to: number): Promise<{ index: number; hash: string }[]> {
     return this.hashes('audit_leaves', 'leaf_index', 'leaf_hash', from, to);
@@ -139,9 +214,9 @@ export class LedgerRepository {
       [level, from, to],
     );
     return rows.map((row) => ({
-      tileIndex: Number(row['tile_index']),
-      root: String(row['root']),
-      hashes: String(row['hashes']),
+      tileIndex: toInteger(row['tile_index']),
+      root: toText(row['root']),
+      hashes: toText(row['hashes']),
     }));
   }
 
@@ -155,6 +230,12 @@ export class LedgerRepository {
     return sqlOf(this.database);
   }
 
+  /** SQL of the index behind the last leaf. */
+  private leafEnd(): string {
+    const { q, table } = this.sql();
+    return `(SELECT COALESCE(MAX(l.${q('leaf_index')}), -1) + 1 FROM ${table('audit_leaves')} l WHERE l.${q('leaf_index')} < ${MOST_LEAVES})`;
+  }
+
   private async checkpointRows(where: string, values: number[]): Promise<StoredCheckpoint[]> {
     const { q, table } = this.sql();
     const columns = ['tree_size', 'previous_size', 'root_hash', 'note'].map(q).join(', ');
@@ -164,10 +245,10 @@ export class LedgerRepository {
       values,
     );
     return rows.map((row) => ({
-      treeSize: Number(row['tree_size']),
-      previousSize: Number(row['previous_size']),
-      rootHash: String(row['root_hash']),
-      note: String(row['note']),
+      treeSize: toInteger(row['tree_size']),
+      previousSize: toInteger(row['previous_size']),
+      rootHash: toText(row['root_hash']),
+      note: toText(row['note']),
     }));
   }
 
@@ -187,19 +268,19 @@ export class LedgerRepository {
         WHERE ${ofLevel} ${q(index)} >= ${next()} AND ${q(index)} < ${next()} ORDER BY ${q(index)}`,
       level === undefined ? [from, to] : [level, from, to],
     );
-    return rows.map((row) => ({ index: Number(row[index]), hash: String(row[hash]) }));
+    return rows.map((row) => ({ index: toInteger(row[index]), hash: toText(row[hash]) }));
   }
 }
 
 function toLeaf(row: Row, prefix = ''): StoredLeaf {
-  const number = (name: string) => (row[prefix + name] === null ? null : Number(row[prefix + name]));
-  const source = row[`${prefix}source`];
+  const of = (name: string) => row[prefix + name] ?? null;
+  const number = (name: string) => (of(name) === null ? null : toInteger(of(name)));
   return {
-    leafIndex: Number(row[`${prefix}leaf_index`]),
-    eventId: String(row[`${prefix}event_id`]),
-    source: source === null || source === undefined ? null : String(source),
+    leafIndex: toInteger(of('leaf_index')),
+    eventId: toText(of('event_id')),
+    source: of('source') === null ? null : toText(of('source')),
     sequence: number('sequence'),
     through: number('through'),
-    leafHash: String(row[`${prefix}leaf_hash`]),
+    leafHash: toText(of('leaf_hash')),
   };
 }

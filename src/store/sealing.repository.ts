@@ -1,11 +1,15 @@
+import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { encodeHashes } from '../ledger/tile.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
+import { toInteger, toText } from './column-value.js';
 import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import { insertTogether } from './insert-rows.js';
 import type { NumberedRow, StoredCheckpoint, StoredLeaf } from './ledger.repository.js';
+import { distinctValues } from './distinct-values.js';
 import { ask, sqlOf } from './sql.js';
+import type { AuditTable } from './table-name.js';
 
 /** How far a source's events are stored, and how far they are in the log. */
 export interface SourceProgress {
@@ -14,6 +18,16 @@ export interface SourceProgress {
   readonly stored: number;
   /** The highest sequence that the log accounts for; 0 where there is none. */
   readonly sealed: number;
+}
+
+/** Numbers that the log has recorded as lost, both ends included. */
+export interface StoredGap {
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
+  /** The event that tells of it. */
+  readonly eventId: string;
+  readonly leafIndex: number;
 }
 
 /** A full tile that a batch has completed. */
@@ -41,51 +55,67 @@ export interface Lease {
   readonly holder: string;
 }
 
-/** Sources that one statement looks up: below MySQL's limit of recursion, 1,000. */
-const SOURCES_AT_ONCE = 500;
+/** Sources that one statement looks up. */
+const SOURCES_AT_ONCE = 100;
 const SEALER = "'sealer'";
 
 /** What the event of a gap is known by, beside having no number of its own. */
 export const GAP_ACTION = 'audit.gap';
 const GAP_TENANT = 'default';
 
-/** What the sealer reads and writes. INSERT and SELECT are enough, but for the lease, which needs UPDATE. */
+/**
+ * What the sealer reads and writes. INSERT and SELECT are enough, but for the lease, which needs UPDATE.
+ *
+ * Each question takes the size of the log: leaves outside of it are nobody's, and say nothing of what is sealed. Whoever
+ * can insert a row could hide an event behind one.
+ */
 export class SealingRepository {
   constructor(private readonly database: AuditDatabase) {}
 
   /**
    * Every source that has events, by index seeks alone: some microseconds of the database for each source, however many
    * events there are.
+   *
+   * @param size leaves of the log
    */
-  async progress(): Promise<SourceProgress[]> {
-    const { q, table } = sqlOf(this.database);
-    const [events, leaves, source] = [table('audit_events'), table('audit_leaves'), q('source')];
+  async progress(size: number): Promise<SourceProgress[]> {
     const found: SourceProgress[] = [];
-    for (let after = ''; ;) {
-      const { next } = sqlOf(this.database);
-      const rows = await ask(
-        this.database,
-        `WITH RECURSIVE s AS (
-          SELECT MIN(e.${source}) AS ${source}, 1 AS ${q('depth')} FROM ${events} e WHERE e.${source} > ${next()}
-          UNION ALL
-          SELECT (SELECT MIN(e.${source}) FROM ${events} e WHERE e.${source} > s.${source}), s.${q('depth')} + 1
-            FROM s WHERE s.${source} IS NOT NULL AND s.${q('depth')} < ${SOURCES_AT_ONCE})
-        SELECT s.${source} AS ${source},
-          (SELECT MAX(e.${q('sequence')}) FROM ${events} e WHERE e.${source} = s.${source}) AS ${q('stored')},
-          (SELECT MAX(l.${q('through')}) FROM ${leaves} l WHERE l.${source} = s.${source}) AS ${q('sealed')}
-        FROM s WHERE s.${source} IS NOT NULL ORDER BY s.${source}`,
-        [after],
-      );
-      for (const row of rows) {
-        found.push({
-          source: String(row['source']),
-          stored: Number(row['stored'] ?? 0),
-          sealed: Number(row['sealed'] ?? 0),
-        });
+    for await (const sources of distinctValues(this.database, 'audit_events', 'source')) {
+      for (let index = 0; index < sources.length; index += SOURCES_AT_ONCE) {
+        found.push(...(await this.progressOf(sources.slice(index, index + SOURCES_AT_ONCE), size)));
       }
-      if (rows.length < SOURCES_AT_ONCE) return found;
-      after = found.at(-1)!.source;
     }
+    return found;
+  }
+
+  private async progressOf(sources: readonly string[], size: number): Promise<SourceProgress[]> {
+    const { q, table, next } = sqlOf(this.database);
+    // One seek for each figure: grouped, some databases read all of a source's events.
+    const each = sources.map(
+      (_, place) => `SELECT ${place} AS ${q('place')},
+        (SELECT MAX(e.${q('sequence')}) FROM ${table('audit_events')} e WHERE e.${q('source')} = ${next()}) AS ${q('stored')},
+        (SELECT l.${q('through')} FROM ${table('audit_leaves')} l
+          WHERE l.${q('source')} = ${next()} AND l.${q('through')} IS NOT NULL AND ${this.sealed('l', next)}
+          ORDER BY l.${q('through')} DESC LIMIT 1) AS ${q('sealed')}`,
+    );
+    const values = sources.flatMap((source) => [source, source, size]);
+    return (await ask(this.database, each.join(' UNION ALL '), values)).map((row) => ({
+      source: sources[Number(row['place'])]!,
+      stored: Number(row['stored'] ?? 0),
+      sealed: Number(row['sealed'] ?? 0),
+    }));
+  }
+
+  /** The highest sequence of a source that the log accounts for; 0 where there is none. */
+  async sealedOf(source: string, size: number): Promise<number> {
+    const { q, table, next } = sqlOf(this.database);
+    const [row] = await ask(
+      this.database,
+      `SELECT MAX(l.${q('through')}) AS ${q('sealed')} FROM ${table('audit_leaves')} l
+        WHERE l.${q('source')} = ${next()} AND ${this.sealed('l', next)}`,
+      [source, size],
+    );
+    return Number(row?.['sealed'] ?? 0);
   }
 
   /** The source's events behind a sequence, in order; of equal numbers, the lower id first. */
@@ -99,29 +129,52 @@ export class SealingRepository {
   }
 
   /** The events that came after the log had recorded a gap in their place, and are not in the log. */
-  lateEvents(limit: number): Promise<NumberedRow[]> {
+  lateEvents(limit: number, size: number): Promise<NumberedRow[]> {
     const { q, table, next } = sqlOf(this.database);
     return this.events(
       `INNER JOIN ${table('audit_leaves')} g ON g.${q('source')} = e.${q('source')}
           AND g.${q('sequence')} <= e.${q('sequence')} AND g.${q('through')} >= e.${q('sequence')}
+          AND ${this.sealed('g', next)}
         INNER JOIN ${table('audit_events')} ge ON ge.${q('id')} = g.${q('event_id')}
-        LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')}
+        ${this.joinLeaf(next)}
         WHERE ge.${q('tenant_id')} = ${next()} AND ge.${q('action')} = ${next()} AND ge.${q('source')} IS NULL
           AND l.${q('event_id')} IS NULL
         ORDER BY e.${q('source')}, e.${q('sequence')}, e.${q('id')} LIMIT ${limit}`,
-      [GAP_TENANT, GAP_ACTION],
+      [size, size, GAP_TENANT, GAP_ACTION],
     );
   }
 
-  /** The events without a number that are not in the log, behind an id, in the order of ids. */
-  unnumberedEvents(afterId: string, limit: number): Promise<NumberedRow[]> {
+  /** The gaps that the log had recorded before a leaf, whether their numbers came later or not. */
+  async gapsBefore(leafIndex: number): Promise<StoredGap[]> {
     const { q, table, next } = sqlOf(this.database);
+    const rows = await ask(
+      this.database,
+      `SELECT g.${q('source')} AS ${q('source')}, g.${q('sequence')} AS ${q('sequence')}, g.${q('through')} AS ${q('through')},
+          g.${q('event_id')} AS ${q('event_id')}, g.${q('leaf_index')} AS ${q('leaf_index')}
+        FROM ${table('audit_events')} ge
+        INNER JOIN ${table('audit_leaves')} g ON g.${q('event_id')} = ge.${q('id')} AND ${this.sealed('g', next)}
+        WHERE ge.${q('tenant_id')} = ${next()} AND ge.${q('action')} = ${next()} AND ge.${q('source')} IS NULL
+          AND g.${q('source')} IS NOT NULL`,
+      [leafIndex, GAP_TENANT, GAP_ACTION],
+    );
+    return rows.map((row) => ({
+      source: toText(row['source']),
+      from: toInteger(row['sequence']),
+      to: toInteger(row['through']),
+      eventId: toText(row['event_id']),
+      leafIndex: toInteger(row['leaf_index']),
+    }));
+  }
+
+  /** The events without a number that are not in the log, behind an id, in the order of ids. */
+  unnumberedEvents(afterId: string, limit: number, size: number): Promise<NumberedRow[]> {
+    const { q, next } = sqlOf(this.database);
     return this.events(
-      `LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')}
+      `${this.joinLeaf(next)}
         WHERE e.${q('source')} IS NULL AND e.${q('sequence')} IS NULL AND e.${q('id')} > ${next()}
           AND l.${q('event_id')} IS NULL
         ORDER BY e.${q('id')} LIMIT ${limit}`,
-      [afterId],
+      [size, afterId],
     );
   }
 
@@ -130,7 +183,11 @@ export class SealingRepository {
    *
    * @returns `last`: the last id that was looked at; absent at the end
    */
-  async unsealedEvents(afterId: string, count: number): Promise<{ events: NumberedRow[]; last?: string }> {
+  async unsealedEvents(
+    afterId: string,
+    count: number,
+    size: number,
+  ): Promise<{ events: NumberedRow[]; last?: string }> {
     const { q, table, next } = sqlOf(this.database);
     const [end] = await ask(
       this.database,
@@ -141,13 +198,22 @@ export class SealingRepository {
     const last = end?.['last'];
     if (last === null || last === undefined) return { events: [] };
     const values = sqlOf(this.database);
+    if (typeof last !== 'string') {
+      // On SQLite somebody has written an id that is no text; these come last, and no text is behind them.
+      const rest = await this.events(
+        `${this.joinLeaf(values.next)}
+          WHERE e.${q('id')} > ${values.next()} AND l.${q('event_id')} IS NULL ORDER BY e.${q('id')} LIMIT ${2 * count}`,
+        [size, afterId],
+      );
+      return { events: rest };
+    }
     const events = await this.events(
-      `LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')}
+      `${this.joinLeaf(values.next)}
         WHERE e.${q('id')} > ${values.next()} AND e.${q('id')} <= ${values.next()} AND l.${q('event_id')} IS NULL
         ORDER BY e.${q('id')}`,
-      [afterId, String(last)],
+      [size, afterId, last],
     );
-    return { events, last: String(last) };
+    return { events, last };
   }
 
   /** How many events there are. */
@@ -157,16 +223,19 @@ export class SealingRepository {
     return Number(row?.['count'] ?? 0);
   }
 
-  /** The source's dead letters of these sequences, those included that were replayed. */
-  async deadLetterSequences(source: string, from: number, to: number): Promise<Set<number>> {
+  /** Of how many of these numbers of a source there is an event or a dead letter, those included that were replayed. */
+  async countKnown(source: string, from: number, to: number): Promise<number> {
     const { q, table, next } = sqlOf(this.database);
-    const rows = await ask(
+    const numbers = (name: AuditTable) =>
+      `SELECT ${q('sequence')} FROM ${table(name)}
+        WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= ${next()} AND ${q('sequence')} <= ${next()}`;
+    const [row] = await ask(
       this.database,
-      `SELECT ${q('sequence')} FROM ${table('audit_dead_letters')}
-        WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= ${next()} AND ${q('sequence')} <= ${next()}`,
-      [source, from, to],
+      `SELECT COUNT(*) AS ${q('count')}
+        FROM (${numbers('audit_events')} UNION ${numbers('audit_dead_letters')}) known`,
+      [source, from, to, source, from, to],
     );
-    return new Set(rows.map((row) => Number(row['sequence'])));
+    return Number(row?.['count'] ?? 0);
   }
 
   /**
@@ -208,14 +277,18 @@ export class SealingRepository {
     ]);
   }
 
-  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
+  /** @throws AuditError `AUDIT_LEDGER_BROKEN` where its row is gone; `AUDIT_STORE_UNAVAILABLE` */
   async lease(): Promise<Lease> {
     const { q, table } = sqlOf(this.database);
     const [row] = await ask(
       this.database,
       `SELECT ${q('term')}, ${q('holder')} FROM ${table('audit_leases')} WHERE ${q('name')} = ${SEALER}`,
     );
-    return { term: Number(row?.['term'] ?? 0), holder: String(row?.['holder'] ?? '') };
+    if (row) return { term: Number(row['term']), holder: String(row['holder']) };
+    throw new AuditError(
+      'AUDIT_LEDGER_BROKEN',
+      `The row of the sealer is gone from ${table('audit_leases')}, so nobody seals: write INSERT INTO ${table('audit_leases')} VALUES ('sealer', 0, '').`,
+    );
   }
 
   /**
@@ -234,6 +307,18 @@ export class SealingRepository {
     );
     const now = await this.lease();
     return now.holder === holder && now.term === term + 1;
+  }
+
+  /** SQL: the leaf is one of the log. Takes its size. */
+  private sealed(leaf: string, next: () => string): string {
+    const { q } = sqlOf(this.database);
+    return `${leaf}.${q('leaf_index')} >= 0 AND ${leaf}.${q('leaf_index')} < ${next()}`;
+  }
+
+  /** SQL: the event's leaf in the log, as `l`. Takes the log's size. */
+  private joinLeaf(next: () => string): string {
+    const { q, table } = sqlOf(this.database);
+    return `LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')} AND ${this.sealed('l', next)}`;
   }
 
   private events(where: string, values: readonly (string | number)[]): Promise<NumberedRow[]> {

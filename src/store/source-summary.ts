@@ -18,7 +18,7 @@ export interface AuditSequenceGap {
 export interface AuditSource {
   /** UUID: `metadata.source` of its events. */
   readonly source: string;
-  /** `closed`: it ended in order. `unclean`: it ended without. `open`: neither is known. */
+  /** `closed`: it ended in order. `unclean`: it ended without, so its last events may be missing. `open`: neither is known. */
   readonly state: 'open' | 'closed' | 'unclean';
   /** The lowest sequence of its events and dead letters; absent where there is none. */
   readonly firstSequence?: number;

@@ -26,18 +26,22 @@ export class SourceRepository {
    *
    * @param record `sequence`: the last that was given away, 0 where there is none; `process`: JSON, at most 1,024
    *   characters once it is written in ASCII
+   * @param signal ends it, see `runStatement`
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async note(record: {
-    readonly source: string;
-    readonly kind: SourceNoteKind;
-    readonly sequence: number;
-    readonly process: string;
-  }): Promise<void> {
+  async note(
+    record: {
+      readonly source: string;
+      readonly kind: SourceNoteKind;
+      readonly sequence: number;
+      readonly process: string;
+    },
+    signal?: AbortSignal,
+  ): Promise<void> {
     const timestamp = Date.now();
     const { source, kind, sequence, process } = record;
     const row = [createEventId(timestamp), source, kind, sequence, timestamp, toAscii(process)];
-    await answer(insertRows(this.database.ready().manager, 'audit_sources', COLUMNS, [row]));
+    await answer(insertRows(this.database.ready().manager, 'audit_sources', COLUMNS, [row], signal));
   }
 
   /**

@@ -4,23 +4,53 @@
  * - `away`: the database can't take anything now (unreachable, restarting, read-only, deadlock, full): try again.
  * - `duplicate`: some of the ids are stored already, as after a lost acknowledgement.
  * - `refused`: the database will never take this batch as it is: an event in it is at fault.
+ * - `unclear`: it answered, and from its answer alone nobody can tell which: a trigger's own error, a missing right.
  */
-export type StoreFailure = 'away' | 'duplicate' | 'refused';
+export type StoreFailure = 'away' | 'duplicate' | 'refused' | 'unclear';
 
 /**
- * Tells failures apart by SQLSTATE (PostgreSQL's `code`, mysql2's `sqlState`), MySQL's error number and SQLite's
- * result code. What is not known to be the event's own fault counts as `away`, so that nothing is given up wrongly.
+ * SQLSTATE classes that tell of the database's state: connection (08), transaction state and rollback (25, 40),
+ * authorization (28), resources (53), object not in a usable state (55), operator intervention (57), system error (58).
  */
+const AWAY_STATE = /^(08|25|28|40|53|55|57|58)[0-9A-Z]{3}$/;
+
+/** Class 22 is a data exception, 23 a constraint, 54 a program limit (SQL:2016, PostgreSQL appendix A). */
+const REFUSED_STATE = /^(22|23|54)[0-9A-Z]{3}$/;
+
+/**
+ * MySQL's own errors of the event: 1153 packet too large; 1264 out of range; 1265, 1292, 1366 wrong value; 1300 wrong
+ * string; 1406 too long; 3819 check constraint.
+ */
+const REFUSED_ERRNO = new Set([1153, 1264, 1265, 1292, 1300, 1366, 1406, 3819]);
+
+/**
+ * MySQL's own errors of the server, where SQLSTATE is HY000: 1021, 1114 full; 1040, 1203 too many connections; 1053
+ * shutdown; 1205 lock wait; 1290, 1836 read-only; 1317, 3024 interrupted.
+ */
+const AWAY_ERRNO = new Set([1021, 1040, 1053, 1114, 1203, 1205, 1213, 1290, 1317, 1836, 3024]);
+
+/** What the trigger says that refuses a row that is there already on SQLite, before its key does. */
+export const REPLACE_REFUSED = 'the row is there already';
+
+/** Tells failures apart by SQLSTATE (PostgreSQL's `code`, mysql2's `sqlState`), MySQL's error number and SQLite's result code. */
 export function classifyStoreError(error: unknown): StoreFailure {
-  const { code, errno, sqlState } = driverFieldsOf(error);
+  const { code, errno, sqlState, message } = driverFieldsOf(error);
+  if (code === 'SQLITE_CONSTRAINT_TRIGGER' && message.endsWith(REPLACE_REFUSED)) return 'duplicate';
   if (code === '23505' || errno === 1062 || code === 'SQLITE_CONSTRAINT_PRIMARYKEY') return 'duplicate';
-  // Class 22 is a data exception, 23 a constraint, 54 a program limit (SQL:2016, PostgreSQL appendix A).
   const state = sqlState ?? code ?? '';
-  if (/^(22|23|54)[0-9A-Z]{3}$/.test(state)) return 'refused';
-  // 1153: packet too large; 1406, 1366, 1264: too long, wrong encoding, out of range.
-  if (errno !== undefined && [1153, 1264, 1366, 1406].includes(errno)) return 'refused';
+  if (REFUSED_STATE.test(state) || (errno !== undefined && REFUSED_ERRNO.has(errno))) return 'refused';
   if (/^SQLITE_(CONSTRAINT|TOOBIG|MISMATCH|RANGE)/.test(state)) return 'refused';
-  return 'away';
+  if (AWAY_STATE.test(state) || (errno !== undefined && AWAY_ERRNO.has(errno))) return 'away';
+  // An SQLSTATE is only ever the server's answer.
+  return /^[0-9A-Z]{2}[0-9A-Z]{3}$/.test(state) && /\d/.test(state) ? 'unclear' : 'away';
+}
+
+/** What the database calls the error, such as `22001`: fit for a log, since it never quotes a value. */
+export function codeOfStoreError(error: unknown): string {
+  const { code, sqlState, errno } = driverFieldsOf(error);
+  return (
+    [code, sqlState === code ? undefined : sqlState].filter(Boolean).join(' ') || String(errno ?? 'unknown')
+  );
 }
 
 /** What the driver said, in one line without the statement and its values. */

@@ -1,4 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
+import { LedgerFormatError } from '../ledger/format-error.js';
 import { HASH_SIZE } from '../ledger/merkle.js';
 import type { NodeReader } from '../ledger/proofs.js';
 import { nodeInTile, TILE_WIDTH, tileOfNode } from '../ledger/tile.js';
@@ -43,7 +44,7 @@ export class TileReader {
     const from = index * TILE_WIDTH;
     const to = Math.min(from + TILE_WIDTH, this.width(level));
     if (to - from === TILE_WIDTH) {
-      const tile = await this.ledger.tile(level, index);
+      const tile = await this.tile(level, index);
       if (tile?.length === TILE_WIDTH) return tile;
     }
     if (to <= from) return [];
@@ -53,7 +54,19 @@ export class TileReader {
     if (bytes.length === to - from && bytes.every(({ length }) => length === HASH_SIZE)) return bytes;
     throw new AuditError(
       'AUDIT_LEDGER_BROKEN',
-      `The audit log is not whole: of the ${to - from} hashes of level ${level} from ${from} on, ${bytes.length} are there. nest-audit verify says what is wrong.`,
+      `The audit log of ${this.treeSize} leaves is not whole: of the ${to - from} hashes of level ${level} from ${from} on, ${bytes.length} are there. nest-audit verify says what is wrong.`,
     );
+  }
+
+  private async tile(level: number, index: number): Promise<Buffer[] | undefined> {
+    try {
+      return await this.ledger.tile(level, index);
+    } catch (error) {
+      if (!(error instanceof LedgerFormatError)) throw error;
+      throw new AuditError(
+        'AUDIT_LEDGER_BROKEN',
+        `The audit log is not whole: tile ${index} of level ${level} is no list of hashes. nest-audit verify says what is wrong.`,
+      );
+    }
   }
 }

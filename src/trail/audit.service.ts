@@ -10,6 +10,7 @@ import { isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { present } from '../event/present.js';
 import type { DeliveryStatus } from '../journal/delivery.js';
+import { isKnownDead } from '../journal/process-identity.js';
 import type { AuditEventDraft, AuditRecorder } from '../pipeline/audit-recorder.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
@@ -197,12 +198,17 @@ export class AuditService {
 
   /**
    * Each process that recorded events, with its first and last sequence and every gap between, newest first. For those
-   * who run the installation: it counts the events of all tenants, and shows none.
+   * who run the installation: it counts the events of all tenants, and shows none. A source whose process ran on this
+   * machine, and is not there any more, is `unclean` although nobody has noted it: so is one without a journal that was
+   * killed.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  sources(): Promise<AuditSource[]> {
-    return this.sourceRepository.summaries();
+  async sources(): Promise<AuditSource[]> {
+    const sources = await this.sourceRepository.summaries();
+    return sources.map((source) =>
+      source.state === 'open' && isKnownDead(source.process) ? { ...source, state: 'unclean' } : source,
+    );
   }
 
   /**

@@ -10,6 +10,10 @@ import type { TestDatabase } from '../harness/databases.js';
 export const LEDGER_TABLES = ['audit_events', 'audit_leaves', 'audit_tiles', 'audit_checkpoints'] as const;
 type Row = Record<string, unknown>;
 
+/** Warnings and errors of all of them, since Nest has one logger. */
+export const logged: string[] = [];
+const keep = (line: unknown) => void logged.push(String(line));
+
 export interface LedgerApp {
   readonly audit: AuditService;
   close(): Promise<void>;
@@ -33,13 +37,13 @@ export async function startLedgerApp(
   })
   class LedgerModule {}
   const app: INestApplicationContext = await NestFactory.createApplicationContext(LedgerModule, {
-    logger: ['error', 'warn'],
+    logger: { log: () => undefined, warn: keep, error: keep, fatal: keep },
     abortOnError: false,
   });
   return { audit: app.get(AuditService), close: () => app.close() };
 }
 
-/** The attacker: raw SQL, with the triggers dropped. */
+/** The attacker: raw SQL, with the triggers and the checks dropped. */
 export class RawTables {
   private constructor(
     readonly connection: DataSource,
@@ -49,6 +53,7 @@ export class RawTables {
   static async open(database: TestDatabase): Promise<RawTables> {
     const tables = new RawTables(await new DataSource(database.options).initialize(), database);
     await dropTriggers(tables.connection, database);
+    await dropChecks(tables.connection, database);
     return tables;
   }
 
@@ -103,7 +108,7 @@ export async function dropTriggers(
   { name: database }: Pick<TestDatabase, 'name'>,
 ): Promise<void> {
   if (database === 'postgres') {
-    await connection.query('DROP FUNCTION audit_events_refuse_change CASCADE');
+    await connection.query('DROP FUNCTION IF EXISTS audit_events_refuse_change CASCADE');
     return;
   }
   const triggers: { name: string }[] = await connection.query(
@@ -112,6 +117,27 @@ export async function dropTriggers(
       : 'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()',
   );
   for (const { name } of triggers) await connection.query(`DROP TRIGGER ${connection.driver.escape(name)}`);
+}
+
+/** Likewise. */
+async function dropChecks(
+  connection: DataSource,
+  { name: database }: Pick<TestDatabase, 'name'>,
+): Promise<void> {
+  if (database === 'sqlite') {
+    await connection.query('PRAGMA ignore_check_constraints = ON');
+    return;
+  }
+  const schema = database === 'mysql' ? 'DATABASE()' : 'current_schema()';
+  const checks: { tab: string; name: string }[] = await connection.query(
+    `SELECT t.TABLE_NAME AS tab, t.CONSTRAINT_NAME AS name FROM information_schema.TABLE_CONSTRAINTS t
+      WHERE t.CONSTRAINT_TYPE = 'CHECK' AND t.TABLE_SCHEMA = ${schema} AND t.CONSTRAINT_NAME NOT LIKE '%not_null'`,
+  );
+  for (const { tab, name } of checks) {
+    await connection.query(
+      `ALTER TABLE ${connection.driver.escape(tab)} DROP CONSTRAINT ${connection.driver.escape(name)}`,
+    );
+  }
 }
 
 const ORDER = {

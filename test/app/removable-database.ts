@@ -7,6 +7,8 @@ import { TcpProxy } from './tcp-proxy.js';
 
 export interface RemovableDatabase {
   readonly options: AuditDatabaseOptions;
+  /** What stands before a server. */
+  readonly proxy?: TcpProxy;
   remove(): Promise<void>;
   restore(): Promise<void>;
   /** Ends what it holds; the database itself is dropped by who created it. */
@@ -31,6 +33,7 @@ async function proxied(options: AuditDatabaseOptions, present: boolean): Promise
   if (present) await proxy.open();
   return {
     options: { ...options, host: '127.0.0.1', port, socketPath: undefined } as AuditDatabaseOptions,
+    proxy,
     remove: () => proxy.cut(),
     restore: () => proxy.open(),
     release: () => proxy.cut(),

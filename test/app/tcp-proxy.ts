@@ -7,6 +7,7 @@ export class TcpProxy {
   private server: Server | undefined;
   private readonly sockets = new Set<Socket>();
   private port = 0;
+  private isSilent = false;
 
   constructor(private readonly target: { host: string; port: number } | { path: string }) {}
 
@@ -32,12 +33,23 @@ export class TcpProxy {
             this.sockets.delete(socket);
             other.destroy();
           });
-        socket.pipe(other);
+        if (!this.isSilent) socket.pipe(other);
       }
     });
     this.server.listen(this.port, '127.0.0.1');
     await once(this.server, 'listening');
     this.port = (this.server.address() as AddressInfo).port;
+  }
+
+  /** Lets nothing through any more, on connections that there are and on new ones, and does not say so. */
+  silence(): void {
+    this.isSilent = true;
+    for (const socket of this.sockets) socket.unpipe().pause();
+  }
+
+  /** New connections get through; those from before never do. */
+  answerNewOnes(): void {
+    this.isSilent = false;
   }
 
   /** Cuts every connection and refuses new ones. */

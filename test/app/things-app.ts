@@ -63,7 +63,8 @@ export async function startThings(
     @Header('etag', '"e"')
     @Header('set-cookie', 'session=1')
     @Header('x-app', 'yes')
-    headed() {
+    async headed() {
+      await gate.pass();
       return { headed: true };
     }
 

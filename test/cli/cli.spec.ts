@@ -11,12 +11,15 @@ import {
   checkProof,
   CompactRange,
   entriesPath,
+  formatCheckpoint,
   generateKeys,
   leafHash,
   openNote,
   parseCheckpoint,
+  parseSignerKey,
   parseTlogProof,
   parseVerifierKey,
+  signNote,
   tilePath,
   verifyInclusion,
 } from '../../src/ledger/index.js';
@@ -114,6 +117,12 @@ describeEachDatabase('nest-audit', (create, name) => {
     const args = ['verify', '--database-url', url, '--key', keys.verifierKey];
     expect(await cli(...args, '--checkpoint', note, '--checkpoint', lines)).toMatchObject({ code: 0 });
 
+    // A line that was cut off, and what says the same twice, harm nothing; which line it was, is said.
+    writeFileSync(lines, `{"origin":"audi\n${JSON.stringify(json)}\n${JSON.stringify(json).slice(0, 40)}`);
+    const torn = await cli(...args, '--checkpoint', lines);
+    expect(torn).toMatchObject({ code: 0, err: expect.stringContaining(`Line 1 of ${lines} is cut off`) });
+    expect(torn.err).toContain('Line 3');
+
     const raw = await RawTables.open(database);
     const before = await raw.snapshot();
     await raw.query(`UPDATE audit_events SET action = 'thing.delete' WHERE id = '${events[7]!.id}'`);
@@ -134,8 +143,46 @@ describeEachDatabase('nest-audit', (create, name) => {
       out: expect.stringContaining('log_truncated'),
     });
     await raw.restore(before);
+    // Also where only a part is checked, in which the checkpoint is not.
+    const forged = await signNote(
+      formatCheckpoint({ ...parseCheckpoint(text), rootHash: Buffer.alloc(32) }),
+      [parseSignerKey(keys.signerKey)],
+    );
+    writeFileSync(note, forged);
+    expect(await cli(...args, '--checkpoint', note, '--from', '0', '--to', '10')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('history_rewritten'),
+    });
+    await raw.query(`UPDATE audit_tiles SET hashes = 'no hashes' WHERE level = 0`);
+    expect(await cli('prove', events[7]!.id, '--database-url', url)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('BROKEN: The audit log is not whole: tile 0 of level 0'),
+    });
+    await raw.restore(before);
     await raw.close();
     expect(await cli(...args)).toMatchObject({ code: 0 });
+  });
+
+  it('trusts what is not signed, or is of another name, only where that is said', async () => {
+    const raw = await RawTables.open(database);
+    const before = await raw.snapshot();
+    const [{ note }] = (await raw.rows('audit_checkpoints', 'tree_size')) as [{ note: string }];
+    const unsigned = note.slice(0, note.lastIndexOf('\n\n') + 2);
+    await raw.query(`UPDATE audit_checkpoints SET note = '${unsigned}'`);
+    const args = ['verify', '--database-url', url, '--key', keys.verifierKey];
+    expect(await cli(...args)).toMatchObject({ code: 1, out: expect.stringContaining('is not signed') });
+    expect(await cli(...args, '--unsigned-until', '259')).toMatchObject({ code: 1 });
+    expect(await cli(...args, '--unsigned-until', '260')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('1 checkpoint is not signed.'),
+    });
+    await raw.restore(before);
+    await raw.close();
+    expect(await cli(...args, '--origin', 'audit.example')).toMatchObject({ code: 0 });
+    expect(await cli(...args, '--origin', 'other.example')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('of the log audit.example, not of other.example'),
+    });
   });
 
   it('proves an event, to be checked elsewhere', async () => {
@@ -234,6 +281,14 @@ describe('nest-audit', () => {
   it('says what it could not check, and ends with 2', async () => {
     const empty = join(folder, 'empty.sqlite');
     writeFileSync(empty, '');
+    const nothing = join(folder, 'nothing');
+    writeFileSync(nothing, 'null');
+    const blank = join(folder, 'blank');
+    writeFileSync(blank, '');
+    const keyless = join(folder, 'keyless');
+    writeFileSync(keyless, ' \n\n');
+    const wrong = join(folder, 'wrong');
+    writeFileSync(wrong, '{"origin":"audit.example"}\n');
     const garbage = join(folder, 'garbage');
     writeFileSync(garbage, '{"a":');
     const sqlite = ['--database-url', `sqlite:${empty}`];
@@ -246,7 +301,13 @@ describe('nest-audit', () => {
       [['verify', '--database-url', 'mysql://root:secret@127.0.0.1:9/audit'], "can't be read"],
       [['verify', ...sqlite, '--key', 'nonsense'], 'The verifier key'],
       [['verify', ...sqlite, '--from', 'x'], 'Write a whole number'],
+      [['verify', ...sqlite, '--key', blank], 'has no verifier key in it'],
+      [['verify', ...sqlite, '--key', keyless], 'has no verifier key in it'],
+      [['verify', ...sqlite, '--key', folder], "can't be read"],
+      [['verify-proof', nothing, '--key', keyless], 'has no verifier key in it'],
       [['verify', ...sqlite, '--checkpoint', garbage], 'is no checkpoint'],
+      [['verify', ...sqlite, '--checkpoint', wrong], 'Line 1 of'],
+      [['verify', ...sqlite, '--checkpoint', folder], "can't be read"],
       [['verify', ...sqlite, '--checkpoint', `${folder}/none`], "can't be read"],
       [['verify-proof', garbage], 'Whose signature'],
       [['verify-proof', garbage, ...key], 'is no JSON'],
@@ -261,6 +322,18 @@ describe('nest-audit', () => {
       expect(err).not.toContain('secret');
     }
   }, 60_000);
+
+  it('refuses a bundle that is none, whatever it is', async () => {
+    for (const bundle of ['null', '7', '[]', '{}', '"proof"']) {
+      const file = join(folder, 'none.json');
+      writeFileSync(file, bundle);
+      expect(await cli('verify-proof', file, '--key', keys.verifierKey)).toMatchObject({
+        code: 1,
+        out: expect.stringMatching(/^BROKEN: It is no proof/),
+        err: '',
+      });
+    }
+  });
 
   it('explains itself', async () => {
     const { code, out } = await cli('--help');

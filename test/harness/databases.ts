@@ -157,7 +157,8 @@ async function withConnection(
   }
 }
 
-function missingReason(name: TestDatabaseName): string | undefined {
+/** Why there is no such database here; `undefined` where there is. */
+export function missingReason(name: TestDatabaseName): string | undefined {
   if (name === 'sqlite') return undefined;
   const found = resolved()[name];
   return 'missing' in found ? found.missing : undefined;

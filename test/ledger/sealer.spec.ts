@@ -1,9 +1,10 @@
 // What is stored gets into the log by itself, in order and once; who signs it, and where it is told.
 import 'reflect-metadata';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from 'nest-audit-trail';
 import type { AuditLogEvent, LedgerOptions, SignedCheckpoint } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
@@ -19,7 +20,7 @@ import { ledgerKeys } from '../../src/sealer/ledger-keys.js';
 import { numbered, openStore } from '../app/audit-store.js';
 import type { AuditStore } from '../app/audit-store.js';
 import { eventually } from '../app/eventually.js';
-import { dropTriggers, LEDGER_TABLES, startLedgerApp } from '../app/ledger-app.js';
+import { dropTriggers, LEDGER_TABLES, logged, RawTables, startLedgerApp } from '../app/ledger-app.js';
 import type { LedgerApp } from '../app/ledger-app.js';
 import { describeEachDatabase } from '../harness/databases.js';
 import type { TestDatabase } from '../harness/databases.js';
@@ -260,21 +261,231 @@ describeEachDatabase('sealing', (create, name) => {
     expect(problems).toMatchObject([{ code: 'checkpoint_untrusted', treeSize: 2 }]);
   });
 
-  it('signs by a key that is elsewhere, from when there is one', async () => {
+  it('signs by a key that is elsewhere, and what was not signed before only where that is said', async () => {
     const unsigned = await start();
     await record(unsigned, 2);
+    await unsigned.audit.flush();
+    const { origin } = await unsigned.audit.checkpoint();
     await apps.pop()!.close();
     const signer = parseSignerKey(first.signerKey);
     const signingKey = {
       verifierKey: first.verifierKey,
       sign: async (bytes: Uint8Array) => signer.sign(bytes),
     };
-    const app = await start({ signingKey });
+    for (const [options, said] of [
+      [{ origin }, 'write ledger: { unsignedUntil: 2 }'],
+      [{ origin, unsignedUntil: 1 }, 'write ledger: { unsignedUntil: 2 }'],
+      [{ unsignedUntil: 2 }, `write ledger: { origin: '${origin}' }`],
+    ] as const) {
+      const refusing = await start({ signingKey, ...options });
+      await record(refusing, 1);
+      await refusing.audit.flush();
+      await expect(refusing.audit.checkpoint()).rejects.toMatchObject({
+        code: 'AUDIT_LEDGER_BROKEN',
+        message: expect.stringContaining(said),
+      });
+      await apps.pop()!.close();
+    }
+    const app = await start({ signingKey, origin, unsignedUntil: 2 });
+    await app.audit.flush();
+    const { note, treeSize } = await app.audit.checkpoint();
+    expect(openedBy(note)).toEqual([first.verifierKey]);
+    expect(await app.audit.verify()).toMatchObject({ ok: true, unsigned: 1, checkpoints: 2, treeSize });
+    expect((await app.audit.verify({ unsignedUntil: 0 })).problems).toMatchObject([
+      {
+        code: 'checkpoint_untrusted',
+        treeSize: 2,
+        message: expect.stringContaining('2 leaves is not signed'),
+      },
+    ]);
+    // A process that has no key must not go on without.
+    await apps.pop()!.close();
+    const keyless = await start({ origin, seal: true });
+    await record(keyless, 1);
+    await keyless.audit.flush();
+    await keyless.audit.checkpoint();
+    const reader = await start(
+      { seal: false, verifierKeys: [first.verifierKey], unsignedUntil: 2 },
+      `${database.journal}-2`,
+    );
+    expect((await reader.audit.verify()).problems).toMatchObject([{ code: 'checkpoint_untrusted' }]);
+  });
+
+  it('goes on from no log of another name', async () => {
+    const other = await start({ signingKey: first.signerKey, origin: 'other.example' });
+    await record(other, 1);
+    await apps.pop()!.close();
+    const app = await start({ signingKey: first.signerKey });
     await record(app, 1);
     await app.audit.flush();
-    expect(openedBy((await app.audit.checkpoint()).note)).toEqual([first.verifierKey]);
-    expect(await app.audit.verify()).toMatchObject({ ok: true, unsigned: 1, checkpoints: 2 });
+    await expect(app.audit.checkpoint()).rejects.toMatchObject({
+      code: 'AUDIT_LEDGER_BROKEN',
+      message: expect.stringContaining('is that of other.example'),
+    });
+    expect((await app.audit.verify()).problems).toMatchObject([
+      { code: 'checkpoint_untrusted', treeSize: 1, message: expect.stringContaining('other.example') },
+    ]);
   });
+
+  it('does not sign again what was set back, cut off or exchanged under its eyes', async () => {
+    const app = await start({ signingKey: first.signerKey });
+    const grow = async () => {
+      await record(app, 2);
+      await app.audit.flush();
+      return app.audit.checkpoint();
+    };
+    await grow();
+    const raw = await RawTables.open(database);
+    const early = await raw.snapshot();
+    await grow();
+    const late = await raw.snapshot();
+    await raw.restore(early);
+    await record(app, 2);
+    await app.audit.flush();
+    await expect(app.audit.checkpoint()).rejects.toMatchObject({
+      code: 'AUDIT_LEDGER_BROKEN',
+      message: expect.stringContaining('has 2 leaves, and had 4 before'),
+    });
+    expect((await app.audit.verify()).problems).toContainEqual(
+      expect.objectContaining({ code: 'log_truncated', treeSize: 4 }),
+    );
+    // As long, and longer, but another.
+    await raw.restore(early);
+    const forger = await start({ signingKey: first.signerKey }, `${database.journal}-forger`);
+    await record(forger, 2);
+    await forger.audit.flush();
+    for (const size of [4, 5]) {
+      expect(await forger.audit.checkpoint()).toMatchObject({ treeSize: size });
+      await expect(app.audit.checkpoint()).rejects.toMatchObject({
+        code: 'AUDIT_LEDGER_BROKEN',
+        message: expect.stringContaining('The first 4 leaves'),
+      });
+      expect((await app.audit.verify()).problems).toContainEqual(
+        expect.objectContaining({ code: 'history_rewritten', treeSize: 4 }),
+      );
+      await record(forger, 1);
+      await forger.audit.flush();
+    }
+    await apps.pop()!.close();
+    await raw.restore(late);
+    await raw.close();
+    // What it knows is there again.
+    expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 4 });
+  });
+
+  it('gives all gaps of a source their time at once', async () => {
+    const source = createEventId(Date.now());
+    const { audit } = await start({ gapTimeoutMs: 500 });
+    await store.events.append([2, 4, 6, 8].map((sequence) => numbered(source, sequence)));
+    await store.sources.note({ source, kind: 'abandoned', sequence: 9, process: '{}' });
+    expect(await audit.checkpoint()).toMatchObject({ treeSize: 0 });
+    await delay(550);
+    // Four events, and five that tell of gaps.
+    expect(await audit.checkpoint()).toMatchObject({ treeSize: 9 });
+    // One that opens later has its own time.
+    const other = createEventId(Date.now());
+    await store.events.append([numbered(other, 2)]);
+    await audit.checkpoint();
+    await delay(300);
+    await store.events.append([numbered(other, 4)]);
+    await audit.checkpoint();
+    await delay(250);
+    expect(await audit.checkpoint()).toMatchObject({ treeSize: 11 });
+    await delay(300);
+    expect(await audit.checkpoint()).toMatchObject({ treeSize: 13 });
+  });
+
+  it('tells once of a source that has lost all of its events', async () => {
+    const source = createEventId(Date.now());
+    await store.sources.note({ source, kind: 'abandoned', sequence: 3, process: '{}' });
+    const { audit } = await start({ gapTimeoutMs: 0 });
+    for (let round = 0; round < 3; round += 1) {
+      expect(await audit.checkpoint()).toMatchObject({ treeSize: 1 });
+    }
+    expect((await audit.verify()).problems).toMatchObject([{ code: 'sequence_gap', source, sequence: 1 }]);
+  });
+
+  it('says why nobody seals, where the row of the lease is gone', async () => {
+    await store.connection.query('DELETE FROM audit_leases');
+    logged.length = 0;
+    await start({ intervalMs: 20 });
+    await eventually(() => expect(logged.join()).toContain('INSERT INTO'));
+    expect(logged.join()).toContain('nobody seals');
+    await store.connection.query(/INSERT INTO .*\)/.exec(logged.join())![0]);
+    const app = await start({ intervalMs: 20 }, `${database.journal}-2`);
+    await record(app, 1);
+    await app.audit.flush();
+    await eventually(async () => expect(await app.audit.verify()).toMatchObject({ pending: 0, treeSize: 1 }));
+  });
+
+  it('hands on at its start what the one before may not have handed on', async () => {
+    const silent = await start({ signingKey: first.signerKey });
+    await record(silent, 2);
+    await silent.audit.flush();
+    const newest = await silent.audit.checkpoint();
+    await apps.pop()!.close();
+    const handed: SignedCheckpoint[] = [];
+    const file = `${database.journal}-torn.jsonl`;
+    writeFileSync(file, '{"origin":"audit.exa');
+    await start({
+      signingKey: first.signerKey,
+      intervalMs: 20,
+      publish: [(checkpoint) => void handed.push(checkpoint), { file }],
+    });
+    await eventually(() => expect(handed).toEqual([newest]));
+    await eventually(() => expect(readFileSync(file, 'utf8').endsWith('\n')).toBe(true));
+    const [torn, line] = readFileSync(file, 'utf8').split('\n');
+    expect(torn).toBe('{"origin":"audit.exa');
+    expect(JSON.parse(line!)).toEqual(newest);
+    rmSync(file);
+  });
+
+  // It takes ten seconds, and has nothing to do with the database.
+  if (name === 'sqlite') {
+    it('waits for no key that does not answer', async () => {
+      let answer = new Promise<Uint8Array>(() => undefined);
+      const sign = () => answer;
+      const app = await start({ signingKey: { verifierKey: first.verifierKey, sign } });
+      await record(app, 1);
+      await app.audit.flush();
+      await expect(app.audit.checkpoint()).rejects.toMatchObject({
+        code: 'AUDIT_NOT_SEALED',
+        message: expect.stringContaining('no answer within 10 s'),
+      });
+      answer = Promise.reject(new Error('the KMS is away'));
+      await expect(app.audit.checkpoint()).rejects.toMatchObject({
+        code: 'AUDIT_NOT_SEALED',
+        message: expect.stringContaining('the KMS is away'),
+      });
+    }, 30_000);
+  } else {
+    it('waits for no database that does not answer', async () => {
+      const app = await startLedgerApp(database, {
+        delivery: { statementTimeoutMs: 300 },
+        ledger: { signingKey: first.signerKey },
+      });
+      apps.push(app);
+      await record(app, 1);
+      await app.audit.flush();
+      const lock = store.connection.createQueryRunner();
+      await lock.connect();
+      if (name === 'mysql') await lock.query('LOCK TABLES audit_checkpoints WRITE');
+      else {
+        await lock.query('BEGIN');
+        await lock.query('LOCK TABLE audit_checkpoints IN ACCESS EXCLUSIVE MODE');
+      }
+      try {
+        await expect(app.audit.checkpoint()).rejects.toMatchObject({
+          code: 'AUDIT_STORE_UNAVAILABLE',
+          message: expect.stringContaining('no answer within'),
+        });
+      } finally {
+        await lock.query(name === 'mysql' ? 'UNLOCK TABLES' : 'ROLLBACK');
+        await lock.release();
+      }
+      await eventually(async () => expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 1 }));
+    }, 30_000);
+  }
 
   it('tells each checkpoint to files, servers and functions, until they take it', async () => {
     const posted: string[] = [];

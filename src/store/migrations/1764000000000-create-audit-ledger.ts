@@ -5,15 +5,15 @@ import { protectTables, unprotectTables } from './protect-tables.js';
 import { createTable, dropTables, insertOnce, textTypes } from './tables.js';
 
 const TABLES = ['audit_leaves', 'audit_tiles', 'audit_checkpoints', 'audit_leases'] as const;
-/** What is only ever inserted into. */
-const APPEND_ONLY = [
-  'audit_events',
-  'audit_leaves',
-  'audit_tiles',
-  'audit_checkpoints',
-  'audit_dead_letters',
-  'audit_sources',
-] as const;
+/** What is only ever inserted into, with what is unique in it. */
+const APPEND_ONLY = {
+  audit_events: [['id']],
+  audit_leaves: [['leaf_index'], ['event_id']],
+  audit_tiles: [['level', 'tile_index']],
+  audit_checkpoints: [['tree_size'], ['previous_size']],
+  audit_dead_letters: [['id']],
+  audit_sources: [['id']],
+} as const;
 
 /** Base64 of 32 bytes. */
 const HASH = 44;
@@ -37,6 +37,7 @@ export class CreateAuditLedger1764000000000 implements MigrationInterface {
       },
       { source: ['source', 'through'] },
       ['leaf_index'],
+      ['leaf_index >= 0'],
     );
     await createTable(
       runner,
@@ -49,6 +50,7 @@ export class CreateAuditLedger1764000000000 implements MigrationInterface {
       },
       {},
       ['level', 'tile_index'],
+      ['level >= 0', 'tile_index >= 0'],
     );
     await createTable(
       runner,
@@ -62,6 +64,7 @@ export class CreateAuditLedger1764000000000 implements MigrationInterface {
       },
       {},
       ['tree_size'],
+      ['previous_size >= 0', 'previous_size < tree_size'],
     );
     await createTable(
       runner,

@@ -1,5 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
-import { describeStoreError } from '../store-error.js';
+import { describeStoreError, REPLACE_REFUSED } from '../store-error.js';
 import { dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 
@@ -7,13 +7,16 @@ import type { AuditTable } from '../table-name.js';
 const MAY_NOT = [1142, 1227, 1419];
 const EXISTS_ALREADY = 1359;
 
+/** The tables, each with the lists of columns that are unique in it. */
+type ProtectedTables = Partial<Readonly<Record<AuditTable, readonly (readonly string[])[]>>>;
+
 /**
- * Has the database refuse UPDATE and DELETE on the tables, and TRUNCATE where it can. Where the user of the migration
+ * Has the database refuse UPDATE and DELETE on the tables, and TRUNCATE or REPLACE where it would not count as these. Where the user of the migration
  * may not create triggers, which on MySQL is a right of its own, the tables stay as they are and a warning says so.
  */
-export async function protectTables(runner: QueryRunner, tables: readonly AuditTable[]): Promise<void> {
+export async function protectTables(runner: QueryRunner, tables: ProtectedTables): Promise<void> {
   const { connection } = runner;
-  const statements = tables.flatMap((table) => triggersOf(connection, table)).map(({ create }) => create);
+  const statements = allTriggersOf(connection, tables).map(({ create }) => create);
   if (dialectOf(connection) === 'postgres') statements.unshift(refusal(connection));
   for (const statement of statements) {
     try {
@@ -32,12 +35,23 @@ export async function protectTables(runner: QueryRunner, tables: readonly AuditT
 }
 
 /** Takes the triggers away again, for who has to change what is recorded. */
-export async function unprotectTables(runner: QueryRunner, tables: readonly AuditTable[]): Promise<void> {
-  const { connection } = runner;
-  for (const { drop } of tables.flatMap((table) => triggersOf(connection, table))) await runner.query(drop);
+export async function unprotectTables(runner: QueryRunner, tables: ProtectedTables): Promise<void> {
+  for (const { drop } of allTriggersOf(runner.connection, tables)) await runner.query(drop);
 }
 
-function triggersOf(connection: DataSource, name: AuditTable): { create: string; drop: string }[] {
+interface Trigger {
+  readonly create: string;
+  readonly drop: string;
+}
+
+function allTriggersOf(connection: DataSource, tables: ProtectedTables): Trigger[] {
+  return Object.entries(tables).flatMap(([table, unique]) => [
+    ...triggersOf(connection, table as AuditTable),
+    ...(dialectOf(connection) === 'sqlite' ? [noReplace(connection, table as AuditTable, unique)] : []),
+  ]);
+}
+
+function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
   const dialect = dialectOf(connection);
   const table = tableName(connection, name);
   const q = (dottedName: string) => quoted(connection, dottedName);
@@ -61,6 +75,32 @@ function triggersOf(connection: DataSource, name: AuditTable): { create: string;
         : `CREATE TRIGGER ${trigger} BEFORE ${operation} ON ${q(table)} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'`;
     return { create, drop: `DROP TRIGGER IF EXISTS ${trigger}` };
   });
+}
+
+/**
+ * SQLite: INSERT OR REPLACE deletes the row that is there without asking the trigger of DELETE. So a row that is there is
+ * refused before.
+ */
+function noReplace(
+  connection: DataSource,
+  name: AuditTable,
+  unique: readonly (readonly string[])[],
+): Trigger {
+  const own = tableName(connection, name);
+  const q = (column: string) => quoted(connection, column);
+  const trigger = q(`${own}_no_replace`);
+  const same = unique.map((columns) =>
+    columns.map((column) => `${q(column)} = NEW.${q(column)}`).join(' AND '),
+  );
+  // Of a row that names no rowid, it is -1 here.
+  const there = [...same, 'rowid = NEW.rowid AND NEW.rowid <> -1'].map(
+    (is) => `EXISTS (SELECT 1 FROM ${q(own)} WHERE ${is})`,
+  );
+  return {
+    create: `CREATE TRIGGER IF NOT EXISTS ${trigger} BEFORE INSERT ON ${q(own)} WHEN ${there.join(' OR ')}
+      BEGIN SELECT RAISE(ABORT, '${own} is append-only: ${REPLACE_REFUSED}'); END`,
+    drop: `DROP TRIGGER IF EXISTS ${trigger}`,
+  };
 }
 
 /** PostgreSQL: what all triggers call. */

@@ -2,13 +2,18 @@ import type { QueryRunner } from 'typeorm';
 import { dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 
-/** Creates the table with its indexes, where it is not there yet. */
+/**
+ * Creates the table with its indexes, where it is not there yet.
+ *
+ * @param checks SQL that must be true of each row
+ */
 export async function createTable(
   runner: QueryRunner,
   name: AuditTable,
   columns: Readonly<Record<string, string>>,
   indexes: Readonly<Record<string, readonly string[]>> = {},
   primaryKey: readonly string[] = ['id'],
+  checks: readonly string[] = [],
 ): Promise<void> {
   const { connection } = runner;
   const table = tableName(connection, name);
@@ -18,6 +23,8 @@ export async function createTable(
   );
   const parts = Object.entries(columns).map(([column, type]) => `${q(column)} ${type}`);
   parts.push(`PRIMARY KEY (${primaryKey.map(q).join(', ')})`);
+  const all = dialectOf(connection) === 'sqlite' ? [...checks, ...typeChecks(columns, q)] : checks;
+  parts.push(...all.map((check) => `CHECK (${check})`));
   // MySQL has no CREATE INDEX IF NOT EXISTS: there the indexes are part of the table.
   const inline = dialectOf(connection) === 'mysql';
   if (inline) parts.push(...listed.map(([index, of]) => `INDEX ${index} (${of})`));
@@ -26,6 +33,14 @@ export async function createTable(
   for (const [index, of] of listed) {
     await runner.query(`CREATE INDEX IF NOT EXISTS ${index} ON ${q(table)} (${of})`);
   }
+}
+
+/** SQLite takes any type in any column, and what is of another type is found by no query: see that none gets in. */
+function typeChecks(columns: Readonly<Record<string, string>>, q: (name: string) => string): string[] {
+  return Object.entries(columns).map(([column, definition]) => {
+    const type = /^(big|small)int\b/.test(definition) ? 'integer' : 'text';
+    return `typeof(${q(column)}) IN ('${type}'${definition.includes('NOT NULL') ? '' : ", 'null'"})`;
+  });
 }
 
 /**

@@ -22,6 +22,8 @@ const CHOICES: readonly ((hashes: HashWitnesses) => Buffer | undefined)[] = [
 /** One leaf on which the places disagree, or that only some of them have. */
 interface Doubt {
   readonly leafIndex: number;
+  /** As the leaf says. */
+  readonly eventId: string | undefined;
   readonly hashes: HashWitnesses;
 }
 
@@ -38,12 +40,9 @@ export class CandidateRoots {
   private doubts: Doubt[] = [];
   private decided = CHOICES[0]!;
 
-  constructor(start: CompactRange) {
-    this.ranges = [start];
-  }
-
-  get hasDoubts(): boolean {
-    return this.doubts.length > 0;
+  /** @param start of the leaves before; absent where nobody knows them */
+  constructor(start: CompactRange | undefined) {
+    this.ranges = start ? [start] : [];
   }
 
   /** Whether nobody knows the root any more. */
@@ -51,13 +50,13 @@ export class CandidateRoots {
     return this.ranges.length === 0;
   }
 
-  append(leafIndex: number, hashes: HashWitnesses): void {
+  append(leafIndex: number, hashes: HashWitnesses, eventId?: string): void {
     const { leaf, event, tile } = hashes;
     if (leaf && event?.equals(leaf) && (!tile || tile.equals(leaf))) {
       for (const range of this.ranges) range.append(leaf);
       return;
     }
-    if (this.doubts.length < MAX_DOUBTS) this.doubts.push({ leafIndex, hashes });
+    if (this.doubts.length < MAX_DOUBTS) this.doubts.push({ leafIndex, hashes, eventId });
     const [first] = this.ranges;
     if (!first) return;
     if (this.ranges.length === 1) this.ranges = CHOICES.map(() => first.clone());
@@ -81,7 +80,7 @@ export class CandidateRoots {
   }
 
   /** What was in doubt since the last time, each with the hash that was decided on. */
-  takeDoubts(): { leafIndex: number; hashes: HashWitnesses; truth: Buffer | undefined }[] {
+  takeDoubts(): (Doubt & { readonly truth: Buffer | undefined })[] {
     const taken = this.doubts.map((doubt) => ({ ...doubt, truth: this.decided(doubt.hashes) }));
     this.doubts = [];
     this.decided = CHOICES[0]!;

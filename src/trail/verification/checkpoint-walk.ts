@@ -1,13 +1,28 @@
-import { parseCheckpoint } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import type { NoteVerifier } from '../../ledger/keys.js';
-import { openNote } from '../../ledger/note.js';
+import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { LedgerRepository, StoredCheckpoint } from '../../store/ledger.repository.js';
 import type { CandidateRoots } from './candidate-roots.js';
 import type { ProblemList } from './problem-list.js';
 
 const PAGE = 500;
+
+/** Whose checkpoints are believed. */
+export interface Trust {
+  /** Without any, signatures are not checked. */
+  readonly verifiers: readonly NoteVerifier[];
+  /** Up to this size a checkpoint need not be signed. */
+  readonly unsignedUntil: number;
+  /** Which log; where that is not known, the first checkpoint tells. */
+  readonly origin: string | undefined;
+}
+
+/** A checkpoint that is not the database's word: the log must go on from it. */
+export interface KnownCheckpoint extends Checkpoint {
+  /** For people: who knows it. */
+  readonly how: 'was kept elsewhere' | 'was sealed or seen by this process';
+}
 
 /** A size at which the root of the leaves is to be compared. */
 interface Stop {
@@ -16,18 +31,17 @@ interface Stop {
   readonly root?: Buffer;
   /** A trusted key has signed it: then it is right, and the leaves are wrong. */
   readonly isTrusted: boolean;
-  /** It was kept outside of the database. */
-  readonly isKept: boolean;
+  /** Where it is not from the database: who knows it. */
+  readonly how?: KnownCheckpoint['how'];
 }
 
 /** Goes along the checkpoints while the leaves come in, and compares their roots. */
 export class CheckpointWalk {
-  /** Of the leaves that are in doubt. */
-  readonly eventIds = new Map<number, string>();
   compared = 0;
   unsigned = 0;
   private readonly page: StoredCheckpoint[] = [];
-  private readonly kept: Checkpoint[];
+  private readonly kept: KnownCheckpoint[];
+  private origin: string | undefined;
   private read: number;
   private previousSize: number | undefined;
   private isEnd = false;
@@ -39,11 +53,12 @@ export class CheckpointWalk {
 
   constructor(
     private readonly ledger: LedgerRepository,
-    private readonly verifiers: readonly NoteVerifier[],
+    private readonly trust: Trust,
     private readonly problems: ProblemList,
-    kept: readonly Checkpoint[],
+    kept: readonly KnownCheckpoint[],
     from: number,
   ) {
+    this.origin = trust.origin;
     this.read = this.lastGood = from;
     this.previousSize = from === 0 ? 0 : undefined;
     this.kept = [...kept].sort((a, b) => a.treeSize - b.treeSize);
@@ -62,8 +77,8 @@ export class CheckpointWalk {
   /** All leaves of the size are in: compares what is known of it. */
   compare(size: number, roots: CandidateRoots): void {
     while (this.kept[0] && this.kept[0].treeSize <= size) {
-      const { treeSize, rootHash } = this.kept.shift()!;
-      if (treeSize === size) this.stop({ treeSize, root: rootHash, isTrusted: true, isKept: true }, roots);
+      const { treeSize, rootHash, how } = this.kept.shift()!;
+      if (treeSize === size) this.stop({ treeSize, root: rootHash, isTrusted: true, how }, roots);
     }
     while (this.page[0] && this.page[0].treeSize <= size) {
       const checkpoint = this.page.shift()!;
@@ -77,16 +92,9 @@ export class CheckpointWalk {
     this.explain(roots, false);
   }
 
-  /** Those that were kept of more leaves than there are. */
-  end(size: number): void {
-    for (const { treeSize } of this.kept.filter((kept) => kept.treeSize > size)) {
-      this.problems.add({
-        code: 'log_truncated',
-        treeSize,
-        leafIndex: size,
-        message: `A checkpoint of ${treeSize} leaves was kept elsewhere, and the log has ${size}: it was cut off, or set back to an older state.`,
-      });
-    }
+  /** Those that were kept of more leaves than were walked. */
+  get rest(): readonly KnownCheckpoint[] {
+    return this.kept;
   }
 
   private chain({ treeSize, previousSize }: StoredCheckpoint): void {
@@ -107,41 +115,44 @@ export class CheckpointWalk {
         treeSize,
         message: `The checkpoint of ${treeSize} leaves ${what}.`,
       });
-      return { treeSize, isTrusted: false, isKept: false };
+      return { treeSize, isTrusted: false };
+    };
+    const untrusted = (what: string) => {
+      this.problems.add({
+        code: 'checkpoint_untrusted',
+        treeSize,
+        message: `The checkpoint of ${treeSize} leaves is ${what}.`,
+      });
     };
     try {
-      const isSigned = !note.endsWith('\n\n');
-      const { text, verifiedBy } = isSigned
-        ? openNote(note, this.verifiers)
-        : { text: note.slice(0, -1), verifiedBy: [] };
-      const checkpoint = parseCheckpoint(text);
+      const { verifiers, unsignedUntil } = this.trust;
+      const checkpoint = openCheckpoint(note, verifiers);
+      const { isSigned, isTrusted } = checkpoint;
       if (checkpoint.treeSize !== treeSize || checkpoint.rootHash.toString('base64') !== rootHash) {
         return changed('is not what its note says');
       }
       this.compared += 1;
-      const isTrusted = verifiedBy.length > 0;
-      if (!isSigned && !this.anySigned) this.unsigned += 1;
-      else if (this.verifiers.length > 0 && !isTrusted) {
-        this.problems.add({
-          code: 'checkpoint_untrusted',
-          treeSize,
-          message: `The checkpoint of ${treeSize} leaves is ${isSigned ? 'signed by none of the keys' : 'not signed, though one before it is'}.`,
-        });
-      }
+      this.origin ??= checkpoint.origin;
+      const isOwn = checkpoint.origin === this.origin;
+      if (!isOwn) untrusted(`of the log ${checkpoint.origin}, not of ${this.origin}`);
+      if (isSigned) {
+        if (verifiers.length > 0 && !isTrusted) untrusted('signed by none of the keys');
+      } else if (verifiers.length > 0 && (this.anySigned || treeSize > unsignedUntil)) {
+        untrusted(this.anySigned ? 'not signed, though one before it is' : 'not signed');
+      } else this.unsigned += 1;
       this.anySigned ||= isSigned;
-      return { treeSize, root: checkpoint.rootHash, isTrusted, isKept: false };
+      return { treeSize, root: checkpoint.rootHash, isTrusted: isTrusted && isOwn };
     } catch (error) {
       if (!(error instanceof LedgerFormatError)) throw error;
       return changed(`can't be trusted: ${error.message.replace(/\.$/, '')}`);
     }
   }
 
-  private stop({ treeSize, root, isTrusted, isKept }: Stop, roots: CandidateRoots): void {
+  private stop({ treeSize, root, isTrusted, how }: Stop, roots: CandidateRoots): void {
+    this.isOver ||= roots.isLost;
+    // Nothing decides any more; what is in doubt is told of now, and not kept.
+    if (this.isOver) this.explain(roots, false);
     if (this.isOver || !root) return;
-    if (roots.isLost) {
-      this.isOver = true;
-      return;
-    }
     const isRight = roots.decide(root);
     this.explain(roots, isRight);
     if (isRight) {
@@ -150,12 +161,12 @@ export class CheckpointWalk {
       return;
     }
     const range = `leaves ${this.lastGood} to ${treeSize - 1}`;
-    if (isKept) {
+    if (how !== undefined) {
       this.problems.add({
         code: 'history_rewritten',
         treeSize,
         leafIndex: this.lastGood,
-        message: `A checkpoint of ${treeSize} leaves was kept elsewhere, and the log has another root: of ${range} at least one was exchanged, with its event and the checkpoints.`,
+        message: `A checkpoint of ${treeSize} leaves ${how}, and the log has another root: of ${range} at least one was exchanged, with its event and the checkpoints.`,
       });
       this.isOver = true;
     } else if (isTrusted || this.failed !== undefined) {
@@ -178,17 +189,18 @@ export class CheckpointWalk {
 
   /** What the places disagreed on, now that it is decided; where it is not, all of it is in doubt. */
   private explain(roots: CandidateRoots, isDecided: boolean): void {
-    for (const { leafIndex, hashes, truth } of roots.takeDoubts()) {
+    for (const { leafIndex, eventId, hashes, truth } of roots.takeDoubts()) {
       const known = isDecided ? truth : undefined;
-      this.blame('event_changed', leafIndex, hashes.event, known, hashes.leaf ?? hashes.tile);
-      this.blame('leaf_changed', leafIndex, hashes.leaf, known, hashes.event ?? hashes.tile);
-      this.blame('tile_changed', leafIndex, hashes.tile, known, undefined);
+      const place = { leafIndex, eventId };
+      this.blame('event_changed', place, hashes.event, known, hashes.leaf ?? hashes.tile);
+      this.blame('leaf_changed', place, hashes.leaf, known, hashes.event ?? hashes.tile);
+      this.blame('tile_changed', place, hashes.tile, known, undefined);
     }
   }
 
   private blame(
     code: 'event_changed' | 'leaf_changed' | 'tile_changed',
-    leafIndex: number,
+    { leafIndex, eventId }: { readonly leafIndex: number; readonly eventId: string | undefined },
     hash: Buffer | undefined,
     truth: Buffer | undefined,
     other: Buffer | undefined,
@@ -196,7 +208,6 @@ export class CheckpointWalk {
     // What is not there is told of where it is missed.
     if (!hash) return;
     if (truth ? hash.equals(truth) : !other || hash.equals(other)) return;
-    const eventId = this.eventIds.get(leafIndex);
     const what = {
       event_changed: 'The event',
       leaf_changed: 'The hash',

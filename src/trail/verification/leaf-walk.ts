@@ -1,8 +1,9 @@
 import type { CompactRange } from '../../ledger/merkle.js';
 import { decodeHashes, TILE_WIDTH } from '../../ledger/tile.js';
+import { toInteger } from '../../store/column-value.js';
 import { numberOf, fromRow } from '../../store/event-row.js';
-import { leafHashOf } from '../../store/event-leaf.js';
-import type { LeafWithEvent, LedgerRepository, NumberedRow } from '../../store/ledger.repository.js';
+import { leafHashOf, mistypedColumn } from '../../store/event-leaf.js';
+import type { LeafWithEvent, LedgerRepository } from '../../store/ledger.repository.js';
 import { GAP_ACTION } from '../../store/sealing.repository.js';
 import { CandidateRoots } from './candidate-roots.js';
 import type { CheckpointWalk } from './checkpoint-walk.js';
@@ -17,13 +18,15 @@ const PAGE = 4 * TILE_WIDTH;
 export class LeafWalk {
   events = 0;
   private readonly roots: CandidateRoots;
+  /** The last run of leaves that are not there. */
+  private missing: { from: number; to: number } | undefined;
 
   constructor(
     private readonly ledger: LedgerRepository,
     private readonly problems: ProblemList,
     private readonly order: SourceOrder,
     private readonly checkpoints: CheckpointWalk,
-    start: CompactRange,
+    start: CompactRange | undefined,
   ) {
     this.roots = new CandidateRoots(start);
   }
@@ -50,104 +53,119 @@ export class LeafWalk {
         this.leaf(index, leaves.get(index), tiles.get(Math.floor(index / TILE_WIDTH))?.[index % TILE_WIDTH]);
         if (index + 1 !== stop) continue;
         this.checkpoints.compare(stop, this.roots);
-        if (!this.roots.hasDoubts) this.checkpoints.eventIds.clear();
         stop = await this.checkpoints.nextStop();
         if (index + 1 >= to && to < size) {
+          this.tellMissing();
           report(to - from);
           return;
         }
       }
+      this.tellMissing();
       start = end;
       report(Math.min(end, to) - from);
     }
     this.checkpoints.finish(this.roots);
-    if (to === size) {
-      await this.beyond(size);
-      this.checkpoints.end(size);
-    }
   }
 
   /** Where the leaves go on after a page without any; told of once, however many they are. */
   private async skip(start: number, end: number, size: number): Promise<number> {
     const next = Math.min((await this.ledger.nextLeaf(end)) ?? size, size);
-    this.problems.add({
-      code: 'leaf_missing',
-      leafIndex: start,
-      message: `Leaves ${start} to ${next - 1} are not there.`,
-    });
+    this.missing = { from: start, to: next - 1 };
+    this.tellMissing();
     this.roots.lose();
     return next;
   }
 
+  private tellMissing(): void {
+    if (!this.missing) return;
+    const { from, to } = this.missing;
+    this.missing = undefined;
+    this.problems.add({
+      code: 'leaf_missing',
+      leafIndex: from,
+      message: from === to ? `Leaf ${from} is not there.` : `Leaves ${from} to ${to} are not there.`,
+    });
+  }
+
   private leaf(index: number, leaf: LeafWithEvent | undefined, tile: Buffer | undefined): void {
     if (!leaf) {
-      this.problems.add({
-        code: 'leaf_missing',
-        leafIndex: index,
-        message: `Leaf ${index} is not there.`,
-      });
+      this.missing ??= { from: index, to: index };
+      this.missing.to = index;
       this.roots.append(index, { leaf: undefined, event: undefined, tile });
       return;
     }
-    const event = leaf.event && leafHashOf(leaf.event);
+    this.tellMissing();
+    const mistyped = leaf.event && mistypedColumn(leaf.event);
+    const event = leaf.event && mistyped === undefined ? leafHashOf(leaf.event) : undefined;
     const stored = hashBytes(leaf.leafHash);
-    if (!event) {
+    if (!leaf.event) {
       this.problems.add({
         code: 'event_missing',
         ...whereOf(leaf),
         message: `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.`,
       });
     } else this.events += 1;
+    if (mistyped !== undefined) {
+      this.problems.add({
+        code: 'event_changed',
+        ...whereOf(leaf),
+        message: `The column ${mistyped} of event ${leaf.eventId}, leaf ${index}, holds another type than events have there.`,
+      });
+    }
     if (!stored) {
       this.problems.add({
         code: 'leaf_changed',
         ...whereOf(leaf),
-        message: `The hash of leaf ${index} is none.`,
+        message: `The hash of leaf ${index} (event ${leaf.eventId}) is none.`,
       });
     }
-    if (!stored || !event?.equals(stored) || (tile && !tile.equals(stored))) {
-      this.checkpoints.eventIds.set(index, leaf.eventId);
-    }
-    this.roots.append(index, { leaf: stored, event, tile });
-    this.numbers(leaf, event !== undefined && stored?.equals(event) === true);
-    this.order.next(leaf, leaf.event ? isGapEvent(leaf.event) : leaf.sequence !== leaf.through);
+    this.roots.append(index, { leaf: stored, event, tile }, leaf.eventId);
+    const isSealed = event !== undefined && stored?.equals(event) === true;
+    this.order.next(leaf, this.numbers(leaf, mistyped === undefined, isSealed));
   }
 
   /**
    * Whether the event's number is said in the same way wherever it is said.
    *
    * @param isSealed whether leaf and event belong together; otherwise one of them is told of anyway
+   * @returns whether it is the event of a gap
    */
-  private numbers(leaf: LeafWithEvent, isSealed: boolean): void {
+  private numbers(leaf: LeafWithEvent, isEvent: boolean, isSealed: boolean): boolean {
     const { event, leafIndex, eventId } = leaf;
-    if (!event) return;
+    // Of an event that is gone, the leaf alone tells.
+    const looksLikeGap = leaf.sequence !== leaf.through;
+    if (!event || !isEvent) return looksLikeGap;
     let said: (string | number | null)[];
-    let isGap = false;
+    let isGap: boolean;
+    let own: (string | number | null)[];
     try {
       const { action, details, metadata } = fromRow(event);
-      said = [...numberOf({ metadata }), numberOf({ metadata })[1]];
-      isGap = action === GAP_ACTION && said[0] === null && leaf.source !== null;
-      if (isGap) said = [details['source'], details['from'], details['to']] as (string | number)[];
+      own = numberOf({ metadata });
+      isGap = action === GAP_ACTION && own[0] === null && leaf.source !== null;
+      said = isGap
+        ? ([details['source'], details['from'], details['to']] as (string | number)[])
+        : [...own, own[1]!];
     } catch {
       // Its records are no JSON any more: it has another hash than its leaf, which is told of.
-      return;
+      return looksLikeGap;
     }
-    const own = [event.source, event.sequence === null ? null : Number(event.sequence)];
-    if (!isGap && (own[0] !== said[0] || own[1] !== said[1])) {
+    const columns = [event.source, event.sequence === null ? null : toInteger(event.sequence)];
+    // The event of a gap has no number of its own.
+    if (columns[0] !== own[0] || columns[1] !== own[1]) {
       this.problems.add({
         code: 'event_changed',
         ...whereOf(leaf),
-        message: `The columns source and sequence of event ${eventId} are not what its metadata says.`,
+        message: `The columns source and sequence of event ${eventId}, leaf ${leafIndex}, are not what its metadata says.`,
       });
     }
-    if (!isSealed) return;
-    if (leaf.source !== said[0] || leaf.sequence !== said[1] || leaf.through !== said[2]) {
+    if (isSealed && (leaf.source !== said[0] || leaf.sequence !== said[1] || leaf.through !== said[2])) {
       this.problems.add({
         code: 'leaf_changed',
         ...whereOf(leaf),
         message: `The number of leaf ${leafIndex} is not its event's, ${eventId}.`,
       });
     }
+    return isGap;
   }
 
   private async tiles(start: number, end: number, size: number): Promise<Map<number, Buffer[]>> {
@@ -162,23 +180,6 @@ export class LeafWalk {
     }
     return tiles;
   }
-
-  /** Leaves behind the newest checkpoint. A checkpoint that has come since vouches for them. */
-  private async beyond(size: number): Promise<void> {
-    const [leaf] = await this.ledger.leaves(size, size + 1);
-    if (!leaf) return;
-    const head = await this.ledger.head();
-    if ((head?.treeSize ?? 0) > size) return;
-    this.problems.add({
-      code: 'leaf_inserted',
-      ...whereOf(leaf),
-      message: `Leaf ${size} is behind the newest checkpoint, which is of ${size} leaves.`,
-    });
-  }
-}
-
-function isGapEvent(row: NumberedRow): boolean {
-  return row.action === GAP_ACTION && row.source === null;
 }
 
 function whereOf({ eventId, leafIndex, source, sequence }: LeafWithEvent) {

@@ -1,21 +1,23 @@
 import { AuditError } from '../../event/audit-error.js';
-import { parseCheckpoint } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { parseVerifierKey } from '../../ledger/keys.js';
 import type { NoteVerifier } from '../../ledger/keys.js';
 import { CompactRange } from '../../ledger/merkle.js';
-import { openNote } from '../../ledger/note.js';
 import { compactRangeAt, rootAt } from '../../ledger/proofs.js';
+import { TILE_WIDTH } from '../../ledger/tile.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { SourceRepository } from '../../store/source.repository.js';
 import { TileReader } from '../../store/tile-reader.js';
+import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
+import type { KnownCheckpoint, Trust } from './checkpoint-walk.js';
 import { LeafWalk } from './leaf-walk.js';
 import { ProblemList } from './problem-list.js';
 import { SourceOrder } from './source-order.js';
 import { verifyOutside } from './verify-outside.js';
+import { verifyStrays } from './verify-strays.js';
 import { verifyTiles } from './verify-tiles.js';
 import type { VerifyOptions, VerifyResult } from './verification-result.js';
 
@@ -29,14 +31,23 @@ export interface LogStore {
 /** What the process itself knows of its own numbers. */
 export type OwnNumbers = () => readonly { readonly source: string; readonly sequence: number }[];
 
+/** What whoever verifies knows by themselves. */
+export interface VerifierKnowledge {
+  readonly verifiers?: readonly NoteVerifier[];
+  readonly unsignedUntil?: number;
+  readonly origin?: string;
+  readonly ownNumbers?: OwnNumbers;
+  /** The newest checkpoint that the process has made or gone on from. */
+  readonly lastSeen?: () => Checkpoint | undefined;
+}
+
 const MAX_PROBLEMS = 100;
 
 /** Checks everything that the database holds of the log against everything else, in bounded memory. */
 export class LogVerifier {
   constructor(
     private readonly store: LogStore,
-    private readonly verifiers: readonly NoteVerifier[] = [],
-    private readonly ownNumbers: OwnNumbers = () => [],
+    private readonly known: VerifierKnowledge = {},
   ) {}
 
   /**
@@ -46,8 +57,10 @@ export class LogVerifier {
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     const { ledger } = this.store;
-    const verifiers = options.keys ? options.keys.map((key, index) => keyOf(key, index)) : this.verifiers;
-    const kept = (options.checkpoints ?? []).map((note, index) => checkpointOf(note, index, verifiers));
+    const { trust, kept } = this.trustOf(options);
+    // Before the log is looked at: it must have come at least as far.
+    const seen = this.known.lastSeen?.();
+    if (seen) kept.push({ ...seen, how: 'was sealed or seen by this process' });
     const head = await ledger.head();
     const size = head?.treeSize ?? 0;
     const from = bound('from', options.from ?? 0, 0, size);
@@ -60,25 +73,27 @@ export class LogVerifier {
       options.onProgress?.({ done, total: Math.max(done, total) });
     };
 
-    const order = new SourceOrder(problems, from === 0);
-    const { node } = new TileReader(ledger, from);
-    for (const { treeSize, rootHash } of kept.filter((one) => one.treeSize <= from)) {
-      if ((await rootAt(treeSize, node)).equals(rootHash)) continue;
-      problems.add({
-        code: 'history_rewritten',
-        treeSize,
-        message: `A checkpoint of ${treeSize} leaves was kept elsewhere, and the log has another root.`,
-      });
-    }
+    const order = new SourceOrder(problems, from > 0 ? await this.store.sealing.gapsBefore(from) : undefined);
     const later = kept.filter((one) => one.treeSize > from);
-    const checkpoints = new CheckpointWalk(ledger, verifiers, problems, later, from);
-    const start = from === 0 ? new CompactRange() : await compactRangeAt(from, node);
+    const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
+    const { node } = new TileReader(ledger, from);
+    const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
     const leaves = new LeafWalk(ledger, problems, order, checkpoints, start);
     report(0);
     await leaves.walk(from, to, size, report);
+    // Those at which no leaves were walked are compared with the tiles.
+    await compareKept(
+      ledger,
+      problems,
+      kept.filter(({ treeSize }) => treeSize <= from),
+      from,
+    );
+    await compareKept(ledger, problems, checkpoints.rest, size);
     await verifyTiles(ledger, problems, size, () => report(to - from));
+    await verifyStrays(ledger, problems, trust);
+    const { ownNumbers = () => [] } = this.known;
     const pending = isWhole
-      ? await verifyOutside(this.store, problems, order, this.ownNumbers, (done) => report(to - from + done))
+      ? await verifyOutside(this.store, problems, order, size, ownNumbers, (done) => report(to - from + done))
       : 0;
     return {
       ok: problems.count === 0,
@@ -88,12 +103,71 @@ export class LogVerifier {
       pending,
       checkpoints: checkpoints.compared,
       unsigned: checkpoints.unsigned,
-      signaturesChecked: verifiers.length > 0,
+      signaturesChecked: trust.verifiers.length > 0,
       problems: problems.listed,
       ...(problems.count > problems.listed.length && {
         moreProblems: problems.count - problems.listed.length,
       }),
     };
+  }
+
+  private trustOf(options: VerifyOptions): { trust: Trust; kept: KnownCheckpoint[] } {
+    const verifiers = options.keys
+      ? options.keys.map((key, index) => keyOf(key, index))
+      : (this.known.verifiers ?? []);
+    const until = options.unsignedUntil ?? this.known.unsignedUntil ?? 0;
+    const unsignedUntil = bound('unsignedUntil', until, 0, Number.MAX_SAFE_INTEGER);
+    let origin = options.origin ?? this.known.origin;
+    if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
+      throw invalid('origin', 'origin must be the name of the log');
+    }
+    const kept = (options.checkpoints ?? []).map((note, index) => {
+      const checkpoint = checkpointOf(note, index, { verifiers, unsignedUntil, origin });
+      origin ??= checkpoint.origin;
+      return checkpoint;
+    });
+    return { trust: { verifiers, unsignedUntil, origin }, kept };
+  }
+}
+
+/** `undefined` where the log is not whole, which is told of then. */
+async function whole<T>(problems: ProblemList, asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof AuditError) || error.code !== 'AUDIT_LEDGER_BROKEN') throw error;
+    problems.add({ code: 'tile_missing', message: error.message.replace(/ nest-audit verify says.*$/, '') });
+    return undefined;
+  }
+}
+
+/** Those of which no leaves were walked: the tiles tell whether the log goes on from them. */
+async function compareKept(
+  ledger: LedgerRepository,
+  problems: ProblemList,
+  kept: readonly KnownCheckpoint[],
+  size: number,
+): Promise<void> {
+  let tiles = new TileReader(ledger, size);
+  for (const [index, { treeSize, rootHash, how }] of kept.entries()) {
+    // It keeps each tile that it has read.
+    if (index % TILE_WIDTH === 0) tiles = new TileReader(ledger, size);
+    if (treeSize > size) {
+      problems.add({
+        code: 'log_truncated',
+        treeSize,
+        leafIndex: size,
+        message: `A checkpoint of ${treeSize} leaves ${how}, and the log has ${size}: it was cut off, or set back to an older state.`,
+      });
+      continue;
+    }
+    const root = await whole(problems, rootAt(treeSize, tiles.node));
+    if (!root || root.equals(rootHash)) continue;
+    problems.add({
+      code: 'history_rewritten',
+      treeSize,
+      message: `A checkpoint of ${treeSize} leaves ${how}, and the log has another root.`,
+    });
   }
 }
 
@@ -111,17 +185,22 @@ function keyOf(key: string, index: number): NoteVerifier {
 }
 
 /** One that its keeper gave: were it wrong in itself, it would say nothing of the log. */
-function checkpointOf(note: string, index: number, verifiers: readonly NoteVerifier[]): Checkpoint {
+function checkpointOf(
+  note: string,
+  index: number,
+  { verifiers, unsignedUntil, origin }: Trust,
+): KnownCheckpoint {
   const field = `checkpoints[${index}]`;
   try {
-    const unsigned = typeof note === 'string' && note.endsWith('\n\n');
-    const { text, verifiedBy } = unsigned
-      ? { text: note.slice(0, -1), verifiedBy: [] }
-      : openNote(note, verifiers);
-    if (verifiers.length > 0 && verifiedBy.length === 0) {
+    const checkpoint = openCheckpoint(note, verifiers);
+    const { isSigned, isTrusted, treeSize } = checkpoint;
+    if (verifiers.length > 0 && !isTrusted && (isSigned || treeSize > unsignedUntil)) {
       throw new LedgerFormatError('The checkpoint is not signed by any of the keys');
     }
-    return parseCheckpoint(text);
+    if (origin !== undefined && checkpoint.origin !== origin) {
+      throw new LedgerFormatError(`The checkpoint is of the log ${checkpoint.origin}, not of ${origin}`);
+    }
+    return { ...checkpoint, how: 'was kept elsewhere' };
   } catch (error) {
     throw invalid(field, `${field}: ${(error as Error).message.replace(/\.$/, '')}`);
   }

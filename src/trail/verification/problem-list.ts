@@ -18,6 +18,16 @@ export class ProblemList {
   }
 }
 
+/** `{ treeSize }`, where it is a size that can be told exactly. */
+export function sizeOf(treeSize: number): { treeSize?: number } {
+  return Number.isSafeInteger(treeSize) ? { treeSize } : {};
+}
+
+/** `{ leafIndex }`, likewise. */
+export function indexOf(leafIndex: number): { leafIndex?: number } {
+  return Number.isSafeInteger(leafIndex) ? { leafIndex } : {};
+}
+
 function placeOf({ leafIndex, treeSize }: AuditProblem): number {
   return treeSize ?? leafIndex ?? Number.MAX_SAFE_INTEGER;
 }

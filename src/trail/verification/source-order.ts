@@ -1,26 +1,19 @@
 import type { StoredLeaf } from '../../store/ledger.repository.js';
+import type { StoredGap } from '../../store/sealing.repository.js';
 import type { ProblemList } from './problem-list.js';
-
-/** Numbers of a source that are recorded as lost, both ends included. */
-export interface OpenGap {
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
-  /** The event that tells of it. */
-  readonly eventId: string;
-  readonly leafIndex: number;
-}
 
 /** Follows each source's numbers through the log: without holes but those that are recorded, none twice. */
 export class SourceOrder {
   private readonly reached = new Map<string, number>();
-  private readonly gaps = new Map<string, OpenGap[]>();
+  private readonly gaps = new Map<string, StoredGap[]>();
 
-  /** @param fromStart whether the first leaf that is checked is the first of the log */
+  /** @param before the gaps of the leaves before the first that is checked; absent where that is the first of the log */
   constructor(
     private readonly problems: ProblemList,
-    private readonly fromStart: boolean,
-  ) {}
+    private readonly before?: readonly StoredGap[],
+  ) {
+    for (const gap of before ?? []) this.open(gap);
+  }
 
   /** The highest number of the source that the log accounts for. */
   sealed(source: string): number {
@@ -32,20 +25,22 @@ export class SourceOrder {
     return this.gapOf(source, sequence) !== undefined;
   }
 
-  get openGaps(): OpenGap[] {
+  get openGaps(): StoredGap[] {
     return [...this.gaps.values()].flat();
   }
 
   next({ source, sequence, through, eventId, leafIndex }: StoredLeaf, isGap: boolean): void {
     if (source === null || sequence === null || through === null) return;
-    const sealed = this.reached.get(source) ?? (this.fromStart ? 0 : sequence - 1);
     const where = { source, sequence, eventId, leafIndex };
+    const reached = this.reached.get(source);
+    if (reached === undefined && this.before && this.close(source, sequence)) return;
+    const sealed = reached ?? (this.before ? sequence - 1 : 0);
     if (sequence <= sealed) {
       if (!this.close(source, sequence)) {
         this.problems.add({
           ...where,
           code: 'sequence_disorder',
-          message: `Leaf ${leafIndex} has number ${sequence} of its source, behind number ${sealed}.`,
+          message: `Leaf ${leafIndex} has number ${sequence} of its source, behind number ${sealed} (event ${eventId}).`,
         });
       }
       return;
@@ -56,18 +51,20 @@ export class SourceOrder {
         sequence: sealed + 1,
         leafIndex,
         code: 'sequence_gap',
-        message: `${numbers(sealed + 1, sequence - 1)} of a source ${sequence - sealed === 2 ? 'is' : 'are'} missing in the log before leaf ${leafIndex}, and nothing tells of a loss.`,
+        message: `${numbers(sealed + 1, sequence - 1)} of a source ${sequence - sealed === 2 ? 'is' : 'are'} missing in the log before leaf ${leafIndex} (event ${eventId}), and nothing tells of a loss.`,
       });
     }
     this.reached.set(source, through);
-    if (isGap) {
-      const gaps = this.gaps.get(source) ?? [];
-      gaps.push({ source, from: sequence, to: through, eventId, leafIndex });
-      this.gaps.set(source, gaps);
-    }
+    if (isGap) this.open({ source, from: sequence, to: through, eventId, leafIndex });
   }
 
-  private gapOf(source: string, sequence: number): OpenGap | undefined {
+  private open(gap: StoredGap): void {
+    const gaps = this.gaps.get(gap.source) ?? [];
+    gaps.push(gap);
+    this.gaps.set(gap.source, gaps);
+  }
+
+  private gapOf(source: string, sequence: number): StoredGap | undefined {
     return this.gaps.get(source)?.find(({ from, to }) => from <= sequence && sequence <= to);
   }
 

@@ -10,7 +10,7 @@ export const PROBLEM_CODES = [
   'leaf_missing',
   /** A leaf is not what the checkpoints vouch for. */
   'leaf_changed',
-  /** There are leaves that no checkpoint vouches for. */
+  /** A leaf is outside of the log: no checkpoint vouches for it. */
   'leaf_inserted',
   /** A tile is not there. */
   'tile_missing',
@@ -20,7 +20,7 @@ export const PROBLEM_CODES = [
   'checkpoint_missing',
   /** A checkpoint is not the one of its leaves, or can't be read. */
   'checkpoint_changed',
-  /** A checkpoint has no signature by a trusted key. */
+  /** A checkpoint has no signature by a trusted key, or is one of another log. */
   'checkpoint_untrusted',
   /** Events of a source are missing: lost before they were stored, or removed before they were sealed. */
   'sequence_gap',
@@ -61,10 +61,20 @@ export interface VerifyOptions {
   /** The leaf before which to end. @defaultValue the newest checkpoint's size */
   readonly to?: number;
   /**
-   * Verifier keys: each checkpoint must be signed by one of them, from the first that is signed at all.
+   * Verifier keys: each checkpoint must be signed by one of them.
    * @defaultValue those of the options `ledger.signingKey` and `ledger.verifierKeys`
    */
   readonly keys?: readonly string[];
+  /**
+   * How many leaves the log had when it got its first key: up to there checkpoints may be without a signature.
+   * @defaultValue the option `ledger.unsignedUntil`, 0
+   */
+  readonly unsignedUntil?: number;
+  /**
+   * The name of the log, which all of its checkpoints must have.
+   * @defaultValue the option `ledger.origin`, else the name of the signing key, else that of the first checkpoint
+   */
+  readonly origin?: string;
   /** Checkpoints that were kept elsewhere, as notes. The log must go on from each. */
   readonly checkpoints?: readonly string[];
   /** Most problems to list; the rest is counted. @defaultValue 100 */
@@ -87,7 +97,7 @@ export interface VerifyResult {
   readonly pending: number;
   /** Checkpoints that were compared with their leaves. */
   readonly checkpoints: number;
-  /** Of them, those at the beginning of the log that are not signed. */
+  /** Of them, those that are not signed and need not be. */
   readonly unsigned: number;
   /** Whether signatures were checked: whether there were any keys to check them with. */
   readonly signaturesChecked: boolean;

@@ -22,6 +22,20 @@ export async function verifyTiles(
       goOn();
       const to = Math.min(from + PAGE, count);
       const tiles = new Map((await ledger.tiles(level, from, to)).map((tile) => [tile.tileIndex, tile]));
+      if (tiles.size === 0) {
+        // Told of once, however many there should be.
+        const next = Math.min((await ledger.nextTile(level, to)) ?? count, count);
+        problems.add({
+          code: 'tile_missing',
+          leafIndex: from * TILE_WIDTH ** (level + 1),
+          message:
+            next - from === 1
+              ? `Tile ${from} of level ${level} is not there.`
+              : `Tiles ${from} to ${next - 1} of level ${level} are not there.`,
+        });
+        from = next - PAGE;
+        continue;
+      }
       for (let index = from; index < to; index += 1) {
         const tile = tiles.get(index);
         const wrong = tile ? await whatIsWrong(ledger, level, tile) : undefined;

@@ -6,7 +6,7 @@ import { expectLedger } from '../ledger.js';
 
 const PER_SECOND = 150;
 /** What ending takes beside delivery: open requests, the connection, the process itself. */
-const MARGIN_MS = 2_000;
+const MARGIN_MS = 3_000;
 
 export function describeShutdown(bench: Bench): void {
   for (const [who, hooks] of [

@@ -1,0 +1,40 @@
+import type { AuditDatabase } from './audit-database.js';
+import { ask, sqlOf } from './sql.js';
+import type { AuditTable } from './table-name.js';
+
+/** Below MySQL's limit of recursion, 1,000. */
+const VALUES_AT_ONCE = 500;
+
+/**
+ * The distinct values of a text column that begins an index, in their order, one portion after another: by jumps from one
+ * value to the next, so that it costs the same however many rows each has.
+ *
+ * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function* distinctValues(
+  database: AuditDatabase,
+  name: AuditTable,
+  columnName: string,
+): AsyncGenerator<string[]> {
+  for (let after = ''; ;) {
+    const { dialect, q, table, next } = sqlOf(database);
+    const [from, column, depth] = [table(name), q(columnName), q('depth')];
+    const rows = await ask(
+      database,
+      // MySQL jumps by itself, and scans the whole index where it is told to; the others the other way round.
+      dialect === 'mysql'
+        ? `SELECT DISTINCT ${column} FROM ${from} WHERE ${column} > ${next()} ORDER BY ${column} LIMIT ${VALUES_AT_ONCE}`
+        : `WITH RECURSIVE v AS (
+            SELECT MIN(e.${column}) AS ${column}, 1 AS ${depth} FROM ${from} e WHERE e.${column} > ${next()}
+            UNION ALL
+            SELECT (SELECT MIN(e.${column}) FROM ${from} e WHERE e.${column} > v.${column}), v.${depth} + 1
+              FROM v WHERE v.${column} IS NOT NULL AND v.${depth} < ${VALUES_AT_ONCE})
+          SELECT v.${column} AS ${column} FROM v WHERE v.${column} IS NOT NULL ORDER BY v.${column}`,
+      [after],
+    );
+    const values = rows.map((row) => String(row[columnName]));
+    if (values.length > 0) yield values;
+    if (values.length < VALUES_AT_ONCE) return;
+    after = values.at(-1)!;
+  }
+}

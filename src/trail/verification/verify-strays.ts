@@ -1,0 +1,76 @@
+import { LedgerFormatError } from '../../ledger/format-error.js';
+import { openCheckpoint } from '../../sealer/read-checkpoint.js';
+import type { LedgerRepository, StoredCheckpoint } from '../../store/ledger.repository.js';
+import type { Trust } from './checkpoint-walk.js';
+import { indexOf, sizeOf } from './problem-list.js';
+import type { ProblemList } from './problem-list.js';
+
+/** Rows of each table that are told of one by one. */
+const LISTED = 1_000;
+
+/**
+ * What is in the tables and not in the log: leaves, tiles and checkpoints outside of it. Each of them is forged, or the rest
+ * of a log that was cut off; it may hide an event, or be in the way of the next batch.
+ */
+export async function verifyStrays(
+  ledger: LedgerRepository,
+  problems: ProblemList,
+  trust: Trust,
+): Promise<void> {
+  const size = (await ledger.head())?.treeSize ?? 0;
+  for (const checkpoint of await ledger.strayCheckpoints(LISTED)) {
+    problems.add({ ...sizeOf(checkpoint.treeSize), ...strayCheckpoint(checkpoint, trust, size) });
+  }
+  const { leaves, more } = await ledger.strayLeaves(LISTED);
+  for (const { leafIndex, eventId } of leaves) {
+    problems.add({
+      code: 'leaf_inserted',
+      ...indexOf(leafIndex),
+      eventId,
+      message: `Leaf ${leafIndex} (event ${eventId}) is outside of the log: the newest checkpoint is of ${size} leaves.`,
+    });
+  }
+  if (more > 0) {
+    problems.add({
+      code: 'leaf_inserted',
+      message: `There are ${more} more leaves outside of the log of ${size} leaves.`,
+    });
+  }
+  // Listed first: what was completed since, the newer size has.
+  const tiles = await ledger.strayTiles(size, LISTED);
+  const now = tiles.length > 0 ? ((await ledger.head())?.treeSize ?? 0) : size;
+  const stillStray = now === size ? tiles : await ledger.strayTiles(now, LISTED);
+  for (const { level, tileIndex } of stillStray) {
+    problems.add({
+      code: 'tile_changed',
+      message: `Tile ${tileIndex} of level ${level} is none of a log of ${now} leaves.`,
+    });
+  }
+}
+
+function strayCheckpoint(
+  { treeSize, previousSize, note }: StoredCheckpoint,
+  { verifiers, origin }: Trust,
+  size: number,
+): { code: 'checkpoint_changed' | 'log_truncated'; message: string } {
+  const changed = (message: string) => ({ code: 'checkpoint_changed' as const, message });
+  if (treeSize < 1) return changed(`There is a checkpoint of ${treeSize} leaves, which can be none.`);
+  if (previousSize >= treeSize) {
+    return changed(
+      `The checkpoint of ${treeSize} leaves extends one of ${previousSize}, which is not smaller.`,
+    );
+  }
+  try {
+    const checkpoint = openCheckpoint(note, verifiers);
+    const isOwn = origin === undefined || checkpoint.origin === origin;
+    if (checkpoint.isTrusted && isOwn && checkpoint.treeSize === treeSize) {
+      return {
+        code: 'log_truncated',
+        message: `The signed checkpoint of ${treeSize} leaves is there, and the log has ${size}: its end was cut off.`,
+      };
+    }
+  } catch (error) {
+    if (!(error instanceof LedgerFormatError)) throw error;
+  }
+  return changed(`The checkpoint of ${treeSize} leaves claims more than there are: the log has ${size}.`);
+}
