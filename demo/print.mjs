@@ -17,8 +17,9 @@ const COLUMNS = [
   ['user', ({ userId }) => userId ?? ''],
   ['action', ({ action }) => action],
   ['resource id', ({ resourceId }) => resourceId ?? ''],
-  ['path', ({ metadata }) => metadata.path],
+  ['path', ({ metadata }) => metadata.path ?? ''],
   ['remark', ({ metadata }) => (metadata.aborted ? 'aborted' : (metadata.errorName ?? ''))],
+  ['flags', ({ complianceFlags }) => complianceFlags.join(' ')],
 ];
 
 export function printEvents(events) {

@@ -77,7 +77,7 @@ async function run(folder, endAfterSession) {
     if (problems.length > 0) throw new Error(`the events are not as expected:\n${problems.join('\n')}`);
     console.log(`
 Checked: ${session.steps.length} requests, ${events.length} events. Each request has exactly one, the health check none; each is as it
-should be; and no password or token is in any of them.`);
+should be; a burst of wrong passwords is one finding; and no password or token is in any of them.`);
     if (endAfterSession) return;
 
     app.useLogger(['warn', 'error', 'fatal']);

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
-import { filter, firstValueFrom, timeout } from 'rxjs';
+import { filter, firstValueFrom, ReplaySubject, timeout } from 'rxjs';
 
 // Whose event it is. Who was not authenticated is nobody, in the tenant of those who have none.
 const NOBODY = { userId: undefined, tenantId: 'default' };
@@ -84,6 +84,21 @@ export async function playSession(url, audit, resetToken) {
     { ...ALICE, action: 'invoice.approve', resourceId: id, category: 'authorization', stage: 'guard' },
   );
 
+  await client.send(
+    'alice may not enter one as large as this; a rule blocks it',
+    'POST /invoices',
+    { token: alice, body: { customer: 'Umbrella', cents: 2_500_000, currency: 'CHF' } },
+    {
+      ...ALICE,
+      action: 'invoice.create',
+      resourceId: undefined,
+      category: 'authorization',
+      stage: 'compliance',
+      blockedBy: 'company.four-eyes',
+      flagged: 'company.four-eyes',
+    },
+  );
+
   const bob = await login('bob', 'acme');
   await client.send(
     'bob approves',
@@ -121,11 +136,17 @@ export async function playSession(url, audit, resetToken) {
     { ...BOB, action: 'invoice.export', severity: 'medium', details: { records: 3 } },
   );
   await client.send(
-    'bob downloads the journal',
+    'bob downloads the journal; a rule flags it',
     'GET /journal-entries/export.csv',
     { token: bob },
-    { ...BOB, action: 'journal-entry.export', details: { format: 'csv', rows: 250_000 } },
+    {
+      ...BOB,
+      action: 'journal-entry.export',
+      details: { format: 'csv', rows: 250_000 },
+      flagged: 'company.bulk-export',
+    },
   );
+  const massExport = await client.finding('mass-export');
   await client.abort(
     'bob closes the laptop during the next one',
     'GET /journal-entries/export.csv',
@@ -175,6 +196,16 @@ export async function playSession(url, audit, resetToken) {
     { ...DAVE, action: 'invoice.read', resourceId: id, errorName: 'NotFoundException' },
   );
 
+  for (let attempt = 1; attempt <= 9; attempt += 1) {
+    await client.send(
+      attempt === 1 ? 'someone guesses on, nine times' : '',
+      'POST /login',
+      { body: { email: 'alice@acme.example', password: `letmein${attempt}` } },
+      { action: 'session.login', userId: undefined, tenantId: 'acme', details: { account: 'alice' } },
+    );
+  }
+  const bruteForce = await client.finding('brute-force');
+
   // What is asked of the audit now is to know of all the above.
   await audit.flush();
   const carol = await login('carol', 'acme');
@@ -205,7 +236,12 @@ export async function playSession(url, audit, resetToken) {
   if (events.length === 0 || events.some(({ tenantId }) => tenantId !== 'acme')) {
     throw new Error("GET /audit did not answer acme's failures alone");
   }
-  return { steps: client.steps, secrets: [...client.secrets], tokens: { carol, bob } };
+  return {
+    steps: client.steps,
+    secrets: [...client.secrets],
+    tokens: { carol, bob },
+    findings: [massExport, bruteForce],
+  };
 }
 
 /** What the invoice means in the books: receivables against revenue. */
@@ -221,10 +257,12 @@ function journalEntry(revenue) {
 class Client {
   steps = [];
   secrets = new Set();
+  findings = new ReplaySubject();
 
   constructor(url, audit) {
     this.url = url;
     this.audit = audit;
+    audit.observe({ allTenants: true, resource: 'detection' }).subscribe(this.findings);
   }
 
   /** @param expected what the event must say besides the status; `null` where there must be none */
@@ -253,6 +291,20 @@ class Client {
     this.note(says, line, response.statusCode, requestId, expected);
   }
 
+  /** Waits for the one that tells of what was just done. */
+  async finding(name) {
+    const found = await firstValueFrom(
+      this.findings.pipe(
+        filter(({ action }) => action === `detection.${name}`),
+        timeout(20_000),
+      ),
+    );
+    console.log(
+      `  ---  ${found.action.padEnd(37)}  is found by the audit: ${found.details.count} by the ${found.details.by} ${found.details.key}`,
+    );
+    return found;
+  }
+
   prepare(line, { token, body, text }) {
     const [method, path] = line.split(' ');
     const requestId = `session-${this.steps.length + 1}`;
@@ -273,10 +325,19 @@ class Client {
 }
 
 /** Where to find the expected fields that are not the event's own. */
-const IN_METADATA = new Set(['method', 'path', 'statusCode', 'stage', 'errorName', 'aborted', 'stageErrors']);
+const IN_METADATA = new Set([
+  'method',
+  'path',
+  'statusCode',
+  'stage',
+  'errorName',
+  'aborted',
+  'stageErrors',
+  'blockedBy',
+]);
 
 /** What is wrong with the events: one sentence for each thing, none where all is well. */
-export function checkEvents({ steps, secrets }, events) {
+export function checkEvents({ steps, secrets, findings }, events) {
   const problems = [];
   for (const { line, statusCode, requestId, expected } of steps) {
     const own = events.filter(({ metadata }) => metadata.requestId === requestId);
@@ -291,7 +352,11 @@ export function checkEvents({ steps, secrets }, events) {
       aborted: undefined,
       stageErrors: undefined,
     };
-    for (const [field, value] of Object.entries({ ...always, ...expected })) {
+    const { flagged, ...fields } = expected;
+    if (flagged && !event.complianceFlags.includes(flagged)) {
+      problems.push(`${line} (${requestId}) is not flagged by ${flagged}`);
+    }
+    for (const [field, value] of Object.entries({ ...always, ...fields })) {
       const stored = IN_METADATA.has(field) ? event.metadata[field] : event[field];
       if (isDeepStrictEqual(stored, value)) continue;
       problems.push(
@@ -300,7 +365,15 @@ export function checkEvents({ steps, secrets }, events) {
     }
   }
   const due = steps.filter(({ expected }) => expected !== null).length;
-  if (events.length !== due) problems.push(`there are ${events.length} events of ${due} audited requests`);
+  const found = events.filter(({ action }) => action.startsWith('detection.')).map(({ id }) => id);
+  const expectedIds = findings.map(({ id }) => id);
+  if (!isDeepStrictEqual(found, expectedIds))
+    problems.push(`there are ${found.length} findings, not ${expectedIds.length}`);
+  if (events.length !== due + found.length) {
+    problems.push(
+      `there are ${events.length} events of ${due} audited requests and ${found.length} findings`,
+    );
+  }
   const stored = JSON.stringify(events);
   if (secrets.some((secret) => stored.includes(secret))) problems.push('a password or a token was stored');
   return problems;

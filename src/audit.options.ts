@@ -2,6 +2,10 @@ import { AuditError } from './event/audit-error.js';
 import type { CaptureOptions } from './capture/request-audit.js';
 import type { DeliveryOptions } from './journal/delivery.js';
 import type { ServiceOptions } from './pipeline/audit-recorder.js';
+import type { PolicyOptions } from './pipeline/policy/policy-rule.js';
+import type { DetectionOptions } from './pipeline/detection/detection-options.js';
+import type { RiskOptions } from './pipeline/risk/risk-options.js';
+import type { ComplianceOptions } from './pipeline/rules/compliance-rule.js';
 import type { RedactionOptions } from './pipeline/secret-key.js';
 import type { LedgerOptions } from './sealer/ledger-options.js';
 import type { StoreOptions } from './store/audit-database.js';
@@ -11,6 +15,14 @@ import { SUPPORTED_DATABASES } from './store/table-name.js';
 export interface AuditModuleOptions extends StoreOptions {
   /** What is captured of requests. */
   readonly capture?: CaptureOptions;
+  /** Which requests are recorded and how much of each: rules in their order, or a JSON file of them. */
+  readonly policy?: PolicyOptions;
+  /** How the risk score of an event comes about. */
+  readonly risk?: RiskOptions;
+  /** Which rules flag events, call handlers of the application, and block requests. */
+  readonly compliance?: ComplianceOptions;
+  /** What is looked for in the stream of events. */
+  readonly detection?: DetectionOptions;
   /** How events travel into the database. */
   readonly delivery?: DeliveryOptions;
   /** How what is stored becomes a log that nobody can change unseen. */
@@ -84,6 +96,17 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'capture.resolve.ip': resolver,
   'capture.resolve.actorType': resolver,
   'capture.resolve.impersonator': resolver,
+  'capture.resolve.roles': resolver,
+  // Its rules are checked where they are read.
+  policy: {
+    accepts: (value) => typeof value === 'object' && value !== null,
+    write:
+      "a list of rules, [{ level: 'none', match: { path: '/health' } }], or { file: 'audit-policy.json' }",
+  },
+  // What is in these three is checked by those who read it.
+  risk: group,
+  compliance: group,
+  detection: group,
   delivery: group,
   'delivery.mode': oneOf('buffered', 'durable', 'strict'),
   'delivery.directory': text,

@@ -6,6 +6,15 @@ import { DELIVERY_DEFAULTS } from './journal/delivery.js';
 import type { DeliveryOptions } from './journal/delivery.js';
 import { drainOnSignals } from './journal/drain-on-signals.js';
 import { AuditRecorder } from './pipeline/audit-recorder.js';
+import { AuditPolicy } from './pipeline/policy/audit-policy.js';
+import { Detector } from './pipeline/detection/detector.js';
+import { findingDraft } from './pipeline/detection/finding.js';
+import { RiskMemory } from './pipeline/risk/risk-memory.js';
+import { RiskModel } from './pipeline/risk/risk-model.js';
+import { RiskStage } from './pipeline/risk/risk-stage.js';
+import { failureDraft, RuleActions } from './pipeline/rules/rule-actions.js';
+import { RuleBook } from './pipeline/rules/rule-book.js';
+import { RuleStage } from './pipeline/rules/rule-stage.js';
 import { createSecretKeyTest } from './pipeline/secret-key.js';
 import { AuditDatabase } from './store/audit-database.js';
 import { AuditEventRepository } from './store/audit-event.repository.js';
@@ -13,15 +22,23 @@ import { ledgerKeys } from './sealer/ledger-keys.js';
 import { LEDGER_DEFAULTS } from './sealer/ledger-options.js';
 import { Sealer } from './sealer/sealer.js';
 import { DeadLetterRepository } from './store/dead-letter.repository.js';
+import { DetectionRepository } from './store/detection.repository.js';
 import { LedgerRepository } from './store/ledger.repository.js';
 import { SealingRepository } from './store/sealing.repository.js';
 import { SourceRepository } from './store/source.repository.js';
+import { within } from './store/within.js';
 import { loadMetrics } from './trail/audit-metrics.js';
 import { AuditService } from './trail/audit.service.js';
 import { LogVerifier } from './trail/verification/log-verifier.js';
 
 /** How long an application's start waits for its audit database, before it goes on without. */
 const START_PATIENCE_MS = 2_000;
+
+/** How long closing waits for a last look at what the database holds. */
+const LAST_SWEEP_MS = 1_000;
+
+/** How long closing waits for the handlers of compliance rules. */
+const LAST_ACTIONS_MS = 2_000;
 
 /** How long an application that closes the data source it shares waits for the last events to be sealed. */
 const LAST_SEAL_MS = 2_000;
@@ -30,9 +47,13 @@ const LAST_SEAL_MS = 2_000;
 export class AuditRuntime {
   readonly repository: AuditEventRepository;
   readonly recorder: AuditRecorder;
+  /** Which requests are recorded and how much of each. */
+  readonly policy: AuditPolicy;
   readonly requests: RequestAudit;
   readonly service: AuditService;
   readonly sealer: Sealer;
+  private readonly detector: Detector;
+  private readonly actions: RuleActions;
   private readonly database: AuditDatabase;
   private stopListening: () => void = () => undefined;
   private stopMetrics: () => void = () => undefined;
@@ -44,6 +65,7 @@ export class AuditRuntime {
     logger: AuditLogger,
   ) {
     const isSecretKey = createSecretKeyTest(options.redaction);
+    this.policy = new AuditPolicy(options.policy);
     this.database = new AuditDatabase(
       options,
       logger,
@@ -59,6 +81,15 @@ export class AuditRuntime {
     this.repository = new AuditEventRepository(this.database);
     const deadLetters = new DeadLetterRepository(this.database, this.repository);
     const sources = new SourceRepository(this.database);
+    const detections = new DetectionRepository(this.database);
+    const rules = new RuleBook(options.compliance);
+    const ruleStage = new RuleStage(rules);
+    const risk = options.risk ?? {};
+    const memory = new RiskMemory(
+      risk,
+      (tenantId, userId, before) => detections.history(tenantId, userId, before),
+      logger,
+    );
     this.recorder = new AuditRecorder(
       this.repository,
       deadLetters,
@@ -67,8 +98,37 @@ export class AuditRuntime {
       logger,
       deliveryOf(options),
       options.service,
+      [new RiskStage(new RiskModel(risk), memory), ruleStage],
     );
-    this.requests = new RequestAudit(this.recorder, options.capture ?? {}, isSecretKey, logger);
+    this.actions = new RuleActions(
+      options.compliance?.handlers ?? {},
+      (failure) => void this.recorder.record(failureDraft(failure)),
+      logger,
+    );
+    this.detector = new Detector(
+      options.detection ?? {},
+      detections,
+      {
+        report: (finding) => void this.recorder.record(findingDraft(finding)),
+        store: (finding, id) => this.recorder.recordUnnumbered(findingDraft(finding, id)),
+        flush: () => this.recorder.flush(),
+      },
+      logger,
+      risk.volumeKeys,
+    );
+    this.recorder.subscribe((event) => {
+      memory.note(event);
+      this.detector.observe(event);
+      for (const rule of ruleStage.asking(event)) this.actions.dispatch(rule, event);
+    });
+    this.requests = new RequestAudit(
+      this.recorder,
+      options.capture ?? {},
+      isSecretKey,
+      logger,
+      this.policy,
+      rules,
+    );
     const keys = ledgerKeys(options.ledger ?? {});
     const ledger = new LedgerRepository(this.database);
     const sealing = new SealingRepository(this.database);
@@ -106,6 +166,7 @@ export class AuditRuntime {
       sources,
       deadLetters,
       { ledger, verifier, sealer: this.sealer },
+      { policy: this.policy, rules },
       logger,
     );
   }
@@ -127,6 +188,7 @@ export class AuditRuntime {
       throw error;
     }
     this.sealer.start();
+    this.detector.start();
     if (reportMetrics) {
       this.stopMetrics = reportMetrics(() => this.recorder.status(), this.options.service);
     }
@@ -156,6 +218,12 @@ export class AuditRuntime {
       const begun = performance.now();
       const patience =
         patienceMs ?? this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
+      const isAway = this.database.isGone || this.database.whyNotReady !== undefined;
+      // What it finds is recorded too, so it comes before the recorder.
+      await this.detector.close(isAway ? 0 : Math.min(LAST_SWEEP_MS, patience / 4));
+      // So are their failures.
+      await within(Math.min(LAST_ACTIONS_MS, patience / 4), this.actions.idle());
+      this.actions.close();
       await this.recorder.close(this.database.isGone ? 0 : patience);
       // The database is there: what is sealed now need not wait for the next start.
       const isThere = this.database.whyNotReady === undefined;

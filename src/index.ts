@@ -2,6 +2,8 @@
 export { AuditModule } from './nest/audit.module.js';
 export type { AuditModuleAsyncOptions, AuditOptionsFactory } from './nest/audit.module.js';
 export { Audit, NoAudit } from './nest/audit.decorator.js';
+export { OnAuditEvent } from './nest/on-audit-event.decorator.js';
+export type { AuditEventFilter } from './nest/on-audit-event.conditions.js';
 
 // How it fares.
 export { AuditHealthIndicator } from './nest/audit-health.indicator.js';
@@ -22,6 +24,22 @@ export type { AuditScope } from './trail/audit-scope.js';
 export type { AuditDeadLetter } from './store/dead-letter.repository.js';
 export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
+export type {
+  AccessDeniedInput,
+  AdminActionInput,
+  AuthenticationInput,
+  ImpersonationInput,
+  ImpossibleTravelInput,
+  LoginInput,
+  LoginLockedInput,
+  LogoutInput,
+  PasswordChangeInput,
+  PermissionChangeInput,
+  PrivilegeChangeInput,
+  SessionInput,
+  TokenInput,
+  UserChangeInput,
+} from './trail/authentication-input.js';
 export type { AuditInterval, AuditStatistics } from './trail/audit-statistics.js';
 export type { AuditActor } from './capture/audit-context.js';
 export type { AuditAnnotation } from './capture/request-capture.js';
@@ -59,10 +77,37 @@ export type { AuditErrorCode } from './event/audit-error.js';
 // Options.
 export type { AuditModuleOptions } from './audit.options.js';
 export type { CaptureOptions } from './capture/request-audit.js';
-export type { AuditRouteContext, AuditRouteOptions, FieldSelection } from './capture/route-audit.js';
-export type { CapturedRequest, ResolveOptions, Resolver } from './capture/resolvers.js';
+export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
+export type { FieldSelection } from './pipeline/policy/select-fields.js';
+export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';
 export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './journal/delivery.js';
 export type { ServiceOptions } from './pipeline/audit-recorder.js';
+export type {
+  PolicyLevel,
+  PolicyMatch,
+  PolicyOptions,
+  PolicyRule,
+  PolicySubject,
+} from './pipeline/policy/policy-rule.js';
+export type { PolicyExplanation } from './pipeline/policy/audit-policy.js';
+export type { BusinessHours } from './pipeline/risk/business-hours.js';
+export type { RiskOptions, RiskWeights } from './pipeline/risk/risk-options.js';
+export type { VolumeStep } from './pipeline/risk/risk-points.js';
+export type {
+  ComplianceFinding,
+  ComplianceHandler,
+  ComplianceHandlers,
+  ComplianceOptions,
+  CompliancePack,
+  ComplianceRule,
+  RuleAction,
+  RuleCondition,
+  RuleConditions,
+  RuleOperator,
+  RuleValue,
+} from './pipeline/rules/compliance-rule.js';
+export { COMPLIANCE_PACKS } from './pipeline/rules/packs/all.js';
+export type { DetectionOptions, OneDetectionOptions } from './pipeline/detection/detection-options.js';
 export type { RedactionOptions } from './pipeline/secret-key.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.js';
 

@@ -131,8 +131,10 @@ describe('architecture', () => {
       'AuditSourceEntity',
       'AuditTileEntity',
       'CATEGORIES',
+      'COMPLIANCE_PACKS',
       'NoAudit',
       'OUTCOMES',
+      'OnAuditEvent',
       'SEVERITIES',
       'databaseOptionsOf',
     ]);

@@ -397,7 +397,7 @@ describeEachDatabase('delivery', (create, name) => {
     const kept = await connection.transaction((manager) =>
       audit.record({ action: 'thing.create', metadata: { source: 'forged', sequence: 7 } }, { manager }),
     );
-    expect(kept.metadata).toEqual({ schemaVersion: 1 });
+    expect(kept.metadata).toEqual({ schemaVersion: 1, riskFactors: ['category:15', 'verb:5'] });
     await expect(
       connection.transaction(async (manager) => {
         await audit.record({ action: 'thing.delete' }, { manager });

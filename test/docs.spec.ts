@@ -36,7 +36,7 @@ import { decodeLine } from '../src/journal/journal-line.js';
 import { canonicalJson } from '../src/ledger/canonical-json.js';
 import { RouteAuditReader } from '../src/nest/route-audit.reader.js';
 import { defaultCategory, defaultSeverity } from '../src/pipeline/classify.js';
-import { HIGH_RISK_FROM, RISK_POINTS } from '../src/pipeline/score.js';
+import { HIGH_RISK_FROM, RISK_POINTS } from '../src/pipeline/risk/risk-points.js';
 import { createSecretKeyTest } from '../src/pipeline/secret-key.js';
 import { LEDGER_DEFAULTS } from '../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../src/store/migrations/1763856000000-create-audit-events.js';
@@ -347,14 +347,15 @@ describe('tables that equal the code', () => {
     capture.route = { recorded: true, action: 'a.b', resource: 'a', handler: 'A.b', seesResult: false };
     capture.pattern = '/';
     capture.errorName = 'Error';
-    capture.identity = { actorType: 'user', impersonatorId: 'root' };
+    capture.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
+    capture.blockedBy = { id: 'a-rule', name: 'A rule' };
     capture.stageErrors.add('details');
     const { metadata, ...draft } = buildEvent(
       capture,
       { complete: false, aborted: true, interrupted: true, statusCode: 500, durationMs: 1 },
       '/',
     );
-    const added = ['source', 'sequence', 'schemaVersion', 'service', 'serviceVersion'];
+    const added = ['source', 'sequence', 'schemaVersion', 'service', 'serviceVersion', 'riskFactors'];
     expect(
       format
         .section('Metadata')

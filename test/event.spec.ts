@@ -11,7 +11,7 @@ import { safeText } from '../src/event/safe-text.js';
 import { canonicalJson } from '../src/ledger/canonical-json.js';
 import { defaultSeverity } from '../src/pipeline/classify.js';
 import { createSecretKeyTest } from '../src/pipeline/secret-key.js';
-import { scoreRisk } from '../src/pipeline/score.js';
+import { scoreRisk } from '../src/pipeline/risk/risk-points.js';
 import { fromRow, EVENT_COLUMNS, toRow } from '../src/store/event-row.js';
 import type { EventRow } from '../src/store/event-row.js';
 

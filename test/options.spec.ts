@@ -70,7 +70,7 @@ describe('options', () => {
     [
       'capture.resolve.users',
       { ...MEMORY, capture: { resolve: { users: () => 1 } } },
-      'There is no audit option "capture.resolve.users". The options here are user, tenant, session, ip, actorType, impersonator.',
+      'There is no audit option "capture.resolve.users". The options here are user, tenant, session, ip, actorType, impersonator, roles.',
     ],
     [
       'delivery.batchSize',
@@ -95,7 +95,59 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, delivery, ledger, redaction, service, metrics.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, policy, risk, compliance, detection, delivery, ledger, redaction, service, metrics.',
+    ],
+    [
+      'policy[0].level',
+      { ...MEMORY, policy: [{ level: 'all' }] },
+      expect.stringContaining("write 'none' or 'metadata'"),
+    ],
+    [
+      'risk.weights.severity.high',
+      { ...MEMORY, risk: { weights: { severity: { high: 5 } } } },
+      expect.stringContaining('risk.weights.severity'),
+    ],
+    [
+      'compliance.rules[0].conditions.operator',
+      {
+        ...MEMORY,
+        compliance: {
+          rules: [
+            {
+              id: 'a',
+              name: 'A',
+              category: 'system',
+              severity: 'low',
+              conditions: { field: 'action', operator: 'is', value: 'b' },
+            },
+          ],
+        },
+      },
+      expect.stringContaining('operator'),
+    ],
+    [
+      'compliance.rules[0].actions[0]',
+      {
+        ...MEMORY,
+        compliance: {
+          rules: [
+            {
+              id: 'a',
+              name: 'A',
+              category: 'system',
+              severity: 'low',
+              conditions: { field: 'action', operator: 'equals', value: 'b' },
+              actions: ['alert'],
+            },
+          ],
+        },
+      },
+      expect.stringContaining('alert'),
+    ],
+    [
+      'detection.bruteForce.threshold',
+      { ...MEMORY, detection: { bruteForce: { threshold: 0 } } },
+      'The audit option detection.bruteForce.threshold is 0: write an integer from 2 to 1000.',
     ],
     [
       'metrics',

@@ -7,6 +7,7 @@ import { AuditModule, NoAudit } from 'nest-audit-trail';
 import { AuditController } from './audit.controller.js';
 import { AuthController } from './auth.controller.js';
 import { JwtGuard, Public, RolesGuard } from './guards.js';
+import { compliance } from './compliance.js';
 import { InvoicesController } from './invoices.controller.js';
 import { JournalEntriesController, ReportsController } from './ledger.controllers.js';
 import { Users } from './users.js';
@@ -25,6 +26,7 @@ class HealthController {
 @Module({
   imports: [
     AuditModule.forRoot({
+      compliance,
       database: { type: 'better-sqlite3', database: process.env['AUDIT_FILE'] ?? 'audit.sqlite' },
       delivery: { directory: process.env['AUDIT_JOURNAL'] ?? 'audit-journal' },
       service: { name: 'accounting-api', version: '1.0.0' },

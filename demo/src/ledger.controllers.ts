@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { Body, Controller, Get, Post, StreamableFile, UnprocessableEntityException } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import { ArrayMinSize, IsInt, IsString, Matches, ValidateNested } from 'class-validator';
@@ -52,6 +53,8 @@ export class JournalEntriesController {
 
   private async *rows(): AsyncGenerator<string> {
     for (let day = 0; day < 5_000; day += 1) {
+      // As if each day came from a database: others have their turn meanwhile, and who leaves is noticed.
+      await setImmediate();
       const date = new Date(Date.UTC(2010, 0, 1 + day)).toISOString().slice(0, 10);
       yield Array.from({ length: 50 }, (_, row) => `${date},${day * 50 + row},${4000 + row},125000\n`).join(
         '',

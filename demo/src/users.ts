@@ -13,7 +13,7 @@ export interface Session {
 
 export type User = Omit<Session, 'sid'> & { readonly email: string; passwordHash: string };
 
-/** The users of two companies that share the server, and nothing else. */
+/** The users of two companies that share the server, and erin, who keeps the books of both. */
 @Injectable()
 export class Users {
   private readonly users = [
@@ -21,6 +21,9 @@ export class Users {
     user('bob', 'acme', 'approver'),
     user('carol', 'acme', 'auditor'),
     user('dave', 'globex', 'bookkeeper', 'auditor'),
+    // One person, whichever company she works for today: the audit tells when she is in the other.
+    user('erin', 'acme', 'bookkeeper'),
+    user('erin', 'globex', 'bookkeeper'),
   ];
   private readonly resetTokens = new Map<string, User>();
 

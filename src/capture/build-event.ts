@@ -3,7 +3,7 @@ import { asId } from '../event/as-id.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
 import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
-import type { AuditEventDraft } from '../pipeline/audit-recorder.js';
+import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
 import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-capture.js';
 
 /**
@@ -32,6 +32,7 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
     ...present('severity', said.severity ?? route?.severity),
     category,
     outcome: outcomeOf(capture, ending, statusCode, said.outcome ?? routeFacts.outcome),
+    ...(capture.blockedBy && { complianceFlags: [capture.blockedBy.id] }),
     metadata: mergeFacts(
       {
         method: request.method ?? '',
@@ -46,6 +47,8 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
         stage: stageOf(capture, statusCode),
         actorType: said.metadata?.['actorType'] ?? actorTypeOf(identity.actorType, said.userId),
         impersonatorId: identity.impersonatorId,
+        roles: identity.roles?.length ? identity.roles : undefined,
+        blockedBy: capture.blockedBy?.id,
         aborted: ending.aborted || undefined,
         interrupted: ending.interrupted || undefined,
         withheld: capture.withheld || undefined,
@@ -102,6 +105,8 @@ function outcomeOf(
 ): AuditOutcome {
   // An answer that did not arrive is never the success that the handler thought it was.
   if (!ending.complete) return said === 'failure' ? 'failure' : 'partial';
+  // Nor is what never ran.
+  if (capture.blockedBy) return 'failure';
   if (said) return said;
   if (capture.errorName !== undefined || (statusCode ?? 0) >= 400) return 'failure';
   return statusCode === 207 ? 'partial' : 'success';
@@ -123,7 +128,8 @@ function categoryOf(capture: RequestCapture, statusCode: number | undefined): Au
 function stageOf(
   capture: RequestCapture,
   statusCode: number | undefined,
-): 'parser' | 'middleware' | 'router' | 'guard' | undefined {
+): 'parser' | 'middleware' | 'router' | 'guard' | 'compliance' | undefined {
+  if (capture.blockedBy) return 'compliance';
   if (statusCode === undefined || statusCode < 400) return undefined;
   if (capture.route) return capture.passedGuards ? undefined : 'guard';
   if (isUnrouted(statusCode)) return 'router';

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { types } from 'node:util';
 import { asId } from '../event/as-id.js';
 import { OUTCOMES } from '../event/audit-log-event.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { flattenFacts, readEntries } from '../event/flatten.js';
@@ -12,17 +13,26 @@ import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
 import { AuditError } from '../event/audit-error.js';
-import type { AuditEventDraft, AuditRecorder } from '../pipeline/audit-recorder.js';
+import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
+import type { AuditRecorder } from '../pipeline/audit-recorder.js';
+import type { BlockingRule, BlockJudge } from '../pipeline/block-judge.js';
+import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
+import { selectFields } from '../pipeline/policy/select-fields.js';
+import type { FieldSelection } from '../pipeline/policy/select-fields.js';
 import { runInContext } from './audit-context.js';
+import { answerFields } from './answer-fields.js';
 import { buildEvent } from './build-event.js';
 import { HeldAnswer } from './held-answer.js';
+import { RecordingChoice } from './recording-choice.js';
 import { RequestCapture } from './request-capture.js';
 import type { AuditAnnotation, CapturedEnding, CapturedIdentity, CaptureHost } from './request-capture.js';
 import { DEFAULT_RESOLVERS } from './resolvers.js';
 import type { CapturedRequest, ResolveOptions } from './resolvers.js';
-import type { AuditRouteContext, FieldSelection } from './route-audit.js';
+import { parsedQueryOf, queryOf, rawPathOf } from './request-target.js';
+import { rolesOf } from './roles.js';
+import { SentValues } from './sent-values.js';
+import type { AuditRouteContext } from './route-audit.js';
 import { hasSecretParameter, redactLikely, redactPath } from './route-path.js';
-import { selectFields } from './select-fields.js';
 
 /** What is captured of requests. */
 export interface CaptureOptions {
@@ -35,6 +45,9 @@ export interface CaptureOptions {
   /** Body fields to store, as `details['body.*']`, redacted by key. @defaultValue `false` */
   readonly body?: FieldSelection;
 }
+
+/** How a request ends for all that is known before its handler: no one has said that it will not succeed. */
+const HOPED_FOR: CapturedEnding = { complete: true, aborted: false, interrupted: false };
 
 /** Methods that change nothing (RFC 9110, section 9.2.1). */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
@@ -49,16 +62,22 @@ export class RequestAudit implements CaptureHost {
   private readonly open = new Set<RequestCapture>();
   private readonly bySocket = new WeakMap<Socket, Set<RequestCapture>>();
   private readonly warnings: RateLimitedLog;
+  private readonly choice: RecordingChoice;
+  /** What rules read of what clients send, for as long as they are the same. */
+  private sentValues = new SentValues([]);
   /** For requests that never reach a route, such as a malformed body sent to one. */
   private secretRoutes: readonly string[] = [];
   private frozen = false;
 
   constructor(
     private readonly recorder: AuditRecorder,
-    private readonly options: CaptureOptions,
+    options: CaptureOptions,
     private readonly isSecretKey: (key: string) => boolean,
     logger: AuditLogger,
+    policy?: AuditPolicy,
+    private readonly blockJudge?: BlockJudge,
   ) {
+    this.choice = new RecordingChoice(options, policy);
     this.resolvers = { ...DEFAULT_RESOLVERS, ...options.resolve };
     this.warnings = new RateLimitedLog(logger);
   }
@@ -114,7 +133,7 @@ export class RequestAudit implements CaptureHost {
   }
 
   admit(capture: RequestCapture): void | Promise<void> {
-    if (!this.isRecorded(capture)) return this.cancelIntent(capture);
+    if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
     const refuse = (error: unknown) => {
       // Only what is promised may refuse a request, never a fault of the audit's own.
       if (!(error instanceof AuditError)) return this.noteInternalError(error);
@@ -130,9 +149,58 @@ export class RequestAudit implements CaptureHost {
     }
   }
 
+  judge(capture: RequestCapture): BlockingRule | undefined {
+    if (!this.blockJudge?.canBlock || capture.route?.silenced) return undefined;
+    try {
+      const blockedBy = this.blockJudge.blocking(this.preview(capture, this.blockJudge.sentKeys));
+      if (blockedBy) capture.blockedBy = blockedBy;
+      if (blockedBy && capture.closed) this.noteLateBlock(capture);
+      return blockedBy;
+    } catch (error) {
+      // Only what is promised may refuse a request, never a fault of the audit's own.
+      capture.stageErrors.add('block');
+      this.noteInternalError(error);
+      return undefined;
+    }
+  }
+
   /** Before the handler: now it is known who asks. */
   noteProgress(capture: RequestCapture): void {
     if (capture.intent || mayChange(capture)) this.noteBegun(capture);
+  }
+
+  /**
+   * The event of what is known before the handler, with what is asked for of what the client sent. It is judged, and never
+   * stored.
+   */
+  private preview(capture: RequestCapture, sentKeys: readonly string[]): AuditLogEvent {
+    const { request } = capture;
+    const event = this.recorder.preview(buildEvent(capture, HOPED_FOR, this.pathOf(capture)));
+    if (this.sentValues.keys !== sentKeys) this.sentValues = new SentValues(sentKeys);
+    const sent =
+      sentKeys.length === 0
+        ? {}
+        : this.sentValues.read(
+            // The query first as the handler reads it, where the platform parses it otherwise.
+            { query: [parsedQueryOf(request), queryOf(request)], body: [request['body']] },
+            this.isSecretKey,
+          );
+    const { method } = event.metadata;
+    return {
+      ...event,
+      details: { ...event.details, ...sent },
+      // Platforms give HEAD to the handlers of GET.
+      metadata: { ...event.metadata, ...(method === 'HEAD' && { method: ['HEAD', 'GET'] }) },
+    };
+  }
+
+  /** The request was refused when its client had gone, and its event was made without that. */
+  private noteLateBlock(capture: RequestCapture): void {
+    const isRecorded = capture.recording?.recorded !== false;
+    this.makeEvent(capture, capture.ending(false), (draft) =>
+      // Of one that was to leave no event there is one now.
+      isRecorded ? this.recorder.amend(draft) : this.recorder.record(draft),
+    );
   }
 
   private openCapture(capture: RequestCapture): void {
@@ -202,8 +270,11 @@ export class RequestAudit implements CaptureHost {
   private noteAnswer(capture: RequestCapture): Promise<boolean> | undefined {
     if (capture.answered || capture.closed) return undefined;
     capture.answered = true;
-    this.readSafely(capture);
-    if (!this.isRecorded(capture)) return undefined;
+    this.readSafely(capture, capture.answer());
+    if (!this.choice.isRecorded(capture)) {
+      this.cancelIntent(capture);
+      return undefined;
+    }
     const room = this.recorder.room();
     if (!room) return this.enter(capture);
     return room.then(() => (capture.closed ? true : (this.enter(capture) ?? true)));
@@ -276,12 +347,12 @@ export class RequestAudit implements CaptureHost {
 
   private close(capture: RequestCapture, interrupted: boolean): void {
     if (capture.closed) return;
-    if (!capture.answered) this.readSafely(capture);
+    if (!capture.answered) this.readSafely(capture, capture.ending(interrupted));
     capture.closed = true;
     this.open.delete(capture);
     capture.stopWatching();
     if (capture.request.socket) this.bySocket.get(capture.request.socket)?.delete(capture);
-    if (!this.isRecorded(capture)) return this.cancelIntent(capture);
+    if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
     if (capture.dropped) return;
     const ending = capture.ending(interrupted);
     const { ticket, intent } = capture;
@@ -300,15 +371,19 @@ export class RequestAudit implements CaptureHost {
     ending: CapturedEnding,
     use: (draft: AuditEventDraft) => T,
   ): T | undefined {
+    const build = (path: string): AuditEventDraft => ({
+      ...buildEvent(capture, ending, path),
+      ...present('blockedBy', capture.blockedBy),
+    });
     try {
-      return use(buildEvent(capture, ending, this.pathOf(capture)));
+      return use(build(this.pathOf(capture)));
     } catch (error) {
       // That the request happened still is one.
       this.noteInternalError(error);
       capture.discardAdditions();
       capture.stageErrors.add('event');
       try {
-        return use(buildEvent(capture, ending, capture.pattern ?? ''));
+        return use(build(capture.pattern ?? ''));
       } catch (again) {
         this.noteInternalError(again);
         return undefined;
@@ -319,7 +394,7 @@ export class RequestAudit implements CaptureHost {
   /** Has the journal know that the request has begun, and what is known of it. */
   private noteBegun(capture: RequestCapture): void {
     if (!this.recorder.keepsIntents || capture.answered || capture.closed) return;
-    if (!this.isRecorded(capture)) return;
+    if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
     capture.intent = this.makeEvent(capture, capture.begun(), (draft) =>
       this.recorder.begin(draft, capture.intent),
     );
@@ -330,9 +405,11 @@ export class RequestAudit implements CaptureHost {
     capture.intent = undefined;
   }
 
-  private readSafely(capture: RequestCapture): void {
+  private readSafely(capture: RequestCapture, { statusCode }: CapturedEnding): void {
     try {
-      this.readRequest(capture);
+      capture.noteIdentity();
+      this.choice.settle(capture, statusCode);
+      if (this.choice.isRecorded(capture)) this.readRequest(capture);
     } catch (error) {
       capture.stageErrors.add('request');
       this.noteInternalError(error);
@@ -343,15 +420,11 @@ export class RequestAudit implements CaptureHost {
     return (capture.route?.delivery ?? this.recorder.mode) === 'strict';
   }
 
-  private isRecorded(capture: RequestCapture): boolean {
-    return capture.route ? capture.route.recorded : (this.options.requests ?? 'all') === 'all';
-  }
-
   /** All that must be read while the request is still whole. Each piece that fails costs itself only. */
   private readRequest(capture: RequestCapture): void {
-    capture.noteIdentity();
     const { route } = capture;
-    if (!route?.recorded) return;
+    const fields = this.choice.fieldsOf(capture);
+    if (!route && fields.query === false && fields.body === false) return;
     const context: AuditRouteContext = {
       request: capture.request,
       params: capture.params,
@@ -370,35 +443,57 @@ export class RequestAudit implements CaptureHost {
       }
     };
     const details = said('details', () =>
-      typeof route.details === 'function' ? route.details(context) : route.details,
+      typeof route?.details === 'function' ? route.details(context) : route?.details,
     );
-    const query = said('query', () => {
-      const selection = route.query ?? this.options.query ?? false;
-      return selection === false ? undefined : selectFields(queryOf(capture.request), selection);
-    });
-    const body = said('body', () => selectFields(capture.request['body'], route.body ?? this.options.body));
-    const resourceId = said('resourceId', () => asId(route.resourceId?.(context)));
+    const query = said('query', () =>
+      fields.query === false ? undefined : selectFields(queryOf(capture.request), fields.query),
+    );
+    const body = said('body', () => selectFields(capture.request['body'], fields.body));
+    // What was thrown instead is no answer of the handler's.
+    const isAnswer = capture.hasResult && capture.errorName === undefined;
+    const response = said('response', () =>
+      isAnswer ? answerFields(capture.result, fields.response) : undefined,
+    );
+    const resourceId = said('resourceId', () => asId(route?.resourceId?.(context)));
     const outcome = said('outcome', () => {
-      const value = route.outcome?.(context);
+      const value = route?.outcome?.(context);
       if (value !== undefined && !OUTCOMES.includes(value)) throw new TypeError('is no outcome');
       return value;
     });
     capture.routeFacts = {
       // What the application says comes first: what a client sends must not push it out of a full record.
-      details: mergeFacts(details, { query, body }),
+      details: mergeFacts(details, { query, body, response }),
       ...present('resourceId', resourceId),
       ...present('outcome', outcome),
     };
   }
 
   resolveIdentity(capture: RequestCapture): CapturedIdentity {
+    const userId = this.resolve(capture, 'user');
+    const roles = this.resolveRoles(capture);
     return {
-      ...present('userId', this.resolve(capture, 'user')),
+      ...present('userId', userId),
       ...present('tenantId', this.resolve(capture, 'tenant')),
       ...present('sessionId', this.resolve(capture, 'session')),
       ...present('actorType', this.resolveActorType(capture)),
       ...present('impersonatorId', this.resolve(capture, 'impersonator')),
+      // A user who took another's place does not take over the other's roles; a logout leaves them.
+      ...(roles && (userId !== undefined || roles.length > 0) && { roles }),
     };
+  }
+
+  private resolveRoles(capture: RequestCapture): readonly string[] | undefined {
+    try {
+      const value: unknown = this.resolvers.roles(capture.request);
+      if (value === undefined || value === null) return [];
+      if (isThenable(value)) throw new TypeError('answered a promise');
+      const roles = rolesOf(value);
+      if (!roles) throw new TypeError('answered no roles');
+      return roles;
+    } catch {
+      capture.stageErrors.add('resolve.roles');
+      return undefined;
+    }
   }
 
   /** Whoever was known before is not made anonymous by a logout. */
@@ -407,7 +502,7 @@ export class RequestAudit implements CaptureHost {
     return actorType === 'anonymous' && capture.identity.actorType ? undefined : actorType;
   }
 
-  private resolve(capture: RequestCapture, name: keyof ResolveOptions): string | undefined {
+  private resolve(capture: RequestCapture, name: Exclude<keyof ResolveOptions, 'roles'>): string | undefined {
     try {
       const value: unknown = this.resolvers[name](capture.request);
       if (value === undefined || value === null) return undefined;
@@ -432,29 +527,6 @@ export class RequestAudit implements CaptureHost {
     const name = error instanceof Error ? error.name : typeof error;
     this.warnings.warn('internal', `An audit event could not be made whole (${name}). The request went on.`);
   }
-}
-
-function rawPathOf(request: CapturedRequest): string {
-  const target = String(request['originalUrl'] ?? request.url ?? '');
-  // The absolute form (RFC 9112, section 3.2.2) may carry a user and a password.
-  const local = target.startsWith('/')
-    ? target
-    : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '') || '/';
-  return local.split(/[?#]/, 1)[0] ?? '';
-}
-
-function queryOf(request: CapturedRequest): Record<string, unknown> {
-  const target = String(request['originalUrl'] ?? request.url ?? '');
-  const start = target.indexOf('?');
-  const values = new Map<string, string[]>();
-  if (start >= 0) {
-    for (const [name, value] of new URLSearchParams(target.slice(start + 1))) {
-      const before = values.get(name);
-      if (before) before.push(value);
-      else values.set(name, [value]);
-    }
-  }
-  return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
 }
 
 /** Whether the request's method is one that may change something. */

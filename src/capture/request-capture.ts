@@ -8,7 +8,9 @@ import { cutText } from '../event/safe-text.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { Ticket } from '../journal/delivery.js';
 import type { Intent } from '../journal/event-queue.js';
+import type { BlockingRule } from '../pipeline/block-judge.js';
 import type { HeldAnswer } from './held-answer.js';
+import type { Recording } from './recording-choice.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { RouteAudit } from './route-audit.js';
 
@@ -37,6 +39,8 @@ export interface CapturedIdentity {
   readonly sessionId?: string;
   readonly actorType?: string;
   readonly impersonatorId?: string;
+  /** Known, if only to be none, once there is a user. */
+  readonly roles?: readonly string[];
 }
 
 /** How a request's response ended, as its connection tells. */
@@ -59,6 +63,8 @@ export interface CaptureHost {
   /** @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise */
   admit(capture: RequestCapture): void | Promise<void>;
   noteProgress(capture: RequestCapture): void;
+  /** The compliance rule that refuses the request; noted in the capture. Never throws. */
+  judge?(capture: RequestCapture): BlockingRule | undefined;
 }
 
 const captures = new WeakMap<object, RequestCapture>();
@@ -99,7 +105,11 @@ export class RequestCapture {
   /** `end()` was called on the response. */
   answered = false;
   closed = false;
-  /** The audit itself refused the request before its handler. */
+  /** Whether and how it is recorded, once that was decided. */
+  recording?: Recording;
+  /** The compliance rule that refused it before its handler. */
+  blockedBy?: BlockingRule;
+  /** The delivery mode refused it before its handler. */
   refused = false;
   /** The journal's word that the request has begun. */
   intent: Intent | undefined;
@@ -146,11 +156,17 @@ export class RequestCapture {
     return this.host.admit(this);
   }
 
-  /** Every guard let the request through: its user is known, and its handler is next. */
-  passGuards(): void {
+  /**
+   * Every guard let the request through: its user is known, and its handler is next.
+   *
+   * @returns the compliance rule that refuses it, where one does
+   */
+  passGuards(): BlockingRule | undefined {
     this.passedGuards = true;
     this.noteIdentity();
+    const blockedBy = this.host.judge?.(this);
     this.host.noteProgress(this);
+    return blockedBy;
   }
 
   private get durationMs(): number {
@@ -254,7 +270,7 @@ export class RequestCapture {
   }
 
   private knowledge(): string {
-    return `${this.statusCode} ${this.annotations.length} ${this.errorName}`;
+    return `${this.statusCode} ${this.annotations.length} ${this.errorName} ${this.blockedBy?.id}`;
   }
 
   private sentStatus(): { readonly statusCode?: number } {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { asId } from '../event/as-id.js';
+import { rolesOf } from './roles.js';
 
 /**
  * A request as the platform gives it to the application: Express's own, or Node's. What guards and middleware put on
@@ -9,6 +10,11 @@ export type CapturedRequest = IncomingMessage & Readonly<Record<string, unknown>
 
 /** Reads one fact from a request; nothing (`undefined`) where there is none. May throw: that costs this fact only. */
 export type Resolver = (request: CapturedRequest) => string | number | bigint | undefined | null;
+
+/** Reads the names of the user's roles: a text, a list of texts, or of objects with a `name`. Otherwise as {@link Resolver}. */
+export type RolesResolver = (
+  request: CapturedRequest,
+) => string | readonly (string | { readonly name: string })[] | undefined | null;
 
 /**
  * Who acted, in whose data, from where. Each is called when the answer is ready, since guards set the user late; `ip`
@@ -28,6 +34,8 @@ export interface ResolveOptions {
   readonly actorType?: Resolver;
   /** @defaultValue `request.user.impersonatorId` */
   readonly impersonator?: Resolver;
+  /** At most 32 of them count. @defaultValue `request.user.roles` */
+  readonly roles?: RolesResolver;
 }
 
 function property(holder: unknown, name: string): string | undefined {
@@ -43,4 +51,5 @@ export const DEFAULT_RESOLVERS: Required<ResolveOptions> = {
   ip: (request) => property(request, 'ip') ?? request.socket?.remoteAddress,
   actorType: ({ user }) => property(user, 'actorType') ?? (user ? 'user' : 'anonymous'),
   impersonator: ({ user }) => property(user, 'impersonatorId'),
+  roles: ({ user }) => rolesOf((user as { readonly roles?: unknown } | undefined | null)?.roles),
 };

@@ -1,8 +1,6 @@
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
+import type { FieldSelection } from '../pipeline/policy/select-fields.js';
 import type { CapturedRequest } from './resolvers.js';
-
-/** Which fields of a query string or a parsed body are stored: none, all, or those named (dotted, for nested ones). */
-export type FieldSelection = boolean | readonly string[];
 
 /** What the functions in {@link AuditRouteOptions} may look at. They are called when the answer is ready. */
 export interface AuditRouteContext {
@@ -46,8 +44,10 @@ export interface AuditRouteOptions {
 
 /** All that a request's route says about its audit, worked out once per handler by the door. */
 export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource'> {
-  /** Whether requests of this route are recorded at all. */
+  /** Whether requests of this route are recorded where no policy says otherwise. */
   readonly recorded: boolean;
+  /** `@NoAudit()`: they are not, whatever a policy says. */
+  readonly silenced?: boolean;
   readonly action: string;
   readonly resource: string;
   /** `InvoicesController.approve` */

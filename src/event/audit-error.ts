@@ -9,6 +9,8 @@ export const AUDIT_ERROR_CODES = [
   'AUDIT_UNAVAILABLE',
   'AUDIT_LEDGER_BROKEN',
   'AUDIT_NOT_SEALED',
+  'AUDIT_INVALID_RULE',
+  'AUDIT_BLOCKED',
 ] as const;
 
 export type AuditErrorCode = (typeof AUDIT_ERROR_CODES)[number];
@@ -16,6 +18,8 @@ export type AuditErrorCode = (typeof AUDIT_ERROR_CODES)[number];
 /** What a web framework is to answer where the error reaches it: the caller's fault, or the database's. */
 const STATUS_CODES: Partial<Record<AuditErrorCode, number>> = {
   AUDIT_INVALID_QUERY: 400,
+  AUDIT_INVALID_RULE: 400,
+  AUDIT_BLOCKED: 403,
   AUDIT_STORE_UNAVAILABLE: 503,
   AUDIT_UNAVAILABLE: 503,
 };

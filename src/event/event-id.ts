@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
 
 // Seeded with the top bit clear, so that it does not wrap in the life of a process (RFC 9562, section 6.2).
@@ -15,6 +15,15 @@ let sequence = randomInt(2 ** 31);
 export function createEventId(timestamp: number): string {
   sequence = (sequence + 1) >>> 0;
   return v7({ msecs: timestamp, seq: sequence });
+}
+
+/**
+ * A UUIDv7 whose random part is derived from `seed`: whoever has the same time and seed makes the same id.
+ *
+ * @param timestamp Unix epoch, milliseconds, 0 to 2^48 - 1
+ */
+export function derivedEventId(timestamp: number, seed: string): string {
+  return v7({ msecs: timestamp, random: createHash('sha256').update(seed).digest().subarray(0, 16) });
 }
 
 /** The smallest possible id of the given millisecond; every id made at or after it sorts at or after this. */

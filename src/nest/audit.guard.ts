@@ -1,8 +1,9 @@
-import { ServiceUnavailableException } from '@nestjs/common';
+import { ForbiddenException, ServiceUnavailableException } from '@nestjs/common';
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import { currentContext, enterContext } from '../capture/audit-context.js';
 import { RequestCapture } from '../capture/request-capture.js';
 import type { AuditError } from '../event/audit-error.js';
+import type { BlockingRule } from '../pipeline/block-judge.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 
 /**
@@ -16,8 +17,8 @@ export class AuditGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') return true;
     const capture = captureOf(context);
-    if (!capture || capture.closed) return true;
-    if (currentContext()?.capture !== capture) enterContext({ capture });
+    if (!capture) return true;
+    if (!capture.closed && currentContext()?.capture !== capture) enterContext({ capture });
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
       capture.route = this.routes.read(context.getClass(), context.getHandler(), request.method);
@@ -27,6 +28,8 @@ export class AuditGuard implements CanActivate {
     } catch {
       capture.stageErrors.add('route');
     }
+    // Its client has gone, but it goes on: its route is known to who may refuse it.
+    if (capture.closed) return true;
     try {
       return capture.admit()?.then(() => true, refuse) ?? true;
     } catch (error) {
@@ -46,15 +49,26 @@ function refuse(error: unknown): never {
 
 /**
  * The last guard of a handler: whatever comes by it was let through by all others. Notes who the user is by then, since
- * a handler may log the user out. Without state, so that one instance serves every application of the process.
+ * a handler may log the user out, and refuses what a compliance rule blocks: also where the client has gone, which keeps
+ * no handler from running. Without state, so that one instance serves every application of the process.
  */
 export class GuardsPassed implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const capture = context.getType() === 'http' ? captureOf(context) : undefined;
-    if (!capture || capture.closed) return true;
-    capture.passGuards();
+    const blockedBy = capture?.passGuards();
+    if (blockedBy) block(blockedBy);
     return true;
   }
+}
+
+function block({ id, name }: BlockingRule): never {
+  throw new ForbiddenException({
+    statusCode: 403,
+    code: 'AUDIT_BLOCKED',
+    error: 'Forbidden',
+    message: `The request was refused by the compliance rule ${name}.`,
+    rule: id,
+  });
 }
 
 /** The open capture of the platform's request: Express's is Node's own, Fastify's wraps it. */

@@ -20,6 +20,7 @@ import { AuditRuntime } from '../audit.runtime.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
+import { AuditEventExplorer } from './audit-event.explorer.js';
 import { AuditHealthIndicator } from './audit-health.indicator.js';
 import { expressPatterns, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
@@ -66,6 +67,16 @@ export interface AuditOptionsFactory {
       useFactory: (runtime: AuditRuntime) => runtime.repository,
     },
     AuditHealthIndicator,
+    {
+      provide: AuditEventExplorer,
+      inject: [DiscoveryService, AuditRuntime],
+      useFactory: (discovery: DiscoveryService, runtime: AuditRuntime) =>
+        new AuditEventExplorer(
+          discovery,
+          (listener) => runtime.recorder.subscribe(listener, true),
+          new Logger('AuditTrail'),
+        ),
+    },
   ],
   exports: [AuditService, AuditEventRepository, AuditHealthIndicator],
 })
@@ -98,8 +109,10 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    const { options, recorder } = this.runtime;
-    mountOnRoutes(this.config, this.discovery, new RouteAuditReader(options.capture ?? {}, recorder.mode));
+    const { options, recorder, policy } = this.runtime;
+    // A rule that blocks may come at run time, so every handler has the guard that asks.
+    const routes = new RouteAuditReader(options.capture ?? {}, recorder.mode, policy, true);
+    mountOnRoutes(this.config, this.discovery, routes);
   }
 
   async onModuleInit(): Promise<void> {

@@ -17,8 +17,8 @@ const mounted = new WeakSet<ApplicationConfig>();
 
 /**
  * Puts the guard first among all global guards, the exception observer where it is asked before all other filters,
- * the last guard on every recorded handler, and the interceptor on those that need it. Must run before Nest builds its
- * routes, which read these lists.
+ * the last guard on every handler that may be recorded or refused, and the interceptor on those that need it. Must run
+ * before Nest builds its routes, which read these lists.
  *
  * @throws AuditError `AUDIT_INVALID_OPTIONS` where an `@Audit()` is wrong, or the module was imported twice
  */
@@ -46,7 +46,7 @@ export function mountOnRoutes(
       if (typeof handler !== 'function' || !Reflect.hasMetadata(NEST_METADATA.path, handler)) continue;
       routes.learnName(handler, name);
       const route = routes.read(controller, handler, 'GET');
-      if (!route.recorded) continue;
+      if (!routes.follows(route)) continue;
       // A handler's guards come after all others.
       append(NEST_METADATA.guards, handler, guardsPassed);
       if (isServerSent(handler)) append(NEST_METADATA.interceptors, handler, serverSent);

@@ -5,6 +5,7 @@ import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
 import type { CaptureOptions } from '../capture/request-audit.js';
+import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
 import type { DeliveryMode } from '../journal/delivery.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
 import { actionOfRoute, resourceOfController } from '../capture/route-names.js';
@@ -33,10 +34,21 @@ export class RouteAuditReader {
   private readonly names = new WeakMap<Handler, string>();
   private readonly reflector = new Reflector();
 
+  /**
+   * @param policy may record what the options don't, and ask for answers
+   * @param judges whether there is anyone who may refuse a request before its handler
+   */
   constructor(
     private readonly options: CaptureOptions,
     private readonly mode: DeliveryMode,
+    private readonly policy?: AuditPolicy,
+    private readonly judges = false,
   ) {}
+
+  /** Whether requests of the handler are followed: they may be recorded, or refused. */
+  follows({ recorded, silenced = false }: RouteAudit): boolean {
+    return !silenced && (recorded || this.judges || this.policy?.records === true);
+  }
 
   /** Tells the name of the method that holds the handler: a decorator may have replaced it by a function without one. */
   learnName(handler: Handler, name: string): void {
@@ -94,7 +106,8 @@ export class RouteAuditReader {
       resource,
       action: said.action ?? actionOfRoute(resource, method, path, handlerName),
       handler: name,
-      seesResult: !silenced && needsResult(said, path),
+      silenced,
+      seesResult: !silenced && (needsResult(said, path) || (this.policy?.has('response') ?? false)),
     };
   }
 }

@@ -1,5 +1,6 @@
 import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
+import { present } from '../event/present.js';
 import { flattenFacts } from '../event/flatten.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
@@ -14,14 +15,13 @@ import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
+import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
-import { scoreRisk } from './score.js';
+import { withStageError } from './stage.js';
+import type { Stage } from './stage.js';
 
-/** An event on its way in: what is known of it. The recorder derives the rest, and makes it safe to store. */
-export interface AuditEventDraft extends AuditEventInput {
-  /** Where it was made before the event was complete, as for a request. */
-  readonly id?: string;
-}
+/** Events kept for those who listen from the application's start. */
+const MAX_RECOVERED = 1_000;
 
 /** Which program writes: becomes `metadata.service` and `metadata.serviceVersion` of every event. */
 export interface ServiceOptions {
@@ -31,12 +31,14 @@ export interface ServiceOptions {
 
 /**
  * The only way in. Every event, from a request or from `AuditService.record()`, passes here: it is completed,
- * classified, scored, redacted and bounded, and then handed to delivery, which numbers it.
+ * classified, redacted and bounded, judged stage by stage, and then handed to delivery, which numbers it.
  */
 export class AuditRecorder {
   private readonly delivery: Delivery;
   private readonly listeners = new Set<(event: AuditLogEvent) => void>();
   private readonly warnings: RateLimitedLog;
+  /** What delivery reported before those who listen to it could; until they do. */
+  private recovered: AuditLogEvent[] | undefined = [];
 
   constructor(
     private readonly repository: AuditEventRepository,
@@ -46,14 +48,17 @@ export class AuditRecorder {
     logger: AuditLogger,
     delivery: DeliveryOptions = {},
     private readonly service?: ServiceOptions,
+    private readonly stages: readonly Stage[] = [],
   ) {
     this.warnings = new RateLimitedLog(logger);
     this.delivery = new Delivery(repository, deadLetters, sources, logger, delivery, {
       dropped: ({ source, count, firstSequence, lastSequence }) =>
-        this.report('audit.drop', { dropped: count, source, firstSequence, lastSequence }),
+        this.announceEntered(
+          this.report('audit.drop', { dropped: count, source, firstSequence, lastSequence }),
+        ),
       lost: ({ source, file, lines, firstSequence, lastSequence }) =>
-        this.report('audit.loss', { source, file, lines, firstSequence, lastSequence }),
-      interrupted: (begun) => this.complete(begun as AuditEventDraft),
+        this.announceEntered(this.report('audit.loss', { source, file, lines, firstSequence, lastSequence })),
+      interrupted: (begun) => this.announceEntered(this.complete(begun as AuditEventDraft)),
     });
   }
 
@@ -110,6 +115,18 @@ export class AuditRecorder {
   }
 
   /**
+   * Writes an event of the audit's own straight into the store, without a number; one whose id is there already is passed
+   * over, so that several processes may find the same.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
+   */
+  async recordUnnumbered(draft: AuditEventDraft): Promise<void> {
+    const event = this.complete(draft);
+    await this.repository.append([event]);
+    this.notify(event);
+  }
+
+  /**
    * Whether a request may go on to its handler.
    *
    * @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise
@@ -160,27 +177,53 @@ export class AuditRecorder {
       return;
     }
     if (!amended) return;
-    // A committed event can't be changed any more: another one says what became of its answer.
-    const { id, outcome, metadata } = this.complete(amended);
+    const { blockedBy, ...rest } = amended;
+    const isNews = blockedBy && ticket.event.metadata['blockedBy'] === undefined;
+    this.amend({ ...rest, ...(isNews && { blockedBy }), tenantId: ticket.event.tenantId });
+  }
+
+  /**
+   * Says by another event what became of a request whose event can't be changed any more, since it is on its way to its commit, or
+   * stored.
+   *
+   * @param draft the event as it turned out
+   */
+  amend(draft: AuditEventDraft): void {
+    const { id, tenantId, userId, outcome, metadata } = this.classified(draft);
+    const { blockedBy } = draft;
     this.record({
       action: 'audit.amend',
       category: 'system',
-      outcome,
-      tenantId: ticket.event.tenantId,
+      outcome: blockedBy ? 'failure' : outcome,
+      tenantId,
+      ...(blockedBy && { blockedBy, complianceFlags: [blockedBy.id], ...present('userId', userId) }),
       details: {
         eventId: id,
-        statusCode: metadata['statusCode'],
+        statusCode: metadata['statusCode'] ?? (blockedBy && 403),
         errorName: metadata['errorName'],
         aborted: metadata['aborted'],
         interrupted: metadata['interrupted'],
         withheld: metadata['withheld'],
+        blockedBy: blockedBy?.id,
       },
     });
   }
 
-  /** Calls `listener` with each event recorded from now on. Answers how to stop. */
-  subscribe(listener: (event: AuditLogEvent) => void): () => void {
+  /** The event that the draft would become if it were recorded now, without its judgement: no score, and no flags. */
+  preview(draft: AuditEventDraft): AuditLogEvent {
+    return this.classified(draft);
+  }
+
+  /**
+   * Calls `listener` with each event recorded from now on. Answers how to stop.
+   *
+   * @param recovered also with what was found at the start, such as interrupted requests, before anybody could listen; once,
+   *   for the first who asks
+   */
+  subscribe(listener: (event: AuditLogEvent) => void, recovered = false): () => void {
     this.listeners.add(listener);
+    if (recovered) for (const event of this.recovered?.splice(0) ?? []) this.tell(listener, event);
+    if (recovered) this.recovered = undefined;
     return () => this.listeners.delete(listener);
   }
 
@@ -234,6 +277,20 @@ export class AuditRecorder {
   }
 
   private complete(draft: AuditEventDraft): AuditLogEvent {
+    return this.stages.reduce((event, stage) => {
+      try {
+        return stage.judge(event, draft);
+      } catch {
+        this.warnings.warn(
+          stage.name,
+          `The judgement of an audit event failed at the stage ${stage.name}; the event is recorded all the same.`,
+        );
+        return withStageError(event, stage.name);
+      }
+    }, this.classified(draft));
+  }
+
+  private classified(draft: AuditEventDraft): AuditLogEvent {
     const timestamp = draft.timestamp ?? Date.now();
     const action = safeText(draft.action, TEXT_LIMITS.action);
     const category = draft.category ?? defaultCategory(action);
@@ -261,10 +318,10 @@ export class AuditRecorder {
       severity,
       category,
       outcome,
-      riskScore: draft.riskScore ?? scoreRisk(category, severity, outcome, verb),
+      riskScore: draft.riskScore ?? 0,
       complianceFlags: (draft.complianceFlags ?? []).map((flag) => safeText(flag, 128)),
       metadata: {
-        ...this.facts(withoutNumbers(draft.metadata)),
+        ...this.facts(withoutOwn(draft.metadata)),
         ...(this.service && { service: this.service.name }),
         ...(this.service?.version && { serviceVersion: this.service.version }),
         schemaVersion: SCHEMA_VERSION,
@@ -277,16 +334,24 @@ export class AuditRecorder {
   }
 
   private notify(event: AuditLogEvent): void {
-    for (const listener of this.listeners) {
-      try {
-        listener(event);
-      } catch {
-        this.warnings.warn(
-          'listener',
-          'A listener to audit events threw; the event is recorded all the same.',
-        );
-      }
+    for (const listener of this.listeners) this.tell(listener, event);
+  }
+
+  private tell(listener: (event: AuditLogEvent) => void, event: AuditLogEvent): void {
+    try {
+      listener(event);
+    } catch {
+      this.warnings.warn('listener', 'A listener to audit events threw; the event is recorded all the same.');
     }
+  }
+
+  /** Delivery makes the event and enters it in one turn; whoever listens hears of it in the next. */
+  private announceEntered(event: AuditLogEvent): AuditLogEvent {
+    queueMicrotask(() => {
+      if (this.recovered && this.recovered.length < MAX_RECOVERED) this.recovered.push(event);
+      this.notify(event);
+    });
+    return event;
   }
 }
 
@@ -297,8 +362,8 @@ function resourceOf(action: string): string {
 }
 
 /** The caller's metadata without what only the library may say. */
-function withoutNumbers(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
+function withoutOwn(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
   if (!metadata) return undefined;
-  const { source: _source, sequence: _sequence, ...rest } = metadata;
+  const { source: _source, sequence: _sequence, riskFactors: _riskFactors, ...rest } = metadata;
   return rest;
 }

@@ -6,14 +6,20 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { isEventId } from '../event/event-id.js';
+import { createEventId, isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { present } from '../event/present.js';
 import type { DeliveryStatus } from '../journal/delivery.js';
 import { isKnownDead } from '../journal/process-identity.js';
-import type { AuditEventDraft, AuditRecorder } from '../pipeline/audit-recorder.js';
+import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
+import type { AuditRecorder } from '../pipeline/audit-recorder.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
+import type { AuditPolicy, PolicyExplanation } from '../pipeline/policy/audit-policy.js';
+import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
+import type { ComplianceRule } from '../pipeline/rules/compliance-rule.js';
+import type { RuleBook } from '../pipeline/rules/rule-book.js';
+import { ruleChange } from '../pipeline/rules/rule-change.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/request-capture.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
@@ -32,6 +38,35 @@ import { splitScope } from './audit-scope.js';
 import type { AuditScope } from './audit-scope.js';
 import { computeStatistics, INTERVALS } from './audit-statistics.js';
 import type { AuditInterval, AuditStatistics } from './audit-statistics.js';
+import {
+  accessDeniedEvent,
+  adminActionEvent,
+  impersonationEvent,
+  impossibleTravelEvent,
+  loginEvent,
+  loginLockedEvent,
+  passwordChangeEvent,
+  permissionChangeEvent,
+  privilegeChangeEvent,
+  sessionEvent,
+  tokenEvent,
+  userEvent,
+} from './authentication-events.js';
+import type {
+  AccessDeniedInput,
+  AdminActionInput,
+  ImpersonationInput,
+  ImpossibleTravelInput,
+  LoginInput,
+  LoginLockedInput,
+  LogoutInput,
+  PasswordChangeInput,
+  PermissionChangeInput,
+  PrivilegeChangeInput,
+  SessionInput,
+  TokenInput,
+  UserChangeInput,
+} from './authentication-input.js';
 import { CursorSigner } from './cursor.js';
 import { checkDeadLetterQuery } from './dead-letter-query.js';
 import type { AuditDeadLetterQuery } from './dead-letter-query.js';
@@ -74,6 +109,12 @@ export interface AuditLog {
   readonly sealer: Sealer;
 }
 
+/** What the service tells of, and changes, in the judgement of events. */
+export interface AuditJudgement {
+  readonly policy: AuditPolicy;
+  readonly rules: RuleBook;
+}
+
 /** Events read at a time by `stream()`. */
 const STREAM_PAGE = 500;
 /** Letters held at a time by `replayDeadLetters()`: each may take some hundred kilobytes. */
@@ -83,6 +124,8 @@ const REPLAY_PAGE = 20;
 export class AuditService {
   private signer: Promise<CursorSigner> | undefined;
   private readonly warnings: RateLimitedLog;
+  /** The last change of the compliance rules, so that the next begins after it. */
+  private changing: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly recorder: AuditRecorder,
@@ -91,6 +134,7 @@ export class AuditService {
     private readonly sourceRepository: SourceRepository,
     private readonly letterRepository: DeadLetterRepository,
     private readonly log: AuditLog,
+    private readonly judgement: AuditJudgement,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -112,7 +156,10 @@ export class AuditService {
   ): Promise<AuditLogEvent> {
     assertEventInput(event);
     const draft = this.inContext(event);
-    if (options.manager) return this.recorder.recordWith(options.manager, draft);
+    return options.manager ? this.recorder.recordWith(options.manager, draft) : this.keep(draft);
+  }
+
+  private async keep(draft: AuditEventDraft): Promise<AuditLogEvent> {
     const recorded = await this.recorder.recordSafely(draft);
     // A copy: the original still waits to be stored.
     if (recorded) return structuredClone(recorded);
@@ -270,6 +317,86 @@ export class AuditService {
     return false;
   }
 
+  /**
+   * Which rule of the policy decides on such a request, and why.
+   *
+   * @param subject what is known of it: `{ method: 'GET', path: '/invoices/7' }`; what is left out is not known
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the property
+   */
+  explainPolicy(subject: PolicySubject): PolicyExplanation {
+    return this.judgement.policy.explain(subject);
+  }
+
+  /** The compliance rules of this process in their order, those that are off included. */
+  rules(): readonly ComplianceRule[] {
+    return this.judgement.rules.rules;
+  }
+
+  /**
+   * Adds a compliance rule, or replaces the one with its id; in this process, until it ends. The change is an event itself, judged
+   * by the rules as they were before: whoever turns off the rule that watches for it is still seen.
+   *
+   * @returns the rule with its defaults filled in, once it is in force
+   * @throws AuditError `AUDIT_INVALID_RULE` naming rule and field; as {@link record} where the change can't be recorded. Then
+   *   nothing has changed, and where the event of the change is delivered later all the same, another one says so
+   */
+  setRule(rule: ComplianceRule): Promise<ComplianceRule> {
+    return this.changeRules((rules) => rules.set(rule));
+  }
+
+  /**
+   * Turns a compliance rule on or off, as {@link setRule} does.
+   *
+   * @throws AuditError `AUDIT_INVALID_RULE` where there is none of this id, too
+   */
+  enableRule(id: string, enabled: boolean): Promise<ComplianceRule> {
+    return this.changeRules((rules) => rules.enable(id, enabled));
+  }
+
+  /**
+   * Removes a compliance rule, as {@link setRule} changes one.
+   *
+   * @returns whether there was one of this id
+   */
+  async removeRule(id: string): Promise<boolean> {
+    const removed = await this.changeRules((rules) => (rules.remove(id) ? { id } : undefined));
+    return removed !== undefined;
+  }
+
+  /** One change after another: each begins with the rules that the one before it left. */
+  private changeRules<T extends { readonly id: string } | undefined>(
+    change: (rules: RuleBook) => T,
+  ): Promise<T> {
+    const changed = this.changing.then(() => this.changeRule(change));
+    this.changing = changed.catch(() => undefined);
+    return changed;
+  }
+
+  private async changeRule<T extends { readonly id: string } | undefined>(
+    change: (rules: RuleBook) => T,
+  ): Promise<T> {
+    const { rules } = this.judgement;
+    const before = rules.rules;
+    const changed = change(rules);
+    if (changed === undefined) return changed;
+    const after = rules.rules;
+    // Until the event is there the change is none: it is judged by the rules before it.
+    rules.restore(before);
+    const draft = this.inContext(ruleChange(changed.id, before, after));
+    const id = createEventId(Date.now());
+    try {
+      await this.keep({ ...draft, id });
+    } catch (error) {
+      // Its event is in the journal, and must not tell of what never was.
+      if (error instanceof AuditError && error.code === 'AUDIT_UNAVAILABLE') {
+        this.recorder.record({ ...draft, outcome: 'failure', details: { eventId: id, reason: error.code } });
+      }
+      throw error;
+    }
+    rules.restore(after);
+    return changed;
+  }
+
   /** Runs `work`, and records whatever is recorded within it in the actor's name. For jobs, queues and scripts. */
   runAs<T>(actor: AuditActor, work: () => T): T {
     return runInContext({ ...currentContext(), actor }, work);
@@ -420,8 +547,127 @@ export class AuditService {
         requestId: event.metadata?.['requestId'] ?? capture?.requestId,
         actorType: event.metadata?.['actorType'] ?? who?.actorType,
         impersonatorId: event.metadata?.['impersonatorId'] ?? who?.impersonatorId,
+        roles: event.metadata?.['roles'] ?? (actor ? undefined : capture?.identity.roles),
       },
     };
+  }
+
+  // The authentication helpers: `record()` with the action names of OWASP's Logging Vocabulary, see
+  // `docs/authentication.md`. All throw as `record()` does.
+
+  /** Records a login that succeeded or failed. Never give it what was entered as a password. */
+  async recordLogin(input: LoginInput): Promise<AuditLogEvent> {
+    return this.record(loginEvent(input));
+  }
+
+  /** Records that nobody can log in to an account any more, as after too many failures. */
+  async recordLoginLocked(input: LoginLockedInput): Promise<AuditLogEvent> {
+    return this.record(loginLockedEvent(input));
+  }
+
+  /** Records a password that was changed, or could not be. */
+  async recordPasswordChange(input: PasswordChangeInput): Promise<AuditLogEvent> {
+    return this.record(passwordChangeEvent(input));
+  }
+
+  /** Records a login from a place that its user can't have reached since the one before. */
+  async recordImpossibleTravel(input: ImpossibleTravelInput): Promise<AuditLogEvent> {
+    return this.record(impossibleTravelEvent(input));
+  }
+
+  /** Records a token that was issued. */
+  async recordTokenCreated(input: TokenInput): Promise<AuditLogEvent> {
+    return this.record(tokenEvent('recordTokenCreated', input));
+  }
+
+  /** Records a token that is no longer accepted. */
+  async recordTokenRevoked(input: TokenInput): Promise<AuditLogEvent> {
+    return this.record(tokenEvent('recordTokenRevoked', input));
+  }
+
+  /** Records that a revoked token was used again, and refused. */
+  async recordTokenReused(input: TokenInput): Promise<AuditLogEvent> {
+    return this.record(tokenEvent('recordTokenReused', input));
+  }
+
+  /** Records a token that was deleted. */
+  async recordTokenDeleted(input: TokenInput): Promise<AuditLogEvent> {
+    return this.record(tokenEvent('recordTokenDeleted', input));
+  }
+
+  /** Records an access that was refused for want of a right, where no 403 of a request tells. */
+  async recordAccessDenied(input: AccessDeniedInput): Promise<AuditLogEvent> {
+    return this.record(accessDeniedEvent(input));
+  }
+
+  /** Records a change of what a user may do, such as of a role. */
+  async recordPermissionChange(input: PermissionChangeInput): Promise<AuditLogEvent> {
+    return this.record(permissionChangeEvent(input));
+  }
+
+  /** Records what a privileged user did as such. */
+  async recordAdminAction(input: AdminActionInput): Promise<AuditLogEvent> {
+    return this.record(adminActionEvent(input));
+  }
+
+  /** Records a change of who may do what with a thing. */
+  async recordPrivilegeChange(input: PrivilegeChangeInput): Promise<AuditLogEvent> {
+    return this.record(privilegeChangeEvent(input));
+  }
+
+  /** Records a session that began. */
+  async recordSessionCreated(input: SessionInput): Promise<AuditLogEvent> {
+    return this.record(sessionEvent('recordSessionCreated', input));
+  }
+
+  /** Records a session whose time was extended. */
+  async recordSessionRenewed(input: SessionInput): Promise<AuditLogEvent> {
+    return this.record(sessionEvent('recordSessionRenewed', input));
+  }
+
+  /** Records a session whose time is over. */
+  async recordSessionExpired(input: SessionInput): Promise<AuditLogEvent> {
+    return this.record(sessionEvent('recordSessionExpired', input));
+  }
+
+  /** Records that an expired session was used, and refused. */
+  async recordSessionUsedAfterExpiry(input: SessionInput): Promise<AuditLogEvent> {
+    return this.record(sessionEvent('recordSessionUsedAfterExpiry', input));
+  }
+
+  /** Records a logout. */
+  async recordLogout(input: LogoutInput = {}): Promise<AuditLogEvent> {
+    return this.record(sessionEvent('recordLogout', input));
+  }
+
+  /** Records an account that was made. */
+  async recordUserCreated(input: UserChangeInput): Promise<AuditLogEvent> {
+    return this.record(userEvent('recordUserCreated', input));
+  }
+
+  /** Records an account that was changed. */
+  async recordUserUpdated(input: UserChangeInput): Promise<AuditLogEvent> {
+    return this.record(userEvent('recordUserUpdated', input));
+  }
+
+  /** Records an account that was shut, and is kept. */
+  async recordUserArchived(input: UserChangeInput): Promise<AuditLogEvent> {
+    return this.record(userEvent('recordUserArchived', input));
+  }
+
+  /** Records an account that was deleted. */
+  async recordUserDeleted(input: UserChangeInput): Promise<AuditLogEvent> {
+    return this.record(userEvent('recordUserDeleted', input));
+  }
+
+  /** Records that a user begins to act in another's name. */
+  async recordImpersonationStart(input: ImpersonationInput): Promise<AuditLogEvent> {
+    return this.record(impersonationEvent('recordImpersonationStart', input));
+  }
+
+  /** Records that a user no longer acts in another's name. */
+  async recordImpersonationEnd(input: ImpersonationInput): Promise<AuditLogEvent> {
+    return this.record(impersonationEvent('recordImpersonationEnd', input));
   }
 }
 

@@ -30,9 +30,14 @@ export function expectEvent(event: AuditLogEvent, requestId: string, expected: E
       schemaVersion: 1,
       source: expect.stringMatching(UUID_V7),
       sequence: expect.any(Number),
+      riskFactors: expect.any(Array),
       ...metadata,
     },
   });
+  // The score is the sum of the points that it says it is made of.
+  const factors = event.metadata['riskFactors'] as string[];
+  const sum = factors.reduce((total, factor) => total + Number(factor.split(':')[1]), 0);
+  expect(event.riskScore).toBe(Math.min(100, sum));
   // The id is made from the timestamp (RFC 9562, section 5.7).
   expect(parseInt(event.id.replace('-', '').slice(0, 12), 16)).toBe(event.timestamp);
   expect(Math.abs(Date.now() - event.timestamp)).toBeLessThan(60_000);

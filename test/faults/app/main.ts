@@ -28,7 +28,7 @@ process.on('unhandledRejection', (reason) => {
 if (killAt) killAtPoint(killAt);
 
 @Module({
-  imports: [AuditModule.forRoot(audit)],
+  imports: [AuditModule.forRoot({ detection: { enabled: false }, ...audit })],
   controllers: [
     ThingsController,
     ControlController,

@@ -8,7 +8,7 @@ import type { Load } from '../load.js';
 import { MemoryWatch } from '../memory.js';
 import { say } from '../progress.js';
 
-const DURABLE_PER_SECOND = 300;
+const DURABLE_PER_SECOND = 200;
 const STRICT_PER_SECOND = 100;
 /** Both at one rate: until the memory of a process grows no more for that it serves requests. */
 const WARM_UP_PER_SECOND = 300;

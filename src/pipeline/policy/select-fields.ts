@@ -1,4 +1,8 @@
-import type { FieldSelection } from './route-audit.js';
+/**
+ * Which fields of a query string, a parsed body or an answer are stored: none, all, or those named (dotted, for nested
+ * ones).
+ */
+export type FieldSelection = boolean | readonly string[];
 
 /**
  * The selected part of a query or a body.

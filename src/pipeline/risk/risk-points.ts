@@ -1,7 +1,7 @@
-import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
-import type { AuditVerb } from './classify.js';
+import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
+import type { AuditVerb } from '../classify.js';
 
-/** Points of each factor; the risk score is their sum, at most 100. `docs/format.md` shows the same table. */
+/** Points of what the event itself says, by default. `docs/format.md` and `docs/risk.md` show the same table. */
 export const RISK_POINTS = {
   category: {
     data_access: 5,
@@ -22,10 +22,32 @@ export const RISK_POINTS = {
   verb: Record<AuditVerb, number>;
 };
 
+/** Points of what stands around the event, by default: when, who, how much, from where, how fast. */
+export const CONTEXT_POINTS = {
+  offHours: 10,
+  privilegedRole: 10,
+  newAddress: 10,
+  newDevice: 5,
+  burst: 15,
+} as const;
+
+/** From so many records on, so many points; the highest step that is reached counts alone. */
+export interface VolumeStep {
+  readonly from: number;
+  readonly points: number;
+}
+
+/** Points of a count of records, by default. */
+export const VOLUME_STEPS: readonly VolumeStep[] = [
+  { from: 100, points: 5 },
+  { from: 1_000, points: 15 },
+  { from: 10_000, points: 25 },
+];
+
 /** Scores from here on count as high risk. */
 export const HIGH_RISK_FROM = 70;
 
-/** How risky an event is, 0-100, as the sum of {@link RISK_POINTS}. */
+/** How risky an event is by what it says itself, 0-100, as the sum of {@link RISK_POINTS}. */
 export function scoreRisk(
   category: AuditCategory,
   severity: AuditSeverity,

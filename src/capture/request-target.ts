@@ -1,0 +1,36 @@
+import { pathOfTarget } from '../pipeline/policy/request-path.js';
+import type { CapturedRequest } from './resolvers.js';
+
+/** What the client asked for, before the application mounted routers or rewrote it. */
+export function targetOf(request: CapturedRequest): string {
+  return String(request['originalUrl'] ?? request.url ?? '');
+}
+
+/** The path without its query, as it was sent. */
+export function rawPathOf(request: CapturedRequest): string {
+  return pathOfTarget(targetOf(request));
+}
+
+/** The query's values by name, a list where a name has several. */
+export function queryOf(request: CapturedRequest): Record<string, unknown> {
+  const target = targetOf(request);
+  const start = target.indexOf('?');
+  const values = new Map<string, string[]>();
+  if (start >= 0) {
+    for (const [name, value] of new URLSearchParams(target.slice(start + 1))) {
+      const before = values.get(name);
+      if (before) before.push(value);
+      else values.set(name, [value]);
+    }
+  }
+  return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
+}
+
+/** The query as the platform parses it for the handler; it may be made only now, and refuse. */
+export function parsedQueryOf(request: CapturedRequest): unknown {
+  try {
+    return request['query'];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,207 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import type { DetectionRepository } from '../../store/detection.repository.js';
+import { within } from '../../store/within.js';
+import { checkDetectionOptions } from './detection-options.js';
+import type { DetectionOptions } from './detection-options.js';
+import { isOwnEvent } from './detections.js';
+import { crossingOf } from './finding.js';
+import type { Finding } from './finding.js';
+import { RecentMap } from '../risk/recent-map.js';
+import { Sweep } from './sweep.js';
+import type { DirtyKey } from './watch.js';
+import { Watch } from './watch.js';
+
+/** What the detector is given by the rest of the process. */
+export interface DetectorHost {
+  /** Records the finding like any event of this process; the recorder numbers it and gives it an id. */
+  readonly report: (finding: Finding) => void;
+  /** Writes the finding's event into the store, without a number, under this id; passes it over where it is there. */
+  readonly store: (finding: Finding, id: string) => Promise<void>;
+  /** Resolves once every event recorded so far is stored; rejects where the database takes none. */
+  readonly flush: () => Promise<void>;
+}
+
+/** Between two sweeps there are at least so many milliseconds, and else this share of the window. */
+const LEAST_PAUSE_MS = 5_000;
+const SHARE_OF_WINDOW = 1 / 20;
+/** From a finding of the memory to the sweep that confirms it. */
+const SOON_MS = 1_000;
+const CROSSINGS = 10_000;
+/** Keys of one detection that a sweep looks up; the others wait for the next. */
+const KEYS_A_SWEEP = 500;
+
+/**
+ * Looks for patterns in the stream of events. Each event costs some looks into memory, never waits and never fails. A
+ * window of more than a minute is decided by what the store holds of all processes, as long as it answers; while it does
+ * not, by what this process remembers.
+ */
+export class Detector {
+  private readonly watches: readonly Watch[];
+  private readonly sweeper: Sweep;
+  private readonly warnings: RateLimitedLog;
+  /** The events that reached a threshold lately. */
+  private readonly crossings = new RecentMap<string, true>(CROSSINGS);
+  /** Sweeps run in no request's context, whichever request set them off. */
+  private readonly context = new AsyncResource('AuditDetector');
+  /** Sweeps are made one after another. */
+  private working: Promise<void> = Promise.resolve();
+  private timer: NodeJS.Timeout | undefined;
+  private soon: NodeJS.Timeout | undefined;
+  private sweptAt = -Infinity;
+  private state: 'made' | 'started' | 'closed' = 'made';
+  /** Whoever takes the findings has gone. */
+  private isOver = false;
+
+  /**
+   * @param volumeKeys the keys of `details` that hold a count of records, as for the risk score
+   * @param eventsASweep how many events of one detection by one kind of key a sweep reads
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `detection.bruteForce.threshold`
+   */
+  constructor(
+    options: DetectionOptions,
+    repository: DetectionRepository,
+    private readonly host: DetectorHost,
+    logger: AuditLogger,
+    volumeKeys?: readonly string[],
+    eventsASweep?: number,
+  ) {
+    const { detections, maxKeys } = checkDetectionOptions(options, volumeKeys);
+    this.watches = detections.flatMap((detection) =>
+      detection.ways.map((way) => new Watch(detection, way, maxKeys)),
+    );
+    this.sweeper = new Sweep(repository, host.store, this.crossings, eventsASweep);
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** How many keys are remembered, by detection and kind of key: `brute-force by address`. */
+  get size(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.watches.map((watch) => [`${watch.detection.name} by ${watch.way.by}`, watch.size]),
+    );
+  }
+
+  /** Looks at an event that was recorded. Never throws and never waits. */
+  observe(event: AuditLogEvent): void {
+    if (isOwnEvent(event)) return;
+    for (const watch of this.watches) {
+      try {
+        const finding = watch.observe(event);
+        if (!finding) continue;
+        if (watch.detection.isShared) this.sweepSoon();
+        else this.report(watch, finding);
+      } catch (error) {
+        this.warnings.warn(
+          'observe',
+          `The audit's detection ${watch.detection.name} failed on an event: ${String(error)}.`,
+        );
+      }
+    }
+  }
+
+  /** Sweeps in the background from now on. */
+  start(): void {
+    const pauses = this.shared.map(pauseOf);
+    if (this.state !== 'made' || pauses.length === 0) return;
+    this.state = 'started';
+    this.context.runInAsyncScope(() => {
+      this.timer = setInterval(() => void this.sweepDue(), Math.min(...pauses)).unref();
+    });
+  }
+
+  /**
+   * Decides, now, on everything that was recorded so far, once it is stored. While the database is away, what this process
+   * alone has seen decides, and is decided again later. Never rejects.
+   */
+  sweep(): Promise<void> {
+    return this.inTurn(() => this.sweepAll(this.shared.filter(({ isDirty }) => isDirty)));
+  }
+
+  /** Ends, once a sweep that is under way is done, and with a last one, where there is time for it. Reports nothing after. */
+  async close(patienceMs = 0): Promise<void> {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    clearInterval(this.timer);
+    clearTimeout(this.soon);
+    // In turn: after the one that is under way, which may have taken all that there was to look up.
+    if (patienceMs > 0) await within(patienceMs, this.sweep());
+    this.isOver = true;
+  }
+
+  private get shared(): readonly Watch[] {
+    return this.watches.filter(({ detection }) => detection.isShared);
+  }
+
+  private sweepSoon(): void {
+    if (this.state !== 'started' || this.soon) return;
+    const waitMs = Math.max(SOON_MS, this.sweptAt + LEAST_PAUSE_MS - performance.now());
+    this.context.runInAsyncScope(() => {
+      this.soon = setTimeout(() => {
+        this.soon = undefined;
+        void this.sweepDue();
+      }, waitMs).unref();
+    });
+  }
+
+  private sweepDue(): Promise<void> {
+    return this.inTurn(() => {
+      const now = performance.now();
+      const due = this.shared.filter(
+        (watch) => watch.isUrgent || (watch.isDirty && now - watch.sweptAt >= pauseOf(watch)),
+      );
+      return this.sweepAll(due);
+    });
+  }
+
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    this.working = this.context.runInAsyncScope(() => this.working.then(work));
+    return this.working;
+  }
+
+  private async sweepAll(watches: readonly Watch[]): Promise<void> {
+    if (watches.length === 0 || this.isOver) return;
+    this.sweptAt = performance.now();
+    const taken = watches.map((watch) => [watch, watch.take(KEYS_A_SWEEP)] as const);
+    let away: unknown;
+    // What was taken must be there to be found.
+    await this.host.flush().catch((error: unknown) => (away = error));
+    for (const [watch, keys] of taken) {
+      watch.sweptAt = this.sweptAt;
+      try {
+        if (away !== undefined) throw away;
+        await this.sweeper.run(watch, keys);
+        watch.age();
+      } catch (error) {
+        away = error;
+        this.decideAlone(watch, [...keys, ...this.sweeper.abandon(watch)]);
+      }
+    }
+    if (away !== undefined && !this.isOver) {
+      this.warnings.warn(
+        'sweep',
+        'The audit could not look into its database for what several processes have seen: until it can, each decides for itself.',
+      );
+    }
+  }
+
+  private decideAlone(watch: Watch, keys: readonly DirtyKey[]): void {
+    // Which tenant is a user's usual one, only the store knows.
+    if (!watch.detection.acrossTenants && !this.isOver) {
+      for (const { finding } of keys) if (finding && !watch.isKnown(finding)) this.report(watch, finding);
+    }
+    watch.giveBack(keys);
+  }
+
+  private report(watch: Watch, finding: Finding): void {
+    watch.noteFinding(finding);
+    if (this.crossings.peek(crossingOf(finding))) return;
+    this.crossings.set(crossingOf(finding), true);
+    this.host.report(finding);
+  }
+}
+
+function pauseOf({ detection }: Watch): number {
+  return Math.max(LEAST_PAUSE_MS, detection.windowMs * SHARE_OF_WINDOW);
+}

@@ -1,0 +1,153 @@
+import { RecentTimes } from '../risk/recent-times.js';
+
+/** What one key did within the sliding window that ends with its newest event. */
+export interface Tally {
+  /** Adds an event of `at`, and answers whether it counts as something new. */
+  add(at: number, weight: number, thing: string, id: string): boolean;
+  /** How much there is within the window that ends at `at`. */
+  total(at: number): number;
+  /** The earliest time that still counts; `undefined` where nothing does. */
+  readonly firstAt: number | undefined;
+  readonly lastAt: number | undefined;
+}
+
+/** Counts events, the newest `limit` of them. */
+export class EventTally implements Tally {
+  private readonly times: RecentTimes;
+
+  constructor(limit: number, windowMs: number) {
+    this.times = new RecentTimes(limit, windowMs);
+  }
+
+  get firstAt(): number | undefined {
+    return this.times.first;
+  }
+
+  get lastAt(): number | undefined {
+    return this.times.last;
+  }
+
+  add(at: number): boolean {
+    this.times.add(at);
+    return true;
+  }
+
+  total(at: number): number {
+    return this.times.within(at);
+  }
+}
+
+interface Sighting {
+  readonly at: number;
+  readonly id: string;
+}
+
+/** Counts different things, the `limit` that were seen last. */
+export class ThingTally implements Tally {
+  /** When each was last seen, in that order. */
+  private readonly seen = new Map<string, Sighting>();
+  private latest: string | undefined;
+  private newest = -Infinity;
+  /** Not later than any time that is kept, but for those that came late. */
+  private oldest = -Infinity;
+
+  constructor(
+    private readonly limit: number,
+    private readonly windowMs: number,
+  ) {}
+
+  /** Those within the window, the one that was seen last at the end. */
+  get things(): string[] {
+    return [...this.seen.keys()];
+  }
+
+  /** The events by which each was last seen, in that order. */
+  get ids(): string[] {
+    return Array.from(this.seen.values(), ({ id }) => id);
+  }
+
+  get firstAt(): number | undefined {
+    return this.seen.values().next().value?.at;
+  }
+
+  get lastAt(): number | undefined {
+    return this.seen.size > 0 ? this.newest : undefined;
+  }
+
+  add(at: number, _weight: number, thing: string, id: string): boolean {
+    this.newest = Math.max(this.newest, at);
+    const before = this.seen.get(thing);
+    if (before !== undefined && thing !== this.latest) this.seen.delete(thing);
+    this.seen.set(thing, before && before.at > at ? before : { at, id });
+    this.latest = thing;
+    this.forget();
+    return before === undefined || at - before.at >= this.windowMs;
+  }
+
+  /** Those of before the window, and what exceeds the limit; mostly there is nothing to do. */
+  private forget(): void {
+    if (this.seen.size <= this.limit && this.newest - this.oldest < this.windowMs) return;
+    for (const [thing, { at: seenAt }] of this.seen) {
+      this.oldest = seenAt;
+      if (this.seen.size <= this.limit && this.newest - seenAt < this.windowMs) break;
+      this.seen.delete(thing);
+    }
+  }
+
+  total(at: number): number {
+    let total = this.seen.size;
+    for (const { at: seenAt } of this.seen.values()) {
+      if (at - seenAt < this.windowMs) break;
+      total -= 1;
+    }
+    return total;
+  }
+}
+
+/** Portions of a sum that are kept apart; of more, the two oldest are put together. */
+const MAX_PORTIONS = 256;
+
+/** Adds up weights. */
+export class SumTally implements Tally {
+  private readonly times: number[] = [];
+  private readonly weights: number[] = [];
+  private sum = 0;
+
+  constructor(private readonly windowMs: number) {}
+
+  get firstAt(): number | undefined {
+    return this.times[0];
+  }
+
+  get lastAt(): number | undefined {
+    return this.times.at(-1);
+  }
+
+  add(at: number, weight: number): boolean {
+    let index = this.times.length;
+    while (index > 0 && this.times[index - 1]! > at) index -= 1;
+    this.times.splice(index, 0, at);
+    this.weights.splice(index, 0, weight);
+    this.sum += weight;
+    const newest = this.times.at(-1)!;
+    while (newest - this.times[0]! >= this.windowMs) {
+      this.times.shift();
+      this.sum -= this.weights.shift()!;
+    }
+    if (this.times.length > MAX_PORTIONS) {
+      // As of the later of the two: nobody hides a sum in many small portions.
+      this.times.shift();
+      const oldest = this.weights.shift()!;
+      this.weights[0]! += oldest;
+    }
+    return true;
+  }
+
+  total(at: number): number {
+    let gone = 0;
+    for (let index = 0; index < this.times.length && at - this.times[index]! >= this.windowMs; index += 1) {
+      gone += this.weights[index]!;
+    }
+    return this.sum - gone;
+  }
+}

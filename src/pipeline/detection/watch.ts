@@ -1,0 +1,178 @@
+import type { DetectedEvent } from '../../store/detection.repository.js';
+import { RecentMap } from '../risk/recent-map.js';
+import type { ActiveDetection } from './detection-options.js';
+import type { KeyWay } from './detections.js';
+import type { Finding } from './finding.js';
+import { counts, KeyWindow } from './key-window.js';
+
+/** What is dated further ahead than this, which is no clock's inaccuracy, must not end a window before its time. */
+export const MOST_AHEAD_MS = 5 * 60_000;
+
+/** A key of which something was recorded since it was last looked up in the store. */
+export interface DirtyKey {
+  /** Empty where the detection looks at all tenants. */
+  readonly tenantId: string;
+  readonly key: string;
+  /** The earliest of what was recorded: Unix epoch, milliseconds. */
+  readonly since: number;
+  /** How often something was recorded of it since then. */
+  readonly hits: number;
+  /** The things that this process saw within the window. */
+  readonly things: readonly string[];
+  /** What the memory of this process alone makes of it. */
+  readonly finding?: Finding;
+}
+
+interface Watched {
+  readonly window: KeyWindow;
+  since?: number | undefined;
+  hits: number;
+  finding?: Finding | undefined;
+}
+
+/** One detection by one kind of key, as far as this process has seen. Holds at most so many keys. */
+export class Watch {
+  private readonly keys: RecentMap<string, Watched>;
+  /** When the last finding of a key was. */
+  private readonly findings: RecentMap<string, number>;
+  private agedAt = performance.now();
+  /** When the store was last asked, by the same clock. */
+  sweptAt = -Infinity;
+  private hasNew = false;
+  /** The keys that are being looked up, over several sweeps where there is much to read. */
+  private open: ReadonlySet<string> = new Set();
+  /** The memory alone has a finding: the store is to be asked soon. */
+  isUrgent = false;
+
+  constructor(
+    readonly detection: ActiveDetection,
+    readonly way: KeyWay,
+    maxKeys: number,
+  ) {
+    this.keys = new RecentMap(maxKeys);
+    this.findings = new RecentMap(maxKeys);
+  }
+
+  /** How many keys are remembered. */
+  get size(): number {
+    return this.keys.size;
+  }
+
+  /** There is something to look up, or to go on with. */
+  get isDirty(): boolean {
+    return this.hasNew || this.open.size > 0;
+  }
+
+  /** @returns what the memory makes of it: a finding where there was none of that key within the window */
+  observe(recorded: DetectedEvent): Finding | undefined {
+    const { detection, way } = this;
+    if (!counts(detection, way, recorded)) return undefined;
+    const key = way.keyOf(recorded);
+    if (key === undefined) return undefined;
+    const event = this.inTime(recorded);
+    if (!event) return undefined;
+    // What the store was not asked about yet must not be forgotten only because the database is away for long.
+    if (!detection.isShared) this.age();
+    const tenantId = detection.acrossTenants ? '' : event.tenantId;
+    const watched = this.watched(tenantId, key);
+    const { isNew, reachedAt } = watched.window.add(event);
+    if (isNew && detection.isShared) {
+      watched.since = Math.min(watched.since ?? event.timestamp, event.timestamp);
+      watched.hits += 1;
+      this.hasNew = true;
+    }
+    if (reachedAt === undefined || this.isKnown({ tenantId, key, lastAt: reachedAt })) return undefined;
+    if (watched.finding && !this.isKnown(watched.finding)) return watched.finding;
+    const finding = watched.window.finding(reachedAt);
+    if (detection.isShared) {
+      watched.finding = finding;
+      this.isUrgent = true;
+    }
+    return finding;
+  }
+
+  /** Whether there is a finding of the key less than a window before or after this one. */
+  isKnown({ tenantId, key, lastAt }: Pick<Finding, 'tenantId' | 'key' | 'lastAt'>): boolean {
+    const known = this.findings.peek(nameOf(tenantId, key));
+    return known !== undefined && Math.abs(lastAt - known) < this.detection.windowMs;
+  }
+
+  noteFinding({ tenantId, key, lastAt }: Finding): void {
+    this.findings.set(nameOf(tenantId, key), lastAt);
+  }
+
+  /**
+   * The keys to look up now, the busiest first, and with those that are being looked up no more than the limit. They count
+   * as looked up unless they are {@link giveBack given back}.
+   */
+  take(limit: number): DirtyKey[] {
+    const dirty: (Watched & { since: number })[] = [];
+    let isLater = false;
+    for (const watched of this.keys.values()) {
+      if (watched.since === undefined) continue;
+      // What it did meanwhile is looked up next.
+      if (this.open.has(nameOf(watched.window.tenantId, watched.window.key))) isLater = true;
+      else dirty.push(watched as Watched & { since: number });
+    }
+    dirty.sort(
+      (a, b) => Number(b.finding !== undefined) - Number(a.finding !== undefined) || b.hits - a.hits,
+    );
+    const room = Math.max(0, limit - this.open.size);
+    this.hasNew = isLater || dirty.length > room;
+    this.isUrgent = false;
+    return dirty.slice(0, room).map((watched) => {
+      const { window, since, hits, finding } = watched;
+      Object.assign(watched, { since: undefined, hits: 0, finding: undefined });
+      const { tenantId, key, things } = window;
+      return { tenantId, key, since, hits, things, ...(finding && { finding }) };
+    });
+  }
+
+  /** Of these keys not everything was read yet. */
+  goOnWith(keys: readonly DirtyKey[]): void {
+    this.open = new Set(keys.map(({ tenantId, key }) => nameOf(tenantId, key)));
+  }
+
+  /** These keys are to be looked up from the start, as urgently as before; no other is being looked up any more. */
+  giveBack(keys: readonly DirtyKey[]): void {
+    this.open = new Set();
+    for (const { tenantId, key, since, hits, finding } of keys) {
+      const watched = this.watched(tenantId, key);
+      watched.since = Math.min(watched.since ?? since, since);
+      watched.hits += hits;
+      if (finding && !this.isKnown(finding)) watched.finding ??= finding;
+      this.hasNew = true;
+    }
+  }
+
+  /** Forgets keys of which nothing was recorded for longer than the window. */
+  age(): void {
+    const now = performance.now();
+    if (now - this.agedAt < this.detection.windowMs) return;
+    this.agedAt = now;
+    this.keys.age();
+    this.findings.age();
+  }
+
+  /** The event at a time that can be: by the store alone it is found once that time has come. */
+  private inTime(event: DetectedEvent): DetectedEvent | undefined {
+    const now = Date.now();
+    if (event.timestamp <= now + MOST_AHEAD_MS) return event;
+    return this.detection.isShared ? undefined : { ...event, timestamp: now };
+  }
+
+  private watched(tenantId: string, key: string): Watched {
+    const name = nameOf(tenantId, key);
+    let watched = this.keys.get(name);
+    if (!watched) {
+      watched = { window: new KeyWindow(this.detection, this.way, tenantId, key), hits: 0 };
+      this.keys.set(name, watched);
+    }
+    return watched;
+  }
+}
+
+function nameOf(tenantId: string, key: string): string {
+  // No tenant's id has a control character.
+  return `${tenantId}\n${key}`;
+}

@@ -1,0 +1,57 @@
+import { AuditError } from '../../event/audit-error.js';
+
+/**
+ * The error of an option that can't be as it is: what it is, and what to write instead.
+ *
+ * @param path the option's path, such as `risk.weights.severity.high`
+ * @param write completes "write …"
+ */
+export function wrongOption(path: string, value: unknown, write: string): AuditError {
+  return new AuditError(
+    'AUDIT_INVALID_OPTIONS',
+    `The audit option ${path} is ${show(value)}: write ${write}.`,
+    {
+      field: path,
+    },
+  );
+}
+
+/**
+ * The members of a group of options; none where it is absent.
+ *
+ * @param known every name that there is
+ * @throws AuditError `AUDIT_INVALID_OPTIONS` for what is no object, or has another name
+ */
+export function checkNames(path: string, value: unknown, known: readonly string[]): Record<string, unknown> {
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongOption(path, value, `an object with any of ${known.join(', ')}`);
+  }
+  const unknown = Object.keys(value).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      `There is no audit option "${path}.${unknown}". The options here are ${known.join(', ')}.`,
+      { field: `${path}.${unknown}` },
+    );
+  }
+  return value as Record<string, unknown>;
+}
+
+/** @throws AuditError `AUDIT_INVALID_OPTIONS` for what is no integer from `min` to `max` */
+export function checkInteger(path: string, value: unknown, min: number, max: number): number {
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
+  throw wrongOption(path, value, `an integer from ${min} to ${max}`);
+}
+
+/** @throws AuditError `AUDIT_INVALID_OPTIONS` for what is no list of texts that are not empty */
+export function checkTexts(path: string, value: unknown, example: string): readonly string[] {
+  if (Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== '')) return value;
+  throw wrongOption(path, value, `a list of texts, ${example}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+}

@@ -1,0 +1,29 @@
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { AuditEventDraft } from '../audit-event-draft.js';
+import { verbOf } from '../classify.js';
+import { withStageError } from '../stage.js';
+import type { Stage } from '../stage.js';
+import type { RiskMemory } from './risk-memory.js';
+import type { RiskModel } from './risk-model.js';
+
+/** Scores the event, and says why in `metadata.riskFactors`. A score that was given is left as it is. */
+export class RiskStage implements Stage {
+  readonly name = 'risk';
+
+  constructor(
+    private readonly model: RiskModel,
+    private readonly memory: RiskMemory,
+  ) {}
+
+  judge(event: AuditLogEvent, { riskScore }: AuditEventDraft): AuditLogEvent {
+    if (riskScore !== undefined) return event;
+    const verb = verbOf(event.action, event.metadata['method']);
+    const { score, factors, failed } = this.model.score(event, verb, this.memory.facts(event));
+    const scored = {
+      ...event,
+      riskScore: score,
+      metadata: { ...event.metadata, ...(factors.length > 0 && { riskFactors: [...factors] }) },
+    };
+    return failed ? withStageError(scored, this.name) : scored;
+  }
+}

@@ -1,0 +1,166 @@
+import { fold, normalize } from './comparable-text.js';
+import type { RuleCondition, RuleConditions, RuleValue } from './compliance-rule.js';
+import { compareDecimals, decimalOf } from './decimal.js';
+import type { EventValues } from './event-values.js';
+import { formOf, formsOf, isSentField, isTooMuchText } from './sent-value.js';
+
+/** Whether something holds for the event that the values are of. */
+export type Predicate = () => boolean;
+
+/**
+ * The operators. One meaning of a value for all of them:
+ *
+ * - Nothing is converted: `'5'` is not `5`. Only `greater_than` and `less_than` also read a text that JavaScript reads as a
+ *   number, since facts keep bigints and decimals as texts; plain decimals are compared exactly, whatever the size.
+ * - Texts are compared in Unicode's composed form (NFC), with `ignoreCase` in lower case as well.
+ * - On a list a condition holds where it holds for one of its elements. For `contains` that is an element that is equal; on
+ *   a text it is a part of it.
+ * - `not_equals`, `not_contains` and `not_in` hold exactly where the operator without `not_` does not: so also where there
+ *   is no such field. All others do not hold there.
+ * - `matches` looks for the pattern anywhere in a text. It takes time in proportion to the text (RE2), whatever the pattern.
+ *
+ * Before a handler, of what the client sent (`details.body`, `details.query`), more holds, so that no spelling gets by:
+ *
+ * - A text counts as the number or boolean that it spells, and these as their texts.
+ * - `not_equals` and `not_in` hold where one of several values is another one.
+ * - `matches` holds where there is more text than it searches.
+ *
+ * @param conditions checked ones
+ * @param values whose `compile` is to be called once all conditions are compiled
+ * @param before whether the conditions are held against requests before their handler
+ */
+export function compileConditions(
+  conditions: RuleConditions,
+  values: EventValues,
+  before = false,
+): Predicate {
+  if ('all' in conditions) {
+    const parts = conditions.all.map((part) => compileConditions(part, values, before));
+    return parts.length === 1
+      ? parts[0]!
+      : () => {
+          for (const part of parts) if (!part()) return false;
+          return true;
+        };
+  }
+  if ('any' in conditions) {
+    const parts = conditions.any.map((part) => compileConditions(part, values, before));
+    return parts.length === 1
+      ? parts[0]!
+      : () => {
+          for (const part of parts) if (part()) return true;
+          return false;
+        };
+  }
+  return before && isSentField(conditions.field)
+    ? compileSent(conditions, values)
+    : compileCondition(conditions, values);
+}
+
+function compileCondition(condition: RuleCondition, values: EventValues): Predicate {
+  const { field, operator, value, ignoreCase = false } = condition;
+  if (operator === 'matches') return values.matcher(field, value as string, ignoreCase);
+  const read = values.reader(field, ignoreCase);
+  const form = ignoreCase ? fold : normalize;
+  const expected = typeof value === 'object' ? value.map((one) => inForm(one, form)) : inForm(value, form);
+  switch (operator) {
+    case 'equals':
+      return equal(read, expected);
+    case 'not_equals':
+      return not(equal(read, expected));
+    case 'contains':
+      return containing(read, expected as RuleValue);
+    case 'not_contains':
+      return not(containing(read, expected as RuleValue));
+    case 'in':
+      return oneOf(read, expected as readonly RuleValue[]);
+    case 'not_in':
+      return not(oneOf(read, expected as readonly RuleValue[]));
+    case 'greater_than':
+      return compared(read, value as string | number, 1);
+    case 'less_than':
+      return compared(read, value as string | number, -1);
+  }
+}
+
+function compileSent(condition: RuleCondition, values: EventValues): Predicate {
+  const { field, operator, value, ignoreCase = false } = condition;
+  const asStored = compileCondition(condition, values);
+  const read = values.reader(field, ignoreCase);
+  const form = ignoreCase ? fold : normalize;
+  const wanted = new Set([value].flat().map((one) => formOf(inForm(one as RuleValue, form))));
+  const isWanted = (one: unknown) => formsOf(one).some((spelled) => wanted.has(spelled));
+  switch (operator) {
+    case 'equals':
+    case 'in':
+      return () => itemsOf(read()).some(isWanted);
+    case 'not_equals':
+    case 'not_in':
+      return () => {
+        const items = itemsOf(read());
+        return items.length === 0 || !items.every(isWanted);
+      };
+    case 'contains':
+      return () => asStored() || (Array.isArray(read()) && itemsOf(read()).some(isWanted));
+    case 'not_contains':
+      return () => asStored() && !(Array.isArray(read()) && itemsOf(read()).some(isWanted));
+    case 'matches':
+      return () => isTooMuchText(read()) || asStored();
+    default:
+      return asStored;
+  }
+}
+
+function itemsOf(value: unknown): readonly unknown[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? (value as readonly unknown[]) : [value];
+}
+
+function inForm(value: RuleValue, form: (text: string) => string): RuleValue {
+  return typeof value === 'string' ? form(value) : value;
+}
+
+const not =
+  (holds: Predicate): Predicate =>
+  () =>
+    !holds();
+
+function equal(read: () => unknown, expected: unknown): Predicate {
+  return () => {
+    const value = read();
+    return typeof value === 'object' ? (value as readonly unknown[]).includes(expected) : value === expected;
+  };
+}
+
+function oneOf(read: () => unknown, expected: readonly RuleValue[]): Predicate {
+  const set = new Set<unknown>(expected);
+  return () => {
+    const value = read();
+    if (typeof value !== 'object') return set.has(value);
+    for (const item of value as readonly unknown[]) if (set.has(item)) return true;
+    return false;
+  };
+}
+
+function containing(read: () => unknown, expected: RuleValue): Predicate {
+  return () => {
+    const value = read();
+    if (typeof value === 'object') return (value as readonly unknown[]).includes(expected);
+    return typeof value === 'string' && typeof expected === 'string' && value.includes(expected);
+  };
+}
+
+function compared(read: () => unknown, bound: string | number, sign: 1 | -1): Predicate {
+  const exact = decimalOf(bound)!;
+  const holds = (value: unknown) => {
+    if (typeof value === 'number' && typeof bound === 'number') return (value - bound) * sign > 0;
+    const found = decimalOf(value);
+    if (found !== undefined) return compareDecimals(found, exact) * sign > 0;
+    // `1e999` is no number that can be compared, but beyond all of them.
+    return typeof value === 'string' && Number(value) === sign * Infinity;
+  };
+  return () => {
+    const value = read();
+    return typeof value === 'object' ? (value as readonly unknown[]).some(holds) : holds(value);
+  };
+}

@@ -1,0 +1,96 @@
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { fold, normalize } from './comparable-text.js';
+import { fieldPathOf, readField } from './event-field.js';
+import { PatternSet } from './pattern-set.js';
+import type { SearchedText } from './pattern-set.js';
+
+interface Search {
+  readonly set: PatternSet;
+  readonly texts: () => readonly SearchedText[];
+}
+
+/**
+ * What the conditions of a rule book see of one event at a time: whatever number of rules ask for a field, it is read,
+ * normalised and searched for patterns at most once.
+ */
+export class EventValues {
+  private readonly readers = new Map<string, () => unknown>();
+  private readonly searches = new Map<string, Search>();
+  private event: AuditLogEvent | undefined;
+  /** Counts the events, so that what was read of another is known as such. */
+  private round = 0;
+
+  /** @param steady of the patterns, see {@link PatternSet}: for texts that nobody cut */
+  constructor(private readonly steady = false) {}
+
+  /** Runs `work` while the readers answer with the event's values. The event itself is not kept. */
+  of<T>(event: AuditLogEvent, work: () => T): T {
+    this.event = event;
+    this.round += 1;
+    try {
+      return work();
+    } finally {
+      this.event = undefined;
+    }
+  }
+
+  /**
+   * A reader of one field: the value in the form in which texts are compared, `undefined` where there is none.
+   *
+   * @param field a path that `fieldPathOf` knows
+   */
+  reader(field: string, ignoreCase: boolean): () => unknown {
+    const key = keyOf(field, ignoreCase);
+    let reader = this.readers.get(key);
+    if (!reader) {
+      const path = fieldPathOf(field)!;
+      const form = ignoreCase ? fold : normalize;
+      reader = this.once(() => inForm(readField(this.event!, path), form));
+      this.readers.set(key, reader);
+    }
+    return reader;
+  }
+
+  /** Whether the pattern is found in the field. A pattern says itself what it takes as the same. */
+  matcher(field: string, pattern: string, ignoreCase: boolean): () => boolean {
+    const key = keyOf(field, ignoreCase);
+    let search = this.searches.get(key);
+    if (!search) {
+      const set = new PatternSet(ignoreCase, this.steady);
+      const read = this.reader(field, false);
+      search = { set, texts: this.once(() => set.textsOf(read())) };
+      this.searches.set(key, search);
+    }
+    const { set, texts } = search;
+    const index = set.add(pattern);
+    return () => {
+      for (const text of texts()) if (set.finds(index, text)) return true;
+      return false;
+    };
+  }
+
+  /** Once every condition has asked for its reader or matcher. */
+  compile(): void {
+    for (const { set } of this.searches.values()) set.compile();
+  }
+
+  private once<T>(compute: () => T): () => T {
+    let round = 0;
+    let value: T;
+    return () => {
+      if (round !== this.round) {
+        value = compute();
+        round = this.round;
+      }
+      return value;
+    };
+  }
+}
+
+const keyOf = (field: string, ignoreCase: boolean) => (ignoreCase ? `i ${field}` : `= ${field}`);
+
+function inForm(value: unknown, form: (text: string) => string): unknown {
+  if (typeof value === 'string') return form(value);
+  if (Array.isArray(value)) return value.map((item) => (typeof item === 'string' ? form(item) : item));
+  return typeof value === 'object' ? undefined : value;
+}

@@ -1,0 +1,124 @@
+// The pages on risk and detection say what the code does.
+import {
+  DETECTIONS,
+  LOCAL_WINDOW_SECONDS,
+  UNCOUNTED_EXPORT,
+} from '../../src/pipeline/detection/detections.js';
+import { MAX_KEYS } from '../../src/pipeline/detection/detection-options.js';
+import { findingDraft, MAX_EVENT_IDS } from '../../src/pipeline/detection/finding.js';
+import { VALUES_REMEMBERED } from '../../src/pipeline/risk/first-seen.js';
+import { RISK_FACTORS } from '../../src/pipeline/risk/risk-model.js';
+import { KEYS_REMEMBERED } from '../../src/pipeline/risk/risk-memory.js';
+import { BURST, PRIVILEGED_ROLES } from '../../src/pipeline/risk/risk-options.js';
+import {
+  CONTEXT_POINTS,
+  HIGH_RISK_FROM,
+  RISK_POINTS,
+  VOLUME_STEPS,
+} from '../../src/pipeline/risk/risk-points.js';
+import { VOLUME_KEYS } from '../../src/pipeline/risk/volume.js';
+import { codeWords, Page } from '../docs/page.js';
+
+describe('docs/risk.md', () => {
+  const page = Page.read('docs/risk.md');
+
+  it('has every factor with its points, in the order in which they are listed', () => {
+    const rows = page
+      .table('Factor')
+      .map(([factor, when, points]) => [factor, when, Number(points)] as const);
+    const words = Object.entries(RISK_POINTS).flatMap(([factor, values]) =>
+      Object.entries(values).map(([value, points]) => [factor, value, points]),
+    );
+    expect(rows.slice(0, words.length)).toEqual(words);
+    const rest = rows.slice(words.length);
+    expect(
+      rest.filter(([factor]) => factor !== 'volume').map(([factor, , points]) => [factor, points]),
+    ).toEqual(Object.entries(CONTEXT_POINTS));
+    expect(rest.filter(([factor]) => factor === 'volume').map(([, when, points]) => [when, points])).toEqual(
+      VOLUME_STEPS.map(({ from, points }) => [`${from} records and more`, points]),
+    );
+    expect([...new Set(rows.map(([factor]) => factor))]).toEqual([...RISK_FACTORS]);
+    expect(page.text).toMatch(new RegExp(`\\b${HIGH_RISK_FROM} and more`));
+  });
+
+  it('has the defaults of the options', () => {
+    const defaults = Object.fromEntries(
+      page
+        .section('Options')
+        .table('Option')
+        .map(([name, value]) => [name, value!]),
+    );
+    expect(codeWords(defaults['privilegedRoles']!)).toEqual(PRIVILEGED_ROLES);
+    expect(codeWords(defaults['volumeKeys']!)).toEqual(VOLUME_KEYS);
+    expect(defaults['burst']).toBe(`${BURST.events} events in ${BURST.seconds} seconds`);
+    expect(Object.keys(defaults)).toEqual([
+      'weights',
+      'businessHours',
+      'privilegedRoles',
+      'volumeKeys',
+      'burst',
+      'scorer',
+    ]);
+    const prose = page.text.replace(/\s+/g, ' ');
+    expect(prose).toContain(`${BURST.events}th of its user within ${BURST.seconds} seconds`);
+    expect(prose).toContain(
+      `the last ${VALUES_REMEMBERED} addresses and devices of the ${KEYS_REMEMBERED.toLocaleString('en-US')} users`,
+    );
+  });
+});
+
+describe('docs/detection.md', () => {
+  const page = Page.read('docs/detection.md');
+
+  it('has every detection with its defaults', () => {
+    const rows = page
+      .table('Detection')
+      .map(([name, by, , threshold, seconds, severity]) => [
+        name,
+        by,
+        Number(threshold),
+        Number(seconds),
+        severity,
+      ]);
+    expect(rows).toEqual(
+      DETECTIONS.map(({ name, ways, threshold, windowSeconds, severity }) => [
+        name,
+        ways.map(({ by }) => by).join(', '),
+        threshold,
+        windowSeconds,
+        severity,
+      ]),
+    );
+    for (const { name, option } of DETECTIONS) {
+      expect(page.section('What each means').text).toContain(`**${name}**`);
+      expect(codeWords(page.section('Options').text)).toContain(option);
+    }
+  });
+
+  it('has what a finding has', () => {
+    const { details } = findingDraft({
+      detection: 'x',
+      by: 'user',
+      key: 'k',
+      tenantId: 't',
+      severity: 'low',
+      count: 1,
+      windowSeconds: 1,
+      firstAt: 1,
+      lastAt: 1,
+      eventIds: [],
+    });
+    const named = [...page.text.matchAll(/^\| (`[^|]*`) \| [^|]* \|$/gm)].flatMap((match) =>
+      codeWords(match[1]!),
+    );
+    expect(named.sort()).toEqual(Object.keys(details!).sort());
+  });
+
+  it('has the numbers of the code', () => {
+    const prose = page.text.replace(/\s+/g, ' ');
+    expect(prose).toContain(`at most ${MAX_EVENT_IDS}, the one that reached`);
+    expect(prose).toContain(`\`maxKeys\` (default ${MAX_KEYS})`);
+    expect(prose).toContain(`A window of up to ${LOCAL_WINDOW_SECONDS} seconds`);
+    expect(prose).toContain(`how many counts as ${UNCOUNTED_EXPORT.toLocaleString('en-US')}`);
+  });
+});
