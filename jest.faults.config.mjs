@@ -1,4 +1,4 @@
-// The fault suite: one worker for each database server that it starts, kills and pauses.
+// The fault suite: one database server after another, since clients, applications and a server take two cores by themselves.
 import base from './jest.config.mjs';
 
 const {
@@ -25,5 +25,5 @@ export default {
     '<rootDir>/test/faults/progress.reporter.mjs',
     '<rootDir>/test/harness/skipped-databases.reporter.mjs',
   ],
-  maxWorkers: 2,
+  maxWorkers: 1,
 };

@@ -180,6 +180,7 @@ async function failDisk(bench: Bench, mode: Mode, { total, happen, mend }: DiskF
 /** Starts it, with clients, and lets it work for a while. */
 async function begin(application: Application): Promise<{ application: Application; load: Load }> {
   await application.start();
+  await healthy(application);
   const load = application.clients(PER_SECOND);
   load.start();
   await delay(1_000);

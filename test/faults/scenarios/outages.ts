@@ -143,6 +143,7 @@ async function startPair(bench: Bench): Promise<Pair> {
   const durable = await bench.create('durable', { flushIntervalMs: 50 });
   const strict = await bench.create('strict', { flushIntervalMs: 50, strictTimeoutMs: STRICT_TIMEOUT_MS });
   const processes = await Promise.all([durable.start(), strict.start()]);
+  await Promise.all([healthy(durable), healthy(strict)]);
   const memory = processes.map((process) => new MemoryWatch(process));
   const loads = [durable.clients(WARM_UP_PER_SECOND), strict.clients(WARM_UP_PER_SECOND)];
   for (const load of loads) load.start();

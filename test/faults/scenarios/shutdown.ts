@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from '../bench.js';
 import { gapsIn } from '../gaps.js';
 import { expectLedger } from '../ledger.js';
+import { healthy } from './outages.js';
 
 const PER_SECOND = 150;
 /** What ending takes beside delivery: open requests, the connection, the process itself. */
@@ -21,6 +22,7 @@ export function describeShutdown(bench: Bench): void {
         const shutdownTimeoutMs = 5_000;
         const application = await bench.create(mode, { shutdownTimeoutMs });
         await application.start({ hooks });
+        await healthy(application);
         const load = application.clients(PER_SECOND);
         load.start();
         await delay(2_000);
@@ -47,6 +49,7 @@ export function describeShutdown(bench: Bench): void {
       const shutdownTimeoutMs = 1_000;
       const application = await bench.create('durable', { shutdownTimeoutMs });
       await application.start();
+      await healthy(application);
       const load = application.clients(PER_SECOND);
       load.start();
       await delay(1_000);
