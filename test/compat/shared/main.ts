@@ -6,8 +6,9 @@ import { AppModule } from './app.module.js';
 async function bootstrap(): Promise<void> {
   const audit = AuditModule.forRoot({
     database: { type: 'better-sqlite3', database: 'audit.sqlite' },
-    // Longer than the program runs: what is found afterwards was stored when it ended.
-    delivery: { flushIntervalMs: 60_000 },
+    // Longer than the program runs: what is found afterwards was stored when it ended. A directory of its own: what the tests
+    // before left in theirs belongs to other databases.
+    delivery: { flushIntervalMs: 60_000, directory: 'deployed-journal' },
   });
   const app = await NestFactory.create(AppModule.with({ database: 'app.sqlite', audit }));
   app.enableShutdownHooks();
