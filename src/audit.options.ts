@@ -1,4 +1,5 @@
 import { AuditError } from './event/audit-error.js';
+import { showValue } from './event/show-value.js';
 import type { CaptureOptions } from './capture/request-audit.js';
 import type { DeliveryOptions } from './journal/delivery.js';
 import type { ServiceOptions } from './pipeline/audit-recorder.js';
@@ -164,7 +165,7 @@ export function checkOptions(options: unknown): AuditModuleOptions {
   if (!group.accepts(options)) {
     throw invalid(
       '',
-      `The audit options are ${show(options)}: write AuditModule.forRoot({ … }), AuditModule.forRoot() for the defaults, or let the factory of forRootAsync() return an object.`,
+      `The audit options are ${showValue(options)}: write AuditModule.forRoot({ … }), AuditModule.forRoot() for the defaults, or let the factory of forRootAsync() return an object.`,
     );
   }
   const checked = { ...(options as AuditModuleOptions) };
@@ -194,7 +195,7 @@ function checkGroup(prefix: string, options: Record<string, unknown>): void {
     }
     if (value === undefined) continue;
     if (!rule.accepts(value)) {
-      throw invalid(path, `The audit option ${path} is ${show(value)}: write ${rule.write}.`);
+      throw invalid(path, `The audit option ${path} is ${showValue(value)}: write ${rule.write}.`);
     }
     const hasParts = Object.keys(OPTION_RULES).some((other) => other.startsWith(`${path}.`));
     if (hasParts) checkGroup(path, value as Record<string, unknown>);
@@ -213,27 +214,21 @@ function checkDatabase({ database, dataSource }: AuditModuleOptions): void {
   if (!SUPPORTED_DATABASES.includes(type as (typeof SUPPORTED_DATABASES)[number])) {
     throw invalid(
       'database.type',
-      `The audit option database.type is ${show(type)}: write one of ${SUPPORTED_DATABASES.map((known) => `'${known}'`).join(', ')}.`,
+      `The audit option database.type is ${showValue(type)}: write one of ${SUPPORTED_DATABASES.map((known) => `'${known}'`).join(', ')}.`,
     );
   }
   if ('url' in database && !isText(database.url)) {
     throw invalid(
       'database.url',
-      `The audit option database.url is ${show(database.url)}: write a URL such as mysql://user:password@host:3306/audit. Is the environment variable that it comes from set?`,
+      `The audit option database.url is ${showValue(database.url)}: write a URL such as mysql://user:password@host:3306/audit. Is the environment variable that it comes from set?`,
     );
   }
   if (type === 'better-sqlite3' && !isText(database.database)) {
     throw invalid(
       'database.database',
-      `The audit option database.database is ${show(database.database)}: write the path of the SQLite file, 'audit.sqlite'.`,
+      `The audit option database.database is ${showValue(database.database)}: write the path of the SQLite file, 'audit.sqlite'.`,
     );
   }
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
-  return typeof value === 'function' ? 'a function' : String(value);
 }
 
 function invalid(field: string, message: string): AuditError {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { AuditError } from '../../event/audit-error.js';
+import { showContents } from '../../event/show-value.js';
 import { flawOfPattern } from './path-pattern.js';
 import { POLICY_LEVELS } from './policy-rule.js';
 import type { PolicyLevel, PolicyOptions, PolicyRule } from './policy-rule.js';
@@ -15,7 +16,7 @@ export function checkPolicy(options: PolicyOptions): readonly PolicyRule[] {
   if (!Array.isArray(rules)) {
     throw invalid(
       'policy',
-      `The audit option policy is ${show(rules)}: write a list of rules, [{ level: 'none', match: { path: '/health' } }], or { file: 'audit-policy.json' }.`,
+      `The audit option policy is ${showContents(rules)}: write a list of rules, [{ level: 'none', match: { path: '/health' } }], or { file: 'audit-policy.json' }.`,
     );
   }
   const ids = new Set<string>();
@@ -28,7 +29,7 @@ function readRules(file: unknown): unknown {
   if (typeof file !== 'string' || file === '') {
     throw invalid(
       'policy.file',
-      `The audit option policy.file is ${show(file)}: write the path of a JSON file, 'audit-policy.json'.`,
+      `The audit option policy.file is ${showContents(file)}: write the path of a JSON file, 'audit-policy.json'.`,
     );
   }
   let content: unknown;
@@ -137,7 +138,7 @@ class RuleCheck {
     const what = field === '' ? 'it' : field;
     throw invalid(
       this.pathOf(field),
-      `A rule of the audit policy (${this.name}) is not valid: ${what} is ${show(value)}; write ${write}.`,
+      `A rule of the audit policy (${this.name}) is not valid: ${what} is ${showContents(value)}; write ${write}.`,
     );
   }
 
@@ -157,14 +158,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (typeof value === 'object' && value !== null) {
-    return Array.isArray(value) ? (value.length === 0 ? 'an empty list' : 'a list') : 'an object';
-  }
-  return typeof value === 'function' ? 'a function' : String(value);
 }
 
 function invalid(field: string, message: string, cause?: unknown): AuditError {

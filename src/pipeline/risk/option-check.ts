@@ -1,4 +1,5 @@
 import { AuditError } from '../../event/audit-error.js';
+import { showValue } from '../../event/show-value.js';
 
 /**
  * The error of an option that can't be as it is: what it is, and what to write instead.
@@ -9,7 +10,7 @@ import { AuditError } from '../../event/audit-error.js';
 export function wrongOption(path: string, value: unknown, write: string): AuditError {
   return new AuditError(
     'AUDIT_INVALID_OPTIONS',
-    `The audit option ${path} is ${show(value)}: write ${write}.`,
+    `The audit option ${path} is ${showValue(value)}: write ${write}.`,
     {
       field: path,
     },
@@ -48,10 +49,4 @@ export function checkInteger(path: string, value: unknown, min: number, max: num
 export function checkTexts(path: string, value: unknown, example: string): readonly string[] {
   if (Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== '')) return value;
   throw wrongOption(path, value, `a list of texts, ${example}`);
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
-  return typeof value === 'function' ? 'a function' : String(value);
 }

@@ -1,4 +1,5 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../../event/audit-log-event.js';
+import { showContents } from '../../event/show-value.js';
 import type { AuditError } from '../../event/audit-error.js';
 import { fold } from './comparable-text.js';
 import { RULE_OPERATORS } from './compliance-rule.js';
@@ -185,9 +186,5 @@ export function quoted(words: readonly string[]): string {
 
 /** What was given, in a message: short, and nothing of what is in an object. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  if (typeof value === 'function') return 'a function';
-  return value === undefined ? 'missing' : String(value);
+  return value === undefined ? 'missing' : showContents(value);
 }
