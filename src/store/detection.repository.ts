@@ -2,6 +2,7 @@ import { firstIdOf } from '../event/event-id.js';
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
+import { distinctValues } from './distinct-values.js';
 import { applyFilter } from './filter-sql.js';
 import { ask, sqlOf } from './sql.js';
 import type { Row, Sql } from './sql.js';
@@ -212,24 +213,9 @@ export class DetectionRepository {
   /** Every tenant that there is, in order, by one index seek for each; at most 10,000. */
   async tenants(): Promise<string[]> {
     const found: string[] = [];
-    while (found.length < MAX_TENANTS) {
-      const { dialect, q, table, next } = sqlOf(this.database);
-      const [events, tenant] = [table('audit_events'), q('tenant_id')];
-      // MySQL jumps from one value to the next by itself, and does not in a recursion; the others the other way round.
-      const rows = await ask(
-        this.database,
-        dialect === 'mysql'
-          ? `SELECT DISTINCT ${tenant} FROM ${events} WHERE ${tenant} > ${next()} ORDER BY ${tenant} LIMIT ${TENANTS_AT_ONCE}`
-          : `WITH RECURSIVE t AS (
-              SELECT MIN(e.${tenant}) AS ${tenant}, 1 AS ${q('depth')} FROM ${events} e WHERE e.${tenant} > ${next()}
-              UNION ALL
-              SELECT (SELECT MIN(e.${tenant}) FROM ${events} e WHERE e.${tenant} > t.${tenant}), t.${q('depth')} + 1
-                FROM t WHERE t.${tenant} IS NOT NULL AND t.${q('depth')} < ${TENANTS_AT_ONCE})
-            SELECT t.${tenant} AS ${tenant} FROM t WHERE t.${tenant} IS NOT NULL ORDER BY t.${tenant}`,
-        [found.at(-1) ?? ''],
-      );
-      found.push(...rows.map((row) => String(row['tenant_id'])));
-      if (rows.length < TENANTS_AT_ONCE) break;
+    for await (const tenants of distinctValues(this.database, 'audit_events', 'tenant_id')) {
+      found.push(...tenants);
+      if (found.length >= MAX_TENANTS) break;
     }
     return found;
   }
