@@ -218,16 +218,17 @@ export class AuditRuntime {
       const begun = performance.now();
       const patience =
         patienceMs ?? this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
+      const left = () => Math.max(0, Math.round(patience - (performance.now() - begun)));
       const isAway = this.database.isGone || this.database.whyNotReady !== undefined;
       // What it finds is recorded too, so it comes before the recorder.
       await this.detector.close(isAway ? 0 : Math.min(LAST_SWEEP_MS, patience / 4));
       // So are their failures.
       await within(Math.min(LAST_ACTIONS_MS, patience / 4), this.actions.idle());
       this.actions.close();
-      await this.recorder.close(this.database.isGone ? 0 : patience);
+      await this.recorder.close(this.database.isGone ? 0 : left());
       // The database is there: what is sealed now need not wait for the next start.
       const isThere = this.database.whyNotReady === undefined;
-      await this.sealer.close(isThere ? Math.max(0, patience - (performance.now() - begun)) : 0);
+      await this.sealer.close(isThere ? left() : 0);
       this.stopMetrics();
       await this.database.close();
     })();
