@@ -11,7 +11,8 @@ import { safeText } from '../src/event/safe-text.js';
 import { canonicalJson } from '../src/ledger/canonical-json.js';
 import { defaultSeverity } from '../src/pipeline/classify.js';
 import { createSecretKeyTest } from '../src/pipeline/secret-key.js';
-import { scoreRisk } from '../src/pipeline/risk/risk-points.js';
+import { RiskModel } from '../src/pipeline/risk/risk-model.js';
+import { judged } from './risk/judged-event.js';
 import { fromRow, EVENT_COLUMNS, toRow } from '../src/store/event-row.js';
 import type { EventRow } from '../src/store/event-row.js';
 
@@ -280,6 +281,13 @@ describe('the event', () => {
   });
 
   it('scores risk as the documented sum', () => {
+    const around = { newAddress: false, newDevice: false, burst: false };
+    const scoreRisk = (
+      category: AuditLogEvent['category'],
+      severity: AuditLogEvent['severity'],
+      outcome: AuditLogEvent['outcome'],
+      verb: 'read' | 'delete',
+    ) => new RiskModel().score(judged({ category, severity, outcome }), verb, around).score;
     expect(scoreRisk('data_access', 'low', 'success', 'read')).toBe(5);
     expect(scoreRisk('data_modification', 'medium', 'success', 'delete')).toBe(40);
     expect(scoreRisk('authorization', 'high', 'failure', 'read')).toBe(70);

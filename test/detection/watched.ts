@@ -4,25 +4,11 @@ import type { DetectorHost } from '../../src/pipeline/detection/detector.js';
 import type { Finding } from '../../src/pipeline/detection/finding.js';
 import { findingDraft } from '../../src/pipeline/detection/finding.js';
 import type { AuditEventRepository } from '../../src/store/audit-event.repository.js';
+import { judged } from '../risk/judged-event.js';
 
 /** An event as it is recorded, by default a user's read of an invoice. */
 export function watched(more: Partial<AuditLogEvent> = {}): AuditLogEvent {
-  const timestamp = more.timestamp ?? Date.now();
-  return {
-    id: createEventId(timestamp),
-    timestamp,
-    tenantId: 'acme',
-    action: 'invoice.read',
-    resource: 'invoice',
-    details: {},
-    severity: 'low',
-    category: 'data_access',
-    outcome: 'success',
-    riskScore: 0,
-    complianceFlags: [],
-    metadata: { schemaVersion: 1 },
-    ...more,
-  };
+  return judged({ metadata: { schemaVersion: 1 }, ...more });
 }
 
 /** A failed login from an address. */

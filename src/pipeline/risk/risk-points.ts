@@ -46,18 +46,3 @@ export const VOLUME_STEPS: readonly VolumeStep[] = [
 
 /** Scores from here on count as high risk. */
 export const HIGH_RISK_FROM = 70;
-
-/** How risky an event is by what it says itself, 0-100, as the sum of {@link RISK_POINTS}. */
-export function scoreRisk(
-  category: AuditCategory,
-  severity: AuditSeverity,
-  outcome: AuditOutcome,
-  verb: AuditVerb,
-): number {
-  const points =
-    RISK_POINTS.category[category] +
-    RISK_POINTS.severity[severity] +
-    RISK_POINTS.outcome[outcome] +
-    RISK_POINTS.verb[verb];
-  return Math.min(100, points);
-}
