@@ -1,7 +1,7 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { asId } from '../event/as-id.js';
 import { mergeFacts } from '../event/merge-facts.js';
-import { present } from '../event/present.js';
+import { ownFacts } from './own-facts.js';
 import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
 import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
 import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-capture.js';
@@ -15,57 +15,73 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
   const { request, route, routeFacts, identity } = capture;
   const said = mergeAnnotations(capture);
   const { statusCode } = ending;
-  const category = said.category ?? route?.category ?? categoryOf(capture, statusCode);
-  const resourceId = said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
-  return {
+  const details =
+    said.details || routeFacts.details ? mergeFacts(said.details, routeFacts.details) : undefined;
+  // Written out rather than put together from parts: every request passes here.
+  const draft: { -readonly [Name in keyof AuditEventDraft]: AuditEventDraft[Name] } = {
     id: capture.id,
     timestamp: capture.startedAt,
-    ...present('tenantId', said.tenantId ?? identity.tenantId),
-    ...present('userId', said.userId ?? identity.userId),
     action: said.action ?? route?.action ?? 'http.request',
     resource: said.resource ?? route?.resource ?? 'http',
-    ...present('resourceId', resourceId),
-    details: mergeFacts(said.details, routeFacts.details),
-    ...present('ipAddress', capture.ipAddress),
-    ...present('userAgent', request.headers['user-agent']),
-    ...present('sessionId', said.sessionId ?? identity.sessionId),
-    ...present('severity', said.severity ?? route?.severity),
-    category,
+    category: said.category ?? route?.category ?? categoryOf(capture, statusCode),
     outcome: outcomeOf(capture, ending, statusCode, said.outcome ?? routeFacts.outcome),
-    ...(capture.blockedBy && { complianceFlags: [capture.blockedBy.id] }),
-    metadata: mergeFacts(
-      {
-        method: request.method ?? '',
-        path,
-        route: capture.pattern,
-        statusCode,
-        durationMs: ending.durationMs,
-        requestId: capture.requestId,
-        traceId: traceIdOf(request.headers['traceparent']),
-        handler: route?.handler,
-        errorName: capture.errorName,
-        stage: stageOf(capture, statusCode),
-        actorType: said.metadata?.['actorType'] ?? actorTypeOf(identity.actorType, said.userId),
-        impersonatorId: identity.impersonatorId,
-        roles: identity.roles?.length ? identity.roles : undefined,
-        blockedBy: capture.blockedBy?.id,
-        aborted: ending.aborted || undefined,
-        interrupted: ending.interrupted || undefined,
-        withheld: capture.withheld || undefined,
-        stageErrors: capture.stageErrors.size > 0 ? [...capture.stageErrors] : undefined,
-      },
-      said.metadata,
-    ),
+    own: ownFacts({
+      method: request.method ?? '',
+      path,
+      route: capture.pattern,
+      statusCode,
+      durationMs: ending.durationMs,
+      requestId: capture.requestId,
+      traceId: traceIdOf(request.headers['traceparent']),
+      handler: route?.handler,
+      errorName: capture.errorName,
+      stage: stageOf(capture, statusCode),
+      actorType: actorTypeOf(said, identity.actorType),
+      impersonatorId: identity.impersonatorId,
+      roles: identity.roles,
+      blockedBy: capture.blockedBy?.id,
+      aborted: ending.aborted,
+      interrupted: ending.interrupted,
+      withheld: capture.withheld,
+      stageErrors: capture.stageErrors,
+    }),
   };
+  const tenantId = said.tenantId ?? identity.tenantId;
+  if (tenantId !== undefined) draft.tenantId = tenantId;
+  const userId = said.userId ?? identity.userId;
+  if (userId !== undefined) draft.userId = userId;
+  const resourceId =
+    said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
+  if (resourceId !== undefined) draft.resourceId = resourceId;
+  if (details) draft.details = details;
+  if (capture.ipAddress !== undefined) draft.ipAddress = capture.ipAddress;
+  const userAgent = request.headers['user-agent'];
+  if (userAgent !== undefined) draft.userAgent = userAgent;
+  const sessionId = said.sessionId ?? identity.sessionId;
+  if (sessionId !== undefined) draft.sessionId = sessionId;
+  const severity = said.severity ?? route?.severity;
+  if (severity !== undefined) draft.severity = severity;
+  if (said.metadata) draft.metadata = said.metadata;
+  if (capture.blockedBy) {
+    draft.blockedBy = capture.blockedBy;
+    draft.complianceFlags = [capture.blockedBy.id];
+  }
+  return draft;
 }
 
-/** Whom the application names is no longer anonymous, as at a login. */
-function actorTypeOf(resolved: string | undefined, namedUser: string | undefined): string | undefined {
-  return resolved === 'anonymous' && namedUser !== undefined ? 'user' : resolved;
+/** What the application says itself counts; whom it names is no longer anonymous, as at a login. */
+function actorTypeOf({ metadata, userId }: AuditAnnotation, resolved: string | undefined): string | undefined {
+  const said: unknown = metadata?.['actorType'];
+  // Any other value is the annotation's own, as it is.
+  if (said !== undefined && said !== null) return typeof said === 'string' ? said : undefined;
+  return resolved === 'anonymous' && userId !== undefined ? 'user' : resolved;
 }
+
+const NOTHING_SAID: AuditAnnotation = Object.freeze({});
 
 /** What the application said last counts; `details` and `metadata` add up. A value that can't be is noted, not stored. */
 function mergeAnnotations(capture: RequestCapture): AuditAnnotation {
+  if (capture.annotations.length === 0) return NOTHING_SAID;
   const merged: Record<string, unknown> = {};
   for (const annotation of capture.annotations) {
     for (const [name, value] of Object.entries(annotation)) {

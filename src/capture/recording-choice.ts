@@ -20,6 +20,8 @@ export interface RecordedFields {
   readonly response: FieldSelection;
 }
 
+const RECORDED: Recording = Object.freeze({ recorded: true });
+const PASSED_OVER: Recording = Object.freeze({ recorded: false });
 const NO_FIELDS: RecordedFields = { query: false, body: false, response: false };
 
 /**
@@ -61,7 +63,7 @@ export class RecordingChoice {
   settle(capture: RequestCapture, statusCode: number | undefined): void {
     const byCode = this.isRecordedByCode(capture);
     if (this.policy === undefined || capture.route?.silenced) {
-      capture.recording = { recorded: byCode };
+      capture.recording = byCode ? RECORDED : PASSED_OVER;
       return;
     }
     try {
@@ -86,7 +88,8 @@ export class RecordingChoice {
     switch (rule?.level) {
       case undefined:
         // Of requests that reach no route nothing is stored unasked.
-        return route ? { query: query ?? false, body: body ?? false, response: false } : NO_FIELDS;
+        if (!route || (!query && !body)) return NO_FIELDS;
+        return { query: query ?? false, body: body ?? false, response: false };
       case 'request':
         return { query: query ?? true, body: body ?? true, response: false };
       case 'response':

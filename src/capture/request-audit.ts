@@ -1,8 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { types } from 'node:util';
 import { asId } from '../event/as-id.js';
 import { OUTCOMES } from '../event/audit-log-event.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
@@ -31,7 +29,9 @@ import type { CapturedRequest, ResolveOptions } from './resolvers.js';
 import { parsedQueryOf, queryOf, rawPathOf } from './request-target.js';
 import { rolesOf } from './roles.js';
 import { SentValues } from './sent-values.js';
-import type { AuditRouteContext } from './route-audit.js';
+import { watchResponse } from './watch-response.js';
+import type { ResponseWatcher } from './watch-response.js';
+import type { AuditRouteContext, RouteAudit } from './route-audit.js';
 import { hasSecretParameter, redactLikely, redactPath } from './route-path.js';
 
 /** What is captured of requests. */
@@ -49,6 +49,10 @@ export interface CaptureOptions {
 /** How a request ends for all that is known before its handler: no one has said that it will not succeed. */
 const HOPED_FOR: CapturedEnding = { complete: true, aborted: false, interrupted: false };
 
+/** The resolvers that read the user and the session alone, where the application has none of its own. */
+const IDENTITY = ['user', 'tenant', 'session', 'actorType', 'impersonator', 'roles'] as const;
+const ANONYMOUS: CapturedIdentity = Object.freeze({ actorType: 'anonymous' });
+
 /** Methods that change nothing (RFC 9110, section 9.2.1). */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
@@ -57,7 +61,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
  * finishes or its connection closes. Nothing here may throw into the application, change its answer, or wait, but for
  * what the delivery mode promises: a strict request is refused, or its answer held, where its event is not safe.
  */
-export class RequestAudit implements CaptureHost {
+export class RequestAudit implements CaptureHost, ResponseWatcher {
   private readonly resolvers: Required<ResolveOptions>;
   private readonly open = new Set<RequestCapture>();
   private readonly bySocket = new WeakMap<Socket, Set<RequestCapture>>();
@@ -68,6 +72,8 @@ export class RequestAudit implements CaptureHost {
   /** For requests that never reach a route, such as a malformed body sent to one. */
   private secretRoutes: readonly string[] = [];
   private frozen = false;
+  /** Nothing else of a request says who acts: so mostly nobody, and nothing need be asked. */
+  private readonly asksOnlyForUserAndSession: boolean;
 
   constructor(
     private readonly recorder: AuditRecorder,
@@ -79,6 +85,7 @@ export class RequestAudit implements CaptureHost {
   ) {
     this.choice = new RecordingChoice(options, policy);
     this.resolvers = { ...DEFAULT_RESOLVERS, ...options.resolve };
+    this.asksOnlyForUserAndSession = IDENTITY.every((name) => this.resolvers[name] === DEFAULT_RESOLVERS[name]);
     this.warnings = new RateLimitedLog(logger);
   }
 
@@ -211,63 +218,24 @@ export class RequestAudit implements CaptureHost {
       if (canonical === undefined) capture.stageErrors.add('resolve.ip');
       else capture.ipAddress = canonical;
     }
-    this.watchAnswer(capture);
+    capture.own = watchResponse(capture, this, this.recorder.keepsIntents);
     if (mayChange(capture)) this.noteBegun(capture);
-    // Once everything is handed to the operating system nothing can change the outcome; without that it closes.
-    capture.response.once('finish', () => this.close(capture, false));
-    capture.response.once('close', () => this.close(capture, false));
     this.watchSocket(capture);
   }
 
-  /** Notices the answer when it is ready, before its last byte is handed to the socket, in the request's context. */
-  private watchAnswer(capture: RequestCapture): void {
-    const { response } = capture;
-    const end = response.end as (...args: unknown[]) => ServerResponse;
-    const noteAnswer = () => this.noteAnswer(capture);
-    const isFrozen = () => this.frozen;
-    const hold = (safe: Promise<boolean>, args: unknown[]) => this.hold(capture, safe, end, args);
-    response.end = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
-      // Ended a second time while the first end has not left: what Node would ignore.
-      if (capture.held || isFrozen()) return this;
-      // Node throws it back at its sender, who may answer otherwise.
-      if (!isSendable(args[0])) return end.apply(this, args);
-      const safe = noteAnswer();
-      if (safe) hold(safe, args);
-      else {
-        end.apply(this, args);
-        capture.noteSent();
-      }
-      return this;
-    } as ServerResponse['end'];
-    const { destroy } = response;
-    response.destroy = function (this: ServerResponse, error?: Error): ServerResponse {
-      capture.noteDestroyed(error);
-      return destroy.call(this, error);
-    };
-    response.on('pipe', (source: Readable) => capture.watchSource(source));
-    if (this.recorder.keepsIntents) this.watchBeginning(capture);
+  get isFrozen(): boolean {
+    return this.frozen;
   }
 
-  /** Notices that an answer begins to leave before it is ready. */
-  private watchBeginning(capture: RequestCapture): void {
-    const { response } = capture;
-    const noteBeginning = () => {
-      if (!capture.intent) this.noteBegun(capture);
-    };
-    const write = response.write as (...args: unknown[]) => boolean;
-    response.write = function (this: ServerResponse, ...args: unknown[]): boolean {
-      noteBeginning();
-      return write.apply(this, args);
-    } as ServerResponse['write'];
-    const { flushHeaders } = response;
-    response.flushHeaders = function (this: ServerResponse): void {
-      noteBeginning();
-      flushHeaders.call(this);
-    };
+  noteBeginning(capture: RequestCapture): void {
+    if (!capture.intent) this.noteBegun(capture);
   }
 
-  /** @returns what the answer has to wait for, whether it may leave then; `undefined` where it need not wait */
-  private noteAnswer(capture: RequestCapture): Promise<boolean> | undefined {
+  noteClosed(capture: RequestCapture): void {
+    this.close(capture, false);
+  }
+
+  noteAnswer(capture: RequestCapture): Promise<boolean> | undefined {
     if (capture.answered || capture.closed) return undefined;
     capture.answered = true;
     this.readSafely(capture, capture.answer());
@@ -292,13 +260,9 @@ export class RequestAudit implements CaptureHost {
     return strict ? Promise.resolve(false) : undefined;
   }
 
-  private hold(
-    capture: RequestCapture,
-    safe: Promise<boolean>,
-    end: (...args: unknown[]) => ServerResponse,
-    args: unknown[],
-  ): void {
+  hold(capture: RequestCapture, safe: Promise<boolean>, args: readonly unknown[]): void {
     const { response } = capture;
+    const { end } = capture.own!;
     const held = new HeldAnswer(response);
     capture.held = held;
     const leave = (mayLeave: boolean) => {
@@ -308,7 +272,7 @@ export class RequestAudit implements CaptureHost {
       // Of a request that is closed already, by its client or by a shutdown, all is said.
       if (!capture.closed) capture.withheld = !mayLeave;
       try {
-        if (mayLeave) held.release(() => end.apply(response, args));
+        if (mayLeave) held.release(() => end.apply(response, [...args]));
         else held.refuse((body) => end.call(response, body));
         capture.noteSent();
       } catch (error) {
@@ -371,19 +335,15 @@ export class RequestAudit implements CaptureHost {
     ending: CapturedEnding,
     use: (draft: AuditEventDraft) => T,
   ): T | undefined {
-    const build = (path: string): AuditEventDraft => ({
-      ...buildEvent(capture, ending, path),
-      ...present('blockedBy', capture.blockedBy),
-    });
     try {
-      return use(build(this.pathOf(capture)));
+      return use(buildEvent(capture, ending, this.pathOf(capture)));
     } catch (error) {
       // That the request happened still is one.
       this.noteInternalError(error);
       capture.discardAdditions();
       capture.stageErrors.add('event');
       try {
-        return use(build(capture.pattern ?? ''));
+        return use(buildEvent(capture, ending, capture.pattern ?? ''));
       } catch (again) {
         this.noteInternalError(again);
         return undefined;
@@ -424,7 +384,8 @@ export class RequestAudit implements CaptureHost {
   private readRequest(capture: RequestCapture): void {
     const { route } = capture;
     const fields = this.choice.fieldsOf(capture);
-    if (!route && fields.query === false && fields.body === false) return;
+    const asksForNothing = fields.query === false && fields.body === false && fields.response === false;
+    if (asksForNothing && (!route || !hasFacts(route))) return;
     const context: AuditRouteContext = {
       request: capture.request,
       params: capture.params,
@@ -469,6 +430,10 @@ export class RequestAudit implements CaptureHost {
   }
 
   resolveIdentity(capture: RequestCapture): CapturedIdentity {
+    if (this.asksOnlyForUserAndSession && isAnonymous(capture.request)) {
+      // Whoever was known before is not made anonymous by a logout.
+      return capture.identity.actorType === undefined ? ANONYMOUS : capture.identity;
+    }
     const userId = this.resolve(capture, 'user');
     const roles = this.resolveRoles(capture);
     return {
@@ -529,20 +494,23 @@ export class RequestAudit implements CaptureHost {
   }
 }
 
+/** Whether the route itself has something to say of its requests. */
+function hasFacts({ details, resourceId, outcome }: RouteAudit): boolean {
+  return details !== undefined || resourceId !== undefined || outcome !== undefined;
+}
+
 /** Whether the request's method is one that may change something. */
 function mayChange({ request }: RequestCapture): boolean {
   return !SAFE_METHODS.has(request.method ?? '');
 }
 
-/** What `end()` takes as its first argument: a chunk, a callback, or nothing. */
-function isSendable(chunk: unknown): boolean {
-  return (
-    chunk === undefined ||
-    chunk === null ||
-    typeof chunk === 'string' ||
-    typeof chunk === 'function' ||
-    types.isUint8Array(chunk)
-  );
+/** Whether the request has neither user nor session. Where that can't be read, the resolvers find out what it costs. */
+function isAnonymous(request: CapturedRequest): boolean {
+  try {
+    return !request['user'] && !request['session'];
+  } catch {
+    return false;
+  }
 }
 
 /** Whether the value is a promise; its rejection is then nobody's, and must not end the process. */

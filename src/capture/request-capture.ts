@@ -13,6 +13,7 @@ import type { HeldAnswer } from './held-answer.js';
 import type { Recording } from './recording-choice.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { RouteAudit } from './route-audit.js';
+import type { ResponseFunctions } from './watch-response.js';
 
 /** What `AuditService.annotate()` may add to the event of the current request. */
 export type AuditAnnotation = Partial<
@@ -67,6 +68,19 @@ export interface CaptureHost {
   judge?(capture: RequestCapture): BlockingRule | undefined;
 }
 
+// What most requests have, made once for all of them.
+const NOBODY: CapturedIdentity = Object.freeze({});
+const NO_FACTS = Object.freeze({});
+const NO_PARAMETERS = Object.freeze({});
+
+/** What of a request can still change its event. */
+interface Knowledge {
+  readonly statusCode: number;
+  readonly annotations: number;
+  readonly errorName: string | undefined;
+  readonly blockedBy: BlockingRule | undefined;
+}
+
 const captures = new WeakMap<object, RequestCapture>();
 
 /**
@@ -83,7 +97,7 @@ export class RequestCapture {
   route?: RouteAudit;
   /** The platform's pattern of that route. */
   pattern?: string;
-  params: Readonly<Record<string, unknown>> = {};
+  params: Readonly<Record<string, unknown>> = NO_PARAMETERS;
   /** Every guard let the request through. */
   passedGuards = false;
   /** What the handler returned, once it did. */
@@ -96,9 +110,9 @@ export class RequestCapture {
   /** Canonical address, resolved when the request began. */
   ipAddress?: string;
   /** Resolved when the answer was ready; before, what the interceptor saw. */
-  identity: CapturedIdentity = {};
+  identity: CapturedIdentity = NOBODY;
   /** What the route's functions said when the answer was ready. */
-  routeFacts: Partial<Pick<AuditEventInput, 'details' | 'outcome' | 'resourceId'>> = {};
+  routeFacts: Partial<Pick<AuditEventInput, 'details' | 'outcome' | 'resourceId'>> = NO_FACTS;
   readonly annotations: AuditAnnotation[] = [];
   /** What failed while the event was made, by the names of the fields it cost. */
   readonly stageErrors = new Set<string>();
@@ -115,12 +129,14 @@ export class RequestCapture {
   intent: Intent | undefined;
   /** Its event, once that was entered; what was known then. */
   ticket: Ticket | undefined;
-  private known = '';
+  private known: Knowledge | undefined;
   private sentStatusCode?: number;
   /** The operating system took all of the answer at once. */
   private handedOver = false;
   /** There was no room for its event. */
   dropped = false;
+  /** What the response itself had before it was watched. */
+  own?: ResponseFunctions;
   /** Its answer waits for its event. */
   held: HeldAnswer | undefined;
   /** Its answer was replaced by 503, since its event was not committed in time. */
@@ -144,7 +160,8 @@ export class RequestCapture {
    * is ready.
    */
   noteIdentity(): void {
-    this.identity = { ...this.identity, ...this.host.resolveIdentity(this) };
+    const found = this.host.resolveIdentity(this);
+    this.identity = this.identity === NOBODY ? found : { ...this.identity, ...found };
   }
 
   /**
@@ -210,10 +227,10 @@ export class RequestCapture {
   /** Forgets what the application added to the event. */
   discardAdditions(): void {
     this.annotations.length = 0;
-    this.routeFacts = {};
+    this.routeFacts = NO_FACTS;
     this.result = undefined;
     this.hasResult = false;
-    this.params = {};
+    this.params = NO_PARAMETERS;
   }
 
   /** The application destroyed the response while its client was still there. */
@@ -261,16 +278,19 @@ export class RequestCapture {
   noteEntered(ticket: Ticket | undefined): void {
     this.ticket = ticket;
     this.dropped = ticket === undefined;
-    this.known = this.knowledge();
+    const { statusCode, annotations, errorName, blockedBy } = this;
+    this.known = { statusCode, annotations: annotations.length, errorName, blockedBy };
   }
 
   /** Whether its event would be another one now. */
   get hasChanged(): boolean {
-    return this.known !== this.knowledge();
-  }
-
-  private knowledge(): string {
-    return `${this.statusCode} ${this.annotations.length} ${this.errorName} ${this.blockedBy?.id}`;
+    const { known } = this;
+    return (
+      known?.statusCode !== this.statusCode ||
+      known.annotations !== this.annotations.length ||
+      known.errorName !== this.errorName ||
+      known.blockedBy !== this.blockedBy
+    );
   }
 
   private sentStatus(): { readonly statusCode?: number } {

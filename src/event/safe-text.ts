@@ -16,6 +16,9 @@ export const REDACTED = '[redacted]';
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
+/** Printable ASCII, which most texts are: there is nothing to be done about it. */
+const PRINTABLE = /^[ -~]*$/;
+
 /**
  * Text that is safe in every database, log and terminal: control characters and
  * those that turn the direction of writing become visible escapes (`\u000d`), lone
@@ -23,6 +26,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u20
  * that says how long it was.
  */
 export function safeText(text: string, limit: number): string {
+  if (text.length <= limit && PRINTABLE.test(text)) return text;
   const escaped = cutText(text, limit).replace(
     CONTROL,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -395,10 +395,12 @@ export class EventQueue implements JournalUser {
     const { journal } = this;
     const { metadata } = entry.event;
     if (journal) {
-      Object.assign(metadata, { source: journal.source, sequence: journal.sequence + 1 });
+      metadata['source'] = journal.source;
+      metadata['sequence'] = journal.sequence + 1;
       if (this.write(entry)) return;
     }
-    Object.assign(metadata, { source: this.memorySource, sequence: ++this.memorySequence });
+    metadata['source'] = this.memorySource;
+    metadata['sequence'] = ++this.memorySequence;
   }
 
   private write(entry: Entry): boolean {

@@ -34,13 +34,26 @@ export interface SegmentHead {
   readonly number: number;
 }
 
-/** `crc32 kind number reference json`: the checksum covers all that follows it. A line is a line of text, to be read by people. */
+const CHECKSUM_LENGTH = 8;
+/** Where lines are made that fit: most of them. */
+const workplace = Buffer.allocUnsafeSlow(96 * 1024);
+
+/**
+ * `crc32 kind number reference json`: the checksum covers all that follows it. A line is a line of text, to be read by people.
+ *
+ * @returns the line, to be used before the next one is made
+ */
 export function encodeLine(kind: LineKind, number: number, reference: number, body: string): Buffer {
-  const text = `${kind} ${number} ${reference} ${body}`;
-  return Buffer.from(`${crc32(text).toString(16).padStart(8, '0')} ${text}\n`);
+  const text = `00000000 ${kind} ${number} ${reference} ${body}\n`;
+  // No UTF-16 code unit takes more bytes.
+  const longest = text.length * 3;
+  const place = longest <= workplace.length ? workplace : Buffer.allocUnsafeSlow(longest);
+  const line = place.subarray(0, place.write(text));
+  const checksum = crc32(line.subarray(CHECKSUM_LENGTH + 1, -1));
+  line.write(checksum.toString(16).padStart(CHECKSUM_LENGTH, '0'), 'latin1');
+  return line;
 }
 
-const CHECKSUM_LENGTH = 8;
 const SPACE = 0x20;
 
 /** @returns `undefined` where the line is not as it was written */

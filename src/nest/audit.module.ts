@@ -22,7 +22,7 @@ import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
 import { AuditEventExplorer } from './audit-event.explorer.js';
 import { AuditHealthIndicator } from './audit-health.indicator.js';
-import { expressPatterns, mountOnRoutes } from './mount.js';
+import { expressPatterns, mountMiddleware, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
@@ -131,10 +131,7 @@ export class AuditModule
   private mountMiddleware(): void {
     // An application context, of a script or a worker, has no adapter.
     if (!this.host.httpAdapter) return;
-    // The adapter's types know requests of every platform; the middleware needs what they have in common.
-    (this.host.httpAdapter as unknown as { use(middleware: unknown): void }).use(
-      this.runtime.requests.middleware,
-    );
+    mountMiddleware(this.host.httpAdapter, this.runtime.requests.middleware);
   }
 
   private sharedDataSource(): DataSource | undefined {

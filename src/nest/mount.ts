@@ -1,6 +1,8 @@
 import type { HttpServer, Type } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
+import type { ServerResponse } from 'node:http';
+import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
 import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
@@ -65,6 +67,37 @@ function append(key: string, handler: object, enhancer: object): void {
   const before = (Reflect.getMetadata(key, handler) ?? []) as object[];
   if (!before.includes(enhancer)) Reflect.defineMetadata(key, [...before, enhancer], handler);
 }
+
+/** What is used of an Express application. */
+interface ExpressApplication {
+  readonly request: object;
+  handle(request: object, response: object, done?: unknown): void;
+}
+
+/**
+ * Puts the middleware before everything that a platform does with a request. On Express it stands before Express itself, which
+ * gives request and response another prototype: what is put on an object after that costs V8 a hundred times as much
+ * (`docs/decisions/017-request-path.md`), and a layer of its router costs more than the middleware.
+ */
+export function mountMiddleware(adapter: HttpServer, middleware: Middleware): void {
+  const app = adapter.getInstance?.() as Partial<ExpressApplication> | undefined;
+  if (adapter.getType?.() !== 'express' || typeof app?.handle !== 'function' || !app.request) {
+    // The adapter's types know requests of every platform; the middleware needs what they have in common.
+    (adapter as unknown as { use(middleware: Middleware): void }).use(middleware);
+    return;
+  }
+  const { handle, request: prototype } = app as ExpressApplication;
+  app.handle = function (this: unknown, request, response, done) {
+    // As Express does next: `request.ip` is Express's own, and known when the request begins.
+    (request as { res?: object }).res = response;
+    Object.setPrototypeOf(request, prototype);
+    middleware(request as CapturedRequest, response as ServerResponse, () =>
+      handle.call(this, request, response, done),
+    );
+  };
+}
+
+type Middleware = (request: CapturedRequest, response: ServerResponse, next: () => void) => void;
 
 /** The patterns of an Express application's routes; nothing on other platforms. */
 export function expressPatterns(adapter: HttpServer | undefined): string[] {

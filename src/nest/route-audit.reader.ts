@@ -57,6 +57,10 @@ export class RouteAuditReader {
 
   /** @param requestMethod decides only where the handler takes every method */
   read(controller: Type, handler: Handler, requestMethod: string): RouteAudit {
+    return this.known.get(controller)?.get(handler)?.get(requestMethod) ?? this.learn(controller, handler, requestMethod);
+  }
+
+  private learn(controller: Type, handler: Handler, requestMethod: string): RouteAudit {
     const declared = Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod | undefined;
     const method =
       declared === undefined || declared === RequestMethod.ALL
@@ -71,6 +75,8 @@ export class RouteAuditReader {
       route = this.build(controller, handler, method);
       methods.set(method, route);
     }
+    // Requests of another method, as HEAD is to the handlers of GET, find it without asking again.
+    methods.set(requestMethod, route);
     return route;
   }
 

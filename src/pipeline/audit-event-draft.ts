@@ -1,10 +1,38 @@
+import type { AuditFacts } from '../event/audit-log-event.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { BlockingRule } from './block-judge.js';
+
+/** The keys of `metadata` by which the capture of a request says something itself. */
+export const OWN_KEYS = [
+  'method',
+  'path',
+  'route',
+  'statusCode',
+  'durationMs',
+  'requestId',
+  'traceId',
+  'handler',
+  'errorName',
+  'stage',
+  'actorType',
+  'impersonatorId',
+  'roles',
+  'blockedBy',
+  'aborted',
+  'interrupted',
+  'withheld',
+  'stageErrors',
+] as const;
 
 /** An event on its way in: what is known of it. The recorder derives the rest, and makes it safe to store. */
 export interface AuditEventDraft extends AuditEventInput {
   /** Where it was made before the event was complete, as for a request. */
   readonly id?: string;
+  /**
+   * What the library itself says in `metadata`, under {@link OWN_KEYS}: flat, and within the bounds of facts. It comes before
+   * what is said there else, and counts over it. The recorder may add to it.
+   */
+  readonly own?: AuditFacts;
   /** The compliance rule that refused the request. It was found, whatever the event itself shows. */
   readonly blockedBy?: BlockingRule;
 }

@@ -2,6 +2,7 @@ import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
 import { flattenFacts } from '../event/flatten.js';
+import { mergeFacts } from '../event/merge-facts.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { SCHEMA_VERSION } from '../event/audit-log-event.js';
@@ -15,6 +16,7 @@ import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
+import { OWN_KEYS } from './audit-event-draft.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { withStageError } from './stage.js';
@@ -37,6 +39,8 @@ export class AuditRecorder {
   private readonly delivery: Delivery;
   private readonly listeners = new Set<(event: AuditLogEvent) => void>();
   private readonly warnings: RateLimitedLog;
+  /** The application calls one of the keys secret by which the library says something itself. */
+  private readonly hidesOwn: boolean;
   /** What delivery reported before those who listen to it could; until they do. */
   private recovered: AuditLogEvent[] | undefined = [];
 
@@ -51,6 +55,7 @@ export class AuditRecorder {
     private readonly stages: readonly Stage[] = [],
   ) {
     this.warnings = new RateLimitedLog(logger);
+    this.hidesOwn = OWN_KEYS.some(isSecretKey);
     this.delivery = new Delivery(repository, deadLetters, sources, logger, delivery, {
       dropped: ({ source, count, firstSequence, lastSequence }) =>
         this.announceEntered(
@@ -295,38 +300,40 @@ export class AuditRecorder {
     const action = safeText(draft.action, TEXT_LIMITS.action);
     const category = draft.category ?? defaultCategory(action);
     const outcome = draft.outcome ?? 'success';
-    const verb = verbOf(action, draft.metadata?.['method']);
-    const severity = draft.severity ?? defaultSeverity(category, outcome, verb);
-    const text = (name: 'userId' | 'resourceId' | 'ipAddress' | 'userAgent' | 'sessionId') => {
-      const value = draft[name];
-      return value === undefined || value === null || value === ''
-        ? undefined
-        : { [name]: safeText(value, TEXT_LIMITS[name]) };
-    };
-    return {
+    const verb = verbOf(action, draft.own?.['method'] ?? draft.metadata?.['method']);
+    const event: AuditLogEvent = {
       id: draft.id ?? createEventId(timestamp),
       timestamp,
-      tenantId: safeText(draft.tenantId || 'default', TEXT_LIMITS.tenantId),
-      ...text('userId'),
+      tenantId: draft.tenantId ? safeText(draft.tenantId, TEXT_LIMITS.tenantId) : 'default',
       action,
       resource: safeText(draft.resource || resourceOf(action), TEXT_LIMITS.resource),
-      ...text('resourceId'),
       details: this.facts(draft.details),
-      ...text('ipAddress'),
-      ...text('userAgent'),
-      ...text('sessionId'),
-      severity,
+      severity: draft.severity ?? defaultSeverity(category, outcome, verb),
       category,
       outcome,
       riskScore: draft.riskScore ?? 0,
-      complianceFlags: (draft.complianceFlags ?? []).map((flag) => safeText(flag, 128)),
-      metadata: {
-        ...this.facts(withoutOwn(draft.metadata)),
-        ...(this.service && { service: this.service.name }),
-        ...(this.service?.version && { serviceVersion: this.service.version }),
-        schemaVersion: SCHEMA_VERSION,
-      },
+      complianceFlags: draft.complianceFlags?.map((flag) => safeText(flag, 128)) ?? [],
+      metadata: this.metadataOf(draft),
     };
+    for (const name of OPTIONAL_TEXTS) {
+      const value = draft[name];
+      if (value) event[name] = safeText(value, TEXT_LIMITS[name]);
+    }
+    return event;
+  }
+
+  private metadataOf({ own, metadata }: AuditEventDraft): AuditFacts {
+    const facts = own && !metadata && !this.hidesOwn ? own : this.allFacts(own, metadata);
+    const { service } = this;
+    if (service) facts['service'] = service.name;
+    if (service?.version) facts['serviceVersion'] = service.version;
+    facts['schemaVersion'] = SCHEMA_VERSION;
+    return facts;
+  }
+
+  private allFacts(own: AuditFacts | undefined, metadata: AuditEventInput['metadata']): AuditFacts {
+    const said = withoutOwn(metadata);
+    return this.facts(own ? mergeFacts(own, said) : said);
   }
 
   private facts(source: Readonly<Record<string, unknown>> | undefined): AuditFacts {
@@ -354,6 +361,8 @@ export class AuditRecorder {
     return event;
   }
 }
+
+const OPTIONAL_TEXTS = ['userId', 'resourceId', 'ipAddress', 'userAgent', 'sessionId'] as const;
 
 /** `invoice.approve` → `invoice` */
 function resourceOf(action: string): string {

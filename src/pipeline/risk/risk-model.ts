@@ -52,9 +52,13 @@ export class RiskModel {
   /** Never throws. */
   score(event: AuditLogEvent, verb: AuditVerb, facts: RiskFacts): Risk {
     const points = this.points(event, verb, facts);
-    const counted = RISK_FACTORS.filter((name) => points[name] !== 0);
-    const factors = counted.map((name) => `${name}:${points[name]}`);
-    const sum = counted.reduce((total, name) => total + points[name], 0);
+    const factors: string[] = [];
+    let sum = 0;
+    for (const name of RISK_FACTORS) {
+      if (points[name] === 0) continue;
+      factors.push(`${name}:${points[name]}`);
+      sum += points[name];
+    }
     const score = Math.min(100, sum);
     if (!this.risk.scorer) return { score, factors };
     const own = this.scoreOfApplication(event, score, factors);

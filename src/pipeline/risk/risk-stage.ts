@@ -19,11 +19,9 @@ export class RiskStage implements Stage {
     if (riskScore !== undefined) return event;
     const verb = verbOf(event.action, event.metadata['method']);
     const { score, factors, failed } = this.model.score(event, verb, this.memory.facts(event));
-    const scored = {
-      ...event,
-      riskScore: score,
-      metadata: { ...event.metadata, ...(factors.length > 0 && { riskFactors: [...factors] }) },
-    };
+    const metadata =
+      factors.length > 0 ? { ...event.metadata, riskFactors: [...factors] } : event.metadata;
+    const scored = { ...event, riskScore: score, metadata };
     return failed ? withStageError(scored, this.name) : scored;
   }
 }
