@@ -18,6 +18,15 @@ try {
   await Promise.all([compile('tsconfig.esm.json'), compile('tsconfig.cjs.json')]);
   await mkdir('dist/cjs', { recursive: true });
   await writeFile('dist/cjs/package.json', '{ "type": "commonjs" }\n');
+  // Where the thread's module is, only a compiled module of either kind can say.
+  await writeFile(
+    'dist/esm/thread/thread-file.js',
+    "export const threadFile = new URL('./database.worker.js', import.meta.url);\n",
+  );
+  await writeFile(
+    'dist/cjs/thread/thread-file.js',
+    "'use strict';\nexports.threadFile = require('node:path').join(__dirname, 'database.worker.js');\n",
+  );
   // Last: it imports the package by its own name, whose types are what was just built.
   await compile('tsconfig.ormconfig.json');
 } catch (error) {

@@ -119,6 +119,7 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'delivery.overflowTimeoutMs': integer(1, 600_000),
   'delivery.strictTimeoutMs': integer(1, 600_000),
   'delivery.batchSize': integer(1, 5_000),
+  'delivery.thread': yesNo,
   'delivery.flushIntervalMs': integer(1, 60_000),
   'delivery.statementTimeoutMs': integer(100, 600_000),
   'delivery.maxBuffered': integer(1, 1_000_000),

@@ -1,9 +1,11 @@
 import type { DataSource } from 'typeorm';
 import type { AuditModuleOptions } from './audit.options.js';
+import type { AuditLogEvent } from './event/audit-log-event.js';
 import type { AuditLogger } from './event/audit-logger.js';
 import { RequestAudit } from './capture/request-audit.js';
 import { DELIVERY_DEFAULTS } from './journal/delivery.js';
 import type { DeliveryOptions } from './journal/delivery.js';
+import { RepositorySink } from './journal/event-sink.js';
 import { drainOnSignals } from './journal/drain-on-signals.js';
 import { AuditRecorder } from './pipeline/audit-recorder.js';
 import { AuditPolicy } from './pipeline/policy/audit-policy.js';
@@ -18,8 +20,10 @@ import { RuleStage } from './pipeline/rules/rule-stage.js';
 import { createSecretKeyTest } from './pipeline/secret-key.js';
 import { AuditDatabase } from './store/audit-database.js';
 import { AuditEventRepository } from './store/audit-event.repository.js';
+import type { RecordedGap } from './sealer/collector.js';
 import { ledgerKeys } from './sealer/ledger-keys.js';
 import { LEDGER_DEFAULTS } from './sealer/ledger-options.js';
+import type { LogSealer } from './sealer/log-sealer.js';
 import { Sealer } from './sealer/sealer.js';
 import { DeadLetterRepository } from './store/dead-letter.repository.js';
 import { DetectionRepository } from './store/detection.repository.js';
@@ -27,6 +31,8 @@ import { LedgerRepository } from './store/ledger.repository.js';
 import { SealingRepository } from './store/sealing.repository.js';
 import { SourceRepository } from './store/source.repository.js';
 import { within } from './store/within.js';
+import type { ThreadHost } from './thread/database-thread.js';
+import { DatabaseThread, ThreadedSealer, ThreadedSink } from './thread/database-thread.js';
 import { loadMetrics } from './trail/audit-metrics.js';
 import { AuditService } from './trail/audit.service.js';
 import { LogVerifier } from './trail/verification/log-verifier.js';
@@ -51,7 +57,8 @@ export class AuditRuntime {
   readonly policy: AuditPolicy;
   readonly requests: RequestAudit;
   readonly service: AuditService;
-  readonly sealer: Sealer;
+  readonly sealer: LogSealer;
+  private readonly thread: DatabaseThread | undefined;
   private readonly detector: Detector;
   private readonly actions: RuleActions;
   private readonly database: AuditDatabase;
@@ -70,6 +77,7 @@ export class AuditRuntime {
       options,
       logger,
       () => {
+        this.thread?.start();
         // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
         this.recorder.flush().catch(() => undefined);
       },
@@ -90,8 +98,18 @@ export class AuditRuntime {
       (tenantId, userId, before) => detections.history(tenantId, userId, before),
       logger,
     );
+    const ownSources = () => this.recorder.ownSources;
+    const describeGap = (gap: RecordedGap) => this.recorder.gapEvent(gap);
+    const stored = (event: AuditLogEvent) => this.recorder.announce(event);
+    this.thread = threadOf(options, logger, {
+      ownSources,
+      describeGap,
+      stored,
+      whyNotReady: () => this.database.whyNotReady,
+    });
     this.recorder = new AuditRecorder(
       this.repository,
+      this.thread ? new ThreadedSink(this.thread) : new RepositorySink(this.repository),
       deadLetters,
       sources,
       isSecretKey,
@@ -132,22 +150,23 @@ export class AuditRuntime {
     const keys = ledgerKeys(options.ledger ?? {});
     const ledger = new LedgerRepository(this.database);
     const sealing = new SealingRepository(this.database);
-    const ownSources = () => this.recorder.ownSources;
-    this.sealer = new Sealer(
-      ledger,
-      sealing,
-      sources,
-      keys,
-      options.ledger ?? {},
-      {
-        ownSources,
-        describeGap: (gap) => this.recorder.gapEvent(gap),
-        stored: (event) => this.recorder.announce(event),
-        installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
-        statementTimeoutMs: options.delivery?.statementTimeoutMs ?? DELIVERY_DEFAULTS.statementTimeoutMs,
-      },
-      logger,
-    );
+    this.sealer = this.thread?.seals
+      ? new ThreadedSealer(this.thread)
+      : new Sealer(
+          ledger,
+          sealing,
+          sources,
+          keys,
+          options.ledger ?? {},
+          {
+            ownSources,
+            describeGap,
+            stored,
+            installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
+            statementTimeoutMs: statementTimeoutOf(options),
+          },
+          logger,
+        );
     const origin = options.ledger?.origin ?? keys.signer?.name;
     const verifier = new LogVerifier(
       { ledger, sealing, sources },
@@ -230,10 +249,32 @@ export class AuditRuntime {
       const isThere = this.database.whyNotReady === undefined;
       await this.sealer.close(isThere ? left() : 0);
       this.stopMetrics();
+      await this.thread?.close();
       await this.database.close();
     })();
     return this.closing;
   }
+}
+
+function statementTimeoutOf({ delivery }: AuditModuleOptions): number {
+  return delivery?.statementTimeoutMs ?? DELIVERY_DEFAULTS.statementTimeoutMs;
+}
+
+/** The thread that stores and seals, where there can be one. */
+function threadOf(
+  options: AuditModuleOptions,
+  logger: AuditLogger,
+  host: ThreadHost,
+): DatabaseThread | undefined {
+  const { database, ledger = {}, delivery } = options;
+  // SQLite has one writer at a time, and is in this process anyway.
+  if (!database || database.type === 'better-sqlite3' || !(delivery?.thread ?? DELIVERY_DEFAULTS.thread)) {
+    return undefined;
+  }
+  if (!DatabaseThread.fits(database)) return undefined;
+  const statementTimeoutMs = statementTimeoutOf(options);
+  const seals = DatabaseThread.fits(ledger);
+  return new DatabaseThread({ database, statementTimeoutMs, ...(seals && { ledger }) }, host, logger);
 }
 
 /** A journal on disk is of no use to a database that is gone with the process. */

@@ -12,6 +12,7 @@ const ROOMS = [
   'pipeline',
   'capture',
   'sealer',
+  'thread',
   'trail',
   'nest',
   'cli',

@@ -1,5 +1,6 @@
 // What events mean, through the public door on every database: flags, scores, rules that change while the application
 // runs, handlers that are called, policies, findings, and who hears of them.
+import { RepositorySink } from '../src/journal/event-sink.js';
 import 'reflect-metadata';
 import { Body, Controller, Delete, Get, Injectable, Module, Param, Post, Query } from '@nestjs/common';
 import type { INestApplication, Provider } from '@nestjs/common';
@@ -497,6 +498,7 @@ describeEachDatabase('judgement', (create) => {
     });
     const recorder = new AuditRecorder(
       opened.events,
+      new RepositorySink(opened.events),
       opened.letters,
       opened.sources,
       () => false,

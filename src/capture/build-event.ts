@@ -50,8 +50,7 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
   if (tenantId !== undefined) draft.tenantId = tenantId;
   const userId = said.userId ?? identity.userId;
   if (userId !== undefined) draft.userId = userId;
-  const resourceId =
-    said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
+  const resourceId = said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
   if (resourceId !== undefined) draft.resourceId = resourceId;
   if (details) draft.details = details;
   if (capture.ipAddress !== undefined) draft.ipAddress = capture.ipAddress;
@@ -70,7 +69,10 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
 }
 
 /** What the application says itself counts; whom it names is no longer anonymous, as at a login. */
-function actorTypeOf({ metadata, userId }: AuditAnnotation, resolved: string | undefined): string | undefined {
+function actorTypeOf(
+  { metadata, userId }: AuditAnnotation,
+  resolved: string | undefined,
+): string | undefined {
   const said: unknown = metadata?.['actorType'];
   // Any other value is the annotation's own, as it is.
   if (said !== undefined && said !== null) return typeof said === 'string' ? said : undefined;

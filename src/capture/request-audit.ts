@@ -85,7 +85,9 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   ) {
     this.choice = new RecordingChoice(options, policy);
     this.resolvers = { ...DEFAULT_RESOLVERS, ...options.resolve };
-    this.asksOnlyForUserAndSession = IDENTITY.every((name) => this.resolvers[name] === DEFAULT_RESOLVERS[name]);
+    this.asksOnlyForUserAndSession = IDENTITY.every(
+      (name) => this.resolvers[name] === DEFAULT_RESOLVERS[name],
+    );
     this.warnings = new RateLimitedLog(logger);
   }
 

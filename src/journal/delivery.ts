@@ -5,7 +5,6 @@ import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { SourceNoteKind } from '../store/source-summary.js';
@@ -14,6 +13,7 @@ import { noAnswer, WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
 import { EventJournal } from './event-journal.js';
 import { EventQueue } from './event-queue.js';
+import type { EventSink } from './event-sink.js';
 import type { Entry, Intent } from './event-queue.js';
 import { Flushes } from './flushes.js';
 import { passPoint } from './life.js';
@@ -57,6 +57,12 @@ export interface DeliveryOptions {
   readonly strictTimeoutMs?: number;
   /** Events stored in one batch. @defaultValue 500 */
   readonly batchSize?: number;
+  /**
+   * Store and seal in a thread of their own, with connections of its own, so that requests don't pay for it. It is done
+   * in the main thread all the same on SQLite, with `dataSource`, and where an option that it needs holds a function; and sealed
+   * there with a `ledger` that does. @defaultValue `true`
+   */
+  readonly thread?: boolean;
   /** Milliseconds that an event waits at most for its batch to fill. @defaultValue 200 */
   readonly flushIntervalMs?: number;
   /**
@@ -89,6 +95,7 @@ export const DELIVERY_DEFAULTS = {
   overflowTimeoutMs: 1_000,
   strictTimeoutMs: 2_000,
   batchSize: 500,
+  thread: true,
   flushIntervalMs: 200,
   statementTimeoutMs: 30_000,
   maxBuffered: 20_000,
@@ -188,7 +195,7 @@ export class Delivery {
   private readonly context = new AsyncResource('AuditDelivery');
 
   constructor(
-    private readonly events: AuditEventRepository,
+    private readonly events: EventSink,
     private readonly deadLetters: DeadLetterRepository,
     private readonly sources: SourceRepository,
     private readonly logger: AuditLogger,
@@ -547,7 +554,8 @@ export class Delivery {
     if (part.length === 0) return;
     try {
       const rows = part.map(({ event }) => event);
-      await this.bounded((signal) => this.events.append(rows, undefined, signal));
+      const texts = part.map(({ text }) => text);
+      await this.bounded((signal) => this.events.store(rows, texts, signal));
       passPoint('after-commit');
       this.settle(batch, part);
       this.delivered += part.length;

@@ -26,6 +26,8 @@ export interface Intent {
 /** An event on its way: entered when its answer is ready, released for delivery once that has left. */
 export interface Entry {
   event: AuditLogEvent;
+  /** Its JSON, as the journal has it. */
+  text: string | undefined;
   /** The journal's; while that is not open yet, the queue's own. */
   number: number;
   size: number;
@@ -235,6 +237,7 @@ export class EventQueue implements JournalUser {
   enter(event: AuditLogEvent, intent?: Intent): Entry {
     const entry: Entry = {
       event,
+      text: undefined,
       number: intent?.number ?? this.journal?.nextNumber() ?? ++this.lastNumber,
       size: sizeOf(event),
       segment: undefined,
@@ -436,6 +439,7 @@ export class EventQueue implements JournalUser {
     const { source, sequence } = entry.event.metadata;
     if (source !== undefined) Object.assign(event.metadata, { source, sequence });
     entry.event = event;
+    entry.text = undefined;
     this.sizeInMemory -= entry.size;
     entry.size = sizeOf(event);
     this.sizeInMemory += entry.size;
@@ -453,7 +457,9 @@ export class EventQueue implements JournalUser {
     const { event, number } = entry;
     const { source, sequence } = event.metadata;
     const reference = source === this.journal!.source ? Number(sequence) : 0;
-    const segment = this.journal!.append(kind, number, reference, JSON.stringify(event));
+    const text = JSON.stringify(event);
+    const segment = this.journal!.append(kind, number, reference, text);
+    entry.text = text;
     segment.holds += 1;
     // Read now: beginning a new segment may have moved it.
     if (entry.segment) entry.segment.holds -= 1;
@@ -537,11 +543,13 @@ export class EventQueue implements JournalUser {
       return;
     }
     if (this.journal!.recovered.stored.has(number)) return;
-    const event = JSON.parse(body.toString()) as AuditLogEvent;
+    const text = body.toString();
+    const event = JSON.parse(text) as AuditLogEvent;
     segment.holds += 1;
     const size = sizeOf(event);
     this.ready.push({
       event,
+      text,
       number,
       size,
       segment,

@@ -57,7 +57,10 @@ export class RouteAuditReader {
 
   /** @param requestMethod decides only where the handler takes every method */
   read(controller: Type, handler: Handler, requestMethod: string): RouteAudit {
-    return this.known.get(controller)?.get(handler)?.get(requestMethod) ?? this.learn(controller, handler, requestMethod);
+    return (
+      this.known.get(controller)?.get(handler)?.get(requestMethod) ??
+      this.learn(controller, handler, requestMethod)
+    );
   }
 
   private learn(controller: Type, handler: Handler, requestMethod: string): RouteAudit {

@@ -10,6 +10,7 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { Delivery } from '../journal/delivery.js';
+import type { EventSink } from '../journal/event-sink.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus, Ticket } from '../journal/delivery.js';
 import type { Intent } from '../journal/event-queue.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
@@ -46,6 +47,7 @@ export class AuditRecorder {
 
   constructor(
     private readonly repository: AuditEventRepository,
+    sink: EventSink,
     deadLetters: DeadLetterRepository,
     sources: SourceRepository,
     private readonly isSecretKey: (key: string) => boolean,
@@ -56,7 +58,7 @@ export class AuditRecorder {
   ) {
     this.warnings = new RateLimitedLog(logger);
     this.hidesOwn = OWN_KEYS.some(isSecretKey);
-    this.delivery = new Delivery(repository, deadLetters, sources, logger, delivery, {
+    this.delivery = new Delivery(sink, deadLetters, sources, logger, delivery, {
       dropped: ({ source, count, firstSequence, lastSequence }) =>
         this.announceEntered(
           this.report('audit.drop', { dropped: count, source, firstSequence, lastSequence }),

@@ -39,7 +39,7 @@ export interface OwnSource {
 export interface CollectorOptions {
   readonly gapTimeoutMs: number;
   /** The event that tells of a gap. */
-  readonly describeGap: (gap: RecordedGap) => AuditLogEvent;
+  readonly describeGap: (gap: RecordedGap) => AuditLogEvent | Promise<AuditLogEvent>;
   readonly ownSources: () => readonly OwnSource[];
 }
 
@@ -113,20 +113,20 @@ export class Collector {
       if (sequence > last) break;
       // A number that is there twice: the other one is no event of the source's.
       if (sequence < next) continue;
-      if (sequence > next && !this.isOver(batch, { source, from: next, to: sequence - 1 }, known))
-        return true;
+      const gap = { source, from: next, to: sequence - 1 };
+      if (sequence > next && !(await this.isOver(batch, gap, known))) return true;
       if (batch.isFull) return true;
       batch.add(row);
       next = sequence + 1;
     }
     if (rows.length < room && end !== undefined && next <= end && !batch.isFull) {
-      return !this.isOver(batch, { source, from: next, to: end }, known);
+      return !(await this.isOver(batch, { source, from: next, to: end }, known));
     }
     return false;
   }
 
   /** Whether the gap's time is over: then an event tells of it. All gaps of a source have their time at once. */
-  private isOver(batch: Batch, gap: RecordedGap, known: number): boolean {
+  private async isOver(batch: Batch, gap: RecordedGap, known: number): Promise<boolean> {
     const { gapTimeoutMs, describeGap } = this.options;
     const now = performance.now();
     const marks = this.marks.get(gap.source) ?? [];
@@ -139,7 +139,7 @@ export class Collector {
     const isDue = (mark: Mark | undefined) => mark !== undefined && now - mark.at >= gapTimeoutMs;
     while (isDue(marks[1])) marks.shift();
     if (!isDue(marks[0]) || marks[0]!.known < gap.to) return false;
-    batch.addGap(gap, describeGap(gap));
+    batch.addGap(gap, await describeGap(gap));
     return true;
   }
 

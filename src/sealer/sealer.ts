@@ -21,6 +21,7 @@ import type { LedgerKeys } from './ledger-keys.js';
 import { LEDGER_DEFAULTS } from './ledger-options.js';
 import type { LedgerOptions, SignedCheckpoint } from './ledger-options.js';
 import { LeaseHolder } from './lease-holder.js';
+import { LogSealer } from './log-sealer.js';
 import { LogTip } from './log-tip.js';
 import { Publisher } from './publisher.js';
 import { readCheckpoint } from './read-checkpoint.js';
@@ -42,6 +43,8 @@ const ANSWER_PATIENCE_MS = 1_000;
 export interface SealerHost extends Omit<CollectorOptions, 'gapTimeoutMs'> {
   /** A name for the log that its key does not name. */
   readonly installation: () => Promise<string>;
+  /** The newest checkpoint that the sealer has made, or goes on from. */
+  readonly seen?: (checkpoint: Checkpoint) => void;
   /** An event of a gap was stored. */
   readonly stored: (event: AuditLogEvent) => void;
   /** How long the database may take to answer. */
@@ -53,7 +56,7 @@ export interface SealerHost extends Omit<CollectorOptions, 'gapTimeoutMs'> {
  * processes may try: a lease has one of them work at a time, and the database takes only one successor of a checkpoint,
  * so that the log has one history even where two believe that they hold the lease.
  */
-export class Sealer {
+export class Sealer extends LogSealer {
   private readonly collector: Collector;
   private readonly lease: LeaseHolder;
   private readonly publishers: readonly Publisher[];
@@ -79,6 +82,7 @@ export class Sealer {
     private readonly host: SealerHost,
     logger: AuditLogger,
   ) {
+    super();
     this.intervalMs = this.waitMs = options.intervalMs ?? LEDGER_DEFAULTS.intervalMs;
     this.warnings = new RateLimitedLog(logger, 60_000);
     this.lease = new LeaseHolder(sealing, randomUUID());
@@ -93,23 +97,14 @@ export class Sealer {
     return this.options.seal ?? LEDGER_DEFAULTS.seal;
   }
 
-  /** The newest checkpoint that this process has made, or gone on from. */
   get lastSeen(): Checkpoint | undefined {
     return this.seen;
   }
 
-  /** Takes its turns from now on, in the background. */
   start(): void {
     if (this.seals) this.schedule();
   }
 
-  /**
-   * Seals everything that is stored and due, and answers the newest checkpoint; where this process does not seal, only the
-   * latter.
-   *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; `AUDIT_LEDGER_BROKEN` where the log is not one that may be extended;
-   *   `AUDIT_NOT_SEALED` where it can't be signed
-   */
   checkpoint(): Promise<SignedCheckpoint> {
     return this.inTurn(async () => {
       if (this.seals) await this.sealAll();
@@ -117,7 +112,6 @@ export class Sealer {
     });
   }
 
-  /** Seals what is left, within the time, and lets others go on. Never throws. */
   async close(patienceMs: number): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -265,6 +259,7 @@ export class Sealer {
   private goOnFrom(tip: LogTip, origin: string): void {
     this.tip = tip;
     this.seen = { origin, treeSize: tip.size, rootHash: tip.root() };
+    this.host.seen?.(this.seen);
   }
 
   /** What somebody has put where the next batch belongs. */

@@ -60,7 +60,8 @@ export function describeStoreError(error: unknown): string {
   return code && !firstLine.includes(code) ? `${code}: ${firstLine}` : firstLine;
 }
 
-function driverFieldsOf(error: unknown): {
+/** What the driver itself says of the error. */
+export function driverFieldsOf(error: unknown): {
   code?: string;
   errno?: number;
   sqlState?: string;

@@ -24,7 +24,7 @@ import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/request-capture.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import type { SignedCheckpoint } from '../sealer/ledger-options.js';
-import type { Sealer } from '../sealer/sealer.js';
+import type { LogSealer } from '../sealer/log-sealer.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { AuditDeadLetter, DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { matchesFilter } from '../store/event-filter.js';
@@ -106,7 +106,7 @@ export interface AuditPage {
 export interface AuditLog {
   readonly ledger: LedgerRepository;
   readonly verifier: LogVerifier;
-  readonly sealer: Sealer;
+  readonly sealer: LogSealer;
 }
 
 /** What the service tells of, and changes, in the judgement of events. */

@@ -1,0 +1,201 @@
+import { Worker } from 'node:worker_threads';
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { Checkpoint } from '../ledger/checkpoint.js';
+import { EventSink } from '../journal/event-sink.js';
+import type { OwnSource, RecordedGap } from '../sealer/collector.js';
+import type { LedgerOptions, SignedCheckpoint } from '../sealer/ledger-options.js';
+import { LogSealer } from '../sealer/log-sealer.js';
+import type { AuditDatabaseOptions } from '../store/audit-database.js';
+import { within } from '../store/within.js';
+import { Calls } from './calls.js';
+import type { Callable } from './calls.js';
+import { threadFile } from './thread-file.js';
+
+/** What the thread is given when it starts: all of it can be copied. */
+export interface ThreadOptions {
+  readonly database: AuditDatabaseOptions;
+  /** Absent where the main thread seals. */
+  readonly ledger?: LedgerOptions;
+  readonly statementTimeoutMs: number;
+}
+
+/** What the thread asks of, and tells, the main one. */
+export interface ThreadHost {
+  readonly ownSources: () => readonly OwnSource[];
+  readonly describeGap: (gap: RecordedGap) => AuditLogEvent;
+  readonly stored: (event: AuditLogEvent) => void;
+  /** Why the database can't be used at all, as the main thread sees it. */
+  readonly whyNotReady: () => string | undefined;
+}
+
+/** After it ended by itself. */
+const RESTART_MS = 1_000;
+const CLOSE_PATIENCE_MS = 1_000;
+
+/**
+ * Another thread of the process, which stores what is delivered and seals it: what both cost is not taken from the application's
+ * requests. One that ends by itself is started again; what it had not answered is tried again by whoever asked.
+ */
+export class DatabaseThread {
+  private worker: Worker | undefined;
+  private calls: Calls | undefined;
+  private isSealing = false;
+  private isClosed = false;
+  private seen: Checkpoint | undefined;
+  private restart: NodeJS.Timeout | undefined;
+  private readonly warnings: RateLimitedLog;
+
+  constructor(
+    private readonly options: ThreadOptions,
+    private readonly host: ThreadHost,
+    private readonly logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** Whether there can be such a thread: not from sources, and not where the options hold functions. */
+  static fits(options: unknown): boolean {
+    return threadFile !== undefined && canBeCopied(options);
+  }
+
+  /** Starts it, for a database that is there and migrated. */
+  start(): void {
+    if (this.worker || this.isClosed) return;
+    const worker = new Worker(threadFile!, { workerData: this.options, name: 'nest-audit-trail' });
+    // The application keeps the process running, not this.
+    worker.unref();
+    const calls = new Calls(worker, this.callable());
+    this.worker = worker;
+    this.calls = calls;
+    worker.on('error', (error) => {
+      this.warnings.error(
+        'thread',
+        `The thread that stores audit events failed: ${String(error)}. It is started again.`,
+      );
+    });
+    worker.on('exit', () => {
+      calls.fail(new Error('the thread that stores audit events has ended'));
+      if (this.worker !== worker) return;
+      this.worker = this.calls = undefined;
+      if (this.isClosed) return;
+      this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
+    });
+    calls.tell('connect');
+    if (this.isSealing) calls.tell('startSealing');
+  }
+
+  /** @throws Error while it is not there; else what is thrown by it */
+  call(name: string, argument?: unknown, signal?: AbortSignal): Promise<unknown> {
+    if (!this.calls) {
+      return Promise.reject(new Error('the thread that stores audit events is not there yet'));
+    }
+    return this.calls.call(name, argument, signal);
+  }
+
+  /** Whether it seals as well. */
+  get seals(): boolean {
+    return this.options.ledger !== undefined;
+  }
+
+  get sources(): readonly OwnSource[] {
+    return this.host.ownSources();
+  }
+
+  get whyNotReady(): string | undefined {
+    return this.host.whyNotReady();
+  }
+
+  get lastSeen(): Checkpoint | undefined {
+    return this.seen;
+  }
+
+  startSealing(): void {
+    this.isSealing = true;
+    this.calls?.tell('startSealing');
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    clearTimeout(this.restart);
+    const { worker } = this;
+    if (!worker) return;
+    await within(
+      CLOSE_PATIENCE_MS,
+      this.call('close').catch(() => undefined),
+    );
+    await worker.terminate();
+  }
+
+  private callable(): Callable {
+    const { host, logger } = this;
+    return {
+      describeGap: (gap: RecordedGap) => host.describeGap(gap),
+      stored: (event: AuditLogEvent) => host.stored(event),
+      seen: (checkpoint: Checkpoint) => {
+        this.seen = { ...checkpoint, rootHash: Buffer.from(checkpoint.rootHash) };
+      },
+      log: (message: string) => logger.log(message),
+      warn: (message: string) => logger.warn(message),
+      error: (message: string) => logger.error(message),
+    };
+  }
+}
+
+/** Delivery into the thread. */
+export class ThreadedSink extends EventSink {
+  constructor(private readonly thread: DatabaseThread) {
+    super();
+  }
+
+  get whyNotReady(): string | undefined {
+    return this.thread.whyNotReady;
+  }
+
+  async store(
+    events: readonly AuditLogEvent[],
+    texts: readonly (string | undefined)[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const all = events.map((event, index) => texts[index] ?? JSON.stringify(event));
+    await this.thread.call('store', { texts: `[${all.join(',')}]`, sources: this.thread.sources }, signal);
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.thread.call('ping', undefined, signal);
+  }
+}
+
+/** Sealing in the thread. */
+export class ThreadedSealer extends LogSealer {
+  constructor(private readonly thread: DatabaseThread) {
+    super();
+  }
+
+  get lastSeen(): Checkpoint | undefined {
+    return this.thread.lastSeen;
+  }
+
+  start(): void {
+    this.thread.startSealing();
+  }
+
+  checkpoint(): Promise<SignedCheckpoint> {
+    return this.thread.call('checkpoint', this.thread.sources) as Promise<SignedCheckpoint>;
+  }
+
+  async close(patienceMs: number): Promise<void> {
+    const { sources } = this.thread;
+    await this.thread.call('stopSealing', { patienceMs, sources }).catch(() => undefined);
+  }
+}
+
+function canBeCopied(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
