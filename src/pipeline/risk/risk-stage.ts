@@ -1,8 +1,7 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { AuditEventDraft } from '../audit-event-draft.js';
 import { verbOf } from '../classify.js';
-import { withStageError } from '../stage.js';
-import type { Stage } from '../stage.js';
+import type { Judgement, Stage } from '../stage.js';
 import type { RiskMemory } from './risk-memory.js';
 import type { RiskModel } from './risk-model.js';
 
@@ -15,13 +14,10 @@ export class RiskStage implements Stage {
     private readonly memory: RiskMemory,
   ) {}
 
-  judge(event: AuditLogEvent, { riskScore }: AuditEventDraft): AuditLogEvent {
-    if (riskScore !== undefined) return event;
+  judge(event: AuditLogEvent, { riskScore }: AuditEventDraft): Judgement | undefined {
+    if (riskScore !== undefined) return undefined;
     const verb = verbOf(event.action, event.metadata['method']);
-    const { score, factors, failed } = this.model.score(event, verb, this.memory.facts(event));
-    const metadata =
-      factors.length > 0 ? { ...event.metadata, riskFactors: [...factors] } : event.metadata;
-    const scored = { ...event, riskScore: score, metadata };
-    return failed ? withStageError(scored, this.name) : scored;
+    const { score, factors, failed = false } = this.model.score(event, verb, this.memory.facts(event));
+    return { riskScore: score, riskFactors: factors, failed };
   }
 }

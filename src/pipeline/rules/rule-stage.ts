@@ -1,6 +1,6 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { AuditEventDraft } from '../audit-event-draft.js';
-import type { Stage } from '../stage.js';
+import type { Judgement, Stage } from '../stage.js';
 import { HANDLED_ACTIONS } from './compliance-rule.js';
 import type { ComplianceRule } from './compliance-rule.js';
 import type { RuleBook } from './rule-book.js';
@@ -16,14 +16,14 @@ export class RuleStage implements Stage {
 
   constructor(private readonly book: RuleBook) {}
 
-  judge(event: AuditLogEvent, { blockedBy }: AuditEventDraft): AuditLogEvent {
+  judge(event: AuditLogEvent, { blockedBy }: AuditEventDraft): Judgement | undefined {
     const found = this.book.holding(event);
     const blocking = blockedBy && this.book.rules.find(({ id }) => id === blockedBy.id);
-    if (found.length === 0 && !blocking) return event;
+    if (found.length === 0 && !blocking) return undefined;
     const complianceFlags = [...new Set([...event.complianceFlags, ...found.map(({ id }) => id)])];
     const asking = [...new Set([...(blocking ? [blocking] : []), ...found])].filter(asksHandlers);
     if (asking.length > 0) this.asked.set(complianceFlags, asking);
-    return { ...event, complianceFlags };
+    return { complianceFlags };
   }
 
   /** The rules found for the event that ask a handler of the application for something. */
