@@ -57,7 +57,7 @@ export class Calls {
 
   /** The other thread has ended. */
   fail(error: Error): void {
-    for (const { reject } of [...this.waiting.values()]) reject(error);
+    for (const { reject } of this.waiting.values()) reject(error);
     for (const controller of this.running.values()) controller.abort();
   }
 
