@@ -1,6 +1,6 @@
 // Measures what each stage of the judgement costs an event: `npm run measure:judgement`. Stages alone, without the capture
-// before them and the journal behind them; `npm run measure:rules` has the rules in more detail, `npm run measure:requests` what a
-// request costs as a whole. Medians and quartiles of microseconds of processor time. Needs a build, and no server.
+// before them and the journal behind them; `npm run measure:rules` has the rules in more detail, `npm run bench` what a request
+// costs as a whole. Medians and quartiles of microseconds of processor time. Needs a build, and no server.
 import { Detector } from '../dist/esm/pipeline/detection/detector.js';
 import { AuditPolicy } from '../dist/esm/pipeline/policy/audit-policy.js';
 import { RiskMemory } from '../dist/esm/pipeline/risk/risk-memory.js';

@@ -2,12 +2,13 @@
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
 import { eventually } from './app/eventually.js';
@@ -98,6 +99,65 @@ describeEachDatabase('a process', (create) => {
     const events = await stored();
     expect(events.map(({ resourceId }) => resourceId).sort()).toEqual(ids.sort());
     expect(events.every(({ outcome }) => outcome === 'success')).toBe(true);
+  });
+
+  it('stores in a thread of its own where the database is a server, and starts it again when it ends', async () => {
+    const isServer = database.options.type !== 'better-sqlite3';
+    const port = await serve({ delivery: { flushIntervalMs: 20 } });
+    const threads = async () =>
+      (JSON.parse((await send(port, { path: '/things/threads' })).body) as { started: number }).started;
+    const ids = Array.from({ length: 90 }, (_, index) => `id-${index}`);
+    for (const [index, id] of ids.entries()) {
+      if (index % 30 === 15) await send(port, { method: 'POST', path: '/things/end-thread' });
+      await send(port, { method: 'POST', path: `/things/${id}` });
+    }
+    await eventually(async () => expect(await stored()).toHaveLength(ids.length));
+    expect((await stored()).map(({ resourceId }) => resourceId).sort()).toEqual([...ids].sort());
+    if (isServer) expect(await threads()).toBeGreaterThan(1);
+    else expect(await threads()).toBe(0);
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    expect((await sources()).map(({ gaps }) => gaps).flat()).toEqual([]);
+    // The log was sealed by the thread, and goes on where it was.
+    const { ok, problems } = await read((audit) => audit.verify());
+    expect({ ok, problems }).toEqual({ ok: true, problems: [] });
+  });
+
+  it('does it all in the main thread where it is told to', async () => {
+    const port = await serve({ delivery: { flushIntervalMs: 20, thread: false } });
+    await send(port, { method: 'POST', path: '/things/1' });
+    await eventually(async () => expect(await stored()).toHaveLength(1));
+    expect((await send(port, { path: '/things/threads' })).body).toBe('{"started":0}');
+  });
+
+  it('does the same for CommonJS', async () => {
+    const script = `
+      require('reflect-metadata');
+      const threads = require('node:worker_threads');
+      let started = 0;
+      threads.Worker = class extends threads.Worker { constructor(...args) { super(...args); started += 1; } };
+      const { Module } = require('@nestjs/common');
+      const { NestFactory } = require('@nestjs/core');
+      const { AuditModule, AuditService } = require('nest-audit-trail');
+      class RootModule {}
+      Module({ imports: [AuditModule.forRoot(JSON.parse(process.argv[1]))] })(RootModule);
+      (async () => {
+        const context = await NestFactory.createApplicationContext(RootModule, { logger: false });
+        await context.get(AuditService).record({ action: 'invoice.approve' });
+        await context.get(AuditService).flush();
+        await context.close();
+        console.log(started);
+      })();
+    `;
+    const options = { database: database.options, delivery: { directory: database.journal } };
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--no-warnings',
+      '--input-type=commonjs',
+      '-e',
+      script,
+      JSON.stringify(options),
+    ]);
+    expect(stdout.trim()).toBe(database.options.type === 'better-sqlite3' ? '0' : '1');
+    expect((await stored()).map(({ action }) => action)).toEqual(['invoice.approve']);
   });
 
   it('records a request that the shutdown interrupts', async () => {

@@ -9,13 +9,11 @@ const quantile = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.round(share * (values.length - 1))];
 
 /**
- * Prints a table of medians and quartiles of microseconds of processor time per event.
- *
  * @param {ReadonlyMap<string, (event: object) => number>} works by name; what they answer is used, so that nobody finds out
  *   that it need not be computed
- * @returns {Map<string, number>} the medians
+ * @returns {Map<string, number[]>} microseconds of processor time per event, in each round
  */
-export function measurePerEvent(works) {
+export function timePerEvent(works, rounds = ROUNDS) {
   let used = 0;
   // The time of the processor, not of the clock: what else the machine does is not the work's cost.
   const time = (work) => {
@@ -26,13 +24,26 @@ export function measurePerEvent(works) {
   };
   const times = new Map([...works.keys()].map((name) => [name, []]));
   // The first rounds warm up.
-  for (let round = -5; round < ROUNDS; round += 1) {
+  for (let round = -5; round < rounds; round += 1) {
     for (const [name, work] of works) {
       const took = time(work);
       const empty = time((event) => event.complianceFlags.length);
       if (round >= 0) times.get(name).push(took - empty);
     }
   }
+  // Of what never finds anything, only the beginnings would have been measured.
+  if (used === 0) throw new Error('Nothing was found in any event.');
+  return times;
+}
+
+/**
+ * Prints a table of medians and quartiles of microseconds of processor time per event.
+ *
+ * @param {ReadonlyMap<string, (event: object) => number>} works as for {@link timePerEvent}
+ * @returns {Map<string, number>} the medians
+ */
+export function measurePerEvent(works) {
+  const times = timePerEvent(works);
   console.log(
     `Node ${process.version}; ${process.platform} ${release()}, ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}).\n` +
       `${EVENTS} mixed events, medians of ${ROUNDS} interleaved rounds, with the quartiles.\n`,
@@ -42,7 +53,5 @@ export function measurePerEvent(works) {
     const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(rounds, share).toFixed(2));
     console.log(`| ${name} | ${middle} | ${low}–${high} |`);
   }
-  // Of what never finds anything, only the beginnings would have been measured.
-  if (used === 0) throw new Error('Nothing was found in any event.');
   return new Map([...times].map(([name, rounds]) => [name, quantile(rounds, 0.5)]));
 }

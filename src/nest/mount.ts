@@ -77,7 +77,7 @@ interface ExpressApplication {
 /**
  * Puts the middleware before everything that a platform does with a request. On Express it stands before Express itself, which
  * gives request and response another prototype: what is put on an object after that costs V8 a hundred times as much
- * (`docs/decisions/017-request-path.md`), and a layer of its router costs more than the middleware.
+ * (`docs/decisions/013-request-path.md`), and a layer of its router costs more than the middleware.
  */
 export function mountMiddleware(adapter: HttpServer, middleware: Middleware): void {
   const app = adapter.getInstance?.() as Partial<ExpressApplication> | undefined;

@@ -1,12 +1,13 @@
 // An application in a process of its own, on the built package, for what can only be shown by ending the process, and
 // for packages that Jest can't load. Options come as JSON in the first argument; the port is told on standard output.
+import { started } from './threads.js';
 import 'reflect-metadata';
 import { Controller, Get, Module, Param, Post, Res, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
 import type { AddressInfo } from 'node:net';
 import { onExit } from 'signal-exit';
-import { Audit, AuditModule } from 'nest-audit-trail';
+import { Audit, AuditModule, NoAudit } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
 
 const { audit, shutdown } = JSON.parse(process.argv[2] ?? '{}') as {
@@ -19,6 +20,17 @@ const { audit, shutdown } = JSON.parse(process.argv[2] ?? '{}') as {
 @Controller('things')
 class ThingsController {
   @Get('limited') @UseGuards(ThrottlerGuard) limited() {
+    return {};
+  }
+
+  /** How many threads were started until now. */
+  @Get('threads') @NoAudit() threads() {
+    return { started: started.length };
+  }
+
+  /** Ends the newest, as a crash of it would. */
+  @Post('end-thread') @NoAudit() async endThread() {
+    await started.at(-1)?.terminate();
     return {};
   }
 

@@ -1,6 +1,7 @@
 // A process of a measurement: it is asked one thing at a time by IPC, and ends with whoever started it.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { atEndOfRun, hasEnded } from '../../test/harness/end-of-run.mjs';
 
@@ -31,12 +32,29 @@ export class AskedProcess {
     this.#ended.catch(() => undefined);
   }
 
+  /** Linux: what the main thread has run until now, in microseconds; `undefined` elsewhere. */
+  mainThreadMicros() {
+    const { pid } = this.#child;
+    try {
+      return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ', 1)[0]) / 1_000;
+    } catch {
+      return undefined;
+    }
+  }
+
   async ask(name, value) {
     const answered = once(this.#child, 'message');
     this.#child.send({ name, value }, () => undefined);
     const [{ error, answer }] = await Promise.race([answered, this.#ended.then(() => answered)]);
     if (error !== undefined) throw new Error(error);
     return answer;
+  }
+
+  /** Ends it without a warning, as a crash would. */
+  async kill() {
+    this.#isEnding = true;
+    this.#child.kill('SIGKILL');
+    await this.#ended;
   }
 
   /** Lets it end by itself, after all that it was asked. */

@@ -1,11 +1,12 @@
-// The application whose requests are measured: two handlers that do nothing, audited or not. In plain JavaScript, so its
-// decorators are called by hand.
+// The application whose requests are measured: two handlers that do nothing, audited in one way or another, or not. In plain
+// JavaScript, so its decorators are called by hand.
 import 'reflect-metadata';
 import { Body, Controller, Get, Module, Param, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
 import { answerQuestions } from './asked-process.mjs';
+import { prepareOther } from './others.mjs';
 
 /** How long the database may take for what is left when the clients have their answers. */
 const SETTLE_DEADLINE_MS = 120_000;
@@ -34,34 +35,47 @@ Controller('things')(ThingsController);
 
 let app;
 let audit;
+let other;
 
 answerQuestions({
-  /** @returns the port. @param options of the audit; without any there is none */
-  async start(options) {
-    if (options) Audit()(ThingsController);
-    Module({
+  /**
+   * @param what `options` of the audit, or `other`: the name of another way, with its `database` and `folder`; neither: the
+   *   bare application
+   * @returns the port
+   */
+  async start({ options, other: name, ...rest }) {
+    const imports = [];
+    if (options) {
+      Audit()(ThingsController);
       // A load from one address is what detection looks for: its finding would be an event that no request made.
-      imports: options
-        ? [AuditModule.forRoot({ detection: { rapidActions: { enabled: false } }, ...options })]
-        : [],
-      controllers: [ThingsController],
-    })(RootModule);
+      const detection = { rapidActions: { enabled: false } };
+      imports.push(AuditModule.forRoot({ detection, ...options }));
+    }
+    if (name) other = await prepareOther(name, ThingsController, rest);
+    const providers = other?.providers ?? [];
+    Module({ imports, controllers: [ThingsController], providers })(RootModule);
     app = await NestFactory.create(RootModule, { abortOnError: false, logger: ['warn', 'error', 'fatal'] });
+    other?.mount(app);
     if (options) audit = app.get(AuditService);
     await app.listen(0, '127.0.0.1');
     return app.getHttpServer().address().port;
   },
 
-  /** What this process has used of processors until now, and how many events the database does not have yet. */
+  /** What this process has used until now, and how many events the database does not have yet. */
   usage() {
     const { user, system } = process.cpuUsage();
-    return { cpuMicros: user + system, pending: audit?.status().pending ?? 0 };
+    return {
+      cpuMicros: user + system,
+      memoryBytes: process.memoryUsage.rss(),
+      pending: audit?.status().pending ?? other?.pending() ?? 0,
+    };
   },
 
   /** Answers once every event is stored and sealed. */
   async settle() {
-    if (!audit) return;
     const deadline = performance.now() + SETTLE_DEADLINE_MS;
+    if (other) while (other.pending() > 0 && performance.now() < deadline) await delay(20);
+    if (!audit) return;
     for (;;) {
       try {
         await audit.flush();
@@ -75,5 +89,8 @@ answerQuestions({
     await audit.checkpoint();
   },
 
-  close: () => app.close(),
+  async close() {
+    await app.close();
+    await other?.close();
+  },
 });

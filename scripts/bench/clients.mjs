@@ -10,16 +10,15 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { answerQuestions } from './asked-process.mjs';
 
-/** In turn. */
-const REQUESTS = [
-  { method: 'GET', path: '/things/7' },
-  {
+const REQUESTS = {
+  GET: { method: 'GET', path: '/things/7' },
+  POST: {
     method: 'POST',
     path: '/things',
     headers: { 'content-type': 'application/json' },
     body: '{"name":"a thing"}',
   },
-];
+};
 const TICK_MS = 1;
 /** A connection that has waited for an answer for so long has none. */
 const PATIENCE_MS = 30_000;
@@ -30,15 +29,14 @@ answerQuestions({ saturate, pace });
  * Each connection sends its next request when it has the answer to the one before. A number of requests rather than a
  * time, at whose end some would be cut off.
  *
- * @param count at least; a multiple of all connections' turns is sent
+ * @param count at least; a multiple of the connections is sent
  */
-async function saturate({ port, connections, count }) {
-  const turn = connections * REQUESTS.length;
+async function saturate({ port, connections, method, count }) {
   const run = autocannon({
     url: `http://127.0.0.1:${port}`,
     connections,
-    amount: Math.ceil(count / turn) * turn,
-    requests: REQUESTS,
+    amount: Math.ceil(count / connections) * connections,
+    requests: [REQUESTS[method]],
     timeout: PATIENCE_MS / 1_000,
     bailout: connections,
     // The run ends with a sample.
@@ -57,7 +55,7 @@ async function saturate({ port, connections, count }) {
 }
 
 /** So many requests a second, however long each takes. @returns their latencies, in milliseconds */
-async function pace({ port, connections, perSecond, seconds }) {
+async function pace({ port, connections, method, perSecond, seconds }) {
   const total = Math.ceil(perSecond * seconds);
   const dueAt = new Float64Array(total);
   const latencies = new Float64Array(total);
@@ -87,7 +85,7 @@ async function pace({ port, connections, perSecond, seconds }) {
         while (sent < due && idle.length > 0) {
           const number = sent;
           const connection = idle.shift();
-          connection.request(number % REQUESTS.length).then((isGood) => {
+          connection.request(method).then((isGood) => {
             latencies[number] = performance.now() - dueAt[number];
             answered += 1;
             if (!isGood) failed += 1;
@@ -128,11 +126,11 @@ class Connection {
   }
 
   /** @returns whether the answer says success */
-  request(index) {
+  request(method) {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       if (this.#socket.destroyed) reject(new Error('the application closed the connection'));
-      else this.#socket.write(REQUEST_TEXTS[index]);
+      else this.#socket.write(REQUEST_TEXTS[method]);
     });
   }
 
@@ -154,14 +152,17 @@ class Connection {
   }
 }
 
-const REQUEST_TEXTS = REQUESTS.map(({ method, path, headers = {}, body = '' }) =>
-  [
-    `${method} ${path} HTTP/1.1`,
-    'host: 127.0.0.1',
-    'connection: keep-alive',
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-    ...(body === '' ? [] : [`content-length: ${body.length}`]),
-    '',
-    body,
-  ].join('\r\n'),
+const REQUEST_TEXTS = Object.fromEntries(
+  Object.entries(REQUESTS).map(([name, { method, path, headers = {}, body = '' }]) => [
+    name,
+    [
+      `${method} ${path} HTTP/1.1`,
+      'host: 127.0.0.1',
+      'connection: keep-alive',
+      ...Object.entries(headers).map(([header, value]) => `${header}: ${value}`),
+      ...(body === '' ? [] : [`content-length: ${body.length}`]),
+      '',
+      body,
+    ].join('\r\n'),
+  ]),
 );

@@ -1,5 +1,4 @@
 // One application that is measured: its process, its database, and a result for each round.
-import { performance } from 'node:perf_hooks';
 import { AskedProcess } from './asked-process.mjs';
 
 /** For the first turn of all, before anything is known: requests a second. */
@@ -8,11 +7,10 @@ const FIRST_GUESS = 1_000;
 /**
  * @typedef {object} Result
  * @property {number} perSecond requests answered at saturation
- * @property {number} cpuMicros of all processors, that a request at saturation cost the process until all was sealed
- * @property {number} cores that the process used while it answered
- * @property {number} leftToStore events for each request that were not stored when the last one was answered
- * @property {number} pace requests a second, at which the following were found
- * @property {number} p50 milliseconds
+ * @property {number} mainMicros of the main thread, that a request at saturation cost until its event was stored and sealed
+ * @property {number} cpuMicros of all threads of the process
+ * @property {number} memoryMiB of the process, resident
+ * @property {number} p50 milliseconds, at the pace of the round
  * @property {number} p99
  * @property {number} keptUp of these requests, the share that had found a connection when the last was due
  */
@@ -28,17 +26,21 @@ export class Subject {
   #perSecond = FIRST_GUESS;
   #before = { events: 0, numbers: 0, last: 0 };
 
-  /** @param count of what is stored by now: events of requests, the different numbers of all, and the last of
-   *   these; none without audit */
-  constructor(mode, count) {
-    this.mode = mode;
-    this.#process = new AskedProcess('application.mjs', `the application (${mode})`);
+  /**
+   * @param {string} name
+   * @param {'GET' | 'POST'} method
+   * @param count of what is stored by now: rows of requests, and where they are numbered the different numbers of all, and
+   *   the last of these; none where nothing is stored
+   * @param {boolean} isOurs one that loses an event does not count; of others it is only said
+   */
+  constructor(name, method, count, isOurs) {
+    Object.assign(this, { name, method, isOurs });
+    this.#process = new AskedProcess('application.mjs', `the application (${name})`);
     this.#count = count;
   }
 
-  /** @param options of the audit, `undefined` for none */
-  async start(options) {
-    this.#port = await this.#process.ask('start', options);
+  async start(what) {
+    this.#port = await this.#process.ask('start', what);
   }
 
   /**
@@ -49,19 +51,15 @@ export class Subject {
    * @returns what was wrong; then there is no result
    */
   async measure(round, clients, connections, seconds, paceOf) {
-    const where = { port: this.#port, connections };
-    const before = await this.#process.ask('usage');
-    const begun = performance.now();
+    const where = { port: this.#port, connections, method: this.method };
+    const before = await this.#usage();
     const count = Math.ceil(this.#perSecond * seconds);
     const busy = await clients.ask('saturate', { ...where, count });
-    const tookMicros = (performance.now() - begun) * 1_000;
-    const answering = await this.#process.ask('usage');
     await this.#process.ask('settle');
-    const settled = await this.#process.ask('usage');
+    const settled = await this.#usage();
     this.#perSecond = busy.perSecond;
 
-    const pace = paceOf(busy.perSecond);
-    const paced = await clients.ask('pace', { ...where, seconds, perSecond: pace });
+    const paced = await clients.ask('pace', { ...where, seconds, perSecond: paceOf(busy.perSecond) });
     await this.#process.ask('settle');
 
     const failed = busy.failed + paced.failed;
@@ -69,28 +67,27 @@ export class Subject {
       ...(failed > 0 ? [`${failed} requests FAILED`] : []),
       ...(await this.compareStored(busy.answered + paced.answered)),
     ];
-    if (wrong.length > 0) return wrong;
+    if (wrong.length > 0 && this.isOurs) return wrong;
     this.results[round] = {
       perSecond: busy.perSecond,
+      mainMicros: (settled.mainMicros - before.mainMicros) / busy.answered,
       cpuMicros: (settled.cpuMicros - before.cpuMicros) / busy.answered,
-      cores: (answering.cpuMicros - before.cpuMicros) / tookMicros,
-      leftToStore: answering.pending / busy.answered,
-      pace,
+      memoryMiB: settled.memoryBytes / 2 ** 20,
       p50: paced.p50,
       p99: paced.p99,
       keptUp: paced.keptUp,
     };
-    return [];
+    return wrong;
   }
 
   /** Compares what was stored since the last time with the requests answered since then. @returns what is wrong */
   async compareStored(answered) {
+    this.answered += answered;
     if (!this.#count) return [];
     const now = await this.#count();
     const grown = (name) => now[name] - this.#before[name];
     const [events, numbers, last] = ['events', 'numbers', 'last'].map(grown);
     this.#before = now;
-    this.answered += answered;
     this.stored += events;
     if (events < answered) return [`${answered - events} of ${answered} events LOST`];
     if (events > answered) return [`${events - answered} events MORE than the ${answered} requests`];
@@ -99,9 +96,18 @@ export class Subject {
     return [`${events} events with ${numbers} of ${last} numbers: some LOST, DOUBLED, or of no request`];
   }
 
+  get storesNothing() {
+    return !this.#count;
+  }
+
   /** Returns once the application has ended. */
   async close() {
     await this.#process.ask('close');
     await this.#process.end();
+  }
+
+  async #usage() {
+    const mainMicros = this.#process.mainThreadMicros();
+    return { ...(await this.#process.ask('usage')), mainMicros };
   }
 }

@@ -1,0 +1,137 @@
+// Measures what the audit costs and how fast it is: `npm run bench`, with `-- --help` for the rest. Writes `docs/benchmarks.md`,
+// `docs/benchmarks.json` and `docs/benchmarks.svg`; a run of a part, or a quick one, only prints.
+//
+// Uses the servers that the tests use (test/harness); journals and SQLite files are in the system's temporary folder (TMPDIR). Leaves
+// nothing behind, also where it is interrupted. Ends with exit code 1 where an event was lost or doubled, or a ratio fell.
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { atEndOfRun, endRun } from '../test/harness/end-of-run.mjs';
+import { compare } from './bench/compare.mjs';
+import { measureDatabase } from './bench/database.mjs';
+import { describeMachine } from './bench/machine.mjs';
+import { measurePipeline } from './bench/pipeline.mjs';
+import { renderPlot } from './bench/plot.mjs';
+import { measureRecovery } from './bench/recovery.mjs';
+import { renderPage } from './bench/report.mjs';
+import { measureRequests } from './bench/requests.mjs';
+import { BenchServer } from './bench/servers.mjs';
+import { show } from './bench/statistics.mjs';
+
+const USAGE = `npm run bench -- [options]
+
+  --quick            fewer of everything, in less than three minutes; prints only
+  --only <part>      requests, database, recovery or pipeline; prints only
+  --compare <file>   prints each ratio against the one recorded there, docs/benchmarks.json, and says which fell
+  --rounds <n>       rounds of the requests`;
+
+const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
+const FULL = { rounds: 7, seconds: 4, databaseRounds: 7, events: 20_000, recovery: 1_000_000, stages: 101 };
+const QUICK = { rounds: 2, seconds: 1, databaseRounds: 2, events: 4_000, recovery: 20_000, stages: 21 };
+
+const faults = [];
+const say = (line) => void process.stderr.write(`${line}\n`);
+const complain = (fault) => {
+  faults.push(fault);
+  say(`!!! ${fault}`);
+};
+
+const args = readArguments();
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    interrupted = true;
+    await endRun().catch(() => undefined);
+    process.kill(process.pid, signal);
+  });
+}
+
+try {
+  const results = await run();
+  const page = renderPage(results);
+  if (args.writes && faults.length === 0) {
+    writeFileSync('docs/benchmarks.json', `${JSON.stringify(results, undefined, 2)}\n`);
+    writeFileSync('docs/benchmarks.svg', renderPlot(results));
+    writeFileSync('docs/benchmarks.md', page);
+  }
+  console.log(page);
+  if (args.compare) printComparison(JSON.parse(readFileSync(args.compare, 'utf8')), results);
+} catch (error) {
+  // Of an interrupted run it only says that its processes have ended.
+  if (!interrupted) complain(error.stack);
+} finally {
+  await endRun();
+}
+if (faults.length > 0) process.exitCode = 1;
+
+async function run() {
+  const folder = mkdtempSync(join(tmpdir(), 'audit-bench-'));
+  atEndOfRun({ folder });
+  const { size, parts, quick } = args;
+  const needed = parts.some((part) => part !== 'pipeline')
+    ? ['mysql', ...(parts.includes('database') ? ['postgres'] : [])]
+    : [];
+  const servers = [];
+  for (const kind of needed) servers.push(await BenchServer.find(kind));
+  const [server] = servers;
+  const common = { server, servers, folder, quick, say, complain };
+  const measure = {
+    requests: () => measureRequests({ ...common, rounds: args.rounds ?? size.rounds, seconds: size.seconds }),
+    database: () => measureDatabase({ ...common, rounds: size.databaseRounds, events: size.events }),
+    recovery: () => measureRecovery({ ...common, events: size.recovery }),
+    pipeline: () => measurePipeline({ ...common, rounds: size.stages }),
+  };
+  const results = {};
+  for (const part of parts) results[part] = await measure[part]();
+  return {
+    command: 'npm run bench',
+    measuredAt: new Date().toISOString().slice(0, 10),
+    machine: describeMachine(Object.fromEntries(servers.map(({ kind, text }) => [kind, text]))),
+    ...results,
+    faults,
+  };
+}
+
+function printComparison(before, now) {
+  console.log('## Against the recorded figures\n');
+  for (const { name, before: then, now: figure, isWorse } of compare(before, now)) {
+    console.log(`${isWorse ? 'FELL' : 'ok  '}  ${name}: ${show(figure)}, recorded ${show(then)}`);
+    if (isWorse) complain(`${name} fell from ${then.median.toFixed(2)} to ${figure.median.toFixed(2)}.`);
+  }
+}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        compare: { type: 'string' },
+        rounds: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) {
+      console.log(USAGE);
+      process.exit(0);
+    }
+    const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+    if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
+      throw new Error('--rounds takes a number, 7');
+    if (values.only !== undefined && !PARTS.includes(values.only))
+      throw new Error(`--only takes one of ${PARTS.join(', ')}`);
+    const { quick } = values;
+    return {
+      quick,
+      rounds,
+      compare: values.compare,
+      parts: values.only === undefined ? PARTS : [values.only],
+      size: quick ? QUICK : FULL,
+      writes: !quick && values.only === undefined,
+    };
+  } catch (error) {
+    say(`${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}

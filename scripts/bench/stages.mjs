@@ -1,0 +1,81 @@
+// What each stage of an event's way costs, from the request to the row and the leaf: in one process, on the compiled rooms
+// themselves. Answers when it is asked, so that the processor's time is of nothing else.
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildEvent } from '../../dist/esm/capture/build-event.js';
+import { flattenFacts } from '../../dist/esm/event/flatten.js';
+import { encodeLine } from '../../dist/esm/journal/journal-line.js';
+import { eventLeafHash } from '../../dist/esm/ledger/canonical-event.js';
+import { Detector } from '../../dist/esm/pipeline/detection/detector.js';
+import { RiskMemory } from '../../dist/esm/pipeline/risk/risk-memory.js';
+import { RiskModel } from '../../dist/esm/pipeline/risk/risk-model.js';
+import { RuleBook } from '../../dist/esm/pipeline/rules/rule-book.js';
+import { createSecretKeyTest } from '../../dist/esm/pipeline/secret-key.js';
+import { toRow } from '../../dist/esm/store/event-row.js';
+import { timePerEvent } from '../measure/per-event.mjs';
+import { answerQuestions } from './asked-process.mjs';
+
+const silent = { log() {}, warn() {}, error() {} };
+
+answerQuestions({ measure });
+
+/** @returns by stage, microseconds per event in each round */
+function measure(rounds) {
+  const folder = mkdtempSync(join(tmpdir(), 'audit-stages-'));
+  const file = openSync(join(folder, 'journal'), 'a');
+  try {
+    return Object.fromEntries(timePerEvent(stages(file), rounds));
+  } finally {
+    closeSync(file);
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function stages(file) {
+  const isSecret = createSecretKeyTest();
+  const risk = { businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' } };
+  const model = new RiskModel(risk);
+  const memory = new RiskMemory(risk, () => Promise.resolve([]), silent);
+  const book = new RuleBook({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] });
+  let findings = 0;
+  const host = { report: () => (findings += 1), store: () => undefined, flush: () => undefined };
+  const detector = new Detector({}, {}, host, silent);
+  const ending = { complete: true, aborted: false, interrupted: false, statusCode: 200, durationMs: 3.1 };
+  return new Map([
+    [
+      'build from the request',
+      (event) => buildEvent(captureOf(event), ending, event.metadata.path).action.length,
+    ],
+    ['flatten and redact the details', (event) => Object.keys(flattenFacts(event.details, isSecret)).length],
+    ['risk score', (event) => model.score(event, 'read', memory.facts(event)).score],
+    [`compliance, all packs (${book.rules.length} rules)`, (event) => book.match(event).length + 1],
+    ['remember for risk', (event) => (memory.note(event), 1)],
+    ['detection', (event) => (detector.observe(event), findings + 1)],
+    ['one line of JSON', (event) => JSON.stringify(event).length],
+    [
+      'append to the journal, that line included',
+      (event) => writeSync(file, encodeLine('event', 1, 1, JSON.stringify(event))),
+    ],
+    ['row of the table, in the other thread', (event) => toRow(event).length],
+    ['leaf of the log, in the other thread', (event) => eventLeafHash(event).length],
+  ]);
+}
+
+function captureOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenantId, resourceId }) {
+  return {
+    id,
+    startedAt: timestamp,
+    request: { method: metadata.method, headers: { 'user-agent': userAgent } },
+    route: { action: 'thing.read', resource: 'thing', handler: 'ThingsController.read' },
+    routeFacts: {},
+    identity: { userId, tenantId, actorType: 'user', roles: metadata.roles },
+    annotations: [],
+    params: { id: resourceId },
+    pattern: metadata.route,
+    requestId: id,
+    ipAddress,
+    stageErrors: new Set(),
+    passedGuards: true,
+  };
+}
