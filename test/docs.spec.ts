@@ -350,7 +350,11 @@ describe('tables that equal the code', () => {
     capture.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
     capture.blockedBy = { id: 'a-rule', name: 'A rule' };
     capture.stageErrors.add('details');
-    const { metadata, ...draft } = buildEvent(
+    const {
+      own,
+      blockedBy: _blockedBy,
+      ...draft
+    } = buildEvent(
       capture,
       { complete: false, aborted: true, interrupted: true, statusCode: 500, durationMs: 1 },
       '/',
@@ -362,7 +366,7 @@ describe('tables that equal the code', () => {
         .table('Key')
         .map(([key]) => key)
         .sort(),
-    ).toEqual([...Object.keys(metadata!), ...added].sort());
+    ).toEqual([...Object.keys(own!), ...added].sort());
     const fields = format.section('Fields').table('Field');
     // A field too many or too few does not compile.
     const every: Record<keyof AuditLogEvent, true> = {
@@ -457,7 +461,7 @@ describe('tables that equal the code', () => {
             route,
             passed,
             category: draft.category,
-            stage: draft.metadata!['stage'] ?? '',
+            stage: draft.own!['stage'] ?? '',
           }).toEqual({
             method,
             status,

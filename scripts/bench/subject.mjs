@@ -2,7 +2,7 @@
 import { AskedProcess } from './asked-process.mjs';
 
 /** For the first turn of all, before anything is known: requests a second. */
-const FIRST_GUESS = 1_000;
+const FIRST_GUESS = 3_000;
 
 /**
  * @typedef {object} Result

@@ -16,6 +16,7 @@ import {
 import { AuditError } from './audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from './audit-log-event.js';
+import { isPlainInput } from './plain-input.js';
 import { TEXT_LIMITS } from './safe-text.js';
 
 /**
@@ -154,6 +155,7 @@ export function assertEventInput(input: unknown): asserts input is AuditEventInp
       'An audit event must be an object: write record({ action: "invoice.approve", … }).',
     );
   }
+  if (isPlainInput(input)) return;
   const [error] = validateSync(Object.assign(new AuditEventInputRules(), input), {
     whitelist: true,
     forbidNonWhitelisted: true,

@@ -16,8 +16,12 @@ export const REDACTED = '[redacted]';
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-/** Printable ASCII, which most texts are: there is nothing to be done about it. */
 const PRINTABLE = /^[ -~]*$/;
+
+/** Whether the text is printable ASCII, as most are: there is nothing to be done about it. */
+export function isPrintable(text: string): boolean {
+  return PRINTABLE.test(text);
+}
 
 /**
  * Text that is safe in every database, log and terminal: control characters and
@@ -26,7 +30,7 @@ const PRINTABLE = /^[ -~]*$/;
  * that says how long it was.
  */
 export function safeText(text: string, limit: number): string {
-  if (text.length <= limit && PRINTABLE.test(text)) return text;
+  if (text.length <= limit && isPrintable(text)) return text;
   const escaped = cutText(text, limit).replace(
     CONTROL,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -6,6 +6,7 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { copyEvent } from '../event/copy-event.js';
 import { createEventId, isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { present } from '../event/present.js';
@@ -162,7 +163,7 @@ export class AuditService {
   private async keep(draft: AuditEventDraft): Promise<AuditLogEvent> {
     const recorded = await this.recorder.recordSafely(draft);
     // A copy: the original still waits to be stored.
-    if (recorded) return structuredClone(recorded);
+    if (recorded) return copyEvent(recorded);
     const { lastError, pending } = this.recorder.status();
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -542,13 +543,15 @@ export class AuditService {
       ...(ipAddress && { ipAddress }),
       ...(!event.userAgent &&
         capture?.request.headers['user-agent'] && { userAgent: capture.request.headers['user-agent'] }),
-      metadata: {
-        ...event.metadata,
-        requestId: event.metadata?.['requestId'] ?? capture?.requestId,
-        actorType: event.metadata?.['actorType'] ?? who?.actorType,
-        impersonatorId: event.metadata?.['impersonatorId'] ?? who?.impersonatorId,
-        roles: event.metadata?.['roles'] ?? (actor ? undefined : capture?.identity.roles),
-      },
+      ...(who && {
+        metadata: {
+          ...event.metadata,
+          requestId: event.metadata?.['requestId'] ?? capture?.requestId,
+          actorType: event.metadata?.['actorType'] ?? who.actorType,
+          impersonatorId: event.metadata?.['impersonatorId'] ?? who.impersonatorId,
+          roles: event.metadata?.['roles'] ?? (actor ? undefined : capture?.identity.roles),
+        },
+      }),
     };
   }
 
@@ -672,6 +675,7 @@ export class AuditService {
 }
 
 function withoutEmpty(event: AuditEventInput): AuditEventInput {
+  if (!Object.values(event).some((value) => value === undefined || value === null)) return event;
   return Object.fromEntries(
     Object.entries(event).filter(([, value]) => value !== undefined && value !== null),
   ) as unknown as AuditEventInput;
