@@ -7,7 +7,7 @@ import type { PolicyOptions } from './pipeline/policy/policy-rule.js';
 import type { DetectionOptions } from './pipeline/detection/detection-options.js';
 import type { RiskOptions } from './pipeline/risk/risk-options.js';
 import type { ComplianceOptions } from './pipeline/rules/compliance-rule.js';
-import type { RedactionOptions } from './pipeline/secret-key.js';
+import type { RedactionOptions } from './pipeline/redaction/redaction-options.js';
 import type { LedgerOptions } from './sealer/ledger-options.js';
 import type { StoreOptions } from './store/audit-database.js';
 import { SUPPORTED_DATABASES } from './store/table-name.js';
@@ -28,7 +28,7 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly delivery?: DeliveryOptions;
   /** How what is stored becomes a log that nobody can change unseen. */
   readonly ledger?: LedgerOptions;
-  /** Which values are secret by their key. */
+  /** What is never stored as it came: by its key, its place, and what it looks like. */
   readonly redaction?: RedactionOptions;
   /** Which program writes: stored with every event. */
   readonly service?: ServiceOptions;
@@ -150,6 +150,14 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   },
   redaction: group,
   'redaction.keys': { accepts: isTextList, write: "a list of key names, ['taxNumber']" },
+  // What is in these two is checked where they are read.
+  'redaction.fields': group,
+  'redaction.patterns': {
+    accepts: (value) => value === false || group.accepts(value),
+    write: "false, or an object, { email: 'mask' }",
+  },
+  'redaction.pseudonymKey': { accepts: isText, write: '32 bytes or more as base64 or hex' },
+  'redaction.truncateIp': yesNo,
   service: group,
   'service.name': text,
   'service.version': text,

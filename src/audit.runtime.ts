@@ -17,7 +17,7 @@ import { RiskStage } from './pipeline/risk/risk-stage.js';
 import { failureDraft, RuleActions } from './pipeline/rules/rule-actions.js';
 import { RuleBook } from './pipeline/rules/rule-book.js';
 import { RuleStage } from './pipeline/rules/rule-stage.js';
-import { createSecretKeyTest } from './pipeline/secret-key.js';
+import { Redactor } from './pipeline/redaction/redactor.js';
 import { AuditDatabase } from './store/audit-database.js';
 import { AuditEventRepository } from './store/audit-event.repository.js';
 import type { RecordedGap } from './sealer/collector.js';
@@ -71,7 +71,7 @@ export class AuditRuntime {
     readonly options: AuditModuleOptions,
     logger: AuditLogger,
   ) {
-    const isSecretKey = createSecretKeyTest(options.redaction);
+    const redactor = new Redactor(options.redaction);
     this.policy = new AuditPolicy(options.policy);
     this.database = new AuditDatabase(
       options,
@@ -112,7 +112,7 @@ export class AuditRuntime {
       this.thread ? new ThreadedSink(this.thread) : new RepositorySink(this.repository),
       deadLetters,
       sources,
-      isSecretKey,
+      redactor,
       logger,
       deliveryOf(options),
       options.service,
@@ -142,7 +142,7 @@ export class AuditRuntime {
     this.requests = new RequestAudit(
       this.recorder,
       options.capture ?? {},
-      isSecretKey,
+      redactor.isSecretKey,
       logger,
       this.policy,
       rules,
@@ -186,6 +186,7 @@ export class AuditRuntime {
       deadLetters,
       { ledger, verifier, sealer: this.sealer },
       { policy: this.policy, rules },
+      redactor,
       logger,
     );
   }

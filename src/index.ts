@@ -108,7 +108,7 @@ export type {
 } from './pipeline/rules/compliance-rule.js';
 export { COMPLIANCE_PACKS } from './pipeline/rules/packs/all.js';
 export type { DetectionOptions, OneDetectionOptions } from './pipeline/detection/detection-options.js';
-export type { RedactionOptions } from './pipeline/secret-key.js';
+export type { RedactionMode, RedactionOptions } from './pipeline/redaction/redaction-options.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.js';
 
 // The tables, for TypeORM's command line and an application's own reads.

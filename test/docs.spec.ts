@@ -37,7 +37,7 @@ import { canonicalJson } from '../src/ledger/canonical-json.js';
 import { RouteAuditReader } from '../src/nest/route-audit.reader.js';
 import { defaultCategory, defaultSeverity } from '../src/pipeline/classify.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../src/pipeline/risk/risk-points.js';
-import { createSecretKeyTest } from '../src/pipeline/secret-key.js';
+import { createSecretKeyTest } from '../src/pipeline/redaction/secret-key.js';
 import { LEDGER_DEFAULTS } from '../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../src/store/migrations/1763856000000-create-audit-events.js';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../src/trail/audit-query.dto.js';
@@ -581,7 +581,7 @@ describe('tables that equal the code', () => {
     const [, anywhere = '', words = ''] = section.split(
       /Secret wherever.*:\n|Secret as a whole word[^]*?:\n/,
     );
-    const source = 'src/pipeline/secret-key.ts';
+    const source = 'src/pipeline/redaction/secret-key.ts';
     expect(codeWords(anywhere)).toEqual(listIn(source, 'SECRET_PARTS'));
     expect(codeWords(words.split('\nMore by')[0]!)).toEqual(listIn(source, 'SECRET_WORDS'));
   });

@@ -10,7 +10,7 @@ import { canonicalIp } from '../src/event/ip-address.js';
 import { safeText } from '../src/event/safe-text.js';
 import { canonicalJson } from '../src/ledger/canonical-json.js';
 import { defaultSeverity } from '../src/pipeline/classify.js';
-import { createSecretKeyTest } from '../src/pipeline/secret-key.js';
+import { createSecretKeyTest } from '../src/pipeline/redaction/secret-key.js';
 import { RiskModel } from '../src/pipeline/risk/risk-model.js';
 import { judged } from './risk/judged-event.js';
 import { fromRow, EVENT_COLUMNS, toRow } from '../src/store/event-row.js';
@@ -199,7 +199,7 @@ describe('the event', () => {
   });
 
   it('knows secret keys in any spelling, and leaves the others', () => {
-    const isSecret = createSecretKeyTest({ keys: ['taxNumber'] });
+    const isSecret = createSecretKeyTest(['taxNumber']);
     const secret =
       'password,PASSWORD,userPassword,passwrd,pass,pwd,userpwd,dbpass,pswd,token,accessToken,csrf-token,xsrf,client_secret,Authorization,authorisation,cookie,Set-Cookie,apiKey,API_KEY,x-api-key,appkey,card,cardNumber,cardno,CARDNUMBER,creditCard,cc_number,ccNumber,cvv,CVV2,cvvcode,cvc,iban,IBAN,user_iban,ibannumber,bankAccount,sortCode,ssn,SSN,customer.ssn,privateKey,sshKey,masterKey,jwt,otp,otpCode,mfaCode,recoveryCode,pin,PINcode,pan,oauth_code,code_verifier,SAMLResponse,sessionId,connectionString,dsn,mnemonic,taxNumber,TAX_NUMBER,tax-numbers,payload.credentials.user,ｐａｓｓｗｏｒｄ';
     const open =

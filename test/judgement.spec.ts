@@ -20,6 +20,7 @@ import type {
   ComplianceRule,
 } from 'nest-audit-trail';
 import { AuditRecorder } from '../src/pipeline/audit-recorder.js';
+import { Redactor } from '../src/pipeline/redaction/redactor.js';
 import { RuleBook } from '../src/pipeline/rules/rule-book.js';
 import { RuleStage } from '../src/pipeline/rules/rule-stage.js';
 import type { Stage } from '../src/pipeline/stage.js';
@@ -501,7 +502,7 @@ describeEachDatabase('judgement', (create) => {
       new RepositorySink(opened.events),
       opened.letters,
       opened.sources,
-      () => false,
+      new Redactor(),
       { log: silent, error: silent, warn: (message) => void warned.push(message) },
       { mode: 'buffered' },
       undefined,

@@ -11,7 +11,7 @@ import { Detector } from '../../dist/esm/pipeline/detection/detector.js';
 import { RiskMemory } from '../../dist/esm/pipeline/risk/risk-memory.js';
 import { RiskModel } from '../../dist/esm/pipeline/risk/risk-model.js';
 import { RuleBook } from '../../dist/esm/pipeline/rules/rule-book.js';
-import { createSecretKeyTest } from '../../dist/esm/pipeline/secret-key.js';
+import { Redactor } from '../../dist/esm/pipeline/redaction/redactor.js';
 import { toRow } from '../../dist/esm/store/event-row.js';
 import { timePerEvent } from '../measure/per-event.mjs';
 import { answerQuestions } from './asked-process.mjs';
@@ -33,7 +33,8 @@ function measure(rounds) {
 }
 
 function stages(file) {
-  const isSecret = createSecretKeyTest();
+  const redactor = new Redactor();
+  const text = (value) => redactor.text(value);
   const risk = { businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' } };
   const model = new RiskModel(risk);
   const memory = new RiskMemory(risk, () => Promise.resolve([]), silent);
@@ -47,7 +48,14 @@ function stages(file) {
       'build from the request',
       (event) => buildEvent(captureOf(event), ending, event.metadata.path).action.length,
     ],
-    ['flatten and redact the details', (event) => Object.keys(flattenFacts(event.details, isSecret)).length],
+    [
+      'flatten and redact the details',
+      (event) => Object.keys(flattenFacts(event.details, redactor.isSecretKey, { text })).length,
+    ],
+    [
+      'redact user agent and path',
+      (event) => text(event.userAgent).length + text(event.metadata.path).length,
+    ],
     ['risk score', (event) => model.score(event, 'read', memory.facts(event)).score],
     [`compliance, all packs (${book.rules.length} rules)`, (event) => book.match(event).length + 1],
     ['remember for risk', (event) => (memory.note(event), 1)],

@@ -6,7 +6,7 @@ import { OUTCOMES } from '../event/audit-log-event.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import { flattenFacts, readEntries } from '../event/flatten.js';
+import { FACT_LIMITS, flattenFacts, MARGIN, readEntries } from '../event/flatten.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
@@ -116,7 +116,10 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     for (const name of ['details', 'metadata']) {
       const facts = copy[name];
       if (typeof facts === 'object' && facts !== null && !Array.isArray(facts)) {
-        copy[name] = flattenFacts(facts as Record<string, unknown>, this.isSecretKey);
+        // Redacted where it becomes a part of the event: what is to be a pseudonym there must be whole here.
+        copy[name] = flattenFacts(facts as Record<string, unknown>, () => false, {
+          limit: FACT_LIMITS.string + MARGIN,
+        });
       }
     }
     capture.annotations.push(copy);

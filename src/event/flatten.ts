@@ -26,15 +26,39 @@ export const CUT_KEY = '…';
  * A flat record from anything: nested values get dotted keys, dates become ISO 8601, bigints and decimals strings,
  * `null`, `undefined` and functions are left out, and a value under a key for which `isSecret` is true becomes
  * `[redacted]`, whatever is below it. Never throws: a getter that does costs its own value only.
+ *
+ * @param rules what else is stored otherwise than it came
  */
 export function flattenFacts(
   source: Readonly<Record<string, unknown>>,
   isSecret: (key: string) => boolean,
+  rules: Partial<FactRules> = {},
 ): AuditFacts {
   const sink = new FactSink();
-  collectObject('', source, isSecret, sink, [source]);
+  collectObject('', source, { isSecret, text: asItIs, limit: FACT_LIMITS.string, ...rules }, sink, [source]);
   return sink.facts();
 }
+
+/** What of a record is stored otherwise than it came. */
+export interface FactRules {
+  /** Whether all that is under the key is `[redacted]`. */
+  readonly isSecret: (key: string) => boolean;
+  /** A text, or a key, as it is stored. */
+  readonly text: (text: string) => string;
+  /** UTF-16 code units of a text that are kept. */
+  readonly limit: number;
+  /** What stands in the place of a value with this dotted key; `undefined` where the value itself does. */
+  readonly at?: ((key: string) => ((value: string) => string) | undefined) | undefined;
+}
+
+/** Of a longer text so much more is looked at than is kept, so that no secret is cut in half before it is seen. */
+export const MARGIN = 8_192;
+
+function asItIs(text: string): string {
+  return text;
+}
+
+const NO_RULES = { text: asItIs, limit: FACT_LIMITS.string };
 
 class FactSink {
   private readonly entries = new Map<string, AuditValue>();
@@ -68,22 +92,32 @@ class FactSink {
 function collectObject(
   prefix: string,
   source: object,
-  isSecret: (key: string) => boolean,
+  rules: FactRules,
   sink: FactSink,
   ancestors: readonly object[],
 ): void {
-  for (const [key, value] of readEntries(source)) {
+  for (const [name, value] of readEntries(source)) {
     if (sink.full) return;
-    const path = prefix === '' ? key : `${prefix}.${key}`;
     if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
       continue;
+    // What is shorter is no secret.
+    const key = name.length > 12 ? rules.text(name) : name;
+    const path = prefix === '' ? key : `${prefix}.${key}`;
     try {
-      if (isSecret(key)) sink.add(path, REDACTED);
-      else collectValue(path, value, isSecret, sink, ancestors);
+      const at = rules.at?.(path);
+      if (at) sink.add(path, replaced(value, at));
+      else if (rules.isSecret(name)) sink.add(path, REDACTED);
+      else collectValue(path, value, rules, sink, ancestors);
     } catch {
       sink.add(path, UNREADABLE);
     }
   }
+}
+
+/** What has parts is replaced as a whole. */
+function replaced(value: unknown, by: (value: string) => string): AuditValue {
+  const scalar = toScalar(value, NO_RULES);
+  return scalar === undefined ? REDACTED : by(String(scalar));
 }
 
 const UNREADABLE = '[unreadable]';
@@ -113,11 +147,11 @@ export function readEntries(source: object): [key: string, value: unknown][] {
 function collectValue(
   path: string,
   value: unknown,
-  isSecret: (key: string) => boolean,
+  rules: FactRules,
   sink: FactSink,
   ancestors: readonly object[],
 ): void {
-  const scalar = toScalar(value);
+  const scalar = toScalar(value, rules);
   if (scalar !== undefined) {
     sink.add(path, scalar);
     return;
@@ -132,11 +166,11 @@ function collectValue(
     return;
   }
   const below = [...ancestors, value];
-  if (Array.isArray(value) || types.isSet(value)) collectList(path, [...value], isSecret, sink, below);
+  if (Array.isArray(value) || types.isSet(value)) collectList(path, [...value], rules, sink, below);
   else {
     const json = jsonOf(value);
-    if (json === undefined) collectObject(path, value, isSecret, sink, below);
-    else collectValue(path, json, isSecret, sink, below);
+    if (json === undefined) collectObject(path, value, rules, sink, below);
+    else collectValue(path, json, rules, sink, below);
   }
 }
 
@@ -149,15 +183,15 @@ function jsonOf(value: object): unknown {
 function collectList(
   path: string,
   items: readonly unknown[],
-  isSecret: (key: string) => boolean,
+  rules: FactRules,
   sink: FactSink,
   ancestors: readonly object[],
 ): void {
   const present = items.filter((item) => item !== null && item !== undefined && typeof item !== 'function');
   const kept = present.slice(0, FACT_LIMITS.items);
-  const scalars = kept.map(toScalar);
+  const scalars = kept.map((item) => toScalar(item, rules));
   if (scalars.includes(undefined)) {
-    kept.forEach((item, index) => collectValue(`${path}.${index}`, item, isSecret, sink, ancestors));
+    kept.forEach((item, index) => collectValue(`${path}.${index}`, item, rules, sink, ancestors));
     if (present.length > kept.length)
       sink.add(`${path}.${CUT_KEY}`, `${present.length - kept.length} more cut`);
     return;
@@ -172,10 +206,13 @@ function collectList(
 }
 
 /** The stored form of a value that needs no key of its own; `undefined` for what has parts. */
-function toScalar(value: unknown): string | number | boolean | undefined {
+function toScalar(
+  value: unknown,
+  rules: Pick<FactRules, 'text' | 'limit'>,
+): string | number | boolean | undefined {
   switch (typeof value) {
     case 'string':
-      return cutText(value, FACT_LIMITS.string);
+      return textOf(value, rules);
     case 'boolean':
       return value;
     case 'number':
@@ -184,23 +221,31 @@ function toScalar(value: unknown): string | number | boolean | undefined {
     case 'bigint':
       return cutText(value.toString(), FACT_LIMITS.string);
     case 'object':
-      return value === null ? undefined : objectToScalar(value);
+      return value === null ? undefined : objectToScalar(value, rules);
     default:
       return undefined;
   }
 }
 
-function objectToScalar(value: object): string | number | boolean | undefined {
+function textOf(text: string, { text: redacted, limit }: Pick<FactRules, 'text' | 'limit'>): string {
+  const safe = redacted(text.length > limit + MARGIN ? text.slice(0, limit + MARGIN) : text);
+  return cutText(safe, limit, Math.max(text.length, safe.length));
+}
+
+function objectToScalar(
+  value: object,
+  rules: Pick<FactRules, 'text' | 'limit'>,
+): string | number | boolean | undefined {
   if (types.isDate(value)) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
   if (ArrayBuffer.isView(value)) return `[binary, ${value.byteLength} bytes]`;
   if (types.isNativeError(value)) return errorNameOf(value);
-  if (value instanceof URL || types.isRegExp(value)) return cutText(String(value), FACT_LIMITS.string);
+  if (value instanceof URL || types.isRegExp(value)) return textOf(String(value), rules);
   // Decimals (decimal.js, big.js), object ids, moments and the like say themselves how they are written.
   try {
     const { toJSON } = value as { toJSON?: unknown };
     if (typeof toJSON !== 'function') return undefined;
     const json: unknown = toJSON.call(value);
-    return typeof json === 'object' ? undefined : toScalar(json);
+    return typeof json === 'object' ? undefined : toScalar(json, rules);
   } catch {
     return UNREADABLE;
   }

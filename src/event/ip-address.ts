@@ -14,6 +14,22 @@ export function canonicalIp(address: string): string | undefined {
   return isIPv4(withoutPort) ? withoutPort : undefined;
 }
 
+/**
+ * The address without what tells one machine of a network from another: IPv4 without its last octet, IPv6 as its /48.
+ *
+ * @param address in canonical form
+ */
+export function truncatedIp(address: string): string {
+  if (isIPv4(address)) return address.replace(/\d+$/, '0');
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  const network = [...left, ...Array.from({ length: zeros }, () => '0'), ...right].slice(0, 3);
+  return canonicalIpv6(`${network.join(':')}::`) ?? address;
+}
+
 function canonicalIpv6(address: string): string | undefined {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped && isIPv4(mapped)) return mapped;

@@ -29,13 +29,13 @@ export function isPrintable(text: string): boolean {
  * surrogates become U+FFFD (I-JSON, RFC 7493 section 2.1), and what exceeds `limit` is cut with a visible marker
  * that says how long it was.
  */
-export function safeText(text: string, limit: number): string {
+export function safeText(text: string, limit: number, originalLength = text.length): string {
   if (text.length <= limit && isPrintable(text)) return text;
-  const escaped = cutText(text, limit).replace(
+  const escaped = cutText(text, limit, originalLength).replace(
     CONTROL,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return escaped.length > limit ? cutText(escaped, limit, text.length) : escaped;
+  return escaped.length > limit ? cutText(escaped, limit, originalLength) : escaped;
 }
 
 /** Well-formed text of at most `limit` UTF-16 code units, with a marker where it was cut. */

@@ -1,7 +1,8 @@
 import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
-import { flattenFacts } from '../event/flatten.js';
+import { flattenFacts, MARGIN } from '../event/flatten.js';
+import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
@@ -18,6 +19,7 @@ import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
 import { OWN_KEYS } from './audit-event-draft.js';
+import type { Redactor } from './redaction/redactor.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { applyJudgement } from './stage.js';
@@ -42,6 +44,8 @@ export class AuditRecorder {
   private readonly warnings: RateLimitedLog;
   /** The application calls one of the keys secret by which the library says something itself. */
   private readonly hidesOwn: boolean;
+  private readonly detailRules: Partial<FactRules>;
+  private readonly metadataRules: Partial<FactRules>;
   /** What delivery reported before those who listen to it could; until they do. */
   private recovered: AuditLogEvent[] | undefined = [];
 
@@ -50,14 +54,16 @@ export class AuditRecorder {
     sink: EventSink,
     deadLetters: DeadLetterRepository,
     sources: SourceRepository,
-    private readonly isSecretKey: (key: string) => boolean,
+    private readonly redactor: Redactor,
     logger: AuditLogger,
     delivery: DeliveryOptions = {},
     private readonly service?: ServiceOptions,
     private readonly stages: readonly Stage[] = [],
   ) {
     this.warnings = new RateLimitedLog(logger);
-    this.hidesOwn = OWN_KEYS.some(isSecretKey);
+    this.hidesOwn = OWN_KEYS.some(redactor.isSecretKey) || redactor.hasFields('metadata');
+    this.detailRules = rulesOf(redactor, 'details');
+    this.metadataRules = rulesOf(redactor, 'metadata');
     this.delivery = new Delivery(sink, deadLetters, sources, logger, delivery, {
       dropped: ({ source, count, firstSequence, lastSequence }) =>
         this.announceEntered(
@@ -65,7 +71,7 @@ export class AuditRecorder {
         ),
       lost: ({ source, file, lines, firstSequence, lastSequence }) =>
         this.announceEntered(this.report('audit.loss', { source, file, lines, firstSequence, lastSequence })),
-      interrupted: (begun) => this.announceEntered(this.complete(begun as AuditEventDraft)),
+      interrupted: (begun) => this.announceEntered(this.judged(begun as AuditLogEvent)),
     });
   }
 
@@ -149,7 +155,15 @@ export class AuditRecorder {
 
   /** Notes a request that has begun: the draft of the event that it becomes should nothing more be heard of it. */
   begin(draft: AuditEventDraft, before?: Intent): Intent | undefined {
-    return this.delivery.begin(draft, before);
+    // As it would be stored: what is redacted in an event must not be in the journal either.
+    const { riskScore: _score, complianceFlags: _flags, ...known } = this.classified(draft);
+    const { blockedBy, complianceFlags } = draft;
+    const begun = {
+      ...known,
+      ...present('blockedBy', blockedBy),
+      ...present('complianceFlags', complianceFlags),
+    };
+    return this.delivery.begin(begun, before);
   }
 
   cancel(intent: Intent): void {
@@ -284,7 +298,19 @@ export class AuditRecorder {
   }
 
   private complete(draft: AuditEventDraft): AuditLogEvent {
-    const event = this.classified(draft);
+    return this.judge(this.classified(draft), draft);
+  }
+
+  /** The event of a request that began in an earlier process: it is redacted already. */
+  private judged(
+    begun: Omit<AuditLogEvent, 'riskScore'> & Pick<AuditEventDraft, 'blockedBy'>,
+  ): AuditLogEvent {
+    const { blockedBy, ...known } = begun;
+    const event = { ...known, riskScore: 0, complianceFlags: begun.complianceFlags ?? [] };
+    return this.judge(event, { action: event.action, ...present('blockedBy', blockedBy) });
+  }
+
+  private judge(event: AuditLogEvent, draft: AuditEventDraft): AuditLogEvent {
     for (const stage of this.stages) {
       try {
         const judgement = stage.judge(event, draft);
@@ -302,7 +328,7 @@ export class AuditRecorder {
 
   private classified(draft: AuditEventDraft): AuditLogEvent {
     const timestamp = draft.timestamp ?? Date.now();
-    const action = safeText(draft.action, TEXT_LIMITS.action);
+    const action = this.safe(draft.action, 'action');
     const category = draft.category ?? defaultCategory(action);
     const outcome = draft.outcome ?? 'success';
     const verb = verbOf(action, draft.own?.['method'] ?? draft.metadata?.['method']);
@@ -311,8 +337,8 @@ export class AuditRecorder {
       timestamp,
       tenantId: draft.tenantId ? safeText(draft.tenantId, TEXT_LIMITS.tenantId) : 'default',
       action,
-      resource: safeText(draft.resource || resourceOf(action), TEXT_LIMITS.resource),
-      details: this.facts(draft.details),
+      resource: this.safe(draft.resource || resourceOf(action), 'resource'),
+      details: draft.details ? flattenFacts(draft.details, this.redactor.isSecretKey, this.detailRules) : {},
       severity: draft.severity ?? defaultSeverity(category, outcome, verb),
       category,
       outcome,
@@ -321,16 +347,17 @@ export class AuditRecorder {
       metadata: this.metadataOf(draft),
     };
     // Name by name: an object that grows by computed names is slower to write.
-    if (draft.userId) event.userId = safeText(draft.userId, TEXT_LIMITS.userId);
-    if (draft.resourceId) event.resourceId = safeText(draft.resourceId, TEXT_LIMITS.resourceId);
-    if (draft.ipAddress) event.ipAddress = safeText(draft.ipAddress, TEXT_LIMITS.ipAddress);
-    if (draft.userAgent) event.userAgent = safeText(draft.userAgent, TEXT_LIMITS.userAgent);
-    if (draft.sessionId) event.sessionId = safeText(draft.sessionId, TEXT_LIMITS.sessionId);
+    if (draft.userId) event.userId = this.safe(draft.userId, 'userId');
+    if (draft.resourceId) event.resourceId = this.safe(draft.resourceId, 'resourceId');
+    if (draft.ipAddress) event.ipAddress = this.safe(this.redactor.ip(draft.ipAddress), 'ipAddress');
+    if (draft.userAgent) event.userAgent = this.safe(draft.userAgent, 'userAgent');
+    if (draft.sessionId) event.sessionId = this.safe(draft.sessionId, 'sessionId');
     return event;
   }
 
   private metadataOf({ own, metadata }: AuditEventDraft): AuditFacts {
-    const facts = own && !metadata && !this.hidesOwn ? own : this.allFacts(own, metadata);
+    const facts =
+      own && !metadata && !this.hidesOwn ? this.withoutSecrets(own) : this.allFacts(own, metadata);
     const { service } = this;
     if (service) facts['service'] = service.name;
     if (service?.version) facts['serviceVersion'] = service.version;
@@ -340,11 +367,25 @@ export class AuditRecorder {
 
   private allFacts(own: AuditFacts | undefined, metadata: AuditEventInput['metadata']): AuditFacts {
     const said = withoutOwn(metadata);
-    return this.facts(own ? mergeFacts(own, said) : said);
+    const all = own ? mergeFacts(own, said) : said;
+    return all ? flattenFacts(all, this.redactor.isSecretKey, this.metadataRules) : {};
   }
 
-  private facts(source: Readonly<Record<string, unknown>> | undefined): AuditFacts {
-    return source ? flattenFacts(source, this.isSecretKey) : {};
+  /** What clients or the application can say in the capture's own facts; all else are the library's words. */
+  private withoutSecrets(own: AuditFacts): AuditFacts {
+    for (const name of SAID_BY_OTHERS) {
+      const value = own[name];
+      if (typeof value === 'string') own[name] = this.redactor.text(value);
+      else if (Array.isArray(value)) own[name] = value.map((item) => this.redactor.text(String(item)));
+    }
+    return own;
+  }
+
+  private safe(text: string, name: keyof typeof TEXT_LIMITS): string {
+    const limit = TEXT_LIMITS[name];
+    const seen = text.length > limit + MARGIN ? text.slice(0, limit + MARGIN) : text;
+    const safe = this.redactor.field(name, seen);
+    return safeText(safe, limit, Math.max(text.length, safe.length));
   }
 
   private notify(event: AuditLogEvent): void {
@@ -367,6 +408,20 @@ export class AuditRecorder {
     });
     return event;
   }
+}
+
+const SAID_BY_OTHERS = ['path', 'requestId', 'errorName', 'actorType', 'impersonatorId', 'roles'] as const;
+
+function rulesOf(redactor: Redactor, record: 'details' | 'metadata'): Partial<FactRules> {
+  const text = (value: string) => redactor.text(value);
+  if (!redactor.hasFields(record)) return { text };
+  return {
+    text,
+    at: (key) => {
+      const mode = redactor.modeOf(`${record}.${key}`);
+      return mode && ((value) => redactor.redact(value, mode));
+    },
+  };
 }
 
 /** `invoice.approve` → `invoice` */

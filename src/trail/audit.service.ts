@@ -21,6 +21,7 @@ import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
 import type { ComplianceRule } from '../pipeline/rules/compliance-rule.js';
 import type { RuleBook } from '../pipeline/rules/rule-book.js';
 import { ruleChange } from '../pipeline/rules/rule-change.js';
+import type { Redactor } from '../pipeline/redaction/redactor.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/request-capture.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
@@ -136,6 +137,7 @@ export class AuditService {
     private readonly letterRepository: DeadLetterRepository,
     private readonly log: AuditLog,
     private readonly judgement: AuditJudgement,
+    private readonly redactor: Redactor,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -316,6 +318,16 @@ export class AuditService {
         : 'annotate() was called outside of a request; use record() there.',
     );
     return false;
+  }
+
+  /**
+   * What is stored in the place of the value where `redaction` says `hmac`: to look for it, as in
+   * `find({ userId: audit.pseudonym('ann'), … })`.
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` where there is no key
+   */
+  pseudonym(value: string): string {
+    return this.redactor.pseudonym(value);
   }
 
   /**

@@ -1,12 +1,3 @@
-/** Which values are secret by their key. */
-export interface RedactionOptions {
-  /**
-   * Names of further keys whose values are never stored, besides the built-in ones (see `docs/privacy.md`). Compared
-   * without regard to case, separators and plural: `taxNumber` also means `TAX_NUMBER` and `tax-numbers`.
-   */
-  readonly keys?: readonly string[];
-}
-
 /** Secret wherever they occur in a key, since no other word contains them. */
 const SECRET_PARTS = [
   'accesskey',
@@ -89,8 +80,8 @@ const LONGEST_KEY = 256;
  * A predicate for keys whose values must not leave memory: at any depth, in any case and any spelling (`apiKey`,
  * `API_KEY`, `x-api-key`). Answers are remembered for the first 2,000 distinct short keys.
  */
-export function createSecretKeyTest(options: RedactionOptions = {}): (key: string) => boolean {
-  const own = new Set((options.keys ?? []).map((key) => singular(squash(key))));
+export function createSecretKeyTest(keys: readonly string[] = []): (key: string) => boolean {
+  const own = new Set(keys.map((key) => singular(squash(key))));
   const known = new Map<string, boolean>();
   return (key) => {
     const before = known.get(key);

@@ -1,0 +1,168 @@
+import { createHmac } from 'node:crypto';
+import { AuditError } from '../../event/audit-error.js';
+import { truncatedIp } from '../../event/ip-address.js';
+import { REDACTED } from '../../event/safe-text.js';
+import { ASKED_FOR, PATTERN_NAMES, RECOGNISERS } from './recognisers.js';
+import type { PatternName, Recogniser } from './recognisers.js';
+import { checkRedaction } from './redaction-options.js';
+import type { RedactionMode, RedactionOptions } from './redaction-options.js';
+import { createSecretKeyTest } from './secret-key.js';
+import { redactNamedValues } from './secret-values.js';
+
+/** Shorter texts hold no secret that can be told from a word. */
+const SHORTEST = 6;
+/** A text within a text within a text, and no further. */
+const DEPTH = 3;
+const KEPT_BY_MASK = 4;
+/** Of a shorter one, its last characters would be half of it. */
+const SHORTEST_MASKED = 12;
+
+const ENCODED = /%[0-9a-f]{2}/i;
+const ENCODED_RUNS = /(?:%[0-9a-f]{2})+/gi;
+const BASE64 = /[A-Za-z0-9+/_-]{8,}={0,2}/g;
+const BASE64_HINT = /[A-Za-z0-9+/_-]{12}|[A-Za-z0-9+/_-]{8,}=/;
+/** `user:password`, as RFC 7617 has it encoded; no JSON, and no address. */
+const USER_PASSWORD = /^[^\s:"{}[\]<>]{1,128}:(?!\/\/)\S{1,256}$/;
+/** What has a colon as well: a global id of GraphQL (`Invoice:42`), a time. */
+const NO_PASSWORD =
+  /^(?:[A-Z][A-Za-z]{0,63}:(?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|\d{4}-\d\d-\d\dT.*)$/;
+// oxlint-disable-next-line no-control-regex
+const PRINTABLE_TEXT = /^[\t\n\r\u0020-\u007e\u00a0-\ud7ff]+$/;
+
+/** What of an event is never stored as it came: by its key, by its place, and by what it looks like. Pure, but for its key. */
+export class Redactor {
+  /** Whether the values of a key are secret. */
+  readonly isSecretKey: (key: string) => boolean;
+  private readonly key: Buffer | undefined;
+  private readonly patterns: readonly (Recogniser & { readonly mode: RedactionMode })[];
+  private readonly fields: ReadonlyMap<string, RedactionMode>;
+  private readonly wildFields: readonly { readonly matches: RegExp; readonly mode: RedactionMode }[];
+  private readonly truncatesIp: boolean;
+
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` */
+  constructor(options: RedactionOptions = {}) {
+    this.key = checkRedaction(options);
+    this.isSecretKey = createSecretKeyTest(options.keys);
+    this.truncatesIp = options.truncateIp ?? false;
+    this.patterns = patternsOf(options.patterns);
+    const entries = Object.entries(options.fields ?? {});
+    this.fields = new Map(entries.filter(([field]) => !field.includes('*')));
+    this.wildFields = entries
+      .filter(([field]) => field.includes('*'))
+      .map(([field, mode]) => ({ matches: wildcard(field), mode }));
+  }
+
+  /** Whether single fields of this record are redacted. */
+  hasFields(record: 'details' | 'metadata'): boolean {
+    const begins = `${record}.`;
+    return [...this.fields.keys()].some((field) => field.startsWith(begins)) || this.wildFields.length > 0;
+  }
+
+  /** What becomes of the field, where the options say so. @param field `userId`, `details.customer.iban` */
+  modeOf(field: string): RedactionMode | undefined {
+    return this.fields.get(field) ?? this.wildFields.find(({ matches }) => matches.test(field))?.mode;
+  }
+
+  /** What stands in the place of the value. */
+  redact(value: string, mode: RedactionMode): string {
+    if (mode === 'hmac') return this.pseudonym(value);
+    if (mode === 'remove' || value.length < SHORTEST_MASKED) return REDACTED;
+    return `[redacted …${value.slice(-KEPT_BY_MASK)}]`;
+  }
+
+  /**
+   * The keyed digest that is stored in the place of the value by the mode `hmac` (HMAC-SHA-256, RFC 2104).
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` without a key
+   */
+  pseudonym(value: string): string {
+    if (!this.key) {
+      throw new AuditError(
+        'AUDIT_INVALID_OPTIONS',
+        'There is no key for pseudonyms: write redaction: { pseudonymKey } or set AUDIT_PSEUDONYM_KEY.',
+        { field: 'redaction.pseudonymKey' },
+      );
+    }
+    const digest = createHmac('sha256', this.key).update('nest-audit-trail/pseudonym/v1\0').update(value);
+    return `hmac:v1:${digest.digest('base64url')}`;
+  }
+
+  /** A field of the event by its name: as the options say, or without what looks like a secret. */
+  field(name: string, value: string): string {
+    const mode = this.fields.size > 0 ? this.modeOf(name) : undefined;
+    return mode ? this.redact(value, mode) : this.text(value);
+  }
+
+  ip(address: string): string {
+    return this.truncatesIp ? truncatedIp(address) : address;
+  }
+
+  /** The text without what looks like a secret. Takes time in proportion to the text. */
+  text(text: string, depth = 0): string {
+    if (text.length < SHORTEST || this.patterns.length === 0) return text;
+    let safe = text;
+    for (const { hint, find, secretOf, mode } of this.patterns) {
+      if (!hint.test(safe)) continue;
+      safe = safe.replace(find, (found) => {
+        const secret = secretOf ? secretOf(found) : found;
+        if (secret === undefined || secret === '' || secret === REDACTED) return found;
+        const at = found.lastIndexOf(secret);
+        return found.slice(0, at) + this.redact(secret, mode) + found.slice(at + secret.length);
+      });
+    }
+    safe = redactNamedValues(safe, this.isSecretKey, (value) => this.redact(value, 'remove'));
+    return depth < DEPTH ? this.encoded(safe, depth) : safe;
+  }
+
+  private encoded(text: string, depth: number): string {
+    if (ENCODED.test(text)) {
+      const decoded = text.replace(ENCODED_RUNS, decodeRun);
+      const safe = this.text(decoded, depth + 1);
+      // What was found makes the text another one anyway, so it is stored decoded.
+      if (safe !== decoded) return safe;
+    }
+    if (!BASE64_HINT.test(text)) return text;
+    return text.replace(BASE64, (run) => {
+      if (this.isSecretBase64(run, depth)) return REDACTED;
+      // In a path, a part between slashes.
+      if (!run.includes('/')) return run;
+      return run
+        .split('/')
+        .map((part) => (part.length >= 8 && this.isSecretBase64(part, depth) ? REDACTED : part))
+        .join('/');
+    });
+  }
+
+  private isSecretBase64(run: string, depth: number): boolean {
+    const decoded = Buffer.from(run, 'base64').toString();
+    if (decoded.length < SHORTEST || !PRINTABLE_TEXT.test(decoded)) return false;
+    if (USER_PASSWORD.test(decoded) && !NO_PASSWORD.test(decoded)) return true;
+    return this.text(decoded, depth + 1) !== decoded;
+  }
+}
+
+function patternsOf(
+  options: RedactionOptions['patterns'],
+): (Recogniser & { readonly mode: RedactionMode })[] {
+  if (options === false) return [];
+  return PATTERN_NAMES.flatMap((name: PatternName) => {
+    const mode = options?.[name] ?? (ASKED_FOR.has(name) ? false : 'remove');
+    return mode === false ? [] : [{ ...RECOGNISERS[name], mode }];
+  });
+}
+
+function decodeRun(run: string): string {
+  try {
+    return decodeURIComponent(run);
+  } catch {
+    // Not UTF-8: as the bytes that it is.
+    return Buffer.from(run.replaceAll('%', ''), 'hex').toString('latin1');
+  }
+}
+
+function wildcard(field: string): RegExp {
+  const parts = field
+    .split('.')
+    .map((part) => (part === '*' ? '[^.]+' : part.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')));
+  return new RegExp(`^${parts.join('\\.')}$`);
+}
