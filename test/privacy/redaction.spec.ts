@@ -228,6 +228,25 @@ describeEachDatabase('redaction', (create) => {
     expect(await allThatIsKept()).not.toMatch(/"ann"|DE8937|smith/);
   });
 
+  it('finds numbers among other numbers', async () => {
+    const audit = await start();
+    const found: [given: string, stored: string][] = [
+      ['Order 7 4111 1111 1111 1111 12 paid', 'Order 7 [redacted] 12 paid'],
+      ['2026 11 26 4111-1111-1111-1111', '2026 11 26 [redacted]'],
+      ['4111111111111111 and 5500 0000 0000 0004', '[redacted] and [redacted]'],
+      ['Nr12 DE89 3704 0044 0532 0130 00 by ann', 'Nr12 [redacted] by ann'],
+      ['de89370400440532013000,gb29nwbk60161331926819', '[redacted],[redacted]'],
+      ['about 4111111111111111.50 in all', 'about 4111111111111111.50 in all'],
+    ];
+    await audit.record({
+      action: 'note.add',
+      details: Object.fromEntries(found.map(([given], index) => [`n${index}`, given])),
+    });
+    await audit.flush();
+    const { events } = await audit.find({ allTenants: true });
+    expect(Object.values(events[0]!.details)).toEqual(found.map(([, stored]) => stored));
+  });
+
   it('looks for no pattern where it is told not to, and still knows secret keys', async () => {
     const audit = await start({ redaction: { patterns: false } });
     await audit.record({ action: 'note.add', details: { note: 'Bearer abcdefghijklmnop', password: 'x' } });

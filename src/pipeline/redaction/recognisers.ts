@@ -16,80 +16,117 @@ export type PatternName = (typeof PATTERN_NAMES)[number];
 /** These are looked for only if asked for: they are no secrets everywhere. */
 export const ASKED_FOR: ReadonlySet<PatternName> = new Set(['email', 'phone']);
 
+/** Where something is in a text: `[begin, end)`. */
+type Place = readonly [begin: number, end: number];
+
 /** Finds one kind of secret. Each takes time in proportion to the text: no repetition is open in two ways at once. */
 export interface Recogniser {
   /** Cheap: where it finds nothing, there is nothing. */
   readonly hint: RegExp;
-  /** The places of secrets, with the flag `g`. */
-  readonly find: RegExp;
-  /** The secret within what was found; `undefined` where it is none after all. @defaultValue all of it */
-  readonly secretOf?: (found: string) => string | undefined;
+  /** The places of secrets, in their order, none within another. */
+  readonly find: (text: string) => readonly Place[];
+}
+
+/** @param secret the part of what was found that is secret; all of it where there is no such group */
+function matches(found: RegExp): Recogniser['find'] {
+  const pattern = new RegExp(found.source, `${found.flags}dg`);
+  return (text) =>
+    Array.from(text.matchAll(pattern), ({ indices }) => indices!.groups?.['secret'] ?? indices![0]!);
 }
 
 export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
   // RFC 9110, section 11.6.2: a scheme and its credentials.
   authorization: {
     hint: /\b(?:bearer|basic|digest|negotiate|apikey|token)\s/i,
-    find: /\b(?:bearer|basic|digest|negotiate|apikey|token)\s{1,4}[\w.~+/=-]{8,}/gi,
-    secretOf: (found) => /\S+$/.exec(found)?.[0],
+    find: matches(/\b(?:bearer|basic|digest|negotiate|apikey|token)\s{1,4}(?<secret>[\w.~+/=-]{8,})/i),
   },
   // RFC 7519 and 7516: base64url of {" begins with eyJ.
   jwt: {
     hint: /eyJ/,
-    find: /\beyJ[\w-]{6,}(?:\.[\w-]*){1,4}/g,
+    find: matches(/\beyJ[\w-]{6,}(?:\.[\w-]*){1,4}/),
   },
   // RFC 7468, and OpenSSH's own.
   privateKey: {
     hint: /-----BEGIN/,
-    find: /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^-]*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?/g,
+    find: matches(
+      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^-]*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?/,
+    ),
   },
   cloudKey: {
     hint: /A[KS]IA|AIza|gh[pousr]_|github_pat_|xox[abeprs]-|[rs]k_(?:live|test)_|npm_|glpat-|SG\.|sk-|ya29\.|AccountKey=|sig=/,
-    find: new RegExp(
-      [
-        '\\bA[KS]IA[A-Z0-9]{16}\\b',
-        '\\bAIza[\\w-]{35}',
-        '\\bgh[pousr]_[A-Za-z0-9]{30,}',
-        '\\bgithub_pat_\\w{30,}',
-        '\\bxox[abeprs]-[A-Za-z0-9-]{10,}',
-        '\\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}',
-        '\\bnpm_[A-Za-z0-9]{36}',
-        '\\bglpat-[\\w-]{20,}',
-        '\\bSG\\.[\\w-]{16,}\\.[\\w-]{16,}',
-        '\\bsk-[\\w-]{20,}',
-        '\\bya29\\.[\\w-]{20,}',
-        '\\bAccountKey=[A-Za-z0-9+/=]{40,}',
-        '\\bsig=[A-Za-z0-9%+/=_-]{20,}',
-      ].join('|'),
-      'g',
+    find: matches(
+      new RegExp(
+        [
+          '\\bA[KS]IA[A-Z0-9]{16}\\b',
+          '\\bAIza[\\w-]{35}',
+          '\\bgh[pousr]_[A-Za-z0-9]{30,}',
+          '\\bgithub_pat_\\w{30,}',
+          '\\bxox[abeprs]-[A-Za-z0-9-]{10,}',
+          '\\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}',
+          '\\bnpm_[A-Za-z0-9]{36}',
+          '\\bglpat-[\\w-]{20,}',
+          '\\bSG\\.[\\w-]{16,}\\.[\\w-]{16,}',
+          '\\bsk-[\\w-]{20,}',
+          '\\bya29\\.[\\w-]{20,}',
+          '\\b(?:AccountKey|sig)=(?<secret>[A-Za-z0-9%+/=_-]{20,})',
+        ].join('|'),
+      ),
     ),
-    secretOf: (found) => found.replace(/^(?:AccountKey|sig)=/, ''),
   },
   // RFC 3986, section 3.2.1: the password of `user:password@host`.
   url: {
     hint: /:\/\/[^\s/@]*@/,
-    find: /:\/\/[^\s/:@]{0,128}:[^\s/@]{1,256}@/g,
-    secretOf: (found) => found.slice(found.indexOf(':', 3) + 1, -1),
+    find: matches(/:\/\/[^\s/:@]{0,128}:(?<secret>[^\s/@]{1,256})@/),
   },
   card: {
     hint: /\d(?:[ -]?\d){12}/,
-    find: /(?<![\d.,])\d(?:[ -]?\d){12,18}(?!\d|[.,]\d)/g,
-    secretOf: (found) => (isCard(found.replace(/\D/g, '')) ? found : undefined),
+    find: cardsIn,
   },
   iban: {
     hint: /[A-Z]{2}\d{2}/i,
-    find: /\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}/gi,
-    secretOf: ibanIn,
+    find: ibansIn,
   },
   email: {
     hint: /@/,
-    find: /[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/g,
+    find: matches(/[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/),
   },
   phone: {
     hint: /\d{3}/,
-    find: /(?<![\w.])(?:\+|0)\d(?:[ ()/-]{0,2}\d){6,13}(?!\w|\.\d)/g,
+    find: matches(/(?<![\w.])(?:\+|0)\d(?:[ ()/-]{0,2}\d){6,13}(?!\w|\.\d)/),
   },
 };
+
+const MOST_CARD_DIGITS = 19;
+
+/** In each run of digits every part between separators that is a card: what stands beside it may be numbers as well. */
+function cardsIn(text: string): Place[] {
+  const places: Place[] = [];
+  for (const run of text.matchAll(/(?<![\d.,])\d(?:[ -]?\d){12,}(?![.,]?\d)/g)) {
+    const groups = Array.from(run[0].matchAll(/\d+/g), ({ 0: digits, index }) => ({
+      digits,
+      begin: run.index + index,
+      end: run.index + index + digits.length,
+    }));
+    for (let first = 0; first < groups.length; first += 1) {
+      const last = lastOfCard(groups.slice(first, first + MOST_CARD_DIGITS).map(({ digits }) => digits));
+      if (last === undefined) continue;
+      places.push([groups[first]!.begin, groups[first + last]!.end]);
+      first += last;
+    }
+  }
+  return places;
+}
+
+/** Up to which of the groups, from the first on, they are a card. */
+function lastOfCard(groups: readonly string[]): number | undefined {
+  let digits = '';
+  for (const [index, group] of groups.entries()) {
+    digits += group;
+    if (digits.length > MOST_CARD_DIGITS) return undefined;
+    if (isCard(digits)) return index;
+  }
+  return undefined;
+}
 
 /** ISO/IEC 7812: an issuer's first digits, a length that it gives out, and the check digit (Luhn). */
 function isCard(digits: string): boolean {
@@ -143,15 +180,36 @@ const IBAN_LENGTHS: Readonly<Record<string, number>> = Object.fromEntries(
   }).flatMap(([length, countries]) => countries.split(' ').map((country) => [country, Number(length)])),
 );
 
-/** The IBAN that the text begins with; what follows it may be more of the sentence. */
-function ibanIn(found: string): string | undefined {
-  const length = IBAN_LENGTHS[found.slice(0, 2).toUpperCase()];
+/** Longest IBAN, with a space after every character. */
+const IBAN_REACH = 2 * 34;
+
+function ibansIn(text: string): Place[] {
+  const places: Place[] = [];
+  for (const { index } of text.matchAll(/\b[A-Z]{2}\d{2}/gi)) {
+    if (index < (places.at(-1)?.[1] ?? 0)) continue;
+    const length = lengthOfIban(text.slice(index, index + IBAN_REACH));
+    if (length !== undefined) places.push([index, index + length]);
+  }
+  return places;
+}
+
+const byLength = new Map<number, RegExp>();
+
+function ofLength(length: number): RegExp {
+  const known = byLength.get(length);
+  if (known) return known;
+  const pattern = new RegExp(`^(?:[A-Z0-9][ -]?){${length - 1}}[A-Z0-9]`, 'i');
+  byLength.set(length, pattern);
+  return pattern;
+}
+
+/** How long the IBAN is that the text begins with; what follows it may be more of the sentence. */
+function lengthOfIban(text: string): number | undefined {
+  const length = IBAN_LENGTHS[text.slice(0, 2).toUpperCase()];
   if (length === undefined) return undefined;
-  let end = 0;
-  for (let count = 0; count < length && end < found.length; end += 1) if (found[end] !== ' ') count += 1;
-  const iban = found.slice(0, end);
-  const compact = iban.replaceAll(' ', '').toUpperCase();
-  return compact.length === length && mod97(compact) === 1 ? iban : undefined;
+  const iban = ofLength(length).exec(text)?.[0];
+  if (iban === undefined) return undefined;
+  return mod97(iban.replaceAll(/[ -]/g, '').toUpperCase()) === 1 ? iban.length : undefined;
 }
 
 /** ISO 7064, MOD 97-10, with the first four characters moved to the end. */

@@ -101,17 +101,26 @@ export class Redactor {
   text(text: string, depth = 0): string {
     if (text.length < SHORTEST || this.patterns.length === 0) return text;
     let safe = text;
-    for (const { hint, find, secretOf, mode } of this.patterns) {
-      if (!hint.test(safe)) continue;
-      safe = safe.replace(find, (found) => {
-        const secret = secretOf ? secretOf(found) : found;
-        if (secret === undefined || secret === '' || secret === REDACTED) return found;
-        const at = found.lastIndexOf(secret);
-        return found.slice(0, at) + this.redact(secret, mode) + found.slice(at + secret.length);
-      });
+    for (const { hint, find, mode } of this.patterns) {
+      if (hint.test(safe)) safe = this.withoutPlaces(safe, find(safe), mode);
     }
     safe = redactNamedValues(safe, this.isSecretKey, (value) => this.redact(value, 'remove'));
     return depth < DEPTH ? this.encoded(safe, depth) : safe;
+  }
+
+  private withoutPlaces(
+    text: string,
+    places: readonly (readonly [begin: number, end: number])[],
+    mode: RedactionMode,
+  ): string {
+    let safe = '';
+    let done = 0;
+    for (const [begin, end] of places) {
+      const secret = text.slice(begin, end);
+      safe += text.slice(done, begin) + (secret === REDACTED ? secret : this.redact(secret, mode));
+      done = end;
+    }
+    return safe + text.slice(done);
   }
 
   private encoded(text: string, depth: number): string {
