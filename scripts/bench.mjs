@@ -27,7 +27,7 @@ const USAGE = `npm run bench -- [options]
   --rounds <n>       rounds of the requests, 3 unless it is quick`;
 
 const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
-const FULL = { rounds: 3, seconds: 2, databaseRounds: 3, events: 10_000, recovery: 1_000_000, stages: 101 };
+const FULL = { rounds: 3, seconds: 2, databaseRounds: 2, events: 10_000, recovery: 1_000_000, stages: 101 };
 const QUICK = { rounds: 2, seconds: 1, databaseRounds: 2, events: 4_000, recovery: 20_000, stages: 21 };
 
 const faults = [];

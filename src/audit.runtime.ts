@@ -106,10 +106,14 @@ export class AuditRuntime {
       describeGap,
       stored,
       whyNotReady: () => this.database.whyNotReady,
+      onUseless: () => {
+        if (this.sealer instanceof ThreadedSealer) this.sealer.takeOver();
+      },
     });
+    const here = new RepositorySink(this.repository);
     this.recorder = new AuditRecorder(
       this.repository,
-      this.thread ? new ThreadedSink(this.thread) : new RepositorySink(this.repository),
+      this.thread ? new ThreadedSink(this.thread, here) : here,
       deadLetters,
       sources,
       redactor,
@@ -150,23 +154,23 @@ export class AuditRuntime {
     const keys = ledgerKeys(options.ledger ?? {});
     const ledger = new LedgerRepository(this.database);
     const sealing = new SealingRepository(this.database);
-    this.sealer = this.thread?.seals
-      ? new ThreadedSealer(this.thread)
-      : new Sealer(
-          ledger,
-          sealing,
-          sources,
-          keys,
-          options.ledger ?? {},
-          {
-            ownSources,
-            describeGap,
-            stored,
-            installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
-            statementTimeoutMs: statementTimeoutOf(options),
-          },
-          logger,
-        );
+    const sealerHere = () =>
+      new Sealer(
+        ledger,
+        sealing,
+        sources,
+        keys,
+        options.ledger ?? {},
+        {
+          ownSources,
+          describeGap,
+          stored,
+          installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
+          statementTimeoutMs: statementTimeoutOf(options),
+        },
+        logger,
+      );
+    this.sealer = this.thread?.seals ? new ThreadedSealer(this.thread, sealerHere) : sealerHere();
     const origin = options.ledger?.origin ?? keys.signer?.name;
     const verifier = new LogVerifier(
       { ledger, sealing, sources },

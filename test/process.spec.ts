@@ -37,7 +37,7 @@ describeEachDatabase('a process', (create) => {
   });
 
   /** @returns the port that it listens on */
-  async function serve(audit: AuditModuleOptions, shutdown?: Shutdown): Promise<number> {
+  async function serve(audit: AuditModuleOptions, shutdown?: Shutdown, ...more: string[]): Promise<number> {
     const options = JSON.stringify({
       audit: {
         database: database.options,
@@ -46,7 +46,7 @@ describeEachDatabase('a process', (create) => {
       },
       shutdown,
     });
-    child = spawn(process.execPath, ['build/process/served-app.js', options], {
+    child = spawn(process.execPath, ['build/process/served-app.js', options, ...more], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     for await (const line of createInterface(child.stdout!)) return Number(line);
@@ -127,6 +127,15 @@ describeEachDatabase('a process', (create) => {
     await send(port, { method: 'POST', path: '/things/1' });
     await eventually(async () => expect(await stored()).toHaveLength(1));
     expect((await send(port, { path: '/things/threads' })).body).toBe('{"started":0}');
+  });
+
+  it('does it all in the main thread where none can be started', async () => {
+    const port = await serve({ delivery: { flushIntervalMs: 20 } }, undefined, 'broken-threads');
+    for (const id of ['1', '2']) await send(port, { method: 'POST', path: `/things/${id}` });
+    await eventually(async () => expect(await stored()).toHaveLength(2));
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    const { ok, treeSize } = await read((audit) => audit.verify());
+    expect({ ok, treeSize }).toEqual({ ok: true, treeSize: 2 });
   });
 
   it('does the same for CommonJS', async () => {

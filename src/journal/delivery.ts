@@ -55,7 +55,7 @@ export interface DeliveryOptions {
   readonly overflowTimeoutMs?: number;
   /** Milliseconds that a strict answer waits at most for its event to be committed. @defaultValue 2000 */
   readonly strictTimeoutMs?: number;
-  /** Events stored in one batch. @defaultValue 1000 */
+  /** Events stored in one batch. @defaultValue 500 */
   readonly batchSize?: number;
   /**
    * Store and seal in a thread of their own, with connections of its own, so that requests don't pay for it. It is done
@@ -94,7 +94,7 @@ export const DELIVERY_DEFAULTS = {
   overflow: 'drop',
   overflowTimeoutMs: 1_000,
   strictTimeoutMs: 2_000,
-  batchSize: 1_000,
+  batchSize: 500,
   thread: true,
   flushIntervalMs: 200,
   statementTimeoutMs: 30_000,

@@ -9,7 +9,7 @@ import type { DroppedEvents } from './recovery.js';
 import type { Segment } from './segment.js';
 
 /** With a journal, no more released events than this are kept in memory: the rest is read back from the disk. */
-const LIVE_EVENTS = 4_000;
+const LIVE_EVENTS = 2_000;
 /** As `sizeOf` counts. */
 const LIVE_SIZE = 8 * 1024 * 1024;
 /** What is still open so many segments behind is written again, so that it does not keep them all. */

@@ -16,10 +16,10 @@ import { dialectOf, tableName } from './table-name.js';
 /** Which way a listing runs: ids sort by time. */
 export type EventOrder = 'newest' | 'oldest';
 
-/** Rows in one INSERT: 1,000 rows of 19 values stay below every database's limit of parameters. */
-const INSERT_ROWS = 1_000;
-/** As `sizeOf` counts: with every character of three bytes, or escaped, below the smallest packet that a server takes by default (16 MiB). */
-const INSERT_SIZE = 1_536 * 1024;
+/** Rows in one INSERT: 500 rows of 19 values stay below every database's limit of parameters. */
+const INSERT_ROWS = 500;
+/** UTF-16 code units of facts in one INSERT: far below the smallest packet that a server takes by default (4 MiB). */
+const INSERT_SIZE = 512 * 1024;
 
 /** The events of a filter, counted by the distinct values of a column. */
 export type EventCounts = { readonly value: string; readonly count: number }[];

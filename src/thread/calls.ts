@@ -71,7 +71,8 @@ export class Calls {
         void this.answer(message.id, message.name, message.argument);
         break;
       case 'tell':
-        void this.run(message.name, message.argument, new AbortController().signal);
+        // Nobody waits for it, nor for its failure.
+        this.run(message.name, message.argument, new AbortController().signal).catch(() => undefined);
         break;
       case 'abort':
         this.running.get(message.id)?.abort();

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
@@ -28,6 +29,8 @@ export interface ThreadHost {
   readonly stored: (event: AuditLogEvent) => void;
   /** Why the database can't be used at all, as the main thread sees it. */
   readonly whyNotReady: () => string | undefined;
+  /** No thread can be started. */
+  readonly onUseless?: () => void;
 }
 
 /** After it ended by itself. */
@@ -36,13 +39,17 @@ const CLOSE_PATIENCE_MS = 1_000;
 
 /**
  * Another thread of the process, which stores what is delivered and seals it: what both cost is not taken from the application's
- * requests. One that ends by itself is started again; what it had not answered is tried again by whoever asked.
+ * requests. One that ends by itself is started again; what it had not answered is tried again by whoever asked. Where none can be
+ * started at all, the main thread does it.
  */
 export class DatabaseThread {
   private worker: Worker | undefined;
   private calls: Calls | undefined;
   private isSealing = false;
   private isClosed = false;
+  /** One has answered: the next will do as well. */
+  private hasWorked = false;
+  private useless = false;
   private seen: Checkpoint | undefined;
   private restart: NodeJS.Timeout | undefined;
   private readonly warnings: RateLimitedLog;
@@ -55,21 +62,34 @@ export class DatabaseThread {
     this.warnings = new RateLimitedLog(logger);
   }
 
-  /** Whether there can be such a thread: not from sources, and not where the options hold functions. */
+  /** Whether there can be such a thread: not from sources or from a bundle, and not where the options hold functions. */
   static fits(options: unknown): boolean {
-    return threadFile !== undefined && canBeCopied(options);
+    return threadFile !== undefined && existsSync(threadFile) && canBeCopied(options);
+  }
+
+  /** None can be started: the main thread has to do it. */
+  get isUseless(): boolean {
+    return this.useless;
   }
 
   /** Starts it, for a database that is there and migrated. */
   start(): void {
-    if (this.worker || this.isClosed) return;
-    const worker = new Worker(threadFile!, { workerData: this.options, name: 'nest-audit-trail' });
+    if (this.worker || this.isClosed || this.useless) return;
+    let worker: Worker;
+    try {
+      worker = new Worker(threadFile!, { workerData: this.options, name: 'nest-audit-trail' });
+    } catch (error) {
+      return this.giveUp(error);
+    }
+    let failure: unknown;
     // The application keeps the process running, not this.
     worker.unref();
     const calls = new Calls(worker, this.callable());
     this.worker = worker;
     this.calls = calls;
     worker.on('error', (error) => {
+      failure = error;
+      if (!this.hasWorked) return;
       this.warnings.error(
         'thread',
         `The thread that stores audit events failed: ${String(error)}. It is started again.`,
@@ -80,9 +100,14 @@ export class DatabaseThread {
       if (this.worker !== worker) return;
       this.worker = this.calls = undefined;
       if (this.isClosed) return;
+      if (!this.hasWorked) return this.giveUp(failure);
       this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
     });
-    calls.tell('connect');
+    calls.call('connect').then(
+      () => (this.hasWorked = true),
+      // Whoever stores finds out.
+      () => undefined,
+    );
     if (this.isSealing) calls.tell('startSealing');
   }
 
@@ -116,6 +141,14 @@ export class DatabaseThread {
     this.calls?.tell('startSealing');
   }
 
+  private giveUp(error: unknown): void {
+    this.useless = true;
+    this.logger.warn(
+      `The thread that stores audit events can't be started (${String(error)}): the main thread does it.`,
+    );
+    this.host.onUseless?.();
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.restart);
@@ -145,7 +178,11 @@ export class DatabaseThread {
 
 /** Delivery into the thread. */
 export class ThreadedSink extends EventSink {
-  constructor(private readonly thread: DatabaseThread) {
+  /** @param otherwise where no thread can be started */
+  constructor(
+    private readonly thread: DatabaseThread,
+    private readonly otherwise: EventSink,
+  ) {
     super();
   }
 
@@ -158,34 +195,54 @@ export class ThreadedSink extends EventSink {
     texts: readonly (string | undefined)[],
     signal: AbortSignal,
   ): Promise<void> {
+    if (this.thread.isUseless) return this.otherwise.store(events, texts, signal);
     const all = events.map((event, index) => texts[index] ?? JSON.stringify(event));
     await this.thread.call('store', { texts: `[${all.join(',')}]`, sources: this.thread.sources }, signal);
   }
 
   async ping(signal: AbortSignal): Promise<void> {
+    if (this.thread.isUseless) return this.otherwise.ping(signal);
     await this.thread.call('ping', undefined, signal);
   }
 }
 
 /** Sealing in the thread. */
 export class ThreadedSealer extends LogSealer {
-  constructor(private readonly thread: DatabaseThread) {
+  private other: LogSealer | undefined;
+  private isStarted = false;
+
+  /** @param otherwise makes one for the main thread, where no other can be started */
+  constructor(
+    private readonly thread: DatabaseThread,
+    private readonly otherwise: () => LogSealer,
+  ) {
     super();
   }
 
   get lastSeen(): Checkpoint | undefined {
-    return this.thread.lastSeen;
+    return this.other ? this.other.lastSeen : this.thread.lastSeen;
   }
 
   start(): void {
-    this.thread.startSealing();
+    this.isStarted = true;
+    if (this.thread.isUseless) this.takeOver();
+    else this.thread.startSealing();
+  }
+
+  /** From now on in the main thread. */
+  takeOver(): void {
+    if (this.other) return;
+    this.other = this.otherwise();
+    if (this.isStarted) this.other.start();
   }
 
   checkpoint(): Promise<SignedCheckpoint> {
+    if (this.other) return this.other.checkpoint();
     return this.thread.call('checkpoint', this.thread.sources) as Promise<SignedCheckpoint>;
   }
 
   async close(patienceMs: number): Promise<void> {
+    if (this.other) return this.other.close(patienceMs);
     const { sources } = this.thread;
     await this.thread.call('stopSealing', { patienceMs, sources }).catch(() => undefined);
   }

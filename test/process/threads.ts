@@ -8,9 +8,12 @@ const threads = createRequire(import.meta.url)('node:worker_threads') as {
 
 export const started: WorkerThreads.Worker[] = [];
 
+/** As where the package is there in part only: no thread starts. */
+const areBroken = process.argv[3] === 'broken-threads';
+
 threads.Worker = class extends threads.Worker {
   constructor(...args: ConstructorParameters<typeof WorkerThreads.Worker>) {
-    super(...args);
+    super(...((areBroken ? ['/nowhere.js'] : args) as typeof args));
     started.push(this);
   }
 };
