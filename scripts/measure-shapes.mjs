@@ -30,7 +30,8 @@ function facts() {
 
 const KEYS = Object.keys(facts());
 
-const newResponse = () => new ServerResponse({ method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1, headers: {} });
+const newResponse = () =>
+  new ServerResponse({ method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1, headers: {} });
 
 /** By name: what is made before the clock runs, and what is timed. */
 const WORKS = {
