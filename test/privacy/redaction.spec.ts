@@ -5,12 +5,14 @@ import { Body, Controller, Get, Module, Param, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import fc from 'fast-check';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
+import { Redactor } from '../../src/pipeline/redaction/redactor.js';
 import { describeEachDatabase } from '../harness/databases.js';
 import type { TestDatabase } from '../harness/databases.js';
 import { encoding, ENCODINGS, formsOf, secret } from './planted-secrets.js';
@@ -272,6 +274,29 @@ describeEachDatabase('redaction', (create) => {
       ...addresses.map(([, stored]) => stored),
       '127.0.0.0',
     ]);
+  });
+});
+
+describe('ids that are no secrets', () => {
+  const redactor = new Redactor();
+  const hex = (bytes: number) => randomBytes(bytes).toString('hex');
+  const kinds: Readonly<Record<string, () => string>> = {
+    UUIDs: () => randomUUID(),
+    'UUIDs behind a name': () => `test-${randomUUID()}`,
+    'trace ids': () => hex(16),
+    'object ids': () => hex(12),
+    hashes: () => hex(32),
+    'short ids': () => randomBytes(15).toString('base64url'),
+    'order numbers': () => `${2000 + randomInt(99)}-${randomInt(1e6)}-${randomInt(1e6)}`,
+    times: () => String(Date.now() + randomInt(1e9)),
+    'times of the day': () => new Date(Date.now() + randomInt(1e9)).toISOString(),
+  };
+
+  it.each(Object.keys(kinds))('are left alone: %s', (kind) => {
+    const changed = Array.from({ length: 3_000 }, () => kinds[kind]!()).filter(
+      (id) => redactor.text(id) !== id,
+    );
+    expect(changed).toEqual([]);
   });
 });
 

@@ -98,10 +98,13 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
 
 const MOST_CARD_DIGITS = 19;
 
-/** In each run of digits every part between separators that is a card: what stands beside it may be numbers as well. */
+/**
+ * In each run of digits every part between separators that is a card: what stands beside it may be numbers as well. A run that goes
+ * on in letters is of an id, such as a UUID.
+ */
 function cardsIn(text: string): Place[] {
   const places: Place[] = [];
-  for (const run of text.matchAll(/(?<![\d.,])\d(?:[ -]?\d){12,}(?![.,]?\d)/g)) {
+  for (const run of text.matchAll(/(?<![0-9a-f.,-])\d(?:[ -]?\d){12,}(?!\w|[.,-]\w)/gi)) {
     const groups = Array.from(run[0].matchAll(/\d+/g), ({ 0: digits, index }) => ({
       digits,
       begin: run.index + index,
@@ -198,7 +201,7 @@ const byLength = new Map<number, RegExp>();
 function ofLength(length: number): RegExp {
   const known = byLength.get(length);
   if (known) return known;
-  const pattern = new RegExp(`^(?:[A-Z0-9][ -]?){${length - 1}}[A-Z0-9]`, 'i');
+  const pattern = new RegExp(`^(?:[A-Z0-9] ?){${length - 1}}[A-Z0-9](?![A-Z0-9])`, 'i');
   byLength.set(length, pattern);
   return pattern;
 }
@@ -209,7 +212,10 @@ function lengthOfIban(text: string): number | undefined {
   if (length === undefined) return undefined;
   const iban = ofLength(length).exec(text)?.[0];
   if (iban === undefined) return undefined;
-  return mod97(iban.replaceAll(/[ -]/g, '').toUpperCase()) === 1 ? iban.length : undefined;
+  const compact = iban.replaceAll(' ', '');
+  // A digest or an object id in hexadecimal.
+  if (/^[a-f]{2}\d{2}[0-9a-f]*[a-f]/.test(compact)) return undefined;
+  return mod97(compact.toUpperCase()) === 1 ? iban.length : undefined;
 }
 
 /** ISO 7064, MOD 97-10, with the first four characters moved to the end. */

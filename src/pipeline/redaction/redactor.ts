@@ -13,6 +13,8 @@ import { redactNamedValues } from './secret-values.js';
 const SHORTEST = 6;
 /** A text within a text within a text, and no further. */
 const DEPTH = 3;
+const TEXTS_REMEMBERED = 2_000;
+const LONGEST_REMEMBERED = 256;
 const KEPT_BY_MASK = 4;
 /** Of a shorter one, its last characters would be half of it. */
 const SHORTEST_MASKED = 12;
@@ -22,7 +24,7 @@ const ENCODED_RUNS = /(?:%[0-9a-f]{2})+/gi;
 const BASE64 = /[A-Za-z0-9+/_-]{8,}={0,2}/g;
 const BASE64_HINT = /[A-Za-z0-9+/_-]{12}|[A-Za-z0-9+/_-]{8,}=/;
 /** `user:password`, as RFC 7617 has it encoded; no JSON, and no address. */
-const USER_PASSWORD = /^[^\s:"{}[\]<>]{1,128}:(?!\/\/)\S{1,256}$/;
+const USER_PASSWORD = /^(?:(?![:"{}[\]<>])[!-~]){1,128}:(?!\/\/)\S{1,256}$/;
 /** What has a colon as well: a global id of GraphQL (`Invoice:42`), a time. */
 const NO_PASSWORD =
   /^(?:[A-Z][A-Za-z]{0,63}:(?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|\d{4}-\d\d-\d\dT.*)$/;
@@ -38,6 +40,8 @@ export class Redactor {
   private readonly fields: ReadonlyMap<string, RedactionMode>;
   private readonly wildFields: readonly { readonly matches: RegExp; readonly mode: RedactionMode }[];
   private readonly truncatesIp: boolean;
+  /** Of actions, routes and user agents there are few: those in which nothing was found need not be looked at again. */
+  private readonly clean = new Set<string>();
 
   /** @throws AuditError `AUDIT_INVALID_OPTIONS` */
   constructor(options: RedactionOptions = {}) {
@@ -98,7 +102,16 @@ export class Redactor {
   }
 
   /** The text without what looks like a secret. Takes time in proportion to the text. */
-  text(text: string, depth = 0): string {
+  text(text: string): string {
+    if (this.clean.has(text)) return text;
+    const safe = this.looked(text, 0);
+    if (safe !== text || text.length > LONGEST_REMEMBERED) return safe;
+    if (this.clean.size >= TEXTS_REMEMBERED) this.clean.clear();
+    this.clean.add(text);
+    return safe;
+  }
+
+  private looked(text: string, depth: number): string {
     if (text.length < SHORTEST || this.patterns.length === 0) return text;
     let safe = text;
     for (const { hint, find, mode } of this.patterns) {
@@ -126,7 +139,7 @@ export class Redactor {
   private encoded(text: string, depth: number): string {
     if (ENCODED.test(text)) {
       const decoded = text.replace(ENCODED_RUNS, decodeRun);
-      const safe = this.text(decoded, depth + 1);
+      const safe = this.looked(decoded, depth + 1);
       // What was found makes the text another one anyway, so it is stored decoded.
       if (safe !== decoded) return safe;
     }
@@ -143,10 +156,12 @@ export class Redactor {
   }
 
   private isSecretBase64(run: string, depth: number): boolean {
+    // A number.
+    if (/^\d+$/.test(run)) return false;
     const decoded = Buffer.from(run, 'base64').toString();
     if (decoded.length < SHORTEST || !PRINTABLE_TEXT.test(decoded)) return false;
     if (USER_PASSWORD.test(decoded) && !NO_PASSWORD.test(decoded)) return true;
-    return this.text(decoded, depth + 1) !== decoded;
+    return this.looked(decoded, depth + 1) !== decoded;
   }
 }
 
