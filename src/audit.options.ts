@@ -7,6 +7,7 @@ import type { PolicyOptions } from './pipeline/policy/policy-rule.js';
 import type { DetectionOptions } from './pipeline/detection/detection-options.js';
 import type { RiskOptions } from './pipeline/risk/risk-options.js';
 import type { ComplianceOptions } from './pipeline/rules/compliance-rule.js';
+import type { ProtectionOptions } from './pipeline/protection/protection-options.js';
 import type { RedactionOptions } from './pipeline/redaction/redaction-options.js';
 import type { LedgerOptions } from './sealer/ledger-options.js';
 import type { StoreOptions } from './store/audit-database.js';
@@ -30,6 +31,8 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly ledger?: LedgerOptions;
   /** What is never stored as it came: by its key, its place, and what it looks like. */
   readonly redaction?: RedactionOptions;
+  /** What is encrypted, each person's by a key of their own; `false` where nothing is to be any more. */
+  readonly protect?: ProtectionOptions | false;
   /** Which program writes: stored with every event. */
   readonly service?: ServiceOptions;
   /**
@@ -158,6 +161,25 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   },
   'redaction.pseudonymKey': { accepts: isText, write: '32 bytes or more as base64 or hex' },
   'redaction.truncateIp': yesNo,
+  protect: {
+    accepts: (value) => value === false || group.accepts(value),
+    write: "false, or { fields: ['ipAddress'] }",
+  },
+  // What is in it is checked where it is read.
+  'protect.fields': { accepts: isTextList, write: "a list of fields, ['ipAddress', 'details.email']" },
+  'protect.subject': {
+    accepts: (value) => isText(value) || isFunction(value),
+    write: "'userId', 'details.customerId', or a function of the event",
+  },
+  'protect.masterKey': { accepts: isText, write: '32 bytes as base64 or hex' },
+  'protect.retiredMasterKeys': {
+    accepts: isTextList,
+    write: 'a list of keys, each 32 bytes as base64 or hex',
+  },
+  'protect.kms': { ...group, write: "an object, { keyId: 'audit', wrap, unwrap }" },
+  'protect.cacheSeconds': integer(1, 86_400),
+  'protect.cacheKeys': integer(1, 1_000_000),
+  'protect.dataKeyDays': integer(1, 36_500),
   service: group,
   'service.name': text,
   'service.version': text,

@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { AuditModuleOptions } from './audit.options.js';
+import { AuditError } from './event/audit-error.js';
 import type { AuditLogEvent } from './event/audit-log-event.js';
 import type { AuditLogger } from './event/audit-logger.js';
 import { RequestAudit } from './capture/request-audit.js';
@@ -17,6 +18,13 @@ import { RiskStage } from './pipeline/risk/risk-stage.js';
 import { failureDraft, RuleActions } from './pipeline/rules/rule-actions.js';
 import { RuleBook } from './pipeline/rules/rule-book.js';
 import { RuleStage } from './pipeline/rules/rule-stage.js';
+import { MasterKeys } from './pipeline/protection/master-keys.js';
+import { ProtectedReader } from './pipeline/protection/protected-reader.js';
+import { ProtectingDeadLetters, ProtectingSink } from './pipeline/protection/protecting-sink.js';
+import { checkProtection } from './pipeline/protection/protection-options.js';
+import { Protector } from './pipeline/protection/protector.js';
+import { SubjectKeys } from './pipeline/protection/subject-keys.js';
+import { TransitKeys } from './pipeline/protection/transit-keys.js';
 import { Redactor } from './pipeline/redaction/redactor.js';
 import { AuditDatabase } from './store/audit-database.js';
 import { AuditEventRepository } from './store/audit-event.repository.js';
@@ -30,11 +38,13 @@ import { DetectionRepository } from './store/detection.repository.js';
 import { LedgerRepository } from './store/ledger.repository.js';
 import { SealingRepository } from './store/sealing.repository.js';
 import { SourceRepository } from './store/source.repository.js';
+import { SubjectKeyRepository } from './store/subject-key.repository.js';
 import { within } from './store/within.js';
 import type { ThreadHost } from './thread/database-thread.js';
 import { DatabaseThread, ThreadedSealer, ThreadedSink } from './thread/database-thread.js';
 import { loadMetrics } from './trail/audit-metrics.js';
 import { AuditService } from './trail/audit.service.js';
+import { DataSubjects } from './trail/data-subjects.js';
 import { LogVerifier } from './trail/verification/log-verifier.js';
 
 /** How long an application's start waits for its audit database, before it goes on without. */
@@ -59,11 +69,15 @@ export class AuditRuntime {
   readonly service: AuditService;
   readonly sealer: LogSealer;
   private readonly thread: DatabaseThread | undefined;
+  private readonly keyRepository: SubjectKeyRepository;
+  private readonly keys: SubjectKeys | undefined;
+  private readonly transit: TransitKeys | undefined;
   private readonly detector: Detector;
   private readonly actions: RuleActions;
   private readonly database: AuditDatabase;
   private stopListening: () => void = () => undefined;
   private stopMetrics: () => void = () => undefined;
+  private isStarted = false;
   private closing: Promise<void> | undefined;
 
   /** @param options checked by `checkOptions` */
@@ -72,12 +86,14 @@ export class AuditRuntime {
     logger: AuditLogger,
   ) {
     const redactor = new Redactor(options.redaction);
+    const protection = checkProtection(options.protect, options.redaction);
     this.policy = new AuditPolicy(options.policy);
     this.database = new AuditDatabase(
       options,
       logger,
       () => {
         this.thread?.start();
+        if (this.isStarted) void this.checkKeys().catch((error: Error) => logger.error(error.message));
         // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
         this.recorder.flush().catch(() => undefined);
       },
@@ -110,17 +126,36 @@ export class AuditRuntime {
         if (this.sealer instanceof ThreadedSealer) this.sealer.takeOver();
       },
     });
+    this.keyRepository = new SubjectKeyRepository(this.database);
+    const masters = protection && new MasterKeys(protection);
+    this.keys = masters && new SubjectKeys(this.keyRepository, masters, protection);
+    const reader = new ProtectedReader(this.keyRepository, this.keys, logger);
+    this.transit =
+      masters &&
+      new TransitKeys(
+        masters,
+        protection.cacheSeconds * 1_000,
+        {
+          directory: () => this.recorder.directory,
+          newestNumber: () => this.recorder.newestNumber,
+          isSettledThrough: (number) => this.recorder.isSettledThrough(number),
+        },
+        logger,
+      );
+    const protector = protection && new Protector(protection, this.transit!, this.keys!, logger);
     const here = new RepositorySink(this.repository);
+    const sink = this.thread ? new ThreadedSink(this.thread, here) : here;
     this.recorder = new AuditRecorder(
       this.repository,
-      this.thread ? new ThreadedSink(this.thread, here) : here,
-      deadLetters,
+      protector ? new ProtectingSink(sink, protector) : sink,
+      protector ? new ProtectingDeadLetters(deadLetters, protector) : deadLetters,
       sources,
       redactor,
       logger,
       deliveryOf(options),
       options.service,
       [new RiskStage(new RiskModel(risk), memory), ruleStage],
+      protector && { protector, shown: (event) => reader.shown(event) },
     );
     this.actions = new RuleActions(
       options.compliance?.handlers ?? {},
@@ -138,10 +173,10 @@ export class AuditRuntime {
       logger,
       risk.volumeKeys,
     );
-    this.recorder.subscribe((event) => {
+    this.recorder.watch((event, shown) => {
       memory.note(event);
       this.detector.observe(event);
-      for (const rule of ruleStage.asking(event)) this.actions.dispatch(rule, event);
+      for (const rule of ruleStage.asking(event)) this.actions.dispatch(rule, shown);
     });
     this.requests = new RequestAudit(
       this.recorder,
@@ -191,6 +226,8 @@ export class AuditRuntime {
       { ledger, verifier, sealer: this.sealer },
       { policy: this.policy, rules },
       redactor,
+      reader,
+      new DataSubjects(this.keys && { keys: this.keys, transit: this.transit! }, this.repository, reader),
       logger,
     );
   }
@@ -205,12 +242,18 @@ export class AuditRuntime {
   async start(shared?: DataSource): Promise<void> {
     const reportMetrics = this.options.metrics ? await loadMetrics() : undefined;
     await this.recorder.open();
+    await this.transit?.open();
     try {
       await this.database.connect(START_PATIENCE_MS, shared);
+      if (this.database.whyNotReady === undefined) await this.checkKeys();
     } catch (error) {
       this.recorder.abandon();
+      await this.transit?.close();
+      await this.thread?.close();
+      await this.database.close();
       throw error;
     }
+    this.isStarted = true;
     this.sealer.start();
     this.detector.start();
     if (reportMetrics) {
@@ -222,6 +265,28 @@ export class AuditRuntime {
         close: () => this.closeUnderLoad(),
       });
     }
+  }
+
+  /**
+   * Whether the protected data that are there can be read by this process, and stay protected.
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS`
+   */
+  private async checkKeys(): Promise<void> {
+    if (this.options.protect === false) return;
+    try {
+      if (this.keys) return await this.keys.check();
+      if (!(await this.keyRepository.hasAny())) return;
+    } catch (error) {
+      if (error instanceof AuditError && error.code === 'AUDIT_INVALID_OPTIONS') throw error;
+      // Without protection nothing is known of the table; with it, delivery says what is wrong.
+      return;
+    }
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      'The audit option protect is missing, and the database has protected data: write the options that they were protected with, so that none are stored in clear from now on; or protect: false, if that is meant.',
+      { field: 'protect' },
+    );
   }
 
   /** Closes while the server still takes requests: whoever ends the process has not closed it. */
@@ -249,7 +314,10 @@ export class AuditRuntime {
       // So are their failures.
       await within(Math.min(LAST_ACTIONS_MS, patience / 4), this.actions.idle());
       this.actions.close();
+      const { directory } = this.recorder;
       await this.recorder.close(this.database.isGone ? 0 : left());
+      await this.transit?.close(directory);
+      this.keys?.close();
       // The database is there: what is sealed now need not wait for the next start.
       const isThere = this.database.whyNotReady === undefined;
       await this.sealer.close(isThere ? left() : 0);

@@ -20,7 +20,8 @@ export type {
   AuditStreamQuery,
 } from './trail/audit.service.js';
 export { AuditQueryDto } from './trail/audit-query.dto.js';
-export type { AuditScope } from './trail/audit-scope.js';
+export type { AuditReadScope, AuditScope } from './trail/audit-scope.js';
+export type { AuditErasure, AuditSubject, KeyRotation, KeyRotationOptions } from './trail/data-subjects.js';
 export type { AuditDeadLetter } from './store/dead-letter.repository.js';
 export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
@@ -108,6 +109,8 @@ export type {
 } from './pipeline/rules/compliance-rule.js';
 export { COMPLIANCE_PACKS } from './pipeline/rules/packs/all.js';
 export type { DetectionOptions, OneDetectionOptions } from './pipeline/detection/detection-options.js';
+export type { KeyManagement } from './pipeline/protection/master-keys.js';
+export type { ProtectionOptions } from './pipeline/protection/protection-options.js';
 export type { RedactionMode, RedactionOptions } from './pipeline/redaction/redaction-options.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.js';
 
@@ -115,6 +118,7 @@ export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.
 export { AuditEventRepository } from './store/audit-event.repository.js';
 export { AuditDeadLetterEntity } from './store/audit-dead-letter.entity.js';
 export { AuditEventEntity } from './store/audit-event.entity.js';
+export { AuditKeyEntity } from './store/audit-key.entity.js';
 export {
   AuditCheckpointEntity,
   AuditLeafEntity,

@@ -123,6 +123,7 @@ describe('architecture', () => {
       'AuditEventEntity',
       'AuditEventRepository',
       'AuditHealthIndicator',
+      'AuditKeyEntity',
       'AuditLeafEntity',
       'AuditLeaseEntity',
       'AuditModule',

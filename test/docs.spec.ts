@@ -38,6 +38,8 @@ import { RouteAuditReader } from '../src/nest/route-audit.reader.js';
 import { defaultCategory, defaultSeverity } from '../src/pipeline/classify.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../src/pipeline/risk/risk-points.js';
 import { createSecretKeyTest } from '../src/pipeline/redaction/secret-key.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../src/pipeline/protection/protected-event.js';
+import { PROTECTION_DEFAULTS } from '../src/pipeline/protection/protection-options.js';
 import { LEDGER_DEFAULTS } from '../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../src/store/migrations/1763856000000-create-audit-events.js';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../src/trail/audit-query.dto.js';
@@ -275,7 +277,8 @@ describe('tables that equal the code', () => {
   it('of options', () => {
     expect(options.table('Option').map(([path]) => path)).toEqual(Object.keys(OPTION_RULES));
     const defaults = Object.fromEntries(options.table('Option').map(([path, value]) => [path, value]));
-    for (const [group, values] of Object.entries({ delivery: DELIVERY_DEFAULTS, ledger: LEDGER_DEFAULTS })) {
+    const groups = { delivery: DELIVERY_DEFAULTS, ledger: LEDGER_DEFAULTS, protect: PROTECTION_DEFAULTS };
+    for (const [group, values] of Object.entries(groups)) {
       for (const [name, value] of Object.entries(values)) {
         expect([name, defaults[`${group}.${name}`]]).toEqual([
           name,
@@ -360,6 +363,7 @@ describe('tables that equal the code', () => {
       '/',
     );
     const added = ['source', 'sequence', 'schemaVersion', 'service', 'serviceVersion', 'riskFactors'];
+    added.push(PROTECTED_KEY, PROTECTED_FIELDS_KEY);
     expect(
       format
         .section('Metadata')

@@ -4,9 +4,12 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { AuditModule, AuditService } from 'nest-audit-trail';
@@ -62,9 +65,12 @@ describeEachDatabase('a process', (create) => {
   }
 
   /** What an application of its own reads in the database. */
-  async function read<T>(ask: (audit: AuditService) => Promise<T>): Promise<T> {
+  async function read<T>(
+    ask: (audit: AuditService) => Promise<T>,
+    protect: AuditModuleOptions['protect'] = false,
+  ): Promise<T> {
     @Module({
-      imports: [AuditModule.forRoot({ database: database.options, delivery: { mode: 'buffered' } })],
+      imports: [AuditModule.forRoot({ database: database.options, delivery: { mode: 'buffered' }, protect })],
     })
     class ReaderModule {}
     const reader = await NestFactory.createApplicationContext(ReaderModule, { logger: false });
@@ -171,6 +177,36 @@ describeEachDatabase('a process', (create) => {
     ]);
     expect(stdout.trim()).toBe(database.options.type === 'better-sqlite3' ? '0' : '1');
     expect((await stored()).map(({ action }) => action)).toEqual(['invoice.approve']);
+  });
+
+  it('keeps protected values through its death, and in clear nowhere', async () => {
+    const protect = { fields: ['userAgent', 'resourceId'], masterKey: randomBytes(32).toString('base64') };
+    const directory = database.journal;
+    // Nothing is stored before it is killed.
+    const port = await serve({ protect, delivery: { flushIntervalMs: 60_000, batchSize: 5_000 } });
+    const ids = Array.from({ length: 50 }, (_, index) => `planted-${index}`);
+    const headers = { 'user-agent': 'PlantedBrowser/1' };
+    await Promise.all(ids.map((id) => send(port, { method: 'POST', path: `/things/${id}`, headers })));
+    await end('SIGKILL');
+    const lines = await Promise.all(
+      (await readdir(directory)).map((file) => readFile(join(directory, file), 'utf8')),
+    );
+    expect(lines.join('')).toContain('"t1.');
+    expect(lines.join('')).not.toContain('PlantedBrowser');
+    await serve({ protect });
+    const revealed = () =>
+      read(async (audit) => {
+        const { events } = await audit.find({ allTenants: true, limit: 1_000, reveal: true });
+        return events;
+      }, protect);
+    await eventually(async () => expect(await stored()).toHaveLength(ids.length));
+    expect((await stored()).every(({ userAgent }) => userAgent === '[protected]')).toBe(true);
+    const events = await revealed();
+    expect(events.every(({ userAgent }) => userAgent === 'PlantedBrowser/1')).toBe(true);
+    expect(events.map(({ resourceId }) => resourceId).sort()).toEqual([...ids].sort());
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    expect((await readdir(directory)).filter((file) => !file.startsWith('owner.'))).toEqual([]);
+    expect(await read((audit) => audit.verify(), protect)).toMatchObject({ ok: true, problems: [] });
   });
 
   it('records a request that the shutdown interrupts', async () => {

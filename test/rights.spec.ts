@@ -55,12 +55,14 @@ describeEachDatabase('rights', (create, name) => {
       const letter = numbered('0198c0de-0000-7000-8000-000000000001', 1);
       await store.letters.keep(letter, 'refused');
       const options = { ...database.options, username: user, password } as AuditDatabaseOptions;
+      const masterKey = randomBytes(32).toString('base64');
       @Module({
         imports: [
           AuditModule.forRoot({
             database: options,
             migrate: false,
             delivery: { directory: database.journal },
+            protect: { fields: ['details.email'], masterKey },
           }),
         ],
       })
@@ -82,6 +84,12 @@ describeEachDatabase('rights', (create, name) => {
       const { treeSize } = await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true, events: treeSize, pending: 0 });
       expect(treeSize).toBe(2);
+      const own = { tenantId: 'default', userId: 'ann', action: 'thing.own', details: { email: 'a@b.test' } };
+      const { id } = await audit.record(own);
+      await audit.flush();
+      expect(await audit.findById(id, { allTenants: true, reveal: true })).toMatchObject(own);
+      expect(await audit.rotateKeys({ dataKeys: true })).toMatchObject({ renewed: 1 });
+      expect(await audit.forget({ tenantId: 'default', subjectId: 'ann' })).toMatchObject({ keys: 2 });
       await app.close();
 
       const limited = await openStore(options, { migrate: false });
@@ -93,7 +101,9 @@ describeEachDatabase('rights', (create, name) => {
         await expect(limited.connection.query(`UPDATE ${table} SET ${column} = '7'`)).rejects.toThrow(denied);
         await expect(limited.connection.query(`DELETE FROM ${table}`)).rejects.toThrow(denied);
       }
-      await expect(limited.connection.query('DELETE FROM audit_leases')).rejects.toThrow(/denied/);
+      for (const table of ['audit_leases', 'audit_keys']) {
+        await expect(limited.connection.query(`DELETE FROM ${table}`)).rejects.toThrow(/denied/);
+      }
       await limited.close();
     } finally {
       if (name === 'mysql')

@@ -196,7 +196,7 @@ export class Delivery {
 
   constructor(
     private readonly events: EventSink,
-    private readonly deadLetters: DeadLetterRepository,
+    private readonly deadLetters: Pick<DeadLetterRepository, 'keep'>,
     private readonly sources: SourceRepository,
     private readonly logger: AuditLogger,
     options: DeliveryOptions,
@@ -407,6 +407,21 @@ export class Delivery {
   /** Who numbers events, with the last number that each gave away. */
   get ownSources(): readonly { readonly source: string; readonly sequence: number }[] {
     return this.queue.sources;
+  }
+
+  /** Where the journal is; `undefined` where there is none. */
+  get directory(): string | undefined {
+    return this.journal?.directory;
+  }
+
+  /** The number that an intent or an event got last. */
+  get newestNumber(): number {
+    return this.queue.newestNumber;
+  }
+
+  /** Whether nothing is left that got its number before or with this one. */
+  isSettledThrough(number: number): boolean {
+    return this.queue.isSettledThrough(number);
   }
 
   status(): DeliveryStatus {

@@ -110,6 +110,11 @@ export class EventJournal {
     return this.segments.at(-1)!;
   }
 
+  /** The number given away last. */
+  get newestNumber(): number {
+    return this.lastNumber;
+  }
+
   nextNumber(): number {
     return ++this.lastNumber;
   }

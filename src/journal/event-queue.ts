@@ -171,6 +171,26 @@ export class EventQueue implements JournalUser {
     return this.pending === 0 && this.open.size === 0 && this.intents.size === 0 && this.kept.length === 0;
   }
 
+  /** The number that an intent or an event got last. */
+  get newestNumber(): number {
+    return this.journal?.newestNumber ?? this.lastNumber;
+  }
+
+  /** Whether nothing is left that got its number before or with this one. */
+  isSettledThrough(number: number): boolean {
+    // What of it is on the disk alone is not known by its numbers.
+    if (this.waitsForJournal || this.reader) return false;
+    const left = [
+      this.open.values(),
+      this.ready,
+      this.urgent,
+      this.inFlight,
+      this.kept,
+      this.intents.values(),
+    ];
+    return left.every((entries) => ![...entries].some((entry) => entry.number <= number));
+  }
+
   /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
   skipSequence(): { readonly source: string; readonly sequence: number } {
     const { journal } = this;

@@ -19,6 +19,8 @@ import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
 import { OWN_KEYS } from './audit-event-draft.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from './protection/protected-event.js';
+import type { Protector } from './protection/protector.js';
 import type { Redactor } from './redaction/redactor.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
@@ -34,13 +36,23 @@ export interface ServiceOptions {
   readonly version?: string;
 }
 
+/** What is done with values that are not stored in clear, where there are any. */
+export interface RecorderProtection {
+  readonly protector: Protector;
+  /** An event as listeners may see it. */
+  readonly shown: (event: AuditLogEvent) => AuditLogEvent;
+}
+
 /**
  * The only way in. Every event, from a request or from `AuditService.record()`, passes here: it is completed,
- * classified, redacted and bounded, judged stage by stage, and then handed to delivery, which numbers it.
+ * classified, redacted and bounded, judged stage by stage, protected, and then handed to delivery, which numbers it.
  */
 export class AuditRecorder {
   private readonly delivery: Delivery;
   private readonly listeners = new Set<(event: AuditLogEvent) => void>();
+  private readonly watchers = new Set<(event: AuditLogEvent, shown: AuditLogEvent) => void>();
+  /** Events with their protected values, by what is delivered in their place; until the watchers have seen them. */
+  private readonly clear = new WeakMap<AuditLogEvent, AuditLogEvent>();
   private readonly warnings: RateLimitedLog;
   /** The application calls one of the keys secret by which the library says something itself. */
   private readonly hidesOwn: boolean;
@@ -52,13 +64,14 @@ export class AuditRecorder {
   constructor(
     private readonly repository: AuditEventRepository,
     sink: EventSink,
-    deadLetters: DeadLetterRepository,
+    deadLetters: Pick<DeadLetterRepository, 'keep'>,
     sources: SourceRepository,
     private readonly redactor: Redactor,
     logger: AuditLogger,
     delivery: DeliveryOptions = {},
     private readonly service?: ServiceOptions,
     private readonly stages: readonly Stage[] = [],
+    private readonly protection?: RecorderProtection,
   ) {
     this.warnings = new RateLimitedLog(logger);
     this.hidesOwn = OWN_KEYS.some(redactor.isSecretKey) || redactor.hasFields('metadata');
@@ -121,8 +134,8 @@ export class AuditRecorder {
   /** Writes the event in the caller's transaction: it commits and rolls back with it. */
   async recordWith(manager: EntityManager, draft: AuditEventDraft): Promise<AuditLogEvent> {
     // Not numbered: a rollback would leave a gap in the sequence that no loss explains.
-    const event = this.complete(draft);
-    await this.repository.append([event], manager);
+    const event = this.protect(this.complete(draft));
+    await this.repository.append(await this.sealed(event, manager), manager);
     this.notify(event);
     return event;
   }
@@ -134,8 +147,8 @@ export class AuditRecorder {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
    */
   async recordUnnumbered(draft: AuditEventDraft): Promise<void> {
-    const event = this.complete(draft);
-    await this.repository.append([event]);
+    const event = this.protect(this.complete(draft));
+    await this.repository.append(await this.sealed(event));
     this.notify(event);
   }
 
@@ -156,7 +169,7 @@ export class AuditRecorder {
   /** Notes a request that has begun: the draft of the event that it becomes should nothing more be heard of it. */
   begin(draft: AuditEventDraft, before?: Intent): Intent | undefined {
     // As it would be stored: what is redacted in an event must not be in the journal either.
-    const { riskScore: _score, complianceFlags: _flags, ...known } = this.classified(draft);
+    const { riskScore: _score, complianceFlags: _flags, ...known } = this.protect(this.classified(draft));
     const { blockedBy, complianceFlags } = draft;
     const begun = {
       ...known,
@@ -172,7 +185,7 @@ export class AuditRecorder {
 
   /** Takes the event of a request whose answer is ready; {@link release} or {@link commit} hands it over. */
   enter(draft: AuditEventDraft, intent?: Intent, refused = false): Ticket | undefined {
-    return this.delivery.enter(this.complete(draft), intent, refused);
+    return this.delivery.enter(this.protect(this.complete(draft)), intent, refused);
   }
 
   /** What the answer of an entered event has to wait for; `undefined` in the common case. */
@@ -193,7 +206,7 @@ export class AuditRecorder {
    */
   release(ticket: Ticket, amended?: AuditEventDraft): void {
     if (!ticket.committed) {
-      this.delivery.release(ticket, amended && this.complete(amended));
+      this.delivery.release(ticket, amended && this.protect(this.complete(amended)));
       this.notify(ticket.event);
       return;
     }
@@ -246,6 +259,31 @@ export class AuditRecorder {
     if (recovered) for (const event of this.recovered?.splice(0) ?? []) this.tell(listener, event);
     if (recovered) this.recovered = undefined;
     return () => this.listeners.delete(listener);
+  }
+
+  /** Calls `watcher` with each event recorded from now on, with its protected values, and with what others see of it. */
+  watch(watcher: (event: AuditLogEvent, shown: AuditLogEvent) => void): void {
+    this.watchers.add(watcher);
+  }
+
+  /** The event as listeners, and whoever recorded it, see it. */
+  shown(event: AuditLogEvent): AuditLogEvent {
+    return this.protection ? this.protection.shown(event) : event;
+  }
+
+  /** Where the journal is; `undefined` where there is none. */
+  get directory(): string | undefined {
+    return this.delivery.directory;
+  }
+
+  /** The number in the journal that an event got last. */
+  get newestNumber(): number {
+    return this.delivery.newestNumber;
+  }
+
+  /** Whether nothing is left to be stored that got its number before or with this one. */
+  isSettledThrough(number: number): boolean {
+    return this.delivery.isSettledThrough(number);
   }
 
   flush(): Promise<void> {
@@ -388,13 +426,30 @@ export class AuditRecorder {
     return safeText(safe, limit, Math.max(text.length, safe.length));
   }
 
-  private notify(event: AuditLogEvent): void {
-    for (const listener of this.listeners) this.tell(listener, event);
+  /** The event as the journal may have it. */
+  private protect(event: AuditLogEvent): AuditLogEvent {
+    if (!this.protection) return event;
+    const safe = this.protection.protector.protect(event);
+    if (safe !== event) this.clear.set(safe, event);
+    return safe;
   }
 
-  private tell(listener: (event: AuditLogEvent) => void, event: AuditLogEvent): void {
+  /** The event as it is stored, where it does not pass through delivery. */
+  private async sealed(event: AuditLogEvent, manager?: EntityManager): Promise<readonly AuditLogEvent[]> {
+    return this.protection ? this.protection.protector.seal([event], { manager }) : [event];
+  }
+
+  private notify(event: AuditLogEvent): void {
+    const shown = this.shown(event);
+    const clear = (this.protection && this.clear.get(event)) ?? event;
+    for (const watcher of this.watchers) this.tell(watcher, clear, shown);
+    for (const listener of this.listeners) this.tell(listener, shown);
+    if (clear !== event) this.clear.delete(event);
+  }
+
+  private tell<E extends AuditLogEvent[]>(listener: (...events: E) => void, ...events: E): void {
     try {
-      listener(event);
+      listener(...events);
     } catch {
       this.warnings.warn('listener', 'A listener to audit events threw; the event is recorded all the same.');
     }
@@ -403,7 +458,7 @@ export class AuditRecorder {
   /** Delivery makes the event and enters it in one turn; whoever listens hears of it in the next. */
   private announceEntered(event: AuditLogEvent): AuditLogEvent {
     queueMicrotask(() => {
-      if (this.recovered && this.recovered.length < MAX_RECOVERED) this.recovered.push(event);
+      if (this.recovered && this.recovered.length < MAX_RECOVERED) this.recovered.push(this.shown(event));
       this.notify(event);
     });
     return event;
@@ -433,6 +488,13 @@ function resourceOf(action: string): string {
 /** The caller's metadata without what only the library may say. */
 function withoutOwn(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
   if (!metadata) return undefined;
-  const { source: _source, sequence: _sequence, riskFactors: _riskFactors, ...rest } = metadata;
+  const {
+    source: _source,
+    sequence: _sequence,
+    riskFactors: _riskFactors,
+    [PROTECTED_KEY]: _protected,
+    [PROTECTED_FIELDS_KEY]: _protectedFields,
+    ...rest
+  } = metadata;
   return rest;
 }

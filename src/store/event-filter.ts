@@ -35,6 +35,8 @@ export interface EventFilter {
   readonly details?: Readonly<Record<string, AuditValue>>;
   /** Keys of `metadata` with exactly this value. */
   readonly metadata?: Readonly<Record<string, AuditValue>>;
+  /** Of this person: what they did, or what has values under one of their keys. */
+  readonly subject?: { readonly userId: string; readonly keyIds: readonly string[] };
   /** Found anywhere in the text of the event, whatever the case of ASCII letters. */
   readonly text?: string;
 }
@@ -86,7 +88,18 @@ export function matchesFilter(event: AuditLogEvent, filter: EventFilter): boolea
   if (filter.maxRiskScore !== undefined && event.riskScore > filter.maxRiskScore) return false;
   if (filter.details && !containsFacts(event.details, filter.details)) return false;
   if (filter.metadata && !containsFacts(event.metadata, filter.metadata)) return false;
+  if (filter.subject && !isOf(event, filter.subject)) return false;
   return filter.text === undefined || containsText(event, filter.text);
+}
+
+/** How the metadata of an event with values under this key begin to say so. */
+export function mentionOf(keyId: string): string {
+  return `"protected":"v1.${keyId}.`;
+}
+
+function isOf({ userId, metadata }: AuditLogEvent, subject: NonNullable<EventFilter['subject']>): boolean {
+  const text = canonicalJson(metadata);
+  return userId === subject.userId || subject.keyIds.some((keyId) => text.includes(mentionOf(keyId)));
 }
 
 function containsFacts(

@@ -1,7 +1,7 @@
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { firstIdOf } from '../event/event-id.js';
 import type { AuditValue } from '../event/audit-log-event.js';
-import { EXACT_CONDITIONS, lowerAscii, TEXT_CONDITIONS } from './event-filter.js';
+import { EXACT_CONDITIONS, lowerAscii, mentionOf, TEXT_CONDITIONS } from './event-filter.js';
 import type { EventFilter } from './event-filter.js';
 import type { SqlDialect } from './table-name.js';
 
@@ -38,6 +38,15 @@ export function applyFilter<T extends ObjectLiteral>(
   }
   applyFacts(query, 'details', filter.details, contains);
   applyFacts(query, 'metadata', filter.metadata, contains);
+  if (filter.subject) {
+    const { userId, keyIds } = filter.subject;
+    const any = keyIds.map((_, index) => contains('e.metadata', `:mention${index}`));
+    const mentions = keyIds.map((keyId, index) => [`mention${index}`, mentionOf(keyId)]);
+    query.andWhere(`(${['e.user_id = :subjectUser', ...any].join(' OR ')})`, {
+      subjectUser: userId,
+      ...Object.fromEntries(mentions),
+    });
+  }
   if (filter.text !== undefined) {
     // MySQL lowers all letters, the others those of ASCII: the needle must be lowered alike.
     const needle = dialect === 'mysql' ? 'lower(:text)' : ':text';

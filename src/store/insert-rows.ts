@@ -73,6 +73,29 @@ function insertOf(connection: DataSource, { table, columns, rows }: TableRows): 
   return { text, values: rows.flat() };
 }
 
+/**
+ * Runs one statement that changes rows, in no transaction but its own.
+ *
+ * @param before, after PRAGMAs of SQLite
+ * @throws the driver's error; `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function changeRows(
+  connection: DataSource,
+  text: string,
+  values: readonly (string | number | null)[],
+  pragmas: { readonly before?: string; readonly after?: string } = {},
+): Promise<void> {
+  if (dialectOf(connection) !== 'sqlite') {
+    await runStatement(connection, text, values);
+    return;
+  }
+  await besideTransactions(connection, (driver) => {
+    if (pragmas.before !== undefined) driver.pragma(pragmas.before);
+    driver.prepare(text).run(...values);
+    if (pragmas.after !== undefined) driver.pragma(pragmas.after);
+  });
+}
+
 /** How long a batch waits for the end of a transaction on the same connection, before the delivery's own backoff. */
 const TRANSACTION_PATIENCE_MS = 1_000;
 
@@ -80,6 +103,7 @@ const TRANSACTION_PATIENCE_MS = 1_000;
 interface SqliteDriver {
   readonly inTransaction: boolean;
   prepare(sql: string): { run(...values: readonly unknown[]): unknown };
+  pragma(source: string): unknown;
   transaction(work: () => void): () => void;
 }
 

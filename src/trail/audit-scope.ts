@@ -6,6 +6,25 @@ export type AuditScope =
   | { readonly tenantId: string; readonly allTenants?: never }
   | { readonly allTenants: true; readonly tenantId?: never };
 
+/** The scope of a read that shows events. */
+export type AuditReadScope = AuditScope & {
+  /** Show protected values, to those who may see them; all others see `[protected]`. @defaultValue `false` */
+  readonly reveal?: boolean;
+};
+
+/**
+ * Takes out of a read's argument whether protected values are to be shown.
+ *
+ * @throws AuditError `AUDIT_INVALID_QUERY` on `reveal`
+ */
+export function splitReveal<T extends object>(query: T): { reveal: boolean; rest: Omit<T, 'reveal'> } {
+  // Whether it is an object at all, the scope says.
+  if (typeof query !== 'object' || query === null) return { reveal: false, rest: query };
+  const { reveal = false, ...rest } = query as T & { reveal?: unknown };
+  if (typeof reveal === 'boolean') return { reveal, rest };
+  throw refuse('reveal', 'reveal must be true or false');
+}
+
 /**
  * Takes the scope out of a read's argument.
  *

@@ -21,6 +21,7 @@ import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
 import type { ComplianceRule } from '../pipeline/rules/compliance-rule.js';
 import type { RuleBook } from '../pipeline/rules/rule-book.js';
 import { ruleChange } from '../pipeline/rules/rule-change.js';
+import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
 import type { Redactor } from '../pipeline/redaction/redactor.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/request-capture.js';
@@ -36,8 +37,8 @@ import type { SourceRepository } from '../store/source.repository.js';
 import type { AuditSource } from '../store/source-summary.js';
 import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import type { CheckedQuery } from './audit-query.dto.js';
-import { splitScope } from './audit-scope.js';
-import type { AuditScope } from './audit-scope.js';
+import { splitReveal, splitScope } from './audit-scope.js';
+import type { AuditReadScope, AuditScope } from './audit-scope.js';
 import { computeStatistics, INTERVALS } from './audit-statistics.js';
 import type { AuditInterval, AuditStatistics } from './audit-statistics.js';
 import {
@@ -70,6 +71,13 @@ import type {
   UserChangeInput,
 } from './authentication-input.js';
 import { CursorSigner } from './cursor.js';
+import type {
+  AuditErasure,
+  AuditSubject,
+  DataSubjects,
+  KeyRotation,
+  KeyRotationOptions,
+} from './data-subjects.js';
 import { checkDeadLetterQuery } from './dead-letter-query.js';
 import type { AuditDeadLetterQuery } from './dead-letter-query.js';
 import { proveEvent } from './log-prover.js';
@@ -80,15 +88,15 @@ import type { VerifyOptions, VerifyResult } from './verification/verification-re
 /** A filter without paging: what `stream`, `statistics` and `observe` take. */
 export type AuditFilter = Omit<AuditQueryDto, 'limit' | 'cursor' | 'order'>;
 
-export type AuditQuery = AuditQueryDto & AuditScope;
-export type AuditStreamQuery = AuditFilter & Pick<AuditQueryDto, 'order'> & AuditScope;
+export type AuditQuery = AuditQueryDto & AuditReadScope;
+export type AuditStreamQuery = AuditFilter & Pick<AuditQueryDto, 'order'> & AuditReadScope;
 
 /** The thing whose history is asked for. */
 export type AuditHistoryScope = {
   readonly resource: string;
   readonly resourceId: string;
 } & Pick<AuditQueryDto, 'order' | 'limit' | 'cursor'> &
-  AuditScope;
+  AuditReadScope;
 
 export type AuditStatisticsQuery = AuditFilter &
   AuditScope & {
@@ -138,6 +146,8 @@ export class AuditService {
     private readonly log: AuditLog,
     private readonly judgement: AuditJudgement,
     private readonly redactor: Redactor,
+    private readonly reader: ProtectedReader,
+    private readonly subjects: DataSubjects,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -148,7 +158,7 @@ export class AuditService {
    * `runAs`, where the event does not say it.
    *
    * @param options `manager`: write in this TypeORM transaction, so that the event commits and rolls back with it
-   * @returns the event as it is stored. When it resolves the event is as safe as the delivery mode promises: accepted
+   * @returns the event as it is stored, and as whoever may not see protected values reads it. When it resolves the event is as safe as the delivery mode promises: accepted
    *   in memory, in the journal, or committed; with `manager`, written
    * @throws AuditError `AUDIT_INVALID_EVENT`, naming the wrong property; `AUDIT_STORE_UNAVAILABLE` when there is no
    *   room for it; `AUDIT_UNAVAILABLE` when it is not committed in time, in strict mode, and delivered later
@@ -159,13 +169,14 @@ export class AuditService {
   ): Promise<AuditLogEvent> {
     assertEventInput(event);
     const draft = this.inContext(event);
-    return options.manager ? this.recorder.recordWith(options.manager, draft) : this.keep(draft);
+    if (!options.manager) return this.keep(draft);
+    return this.recorder.shown(await this.recorder.recordWith(options.manager, draft));
   }
 
   private async keep(draft: AuditEventDraft): Promise<AuditLogEvent> {
     const recorded = await this.recorder.recordSafely(draft);
     // A copy: the original still waits to be stored.
-    if (recorded) return copyEvent(recorded);
+    if (recorded) return copyEvent(this.recorder.shown(recorded));
     const { lastError, pending } = this.recorder.status();
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -179,7 +190,8 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
    */
   async find(query: AuditQuery): Promise<AuditPage> {
-    const { checked, filter } = this.check(query);
+    const { reveal, rest } = this.readOf(query);
+    const { checked, filter } = this.check(rest);
     const order = checked.order ?? 'newest';
     const limit = checked.limit ?? DEFAULT_LIMIT;
     const signer = await this.cursors();
@@ -189,13 +201,21 @@ export class AuditService {
       order,
       ...(after !== undefined && { after }),
     });
-    if (events.length <= limit) return { events };
-    events.length = limit;
-    return { events, nextCursor: signer.sign(events[limit - 1]?.id ?? '', filter, order) };
+    const hasMore = events.length > limit;
+    if (hasMore) events.length = limit;
+    const shown = await this.reader.show(events, reveal);
+    if (!hasMore) return { events: shown };
+    return { events: shown, nextCursor: signer.sign(events[limit - 1]?.id ?? '', filter, order) };
   }
 
   /** The event, or `undefined` where there is none of this id in the scope. */
-  async findById(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
+  async findById(id: string, scope: AuditReadScope): Promise<AuditLogEvent | undefined> {
+    const { reveal, rest } = this.readOf(scope);
+    const event = await this.storedById(id, rest);
+    return event && (await this.reader.show([event], reveal))[0];
+  }
+
+  private async storedById(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
     const { filter } = this.check({ ...scope });
     return isEventId(id) ? this.repository.findById(id, filter) : undefined;
   }
@@ -206,8 +226,9 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY` at the call, not at the first event
    */
   stream(query: AuditStreamQuery): AsyncIterable<AuditLogEvent> {
-    const { checked, filter } = this.check(query, ['limit', 'cursor']);
-    return this.pages(filter, checked.order ?? 'newest');
+    const { reveal, rest } = this.readOf(query);
+    const { checked, filter } = this.check(rest, ['limit', 'cursor']);
+    return this.pages(filter, checked.order ?? 'newest', reveal);
   }
 
   /** What happened to one thing, newest first unless `order` says otherwise. */
@@ -268,8 +289,14 @@ export class AuditService {
    * @param query whose, at most how many (`limit`), and behind which event's id (`after`)
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
    */
-  async deadLetters(query: AuditDeadLetterQuery): Promise<AuditDeadLetter[]> {
-    return this.letterRepository.find(checkDeadLetterQuery(query));
+  async deadLetters(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
+    const { reveal, rest } = this.readOf(query);
+    const letters = await this.letterRepository.find(checkDeadLetterQuery(rest));
+    const events = await this.reader.show(
+      letters.map(({ event }) => event),
+      reveal,
+    );
+    return letters.map((letter, place) => ({ ...letter, event: events[place]! }));
   }
 
   /**
@@ -328,6 +355,42 @@ export class AuditService {
    */
   pseudonym(value: string): string {
     return this.redactor.pseudonym(value);
+  }
+
+  /**
+   * Erases a person: destroys the keys of their protected values, so that nobody can read these any more, in the database, among the dead
+   * letters or in the journal. The events stay, and verify as before; reads show `[erased]`. The erasure is an event itself. What is
+   * recorded for the person later has another key.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` without the option `protect`;
+   *   `AUDIT_STORE_UNAVAILABLE`; as {@link record} where it can't be recorded, and then nothing is erased
+   */
+  forget(subject: AuditSubject): Promise<AuditErasure> {
+    return this.subjects.forget(
+      subject,
+      (event) => this.record(event),
+      () => this.flush(),
+    );
+  }
+
+  /**
+   * Answers a request for access: all events of a person, oldest first, with their protected values, in bounded memory. These are the events
+   * whose user they are, and those with values under their keys. Reads all events of the tenant.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, at the call; `AUDIT_STORE_UNAVAILABLE`
+   */
+  exportSubject(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
+    return this.subjects.export(subject);
+  }
+
+  /**
+   * Wraps all data keys anew that another master key has wrapped, so that the one before can be destroyed; and gives each person another
+   * data key, if asked. Goes on from there if it is called again after a failure. It is an event itself.
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` without the option `protect`; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
+   */
+  rotateKeys(options: KeyRotationOptions = {}): Promise<KeyRotation> {
+    return this.subjects.rotateKeys(options, (event) => this.record(event));
   }
 
   /**
@@ -472,7 +535,7 @@ export class AuditService {
    *   was changed; `AUDIT_STORE_UNAVAILABLE`
    */
   async prove(id: string, scope: AuditScope = { allTenants: true }): Promise<AuditProof | undefined> {
-    const event = await this.findById(id, scope);
+    const event = await this.storedById(id, scope);
     if (!event) return undefined;
     const proof = await proveEvent(this.log.ledger, event);
     if (proof) return proof;
@@ -490,7 +553,11 @@ export class AuditService {
     return this.recorder.status();
   }
 
-  private async *pages(filter: EventFilter, order: 'newest' | 'oldest'): AsyncGenerator<AuditLogEvent, void> {
+  private async *pages(
+    filter: EventFilter,
+    order: 'newest' | 'oldest',
+    reveal: boolean,
+  ): AsyncGenerator<AuditLogEvent, void> {
     let after: string | undefined;
     for (;;) {
       const page = await this.repository.find(filter, {
@@ -498,10 +565,18 @@ export class AuditService {
         order,
         ...(after !== undefined && { after }),
       });
-      yield* page;
+      yield* await this.reader.show(page, reveal);
       if (page.length < STREAM_PAGE) return;
       after = page.at(-1)?.id;
     }
+  }
+
+  private readOf<T extends AuditReadScope>(
+    query: T,
+  ): { reveal: boolean; rest: Omit<T, 'reveal'> & AuditScope } {
+    const { reveal, rest } = splitReveal(query);
+    if (reveal) this.reader.assertReveals();
+    return { reveal, rest: rest as Omit<T, 'reveal'> & AuditScope };
   }
 
   private check(

@@ -1,0 +1,147 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
+import { within } from '../../store/within.js';
+import type { Protection } from './protection-options.js';
+
+/** A KMS, as the library asks it. */
+export interface KeyManagement {
+  /** Names the key that wraps from now on; kept with what it has wrapped. */
+  readonly keyId: string;
+  /** Encrypts the 64 bytes; what it answers may have at most 3,000. */
+  wrap(key: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /**
+   * Decrypts what `wrap` answered.
+   *
+   * @param keyId the name of the key at that time
+   */
+  unwrap(wrapped: Uint8Array, keyId: string): Uint8Array | Promise<Uint8Array>;
+}
+
+/** The master key that a key was wrapped by is not there, or the KMS does not answer: it may be later. */
+export class KeyUnavailableError extends Error {
+  override readonly name = 'KeyUnavailableError';
+}
+
+/** What was wrapped was changed, or belongs to another place. */
+export class KeyDamagedError extends Error {
+  override readonly name = 'KeyDamagedError';
+}
+
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const MOST_WRAPPED_BYTES = 3_000;
+/** How long a KMS may take. */
+const KMS_TIMEOUT_MS = 10_000;
+
+/** A key of 256 bits that wraps others by AES-256-GCM (NIST SP 800-38D), with a random nonce for each. */
+export class MasterKey {
+  /** Tells it from others, and tells nothing of it. */
+  readonly id: string;
+
+  constructor(private readonly key: Buffer) {
+    this.id = `local-${createHmac('sha256', key).update('nest-audit-trail master key id').digest('hex').slice(0, 16)}`;
+  }
+
+  wrap(plain: Uint8Array): Buffer {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.key, nonce, { authTagLength: TAG_BYTES });
+    return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  /** @throws KeyDamagedError */
+  unwrap(wrapped: Uint8Array): Buffer {
+    try {
+      const nonce = wrapped.subarray(0, NONCE_BYTES);
+      const decipher = createDecipheriv('aes-256-gcm', this.key, nonce, { authTagLength: TAG_BYTES });
+      decipher.setAuthTag(wrapped.subarray(-TAG_BYTES));
+      return Buffer.concat([decipher.update(wrapped.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+    } catch {
+      throw new KeyDamagedError('the wrapped key is not as the master key wrapped it');
+    }
+  }
+}
+
+/** Wraps keys by the master key of the options, and unwraps those that it, or one before it, has wrapped. */
+export class MasterKeys {
+  constructor(private readonly options: Pick<Protection, 'masterKey' | 'retiredMasterKeys' | 'kms'>) {}
+
+  /** Names the master key that wraps from now on. */
+  get currentId(): string {
+    const { kms, masterKey } = this.options;
+    return kms?.keyId ?? masterKey!.id;
+  }
+
+  /**
+   * @param key 32 bytes
+   * @param place what the wrapped key belongs to: it can be unwrapped for nothing else
+   * @returns base64
+   * @throws KeyUnavailableError
+   */
+  async wrap(key: Buffer, place: string): Promise<string> {
+    const { kms, masterKey } = this.options;
+    const plain = Buffer.concat([key, digestOf(place)]);
+    try {
+      const wrapped = kms ? await asked('wrap', () => kms.wrap(Buffer.from(plain))) : masterKey!.wrap(plain);
+      if (wrapped.length > 0 && wrapped.length <= MOST_WRAPPED_BYTES) {
+        return Buffer.from(wrapped).toString('base64');
+      }
+      throw new KeyUnavailableError(`kms.wrap() answered ${wrapped.length} bytes`);
+    } finally {
+      plain.fill(0);
+    }
+  }
+
+  /**
+   * @param masterId which master key has wrapped it
+   * @throws KeyUnavailableError; KeyDamagedError
+   */
+  async unwrap(wrapped: string, masterId: string, place: string): Promise<Buffer> {
+    const { kms, masterKey, retiredMasterKeys } = this.options;
+    const bytes = Buffer.from(wrapped, 'base64');
+    const local = [...(masterKey ? [masterKey] : []), ...retiredMasterKeys].find(({ id }) => id === masterId);
+    if (!local && (!kms || masterId.startsWith('local-'))) {
+      throw new KeyUnavailableError(
+        `a key was wrapped by the master key ${masterId}, which is not among protect.masterKey and protect.retiredMasterKeys`,
+      );
+    }
+    const plain = local ? local.unwrap(bytes) : await asked('unwrap', () => kms!.unwrap(bytes, masterId));
+    const isWhole =
+      plain.length === 2 * KEY_BYTES && timingSafeEqual(plain.subarray(KEY_BYTES), digestOf(place));
+    const key = Buffer.from(plain.subarray(0, KEY_BYTES));
+    if (local) plain.fill(0);
+    if (isWhole) return key;
+    throw new KeyDamagedError('the wrapped key belongs to another place');
+  }
+}
+
+/** @throws KeyUnavailableError */
+async function asked(
+  name: 'wrap' | 'unwrap',
+  ask: () => Uint8Array | Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  let answer: unknown;
+  try {
+    const asking = Promise.resolve(ask()).then((bytes) => (answer = bytes));
+    if (!(await within(KMS_TIMEOUT_MS, asking))) {
+      throw new Error(`it has not answered for ${KMS_TIMEOUT_MS / 1_000} s`);
+    }
+  } catch (error) {
+    // What a KMS says of a failure holds no key.
+    throw new KeyUnavailableError(
+      `protect.kms.${name}() failed: ${String((error as Error)?.message ?? error)}`,
+    );
+  }
+  if (ArrayBuffer.isView(answer)) return answer as Uint8Array;
+  throw new KeyUnavailableError(`protect.kms.${name}() did not answer bytes`);
+}
+
+function digestOf(place: string): Buffer {
+  return createHash('sha256').update(place).digest();
+}

@@ -1,0 +1,123 @@
+import type { AuditFacts, AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
+import { FACT_LIMITS } from '../../event/flatten.js';
+import { ENCRYPTED_OVERHEAD } from './encrypted-values.js';
+import type { ProtectedValues } from './encrypted-values.js';
+import { PROTECTED_FIELDS } from './protection-options.js';
+import type { Protection, ProtectedField } from './protection-options.js';
+
+/** Where an event has its encrypted values: in `metadata`. Instead of them: {@link ERASED} or {@link WITHHELD}. */
+export const PROTECTED_KEY = 'protected';
+/** Which of its fields outside of `details` and `metadata` are among them. */
+export const PROTECTED_FIELDS_KEY = 'protectedFields';
+export const ERASED = 'erased';
+export const WITHHELD = 'withheld';
+
+/** What is shown in the place of a value. */
+export type Placeholder = '[protected]' | '[erased]' | '[withheld]' | '[unreadable]';
+
+/** Stands in `details` and `metadata` where an encrypted value was. */
+const HERE: Placeholder = '[protected]';
+const TOO_LARGE: Placeholder = '[withheld]';
+
+export function isProtected({ metadata }: AuditLogEvent): boolean {
+  return metadata[PROTECTED_KEY] !== undefined;
+}
+
+/**
+ * A copy of the event without the values that are to be protected, and these.
+ *
+ * @returns `undefined` where it has none of them
+ */
+export function withoutValues(
+  event: AuditLogEvent,
+  { fields, protectsFacts, isProtectedFact }: Protection,
+): { event: AuditLogEvent; values: Record<string, AuditValue> } | undefined {
+  const values: Record<string, AuditValue> = {};
+  const present = fields.filter((field) => event[field] !== undefined);
+  for (const field of present) values[field] = event[field]!;
+  const rest: AuditLogEvent = { ...event, metadata: { ...event.metadata } };
+  for (const field of present) delete rest[field];
+  if (protectsFacts) {
+    rest.details = { ...event.details };
+    for (const record of ['details', 'metadata'] as const) {
+      for (const key of Object.keys(rest[record])) {
+        if (!isProtectedFact(`${record}.${key}`)) continue;
+        values[`${record}.${key}`] = rest[record][key]!;
+        rest[record][key] = HERE;
+      }
+    }
+  }
+  if (Object.keys(values).length === 0) return undefined;
+  if (present.length > 0) rest.metadata[PROTECTED_FIELDS_KEY] = [...present];
+  return { event: rest, values };
+}
+
+/**
+ * Takes the largest values out of the facts until the encrypted rest fits into `metadata`.
+ *
+ * @returns whether something did not fit
+ */
+export function fitValues(event: AuditLogEvent, values: Record<string, AuditValue>): boolean {
+  const room = FACT_LIMITS.bytes - sizeOf(event.metadata) - ENCRYPTED_OVERHEAD - 256;
+  let size = sizeOf(values);
+  if (encoded(size) <= room) return false;
+  const bySize = Object.entries(values)
+    .filter(([name]) => name.includes('.'))
+    .map(([name, value]) => ({ name, size: sizeOf({ [name]: value }) }))
+    .sort((a, b) => b.size - a.size);
+  for (const { name, size: own } of bySize) {
+    if (encoded(size) <= room) break;
+    const { record, key } = placeOf(name);
+    event[record][key] = TOO_LARGE;
+    delete values[name];
+    size -= own;
+  }
+  return true;
+}
+
+function sizeOf(facts: Readonly<Record<string, AuditValue>>): number {
+  return Buffer.byteLength(JSON.stringify(facts));
+}
+
+function encoded(bytes: number): number {
+  return Math.ceil((bytes * 4) / 3);
+}
+
+/** The event as it is shown where its values are not. */
+export function hidden(event: AuditLogEvent, placeholder: Placeholder): AuditLogEvent {
+  const shown = withoutMarks(event);
+  for (const field of fieldsOf(event)) shown[field] = placeholder;
+  for (const record of [shown.details, shown.metadata]) {
+    if (placeholder === HERE) break;
+    for (const key of Object.keys(record)) if (record[key] === HERE) record[key] = placeholder;
+  }
+  return shown;
+}
+
+/** The event with its values in their places. Values of fields that it does not say it has are left out. */
+export function revealed(event: AuditLogEvent, values: ProtectedValues): AuditLogEvent {
+  const shown = withoutMarks(event);
+  for (const field of fieldsOf(event)) shown[field] = String(values[field] ?? '[unreadable]');
+  for (const [name, value] of Object.entries(values)) {
+    if (!name.includes('.')) continue;
+    const { record, key } = placeOf(name);
+    if (shown[record][key] === HERE) shown[record][key] = value;
+  }
+  return shown;
+}
+
+function withoutMarks(event: AuditLogEvent): AuditLogEvent {
+  const { [PROTECTED_KEY]: _values, [PROTECTED_FIELDS_KEY]: _fields, ...metadata } = event.metadata;
+  return { ...event, details: { ...event.details }, metadata: metadata as AuditFacts };
+}
+
+function fieldsOf({ metadata }: AuditLogEvent): ProtectedField[] {
+  const named = metadata[PROTECTED_FIELDS_KEY];
+  return PROTECTED_FIELDS.filter((field) => Array.isArray(named) && (named as string[]).includes(field));
+}
+
+/** `details.customer.email` → `details` and `customer.email` */
+function placeOf(name: string): { record: 'details' | 'metadata'; key: string } {
+  const [record, ...key] = name.split('.') as ['details' | 'metadata', ...string[]];
+  return { record, key: key.join('.') };
+}

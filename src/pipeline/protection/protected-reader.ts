@@ -1,0 +1,96 @@
+import { AuditError } from '../../event/audit-error.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { SubjectKey, SubjectKeyRepository } from '../../store/subject-key.repository.js';
+import { decryptValues, keyIdOf } from './encrypted-values.js';
+import type { ProtectedValues } from './encrypted-values.js';
+import { KeyUnavailableError } from './master-keys.js';
+import { ERASED, hidden, isProtected, PROTECTED_KEY, revealed, WITHHELD } from './protected-event.js';
+import type { SubjectKeys } from './subject-keys.js';
+
+/** Shows events as readers may see them. */
+export class ProtectedReader {
+  private readonly warnings: RateLimitedLog;
+
+  /** @param keys absent where nothing can be revealed */
+  constructor(
+    private readonly repository: SubjectKeyRepository,
+    private readonly keys: SubjectKeys | undefined,
+    logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** An event that is not stored yet. */
+  shown(event: AuditLogEvent): AuditLogEvent {
+    if (!isProtected(event)) return event;
+    return hidden(event, event.metadata[PROTECTED_KEY] === WITHHELD ? '[withheld]' : '[protected]');
+  }
+
+  /** @throws AuditError `AUDIT_INVALID_QUERY` where nothing can be revealed */
+  assertReveals(): void {
+    if (this.keys) return;
+    throw new AuditError(
+      'AUDIT_INVALID_QUERY',
+      'The audit query is not valid: reveal has no meaning without the option protect.',
+      { field: 'reveal' },
+    );
+  }
+
+  /**
+   * Stored events in their order, with `[erased]` where the key is destroyed, and else with `[protected]`, or with their values.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, also where the KMS is away
+   */
+  async show(events: readonly AuditLogEvent[], reveal: boolean): Promise<AuditLogEvent[]> {
+    const ids = new Set<string>();
+    for (const event of events) {
+      const id = keyIdOf(event.metadata[PROTECTED_KEY], 'v1');
+      if (id !== undefined) ids.add(id);
+    }
+    const rows = ids.size > 0 ? await this.repository.byIds([...ids]) : [];
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    const shown: AuditLogEvent[] = [];
+    for (const event of events) {
+      shown.push(isProtected(event) ? await this.showOne(event, byId, reveal) : event);
+    }
+    return shown;
+  }
+
+  private async showOne(
+    event: AuditLogEvent,
+    rows: ReadonlyMap<string, SubjectKey>,
+    reveal: boolean,
+  ): Promise<AuditLogEvent> {
+    const text = event.metadata[PROTECTED_KEY];
+    if (text === ERASED) return hidden(event, '[erased]');
+    if (text === WITHHELD) return hidden(event, '[withheld]');
+    const keyId = keyIdOf(text, 'v1');
+    // Still as the journal had it, as in a dead letter that nothing could be done about.
+    if (keyId === undefined) return hidden(event, reveal ? '[unreadable]' : '[protected]');
+    const row = rows.get(keyId);
+    if (!row || row.erasedAt !== undefined) return hidden(event, '[erased]');
+    if (!reveal || !this.keys) return hidden(event, '[protected]');
+    try {
+      return await this.keys.use(row, (key) =>
+        revealed(event, decryptValues(key, String(text), event) as ProtectedValues),
+      );
+    } catch (error) {
+      if (error instanceof KeyUnavailableError) {
+        throw new AuditError(
+          'AUDIT_STORE_UNAVAILABLE',
+          `Protected values can't be revealed: ${error.message}.`,
+          {
+            cause: error,
+          },
+        );
+      }
+      this.warnings.error(
+        'unreadable',
+        `The protected values of the audit event ${event.id} can't be read: ${String((error as Error).message)}. nest-audit verify says whether the event was changed.`,
+      );
+      return hidden(event, '[unreadable]');
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { EventSink } from '../../journal/event-sink.js';
+import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
+import type { Protector } from './protector.js';
+
+/** Delivery that encrypts, under the keys of their subjects, what the journal has under that of the process. */
+export class ProtectingSink extends EventSink {
+  constructor(
+    private readonly sink: EventSink,
+    private readonly protector: Protector,
+  ) {
+    super();
+  }
+
+  get whyNotReady(): string | undefined {
+    return this.sink.whyNotReady;
+  }
+
+  async store(
+    events: readonly AuditLogEvent[],
+    texts: readonly (string | undefined)[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const sealed = await this.protector.seal(events, { signal });
+    const own =
+      sealed === events
+        ? texts
+        : texts.map((text, place) => (sealed[place] === events[place] ? text : undefined));
+    await this.sink.store(sealed, own, signal);
+  }
+
+  ping(signal: AbortSignal): Promise<void> {
+    return this.sink.ping(signal);
+  }
+}
+
+/** What the database refuses is kept as it would have been stored. */
+export class ProtectingDeadLetters implements Pick<DeadLetterRepository, 'keep'> {
+  constructor(
+    private readonly letters: Pick<DeadLetterRepository, 'keep'>,
+    private readonly protector: Protector,
+  ) {}
+
+  async keep(event: AuditLogEvent, reason: string, signal?: AbortSignal): Promise<void> {
+    const [sealed] = await this.protector.seal([event], { signal });
+    await this.letters.keep(sealed!, reason, signal);
+  }
+}

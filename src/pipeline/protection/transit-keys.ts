@@ -1,0 +1,224 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { open, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import { within } from '../../store/within.js';
+import type { MasterKeys } from './master-keys.js';
+
+/** What is known of the events that are on their way. */
+export interface EventsOnTheWay {
+  /** Where the journal is; `undefined` where there is none. */
+  directory(): string | undefined;
+  /** The number that an event got last. */
+  newestNumber(): number;
+  /** Whether nothing is left that got its number before or with this one. */
+  isSettledThrough(number: number): boolean;
+}
+
+interface TransitKey {
+  readonly id: string;
+  /** Unwrapped; zero once it is destroyed. `undefined` of an earlier process's, until it is asked for. */
+  key: Buffer | undefined;
+  /** As in its file; `undefined` until it is written. */
+  file: string | undefined;
+  readonly madeAt: number;
+  isUsed: boolean;
+  /** Events up to this number may need it; `undefined` while it is in use. */
+  through: number | undefined;
+}
+
+const CHECK_MS = 1_000;
+const START_PATIENCE_MS = 2_000;
+const FILE = /^transit-([0-9a-f-]{36})\.key$/;
+/** How long an erasure waits for what is under way. */
+const ROTATION_PATIENCE_MS = 5_000;
+
+/**
+ * The keys of a process, by which values are encrypted between the request, which can wait for no database, and the delivery, which
+ * encrypts them under the keys of their subjects. Each is in use for a bounded time; wrapped by the master key it lies
+ * beside the journal as long as that may need it, and is then destroyed, and with it all that the journal still has.
+ */
+export class TransitKeys {
+  private active = newKey();
+  private retired: TransitKey[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private working: Promise<void> = Promise.resolve();
+  private closed = false;
+  private readonly warnings: RateLimitedLog;
+
+  /** @param lifetimeMs how long one is in use */
+  constructor(
+    private readonly masters: MasterKeys,
+    private readonly lifetimeMs: number,
+    private readonly events: EventsOnTheWay,
+    logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** The key for what comes now. */
+  get current(): { readonly id: string; readonly key: Buffer } {
+    this.active.isUsed = true;
+    return this.active as TransitKey & { key: Buffer };
+  }
+
+  /** Takes over what an earlier process left beside the journal, which is open. Never throws. */
+  async open(): Promise<void> {
+    const directory = this.events.directory();
+    if (directory !== undefined) {
+      const through = this.events.newestNumber();
+      for (const name of await readdir(directory).catch(() => [])) {
+        const [, id] = FILE.exec(name) ?? [];
+        if (id === undefined || id === this.active.id) continue;
+        this.retired.push({ id, key: undefined, file: '', madeAt: 0, isUsed: true, through });
+      }
+    }
+    // Not for ever: a KMS may be away.
+    await within(START_PATIENCE_MS, this.work());
+    this.timer = setInterval(() => void this.work(), CHECK_MS).unref();
+  }
+
+  /**
+   * The key of the id, where there is one.
+   *
+   * @throws KeyUnavailableError; KeyDamagedError
+   */
+  async find(id: string): Promise<Buffer | undefined> {
+    const found = [this.active, ...this.retired].find((key) => key.id === id);
+    if (!found) return undefined;
+    found.key ??= await this.unwrapped(id);
+    return found.key;
+  }
+
+  /**
+   * Has another key be used from now on, and destroys those before as soon as nothing needs them.
+   *
+   * @returns whether that is done; if not, it is done later, once the requests that have begun already have ended
+   */
+  async renew(): Promise<boolean> {
+    this.rotate();
+    const deadline = performance.now() + ROTATION_PATIENCE_MS;
+    do {
+      await this.work();
+      if (this.retired.length === 0) return true;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    } while (performance.now() < deadline && !this.closed);
+    return false;
+  }
+
+  /** Deletes the files that no journal needs any more. Called once the journal is closed. */
+  async close(directory?: string): Promise<void> {
+    this.closed = true;
+    clearInterval(this.timer);
+    await this.working;
+    for (const { key } of [this.active, ...this.retired]) key?.fill(0);
+    if (directory === undefined) return;
+    const names = await readdir(directory).catch(() => []);
+    if (names.some((name) => name.endsWith('.journal'))) return;
+    for (const name of names)
+      if (FILE.test(name)) await destroyFile(join(directory, name)).catch(() => undefined);
+  }
+
+  /** One piece of work after another. */
+  private work(): Promise<void> {
+    this.working = this.working.then(() => this.workNow());
+    return this.working;
+  }
+
+  private async workNow(): Promise<void> {
+    if (this.closed) return;
+    const { active } = this;
+    if (active.isUsed && performance.now() - active.madeAt > this.lifetimeMs) this.rotate();
+    try {
+      await this.keepFile();
+      for (const old of this.retired) {
+        if (!this.events.isSettledThrough(old.through!)) continue;
+        old.key?.fill(0);
+        const directory = this.events.directory();
+        if (directory !== undefined && old.file !== undefined)
+          await destroyFile(join(directory, nameOf(old.id)));
+        this.retired = this.retired.filter((other) => other !== old);
+      }
+    } catch (error) {
+      this.warnings.error(
+        'transit',
+        `The key that protects values in the audit journal can't be kept beside it: ${String((error as Error).message)}. If the process is killed now, protected values of events that are not stored yet are lost; the events are not.`,
+      );
+    }
+  }
+
+  private rotate(): void {
+    if (!this.active.isUsed) return;
+    this.active.through = this.events.newestNumber();
+    this.retired.push(this.active);
+    this.active = newKey();
+  }
+
+  /** Has the wrapped keys lie beside the journal. */
+  private async keepFile(): Promise<void> {
+    const directory = this.events.directory();
+    if (directory === undefined) return;
+    for (const kept of [this.active, ...this.retired]) {
+      if (!kept.key || (kept.file !== undefined && existsSync(join(directory, nameOf(kept.id))))) continue;
+      const wrapped = await this.masters.wrap(kept.key, placeOf(kept.id));
+      kept.file = JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped });
+      await writeSafely(join(directory, nameOf(kept.id)), kept.file);
+    }
+  }
+
+  private async unwrapped(id: string): Promise<Buffer | undefined> {
+    const directory = this.events.directory();
+    if (directory === undefined) return undefined;
+    const text = await readFile(join(directory, nameOf(id)), 'utf8').catch(() => undefined);
+    if (text === undefined) return undefined;
+    let file: { masterId: string; wrapped: string };
+    try {
+      file = JSON.parse(text) as typeof file;
+    } catch {
+      return undefined;
+    }
+    return this.masters.unwrap(String(file.wrapped), String(file.masterId), placeOf(id));
+  }
+}
+
+function newKey(): TransitKey {
+  return {
+    id: randomUUID(),
+    key: randomBytes(32),
+    file: undefined,
+    madeAt: performance.now(),
+    isUsed: false,
+    through: undefined,
+  };
+}
+
+function nameOf(id: string): string {
+  return `transit-${id}.key`;
+}
+
+function placeOf(id: string): string {
+  return JSON.stringify(['nest-audit-trail transit key', id]);
+}
+
+async function writeSafely(path: string, text: string, flags: 'w' | 'r+' = 'w'): Promise<void> {
+  const file = await open(path, flags, 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes zeros over it first: file systems that write in place keep nothing of it. */
+async function destroyFile(path: string): Promise<void> {
+  try {
+    const { size } = await stat(path);
+    await writeSafely(path, '0'.repeat(size), 'r+');
+    await unlink(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,34 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { TEXT_LIMITS } from '../../event/safe-text.js';
+import { createTable, dropTables, textTypes } from './tables.js';
+
+/** Creates the table of the wrapped data keys. */
+export class CreateAuditKeys1764100000000 implements MigrationInterface {
+  readonly name = 'CreateAuditKeys1764100000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    const { text } = await textTypes(runner);
+    await createTable(
+      runner,
+      'audit_keys',
+      {
+        subject: `${text(64)} NOT NULL`,
+        generation: 'bigint NOT NULL',
+        id: `${text(36)} NOT NULL UNIQUE`,
+        tenant_id: `${text(TEXT_LIMITS.tenantId)} NOT NULL`,
+        wrapped: `${text(4_096)} NOT NULL`,
+        master_id: `${text(255)} NOT NULL`,
+        created_at: 'bigint NOT NULL',
+        erased_at: 'bigint NULL',
+      },
+      {},
+      // Of several processes that make the same key at once, one does.
+      ['subject', 'generation'],
+      ['generation >= 0'],
+    );
+  }
+
+  down(runner: QueryRunner): Promise<void> {
+    return dropTables(runner, ['audit_keys']);
+  }
+}

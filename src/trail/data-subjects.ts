@@ -1,0 +1,188 @@
+import { AuditError } from '../event/audit-error.js';
+import type { AuditEventInput } from '../event/audit-event-input.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { KeyUnavailableError } from '../pipeline/protection/master-keys.js';
+import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
+import type { SubjectKeys } from '../pipeline/protection/subject-keys.js';
+import type { TransitKeys } from '../pipeline/protection/transit-keys.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
+
+/** A person, as `protect.subject` names them, in one tenant. */
+export interface AuditSubject {
+  readonly tenantId: string;
+  readonly subjectId: string;
+}
+
+/** What an erasure did. */
+export interface AuditErasure {
+  /** Of the event `audit.erase`. */
+  readonly eventId: string;
+  /** The keyed digest by which that event, and the table of keys, name the person. */
+  readonly subject: string;
+  /** Keys that were destroyed. */
+  readonly keys: number;
+  /** Unix epoch, milliseconds: what was recorded until then is erased. */
+  readonly at: number;
+  /**
+   * Whether nothing in the journal of this process can be read any more either. If not, events are still on their way, as while the
+   * database is away or a request goes on; it is so once they are stored.
+   */
+  readonly journalCleared: boolean;
+}
+
+export interface KeyRotationOptions {
+  /** Also give every person another key, for what is recorded from now on. @defaultValue `false` */
+  readonly dataKeys?: boolean;
+  /** Ends it between two keys; what is done stays done. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a rotation did. */
+export interface KeyRotation {
+  /** Keys that the current master key has wrapped anew. */
+  readonly rewrapped: number;
+  /** Persons who have got another key. */
+  readonly renewed: number;
+  /** Keys that could not be unwrapped, since somebody changed them: what they encrypt is lost. */
+  readonly damaged: number;
+}
+
+/** Events read at a time by an export. */
+const EXPORT_PAGE = 500;
+
+type Recording = (event: AuditEventInput) => Promise<AuditLogEvent>;
+
+/** The keys of persons, where there are any. */
+export interface SubjectProtection {
+  readonly keys: SubjectKeys;
+  readonly transit: TransitKeys;
+}
+
+/** What the law gives a person: to have their data erased, and to get them; and the care for the keys that makes it possible. */
+export class DataSubjects {
+  constructor(
+    private readonly protection: SubjectProtection | undefined,
+    private readonly repository: AuditEventRepository,
+    private readonly reader: ProtectedReader,
+  ) {}
+
+  /**
+   * @param record records the event of the erasure
+   * @param flush stores what is under way
+   */
+  async forget(subject: AuditSubject, record: Recording, flush: () => Promise<void>): Promise<AuditErasure> {
+    const { keys, transit } = this.needed('forget()');
+    const { tenantId, subjectId } = checkSubject(subject);
+    const reference = await reachable(keys.referenceOf(tenantId, subjectId));
+    const there = (await keys.bySubject(reference)).filter(({ erasedAt }) => erasedAt === undefined).length;
+    const draft: AuditEventInput = {
+      action: 'audit.erase',
+      resource: 'audit',
+      tenantId,
+      category: 'compliance',
+      severity: 'high',
+      details: { subject: reference, keys: there },
+    };
+    // First: what can't be recorded is not done.
+    const { id } = await record(draft);
+    const at = Date.now();
+    try {
+      await keys.destroy(tenantId, reference, at);
+    } catch (error) {
+      await record({ ...draft, outcome: 'failure', details: { ...draft.details, eventId: id } }).catch(
+        () => undefined,
+      );
+      throw error;
+    }
+    // While the database is away, they wait.
+    await flush().catch(() => undefined);
+    return { eventId: id, subject: reference, keys: there, at, journalCleared: await transit.renew() };
+  }
+
+  /** @throws AuditError at the call, not at the first event */
+  export(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
+    const { tenantId, subjectId } = checkSubject(subject);
+    return this.eventsOf(tenantId, subjectId);
+  }
+
+  async rotateKeys(
+    { dataKeys = false, signal }: KeyRotationOptions,
+    record: Recording,
+  ): Promise<KeyRotation> {
+    const { keys } = this.needed('rotateKeys()');
+    const { rewrapped, damaged } = await reachable(keys.rewrapAll(signal));
+    const renewed = dataKeys ? await reachable(keys.renewAll(signal)) : 0;
+    await record({
+      action: 'audit.rotate-keys',
+      resource: 'audit',
+      category: 'compliance',
+      outcome: damaged > 0 ? 'partial' : 'success',
+      details: { masterKey: keys.masters.currentId, rewrapped, renewed, damaged },
+    });
+    return { rewrapped, renewed, damaged };
+  }
+
+  private async *eventsOf(tenantId: string, subjectId: string): AsyncGenerator<AuditLogEvent, void> {
+    const filter = {
+      tenantId,
+      subject: {
+        userId: safeText(subjectId, TEXT_LIMITS.userId),
+        keyIds: await this.keyIdsOf(tenantId, subjectId),
+      },
+    };
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.repository.find(filter, {
+        limit: EXPORT_PAGE,
+        order: 'oldest',
+        ...(after !== undefined && { after }),
+      });
+      yield* await this.reader.show(page, this.protection !== undefined);
+      if (page.length < EXPORT_PAGE) return;
+      after = page.at(-1)?.id;
+    }
+  }
+
+  private async keyIdsOf(tenantId: string, subjectId: string): Promise<string[]> {
+    if (!this.protection) return [];
+    const { keys } = this.protection;
+    const rows = await keys.bySubject(await reachable(keys.referenceOf(tenantId, subjectId)));
+    return rows.map(({ id }) => id);
+  }
+
+  private needed(call: string): SubjectProtection {
+    if (this.protection) return this.protection;
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      `${call} has nothing to work with: write the option protect, so that each person has a key of their own.`,
+      { field: 'protect' },
+    );
+  }
+}
+
+/** @throws AuditError `AUDIT_INVALID_QUERY` naming the field */
+function checkSubject(subject: AuditSubject): AuditSubject {
+  for (const field of ['tenantId', 'subjectId'] as const) {
+    const value: unknown = subject?.[field];
+    if (typeof value === 'string' && value !== '') continue;
+    throw new AuditError(
+      'AUDIT_INVALID_QUERY',
+      `The person is not named: ${field} must be a text that is not empty, as the event has it.`,
+      { field },
+    );
+  }
+  // Tenants are named in the form in which events store them.
+  return { ...subject, tenantId: safeText(subject.tenantId, TEXT_LIMITS.tenantId) };
+}
+
+async function reachable<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof KeyUnavailableError)) throw error;
+    throw new AuditError('AUDIT_STORE_UNAVAILABLE', `The keys can't be had: ${error.message}.`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,136 @@
+// How values and keys are encrypted: no nonce twice, nothing that fits elsewhere, and no key in memory for longer than it may be.
+import { jest } from '@jest/globals';
+import fc from 'fast-check';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createEventId } from '../../src/event/event-id.js';
+import { decryptValues, encryptValues } from '../../src/pipeline/protection/encrypted-values.js';
+import { KeyCache } from '../../src/pipeline/protection/key-cache.js';
+import { MasterKey, MasterKeys } from '../../src/pipeline/protection/master-keys.js';
+
+const anEvent = () => ({ id: createEventId(Date.now()), tenantId: 'acme' });
+
+describe('encrypted values', () => {
+  const key = randomBytes(32);
+  const keyId = randomUUID();
+  const values = { ipAddress: '203.0.113.77', 'details.amount': 12 };
+
+  it('come back for their own event alone', () => {
+    const event = anEvent();
+    const text = encryptValues('v1', key, keyId, event, values);
+    expect(decryptValues(key, text, event)).toEqual(values);
+    const wrong = [
+      () => decryptValues(randomBytes(32), text, event),
+      () => decryptValues(key, text, anEvent()),
+      () => decryptValues(key, text, { ...event, tenantId: 'other' }),
+      () => decryptValues(key, text.replace(keyId, randomUUID()), event),
+      () => decryptValues(key, text.replace('v1', 't1'), event),
+    ];
+    for (const decrypt of wrong) expect(decrypt).toThrow('not as they were encrypted');
+  });
+
+  it('do not come back once any bit of them is changed, or any byte is missing', () => {
+    const event = anEvent();
+    const [version, , encoded] = encryptValues('v1', key, keyId, event, values).split('.');
+    const bytes = Buffer.from(encoded!, 'base64url');
+    const withBytes = (forged: Buffer) => [version, keyId, forged.toString('base64url')].join('.');
+    fc.assert(
+      fc.property(fc.nat(bytes.length * 8 - 1), fc.nat(bytes.length - 1), (bit, length) => {
+        const flipped = Buffer.from(bytes);
+        flipped[bit >> 3]! ^= 1 << (bit & 7);
+        expect(() => decryptValues(key, withBytes(flipped), event)).toThrow();
+        expect(() => decryptValues(key, withBytes(bytes.subarray(0, length)), event)).toThrow();
+      }),
+    );
+    expect(decryptValues(key, withBytes(bytes), event)).toEqual(values);
+  });
+
+  it('never meet a nonce twice', () => {
+    const event = anEvent();
+    const nonces = Array.from({ length: 2_000 }, () =>
+      Buffer.from(encryptValues('v1', key, keyId, event, values).split('.')[2]!, 'base64url')
+        .subarray(0, 12)
+        .toString('hex'),
+    );
+    expect(new Set(nonces).size).toBe(nonces.length);
+    // And events have keys of their own: with the same nonce, another event's values could not be told from noise.
+    const other = anEvent();
+    const own = encryptValues('v1', key, keyId, event, values);
+    expect(() => decryptValues(key, own, { ...other, tenantId: event.tenantId })).toThrow();
+  });
+});
+
+describe('master keys', () => {
+  const local = () => new MasterKeys({ masterKey: new MasterKey(randomBytes(32)), retiredMasterKeys: [] });
+
+  it('wrap a key for one place', async () => {
+    const masters = local();
+    const key = randomBytes(32);
+    const wrapped = await masters.wrap(key, 'here');
+    expect(await masters.unwrap(wrapped, masters.currentId, 'here')).toEqual(key);
+    await expect(masters.unwrap(wrapped, masters.currentId, 'there')).rejects.toThrow('another place');
+    await expect(local().unwrap(wrapped, masters.currentId, 'here')).rejects.toThrow('not among');
+    const bytes = Buffer.from(wrapped, 'base64');
+    for (const at of [0, 12, bytes.length - 1]) {
+      const forged = Buffer.from(bytes);
+      forged[at]! ^= 0x80;
+      const text = forged.toString('base64');
+      await expect(masters.unwrap(text, masters.currentId, 'here')).rejects.toThrow('not as the master key');
+    }
+    await expect(masters.unwrap('', masters.currentId, 'here')).rejects.toThrow('not as the master key');
+    expect(await masters.wrap(key, 'here')).not.toBe(wrapped);
+  });
+
+  it('say what a KMS did wrong, and ask it for 64 bytes', async () => {
+    const asked: number[] = [];
+    const kms = (answer: unknown) =>
+      new MasterKeys({
+        kms: {
+          keyId: 'k',
+          wrap: (bytes) => (asked.push(bytes.length), answer as Uint8Array),
+          unwrap: () => answer as Uint8Array,
+        },
+        retiredMasterKeys: [],
+      });
+    await expect(kms('text').wrap(randomBytes(32), 'here')).rejects.toThrow('did not answer bytes');
+    await expect(kms(new Uint8Array()).wrap(randomBytes(32), 'here')).rejects.toThrow('answered 0 bytes');
+    await expect(kms(new Uint8Array(3_001)).wrap(randomBytes(32), 'here')).rejects.toThrow('3001 bytes');
+    await expect(kms(new Uint8Array(64)).unwrap('AAAA', 'k', 'here')).rejects.toThrow('another place');
+    await expect(kms(new Uint8Array(32)).unwrap('AAAA', 'k', 'here')).rejects.toThrow('another place');
+    expect(asked).toEqual([64, 64, 64]);
+  });
+});
+
+describe('the cache of keys', () => {
+  beforeEach(() => jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] }));
+  afterEach(() => jest.useRealTimers());
+
+  it('keeps them for so long, and zeroes them then', () => {
+    const cache = new KeyCache(10, 5_000);
+    const [first, second] = [randomBytes(32), randomBytes(32)];
+    cache.set('first', first);
+    jest.advanceTimersByTime(3_000);
+    cache.set('second', second);
+    expect(cache.get('first')).toBe(first);
+    jest.advanceTimersByTime(2_000);
+    expect(first.equals(Buffer.alloc(32))).toBe(true);
+    expect(cache.get('first')).toBeUndefined();
+    expect(cache.get('second')).toBe(second);
+    jest.advanceTimersByTime(3_000);
+    expect(second.equals(Buffer.alloc(32))).toBe(true);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('keeps so many, those asked for last', () => {
+    const cache = new KeyCache(2, 5_000);
+    const keys = Array.from({ length: 3 }, () => randomBytes(32));
+    cache.set('a', keys[0]!);
+    cache.set('b', keys[1]!);
+    cache.get('a');
+    cache.set('c', keys[2]!);
+    expect(['a', 'b', 'c'].map((id) => cache.get(id))).toEqual([keys[0], undefined, keys[2]]);
+    expect(keys[1]!.equals(Buffer.alloc(32))).toBe(true);
+    cache.clear();
+    for (const key of keys) expect(key.equals(Buffer.alloc(32))).toBe(true);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});
