@@ -11,6 +11,7 @@ import type { ProtectionOptions } from './pipeline/protection/protection-options
 import type { RedactionOptions } from './pipeline/redaction/redaction-options.js';
 import type { LedgerOptions } from './sealer/ledger-options.js';
 import type { StoreOptions } from './store/audit-database.js';
+import type { RetentionOptions } from './trail/retention/retention-options.js';
 import { SUPPORTED_DATABASES } from './store/table-name.js';
 
 /** What `AuditModule.forRoot()` takes. Everything is optional: without options, events go to `audit.sqlite`. */
@@ -33,6 +34,8 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly redaction?: RedactionOptions;
   /** What is encrypted, each person's by a key of their own; `false` where nothing is to be any more. */
   readonly protect?: ProtectionOptions | false;
+  /** How long events are kept, for `AuditService.removeExpired()`. */
+  readonly retention?: RetentionOptions;
   /** Which program writes: stored with every event. */
   readonly service?: ServiceOptions;
   /**
@@ -180,6 +183,15 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'protect.cacheSeconds': integer(1, 86_400),
   'protect.cacheKeys': integer(1, 1_000_000),
   'protect.dataKeyDays': integer(1, 36_500),
+  retention: group,
+  // What is in the rules is checked where they are read.
+  'retention.rules': { accepts: Array.isArray, write: 'a list of rules, [{ keepDays: 365 }]' },
+  'retention.database': {
+    ...group,
+    write: "TypeORM's options, { type: 'mysql', url: process.env.AUDIT_MAINTENANCE_URL }",
+  },
+  'retention.batchSize': integer(1, 1_000),
+  'retention.pauseMs': integer(0, 60_000),
   service: group,
   'service.name': text,
   'service.version': text,

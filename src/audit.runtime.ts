@@ -36,8 +36,10 @@ import { Sealer } from './sealer/sealer.js';
 import { DeadLetterRepository } from './store/dead-letter.repository.js';
 import { DetectionRepository } from './store/detection.repository.js';
 import { LedgerRepository } from './store/ledger.repository.js';
+import { RetentionRepository } from './store/retention.repository.js';
 import { SealingRepository } from './store/sealing.repository.js';
 import { SourceRepository } from './store/source.repository.js';
+import { StorageRepository } from './store/storage.repository.js';
 import { SubjectKeyRepository } from './store/subject-key.repository.js';
 import { within } from './store/within.js';
 import type { ThreadHost } from './thread/database-thread.js';
@@ -45,6 +47,10 @@ import { DatabaseThread, ThreadedSealer, ThreadedSink } from './thread/database-
 import { loadMetrics } from './trail/audit-metrics.js';
 import { AuditService } from './trail/audit.service.js';
 import { DataSubjects } from './trail/data-subjects.js';
+import { LegalHolds } from './trail/retention/legal-holds.js';
+import { Retention } from './trail/retention/retention.js';
+import { checkRetention } from './trail/retention/retention-options.js';
+import { StorageReport } from './trail/storage-report.js';
 import { LogVerifier } from './trail/verification/log-verifier.js';
 
 /** How long an application's start waits for its audit database, before it goes on without. */
@@ -86,6 +92,7 @@ export class AuditRuntime {
     logger: AuditLogger,
   ) {
     const redactor = new Redactor(options.redaction);
+    if (options.retention) checkRetention(options.retention);
     const protection = checkProtection(options.protect, options.redaction);
     this.policy = new AuditPolicy(options.policy);
     this.database = new AuditDatabase(
@@ -207,8 +214,10 @@ export class AuditRuntime {
       );
     this.sealer = this.thread?.seals ? new ThreadedSealer(this.thread, sealerHere) : sealerHere();
     const origin = options.ledger?.origin ?? keys.signer?.name;
+    const retention = new RetentionRepository(this.database);
+    const holds = new LegalHolds(retention);
     const verifier = new LogVerifier(
-      { ledger, sealing, sources },
+      { ledger, sealing, sources, retention },
       {
         verifiers: keys.verifiers,
         unsignedUntil: options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil,
@@ -227,7 +236,25 @@ export class AuditRuntime {
       { policy: this.policy, rules },
       redactor,
       reader,
-      new DataSubjects(this.keys && { keys: this.keys, transit: this.transit! }, this.repository, reader),
+      new DataSubjects(
+        this.keys && { keys: this.keys, transit: this.transit! },
+        this.repository,
+        reader,
+        holds,
+      ),
+      {
+        holds,
+        removal: new Retention(
+          options.retention,
+          retention,
+          ledger,
+          holds,
+          keys,
+          { describe: (draft) => this.recorder.describe(draft), stored },
+          logger,
+        ),
+        storage: new StorageReport(new StorageRepository(this.database)),
+      },
       logger,
     );
   }

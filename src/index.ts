@@ -111,6 +111,7 @@ export { COMPLIANCE_PACKS } from './pipeline/rules/packs/all.js';
 export type { DetectionOptions, OneDetectionOptions } from './pipeline/detection/detection-options.js';
 export type { KeyManagement } from './pipeline/protection/master-keys.js';
 export type { ProtectionOptions } from './pipeline/protection/protection-options.js';
+export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';
 export type { RedactionMode, RedactionOptions } from './pipeline/redaction/redaction-options.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.js';
 
@@ -125,6 +126,7 @@ export {
   AuditLeaseEntity,
   AuditTileEntity,
 } from './store/audit-ledger.entities.js';
+export { AuditRemovalEntity } from './store/audit-removal.entity.js';
 export { AuditSettingEntity } from './store/audit-setting.entity.js';
 export { AuditSourceEntity } from './store/audit-source.entity.js';
 export { databaseOptionsOf } from './store/database-url.js';

@@ -128,6 +128,7 @@ describe('architecture', () => {
       'AuditLeaseEntity',
       'AuditModule',
       'AuditQueryDto',
+      'AuditRemovalEntity',
       'AuditService',
       'AuditSettingEntity',
       'AuditSourceEntity',

@@ -39,6 +39,7 @@ import { defaultCategory, defaultSeverity } from '../src/pipeline/classify.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../src/pipeline/risk/risk-points.js';
 import { createSecretKeyTest } from '../src/pipeline/redaction/secret-key.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../src/pipeline/protection/protected-event.js';
+import { RETENTION_DEFAULTS } from '../src/trail/retention/retention-options.js';
 import { PROTECTION_DEFAULTS } from '../src/pipeline/protection/protection-options.js';
 import { LEDGER_DEFAULTS } from '../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../src/store/migrations/1763856000000-create-audit-events.js';
@@ -277,7 +278,12 @@ describe('tables that equal the code', () => {
   it('of options', () => {
     expect(options.table('Option').map(([path]) => path)).toEqual(Object.keys(OPTION_RULES));
     const defaults = Object.fromEntries(options.table('Option').map(([path, value]) => [path, value]));
-    const groups = { delivery: DELIVERY_DEFAULTS, ledger: LEDGER_DEFAULTS, protect: PROTECTION_DEFAULTS };
+    const groups = {
+      delivery: DELIVERY_DEFAULTS,
+      ledger: LEDGER_DEFAULTS,
+      protect: PROTECTION_DEFAULTS,
+      retention: RETENTION_DEFAULTS,
+    };
     for (const [group, values] of Object.entries(groups)) {
       for (const [name, value] of Object.entries(values)) {
         expect([name, defaults[`${group}.${name}`]]).toEqual([

@@ -11,7 +11,9 @@ import { Page } from './docs/page.js';
 import { describeEachDatabase } from './harness/databases.js';
 import type { TestDatabase } from './harness/databases.js';
 
-const grants = Page.read('docs/hardening.md').section('Rights in the database').blocks('sql');
+const page = Page.read('docs/hardening.md');
+const grants = page.section('Rights in the database').blocks('sql');
+const removal = page.section('Who may remove');
 
 /** A column of each table that is only inserted into. */
 const COLUMNS = {
@@ -32,6 +34,7 @@ describeEachDatabase('rights', (create, name) => {
   if (name === 'sqlite') return it('are those of the file', () => expect(grants).toHaveLength(2));
 
   const user = `audit_test_${randomBytes(6).toString('hex')}`;
+  const remover = `${user}_r`;
   const password = randomBytes(12).toString('hex');
 
   /** The page's statements, for this database and user. */
@@ -42,6 +45,21 @@ describeEachDatabase('rights', (create, name) => {
       .replaceAll('audit_app', user)
       .replaceAll('…', password)
       .replaceAll(' audit.', ` ${String(options.database)}.`);
+    return statementsOf(own);
+  }
+
+  /** Likewise of who may remove. */
+  function removalStatementsFor({ options }: TestDatabase): string[] {
+    const [{ code } = { code: '' }] = removal.blocks(name === 'mysql' ? 'mysql' : 'postgresql');
+    return statementsOf(
+      code
+        .replaceAll('audit_maintenance', remover)
+        .replaceAll('…', password)
+        .replaceAll(' audit.', ` ${String(options.database)}.`),
+    );
+  }
+
+  function statementsOf(own: string): string[] {
     const texts = name === 'mysql' ? HOSTS.map((host) => own.replaceAll("'%'", `'${host}'`)) : [own];
     return texts.flatMap((text) => text.split(';\n')).filter((statement) => statement.trim() !== '');
   }
@@ -51,7 +69,9 @@ describeEachDatabase('rights', (create, name) => {
     const store = await openStore(database.options);
     const { connection } = store;
     try {
-      for (const statement of statementsFor(database)) await connection.query(statement);
+      for (const statement of [...statementsFor(database), ...removalStatementsFor(database)]) {
+        await connection.query(statement);
+      }
       const letter = numbered('0198c0de-0000-7000-8000-000000000001', 1);
       await store.letters.keep(letter, 'refused');
       const options = { ...database.options, username: user, password } as AuditDatabaseOptions;
@@ -63,6 +83,10 @@ describeEachDatabase('rights', (create, name) => {
             migrate: false,
             delivery: { directory: database.journal },
             protect: { fields: ['details.email'], masterKey },
+            retention: {
+              rules: [{ keepDays: 1 }],
+              database: { ...database.options, username: remover, password } as AuditDatabaseOptions,
+            },
           }),
         ],
       })
@@ -90,6 +114,14 @@ describeEachDatabase('rights', (create, name) => {
       expect(await audit.findById(id, { allTenants: true, reveal: true })).toMatchObject(own);
       expect(await audit.rotateKeys({ dataKeys: true })).toMatchObject({ renewed: 1 });
       expect(await audit.forget({ tenantId: 'default', subjectId: 'ann' })).toMatchObject({ keys: 2 });
+      await audit.record({ ...own, timestamp: Date.now() - 2 * 86_400_000 });
+      await audit.flush();
+      await audit.checkpoint();
+      await audit.placeHold({ tenantId: 'default', userId: 'bob', reason: 'case', placedBy: 'counsel' });
+      expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
+      await audit.checkpoint();
+      expect(await audit.verify()).toMatchObject({ ok: true, removed: 1 });
+      expect((await audit.storage({ allTenants: true })).bytes).toBeGreaterThan(0);
       await app.close();
 
       const limited = await openStore(options, { migrate: false });
@@ -101,14 +133,16 @@ describeEachDatabase('rights', (create, name) => {
         await expect(limited.connection.query(`UPDATE ${table} SET ${column} = '7'`)).rejects.toThrow(denied);
         await expect(limited.connection.query(`DELETE FROM ${table}`)).rejects.toThrow(denied);
       }
-      for (const table of ['audit_leases', 'audit_keys']) {
+      for (const table of ['audit_leases', 'audit_keys', 'audit_removals']) {
         await expect(limited.connection.query(`DELETE FROM ${table}`)).rejects.toThrow(/denied/);
       }
       await limited.close();
     } finally {
       if (name === 'mysql')
-        for (const host of HOSTS) await connection.query(`DROP USER IF EXISTS '${user}'@'${host}'`);
-      else await connection.query(`DROP OWNED BY ${user}; DROP ROLE ${user}`);
+        for (const host of HOSTS) {
+          await connection.query(`DROP USER IF EXISTS '${user}'@'${host}', '${remover}'@'${host}'`);
+        }
+      else await connection.query(`DROP OWNED BY ${user}, ${remover}; DROP ROLE ${user}, ${remover}`);
       await store.close();
     }
   });

@@ -79,6 +79,11 @@ export async function exportTiles(
 function entryOf({ leafIndex, eventId, event, leafHash: sealed }: LeafWithEvent): Buffer[] {
   const data = event && leafDataOf(event);
   if (!data || leafHash(data).toString('base64') !== sealed) {
+    if (!event) {
+      throw new CommandError(
+        `Event ${eventId}, leaf ${leafIndex}, is not there any more; nest-audit verify says whether retention has removed it. Write --no-entries to export the tree alone.`,
+      );
+    }
     throw new Broken(`event ${eventId} is not what was sealed as leaf ${leafIndex}`);
   }
   if (data.length > MAX_ENTRY) {

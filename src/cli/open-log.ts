@@ -5,6 +5,7 @@ import type { AuditDatabaseOptions } from '../store/audit-database.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { databaseOptionsOf } from '../store/database-url.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
+import { RetentionRepository } from '../store/retention.repository.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
 import { CommandError } from './exit.js';
@@ -21,6 +22,7 @@ export interface OpenLog {
   readonly ledger: LedgerRepository;
   readonly sealing: SealingRepository;
   readonly sources: SourceRepository;
+  readonly retention: RetentionRepository;
   readonly events: AuditEventRepository;
   close(): Promise<void>;
 }
@@ -57,6 +59,7 @@ export async function openLog({ databaseUrl, tablePrefix, schema }: DatabaseArgu
     ledger: new LedgerRepository(database),
     sealing: new SealingRepository(database),
     sources: new SourceRepository(database),
+    retention: new RetentionRepository(database),
     events,
     close: () => database.close(),
   };

@@ -45,7 +45,16 @@ export async function verify(output: Output, options: VerifyArguments): Promise<
 }
 
 function report(output: Output, result: VerifyResult): void {
-  const { treeSize, events, checkpoints, unsigned, pending, problems, moreProblems = 0 } = result;
+  const {
+    treeSize,
+    events,
+    removed = 0,
+    checkpoints,
+    unsigned,
+    pending,
+    problems,
+    moreProblems = 0,
+  } = result;
   const count = problems.length + moreProblems;
   say(
     output,
@@ -57,6 +66,7 @@ function report(output: Output, result: VerifyResult): void {
     say(output, `  ${code}: ${message}${source === undefined ? '' : ` (source ${source})`}`);
   }
   if (moreProblems > 0) say(output, `  and ${moreProblems} more`);
+  if (removed > 0) say(output, `${removed} events were removed by retention, as records in the log say.`);
   if (pending > 0) say(output, `${pending} events are stored and not sealed yet.`);
   if (unsigned > 0)
     say(output, `${unsigned} ${unsigned === 1 ? 'checkpoint is' : 'checkpoints are'} not signed.`);

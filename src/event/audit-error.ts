@@ -11,6 +11,7 @@ export const AUDIT_ERROR_CODES = [
   'AUDIT_NOT_SEALED',
   'AUDIT_INVALID_RULE',
   'AUDIT_BLOCKED',
+  'AUDIT_HELD',
 ] as const;
 
 export type AuditErrorCode = (typeof AUDIT_ERROR_CODES)[number];
@@ -20,6 +21,7 @@ const STATUS_CODES: Partial<Record<AuditErrorCode, number>> = {
   AUDIT_INVALID_QUERY: 400,
   AUDIT_INVALID_RULE: 400,
   AUDIT_BLOCKED: 403,
+  AUDIT_HELD: 409,
   AUDIT_STORE_UNAVAILABLE: 503,
   AUDIT_UNAVAILABLE: 503,
 };

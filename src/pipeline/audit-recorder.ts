@@ -313,6 +313,29 @@ export class AuditRecorder {
     return this.delivery.ownSources;
   }
 
+  /** An event of the audit's own as it would be recorded now, whose details are the library's words: nothing of them is redacted. */
+  describe(draft: AuditEventDraft): AuditLogEvent {
+    const event = this.classified({ ...draft, details: {} });
+    const details = Object.entries(draft.details ?? {}).filter(([, value]) => value !== undefined);
+    event.details = Object.fromEntries(details) as AuditFacts;
+    return this.judge(event, draft);
+  }
+
+  /**
+   * Stores such an event, and resolves once it is committed.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
+   */
+  async recordOwn(draft: AuditEventDraft): Promise<AuditLogEvent> {
+    const event = this.describe(draft);
+    const safe = this.protect(event);
+    // Who looks for them later has no keys.
+    safe.details = event.details;
+    await this.repository.append(await this.sealed(safe));
+    this.notify(safe);
+    return event;
+  }
+
   /** The event that tells of numbers of a source that never came. The ledger stores it, and then announces it. */
   gapEvent(gap: { readonly source: string; readonly from: number; readonly to: number }): AuditLogEvent {
     return this.report('audit.gap', gap);

@@ -13,11 +13,13 @@ import {
   AuditTileEntity,
 } from './audit-ledger.entities.js';
 import { AuditKeyEntity } from './audit-key.entity.js';
+import { AuditRemovalEntity } from './audit-removal.entity.js';
 import { AuditSettingEntity } from './audit-setting.entity.js';
 import { AuditSourceEntity } from './audit-source.entity.js';
 import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
 import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
 import { CreateAuditKeys1764100000000 } from './migrations/1764100000000-create-audit-keys.js';
+import { AllowRemovals1764200000000 } from './migrations/1764200000000-allow-removals.js';
 import { describeStoreError } from './store-error.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
@@ -49,11 +51,13 @@ export const AUDIT_ENTITIES = [
   AuditCheckpointEntity,
   AuditLeaseEntity,
   AuditKeyEntity,
+  AuditRemovalEntity,
 ];
 export const AUDIT_MIGRATIONS = [
   CreateAuditEvents1763856000000,
   CreateAuditLedger1764000000000,
   CreateAuditKeys1764100000000,
+  AllowRemovals1764200000000,
 ];
 
 /** The library keeps its own list of migrations, so that it never mixes with the application's. */

@@ -15,11 +15,6 @@ export interface TableRows {
   readonly rows: readonly RowValues[];
 }
 
-interface Statement {
-  readonly text: string;
-  readonly values: readonly (string | number | null)[];
-}
-
 /**
  * Inserts the rows by one plain INSERT, which needs no other right, and on SQLite never becomes part of a transaction
  * of the application's.
@@ -52,20 +47,53 @@ export async function insertTogether(connection: DataSource, inserts: readonly T
   const statements = inserts
     .filter(({ rows }) => rows.length > 0)
     .map((insert) => insertOf(connection, insert));
+  await runTogether(connection, statements);
+}
+
+/** A statement of a transaction. */
+export interface Step {
+  readonly text: string;
+  readonly values: readonly (string | number | null)[];
+  /** Of a question for a number called `count`: what it must be. */
+  readonly count?: number;
+}
+
+/** The database is not as the transaction expects it to be; nothing was done. */
+export class NotAsExpectedError extends Error {
+  override readonly name = 'NotAsExpectedError';
+}
+
+/**
+ * Runs the statements in one transaction: all of them or none.
+ *
+ * @throws NotAsExpectedError where a count is another one; the driver's error; `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function runTogether(connection: DataSource, steps: readonly Step[]): Promise<void> {
+  const check = ({ count }: Step, row: { count?: unknown } | undefined) => {
+    if (Number(row?.count) !== count) throw new NotAsExpectedError();
+  };
   if (dialectOf(connection) === 'sqlite') {
     await besideTransactions(connection, (driver) =>
       driver.transaction(() => {
-        for (const { text, values } of statements) driver.prepare(text).run(...values);
+        for (const step of steps) {
+          const statement = driver.prepare(step.text);
+          if (step.count === undefined) statement.run(...step.values);
+          else check(step, statement.get(...step.values));
+        }
       })(),
     );
     return;
   }
   await connection.transaction(async (manager) => {
-    for (const { text, values } of statements) await manager.query(text, [...values]);
+    for (const step of steps) {
+      const rows = await manager.query<{ count: unknown }[]>(step.text, [...step.values]);
+      if (step.count !== undefined) check(step, rows[0]);
+    }
   });
 }
 
-function insertOf(connection: DataSource, { table, columns, rows }: TableRows): Statement {
+/** The statement by which the rows are inserted. */
+export function insertOf(connection: DataSource, { table, columns, rows }: TableRows): Step {
   const next = placeholders(dialectOf(connection));
   const places = rows.map((row) => `(${row.map(next).join(',')})`).join(',');
   const names = columns.map((column) => connection.driver.escape(column)).join(',');
@@ -102,7 +130,10 @@ const TRANSACTION_PATIENCE_MS = 1_000;
 /** What is used of the driver, better-sqlite3. */
 interface SqliteDriver {
   readonly inTransaction: boolean;
-  prepare(sql: string): { run(...values: readonly unknown[]): unknown };
+  prepare(sql: string): {
+    run(...values: readonly unknown[]): unknown;
+    get(...values: readonly unknown[]): { count?: unknown } | undefined;
+  };
   pragma(source: string): unknown;
   transaction(work: () => void): () => void;
 }

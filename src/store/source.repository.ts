@@ -3,6 +3,7 @@ import { present } from '../event/present.js';
 import { answer } from './answer.js';
 import { toAscii } from './ascii.js';
 import type { AuditDatabase } from './audit-database.js';
+import { REMOVAL_ACTION } from './retention.repository.js';
 import { insertRows } from './insert-rows.js';
 import type { AuditSequenceGap, AuditSource, SourceNoteKind } from './source-summary.js';
 import { ask, sqlOf } from './sql.js';
@@ -55,10 +56,13 @@ export class SourceRepository {
     const notes = await this.notes();
     const events = await this.stored();
     const letters = await this.waiting();
+    const hasRemovals = await this.hasRemovals();
     const sources = [...new Set([...notes.keys(), ...events.keys(), ...letters.keys()])].sort().reverse();
     const summaries: AuditSource[] = [];
     for (const source of sources) {
-      summaries.push(await this.summary(source, notes.get(source), events.get(source), letters.get(source)));
+      summaries.push(
+        await this.summary(source, notes.get(source), events.get(source), letters.get(source), hasRemovals),
+      );
     }
     return summaries;
   }
@@ -68,11 +72,12 @@ export class SourceRepository {
     note: Row | undefined,
     event: Row | undefined,
     letter: Row | undefined,
+    hasRemovals: boolean,
   ): Promise<AuditSource> {
     const last = highest(event?.['last'], letter?.['last']);
     const known = highest(last, note?.['sequence']) ?? 0;
     const whole = Number(event?.['first'] ?? 1) === 1 && Number(event?.['sequences'] ?? 0) === known;
-    const gaps = whole ? [] : await this.gaps(source, last ?? 0, known);
+    const gaps = whole ? [] : await this.gaps(source, known, hasRemovals);
     return {
       source,
       state: stateOf(note?.['kind']),
@@ -130,27 +135,62 @@ export class SourceRepository {
   }
 
   /**
-   * What is in neither table, one more than are listed at most.
-   *
-   * @param last the highest sequence in the tables
-   * @param known the highest that is known of
+   * Which numbers up to `known` are missing, one more gap than are listed at most. What retention has removed is not: once it has
+   * removed anything, the numbers that the log accounts for are taken for there, but for those that it has recorded as lost.
    */
-  private async gaps(source: string, last: number, known: number): Promise<AuditSequenceGap[]> {
+  private async gaps(source: string, known: number, hasRemovals: boolean): Promise<AuditSequenceGap[]> {
+    if (!hasRemovals) return this.gapsWithin(source, 1, known);
+    const { table, q, next } = sqlOf(this.database);
+    const [row] = await ask(
+      this.database,
+      `SELECT MAX(${q('through')}) AS ${q('sealed')} FROM ${table('audit_leaves')} WHERE ${q('source')} = ${next()}`,
+      [source],
+    );
+    const sealed = Number(row?.['sealed'] ?? 0);
+    const sql = sqlOf(this.database);
+    const lost = await ask(
+      this.database,
+      `SELECT g.${q('sequence')} AS ${q('from')}, g.${q('through')} AS ${q('to')} FROM ${table('audit_leaves')} g
+        INNER JOIN ${table('audit_events')} e ON e.${q('id')} = g.${q('event_id')} AND e.${q('source')} IS NULL
+        WHERE g.${q('source')} = ${sql.next()} ORDER BY g.${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
+      [source],
+    );
+    const gaps: AuditSequenceGap[] = [];
+    for (const range of lost) {
+      gaps.push(...(await this.gapsWithin(source, Number(range['from']), Number(range['to']))));
+    }
+    return [...gaps, ...(await this.gapsWithin(source, sealed + 1, known))];
+  }
+
+  /** Whether retention has removed anything. */
+  private async hasRemovals(): Promise<boolean> {
+    const { table, q, next } = sqlOf(this.database);
+    const rows = await ask(
+      this.database,
+      `SELECT ${q('id')} FROM ${table('audit_events')} WHERE ${q('source')} IS NULL AND ${q('action')} = ${next()} LIMIT 1`,
+      [REMOVAL_ACTION],
+    );
+    return rows.length > 0;
+  }
+
+  /** What is in neither table of these numbers, both ends included. */
+  private async gapsWithin(source: string, from: number, to: number): Promise<AuditSequenceGap[]> {
+    if (from > to) return [];
     const { table, q, next } = sqlOf(this.database);
     const numbers = (name: AuditTable) =>
-      `SELECT ${q('sequence')} FROM ${table(name)} WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= 1`;
+      `SELECT ${q('sequence')} FROM ${table(name)}
+        WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= ${from} AND ${q('sequence')} <= ${to}`;
+    // The end counts as a number, so that what is missing before it is a step like others.
     const rows = await ask(
       this.database,
       `SELECT ${q('before')} + 1 AS ${q('first')}, ${q('sequence')} - 1 AS ${q('last')}
-        FROM (SELECT ${q('sequence')}, COALESCE(LAG(${q('sequence')}) OVER (ORDER BY ${q('sequence')}), 0) AS ${q('before')}
-          FROM (${numbers('audit_events')} UNION ALL ${numbers('audit_dead_letters')}) numbers) steps
+        FROM (SELECT ${q('sequence')}, COALESCE(LAG(${q('sequence')}) OVER (ORDER BY ${q('sequence')}), ${from - 1}) AS ${q('before')}
+          FROM (${numbers('audit_events')} UNION ALL ${numbers('audit_dead_letters')} UNION ALL SELECT ${to + 1} AS ${q('sequence')}) numbers) steps
         WHERE ${q('sequence')} > ${q('before')} + 1
         ORDER BY ${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
       [source, source],
     );
-    const gaps = rows.map((row) => ({ from: Number(row['first']), to: Number(row['last']) }));
-    if (known > last) gaps.push({ from: last + 1, to: known });
-    return gaps;
+    return rows.map((row) => ({ from: Number(row['first']), to: Number(row['last']) }));
   }
 
   private async bySource(statement: string): Promise<Map<string, Row>> {

@@ -29,7 +29,8 @@ export type AuditTable =
   | 'audit_tiles'
   | 'audit_checkpoints'
   | 'audit_leases'
-  | 'audit_keys';
+  | 'audit_keys'
+  | 'audit_removals';
 
 /** The table's full name by the data source's own `entityPrefix` and (PostgreSQL) `schema`, not yet escaped. */
 export function tableName(dataSource: DataSource, name: AuditTable): string {

@@ -81,6 +81,9 @@ import type {
 import { checkDeadLetterQuery } from './dead-letter-query.js';
 import type { AuditDeadLetterQuery } from './dead-letter-query.js';
 import { proveEvent } from './log-prover.js';
+import type { LegalHold, LegalHoldInput, LegalHoldRelease, LegalHolds } from './retention/legal-holds.js';
+import type { RemovalOptions, RemovalResult, Retention } from './retention/retention.js';
+import type { AuditStorage, StorageReport } from './storage-report.js';
 import { toFilter } from './to-filter.js';
 import type { LogVerifier } from './verification/log-verifier.js';
 import type { VerifyOptions, VerifyResult } from './verification/verification-result.js';
@@ -119,6 +122,13 @@ export interface AuditLog {
   readonly sealer: LogSealer;
 }
 
+/** How long events are kept, and what they take. */
+export interface AuditKeeping {
+  readonly removal: Retention;
+  readonly holds: LegalHolds;
+  readonly storage: StorageReport;
+}
+
 /** What the service tells of, and changes, in the judgement of events. */
 export interface AuditJudgement {
   readonly policy: AuditPolicy;
@@ -148,6 +158,7 @@ export class AuditService {
     private readonly redactor: Redactor,
     private readonly reader: ProtectedReader,
     private readonly subjects: DataSubjects,
+    private readonly keeping: AuditKeeping,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -394,6 +405,57 @@ export class AuditService {
   }
 
   /**
+   * Removes the events that the rules of `retention` do not keep any longer: those that are sealed, and that no legal hold is on. In
+   * small transactions, each with an event `audit.removal` that tells of it; the leaves stay, so the log still verifies. It can be broken
+   * off and called again at any time.
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` where there are no rules, or the log is signed and this process can't sign;
+   *   `AUDIT_STORE_UNAVAILABLE`, also where the user of the connection may not delete; or the signal's reason. What was removed
+   *   until then stays so
+   */
+  removeExpired(options: RemovalOptions = {}): Promise<RemovalResult> {
+    return this.keeping.removal.remove(options);
+  }
+
+  /**
+   * Has events stay, whatever the rules say. It is an event itself, `audit.hold`, and in force when this resolves: a removal that
+   * goes on regards it from its next batch on.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
+   */
+  placeHold(hold: LegalHoldInput): Promise<LegalHold> {
+    return this.keeping.holds.place(hold, (event) => this.recorder.recordOwn(this.inContext(event)));
+  }
+
+  /**
+   * Lifts a hold. It is an event itself, `audit.release-hold`.
+   *
+   * @returns the hold as it was
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where no hold of this id is in force; `AUDIT_STORE_UNAVAILABLE`
+   */
+  liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
+    return this.keeping.holds.lift(id, release, (event) => this.recorder.recordOwn(this.inContext(event)));
+  }
+
+  /**
+   * The holds in force on events of a tenant, oldest first.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
+   */
+  holds(scope: AuditScope): Promise<LegalHold[]> {
+    return this.keeping.holds.find(scope);
+  }
+
+  /**
+   * What is stored and how much room it takes, for each tenant. Reads an index of all events.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
+   */
+  storage(scope: AuditScope): Promise<AuditStorage> {
+    return this.keeping.storage.of(scope);
+  }
+
+  /**
    * Which rule of the policy decides on such a request, and why.
    *
    * @param subject what is known of it: `{ method: 'GET', path: '/invoices/7' }`; what is left out is not known
@@ -529,14 +591,26 @@ export class AuditService {
    * A bundle that proves to others, without the database, that the event was recorded and is unchanged: the event, its
    * place in the log, the path to the root and the signed checkpoint. Seals the event first where it is not sealed yet.
    *
-   * @param scope whose event; those who hand proofs to users give their `tenantId`
+   * @param which its id; or the event itself, as it was stored, such as that of an earlier proof: also one that retention has removed
+   * @param scope whose event, where an id is given; those who hand proofs to users give their `tenantId`
    * @returns `undefined` where there is no event of this id in the scope
    * @throws AuditError `AUDIT_NOT_SEALED` where events before it are still missing; `AUDIT_LEDGER_BROKEN` where it, or the log,
    *   was changed; `AUDIT_STORE_UNAVAILABLE`
    */
-  async prove(id: string, scope: AuditScope = { allTenants: true }): Promise<AuditProof | undefined> {
-    const event = await this.storedById(id, scope);
+  async prove(
+    which: string | AuditLogEvent,
+    scope: AuditScope = { allTenants: true },
+  ): Promise<AuditProof | undefined> {
+    if (typeof which !== 'string' && !isEventId(which?.id)) {
+      throw new AuditError(
+        'AUDIT_INVALID_QUERY',
+        'There is nothing to prove: give the id of an event, or an event.',
+        { field: 'id' },
+      );
+    }
+    const event = typeof which === 'string' ? await this.storedById(which, scope) : which;
     if (!event) return undefined;
+    const { id } = event;
     const proof = await proveEvent(this.log.ledger, event);
     if (proof) return proof;
     await this.checkpoint();

@@ -6,6 +6,8 @@ import { KeyUnavailableError } from '../pipeline/protection/master-keys.js';
 import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
 import type { SubjectKeys } from '../pipeline/protection/subject-keys.js';
 import type { TransitKeys } from '../pipeline/protection/transit-keys.js';
+import { mayHold } from './retention/legal-holds.js';
+import type { LegalHolds } from './retention/legal-holds.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 
 /** A person, as `protect.subject` names them, in one tenant. */
@@ -65,6 +67,7 @@ export class DataSubjects {
     private readonly protection: SubjectProtection | undefined,
     private readonly repository: AuditEventRepository,
     private readonly reader: ProtectedReader,
+    private readonly holds: LegalHolds,
   ) {}
 
   /**
@@ -74,6 +77,13 @@ export class DataSubjects {
   async forget(subject: AuditSubject, record: Recording, flush: () => Promise<void>): Promise<AuditErasure> {
     const { keys, transit } = this.needed('forget()');
     const { tenantId, subjectId } = checkSubject(subject);
+    const hold = (await this.holds.inForce()).find((one) => mayHold(one, tenantId, subjectId));
+    if (hold) {
+      throw new AuditError(
+        'AUDIT_HELD',
+        `The person can't be forgotten: the legal hold ${hold.id} is on events that may be theirs. Lift it first, where it may be lifted.`,
+      );
+    }
     const reference = await reachable(keys.referenceOf(tenantId, subjectId));
     const there = (await keys.bySubject(reference)).filter(({ erasedAt }) => erasedAt === undefined).length;
     const draft: AuditEventInput = {

@@ -111,6 +111,7 @@ export async function dropTriggers(
 ): Promise<void> {
   if (database === 'postgres') {
     await connection.query('DROP FUNCTION IF EXISTS audit_events_refuse_change CASCADE');
+    await connection.query('DROP FUNCTION IF EXISTS audit_events_refuse_delete CASCADE');
     return;
   }
   const triggers: { name: string }[] = await connection.query(

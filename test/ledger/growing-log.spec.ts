@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { createEventId } from '../../src/event/event-id.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { LedgerRepository } from '../../src/store/ledger.repository.js';
+import { RetentionRepository } from '../../src/store/retention.repository.js';
 import { SealingRepository } from '../../src/store/sealing.repository.js';
 import { SourceRepository } from '../../src/store/source.repository.js';
 import { LogVerifier } from '../../src/trail/verification/log-verifier.js';
@@ -61,6 +62,7 @@ describeEachDatabase('verifying', (create) => {
       ledger: new WatchedLedger(database, grow),
       sealing: new SealingRepository(database),
       sources: new SourceRepository(database),
+      retention: new RetentionRepository(database),
     });
 
   it('finds nothing wrong in what is sealed, comes late and ends meanwhile', async () => {

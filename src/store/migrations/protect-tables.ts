@@ -18,6 +18,42 @@ export async function protectTables(runner: QueryRunner, tables: ProtectedTables
   const { connection } = runner;
   const statements = allTriggersOf(connection, tables).map(({ create }) => create);
   if (dialectOf(connection) === 'postgres') statements.unshift(refusal(connection));
+  await runAll(runner, statements);
+}
+
+/** In the place of the trigger that refuses every DELETE of events: one that lets those pass which `audit_removals` names. */
+export async function allowRemovals(runner: QueryRunner): Promise<void> {
+  const { connection } = runner;
+  const dialect = dialectOf(connection);
+  const table = tableName(connection, 'audit_events');
+  const own = table.split('.').at(-1)!;
+  const q = (dottedName: string) => quoted(connection, dottedName);
+  const events = q(table);
+  const permits = q(tableName(connection, 'audit_removals'));
+  const isPermitted = `EXISTS (SELECT 1 FROM ${permits} WHERE ${q('event_id')} = OLD.${q('id')})`;
+  const message = `${own} is append-only: DELETE is refused`;
+  const trigger = q(`${own}_no_delete`);
+  if (dialect === 'postgres') {
+    const refuse = refusalName(connection, 'refuse_delete');
+    await runAll(runner, [
+      `CREATE OR REPLACE FUNCTION ${refuse}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF ${isPermitted} THEN RETURN OLD; END IF;
+        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`,
+      `CREATE OR REPLACE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refuse}()`,
+      refusal(connection),
+      `CREATE OR REPLACE TRIGGER ${q(`${own}_append_only`)} BEFORE UPDATE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refusalName(connection)}()`,
+    ]);
+    return;
+  }
+  const create =
+    dialect === 'sqlite'
+      ? `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} WHEN NOT ${isPermitted} BEGIN SELECT RAISE(ABORT, '${message}'); END`
+      : `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW
+          IF NOT ${isPermitted} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'; END IF`;
+  await runAll(runner, [`DROP TRIGGER IF EXISTS ${trigger}`, create]);
+}
+
+async function runAll(runner: QueryRunner, statements: readonly string[]): Promise<void> {
   for (const statement of statements) {
     try {
       await runner.query(statement);
@@ -36,7 +72,12 @@ export async function protectTables(runner: QueryRunner, tables: ProtectedTables
 
 /** Takes the triggers away again, for who has to change what is recorded. */
 export async function unprotectTables(runner: QueryRunner, tables: ProtectedTables): Promise<void> {
-  for (const { drop } of allTriggersOf(runner.connection, tables)) await runner.query(drop);
+  const { connection } = runner;
+  if (dialectOf(connection) === 'postgres') {
+    // The trigger of `allowRemovals` goes with its function.
+    await runner.query(`DROP FUNCTION IF EXISTS ${refusalName(connection, 'refuse_delete')}() CASCADE`);
+  }
+  for (const { drop } of allTriggersOf(connection, tables)) await runner.query(drop);
 }
 
 interface Trigger {
@@ -109,9 +150,12 @@ function refusal(connection: DataSource): string {
     BEGIN RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`;
 }
 
-function refusalName(connection: DataSource): string {
+function refusalName(
+  connection: DataSource,
+  does: 'refuse_change' | 'refuse_delete' = 'refuse_change',
+): string {
   const [name = '', schema] = tableName(connection, 'audit_events').split('.').reverse();
-  const own = quoted(connection, `${name}_refuse_change`);
+  const own = quoted(connection, `${name}_${does}`);
   return schema === undefined ? own : `${quoted(connection, schema)}.${own}`;
 }
 

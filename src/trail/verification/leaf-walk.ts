@@ -9,6 +9,7 @@ import { CandidateRoots } from './candidate-roots.js';
 import type { CheckpointWalk } from './checkpoint-walk.js';
 import { hashBytes } from './hash-bytes.js';
 import type { ProblemList } from './problem-list.js';
+import type { RecordedRemovals } from './recorded-removals.js';
 import type { SourceOrder } from './source-order.js';
 
 /** Leaves that are read at a time: four tiles. */
@@ -17,6 +18,7 @@ const PAGE = 4 * TILE_WIDTH;
 /** Goes through the leaves in order, each with its event and its place in a tile. */
 export class LeafWalk {
   events = 0;
+  removed = 0;
   private readonly roots: CandidateRoots;
   /** The last run of leaves that are not there. */
   private missing: { from: number; to: number } | undefined;
@@ -26,6 +28,7 @@ export class LeafWalk {
     private readonly problems: ProblemList,
     private readonly order: SourceOrder,
     private readonly checkpoints: CheckpointWalk,
+    private readonly removals: RecordedRemovals,
     start: CompactRange | undefined,
   ) {
     this.roots = new CandidateRoots(start);
@@ -47,6 +50,9 @@ export class LeafWalk {
         }
         continue;
       }
+      const isUnexplained = ({ event, leafIndex }: LeafWithEvent) => !event && !this.removals.has(leafIndex);
+      // It may have been removed while this goes on.
+      if (rows.some(isUnexplained)) await this.removals.load();
       const leaves = new Map(rows.map((leaf) => [leaf.leafIndex, leaf]));
       const tiles = await this.tiles(start, end, size);
       for (let index = start; index < end; index += 1) {
@@ -98,13 +104,15 @@ export class LeafWalk {
     const mistyped = leaf.event && mistypedColumn(leaf.event);
     const event = leaf.event && mistyped === undefined ? leafHashOf(leaf.event) : undefined;
     const stored = hashBytes(leaf.leafHash);
-    if (!leaf.event) {
+    if (leaf.event) this.events += 1;
+    else if (this.removals.has(index)) this.removed += 1;
+    else {
       this.problems.add({
         code: 'event_missing',
         ...whereOf(leaf),
         message: `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.`,
       });
-    } else this.events += 1;
+    }
     if (mistyped !== undefined) {
       this.problems.add({
         code: 'event_changed',

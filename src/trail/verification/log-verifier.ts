@@ -7,6 +7,7 @@ import { CompactRange } from '../../ledger/merkle.js';
 import { compactRangeAt, rootAt } from '../../ledger/proofs.js';
 import { TILE_WIDTH } from '../../ledger/tile.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
+import type { RetentionRepository } from '../../store/retention.repository.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { SourceRepository } from '../../store/source.repository.js';
 import { TileReader } from '../../store/tile-reader.js';
@@ -15,6 +16,7 @@ import { CheckpointWalk } from './checkpoint-walk.js';
 import type { KnownCheckpoint, Trust } from './checkpoint-walk.js';
 import { LeafWalk } from './leaf-walk.js';
 import { ProblemList } from './problem-list.js';
+import { RecordedRemovals } from './recorded-removals.js';
 import { SourceOrder } from './source-order.js';
 import { verifyOutside } from './verify-outside.js';
 import { verifyStrays } from './verify-strays.js';
@@ -26,6 +28,7 @@ export interface LogStore {
   readonly ledger: LedgerRepository;
   readonly sealing: SealingRepository;
   readonly sources: SourceRepository;
+  readonly retention: RetentionRepository;
 }
 
 /** What the process itself knows of its own numbers. */
@@ -78,7 +81,9 @@ export class LogVerifier {
     const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
     const { node } = new TileReader(ledger, from);
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
-    const leaves = new LeafWalk(ledger, problems, order, checkpoints, start);
+    const removals = new RecordedRemovals(this.store.retention, problems, trust);
+    await removals.load();
+    const leaves = new LeafWalk(ledger, problems, order, checkpoints, removals, start);
     report(0);
     await leaves.walk(from, to, size, report);
     // Those at which no leaves were walked are compared with the tiles.
@@ -100,6 +105,7 @@ export class LogVerifier {
       treeSize: size,
       ...(head && { rootHash: head.rootHash }),
       events: leaves.events,
+      ...(leaves.removed > 0 && { removed: leaves.removed }),
       pending,
       checkpoints: checkpoints.compared,
       unsigned: checkpoints.unsigned,

@@ -6,6 +6,8 @@ export const PROBLEM_CODES = [
   'event_changed',
   /** An event is in the table that no process numbered so, or whose number the log has given to another. */
   'event_inserted',
+  /** A record of removed events is not signed by a trusted key, is another event's or another log's, or can't be read. */
+  'removal_untrusted',
   /** A leaf is not there. */
   'leaf_missing',
   /** A leaf is not what the checkpoints vouch for. */
@@ -93,6 +95,8 @@ export interface VerifyResult {
   readonly rootHash?: string;
   /** Events that were compared with their leaves. */
   readonly events: number;
+  /** Events that retention has removed, by records that hold: their leaves are there. Absent where there are none. */
+  readonly removed?: number;
   /** Events that are stored and not sealed yet. */
   readonly pending: number;
   /** Checkpoints that were compared with their leaves. */

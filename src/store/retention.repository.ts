@@ -1,0 +1,235 @@
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { firstIdOf } from '../event/event-id.js';
+import { answer } from './answer.js';
+import type { AuditDatabase } from './audit-database.js';
+import { toInteger, toText } from './column-value.js';
+import { distinctValues } from './distinct-values.js';
+import { EVENT_COLUMNS, fromRow, ROW_COLUMNS, toRow } from './event-row.js';
+import type { EventRow } from './event-row.js';
+import { insertOf, NotAsExpectedError, runTogether } from './insert-rows.js';
+import type { Step } from './insert-rows.js';
+import { ask, sqlOf } from './sql.js';
+import type { Row } from './sql.js';
+
+/** What tells of other events, and is never removed. */
+export const REMOVAL_ACTION = 'audit.removal';
+export const HOLD_ACTION = 'audit.hold';
+export const RELEASE_ACTION = 'audit.release-hold';
+const KEPT_ACTIONS = ['audit.gap', 'audit.erase', REMOVAL_ACTION, HOLD_ACTION, RELEASE_ACTION] as const;
+
+/** Events that are as old as a rule asks. */
+export interface ExpiredEvents {
+  readonly tenantId: string;
+  readonly category: string;
+  /** Unix epoch, milliseconds: those that began before. */
+  readonly before: number;
+}
+
+/** Events that must stay: those to which all of it applies that is said. */
+export interface HeldEvents {
+  readonly tenantId?: string;
+  readonly userId?: string;
+  readonly resource?: string;
+  readonly resourceId?: string;
+  /** Unix epoch, milliseconds, inclusive. */
+  readonly from?: number;
+  /** Unix epoch, milliseconds, exclusive. */
+  readonly to?: number;
+}
+
+/** A sealed event, as it is stored, with its leaf. */
+export interface ExpiredRow {
+  readonly row: EventRow;
+  readonly leafIndex: number;
+  /** Base64. */
+  readonly leafHash: string;
+}
+
+/** How many events, and the time of the oldest and the newest: Unix epoch, milliseconds. */
+export interface EventSpan {
+  readonly events: number;
+  readonly oldest?: number;
+  readonly newest?: number;
+}
+
+/** What retention reads and removes. Reading needs SELECT; removing also DELETE and INSERT on `audit_events` and `audit_removals`. */
+export class RetentionRepository {
+  constructor(private readonly database: AuditDatabase) {}
+
+  /** All tenants that have events, some hundred at a time. */
+  tenants(): AsyncGenerator<string[]> {
+    return distinctValues(this.database, 'audit_events', 'tenant_id');
+  }
+
+  /**
+   * The expired events behind an id, in the order of ids; sealed, and not held.
+   *
+   * @param size leaves of the log
+   */
+  async expired(
+    which: ExpiredEvents,
+    held: readonly HeldEvents[],
+    page: { readonly after: string; readonly limit: number; readonly size: number },
+  ): Promise<ExpiredRow[]> {
+    const { q, next } = sqlOf(this.database);
+    const values: (string | number)[] = [];
+    const where = this.where(which, page.size, values, next);
+    values.push(page.after);
+    const after = `e.${q('id')} > ${next()}`;
+    const free = held.map((hold) => `AND NOT ${this.isHeld(hold, values, next)}`).join(' ');
+    const columns = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`).join(', ');
+    const rows = await ask<Row & EventRow>(
+      this.database,
+      `SELECT ${columns}, l.${q('leaf_index')} AS ${q('leaf_index')}, l.${q('leaf_hash')} AS ${q('leaf_hash')}
+        ${where} AND ${after} ${free} ORDER BY e.${q('id')} LIMIT ${page.limit}`,
+      values,
+    );
+    return rows.map((row) => ({
+      row,
+      leafIndex: toInteger(row['leaf_index']),
+      leafHash: toText(row['leaf_hash']),
+    }));
+  }
+
+  /** Of the expired and sealed events, those that are held or those that are not. */
+  async span(
+    which: ExpiredEvents,
+    held: readonly HeldEvents[],
+    isHeld: boolean,
+    size: number,
+  ): Promise<EventSpan> {
+    if (isHeld && held.length === 0) return { events: 0 };
+    const { q, next } = sqlOf(this.database);
+    const values: (string | number)[] = [];
+    const where = this.where(which, size, values, next);
+    const any = held.map((hold) => this.isHeld(hold, values, next)).join(' OR ');
+    const condition = any === '' ? '' : `AND ${isHeld ? '' : 'NOT '}(${any})`;
+    const [row] = await ask(
+      this.database,
+      `SELECT COUNT(*) AS ${q('events')}, MIN(e.${q('timestamp')}) AS ${q('oldest')}, MAX(e.${q('timestamp')}) AS ${q('newest')}
+        ${where} ${condition}`,
+      values,
+    );
+    const events = Number(row?.['events'] ?? 0);
+    return {
+      events,
+      ...(events > 0 && { oldest: Number(row!['oldest']), newest: Number(row!['newest']) }),
+    };
+  }
+
+  /**
+   * Removes the events and stores the one that tells of it: all of it or nothing.
+   *
+   * @param newestHold the id of the newest hold that was considered; '' where there is none
+   * @returns whether it was done; if not, another run was faster, or a hold was placed meanwhile
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  async remove(ids: readonly string[], event: AuditLogEvent, newestHold: string): Promise<boolean> {
+    const connection = this.database.ready();
+    const step = (write: (sql: ReturnType<typeof sqlOf>) => string, ...values: string[]): Step => ({
+      text: write(sqlOf(this.database)),
+      values,
+    });
+    const list = (next: () => string) => ids.map(() => next()).join(', ');
+    const steps: Step[] = [
+      // A second run that removes the same waits here.
+      insertOf(connection, {
+        table: 'audit_removals',
+        columns: ['event_id'],
+        rows: ids.map((id) => [id]),
+      }),
+      {
+        ...step(
+          ({ q, table, next }) =>
+            `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} WHERE ${q('id')} IN (${list(next)})`,
+          ...ids,
+        ),
+        count: ids.length,
+      },
+      {
+        ...step(
+          ({ q, table, next }) =>
+            `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')}
+              WHERE ${q('source')} IS NULL AND ${q('action')} = ${next()} AND ${q('id')} > ${next()}`,
+          HOLD_ACTION,
+          newestHold,
+        ),
+        count: 0,
+      },
+      step(
+        ({ q, table, next }) => `DELETE FROM ${table('audit_events')} WHERE ${q('id')} IN (${list(next)})`,
+        ...ids,
+      ),
+      step(
+        ({ q, table, next }) =>
+          `DELETE FROM ${table('audit_removals')} WHERE ${q('event_id')} IN (${list(next)})`,
+        ...ids,
+      ),
+      insertOf(connection, { table: 'audit_events', columns: ROW_COLUMNS, rows: [toRow(event)] }),
+    ];
+    try {
+      await answer(runTogether(connection, steps));
+      return true;
+    } catch (error) {
+      const { cause } = error as { cause?: unknown };
+      if (cause instanceof NotAsExpectedError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * The audit's own events of these actions that have no number, oldest first.
+   *
+   * @param after the id that they begin behind
+   */
+  async own(actions: readonly string[], after = ''): Promise<AuditLogEvent[]> {
+    const { q, table, next } = sqlOf(this.database);
+    const columns = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`).join(', ');
+    const rows = await ask<Row & EventRow>(
+      this.database,
+      `SELECT ${columns} FROM ${table('audit_events')} e
+        WHERE e.${q('source')} IS NULL AND e.${q('action')} IN (${actions.map(next).join(', ')}) AND e.${q('id')} > ${next()}
+        ORDER BY e.${q('id')}`,
+      [...actions, after],
+    );
+    return rows.map(fromRow);
+  }
+
+  /** SQL: FROM and the conditions of the expired events, without those of holds. */
+  private where(
+    { tenantId, category, before }: ExpiredEvents,
+    size: number,
+    values: (string | number)[],
+    next: () => string,
+  ): string {
+    const { q, table } = sqlOf(this.database);
+    values.push(size, tenantId, category, firstIdOf(before), ...KEPT_ACTIONS);
+    return `FROM ${table('audit_events')} e
+      INNER JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')} AND l.${q('leaf_index')} >= 0 AND l.${q('leaf_index')} < ${next()}
+      WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = ${next()} AND e.${q('id')} < ${next()}
+        AND e.${q('action')} NOT IN (${KEPT_ACTIONS.map(next).join(', ')})`;
+  }
+
+  private isHeld(hold: HeldEvents, values: (string | number)[], next: () => string): string {
+    const { q } = sqlOf(this.database);
+    const conditions = ['1 = 1'];
+    const columns = {
+      tenant_id: hold.tenantId,
+      user_id: hold.userId,
+      resource: hold.resource,
+      resource_id: hold.resourceId,
+    };
+    for (const [column, value] of Object.entries(columns)) {
+      if (value === undefined) continue;
+      values.push(value);
+      // Of a comparison with NULL nothing is true, not even that it is not so.
+      conditions.push(`e.${q(column)} IS NOT NULL AND e.${q(column)} = ${next()}`);
+    }
+    for (const [operator, time] of [['>=', hold.from] as const, ['<', hold.to] as const]) {
+      if (time === undefined) continue;
+      values.push(firstIdOf(time));
+      conditions.push(`e.${q('id')} ${operator} ${next()}`);
+    }
+    return `(${conditions.join(' AND ')})`;
+  }
+}

@@ -1,0 +1,280 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { AuditError } from '../../event/audit-error.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import { CATEGORIES } from '../../event/audit-log-event.js';
+import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.js';
+import { createEventId } from '../../event/event-id.js';
+import type { NoteSigner } from '../../ledger/keys.js';
+import { leafRanges, sealRemoval } from '../../ledger/removal-record.js';
+import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
+import type { LedgerKeys } from '../../sealer/ledger-keys.js';
+import { readCheckpoint } from '../../sealer/read-checkpoint.js';
+import { AuditDatabase } from '../../store/audit-database.js';
+import { leafHashOf } from '../../store/event-leaf.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
+import { REMOVAL_ACTION, RetentionRepository } from '../../store/retention.repository.js';
+import type { EventSpan, ExpiredEvents, ExpiredRow } from '../../store/retention.repository.js';
+import type { LegalHolds } from './legal-holds.js';
+import { RETENTION_DEFAULTS, ruleFor } from './retention-options.js';
+import type { RetentionOptions } from './retention-options.js';
+
+export interface RemovalOptions {
+  /** Only say what would go. @defaultValue `false` */
+  readonly dryRun?: boolean;
+  /** Ends it between two batches, by the signal's reason; what is removed stays removed. */
+  readonly signal?: AbortSignal;
+  /** Called after each batch. */
+  readonly onProgress?: (progress: RemovalProgress) => void;
+}
+
+export interface RemovalProgress {
+  readonly tenantId: string;
+  readonly category: AuditCategory;
+  /** Events that this run has removed until now, of all tenants and categories. */
+  readonly removed: number;
+}
+
+/** The expired events of one tenant and category. */
+export interface RemovedGroup extends EventSpan {
+  readonly tenantId: string;
+  readonly category: AuditCategory;
+  readonly keepDays: number;
+  /** Unix epoch, milliseconds: those that began before. */
+  readonly before: number;
+  /** How many stay, since a hold is on them. */
+  readonly held: number;
+  /** How many stay, since they are not what was sealed: `verify()` names them. Not known in a dry run: 0. */
+  readonly changed: number;
+}
+
+export interface RemovalResult {
+  readonly dryRun: boolean;
+  /** Events that were removed, or would be. */
+  readonly removed: number;
+  readonly held: number;
+  readonly changed: number;
+  /** Those that have any of these. */
+  readonly groups: readonly RemovedGroup[];
+}
+
+/** What retention needs of the rest of the process. */
+export interface RetentionHost {
+  /** An event of the audit's own, as it would be recorded now; nothing of its details is redacted. */
+  readonly describe: (draft: AuditEventDraft) => AuditLogEvent;
+  /** It was stored. */
+  readonly stored: (event: AuditLogEvent) => void;
+}
+
+const DAY_MS = 86_400_000;
+const CONNECT_PATIENCE_MS = 10_000;
+/** Times in a row that a batch may find something else than it expected. */
+const MAX_RACES = 20;
+
+/** Removes what has been kept long enough: sealed events alone, batch by batch, each with an event that tells of it. */
+export class Retention {
+  private running: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly options: RetentionOptions | undefined,
+    private readonly repository: RetentionRepository,
+    private readonly ledger: LedgerRepository,
+    private readonly holds: LegalHolds,
+    private readonly keys: LedgerKeys,
+    private readonly host: RetentionHost,
+    private readonly logger: AuditLogger,
+  ) {}
+
+  /** @throws AuditError, see `AuditService.removeExpired` */
+  remove(options: RemovalOptions = {}): Promise<RemovalResult> {
+    // One run after another.
+    const run = this.running.then(() => this.run(options));
+    this.running = run.catch(() => undefined);
+    return run;
+  }
+
+  private async run(options: RemovalOptions): Promise<RemovalResult> {
+    const { rules } = this.needed();
+    const { dryRun = false, signal } = options;
+    const { signer, verifiers } = this.keys;
+    if (!dryRun && !signer && verifiers.length > 0) {
+      throw invalid(
+        'ledger.signingKey',
+        'The log is signed, and so must be the record of a removal: write the option ledger.signingKey for the process that removes.',
+      );
+    }
+    const head = await this.ledger.head();
+    const groups: RemovedGroup[] = [];
+    const maintenance = dryRun ? undefined : await this.connect();
+    try {
+      const now = Date.now();
+      for await (const tenants of head ? this.repository.tenants() : []) {
+        for (const tenantId of tenants) {
+          for (const category of CATEGORIES) {
+            const rule = ruleFor(rules, tenantId, category);
+            if (!rule) continue;
+            signal?.throwIfAborted();
+            const { keepDays } = rule;
+            const which = { tenantId, category, before: now - keepDays * DAY_MS };
+            const done = groups.reduce((sum, { events }) => sum + events, 0);
+            const work = new Work(which, keepDays, head!.treeSize, done, options);
+            const span = dryRun
+              ? await this.look(work)
+              : await this.removeGroup(
+                  work,
+                  maintenance!.repository,
+                  readCheckpoint(head!, verifiers).origin,
+                  signer,
+                );
+            const held = await this.repository.span(which, await this.holds.inForce(), true, work.size);
+            const group = { ...which, keepDays, ...span, held: held.events };
+            if (group.events + group.held + group.changed > 0) groups.push(group);
+          }
+        }
+      }
+    } finally {
+      await maintenance?.close();
+    }
+    const total = (name: 'events' | 'held' | 'changed') =>
+      groups.reduce((sum, group) => sum + group[name], 0);
+    return { dryRun, removed: total('events'), held: total('held'), changed: total('changed'), groups };
+  }
+
+  private async look({ which, size }: Work): Promise<EventSpan & { changed: number }> {
+    const held = await this.holds.inForce();
+    return { ...(await this.repository.span(which, held, false, size)), changed: 0 };
+  }
+
+  private async removeGroup(
+    work: Work,
+    maintenance: RetentionRepository,
+    origin: string,
+    signer: NoteSigner | undefined,
+  ): Promise<EventSpan & { changed: number }> {
+    const { batchSize = RETENTION_DEFAULTS.batchSize, pauseMs = RETENTION_DEFAULTS.pauseMs } = this.needed();
+    let after = '';
+    let races = 0;
+    for (;;) {
+      work.signal?.throwIfAborted();
+      const { inForce: held, newest } = await this.holds.all();
+      const page = await this.repository.expired(work.which, held, {
+        after,
+        limit: batchSize,
+        size: work.size,
+      });
+      if (page.length === 0) return work.span;
+      // What was changed is evidence: it stays for whoever looks into it.
+      const whole = page.filter(({ row, leafHash }) => leafHashOf(row).toString('base64') === leafHash);
+      if (whole.length > 0) {
+        const event = await this.describe(work, whole, origin, signer);
+        const ids = whole.map(({ row }) => String(row.id));
+        if (!(await maintenance.remove(ids, event, newest))) {
+          races += 1;
+          if (races < MAX_RACES) continue;
+          throw new AuditError(
+            'AUDIT_STORE_UNAVAILABLE',
+            'The removal was given up: another one removes the same events. Call it again later.',
+          );
+        }
+        races = 0;
+        this.host.stored(event);
+        work.note(whole);
+      }
+      work.changed += page.length - whole.length;
+      after = String(page.at(-1)!.row.id);
+      if (page.length < batchSize) return work.span;
+      await delay(pauseMs, undefined, work.signal && { signal: work.signal }).catch(() => undefined);
+    }
+  }
+
+  /** The event that tells of the batch, and is its record. */
+  private async describe(
+    { which, keepDays }: Work,
+    removed: readonly ExpiredRow[],
+    origin: string,
+    signer: NoteSigner | undefined,
+  ): Promise<AuditLogEvent> {
+    const id = createEventId(Date.now());
+    const leaves = leafRanges(removed.map(({ leafIndex }) => leafIndex));
+    const times = removed.map(({ row }) => Number(row.timestamp));
+    return this.host.describe({
+      id,
+      action: REMOVAL_ACTION,
+      resource: 'audit',
+      tenantId: which.tenantId,
+      category: 'compliance',
+      severity: 'medium',
+      details: {
+        removed: removed.length,
+        category: which.category,
+        keepDays,
+        oldest: Math.min(...times),
+        newest: Math.max(...times),
+        record: await sealRemoval({ origin, eventId: id, leaves }, signer),
+      },
+    });
+  }
+
+  private needed(): RetentionOptions {
+    if (this.options) return this.options;
+    throw invalid(
+      'retention',
+      'removeExpired() has no rules: write the option retention, { rules: [{ keepDays: 365 }] }.',
+    );
+  }
+
+  /** The connection of whoever may remove. */
+  private async connect(): Promise<{ repository: RetentionRepository; close: () => Promise<void> }> {
+    const { database: options } = this.needed();
+    if (!options) return { repository: this.repository, close: () => Promise.resolve() };
+    const database = new AuditDatabase({ database: options, migrate: false }, this.logger);
+    await database.connect(CONNECT_PATIENCE_MS);
+    const close = () => database.close();
+    try {
+      database.ready();
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    return { repository: new RetentionRepository(database), close };
+  }
+}
+
+/** One tenant and category, and how far it is. */
+class Work {
+  changed = 0;
+  readonly signal: AbortSignal | undefined;
+  private events = 0;
+  private oldest = Infinity;
+  private newest = -Infinity;
+
+  constructor(
+    readonly which: ExpiredEvents & { readonly category: AuditCategory },
+    readonly keepDays: number,
+    /** Leaves of the log. */
+    readonly size: number,
+    /** Events that were removed before. */
+    private readonly done: number,
+    private readonly options: RemovalOptions,
+  ) {
+    this.signal = options.signal;
+  }
+
+  get span(): EventSpan & { changed: number } {
+    const { events, oldest, newest, changed } = this;
+    return { events, ...(events > 0 && { oldest, newest }), changed };
+  }
+
+  note(removed: readonly ExpiredRow[]): void {
+    this.events += removed.length;
+    for (const { row } of removed) {
+      this.oldest = Math.min(this.oldest, Number(row.timestamp));
+      this.newest = Math.max(this.newest, Number(row.timestamp));
+    }
+    const { tenantId, category } = this.which;
+    this.options.onProgress?.({ tenantId, category, removed: this.done + this.events });
+  }
+}
+
+function invalid(field: string, message: string): AuditError {
+  return new AuditError('AUDIT_INVALID_OPTIONS', message, { field });
+}
