@@ -36,6 +36,8 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly protect?: ProtectionOptions | false;
   /** How long events are kept, for `AuditService.removeExpired()`. */
   readonly retention?: RetentionOptions;
+  /** Record who reads the audit by `AuditService`, with what filter, and how many events came back. @defaultValue `false` */
+  readonly auditReads?: boolean;
   /** Which program writes: stored with every event. */
   readonly service?: ServiceOptions;
   /**
@@ -192,6 +194,7 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   },
   'retention.batchSize': integer(1, 1_000),
   'retention.pauseMs': integer(0, 60_000),
+  auditReads: yesNo,
   service: group,
   'service.name': text,
   'service.version': text,

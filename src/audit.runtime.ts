@@ -255,6 +255,7 @@ export class AuditRuntime {
         ),
         storage: new StorageReport(new StorageRepository(this.database)),
       },
+      options.auditReads ?? false,
       logger,
     );
   }

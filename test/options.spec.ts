@@ -95,7 +95,7 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, policy, risk, compliance, detection, delivery, ledger, redaction, protect, retention, service, metrics.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, policy, risk, compliance, detection, delivery, ledger, redaction, protect, retention, auditReads, service, metrics.',
     ],
     [
       'policy[0].level',

@@ -1,4 +1,5 @@
 import { Observable } from 'rxjs';
+import type { Subscriber } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import { assertEventInput } from '../event/audit-event-input.js';
@@ -84,6 +85,7 @@ import { proveEvent } from './log-prover.js';
 import type { LegalHold, LegalHoldInput, LegalHoldRelease, LegalHolds } from './retention/legal-holds.js';
 import type { RemovalOptions, RemovalResult, Retention } from './retention/retention.js';
 import type { AuditStorage, StorageReport } from './storage-report.js';
+import { ReadRecorder } from './read-recorder.js';
 import { toFilter } from './to-filter.js';
 import type { LogVerifier } from './verification/log-verifier.js';
 import type { VerifyOptions, VerifyResult } from './verification/verification-result.js';
@@ -144,6 +146,7 @@ const REPLAY_PAGE = 20;
 export class AuditService {
   private signer: Promise<CursorSigner> | undefined;
   private readonly warnings: RateLimitedLog;
+  private readonly reads: ReadRecorder;
   /** The last change of the compliance rules, so that the next begins after it. */
   private changing: Promise<unknown> = Promise.resolve();
 
@@ -159,8 +162,10 @@ export class AuditService {
     private readonly reader: ProtectedReader,
     private readonly subjects: DataSubjects,
     private readonly keeping: AuditKeeping,
+    auditReads: boolean,
     logger: AuditLogger,
   ) {
+    this.reads = new ReadRecorder(auditReads, (event) => this.record(event));
     this.warnings = new RateLimitedLog(logger);
   }
 
@@ -200,7 +205,16 @@ export class AuditService {
    *
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
    */
-  async find(query: AuditQuery): Promise<AuditPage> {
+  find(query: AuditQuery): Promise<AuditPage> {
+    return this.reads.answered(
+      'find',
+      query,
+      () => this.page(query),
+      ({ events }) => events.length,
+    );
+  }
+
+  private async page(query: AuditQuery): Promise<AuditPage> {
     const { reveal, rest } = this.readOf(query);
     const { checked, filter } = this.check(rest);
     const order = checked.order ?? 'newest';
@@ -220,10 +234,13 @@ export class AuditService {
   }
 
   /** The event, or `undefined` where there is none of this id in the scope. */
-  async findById(id: string, scope: AuditReadScope): Promise<AuditLogEvent | undefined> {
-    const { reveal, rest } = this.readOf(scope);
-    const event = await this.storedById(id, rest);
-    return event && (await this.reader.show([event], reveal))[0];
+  findById(id: string, scope: AuditReadScope): Promise<AuditLogEvent | undefined> {
+    const find = async () => {
+      const { reveal, rest } = this.readOf(scope);
+      const event = await this.storedById(id, rest);
+      return event && (await this.reader.show([event], reveal))[0];
+    };
+    return this.reads.answered('findById', { ...scope, id }, find, (event) => (event ? 1 : 0));
   }
 
   private async storedById(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
@@ -237,13 +254,24 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY` at the call, not at the first event
    */
   stream(query: AuditStreamQuery): AsyncIterable<AuditLogEvent> {
-    const { reveal, rest } = this.readOf(query);
-    const { checked, filter } = this.check(rest, ['limit', 'cursor']);
-    return this.pages(filter, checked.order ?? 'newest', reveal);
+    return this.reads.streamed('stream', query, () => {
+      const { reveal, rest } = this.readOf(query);
+      const { checked, filter } = this.check(rest, ['limit', 'cursor']);
+      return this.pages(filter, checked.order ?? 'newest', reveal);
+    });
   }
 
   /** What happened to one thing, newest first unless `order` says otherwise. */
-  async history(scope: AuditHistoryScope): Promise<AuditPage> {
+  history(scope: AuditHistoryScope): Promise<AuditPage> {
+    return this.reads.answered(
+      'history',
+      scope,
+      () => this.historyOf(scope),
+      ({ events }) => events.length,
+    );
+  }
+
+  private async historyOf(scope: AuditHistoryScope): Promise<AuditPage> {
     for (const field of ['resource', 'resourceId'] as const) {
       if (typeof scope?.[field] === 'string' && scope[field] !== '') continue;
       throw new AuditError(
@@ -252,11 +280,20 @@ export class AuditService {
         { field },
       );
     }
-    return this.find(scope);
+    return this.page(scope);
   }
 
   /** Totals, means, the most frequent actions and users, and events over time. */
-  async statistics(query: AuditStatisticsQuery): Promise<AuditStatistics> {
+  statistics(query: AuditStatisticsQuery): Promise<AuditStatistics> {
+    return this.reads.answered(
+      'statistics',
+      query,
+      () => this.statisticsOf(query),
+      ({ total }) => total,
+    );
+  }
+
+  private async statisticsOf(query: AuditStatisticsQuery): Promise<AuditStatistics> {
     const { top = 10, interval, ...rest } = query;
     if (!Number.isInteger(top) || top < 1 || top > 100) {
       throw new AuditError(
@@ -300,7 +337,16 @@ export class AuditService {
    * @param query whose, at most how many (`limit`), and behind which event's id (`after`)
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
    */
-  async deadLetters(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
+  deadLetters(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
+    return this.reads.answered(
+      'deadLetters',
+      query,
+      () => this.lettersOf(query),
+      ({ length }) => length,
+    );
+  }
+
+  private async lettersOf(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
     const { reveal, rest } = this.readOf(query);
     const letters = await this.letterRepository.find(checkDeadLetterQuery(rest));
     const events = await this.reader.show(
@@ -391,7 +437,7 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, at the call; `AUDIT_STORE_UNAVAILABLE`
    */
   exportSubject(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
-    return this.subjects.export(subject);
+    return this.reads.streamed('exportSubject', subject, () => this.subjects.export(subject));
   }
 
   /**
@@ -547,12 +593,22 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY`
    */
   observe(query: AuditFilter & AuditScope = { allTenants: true }): Observable<AuditLogEvent> {
-    const { filter } = this.check(query, ['limit', 'cursor', 'order']);
-    return new Observable((subscriber) =>
-      this.recorder.subscribe((event) => {
-        if (matchesFilter(event, filter)) subscriber.next(structuredClone(event));
-      }),
+    const filter = this.reads.begins(
+      'observe',
+      query,
+      () => this.check(query, ['limit', 'cursor', 'order']).filter,
     );
+    return new Observable((subscriber) => {
+      let returned = 0;
+      const listen = () =>
+        this.recorder.subscribe((event) => {
+          if (!matchesFilter(event, filter)) return;
+          returned += 1;
+          subscriber.next(structuredClone(event));
+        });
+      if (!this.reads.records) return listen();
+      return this.observed(query, subscriber, listen, () => returned);
+    });
   }
 
   /**
@@ -597,10 +653,16 @@ export class AuditService {
    * @throws AuditError `AUDIT_NOT_SEALED` where events before it are still missing; `AUDIT_LEDGER_BROKEN` where it, or the log,
    *   was changed; `AUDIT_STORE_UNAVAILABLE`
    */
-  async prove(
+  prove(
     which: string | AuditLogEvent,
     scope: AuditScope = { allTenants: true },
   ): Promise<AuditProof | undefined> {
+    const id = typeof which === 'string' ? which : which?.id;
+    const prove = () => this.proofOf(which, scope);
+    return this.reads.answered('prove', { ...scope, id }, prove, (proof) => (proof ? 1 : 0));
+  }
+
+  private async proofOf(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
     if (typeof which !== 'string' && !isEventId(which?.id)) {
       throw new AuditError(
         'AUDIT_INVALID_QUERY',
@@ -625,6 +687,28 @@ export class AuditService {
   /** How delivery fares: what waits, what was stored, what was lost. */
   status(): DeliveryStatus {
     return this.recorder.status();
+  }
+
+  /** What was recorded before the subscription itself was is not shown. */
+  private observed(
+    query: unknown,
+    subscriber: Subscriber<AuditLogEvent>,
+    listen: () => () => void,
+    returned: () => number,
+  ): () => void {
+    let stop = (): void => undefined;
+    let isOver = false;
+    this.reads.begun('observe', query).then(
+      (end) => {
+        if (!isOver) stop = listen();
+        subscriber.add(() => void end({ returned: returned(), outcome: 'success' }));
+      },
+      (error: unknown) => subscriber.error(error),
+    );
+    return () => {
+      isOver = true;
+      stop();
+    };
   }
 
   private async *pages(
