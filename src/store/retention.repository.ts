@@ -120,11 +120,15 @@ export class RetentionRepository {
   /**
    * Removes the events and stores the one that tells of it: all of it or nothing.
    *
-   * @param newestHold the id of the newest hold that was considered; '' where there is none
+   * @param holds whose holds were considered, and the id of the newest; '' where there is none
    * @returns whether it was done; if not, another run was faster, or a hold was placed meanwhile
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async remove(ids: readonly string[], event: AuditLogEvent, newestHold: string): Promise<boolean> {
+  async remove(
+    ids: readonly string[],
+    event: AuditLogEvent,
+    holds: { readonly tenants: readonly string[]; readonly newest: string },
+  ): Promise<boolean> {
     const connection = this.database.ready();
     const step = (write: (sql: ReturnType<typeof sqlOf>) => string, ...values: string[]): Step => ({
       text: write(sqlOf(this.database)),
@@ -150,9 +154,11 @@ export class RetentionRepository {
         ...step(
           ({ q, table, next }) =>
             `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')}
-              WHERE ${q('source')} IS NULL AND ${q('action')} = ${next()} AND ${q('id')} > ${next()}`,
+              WHERE ${q('tenant_id')} IN (${holds.tenants.map(() => next()).join(', ')}) AND ${q('action')} = ${next()}
+                AND ${q('id')} > ${next()} AND ${q('source')} IS NULL`,
+          ...holds.tenants,
           HOLD_ACTION,
-          newestHold,
+          holds.newest,
         ),
         count: 0,
       },
@@ -180,17 +186,25 @@ export class RetentionRepository {
   /**
    * The audit's own events of these actions that have no number, oldest first.
    *
-   * @param after the id that they begin behind
+   * @param tenants whose; absent for everybody's
    */
-  async own(actions: readonly string[], after = ''): Promise<AuditLogEvent[]> {
+  async own(actions: readonly string[], tenants?: readonly string[]): Promise<AuditLogEvent[]> {
+    const events: AuditLogEvent[] = [];
+    if (tenants) events.push(...(await this.ownOf(actions, tenants)));
+    else for await (const some of this.tenants()) events.push(...(await this.ownOf(actions, some)));
+    return events.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** By an index of tenants and actions: there may be many more events without a number. */
+  private async ownOf(actions: readonly string[], tenants: readonly string[]): Promise<AuditLogEvent[]> {
     const { q, table, next } = sqlOf(this.database);
     const columns = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`).join(', ');
     const rows = await ask<Row & EventRow>(
       this.database,
       `SELECT ${columns} FROM ${table('audit_events')} e
-        WHERE e.${q('source')} IS NULL AND e.${q('action')} IN (${actions.map(next).join(', ')}) AND e.${q('id')} > ${next()}
-        ORDER BY e.${q('id')}`,
-      [...actions, after],
+        WHERE e.${q('tenant_id')} IN (${tenants.map(next).join(', ')}) AND e.${q('action')} IN (${actions.map(next).join(', ')})
+          AND e.${q('source')} IS NULL`,
+      [...tenants, ...actions],
     );
     return rows.map(fromRow);
   }

@@ -4,6 +4,7 @@ import { answer } from './answer.js';
 import { toAscii } from './ascii.js';
 import type { AuditDatabase } from './audit-database.js';
 import { REMOVAL_ACTION } from './retention.repository.js';
+import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import type { AuditSequenceGap, AuditSource, SourceNoteKind } from './source-summary.js';
 import { ask, sqlOf } from './sql.js';
@@ -164,13 +165,17 @@ export class SourceRepository {
 
   /** Whether retention has removed anything. */
   private async hasRemovals(): Promise<boolean> {
-    const { table, q, next } = sqlOf(this.database);
-    const rows = await ask(
-      this.database,
-      `SELECT ${q('id')} FROM ${table('audit_events')} WHERE ${q('source')} IS NULL AND ${q('action')} = ${next()} LIMIT 1`,
-      [REMOVAL_ACTION],
-    );
-    return rows.length > 0;
+    for await (const tenants of distinctValues(this.database, 'audit_events', 'tenant_id')) {
+      const { table, q, next } = sqlOf(this.database);
+      const rows = await ask(
+        this.database,
+        `SELECT ${q('id')} FROM ${table('audit_events')}
+          WHERE ${q('tenant_id')} IN (${tenants.map(next).join(', ')}) AND ${q('action')} = ${next()} AND ${q('source')} IS NULL LIMIT 1`,
+        [...tenants, REMOVAL_ACTION],
+      );
+      if (rows.length > 0) return true;
+    }
+    return false;
   }
 
   /** What is in neither table of these numbers, both ends included. */

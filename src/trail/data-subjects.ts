@@ -77,7 +77,8 @@ export class DataSubjects {
   async forget(subject: AuditSubject, record: Recording, flush: () => Promise<void>): Promise<AuditErasure> {
     const { keys, transit } = this.needed('forget()');
     const { tenantId, subjectId } = checkSubject(subject);
-    const hold = (await this.holds.inForce()).find((one) => mayHold(one, tenantId, subjectId));
+    const { inForce } = await this.holds.on(tenantId);
+    const hold = inForce.find((one) => mayHold(one, tenantId, subjectId));
     if (hold) {
       throw new AuditError(
         'AUDIT_HELD',

@@ -44,6 +44,8 @@ export interface LegalHoldRelease {
 type Recording = (draft: AuditEventDraft) => Promise<AuditLogEvent>;
 
 const LONGEST = 1_000;
+/** The tenant of the event of a hold on all tenants. */
+const OF_ALL = 'default';
 
 /** Holds are events: what says that something must stay can itself not be changed unseen. */
 export class LegalHolds {
@@ -66,7 +68,7 @@ export class LegalHolds {
     const event = await record({
       action: HOLD_ACTION,
       resource: 'audit',
-      tenantId: hold.tenantId ?? 'default',
+      tenantId: hold.tenantId ?? OF_ALL,
       category: 'compliance',
       severity: 'high',
       details: {
@@ -85,12 +87,12 @@ export class LegalHolds {
    */
   async lift(id: string, { reason, liftedBy }: LegalHoldRelease, record: Recording): Promise<LegalHold> {
     if (!isEventId(id)) throw refuse('id', 'id must be that of a hold');
-    const hold = (await this.inForce()).find((one) => one.id === id);
+    const hold = (await this.on(undefined)).inForce.find((one) => one.id === id);
     if (!hold) throw refuse('id', 'no hold of this id is in force');
     await record({
       action: RELEASE_ACTION,
       resource: 'audit',
-      tenantId: hold.tenantId ?? 'default',
+      tenantId: hold.tenantId ?? OF_ALL,
       category: 'compliance',
       severity: 'high',
       details: { holdId: id, reason: said('reason', reason), liftedBy: said('liftedBy', liftedBy) },
@@ -101,27 +103,34 @@ export class LegalHolds {
   /** The holds in force, oldest first. @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE` */
   async find(scope: AuditScope): Promise<LegalHold[]> {
     const { tenantId } = splitScope(scope);
-    const holds = await this.inForce();
+    return (await this.on(tenantId && safeText(tenantId, TEXT_LIMITS.tenantId))).inForce;
+  }
+
+  /**
+   * Those on events of a tenant, or all of them.
+   *
+   * @returns also whose holds were looked for, and the id of the newest of these that was ever placed; '' where there is none
+   */
+  async on(tenantId: string | undefined): Promise<{
+    readonly inForce: LegalHold[];
+    readonly tenants: readonly string[];
+    readonly newest: string;
+  }> {
     // One of all tenants holds this one's events too.
-    return tenantId === undefined
-      ? holds
-      : holds.filter((hold) => (hold.tenantId ?? tenantId) === safeText(tenantId, TEXT_LIMITS.tenantId));
-  }
-
-  /** All of them. */
-  async inForce(): Promise<LegalHold[]> {
-    return (await this.all()).inForce;
-  }
-
-  /** All of them, and the id of the newest that was ever placed; '' where there is none. */
-  async all(): Promise<{ inForce: LegalHold[]; newest: string }> {
-    const events = await this.repository.own([HOLD_ACTION, RELEASE_ACTION]);
+    const tenants = tenantId === undefined ? [] : [...new Set([tenantId, OF_ALL])];
+    const events = await this.repository.own(
+      [HOLD_ACTION, RELEASE_ACTION],
+      tenantId === undefined ? undefined : tenants,
+    );
     const placed = events.filter(({ action }) => action === HOLD_ACTION);
     const lifted = new Set(
       events.filter(({ action }) => action === RELEASE_ACTION).map(({ details }) => details['holdId']),
     );
+    const holds = placed.filter(({ id }) => !lifted.has(id)).map(fromEvent);
     return {
-      inForce: placed.filter(({ id }) => !lifted.has(id)).map(fromEvent),
+      inForce:
+        tenantId === undefined ? holds : holds.filter((hold) => (hold.tenantId ?? tenantId) === tenantId),
+      tenants,
       newest: placed.at(-1)?.id ?? '',
     };
   }

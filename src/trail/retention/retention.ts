@@ -125,7 +125,8 @@ export class Retention {
                   readCheckpoint(head!, verifiers).origin,
                   signer,
                 );
-            const held = await this.repository.span(which, await this.holds.inForce(), true, work.size);
+            const { inForce } = await this.holds.on(tenantId);
+            const held = await this.repository.span(which, inForce, true, work.size);
             const group = { ...which, keepDays, ...span, held: held.events };
             if (group.events + group.held + group.changed > 0) groups.push(group);
           }
@@ -140,8 +141,8 @@ export class Retention {
   }
 
   private async look({ which, size }: Work): Promise<EventSpan & { changed: number }> {
-    const held = await this.holds.inForce();
-    return { ...(await this.repository.span(which, held, false, size)), changed: 0 };
+    const { inForce } = await this.holds.on(which.tenantId);
+    return { ...(await this.repository.span(which, inForce, false, size)), changed: 0 };
   }
 
   private async removeGroup(
@@ -155,8 +156,8 @@ export class Retention {
     let races = 0;
     for (;;) {
       work.signal?.throwIfAborted();
-      const { inForce: held, newest } = await this.holds.all();
-      const page = await this.repository.expired(work.which, held, {
+      const holds = await this.holds.on(work.which.tenantId);
+      const page = await this.repository.expired(work.which, holds.inForce, {
         after,
         limit: batchSize,
         size: work.size,
@@ -167,7 +168,7 @@ export class Retention {
       if (whole.length > 0) {
         const event = await this.describe(work, whole, origin, signer);
         const ids = whole.map(({ row }) => String(row.id));
-        if (!(await maintenance.remove(ids, event, newest))) {
+        if (!(await maintenance.remove(ids, event, holds))) {
           races += 1;
           if (races < MAX_RACES) continue;
           throw new AuditError(
