@@ -22,6 +22,7 @@ import { MasterKeys } from './pipeline/protection/master-keys.js';
 import { ProtectedReader } from './pipeline/protection/protected-reader.js';
 import { ProtectingDeadLetters, ProtectingSink } from './pipeline/protection/protecting-sink.js';
 import { checkProtection } from './pipeline/protection/protection-options.js';
+import type { Protection } from './pipeline/protection/protection-options.js';
 import { Protector } from './pipeline/protection/protector.js';
 import { SubjectKeys } from './pipeline/protection/subject-keys.js';
 import { TransitKeys } from './pipeline/protection/transit-keys.js';
@@ -94,6 +95,12 @@ export class AuditRuntime {
     const redactor = new Redactor(options.redaction);
     if (options.retention) checkRetention(options.retention);
     const protection = checkProtection(options.protect, options.redaction);
+    const unseen = protection && (options.detection?.enabled ?? true) ? keysOf(protection) : [];
+    if (unseen.length > 0) {
+      logger.warn(
+        `protect.fields has ${unseen.join(', ')}: what is found by these across processes, the audit's detection does not find any more (docs/encryption.md of nest-audit-trail).`,
+      );
+    }
     this.policy = new AuditPolicy(options.policy);
     this.database = new AuditDatabase(
       options,
@@ -376,6 +383,14 @@ function threadOf(
   const statementTimeoutMs = statementTimeoutOf(options);
   const seals = DatabaseThread.fits(ledger);
   return new DatabaseThread({ database, statementTimeoutMs, ...(seals && { ledger }) }, host, logger);
+}
+
+/** What detection looks for in the database, and does not see there. */
+function keysOf({ fields, isProtectedFact }: Protection): string[] {
+  return [
+    ...fields.filter((field) => field === 'userId' || field === 'ipAddress'),
+    ...['details.account'].filter(isProtectedFact),
+  ];
 }
 
 /** A journal on disk is of no use to a database that is gone with the process. */

@@ -678,6 +678,44 @@ describeEachDatabase('protection', (create, name) => {
     expect(() => audit.exportSubject({ tenantId: 'acme' } as never)).toThrow(/subjectId/);
   });
 
+  it('protects what repeats a protected field, and whom findings of detection are about', async () => {
+    const { audit } = await start({ fields: ['userId', 'ipAddress', 'details.account'] });
+    const found = { action: 'detection.brute-force', resource: 'detection' };
+    for (const event of [
+      { action: 'thing.note', userId: 'ann.planted', metadata: { again: 'ann.planted', n: 1 } },
+      { action: 'login', ipAddress: ADDRESS, details: { account: 'ann.planted', from: ADDRESS } },
+      // As detection writes them.
+      { ...found, ipAddress: ADDRESS, details: { by: 'address', key: ADDRESS } },
+      { ...found, details: { by: 'address', key: '2001:db8:abcd::/64' } },
+      { ...found, details: { by: 'account', key: 'ann.planted' } },
+    ]) {
+      await audit.record(event);
+    }
+    await audit.flush();
+    const kept = (await journalText()) + JSON.stringify(await Promise.all(TABLES.map(rowsOf)));
+    for (const planted of ['ann.planted', ADDRESS, '2001:db8:abcd']) expect(kept).not.toContain(planted);
+    const { events } = await audit.find({ ...ALL, order: 'oldest', reveal: true });
+    expect(
+      events.map(({ userId, ipAddress, details, metadata }) => [
+        userId,
+        ipAddress,
+        details['key'] ?? details['from'],
+        metadata['again'],
+      ]),
+    ).toEqual([
+      ['ann.planted', undefined, undefined, 'ann.planted'],
+      [undefined, ADDRESS, ADDRESS, undefined],
+      [undefined, ADDRESS, ADDRESS, undefined],
+      [undefined, undefined, '2001:db8:abcd::/64', undefined],
+      [undefined, undefined, 'ann.planted', undefined],
+    ]);
+  });
+
+  it('says that detection does not find by what is protected', async () => {
+    await start({ fields: ['ipAddress', 'details.account'] }, { detection: {} });
+    expect(logged.join('\n')).toMatch(/protect\.fields has ipAddress, details\.account: .*detection/);
+  });
+
   it('writes in the transaction of the caller', async () => {
     const connection = await new DataSource(database.options).initialize();
     try {

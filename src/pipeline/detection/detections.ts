@@ -1,3 +1,4 @@
+import { HERE } from '../protection/protected-event.js';
 import { createHash } from 'node:crypto';
 import type { AuditSeverity } from '../../event/audit-log-event.js';
 import type { DetectedEvent, EventCondition, KeyColumn } from '../../store/detection.repository.js';
@@ -67,6 +68,8 @@ const LONGEST_ACCOUNT = 128;
 /** The account that somebody tried to enter, as most applications compare it: without case and outer space. */
 function accountOf({ details, userId }: DetectedEvent): string | undefined {
   const given = Object.hasOwn(details, 'account') ? details['account'] : userId;
+  // As the database has it where it is protected: it could be anybody.
+  if (given === HERE) return undefined;
   if (typeof given !== 'string' && typeof given !== 'number') return undefined;
   const account = String(given).trim().toLowerCase();
   if (account.length <= LONGEST_ACCOUNT) return account === '' ? undefined : account;

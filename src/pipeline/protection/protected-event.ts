@@ -2,7 +2,7 @@ import type { AuditFacts, AuditLogEvent, AuditValue } from '../../event/audit-lo
 import { FACT_LIMITS } from '../../event/flatten.js';
 import { ENCRYPTED_OVERHEAD } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
-import { PROTECTED_FIELDS } from './protection-options.js';
+import { isNeeded, PROTECTED_FIELDS } from './protection-options.js';
 import type { Protection, ProtectedField } from './protection-options.js';
 
 /** Where an event has its encrypted values: in `metadata`. Instead of them: {@link ERASED} or {@link WITHHELD}. */
@@ -16,7 +16,7 @@ export const WITHHELD = 'withheld';
 export type Placeholder = '[protected]' | '[erased]' | '[withheld]' | '[unreadable]';
 
 /** Stands in `details` and `metadata` where an encrypted value was. */
-const HERE: Placeholder = '[protected]';
+export const HERE: Placeholder = '[protected]';
 const TOO_LARGE: Placeholder = '[withheld]';
 
 export function isProtected({ metadata }: AuditLogEvent): boolean {
@@ -30,19 +30,25 @@ export function isProtected({ metadata }: AuditLogEvent): boolean {
  */
 export function withoutValues(
   event: AuditLogEvent,
-  { fields, protectsFacts, isProtectedFact }: Protection,
+  protection: Protection,
 ): { event: AuditLogEvent; values: Record<string, AuditValue> } | undefined {
+  const { fields, protectsFacts, isProtectedFact } = protection;
   const values: Record<string, AuditValue> = {};
   const present = fields.filter((field) => event[field] !== undefined);
   for (const field of present) values[field] = event[field]!;
   const rest: AuditLogEvent = { ...event, metadata: { ...event.metadata } };
   for (const field of present) delete rest[field];
-  if (protectsFacts) {
+  const hidesKey = namesSomebody(event, protection);
+  if (protectsFacts || present.length > 0 || hidesKey) {
     rest.details = { ...event.details };
+    // Word for word it must not stand elsewhere, as the key of a finding.
+    const repeated = new Set<AuditValue>(present.map((field) => event[field]!));
     for (const record of ['details', 'metadata'] as const) {
-      for (const key of Object.keys(rest[record])) {
-        if (!isProtectedFact(`${record}.${key}`)) continue;
-        values[`${record}.${key}`] = rest[record][key]!;
+      for (const [key, value] of Object.entries(rest[record])) {
+        const name = `${record}.${key}`;
+        const isOwn = isProtectedFact(name) || repeated.has(value) || (hidesKey && name === 'details.key');
+        if (!isOwn || isNeeded(name)) continue;
+        values[name] = value;
         rest[record][key] = HERE;
       }
     }
@@ -50,6 +56,14 @@ export function withoutValues(
   if (Object.keys(values).length === 0) return undefined;
   if (present.length > 0) rest.metadata[PROTECTED_FIELDS_KEY] = [...present];
   return { event: rest, values };
+}
+
+/** Whether the event is a finding of detection whose key is of a kind that is protected. */
+function namesSomebody({ action, details }: AuditLogEvent, { fields, isProtectedFact }: Protection): boolean {
+  if (!action.startsWith('detection.')) return false;
+  const { by } = details;
+  if (by === 'address') return fields.includes('ipAddress');
+  return fields.includes('userId') || (by === 'account' && isProtectedFact('details.account'));
 }
 
 /**

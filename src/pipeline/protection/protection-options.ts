@@ -67,6 +67,11 @@ const NEEDED =
   /^metadata\.(source|sequence|schemaVersion|statusCode|stageErrors|riskFactors|method|blockedBy|aborted|interrupted|withheld|protected|protectedFields)$/;
 const MASTER_KEY_BYTES = 32;
 
+/** Whether the library itself reads the fact, or says it of the protection. */
+export function isNeeded(name: string): boolean {
+  return NEEDED.test(name);
+}
+
 /**
  * @returns `undefined` where nothing is protected
  * @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key
@@ -91,7 +96,7 @@ export function checkProtection(
   return {
     fields: PROTECTED_FIELDS.filter((field) => options.fields.includes(field)),
     protectsFacts: facts.length > 0,
-    isProtectedFact: (key) => !NEEDED.test(key) && facts.some((pattern) => pattern.test(key)),
+    isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(options.subject ?? PROTECTION_DEFAULTS.subject),
     ...masterKeysOf(options, environment),
     cacheSeconds: options.cacheSeconds ?? PROTECTION_DEFAULTS.cacheSeconds,

@@ -114,7 +114,7 @@ export class Retention {
             if (!rule) continue;
             signal?.throwIfAborted();
             const { keepDays } = rule;
-            const which = { tenantId, category, before: now - keepDays * DAY_MS };
+            const which = { tenantId, category, before: Math.max(0, now - keepDays * DAY_MS) };
             const done = groups.reduce((sum, { events }) => sum + events, 0);
             const work = new Work(which, keepDays, head!.treeSize, done, options);
             const span = dryRun
