@@ -129,8 +129,10 @@ function print(name, runs) {
 async function fill(options, progress) {
   const connection = await new DataSource(options).initialize();
   const from = Date.now() - 800 * DAY_MS;
+  // As of a process of then: the log takes numbered events by an index.
+  const source = v7({ msecs: from });
   const columns =
-    'id,timestamp,tenant_id,user_id,action,resource,resource_id,details,ip_address,user_agent,session_id,severity,category,outcome,risk_score,compliance_flags,metadata'.split(
+    'id,timestamp,tenant_id,user_id,action,resource,resource_id,details,ip_address,user_agent,session_id,severity,category,outcome,risk_score,compliance_flags,metadata,source,sequence'.split(
       ',',
     );
   for (let done = 0; done < EVENTS; done += ROWS_AT_ONCE) {
@@ -154,7 +156,9 @@ async function fill(options, progress) {
         'success',
         5,
         '[]',
-        '{"method":"GET","schemaVersion":1,"statusCode":200}',
+        `{"method":"GET","schemaVersion":1,"sequence":${n + 1},"source":"${source}","statusCode":200}`,
+        source,
+        n + 1,
       ];
     });
     let count = 0;
