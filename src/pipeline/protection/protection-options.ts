@@ -1,6 +1,7 @@
 import { AuditError } from '../../event/audit-error.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { keyBytes } from '../key-bytes.js';
 import { REDACTED_FIELDS } from '../redaction/redaction-options.js';
 import type { RedactionOptions } from '../redaction/redaction-options.js';
 import { MasterKey } from './master-keys.js';
@@ -174,16 +175,10 @@ function masterKeysOf(
 }
 
 function masterKeyOf(text: unknown, path: string, from: string): MasterKey {
-  const bytes = bytesOf(text);
+  const bytes = keyBytes(text);
   if (bytes?.length === MASTER_KEY_BYTES) return new MasterKey(bytes);
   const fault = bytes ? `has ${bytes.length} bytes` : 'is neither base64 nor hex';
   throw wrong(path, `${from}${fault}: write ${MASTER_KEY_BYTES} bytes as base64 or hex`);
-}
-
-function bytesOf(text: unknown): Buffer | undefined {
-  if (typeof text !== 'string') return undefined;
-  if (/^(?:[0-9a-f]{2})+$/i.test(text)) return Buffer.from(text, 'hex');
-  return /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined;
 }
 
 function checkKms(kms: KeyManagement): KeyManagement {

@@ -1,5 +1,6 @@
 import { AuditError } from '../../event/audit-error.js';
 import { showValue } from '../../event/show-value.js';
+import { keyBytes } from '../key-bytes.js';
 import { PATTERN_NAMES } from './recognisers.js';
 import type { PatternName } from './recognisers.js';
 
@@ -91,7 +92,7 @@ export function checkRedaction(
       "is missing, and the mode 'hmac' needs it: write 32 random bytes as base64, such as openssl rand -base64 32 prints, or set AUDIT_PSEUDONYM_KEY",
     );
   }
-  const key = bytesOf(given);
+  const key = keyBytes(given);
   if (key && key.length >= LEAST_KEY_BYTES) return key;
   const from =
     options.pseudonymKey === undefined ? ' (from the environment variable AUDIT_PSEUDONYM_KEY)' : '';
@@ -100,12 +101,6 @@ export function checkRedaction(
     'redaction.pseudonymKey',
     `${from ? `${from.trim()} ` : ''}${fault}: write 32 bytes or more as base64 or hex`,
   );
-}
-
-function bytesOf(text: unknown): Buffer | undefined {
-  if (typeof text !== 'string') return undefined;
-  if (/^(?:[0-9a-f]{2})+$/i.test(text)) return Buffer.from(text, 'hex');
-  return /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined;
 }
 
 function listed(words: readonly string[]): string {
