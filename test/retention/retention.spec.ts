@@ -385,6 +385,37 @@ describeEachDatabase('retention', (create, name) => {
     }
   });
 
+  it('believes an unsigned record from before the first key, as far as it is told', async () => {
+    const audit = await start([{ keepDays: 365 }], {});
+    await sealed(old(5));
+    await audit.removeExpired();
+    const { treeSize, origin } = await audit.checkpoint();
+    expect(await audit.verify()).toMatchObject({ ok: true, removed: 5 });
+    const keys = [verifierKey];
+    expect((await audit.verify({ keys, origin })).problems.map(({ code }) => code)).toContain(
+      'removal_untrusted',
+    );
+    expect(await audit.verify({ keys, origin, unsignedUntil: treeSize })).toMatchObject({
+      ok: true,
+      removed: 5,
+    });
+  });
+
+  it('names a leaf that was changed although its event is gone by right', async () => {
+    const audit = await start();
+    await sealed(old(5));
+    await audit.removeExpired();
+    await audit.checkpoint();
+    const raw = await RawTables.open(database);
+    try {
+      const hash = randomBytes(32).toString('base64');
+      await raw.query(`UPDATE audit_leaves SET leaf_hash = '${hash}' WHERE leaf_index = 2`);
+      expect((await audit.verify()).ok).toBe(false);
+    } finally {
+      await raw.close();
+    }
+  });
+
   it('lets nobody delete an event but the transaction that removes it', async () => {
     const audit = await start();
     const [first] = await sealed(old(2));

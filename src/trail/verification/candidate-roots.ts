@@ -6,6 +6,8 @@ export interface HashWitnesses {
   readonly leaf: Buffer | undefined;
   /** Computed from the event. */
   readonly event: Buffer | undefined;
+  /** By right there is no event any more. */
+  readonly isRemoved?: boolean;
   /** Of the full tile. */
   readonly tile: Buffer | undefined;
 }
@@ -51,8 +53,9 @@ export class CandidateRoots {
   }
 
   append(leafIndex: number, hashes: HashWitnesses, eventId?: string): void {
-    const { leaf, event, tile } = hashes;
-    if (leaf && event?.equals(leaf) && (!tile || tile.equals(leaf))) {
+    const { leaf, event, tile, isRemoved = false } = hashes;
+    const agrees = leaf && (event ? event.equals(leaf) : isRemoved);
+    if (agrees && (!tile || tile.equals(leaf))) {
       for (const range of this.ranges) range.append(leaf);
       return;
     }

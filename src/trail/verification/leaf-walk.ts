@@ -104,8 +104,9 @@ export class LeafWalk {
     const mistyped = leaf.event && mistypedColumn(leaf.event);
     const event = leaf.event && mistyped === undefined ? leafHashOf(leaf.event) : undefined;
     const stored = hashBytes(leaf.leafHash);
+    const isRemoved = !leaf.event && this.removals.has(index);
     if (leaf.event) this.events += 1;
-    else if (this.removals.has(index)) this.removed += 1;
+    else if (isRemoved) this.removed += 1;
     else {
       this.problems.add({
         code: 'event_missing',
@@ -127,7 +128,7 @@ export class LeafWalk {
         message: `The hash of leaf ${index} (event ${leaf.eventId}) is none.`,
       });
     }
-    this.roots.append(index, { leaf: stored, event, tile }, leaf.eventId);
+    this.roots.append(index, { leaf: stored, event, tile, isRemoved }, leaf.eventId);
     const isSealed = event !== undefined && stored?.equals(event) === true;
     this.order.next(leaf, this.numbers(leaf, mistyped === undefined, isSealed));
   }

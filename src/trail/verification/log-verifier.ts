@@ -81,7 +81,7 @@ export class LogVerifier {
     const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
     const { node } = new TileReader(ledger, from);
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
-    const removals = new RecordedRemovals(this.store.retention, problems, trust);
+    const removals = new RecordedRemovals(ledger, this.store.retention, problems, trust);
     await removals.load();
     const leaves = new LeafWalk(ledger, problems, order, checkpoints, removals, start);
     report(0);

@@ -2,6 +2,7 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { LeafSet, openRemoval } from '../../ledger/removal-record.js';
 import { REMOVAL_ACTION } from '../../store/retention.repository.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { RetentionRepository } from '../../store/retention.repository.js';
 import type { Trust } from './checkpoint-walk.js';
 import type { ProblemList } from './problem-list.js';
@@ -12,6 +13,7 @@ export class RecordedRemovals {
   private readonly seen = new Set<string>();
 
   constructor(
+    private readonly ledger: LedgerRepository,
     private readonly retention: RetentionRepository,
     private readonly problems: ProblemList,
     private readonly trust: Trust,
@@ -26,18 +28,20 @@ export class RecordedRemovals {
     for (const event of await this.retention.own([REMOVAL_ACTION])) {
       if (this.seen.has(event.id)) continue;
       this.seen.add(event.id);
-      this.take(event);
+      await this.take(event);
     }
   }
 
-  private take({ id, details }: AuditLogEvent): void {
-    const { verifiers, origin } = this.trust;
+  private async take({ id, details }: AuditLogEvent): Promise<void> {
+    const { verifiers, origin, unsignedUntil } = this.trust;
     let wrong: string | undefined;
     try {
       const removal = openRemoval(details['record'], verifiers);
       if (removal.eventId !== id) wrong = `is that of event ${removal.eventId}`;
-      else if (verifiers.length > 0 && !removal.isTrusted) wrong = 'has no signature by a trusted key';
-      else if (origin !== undefined && removal.origin !== origin) {
+      else if (verifiers.length > 0 && !removal.isTrusted && !(await this.ledger.leafOf(id, unsignedUntil))) {
+        // Like a checkpoint, it may be from before the first key.
+        wrong = 'has no signature by a trusted key';
+      } else if (origin !== undefined && removal.origin !== origin) {
         wrong = `is of the log ${removal.origin}, not of ${origin}`;
       } else this.leaves.add(removal.leaves);
     } catch (error) {
