@@ -1,4 +1,4 @@
-// Measures whether requests feel a removal, for docs/retention.md: `npm run measure:retention -- [events] [mysql|postgres]`. Fills a database
+// Measures whether requests feel a removal, for docs/retention.md: `npm run measure:retention -- [events] [mysql|postgres|sqlite]`. Fills a database
 // with old events, seals them, has an application answer 300 requests a second, and prints the latencies of these before the
 // removal and while it goes on. Needs a build, which the command makes, and a server as the tests do.
 import 'reflect-metadata';
@@ -35,9 +35,12 @@ Controller('things')(ThingsController);
 Audit()(ThingsController);
 class RootModule {}
 
-const server = await BenchServer.find(KIND);
-const database = await server.create();
 const folder = mkdtempSync(join(tmpdir(), 'audit-retention-'));
+const server = KIND === 'sqlite' ? { text: 'SQLite' } : await BenchServer.find(KIND);
+const database =
+  KIND === 'sqlite'
+    ? { type: 'better-sqlite3', database: join(folder, 'audit.sqlite') }
+    : await server.create();
 let app;
 try {
   Module({

@@ -394,6 +394,23 @@ describeEachDatabase('protection', (create, name) => {
     await expect(audit.forget(undefined as never)).rejects.toMatchObject({ field: 'tenantId' });
   });
 
+  it('destroys the key of its journal once that is old and nothing needs it', async () => {
+    const { audit } = await start({ cacheSeconds: 1 });
+    await audit.record(ANN);
+    const keyFiles = async () => (await readdir(database.journal)).filter((file) => file.endsWith('.key'));
+    const [first] = await eventually(async () => {
+      const files = await keyFiles();
+      expect(files).toHaveLength(1);
+      return files;
+    });
+    expect(await journalText()).toContain(first!.replace(/^transit-|\.key$/g, ''));
+    await audit.flush();
+    await eventually(async () => expect(await keyFiles()).not.toContain(first));
+    const { id } = await audit.record(ANN);
+    await audit.flush();
+    expect(await reveal(id)).toMatchObject(CLEAR);
+  });
+
   it('forgets a person while they are written of', async () => {
     const { audit } = await start();
     const recorded: { id: string; before: boolean }[] = [];

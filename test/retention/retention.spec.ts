@@ -386,7 +386,7 @@ describeEachDatabase('retention', (create, name) => {
   });
 
   it('believes an unsigned record from before the first key, as far as it is told', async () => {
-    const audit = await start([{ keepDays: 365 }], {});
+    const audit = await start([{ keepDays: 365 }], { ledger: {} });
     await sealed(old(5));
     await audit.removeExpired();
     const { treeSize, origin } = await audit.checkpoint();
