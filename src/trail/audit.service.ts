@@ -493,11 +493,12 @@ export class AuditService {
   }
 
   /**
-   * What is stored and how much room it takes, for each tenant. Reads an index of all events.
+   * What is stored and how much room it takes, for each tenant; of all of them, for those who run the installation. Reads an index of
+   * all events.
    *
    * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
    */
-  storage(scope: AuditScope): Promise<AuditStorage> {
+  storage(scope: AuditScope = { allTenants: true }): Promise<AuditStorage> {
     return this.keeping.storage.of(scope);
   }
 

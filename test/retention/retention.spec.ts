@@ -495,6 +495,7 @@ describeEachDatabase('retention', (create, name) => {
         newest: OLD - DAY,
       },
     ]);
+    expect(await audit.storage()).toEqual(all);
     expect(await audit.storage({ tenantId: 'other' })).toMatchObject({
       events: 1,
       tenants: [{ tenantId: 'other' }],
