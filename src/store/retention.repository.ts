@@ -56,6 +56,11 @@ export interface EventSpan {
 export class RetentionRepository {
   constructor(private readonly database: AuditDatabase) {}
 
+  /** Whether the database works on the thread that asks it, so that nothing else is done there meanwhile. */
+  get isOnThisThread(): boolean {
+    return sqlOf(this.database).dialect === 'sqlite';
+  }
+
   /** All tenants that have events, some hundred at a time. */
   tenants(): AsyncGenerator<string[]> {
     return distinctValues(this.database, 'audit_events', 'tenant_id');

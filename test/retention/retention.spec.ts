@@ -504,6 +504,14 @@ describeEachDatabase('retention', (create, name) => {
     await expect(audit.storage({} as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY' });
   });
 
+  it('takes small batches where requests wait for them', async () => {
+    const audit = await start(undefined, { retention: { rules: [{ keepDays: 365 }], pauseMs: 0 } });
+    await sealed(old(60));
+    const told: number[] = [];
+    await audit.removeExpired({ onProgress: ({ removed }) => told.push(removed) });
+    expect(told).toEqual(name === 'sqlite' ? [50, 60] : [60]);
+  });
+
   it('goes together with erasure and a rotation of keys', async () => {
     const [former, master] = [randomBytes(32), randomBytes(32)].map((key) => key.toString('base64'));
     const fields = ['ipAddress'];

@@ -22,13 +22,16 @@ export interface RetentionOptions {
    * @defaultValue the audit's own connection
    */
   readonly database?: AuditDatabaseOptions;
-  /** Events that are removed in one transaction. @defaultValue 200 */
+  /** Events that are removed in one transaction. @defaultValue 200; 50 on SQLite */
   readonly batchSize?: number;
   /** Milliseconds of rest between two. @defaultValue 20 */
   readonly pauseMs?: number;
 }
 
 export const RETENTION_DEFAULTS = { batchSize: 200, pauseMs: 20 } as const;
+
+/** The default of `batchSize` where requests wait for each batch. */
+export const SMALL_BATCH_SIZE = 50;
 
 /** A hundred years. */
 const MOST_DAYS = 36_525;

@@ -15,7 +15,7 @@ import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { REMOVAL_ACTION, RetentionRepository } from '../../store/retention.repository.js';
 import type { EventSpan, ExpiredEvents, ExpiredRow } from '../../store/retention.repository.js';
 import type { LegalHolds } from './legal-holds.js';
-import { RETENTION_DEFAULTS, ruleFor } from './retention-options.js';
+import { RETENTION_DEFAULTS, ruleFor, SMALL_BATCH_SIZE } from './retention-options.js';
 import type { RetentionOptions } from './retention-options.js';
 
 export interface RemovalOptions {
@@ -151,7 +151,10 @@ export class Retention {
     origin: string,
     signer: NoteSigner | undefined,
   ): Promise<EventSpan & { changed: number }> {
-    const { batchSize = RETENTION_DEFAULTS.batchSize, pauseMs = RETENTION_DEFAULTS.pauseMs } = this.needed();
+    const {
+      batchSize = maintenance.isOnThisThread ? SMALL_BATCH_SIZE : RETENTION_DEFAULTS.batchSize,
+      pauseMs = RETENTION_DEFAULTS.pauseMs,
+    } = this.needed();
     let after = '';
     let races = 0;
     for (;;) {
