@@ -6,6 +6,7 @@ import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
 import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
+import { ExpressShapes } from './express-shapes.js';
 import { NEST_METADATA } from './route-audit.reader.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 import { ThrownErrorFilter } from './thrown-error.filter.js';
@@ -76,8 +77,8 @@ interface ExpressApplication {
 
 /**
  * Puts the middleware before everything that a platform does with a request. On Express it stands before Express itself, which
- * gives request and response another prototype: what is put on an object after that costs V8 a hundred times as much
- * (`docs/decisions/013-request-path.md`), and a layer of its router costs more than the middleware.
+ * gives request and response another prototype, see {@link ExpressShapes}; and a layer of its router costs more than the
+ * middleware.
  */
 export function mountMiddleware(adapter: HttpServer, middleware: Middleware): void {
   const app = adapter.getInstance?.() as Partial<ExpressApplication> | undefined;
@@ -87,9 +88,11 @@ export function mountMiddleware(adapter: HttpServer, middleware: Middleware): vo
     return;
   }
   const { handle, request: prototype } = app as ExpressApplication;
+  const shapes = new ExpressShapes();
   app.handle = function (this: unknown, request, response, done) {
     // As Express does next: `request.ip` is Express's own, and known when the request begins.
     (request as { res?: object }).res = response;
+    shapes.prepare(request, response);
     Object.setPrototypeOf(request, prototype);
     middleware(request as CapturedRequest, response as ServerResponse, () =>
       handle.call(this, request, response, done),
