@@ -358,7 +358,7 @@ describe('tables that equal the code', () => {
     capture.errorName = 'Error';
     capture.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
     capture.blockedBy = { id: 'a-rule', name: 'A rule' };
-    capture.stageErrors.add('details');
+    capture.noteFault('details');
     const {
       own,
       blockedBy: _blockedBy,

@@ -12,7 +12,7 @@ import type { AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../src/event/event-id.js';
 import { EventJournal } from '../src/journal/event-journal.js';
 import { EventQueue } from '../src/journal/event-queue.js';
-import type { Entry, Intent } from '../src/journal/event-queue.js';
+import type { Entry, Intent } from '../src/journal/entry.js';
 import { decodeLine } from '../src/journal/journal-line.js';
 import type { JournalPoint } from '../src/journal/life.js';
 import { Segment } from '../src/journal/segment.js';

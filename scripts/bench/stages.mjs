@@ -83,7 +83,6 @@ function captureOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tena
     pattern: metadata.route,
     requestId: id,
     ipAddress,
-    stageErrors: new Set(),
     passedGuards: true,
   };
 }

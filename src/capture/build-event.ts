@@ -89,7 +89,7 @@ function mergeAnnotations(capture: RequestCapture): AuditAnnotation {
     for (const [name, value] of Object.entries(annotation)) {
       if (value === undefined || value === null) continue;
       const checked = checkAnnotation(name, value);
-      if (checked === undefined) capture.stageErrors.add(`annotate.${name}`);
+      if (checked === undefined) capture.noteFault(`annotate.${name}`);
       else if (name === 'details' || name === 'metadata') {
         // The last word first: it counts, and it is kept.
         merged[name] = mergeFacts(checked as object, merged[name] as object | undefined);

@@ -22,7 +22,7 @@ export interface CaptureFacts {
   readonly aborted: boolean;
   readonly interrupted: boolean;
   readonly withheld: boolean;
-  readonly stageErrors: ReadonlySet<string>;
+  readonly stageErrors: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -47,7 +47,7 @@ export function ownFacts(said: CaptureFacts): AuditFacts {
   if (said.aborted) facts['aborted'] = true;
   if (said.interrupted) facts['interrupted'] = true;
   if (said.withheld) facts['withheld'] = true;
-  if (said.stageErrors.size > 0) facts['stageErrors'] = [...said.stageErrors];
+  if (said.stageErrors) facts['stageErrors'] = [...said.stageErrors];
   return facts;
 }
 

@@ -106,7 +106,7 @@ export class RecordingChoice {
 
 /** What a request puts in the way of its own judgement must not keep it out of the record. */
 function noteFault(capture: RequestCapture): Recording {
-  capture.stageErrors.add('policy');
+  capture.noteFault('policy');
   return { recorded: true };
 }
 

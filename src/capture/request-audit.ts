@@ -170,7 +170,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
       return blockedBy;
     } catch (error) {
       // Only what is promised may refuse a request, never a fault of the audit's own.
-      capture.stageErrors.add('block');
+      capture.noteFault('block');
       this.noteInternalError(error);
       return undefined;
     }
@@ -220,7 +220,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     const address = this.resolve(capture, 'ip');
     if (address !== undefined) {
       const canonical = canonicalIp(address);
-      if (canonical === undefined) capture.stageErrors.add('resolve.ip');
+      if (canonical === undefined) capture.noteFault('resolve.ip');
       else capture.ipAddress = canonical;
     }
     capture.own = watchResponse(capture, this, this.recorder.keepsIntents);
@@ -346,7 +346,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
       // That the request happened still is one.
       this.noteInternalError(error);
       capture.discardAdditions();
-      capture.stageErrors.add('event');
+      capture.noteFault('event');
       try {
         return use(buildEvent(capture, ending, capture.pattern ?? ''));
       } catch (again) {
@@ -376,7 +376,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
       this.choice.settle(capture, statusCode);
       if (this.choice.isRecorded(capture)) this.readRequest(capture);
     } catch (error) {
-      capture.stageErrors.add('request');
+      capture.noteFault('request');
       this.noteInternalError(error);
     }
   }
@@ -404,7 +404,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
         return value;
       } catch {
         // A function that reads the result has none to read where the request was refused: that is no fault of its.
-        if (capture.hasResult || capture.errorName === undefined) capture.stageErrors.add(name);
+        if (capture.hasResult || capture.errorName === undefined) capture.noteFault(name);
         return undefined;
       }
     };
@@ -461,7 +461,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
       if (!roles) throw new TypeError('answered no roles');
       return roles;
     } catch {
-      capture.stageErrors.add('resolve.roles');
+      capture.noteFault('resolve.roles');
       return undefined;
     }
   }
@@ -481,7 +481,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
       if (id === undefined && value !== '') throw new TypeError('answered no id');
       return id;
     } catch {
-      capture.stageErrors.add(`resolve.${name}`);
+      capture.noteFault(`resolve.${name}`);
       return undefined;
     }
   }

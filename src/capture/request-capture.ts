@@ -7,7 +7,7 @@ import { createEventId } from '../event/event-id.js';
 import { cutText } from '../event/safe-text.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { Ticket } from '../journal/delivery.js';
-import type { Intent } from '../journal/event-queue.js';
+import type { Intent } from '../journal/entry.js';
 import type { BlockingRule } from '../pipeline/block-judge.js';
 import type { HeldAnswer } from './held-answer.js';
 import type { Recording } from './recording-choice.js';
@@ -114,8 +114,8 @@ export class RequestCapture {
   /** What the route's functions said when the answer was ready. */
   routeFacts: Partial<Pick<AuditEventInput, 'details' | 'outcome' | 'resourceId'>> = NO_FACTS;
   readonly annotations: AuditAnnotation[] = [];
-  /** What failed while the event was made, by the names of the fields it cost. */
-  readonly stageErrors = new Set<string>();
+  /** What failed while the event was made, by the names of the fields it cost; mostly nothing. */
+  stageErrors: Set<string> | undefined = undefined;
   /** `end()` was called on the response. */
   answered = false;
   closed = false;
@@ -198,6 +198,11 @@ export class RequestCapture {
     } catch {
       return this.id;
     }
+  }
+
+  /** @param name of what failed while the event was made */
+  noteFault(name: string): void {
+    (this.stageErrors ??= new Set()).add(name);
   }
 
   noteError(thrown: unknown): void {

@@ -14,7 +14,7 @@ import { within } from '../store/within.js';
 import { EventJournal } from './event-journal.js';
 import { EventQueue } from './event-queue.js';
 import type { EventSink } from './event-sink.js';
-import type { Entry, Intent } from './event-queue.js';
+import type { Entry, Intent } from './entry.js';
 import { Flushes } from './flushes.js';
 import { passPoint } from './life.js';
 import { thisProcess } from './process-identity.js';
@@ -309,6 +309,7 @@ export class Delivery {
   /** Hands the event over for delivery. @param amended how it turned out, where that differs */
   release(ticket: Ticket, amended?: AuditLogEvent): void {
     this.queue.release(ticket, amended);
+    if (this.events.takesTexts) ticket.compact();
     this.schedule();
   }
 
@@ -568,9 +569,7 @@ export class Delivery {
     const part = batch.slice(0, count);
     if (part.length === 0) return;
     try {
-      const rows = part.map(({ event }) => event);
-      const texts = part.map(({ text }) => text);
-      await this.bounded((signal) => this.events.store(rows, texts, signal));
+      await this.bounded((signal) => this.events.store(part, signal));
       passPoint('after-commit');
       this.settle(batch, part);
       this.delivered += part.length;

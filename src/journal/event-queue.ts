@@ -3,6 +3,8 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { sizeOf } from '../store/event-size.js';
 import { DamageFinder } from './damage.js';
 import type { JournalLoss } from './damage.js';
+import { Entry } from './entry.js';
+import type { Intent } from './entry.js';
 import type { EventJournal, JournalUser } from './event-journal.js';
 import type { JournalLine } from './journal-line.js';
 import type { DroppedEvents } from './recovery.js';
@@ -14,40 +16,6 @@ const LIVE_EVENTS = 2_000;
 const LIVE_SIZE = 8 * 1024 * 1024;
 /** What is still open so many segments behind is written again, so that it does not keep them all. */
 const CARRY_AFTER = 4;
-
-/** A request that has begun, as the journal knows it. */
-export interface Intent {
-  readonly number: number;
-  /** What is known of it so far, as JSON. */
-  readonly body: string;
-  segment: Segment;
-}
-
-/** An event on its way: entered when its answer is ready, released for delivery once that has left. */
-export interface Entry {
-  event: AuditLogEvent;
-  /** Its JSON, as the journal has it. */
-  text: string | undefined;
-  /** The journal's; while that is not open yet, the queue's own. */
-  number: number;
-  size: number;
-  /** Which segment has its last line; `undefined` while it is only in memory. */
-  segment: Segment | undefined;
-  /** The intent that its event is yet to take the place of in the journal. */
-  intent: Intent | undefined;
-  /** Lines of it that the reader of the backlog has yet to come by. */
-  unread: number;
-  /** Goes before the others, from memory. */
-  urgent: boolean;
-  /** Somebody waits for it: it was handed over before its answer left, and can't be amended any more. */
-  committed: boolean;
-  /** Counts those that were released, or read back, before it. */
-  order: number;
-  /** When it was released: Unix epoch, milliseconds. */
-  since: number;
-  /** Called once the database has it. */
-  onStored?: () => void;
-}
 
 /**
  * The events between application and database, in the order in which they were released. Without a journal they are in
@@ -255,19 +223,8 @@ export class EventQueue implements JournalUser {
    * works again.
    */
   enter(event: AuditLogEvent, intent?: Intent): Entry {
-    const entry: Entry = {
-      event,
-      text: undefined,
-      number: intent?.number ?? this.journal?.nextNumber() ?? ++this.lastNumber,
-      size: sizeOf(event),
-      segment: undefined,
-      intent,
-      unread: 0,
-      urgent: false,
-      committed: false,
-      order: 0,
-      since: 0,
-    };
+    const number = intent?.number ?? this.journal?.nextNumber() ?? ++this.lastNumber;
+    const entry = new Entry(event, number, sizeOf(event), intent);
     this.open.set(entry.number, entry);
     this.inMemory += 1;
     this.sizeInMemory += entry.size;
@@ -459,7 +416,6 @@ export class EventQueue implements JournalUser {
     const { source, sequence } = entry.event.metadata;
     if (source !== undefined) Object.assign(event.metadata, { source, sequence });
     entry.event = event;
-    entry.text = undefined;
     this.sizeInMemory -= entry.size;
     entry.size = sizeOf(event);
     this.sizeInMemory += entry.size;
@@ -567,19 +523,9 @@ export class EventQueue implements JournalUser {
     const event = JSON.parse(text) as AuditLogEvent;
     segment.holds += 1;
     const size = sizeOf(event);
-    this.ready.push({
-      event,
-      text,
-      number,
-      size,
-      segment,
-      intent: undefined,
-      unread: 0,
-      urgent: false,
-      committed: false,
-      order: ++this.released,
-      since: event.timestamp,
-    });
+    const entry = new Entry(event, number, size, undefined);
+    Object.assign(entry, { text, segment, order: ++this.released, since: event.timestamp });
+    this.ready.push(entry);
     this.inMemory += 1;
     this.sizeInMemory += size;
     this.onDisk -= 1;

@@ -26,7 +26,7 @@ export class AuditGuard implements CanActivate {
       const pattern = patternOf(request);
       if (pattern !== undefined) capture.pattern = pattern;
     } catch {
-      capture.stageErrors.add('route');
+      capture.noteFault('route');
     }
     // Its client has gone, but it goes on: its route is known to who may refuse it.
     if (capture.closed) return true;

@@ -35,7 +35,7 @@ function noteResult(capture: RequestCapture, result: unknown): void {
     if (stream) capture.watchSource(stream);
   } catch {
     // Whatever the result is, it is the application's answer and not ours to fail on.
-    capture.stageErrors.add('result');
+    capture.noteFault('result');
   }
 }
 

@@ -13,7 +13,7 @@ import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { Delivery } from '../journal/delivery.js';
 import type { EventSink } from '../journal/event-sink.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus, Ticket } from '../journal/delivery.js';
-import type { Intent } from '../journal/event-queue.js';
+import type { Intent } from '../journal/entry.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
@@ -104,8 +104,9 @@ export class AuditRecorder {
    */
   record(draft: AuditEventDraft): AuditLogEvent | undefined {
     const ticket = this.enter(draft);
+    const event = ticket?.event;
     if (ticket) this.release(ticket);
-    return ticket?.event;
+    return event;
   }
 
   /**
@@ -119,6 +120,7 @@ export class AuditRecorder {
     if (room) await room;
     const ticket = this.enter(draft);
     if (!ticket) return undefined;
+    const { event } = ticket;
     if (this.mode !== 'strict') {
       this.release(ticket);
       if (this.delivery.syncsAlways) await this.delivery.sync();
@@ -128,7 +130,7 @@ export class AuditRecorder {
         `The audit event was not committed within ${this.delivery.strictTimeoutMs} ms. It is ${ticket.segment ? 'in the journal' : "in memory, since the journal can't be written,"} and is delivered later; don't record it again.`,
       );
     }
-    return ticket.event;
+    return event;
   }
 
   /** Writes the event in the caller's transaction: it commits and rolls back with it. */
@@ -206,8 +208,9 @@ export class AuditRecorder {
    */
   release(ticket: Ticket, amended?: AuditEventDraft): void {
     if (!ticket.committed) {
-      this.delivery.release(ticket, amended && this.protect(this.complete(amended)));
-      this.notify(ticket.event);
+      const event = amended ? this.protect(this.complete(amended)) : ticket.event;
+      this.delivery.release(ticket, amended && event);
+      this.notify(event);
       return;
     }
     if (!amended) return;
@@ -348,8 +351,9 @@ export class AuditRecorder {
 
   /** @returns whether the database has it in time */
   private commit(ticket: Ticket): Promise<boolean> {
+    const { event } = ticket;
     const committed = this.delivery.commit(ticket);
-    this.notify(ticket.event);
+    this.notify(event);
     return committed;
   }
 
@@ -416,9 +420,9 @@ export class AuditRecorder {
     return event;
   }
 
-  private metadataOf({ own, metadata }: AuditEventDraft): AuditFacts {
+  private metadataOf({ id, own, metadata }: AuditEventDraft): AuditFacts {
     const facts =
-      own && !metadata && !this.hidesOwn ? this.withoutSecrets(own) : this.allFacts(own, metadata);
+      own && !metadata && !this.hidesOwn ? this.withoutSecrets(own, id) : this.allFacts(own, metadata);
     const { service } = this;
     if (service) facts['service'] = service.name;
     if (service?.version) facts['serviceVersion'] = service.version;
@@ -433,9 +437,11 @@ export class AuditRecorder {
   }
 
   /** What clients or the application can say in the capture's own facts; all else are the library's words. */
-  private withoutSecrets(own: AuditFacts): AuditFacts {
+  private withoutSecrets(own: AuditFacts, id: string | undefined): AuditFacts {
     for (const name of SAID_BY_OTHERS) {
       const value = own[name];
+      // Without an id of the client's or a proxy's, the request has that of its event.
+      if (value === id) continue;
       if (typeof value === 'string') own[name] = this.redactor.text(value);
       else if (Array.isArray(value)) own[name] = value.map((item) => this.redactor.text(String(item)));
     }

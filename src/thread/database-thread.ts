@@ -5,6 +5,7 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { EventSink } from '../journal/event-sink.js';
+import type { UnstoredEvent } from '../journal/event-sink.js';
 import type { OwnSource, RecordedGap } from '../sealer/collector.js';
 import type { LedgerOptions, SignedCheckpoint } from '../sealer/ledger-options.js';
 import { LogSealer } from '../sealer/log-sealer.js';
@@ -190,13 +191,13 @@ export class ThreadedSink extends EventSink {
     return this.thread.whyNotReady;
   }
 
-  async store(
-    events: readonly AuditLogEvent[],
-    texts: readonly (string | undefined)[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (this.thread.isUseless) return this.otherwise.store(events, texts, signal);
-    const all = events.map((event, index) => texts[index] ?? JSON.stringify(event));
+  get takesTexts(): boolean {
+    return !this.thread.isUseless;
+  }
+
+  async store(events: readonly UnstoredEvent[], signal: AbortSignal): Promise<void> {
+    if (this.thread.isUseless) return this.otherwise.store(events, signal);
+    const all = events.map((one) => one.text ?? JSON.stringify(one.event));
     await this.thread.call('store', { texts: `[${all.join(',')}]`, sources: this.thread.sources }, signal);
   }
 

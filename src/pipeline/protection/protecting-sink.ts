@@ -1,10 +1,13 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { EventSink } from '../../journal/event-sink.js';
+import type { UnstoredEvent } from '../../journal/event-sink.js';
 import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { Protector } from './protector.js';
 
 /** Delivery that encrypts, under the keys of their subjects, what the journal has under that of the process. */
 export class ProtectingSink extends EventSink {
+  readonly takesTexts = false;
+
   constructor(
     private readonly sink: EventSink,
     private readonly protector: Protector,
@@ -16,17 +19,11 @@ export class ProtectingSink extends EventSink {
     return this.sink.whyNotReady;
   }
 
-  async store(
-    events: readonly AuditLogEvent[],
-    texts: readonly (string | undefined)[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async store(unsealed: readonly UnstoredEvent[], signal: AbortSignal): Promise<void> {
+    const events = unsealed.map(({ event }) => event);
     const sealed = await this.protector.seal(events, { signal });
-    const own =
-      sealed === events
-        ? texts
-        : texts.map((text, place) => (sealed[place] === events[place] ? text : undefined));
-    await this.sink.store(sealed, own, signal);
+    const stored = sealed.map((event, place) => (event === events[place] ? unsealed[place]! : { event }));
+    await this.sink.store(stored, signal);
   }
 
   ping(signal: AbortSignal): Promise<void> {
