@@ -3,7 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import { runStatement } from './run-statement.js';
 import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
-import type { AuditTable } from './table-name.js';
+import type { AuditTable, SqlDialect } from './table-name.js';
 
 /** The values of one row, in the order of its columns. */
 export type RowValues = readonly (string | number | null)[];
@@ -94,12 +94,23 @@ export async function runTogether(connection: DataSource, steps: readonly Step[]
 
 /** The statement by which the rows are inserted. */
 export function insertOf(connection: DataSource, { table, columns, rows }: TableRows): Step {
-  const next = placeholders(dialectOf(connection));
-  const places = rows.map((row) => `(${row.map(next).join(',')})`).join(',');
+  const places = placesOf(dialectOf(connection), rows.length, columns.length);
   const names = columns.map((column) => connection.driver.escape(column)).join(',');
   const text = `INSERT INTO ${quoted(connection, tableName(connection, table))} (${names}) VALUES ${places}`;
   return { text, values: rows.flat() };
 }
+
+/** `(?,?),(?,?)`. Most batches are full, and have the same. */
+function placesOf(dialect: SqlDialect, rows: number, columns: number): string {
+  const shape = `${dialect} ${rows} ${columns}`;
+  if (lastPlaces.shape === shape) return lastPlaces.text;
+  const next = placeholders(dialect);
+  const row = () => `(${Array.from({ length: columns }, next).join(',')})`;
+  lastPlaces = { shape, text: Array.from({ length: rows }, row).join(',') };
+  return lastPlaces.text;
+}
+
+let lastPlaces = { shape: '', text: '' };
 
 /**
  * Runs one statement that changes rows, in no transaction but its own.
