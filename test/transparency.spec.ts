@@ -1,10 +1,23 @@
 // The audit changes no answer, no header and no status, and survives whatever an application hands it.
 import 'reflect-metadata';
-import { Controller, Get, Global, Module, ValidationPipe, VersioningType } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Global,
+  Module,
+  Post,
+  Req,
+  ValidationPipe,
+  VersioningType,
+} from '@nestjs/common';
 import type { INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AsyncResource } from 'node:async_hooks';
+import { Agent, createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
 import { AccountingModule, AuthModule, bearer } from './app/accounting.module.js';
 import { send } from './app/http-client.js';
@@ -110,6 +123,121 @@ describe('transparency', () => {
     const audit = withAudit.get(AuditService);
     await audit.flush();
     expect((await audit.statistics({ allTenants: true })).total).toBe(CALLS.length);
+  });
+});
+
+/** What Express, its router and its body parser put on requests and responses. */
+const EXPRESS_SETS = {
+  request: ['next', 'baseUrl', 'originalUrl', '_parsedUrl', 'route', 'params', 'body'],
+  response: ['locals', 'statusCode', 'statusMessage'],
+};
+
+@Audit()
+@Controller('shapes')
+class ShapesController {
+  seen: (request: object, response: object) => unknown = () => ({});
+
+  @Get(':id') read(@Req() request: IncomingMessage & { readonly res: object }) {
+    return this.seen(request, request.res);
+  }
+
+  @Post() create(@Req() request: IncomingMessage & { readonly res: object }, @Body() body: unknown) {
+    this.seen(request, request.res);
+    return { body };
+  }
+}
+
+describe('requests of Express', () => {
+  const apps: INestApplication[] = [];
+
+  afterEach(async () => {
+    for (const app of apps.splice(0)) await app.close();
+  });
+
+  async function startWith(imports: Parameters<typeof start>[0]): Promise<INestApplication> {
+    @Module({ imports, controllers: [ShapesController] })
+    class Root {}
+    const app = await NestFactory.create(Root, { logger: false });
+    apps.push(app);
+    await app.listen(0, '127.0.0.1');
+    return app;
+  }
+
+  it('keep what a server in front of Express has put on them', async () => {
+    const answers = [];
+    for (const app of [await startWith([]), await startWith([audited()])]) {
+      const express = app.getHttpAdapter().getInstance() as (q: IncomingMessage, s: ServerResponse) => void;
+      // As platforms of functions do: the body is parsed already, and the path rewritten.
+      const server = createServer((request, response) => {
+        Object.assign(request, { body: { parsed: 'before' }, originalUrl: '/before/shapes' });
+        Object.assign(response, { locals: { set: 'before' }, statusMessage: 'Before' });
+        express(request, response);
+      });
+      app.get(ShapesController).seen = (request, response) => {
+        const { originalUrl } = request as { originalUrl?: string };
+        answers.push({ originalUrl, locals: (response as { locals?: unknown }).locals });
+      };
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      try {
+        const { port } = server.address() as AddressInfo;
+        const { status, body } = await send(port, { method: 'POST', path: '/shapes' });
+        answers.push({ status, body });
+      } finally {
+        server.close();
+      }
+    }
+    expect(answers.slice(0, 2)).toEqual([
+      { originalUrl: '/before/shapes', locals: { set: 'before' } },
+      { status: 201, body: '{"body":{"parsed":"before"}}' },
+    ]);
+    expect(answers.slice(2)).toEqual(answers.slice(0, 2));
+  });
+
+  it('get no property that Express or Node would not have set', async () => {
+    const [bare, own] = [await startWith([]), await startWith([audited()])];
+    const keys = async (app: INestApplication) => {
+      const seen: string[][] = [];
+      app.get(ShapesController).seen = (request, response) => {
+        for (const one of [request, response]) seen.push(Object.keys(one).sort());
+        return {};
+      };
+      await send(portOf(app), { method: 'POST', path: '/shapes', body: '{}' });
+      return seen as [request: string[], response: string[]];
+    };
+    const [expected, actual] = [await keys(bare), await keys(own)];
+    expect(actual[0]).toEqual(expected[0]);
+    // What the audit watches the response by; Node sets the message when the head is sent.
+    const watched = ['destroy', 'end', 'flushHeaders', 'statusMessage', 'write'];
+    expect(actual[1].filter((key) => !watched.includes(key))).toEqual(
+      expected[1].filter((key) => !watched.includes(key)),
+    );
+    expect(actual[0]).toEqual(expect.arrayContaining(EXPRESS_SETS.request));
+    expect(actual[1]).toEqual(expect.arrayContaining(EXPRESS_SETS.response));
+  });
+
+  it.each(['GET', 'POST'])('share their hidden classes: %s', async (method) => {
+    setFlagsFromString('--allow-natives-syntax');
+    // oxlint-disable-next-line no-new-func -- no compiler knows the syntax
+    const haveSameMap = new Function('a', 'b', 'return %HaveSameMap(a, b)') as (
+      a: object,
+      b: object,
+    ) => boolean;
+    const app = await startWith([audited()]);
+    const before: object[] = [];
+    const shared: boolean[] = [];
+    app.get(ShapesController).seen = (...both) => {
+      shared.push(before.length > 0 && both.every((one, place) => haveSameMap(one, before[place]!)));
+      before.splice(0, 2, ...both);
+      return {};
+    };
+    const agent = new Agent({ keepAlive: true });
+    const [path, body] = method === 'GET' ? ['/shapes/7'] : ['/shapes', '{"name":"x"}'];
+    for (let index = 0; index < 100; index += 1) {
+      await send(portOf(app), { method, path: path!, agent, ...(body && { body }) });
+    }
+    agent.destroy();
+    // V8 widens the first few.
+    expect(shared.slice(-20)).toEqual(Array.from({ length: 20 }, () => true));
   });
 });
 

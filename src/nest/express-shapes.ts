@@ -28,7 +28,6 @@ export class ExpressShapes {
     asked['route'] = asked['route'];
     asked['params'] = asked['params'];
     asked['body'] = asked['body'];
-    asked['_body'] = asked['_body'];
     // Node's own, once somebody listens.
     asked['_eventsCount'] = asked['_eventsCount'];
     if (this.matchedRoute) asked[this.matchedRoute] = asked[this.matchedRoute];
