@@ -1,5 +1,9 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { sizeOf } from '../store/event-size.js';
 import type { Segment } from './segment.js';
+
+/** At the front of an event's text, before anything that a client can say. */
+const TIMESTAMP = /^.{1,100}?"timestamp":(\d{1,15}),/;
 
 /** A request that has begun, as the journal knows it. */
 export interface Intent {
@@ -23,24 +27,32 @@ export class Entry {
   committed = false;
   /** Counts those that were released, or read back, before it. */
   order = 0;
-  /** When it was released: Unix epoch, milliseconds. */
+  /** When it was released, or began where it was read back: Unix epoch, milliseconds. */
   since = 0;
   /** Called once the database has it. */
   onStored: (() => void) | undefined = undefined;
-  private whole: AuditLogEvent | undefined;
 
-  /**
-   * @param number the journal's; while that is not open yet, the queue's own
-   * @param size as `sizeOf` counts
-   * @param intent the intent that its event is yet to take the place of in the journal
-   */
-  constructor(
-    event: AuditLogEvent,
+  private constructor(
+    /** `undefined` where there is a text. */
+    private whole: AuditLogEvent | undefined,
+    /** The journal's; while that is not open yet, the queue's own. */
     public number: number,
+    /** About, in UTF-16 code units. */
     public size: number,
+    /** The intent that its event is yet to take the place of in the journal. */
     public intent: Intent | undefined,
-  ) {
-    this.whole = event;
+  ) {}
+
+  static entered(event: AuditLogEvent, number: number, intent: Intent | undefined): Entry {
+    return new Entry(event, number, sizeOf(event), intent);
+  }
+
+  /** One that the journal had alone. It is not parsed before somebody asks for its event. */
+  static read(text: string, number: number): Entry {
+    const entry = new Entry(undefined, number, text.length, undefined);
+    entry.text = text;
+    entry.since = Number(TIMESTAMP.exec(text)?.[1] ?? 0);
+    return entry;
   }
 
   get event(): AuditLogEvent {
@@ -51,6 +63,7 @@ export class Entry {
   set event(event: AuditLogEvent) {
     this.whole = event;
     this.text = undefined;
+    this.size = sizeOf(event);
   }
 
   /** Keeps the text alone, where there is one: one object in memory instead of many, for as long as the event waits. */

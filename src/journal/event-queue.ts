@@ -1,6 +1,5 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { sizeOf } from '../store/event-size.js';
 import { DamageFinder } from './damage.js';
 import type { JournalLoss } from './damage.js';
 import { Entry } from './entry.js';
@@ -12,7 +11,7 @@ import type { Segment } from './segment.js';
 
 /** With a journal, no more released events than this are kept in memory: the rest is read back from the disk. */
 const LIVE_EVENTS = 2_000;
-/** As `sizeOf` counts. */
+/** About, in UTF-16 code units. */
 const LIVE_SIZE = 8 * 1024 * 1024;
 /** What is still open so many segments behind is written again, so that it does not keep them all. */
 const CARRY_AFTER = 4;
@@ -224,7 +223,7 @@ export class EventQueue implements JournalUser {
    */
   enter(event: AuditLogEvent, intent?: Intent): Entry {
     const number = intent?.number ?? this.journal?.nextNumber() ?? ++this.lastNumber;
-    const entry = new Entry(event, number, sizeOf(event), intent);
+    const entry = Entry.entered(event, number, intent);
     this.open.set(entry.number, entry);
     this.inMemory += 1;
     this.sizeInMemory += entry.size;
@@ -415,9 +414,8 @@ export class EventQueue implements JournalUser {
   private amend(entry: Entry, event: AuditLogEvent): void {
     const { source, sequence } = entry.event.metadata;
     if (source !== undefined) Object.assign(event.metadata, { source, sequence });
-    entry.event = event;
     this.sizeInMemory -= entry.size;
-    entry.size = sizeOf(event);
+    entry.event = event;
     this.sizeInMemory += entry.size;
     if (!entry.segment) return;
     try {
@@ -519,15 +517,13 @@ export class EventQueue implements JournalUser {
       return;
     }
     if (this.journal!.recovered.stored.has(number)) return;
-    const text = body.toString();
-    const event = JSON.parse(text) as AuditLogEvent;
+    const entry = Entry.read(body.toString(), number);
+    entry.segment = segment;
+    entry.order = ++this.released;
     segment.holds += 1;
-    const size = sizeOf(event);
-    const entry = new Entry(event, number, size, undefined);
-    Object.assign(entry, { text, segment, order: ++this.released, since: event.timestamp });
     this.ready.push(entry);
     this.inMemory += 1;
-    this.sizeInMemory += size;
+    this.sizeInMemory += entry.size;
     this.onDisk -= 1;
   }
 
