@@ -24,10 +24,10 @@ const USAGE = `npm run bench -- [options]
   --quick            fewer of everything, in less than three minutes; prints only
   --only <part>      requests, database, recovery or pipeline; prints only
   --compare <file>   prints each ratio against the one recorded there, docs/benchmarks.json, and says which fell
-  --rounds <n>       rounds of the requests, 9 unless it is quick`;
+  --rounds <n>       rounds of the requests, 7 unless it is quick`;
 
 const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
-const FULL = { rounds: 9, seconds: 2, databaseRounds: 5, events: 10_000, recovery: 1_000_000, stages: 101 };
+const FULL = { rounds: 7, seconds: 2, databaseRounds: 5, events: 10_000, recovery: 1_000_000, stages: 101 };
 const QUICK = { rounds: 2, seconds: 1, databaseRounds: 2, events: 4_000, recovery: 20_000, stages: 21 };
 
 const faults = [];

@@ -1,6 +1,8 @@
 // One application that is measured: its process, its database, and a result for each round.
 import { AskedProcess } from './asked-process.mjs';
 
+/** How long a turn's requests are not counted: it has rested while others had theirs. */
+const WARM_UP_SECONDS = 1;
 /** For the first turn of all, before anything is known: requests a second. */
 const FIRST_GUESS = 3_000;
 
@@ -44,7 +46,7 @@ export class Subject {
   }
 
   /**
-   * One turn: as many requests as it can answer, then as many a second as it is told.
+   * One turn: as many requests as it can answer, first uncounted, then counted; then as many a second as it is told.
    *
    * @param clients the process that sends them
    * @param paceOf what to send then, by what it could answer
@@ -52,6 +54,11 @@ export class Subject {
    */
   async measure(round, clients, connections, seconds, paceOf) {
     const where = { port: this.#port, connections, method: this.method };
+    const warm = await clients.ask('saturate', {
+      ...where,
+      count: Math.ceil(this.#perSecond * WARM_UP_SECONDS),
+    });
+    await this.#process.ask('settle');
     const before = await this.#usage();
     const count = Math.ceil(this.#perSecond * seconds);
     const busy = await clients.ask('saturate', { ...where, count });
@@ -62,10 +69,10 @@ export class Subject {
     const paced = await clients.ask('pace', { ...where, seconds, perSecond: paceOf(busy.perSecond) });
     await this.#process.ask('settle');
 
-    const failed = busy.failed + paced.failed;
+    const failed = warm.failed + busy.failed + paced.failed;
     const wrong = [
       ...(failed > 0 ? [`${failed} requests FAILED`] : []),
-      ...(await this.compareStored(busy.answered + paced.answered)),
+      ...(await this.compareStored(warm.answered + busy.answered + paced.answered)),
     ];
     if (wrong.length > 0 && this.isOurs) return wrong;
     this.results[round] = {

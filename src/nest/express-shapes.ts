@@ -1,4 +1,6 @@
 // oxlint-disable no-self-assign -- what is not there is added, and what is there stays
+import { IncomingMessage, ServerResponse } from 'node:http';
+
 /** By which Express's router notes on a request what it found: a symbol of its own, so it is known by its description. */
 const MATCHED_ROUTE = 'router.tracing.matchedRoute';
 /** So many requests are searched for it; older routers have none. */
@@ -17,24 +19,32 @@ export class ExpressShapes {
   private searched = 0;
   private last: object | undefined;
 
+  /** Never throws. */
   prepare(request: object, response: object): void {
+    // The classes of another kind of server may have accessors by these names.
+    if (Object.getPrototypeOf(request) !== IncomingMessage.prototype) return;
+    if (Object.getPrototypeOf(response) !== ServerResponse.prototype) return;
     this.learn(request);
-    // Written out: a loop over names would make hash tables of them.
-    const asked = request as Properties;
-    asked['next'] = asked['next'];
-    asked['baseUrl'] = asked['baseUrl'];
-    asked['originalUrl'] = asked['originalUrl'];
-    asked['_parsedUrl'] = asked['_parsedUrl'];
-    asked['route'] = asked['route'];
-    asked['params'] = asked['params'];
-    asked['body'] = asked['body'];
+    try {
+      this.prepareRequest(request as Properties);
+      prepareResponse(response as Properties);
+    } catch {
+      // Somebody has put one there that can't be set: as without this.
+    }
+  }
+
+  /** Written out: a loop over names would make hash tables of them. */
+  private prepareRequest(request: Properties): void {
+    request['next'] = request['next'];
+    request['baseUrl'] = request['baseUrl'];
+    request['originalUrl'] = request['originalUrl'];
+    request['_parsedUrl'] = request['_parsedUrl'];
+    request['route'] = request['route'];
+    request['params'] = request['params'];
+    request['body'] = request['body'];
     // Node's own, once somebody listens.
-    asked['_eventsCount'] = asked['_eventsCount'];
-    if (this.matchedRoute) asked[this.matchedRoute] = asked[this.matchedRoute];
-    const answered = response as Properties;
-    answered['locals'] = answered['locals'];
-    answered['statusCode'] = answered['statusCode'];
-    answered['statusMessage'] = answered['statusMessage'];
+    request['_eventsCount'] = request['_eventsCount'];
+    if (this.matchedRoute) request[this.matchedRoute] = request[this.matchedRoute];
   }
 
   /** What the router put on the request before this one. */
@@ -47,4 +57,10 @@ export class ExpressShapes {
     if (isDone) this.searched = MOST_SEARCHED;
     this.last = isDone ? undefined : request;
   }
+}
+
+function prepareResponse(response: Properties): void {
+  response['locals'] = response['locals'];
+  response['statusCode'] = response['statusCode'];
+  response['statusMessage'] = response['statusMessage'];
 }
