@@ -81,7 +81,12 @@ interface Knowledge {
   readonly blockedBy: BlockingRule | undefined;
 }
 
-const captures = new WeakMap<object, RequestCapture>();
+/** Where a request has its capture. A weak map would keep all of a request alive until the garbage collector's second look. */
+const CAPTURE = Symbol('nest-audit-trail');
+
+interface Captured {
+  [CAPTURE]?: RequestCapture | undefined;
+}
 
 /**
  * One open request: what each station of its way adds, until its response closes. Belongs to the middleware that
@@ -147,12 +152,18 @@ export class RequestCapture {
     readonly response: ServerResponse,
     private readonly host: CaptureHost,
   ) {
-    captures.set(request, this);
+    (request as Captured)[CAPTURE] = this;
   }
 
   /** The capture of a request that passed the middleware, open or closed. */
   static of(request: unknown): RequestCapture | undefined {
-    return typeof request === 'object' && request !== null ? captures.get(request) : undefined;
+    return typeof request === 'object' && request !== null ? (request as Captured)[CAPTURE] : undefined;
+  }
+
+  /** Has the place for a capture be there, where the request's prototype is about to be changed. */
+  static makeRoom(request: object): void {
+    const captured = request as Captured;
+    captured[CAPTURE] ??= undefined;
   }
 
   /**

@@ -2,6 +2,7 @@ import type { HttpServer, Type } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import type { ServerResponse } from 'node:http';
+import { RequestCapture } from '../capture/request-capture.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
@@ -93,6 +94,7 @@ export function mountMiddleware(adapter: HttpServer, middleware: Middleware): vo
     // As Express does next: `request.ip` is Express's own, and known when the request begins.
     (request as { res?: object }).res = response;
     shapes.prepare(request, response);
+    RequestCapture.makeRoom(request);
     Object.setPrototypeOf(request, prototype);
     middleware(request as CapturedRequest, response as ServerResponse, () =>
       handle.call(this, request, response, done),
