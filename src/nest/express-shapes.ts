@@ -10,8 +10,8 @@ type Properties = Record<PropertyKey, unknown>;
 
 /**
  * Has the properties that Express, its router and its body parser set on every request and response be there before Express gives
- * them another prototype. V8 shares no hidden class between objects that get a property after that: each request then has
- * classes of its own, and whatever reads or writes one of its properties later has to look it up
+ * them another prototype. The V8 of Node 20 and 22 shares no hidden class between objects that get a property after that:
+ * each request then has classes of its own, and whatever reads or writes one of its properties later has to look it up
  * (`docs/decisions/013-request-path.md`). A value that is there stays; what is not there is `undefined`, as it was.
  */
 export class ExpressShapes {
