@@ -244,8 +244,8 @@ describe('requests of Express', () => {
       await send(portOf(app), { method, path: path!, agent, ...(body && { body }) });
     }
     agent.destroy();
-    // V8 widens the first few.
-    expect(shared.slice(-20)).toEqual(Array.from({ length: 20 }, () => true));
+    // V8 widens the first few; and a garbage collection may forget those that nothing has at that moment. Without sharing none are.
+    expect(shared.slice(-50).filter(Boolean).length).toBeGreaterThan(40);
   });
 });
 
