@@ -102,13 +102,12 @@ export function insertOf(connection: DataSource, { table, columns, rows }: Table
 
 /** `(?,?),(?,?)` */
 function placesOf(dialect: SqlDialect, rows: number, columns: number): string {
-  if (dialect === 'postgres') {
-    const next = placeholders(dialect);
-    const row = () => `(${Array.from({ length: columns }, next).join(',')})`;
-    return Array.from({ length: rows }, row).join(',');
-  }
-  const row = `(${'?,'.repeat(columns - 1)}?)`;
-  return `${`${row},`.repeat(rows - 1)}${row}`;
+  const next = placeholders(dialect);
+  const row = () => `(${Array.from({ length: columns }, next).join(',')})`;
+  // Only PostgreSQL counts them.
+  const all =
+    dialect === 'postgres' ? Array.from({ length: rows }, row) : new Array<string>(rows).fill(row());
+  return all.join(',');
 }
 
 /** As `rows.flat()`, which takes V8 many times as long. */
