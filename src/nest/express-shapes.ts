@@ -49,13 +49,12 @@ export class ExpressShapes {
 
   /** What the router put on the request before this one. */
   private learn(request: object): void {
-    if (this.searched >= MOST_SEARCHED) return;
+    if (this.matchedRoute || this.searched === MOST_SEARCHED) return;
     this.searched += 1;
     const own = this.last ? Object.getOwnPropertySymbols(this.last) : [];
     this.matchedRoute = own.find(({ description }) => description === MATCHED_ROUTE);
-    const isDone = this.matchedRoute !== undefined || this.searched >= MOST_SEARCHED;
-    if (isDone) this.searched = MOST_SEARCHED;
-    this.last = isDone ? undefined : request;
+    const goesOn = !this.matchedRoute && this.searched < MOST_SEARCHED;
+    this.last = goesOn ? request : undefined;
   }
 }
 
