@@ -1,8 +1,8 @@
 // One application that is measured: its process, its database, and a result for each round.
 import { AskedProcess } from './asked-process.mjs';
 
-/** How long a turn's requests are not counted: it has rested while others had theirs. */
-const WARM_UP_SECONDS = 1;
+/** Of a turn's requests, those more that come first and are not counted: it has rested while others had theirs. */
+const WARM_UP = 0.5;
 /** For the first turn of all, before anything is known: requests a second. */
 const FIRST_GUESS = 3_000;
 
@@ -54,13 +54,10 @@ export class Subject {
    */
   async measure(round, clients, connections, seconds, paceOf) {
     const where = { port: this.#port, connections, method: this.method };
-    const warm = await clients.ask('saturate', {
-      ...where,
-      count: Math.ceil(this.#perSecond * WARM_UP_SECONDS),
-    });
+    const count = Math.ceil(this.#perSecond * seconds);
+    const warm = await clients.ask('saturate', { ...where, count: Math.ceil(count * WARM_UP) });
     await this.#process.ask('settle');
     const before = await this.#usage();
-    const count = Math.ceil(this.#perSecond * seconds);
     const busy = await clients.ask('saturate', { ...where, count });
     await this.#process.ask('settle');
     const settled = await this.#usage();
