@@ -22,7 +22,10 @@ export class ProtectingSink extends EventSink {
   async store(unsealed: readonly UnstoredEvent[], signal: AbortSignal): Promise<void> {
     const events = unsealed.map(({ event }) => event);
     const sealed = await this.protector.seal(events, { signal });
-    const stored = sealed.map((event, place) => (event === events[place] ? unsealed[place]! : { event }));
+    // The text is of the event as it was; and one that has only that is not to be parsed a second time.
+    const stored = sealed.map((event, place) =>
+      event === events[place] ? { event, text: unsealed[place]!.text } : { event },
+    );
     await this.sink.store(stored, signal);
   }
 
