@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import type {
   AuditDeadLetter,
   AuditModuleOptions,
@@ -36,8 +37,12 @@ export interface Launch {
 /** How a process ended: the signal that killed it, or its exit code. */
 export type End = NodeJS.Signals | number | null;
 
-/** Young objects have all of their room from the start, and {@link MemoryWatch} has the rest collected. */
-const NODE_OPTIONS = ['--min-semi-space-size=16', '--expose-gc'];
+/** Young objects have all of their room from the start, and {@link MemoryWatch} has the rest collected, in each thread. */
+const NODE_OPTIONS = [
+  '--min-semi-space-size=16',
+  '--expose-gc',
+  `--import=${pathToFileURL(resolve('build/faults/thread-memory.js')).href}`,
+];
 const LISTEN_DEADLINE_MS = 60_000;
 /** Of the whole output, the last lines: what a failure is explained by. */
 const KEPT_LINES = 200;

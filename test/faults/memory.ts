@@ -7,13 +7,13 @@ const SAMPLE_MS = 1_000;
 export interface Memory {
   /** Of the machine, all in all. */
   readonly resident: number;
-  /** Objects, and buffers beside them. */
+  /** Objects, and buffers beside them, of the application's thread and of the one that stores. */
   readonly live: number;
 }
 
 /**
- * Asks the process itself, which collects its garbage before each answer: how much of that lies about otherwise is V8's
- * own choice, and depends on how busy the machine is.
+ * Asks the process itself, which collects the garbage of both its threads before each answer: how much of that lies about
+ * otherwise is V8's own choice, and depends on how busy the machine is.
  */
 export class MemoryWatch {
   private highest: Memory = { resident: 0, live: 0 };

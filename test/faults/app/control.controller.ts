@@ -3,6 +3,7 @@ import { Body, Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
 import { AuditService, NoAudit } from 'nest-audit-trail';
 import { HandlerRuns } from './handler-runs.js';
 import { shiftClock } from './shifted-clock.js';
+import { liveMemory, liveMemoryOfThread } from './thread-memory.js';
 
 @NoAudit()
 @Controller('control')
@@ -16,10 +17,10 @@ export class ControlController {
     return { ...this.audit.status(), handled: this.runs.count };
   }
 
-  @Get('memory') memory() {
-    globalThis.gc!();
-    const { rss, heapUsed, external } = process.memoryUsage();
-    return { resident: rss, live: heapUsed + external };
+  @Get('memory') async memory() {
+    const ofThread = await liveMemoryOfThread();
+    const live = liveMemory() + ofThread;
+    return { resident: process.memoryUsage.rss(), live };
   }
 
   @Get('sources') sources() {
