@@ -4,16 +4,10 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { randomBytes } from 'node:crypto';
 import { AuditModule, AuditService } from 'nest-audit-trail';
-import type { AuditDatabaseOptions } from 'nest-audit-trail';
 import { numbered, openStore } from './app/audit-store.js';
 import { dropTriggers } from './app/ledger-app.js';
-import { Page } from './docs/page.js';
+import { grantUsers } from './attacks/granted-users.js';
 import { describeEachDatabase } from './harness/databases.js';
-import type { TestDatabase } from './harness/databases.js';
-
-const page = Page.read('docs/hardening.md');
-const grants = page.section('Rights in the database').blocks('sql');
-const removal = page.section('Who may remove');
 
 /** A column of each table that is only inserted into. */
 const COLUMNS = {
@@ -26,55 +20,27 @@ const COLUMNS = {
   audit_settings: 'value',
 };
 
-/** Where the servers may say that the test comes from. */
-const HOSTS = ['%', 'localhost', '127.0.0.1'];
-
 describeEachDatabase('rights', (create, name) => {
   // A SQLite file has no users.
-  if (name === 'sqlite') return it('are those of the file', () => expect(grants).toHaveLength(2));
-
-  const user = `audit_test_${randomBytes(6).toString('hex')}`;
-  const remover = `${user}_r`;
-  const password = randomBytes(12).toString('hex');
-
-  /** The page's statements, for this database and user. */
-  function statementsFor({ options }: TestDatabase): string[] {
-    const [mysql, postgres] = grants.map(({ code }) => code);
-    const code = name === 'mysql' ? mysql! : postgres!;
-    const own = code
-      .replaceAll('audit_app', user)
-      .replaceAll('…', password)
-      .replaceAll(' audit.', ` ${String(options.database)}.`);
-    return statementsOf(own);
-  }
-
-  /** Likewise of who may remove. */
-  function removalStatementsFor({ options }: TestDatabase): string[] {
-    const [{ code } = { code: '' }] = removal.blocks(name === 'mysql' ? 'mysql' : 'postgresql');
-    return statementsOf(
-      code
-        .replaceAll('audit_maintenance', remover)
-        .replaceAll('…', password)
-        .replaceAll(' audit.', ` ${String(options.database)}.`),
-    );
-  }
-
-  function statementsOf(own: string): string[] {
-    const texts = name === 'mysql' ? HOSTS.map((host) => own.replaceAll("'%'", `'${host}'`)) : [own];
-    return texts.flatMap((text) => text.split(';\n')).filter((statement) => statement.trim() !== '');
+  if (name === 'sqlite') {
+    return it('are those of the file', async () => {
+      const database = await create();
+      const store = await openStore(database.options);
+      const users = await grantUsers(database, store.connection);
+      expect([users.application, users.maintenance]).toEqual([database.options, database.options]);
+      await store.close();
+    });
   }
 
   it('need no more than the page grants', async () => {
     const database = await create();
     const store = await openStore(database.options);
     const { connection } = store;
+    const users = await grantUsers(database, connection);
     try {
-      for (const statement of [...statementsFor(database), ...removalStatementsFor(database)]) {
-        await connection.query(statement);
-      }
       const letter = numbered('0198c0de-0000-7000-8000-000000000001', 1);
       await store.letters.keep(letter, 'refused');
-      const options = { ...database.options, username: user, password } as AuditDatabaseOptions;
+      const options = users.application;
       const masterKey = randomBytes(32).toString('base64');
       @Module({
         imports: [
@@ -85,7 +51,7 @@ describeEachDatabase('rights', (create, name) => {
             protect: { fields: ['details.email'], masterKey },
             retention: {
               rules: [{ keepDays: 1 }],
-              database: { ...database.options, username: remover, password } as AuditDatabaseOptions,
+              database: users.maintenance,
             },
           }),
         ],
@@ -138,11 +104,7 @@ describeEachDatabase('rights', (create, name) => {
       }
       await limited.close();
     } finally {
-      if (name === 'mysql')
-        for (const host of HOSTS) {
-          await connection.query(`DROP USER IF EXISTS '${user}'@'${host}', '${remover}'@'${host}'`);
-        }
-      else await connection.query(`DROP OWNED BY ${user}, ${remover}; DROP ROLE ${user}, ${remover}`);
+      await users.drop();
       await store.close();
     }
   });
