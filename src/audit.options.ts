@@ -136,6 +136,10 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'delivery.drainOnSignals': yesNo,
   ledger: group,
   'ledger.seal': yesNo,
+  'ledger.database': {
+    ...group,
+    write: "TypeORM's options, { type: 'mysql', url: process.env.AUDIT_SEALER_URL }",
+  },
   'ledger.intervalMs': integer(10, 600_000),
   'ledger.signingKey': {
     accepts: (value) =>

@@ -82,6 +82,8 @@ export class AuditRuntime {
   private readonly detector: Detector;
   private readonly actions: RuleActions;
   private readonly database: AuditDatabase;
+  /** The sealer's own connection, where it has one and works in this thread. */
+  private readonly sealingDatabase: AuditDatabase | undefined;
   private stopListening: () => void = () => undefined;
   private stopMetrics: () => void = () => undefined;
   private isStarted = false;
@@ -137,7 +139,9 @@ export class AuditRuntime {
       stored,
       whyNotReady: () => this.database.whyNotReady,
       onUseless: () => {
-        if (this.sealer instanceof ThreadedSealer) this.sealer.takeOver();
+        if (!(this.sealer instanceof ThreadedSealer)) return;
+        void this.sealingDatabase?.connect(0);
+        this.sealer.takeOver();
       },
     });
     this.keyRepository = new SubjectKeyRepository(this.database);
@@ -203,11 +207,15 @@ export class AuditRuntime {
     const keys = ledgerKeys(options.ledger ?? {});
     const ledger = new LedgerRepository(this.database);
     const sealing = new SealingRepository(this.database);
+    const sealingOptions = options.ledger?.database;
+    this.sealingDatabase =
+      sealingOptions && new AuditDatabase({ database: sealingOptions, migrate: false }, logger);
+    const sealingTables = this.sealingDatabase ?? this.database;
     const sealerHere = () =>
       new Sealer(
-        ledger,
-        sealing,
-        sources,
+        new LedgerRepository(sealingTables),
+        new SealingRepository(sealingTables),
+        new SourceRepository(sealingTables),
         keys,
         options.ledger ?? {},
         {
@@ -289,6 +297,7 @@ export class AuditRuntime {
       throw error;
     }
     this.isStarted = true;
+    if (!this.thread?.seals) await this.sealingDatabase?.connect(START_PATIENCE_MS);
     this.sealer.start();
     this.detector.start();
     if (reportMetrics) {
@@ -358,6 +367,7 @@ export class AuditRuntime {
       await this.sealer.close(isThere ? left() : 0);
       this.stopMetrics();
       await this.thread?.close();
+      await this.sealingDatabase?.close();
       await this.database.close();
     })();
     return this.closing;

@@ -27,7 +27,9 @@ describeEachDatabase('rights', (create, name) => {
       const database = await create();
       const store = await openStore(database.options);
       const users = await grantUsers(database, store.connection);
-      expect([users.application, users.maintenance]).toEqual([database.options, database.options]);
+      expect(new Set([users.application, users.sealer, users.maintenance])).toEqual(
+        new Set([database.options]),
+      );
       await store.close();
     });
   }
@@ -48,6 +50,7 @@ describeEachDatabase('rights', (create, name) => {
             database: options,
             migrate: false,
             delivery: { directory: database.journal },
+            ledger: { database: users.sealer },
             protect: { fields: ['details.email'], masterKey },
             retention: {
               rules: [{ keepDays: 1 }],
@@ -102,7 +105,30 @@ describeEachDatabase('rights', (create, name) => {
       for (const table of ['audit_leases', 'audit_keys', 'audit_removals']) {
         await expect(limited.connection.query(`DELETE FROM ${table}`)).rejects.toThrow(/denied/);
       }
+      // What only the sealer may write, or nobody.
+      for (const table of [
+        'audit_leaves',
+        'audit_tiles',
+        'audit_checkpoints',
+        'audit_removals',
+        'audit_settings',
+      ]) {
+        await expect(limited.connection.query(`INSERT INTO ${table} SELECT * FROM ${table}`)).rejects.toThrow(
+          /denied/,
+        );
+      }
+      await expect(limited.connection.query(`UPDATE audit_leases SET holder = ''`)).rejects.toThrow(/denied/);
       await limited.close();
+      const sealer = await openStore(users.sealer, { migrate: false });
+      for (const table of ['audit_events', 'audit_leaves', 'audit_tiles', 'audit_checkpoints']) {
+        await expect(sealer.connection.query(`DELETE FROM ${table}`)).rejects.toThrow(/denied/);
+      }
+      for (const table of ['audit_sources', 'audit_dead_letters', 'audit_keys', 'audit_settings']) {
+        await expect(sealer.connection.query(`INSERT INTO ${table} SELECT * FROM ${table}`)).rejects.toThrow(
+          /denied/,
+        );
+      }
+      await sealer.close();
     } finally {
       await users.drop();
       await store.close();

@@ -1,3 +1,5 @@
+import type { AuditDatabaseOptions } from '../store/audit-database.js';
+
 /** A signed checkpoint, as it is handed on. */
 export interface SignedCheckpoint {
   /** Which log. */
@@ -31,6 +33,11 @@ export interface ExternalSigningKey {
 export interface LedgerOptions {
   /** Whether this process takes its turns in sealing. @defaultValue `true` */
   readonly seal?: boolean;
+  /**
+   * A connection for sealing alone, in TypeORM's `DataSourceOptions`: then only its user needs INSERT on the tables of the
+   * log. Whoever may insert there can hold up sealing. @defaultValue the audit's own connection
+   */
+  readonly database?: AuditDatabaseOptions;
   /** How often what was delivered is sealed, in milliseconds. @defaultValue 1,000 */
   readonly intervalMs?: number;
   /**

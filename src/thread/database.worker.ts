@@ -21,14 +21,17 @@ const { database: options, ledger = {}, statementTimeoutMs } = workerData as Thr
 // Whether the database is there, the main thread tells.
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
 const database = new AuditDatabase({ database: options, migrate: false }, silent);
+const sealingDatabase = ledger.database
+  ? new AuditDatabase({ database: ledger.database, migrate: false }, silent)
+  : database;
 const events = new AuditEventRepository(database);
 let ownSources: readonly OwnSource[] = [];
 let connected: Promise<void> | undefined;
 
 const sealer: LogSealer = new Sealer(
-  new LedgerRepository(database),
-  new SealingRepository(database),
-  new SourceRepository(database),
+  new LedgerRepository(sealingDatabase),
+  new SealingRepository(sealingDatabase),
+  new SourceRepository(sealingDatabase),
   ledgerKeys(ledger),
   ledger,
   {
@@ -68,7 +71,10 @@ const main: Calls = new Calls(parentPort!, {
     ownSources = sources;
     return sealer.close(patienceMs);
   },
-  close: () => database.close(),
+  async close() {
+    if (sealingDatabase !== database) await sealingDatabase.close();
+    await database.close();
+  },
 });
 
 interface StoreCall {
@@ -79,5 +85,10 @@ interface StoreCall {
 
 /** Once: the attempts go on by themselves. */
 function connect(): Promise<void> {
-  return (connected ??= database.connect(CONNECT_PATIENCE_MS));
+  return (connected ??= connectAll());
+}
+
+async function connectAll(): Promise<void> {
+  await database.connect(CONNECT_PATIENCE_MS);
+  if (sealingDatabase !== database) await sealingDatabase.connect(CONNECT_PATIENCE_MS);
 }
