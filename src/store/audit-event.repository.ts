@@ -146,8 +146,12 @@ export class AuditEventRepository {
     };
   }
 
-  /** Events per interval of `bucketMs`, by the interval's first millisecond; empty intervals are not answered. */
-  async histogram(filter: EventFilter, bucketMs: number): Promise<{ timestamp: number; count: number }[]> {
+  /** Events per interval of `bucketMs`, by the interval's first millisecond: the newest that are not empty, oldest first. */
+  async histogram(
+    filter: EventFilter,
+    bucketMs: number,
+    limit: number,
+  ): Promise<{ timestamp: number; count: number }[]> {
     const bucket = Math.trunc(bucketMs);
     const start = `(e.timestamp - (e.timestamp % ${bucket}))`;
     const rows = await answer(
@@ -155,10 +159,14 @@ export class AuditEventRepository {
         .select(start, 'bucket')
         .addSelect('COUNT(*)', 'count')
         .groupBy(start)
-        .orderBy(start, 'ASC')
+        .orderBy(start, 'DESC')
+        .limit(limit)
         .getRawMany<{ bucket: number | string; count: number | string }>(),
     );
-    return Array.from(rows, (row) => ({ timestamp: Number(row.bucket), count: Number(row.count) }));
+    return Array.from(rows, (row) => ({
+      timestamp: Number(row.bucket),
+      count: Number(row.count),
+    })).reverse();
   }
 
   /** A value that all processes of the installation share, written by the migration. */
