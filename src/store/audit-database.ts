@@ -20,6 +20,8 @@ import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-creat
 import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
 import { CreateAuditKeys1764100000000 } from './migrations/1764100000000-create-audit-keys.js';
 import { AllowRemovals1764200000000 } from './migrations/1764200000000-allow-removals.js';
+import { markOwn, OWN_MYSQL_OPTIONS } from './mysql-session.js';
+import { runStatement } from './run-statement.js';
 import { describeStoreError } from './store-error.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
@@ -192,6 +194,8 @@ export class AuditDatabase {
       // TypeORM loads the driver when the data source is made.
       source ??= createAuditDataSource(options);
       if (!source.isInitialized) await source.initialize();
+      // The first statement looks at the session of a shared connection.
+      await runStatement(source, 'SELECT 1');
       if (this.options.migrate ?? true) await runMigrations(source);
     } catch (error) {
       if (!shared && source?.isInitialized) await source.destroy().catch(() => undefined);
@@ -235,7 +239,13 @@ export function createAuditDataSource(options: AuditDatabaseOptions): DataSource
     dropSchema: false,
   };
   if (own.type === 'postgres') return new DataSource({ connectTimeoutMS: CONNECT_TIMEOUT_MS, ...own });
-  if (own.type !== 'better-sqlite3') return new DataSource({ connectTimeout: CONNECT_TIMEOUT_MS, ...own });
+  if (own.type !== 'better-sqlite3') {
+    const { charset } = OWN_MYSQL_OPTIONS;
+    const extra = { ...(own.extra as object), charset };
+    return markOwn(
+      new DataSource({ connectTimeout: CONNECT_TIMEOUT_MS, ...own, ...OWN_MYSQL_OPTIONS, extra }),
+    );
+  }
   const { prepareDatabase } = own;
   return new DataSource({
     // The driver waits for another process's lock on the main thread: not long, the delivery tries again.
