@@ -328,6 +328,26 @@ describeEachDatabase('texts of clients', (create, name) => {
   });
 });
 
+describeEachDatabase('names of tables', (create, name) => {
+  const prefixes = ["a'b_", 'a`b_', 'a"b_', 'a.b_', 'a\\', 'a$$b_'].map((hostile) => [
+    'entityPrefix',
+    hostile,
+  ]);
+  const schemas = name === 'postgres' ? [['schema', 'x"; DROP TABLE audit_events; --']] : [];
+
+  it.each([...prefixes, ...schemas])(
+    'are refused where a statement could end in them: %s %s',
+    async (property, hostile) => {
+      const database = await create();
+      const options = { ...database.options, [property!]: hostile } as AuditDatabaseOptions;
+      await expect(start(database.journal, { database: options })).rejects.toMatchObject({
+        code: 'AUDIT_INVALID_OPTIONS',
+        field: `database.${property}`,
+      });
+    },
+  );
+});
+
 describe('statements', () => {
   it('with values go through one file of the store', () => {
     const files = (readdirSync('src', { recursive: true }) as string[]).filter((file) =>
