@@ -151,17 +151,22 @@ describeMysql(
     });
 
     /** The options with a character set, in the two places where TypeORM takes one. */
-    const withCharset = (charset: string) =>
+    const withCharset = (charset: string, user = users.application) =>
       [
-        { ...users.application, charset },
-        { ...users.application, extra: { charset } },
+        { ...user, charset },
+        { ...user, extra: { charset } },
       ] as AuditDatabaseOptions[];
 
     it.each(CHARACTER_SETS)(
       'reads no other tenant and keeps every text, where the options say %s',
       async (charset) => {
-        for (const options of withCharset(charset)) {
-          const app = await start(database.journal, { database: options, migrate: false });
+        const sealers = withCharset(charset, users.sealer);
+        for (const [index, options] of withCharset(charset).entries()) {
+          const app = await start(database.journal, {
+            database: options,
+            migrate: false,
+            ledger: { database: sealers[index]! },
+          });
           try {
             await expectOnlyValues(app);
           } finally {
@@ -217,7 +222,8 @@ describeMysql(
 
     it('keeps values apart where the application changes the mode of a shared connection later', async () => {
       const dataSource = await single();
-      const app = await start(database.journal, { dataSource, migrate: false });
+      const ledger = { database: users.sealer };
+      const app = await start(database.journal, { dataSource, migrate: false, ledger });
       try {
         await dataSource.query("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'");
         await expectOnlyValues(app);
@@ -292,7 +298,11 @@ describeMysql(`SQL injection through the configuration of a MySQL server ${reaso
     const database: TestDatabase = { ...template, options };
     const store = await openStore(options);
     const users = await grantUsers(database, store.connection);
-    const app = await start(database.journal, { database: users.application, migrate: false });
+    const app = await start(database.journal, {
+      database: users.application,
+      migrate: false,
+      ledger: { database: users.sealer },
+    });
     try {
       await expectOnlyValues(app);
       const [row] = await store.connection.query<{ mode: string; client: string }[]>(
@@ -313,11 +323,14 @@ describeEachDatabase('texts of clients', (create, name) => {
     const store = await openStore(database.options);
     const users = await grantUsers(database, store.connection);
     const old = '-c standard_conforming_strings=off -c backslash_quote=on -c escape_string_warning=off';
-    const options = {
-      ...users.application,
-      ...(name === 'postgres' && { extra: { options: old } }),
-    } as AuditDatabaseOptions;
-    const app = await start(database.journal, { database: options, migrate: false });
+    const withOld = (user: AuditDatabaseOptions) =>
+      ({ ...user, ...(name === 'postgres' && { extra: { options: old } }) }) as AuditDatabaseOptions;
+    const app = await start(database.journal, {
+      database: withOld(users.application),
+      migrate: false,
+      // A SQLite file has no users.
+      ...(name !== 'sqlite' && { ledger: { database: withOld(users.sealer) } }),
+    });
     try {
       await expectOnlyValues(app);
     } finally {
