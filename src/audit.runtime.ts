@@ -41,6 +41,7 @@ import { RetentionRepository } from './store/retention.repository.js';
 import { SealingRepository } from './store/sealing.repository.js';
 import { SourceRepository } from './store/source.repository.js';
 import { StorageRepository } from './store/storage.repository.js';
+import { strangeTables } from './store/strange-tables.js';
 import { SubjectKeyRepository } from './store/subject-key.repository.js';
 import { within } from './store/within.js';
 import type { ThreadHost } from './thread/database-thread.js';
@@ -109,6 +110,7 @@ export class AuditRuntime {
       logger,
       () => {
         this.thread?.start();
+        void warnOfTables(this.database, logger);
         if (this.isStarted) void this.checkKeys().catch((error: Error) => logger.error(error.message));
         // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
         this.recorder.flush().catch(() => undefined);
@@ -371,6 +373,17 @@ export class AuditRuntime {
       await this.database.close();
     })();
     return this.closing;
+  }
+}
+
+/** Once at start; `verify()` looks again. */
+async function warnOfTables(database: AuditDatabase, logger: AuditLogger): Promise<void> {
+  try {
+    for (const sentence of await strangeTables(database)) {
+      logger.warn(`${sentence} docs/threat-model.md of nest-audit-trail says why that matters.`);
+    }
+  } catch (error) {
+    logger.warn(`Whether the audit's tables are tables can't be seen: ${String(error)}`);
   }
 }
 

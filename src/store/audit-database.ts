@@ -4,6 +4,7 @@ import { DataSource, MigrationExecutor } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
+import { showValue } from '../event/show-value.js';
 import { AuditDeadLetterEntity } from './audit-dead-letter.entity.js';
 import { AuditEventEntity } from './audit-event.entity.js';
 import {
@@ -20,6 +21,9 @@ import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-creat
 import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
 import { CreateAuditKeys1764100000000 } from './migrations/1764100000000-create-audit-keys.js';
 import { AllowRemovals1764200000000 } from './migrations/1764200000000-allow-removals.js';
+import { markOwn, OWN_MYSQL_OPTIONS } from './mysql-session.js';
+import { runStatement } from './run-statement.js';
+import { createPrivately } from './sqlite-file.js';
 import { describeStoreError } from './store-error.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
@@ -191,7 +195,11 @@ export class AuditDatabase {
     try {
       // TypeORM loads the driver when the data source is made.
       source ??= createAuditDataSource(options);
+      assertNames(source, shared ? 'dataSource' : 'database');
+      if (!shared && options.type === 'better-sqlite3') this.createFile(options);
       if (!source.isInitialized) await source.initialize();
+      // The first statement looks at the session of a shared connection.
+      await runStatement(source, 'SELECT 1');
       if (this.options.migrate ?? true) await runMigrations(source);
     } catch (error) {
       if (!shared && source?.isInitialized) await source.destroy().catch(() => undefined);
@@ -204,6 +212,14 @@ export class AuditDatabase {
     if (shared) this.leaveBefore(shared);
     this.source = source;
     this.onReady();
+  }
+
+  private createFile(options: Parameters<typeof createPrivately>[0]): void {
+    const open = createPrivately(options);
+    if (open === undefined) return;
+    this.logger.warn(
+      `The SQLite file of the audit can be read by other users of this machine: write chmod 600 ${open} (and the same for ${open}-wal and ${open}-shm).`,
+    );
   }
 
   /**
@@ -235,7 +251,13 @@ export function createAuditDataSource(options: AuditDatabaseOptions): DataSource
     dropSchema: false,
   };
   if (own.type === 'postgres') return new DataSource({ connectTimeoutMS: CONNECT_TIMEOUT_MS, ...own });
-  if (own.type !== 'better-sqlite3') return new DataSource({ connectTimeout: CONNECT_TIMEOUT_MS, ...own });
+  if (own.type !== 'better-sqlite3') {
+    const { charset } = OWN_MYSQL_OPTIONS;
+    const extra = { ...(own.extra as object), charset };
+    return markOwn(
+      new DataSource({ connectTimeout: CONNECT_TIMEOUT_MS, ...own, ...OWN_MYSQL_OPTIONS, extra }),
+    );
+  }
   const { prepareDatabase } = own;
   return new DataSource({
     // The driver waits for another process's lock on the main thread: not long, the delivery tries again.
@@ -267,6 +289,21 @@ function assertSupported({ options: { type } }: DataSource): void {
     `The audit option dataSource names a data source of type "${type}": write database for a connection of the audit's own, of type ${SUPPORTED_DATABASES.join(', ')}.`,
     { field: 'dataSource' },
   );
+}
+
+/** A name is part of statements, also within quotes of other kinds, and not every version of TypeORM escapes it. */
+const PLAIN_NAME = /^[\p{L}\p{N}_-]*$/u;
+
+function assertNames({ options }: DataSource, option: 'database' | 'dataSource'): void {
+  const { entityPrefix = '', schema = '' } = options as { entityPrefix?: string; schema?: string };
+  for (const [property, name] of Object.entries({ entityPrefix, schema })) {
+    if (PLAIN_NAME.test(name)) continue;
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      `The audit's tables can't have the ${property} ${showValue(name)}: write letters, digits, _ and - only.`,
+      { field: `${option}.${property}` },
+    );
+  }
 }
 
 /** The npm packages of the drivers. */

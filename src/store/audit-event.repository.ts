@@ -10,6 +10,7 @@ import { applyFilter } from './filter-sql.js';
 import { sizeOf } from './event-size.js';
 import { insertRows } from './insert-rows.js';
 import { runStatement } from './run-statement.js';
+import { ask, askBuilt, sqlOf } from './sql.js';
 import { classifyStoreError } from './store-error.js';
 import { dialectOf, tableName } from './table-name.js';
 
@@ -66,11 +67,7 @@ export class AuditEventRepository {
   }
 
   async findById(id: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
-    const [row] = await answer(
-      this.rows({ ...filter, id: [id] })
-        .limit(1)
-        .getRawMany<EventRow>(),
-    );
+    const [row] = await this.answers<EventRow>(this.rows({ ...filter, id: [id] }).limit(1));
     return row && fromRow(row);
   }
 
@@ -89,8 +86,7 @@ export class AuditEventRepository {
     if (page.after !== undefined) {
       query.andWhere(page.order === 'newest' ? 'e.id < :after' : 'e.id > :after', { after: page.after });
     }
-    // `Array.from`: under Jest the driver's lists are of another realm than the caller's.
-    return Array.from(await answer(query.getRawMany<EventRow>()), fromRow);
+    return (await this.answers<EventRow>(query)).map(fromRow);
   }
 
   /** How many events each value of a column has, most first. */
@@ -99,7 +95,7 @@ export class AuditEventRepository {
     column: Extract<EventColumn, 'category' | 'severity' | 'outcome' | 'action' | 'user_id'>,
     limit: number,
   ): Promise<EventCounts> {
-    const rows = await answer(
+    const rows = await this.answers<{ value: string; count: number | string }>(
       this.select(filter)
         .select(`e.${column}`, 'value')
         .addSelect('COUNT(*)', 'count')
@@ -107,10 +103,9 @@ export class AuditEventRepository {
         .groupBy(`e.${column}`)
         .orderBy('COUNT(*)', 'DESC')
         .addOrderBy(`e.${column}`, 'ASC')
-        .limit(limit)
-        .getRawMany<{ value: string; count: number | string }>(),
+        .limit(limit),
     );
-    return Array.from(rows, (row) => ({ value: row.value, count: Number(row.count) }));
+    return rows.map((row) => ({ value: row.value, count: Number(row.count) }));
   }
 
   /** Totals of the filter's events; `highRiskFrom` is the lowest score that counts as high. */
@@ -125,7 +120,7 @@ export class AuditEventRepository {
     first?: number;
     last?: number;
   }> {
-    const row = await answer(
+    const [row] = await this.answers<Record<string, string | number | null>>(
       this.select(filter)
         .select('COUNT(*)', 'total')
         .addSelect('SUM(e.risk_score)', 'risk')
@@ -133,8 +128,7 @@ export class AuditEventRepository {
         .addSelect(`SUM(CASE WHEN e.compliance_flags <> '[]' THEN 1 ELSE 0 END)`, 'violations')
         .addSelect('MIN(e.timestamp)', 'first')
         .addSelect('MAX(e.timestamp)', 'last')
-        .setParameter('highRiskFrom', highRiskFrom)
-        .getRawOne<Record<string, string | number | null>>(),
+        .setParameter('highRiskFrom', highRiskFrom),
     );
     const total = Number(row?.['total'] ?? 0);
     return {
@@ -154,33 +148,26 @@ export class AuditEventRepository {
   ): Promise<{ timestamp: number; count: number }[]> {
     const bucket = Math.trunc(bucketMs);
     const start = `(e.timestamp - (e.timestamp % ${bucket}))`;
-    const rows = await answer(
+    const rows = await this.answers<{ bucket: number | string; count: number | string }>(
       this.select(filter)
         .select(start, 'bucket')
         .addSelect('COUNT(*)', 'count')
         .groupBy(start)
         .orderBy(start, 'DESC')
-        .limit(limit)
-        .getRawMany<{ bucket: number | string; count: number | string }>(),
+        .limit(limit),
     );
-    return Array.from(rows, (row) => ({
-      timestamp: Number(row.bucket),
-      count: Number(row.count),
-    })).reverse();
+    return rows.map((row) => ({ timestamp: Number(row.bucket), count: Number(row.count) })).reverse();
   }
 
   /** A value that all processes of the installation share, written by the migration. */
   async setting(name: 'cursor_key' | 'ledger_id'): Promise<string> {
-    const source = this.database.ready();
-    const row = await answer(
-      source
-        .createQueryBuilder()
-        .select('s.value', 'value')
-        .from(tableName(source, 'audit_settings'), 's')
-        .where('s.name = :name', { name })
-        .getRawOne<{ value: string }>(),
+    const { q, table, next } = sqlOf(this.database);
+    const [row] = await ask(
+      this.database,
+      `SELECT ${q('value')} FROM ${table('audit_settings')} WHERE ${q('name')} = ${next()}`,
+      [name],
     );
-    if (row) return row.value;
+    if (row) return String(row['value']);
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
       `The table audit_settings has no row "${name}". Run the library's migrations again.`,
@@ -194,7 +181,7 @@ export class AuditEventRepository {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async ping(signal?: AbortSignal): Promise<void> {
-    await answer(runStatement(this.database.ready(), 'SELECT 1', [], signal));
+    await answer(runStatement(this.database.ready(), 'SELECT 1', [], { signal }));
   }
 
   private select(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
@@ -205,6 +192,10 @@ export class AuditEventRepository {
       .from<Record<string, unknown>>(tableName(source, 'audit_events'), 'e')
       .where('1 = 1');
     return applyFilter(query, filter, dialectOf(source));
+  }
+
+  private answers<T>(query: SelectQueryBuilder<Record<string, unknown>>): Promise<T[]> {
+    return askBuilt<T>(this.database, query);
   }
 
   private rows(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
@@ -222,9 +213,9 @@ export class AuditEventRepository {
   }
 
   private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {
-    const rows = await this.select({ id: events.map((event) => event.id) })
-      .select('e.id', 'id')
-      .getRawMany<{ id: string }>();
+    const rows = await this.answers<{ id: string }>(
+      this.select({ id: events.map((event) => event.id) }).select('e.id', 'id'),
+    );
     const stored = new Set(rows.map((row) => row.id));
     return events.filter((event) => !stored.has(event.id));
   }

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
-import { answer, unavailable } from './answer.js';
+import { unavailable } from './answer.js';
 import { toAscii } from './ascii.js';
 import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
 import { numberOf } from './event-row.js';
 import { insertRows } from './insert-rows.js';
+import { ask, askBuilt, sqlOf } from './sql.js';
 import { classifyStoreError } from './store-error.js';
 import { quoted, tableName } from './table-name.js';
 
@@ -86,8 +87,7 @@ export class DeadLetterRepository {
       query.andWhere('d.tenant_id IN (:...tenants)', { tenants: formsOf(page.tenantId) });
     }
     if (page.after !== undefined) query.andWhere('d.id > :after', { after: page.after });
-    const rows = await answer(query.getRawMany<LetterRow>());
-    return Array.from(rows, fromLetterRow);
+    return (await askBuilt<LetterRow>(this.database, query)).map(fromLetterRow);
   }
 
   /**
@@ -117,16 +117,13 @@ export class DeadLetterRepository {
   }
 
   private async has(id: string): Promise<boolean> {
-    const source = this.database.ready();
-    const row = await answer(
-      source
-        .createQueryBuilder()
-        .select('d.id', 'id')
-        .from<Record<string, unknown>>(tableName(source, 'audit_dead_letters'), 'd')
-        .where('d.id = :id', { id })
-        .getRawOne(),
+    const { q, table, next } = sqlOf(this.database);
+    const rows = await ask(
+      this.database,
+      `SELECT ${q('id')} FROM ${table('audit_dead_letters')} WHERE ${q('id')} = ${next()}`,
+      [id],
     );
-    return row !== undefined;
+    return rows.length > 0;
   }
 }
 

@@ -1,10 +1,9 @@
 import { firstIdOf } from '../event/event-id.js';
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
-import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { distinctValues } from './distinct-values.js';
 import { applyFilter } from './filter-sql.js';
-import { ask, sqlOf } from './sql.js';
+import { ask, askBuilt, sqlOf } from './sql.js';
 import type { Row, Sql } from './sql.js';
 import { dialectOf, tableName } from './table-name.js';
 
@@ -192,10 +191,11 @@ export class DetectionRepository {
       details: { by, key },
       from,
     };
-    const rows = await answer(
-      applyFilter(query, filter, dialectOf(source)).getRawMany<{ timestamp: number | string }>(),
+    const rows = await askBuilt<{ timestamp: number | string }>(
+      this.database,
+      applyFilter(query, filter, dialectOf(source)),
     );
-    return Array.from(rows, (row) => Number(row.timestamp));
+    return rows.map((row) => Number(row.timestamp));
   }
 
   /** Whether the user has events in the tenant before a time (Unix epoch, milliseconds). */

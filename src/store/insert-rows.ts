@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
-import { runStatement } from './run-statement.js';
+import { runStatement, runWithin } from './run-statement.js';
+import type { StatementValues } from './run-statement.js';
 import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
 /** The values of one row, in the order of its columns. */
-export type RowValues = readonly (string | number | null)[];
+export type RowValues = StatementValues;
 
 /** Rows of one table. */
 export interface TableRows {
@@ -31,10 +32,10 @@ export async function insertRows(
 ): Promise<void> {
   const { connection } = executor as { connection: DataSource };
   const { text, values } = insertOf(connection, { table, columns, rows });
-  if (executor !== connection.manager) await executor.query(text, [...values]);
+  if (executor !== connection.manager) await runWithin(executor, text, values);
   else if (dialectOf(connection) === 'sqlite') {
     await besideTransactions(connection, (driver) => driver.prepare(text).run(...values));
-  } else await runStatement(connection, text, values, signal);
+  } else await runStatement(connection, text, values, { signal });
 }
 
 /**
@@ -53,7 +54,7 @@ export async function insertTogether(connection: DataSource, inserts: readonly T
 /** A statement of a transaction. */
 export interface Step {
   readonly text: string;
-  readonly values: readonly (string | number | null)[];
+  readonly values: StatementValues;
   /** Of a question for a number called `count`: what it must be. */
   readonly count?: number;
 }
@@ -86,7 +87,7 @@ export async function runTogether(connection: DataSource, steps: readonly Step[]
   }
   await connection.transaction(async (manager) => {
     for (const step of steps) {
-      const rows = await manager.query<{ count: unknown }[]>(step.text, [...step.values]);
+      const rows = await runWithin<{ count: unknown }[]>(manager, step.text, step.values);
       if (step.count !== undefined) check(step, rows[0]);
     }
   });
@@ -125,7 +126,7 @@ function valuesOf(rows: readonly RowValues[]): RowValues {
 export async function changeRows(
   connection: DataSource,
   text: string,
-  values: readonly (string | number | null)[],
+  values: StatementValues,
   pragmas: { readonly before?: string; readonly after?: string } = {},
 ): Promise<void> {
   if (dialectOf(connection) !== 'sqlite') {

@@ -4,6 +4,7 @@ import { EVENT_COLUMNS } from './event-row.js';
 import { toInteger, toText } from './column-value.js';
 import type { EventRow } from './event-row.js';
 import { ask, sqlOf } from './sql.js';
+import { strangeTables } from './strange-tables.js';
 import type { Row, Sql } from './sql.js';
 import type { AuditTable } from './table-name.js';
 
@@ -116,6 +117,11 @@ export class LedgerRepository {
     if (leaves.length < limit) return { leaves, more: 0 };
     const [row] = await ask(this.database, `SELECT COUNT(*) AS ${q('count')} ${strays}`);
     return { leaves, more: Math.max(0, Number(row?.['count'] ?? 0) - limit) };
+  }
+
+  /** What makes the tables show or keep something else than was inserted, see `strangeTables`. */
+  strangeTables(): Promise<string[]> {
+    return strangeTables(this.database);
   }
 
   /** Tiles that a log of this size does not have. */

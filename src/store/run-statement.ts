@@ -1,5 +1,23 @@
 import type { Socket } from 'node:net';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { settleSession } from './mysql-session.js';
+import { executePrepared } from './prepared-statements.js';
+import type { MysqlConnection } from './prepared-statements.js';
+import { dialectOf } from './table-name.js';
+
+/** The values of a statement, in the order of its places. */
+export type StatementValues = readonly (string | number | null)[];
+
+/** How a statement runs that is part of no transaction. */
+export interface StatementOptions {
+  /**
+   * Breaks the connection when it aborts: nothing else ends a statement that the server does not answer, and the pool makes
+   * a new connection in its place.
+   */
+  readonly signal?: AbortSignal | undefined;
+  /** Whether a replica may answer, where the data source has some. */
+  readonly fromReplica?: boolean;
+}
 
 /** What is known of the connections of mysql2 and pg. */
 interface DriverConnection {
@@ -8,28 +26,59 @@ interface DriverConnection {
 }
 
 /**
- * Runs one statement on a connection of the pool.
+ * Runs one statement on a connection of the pool. Every statement of the library that has values comes through here or
+ * through {@link runWithin}, so that no value is ever written into the text of a statement.
  *
- * @param signal breaks that connection when it aborts: nothing else ends a statement that the server does not answer,
- *   and the pool makes a new connection in its place
- * @throws the driver's error
+ * @throws the driver's error; AuditError `AUDIT_INVALID_OPTIONS`, see `settleSession`
  */
-export async function runStatement(
+export async function runStatement<T = unknown>(
   source: DataSource,
   text: string,
-  values: readonly (string | number | null)[],
-  signal?: AbortSignal,
-): Promise<unknown> {
-  const runner = source.createQueryRunner();
+  values: StatementValues = [],
+  { signal, fromReplica = false }: StatementOptions = {},
+): Promise<T> {
+  const runner = source.createQueryRunner(fromReplica ? 'slave' : 'master');
   let connection: DriverConnection | undefined;
   const breakOff = () => (connection?.stream ?? connection?.connection?.stream)?.destroy();
   try {
     connection = (await runner.connect()) as DriverConnection | undefined;
     signal?.throwIfAborted();
     signal?.addEventListener('abort', breakOff, { once: true });
-    return await runner.query(text, [...values]);
+    return await runOn<T>(source, runner, text, values);
   } finally {
     signal?.removeEventListener('abort', breakOff);
     await runner.release();
   }
+}
+
+/**
+ * Runs one statement in the transaction of the manager, or on a connection of its pool where it has none.
+ *
+ * @throws the driver's error; AuditError `AUDIT_INVALID_OPTIONS`, see `settleSession`
+ */
+export async function runWithin<T = unknown>(
+  manager: EntityManager,
+  text: string,
+  values: StatementValues = [],
+): Promise<T> {
+  const { connection, queryRunner } = manager as { connection: DataSource; queryRunner?: QueryRunner };
+  return queryRunner
+    ? runOn<T>(connection, queryRunner, text, values)
+    : runStatement<T>(connection, text, values);
+}
+
+/** The drivers of PostgreSQL and SQLite send values apart from the text by themselves. What TypeORM asks of mysql2 does not. */
+async function runOn<T>(
+  source: DataSource,
+  runner: QueryRunner,
+  text: string,
+  values: StatementValues,
+): Promise<T> {
+  // A runner that is released still has its connection, which is somebody else's by now: TypeORM refuses it.
+  if (dialectOf(source) !== 'mysql' || runner.isReleased) return (await runner.query(text, [...values])) as T;
+  const connection = (await runner.connect()) as MysqlConnection;
+  await settleSession(source, connection);
+  return values.length === 0
+    ? ((await runner.query(text)) as T)
+    : executePrepared<T>(connection, text, [...values]);
 }

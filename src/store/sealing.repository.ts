@@ -8,6 +8,7 @@ import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import { insertTogether } from './insert-rows.js';
 import type { NumberedRow, StoredCheckpoint, StoredLeaf } from './ledger.repository.js';
 import { distinctValues } from './distinct-values.js';
+import { runStatement } from './run-statement.js';
 import { ask, sqlOf } from './sql.js';
 import type { AuditTable } from './table-name.js';
 
@@ -299,7 +300,8 @@ export class SealingRepository {
   async takeLease(term: number, holder: string): Promise<boolean> {
     const { q, table, next } = sqlOf(this.database);
     await answer(
-      this.database.ready().query(
+      runStatement(
+        this.database.ready(),
         `UPDATE ${table('audit_leases')} SET ${q('term')} = ${q('term')} + 1, ${q('holder')} = ${next()}
           WHERE ${q('name')} = ${SEALER} AND ${q('term')} = ${next()}`,
         [holder, term],

@@ -1,5 +1,8 @@
+import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
+import { runStatement } from './run-statement.js';
+import type { StatementValues } from './run-statement.js';
 import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
@@ -36,8 +39,24 @@ export function sqlOf(database: AuditDatabase): Sql {
 export async function ask<T extends Row = Row>(
   database: AuditDatabase,
   statement: string,
-  values: readonly (string | number | null)[] = [],
+  values: StatementValues = [],
 ): Promise<T[]> {
   // `Array.from`: under Jest the driver's lists are of another realm than the caller's.
-  return Array.from(await answer(database.ready().query<T[]>(statement, [...values])));
+  return Array.from(await answer(runStatement<T[]>(database.ready(), statement, values)));
+}
+
+/**
+ * What the query answers.
+ *
+ * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function askBuilt<T>(
+  database: AuditDatabase,
+  query: SelectQueryBuilder<ObjectLiteral>,
+): Promise<T[]> {
+  const [statement, values] = query.getQueryAndParameters();
+  const asked = runStatement<T[]>(database.ready(), statement, values as (string | number)[], {
+    fromReplica: true,
+  });
+  return Array.from(await answer(asked));
 }

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { changeRows, insertRows } from './insert-rows.js';
-import { runStatement } from './run-statement.js';
+import { runStatement, runWithin } from './run-statement.js';
 import { dialectOf } from './table-name.js';
 import { sqlOf } from './sql.js';
 import type { Row } from './sql.js';
@@ -161,8 +161,8 @@ export class SubjectKeyRepository {
       FROM ${table('audit_keys')} k WHERE ${where(q, next)} ORDER BY ${by} ${limit === undefined ? '' : `LIMIT ${limit}`}`;
     const rows =
       manager && dialect === 'sqlite'
-        ? manager.query<Row[]>(text, [...values])
-        : (runStatement(source, text, values, signal) as Promise<Row[]>);
+        ? runWithin<Row[]>(manager, text, values)
+        : runStatement<Row[]>(source, text, values, { signal });
     return Array.from(await answer(rows), fromRow);
   }
 }

@@ -1,4 +1,4 @@
-// What the fault suite uses of the harness's JavaScript, typed.
+// What tests use of the harness's JavaScript, typed.
 declare module '*/harness/private-server.mjs' {
   export class PrivateServer {
     constructor(accounts: string[]);
@@ -25,4 +25,18 @@ declare module '*/harness/end-of-run.mjs' {
   ): void;
   export function hasEnded(pid: number): void;
   export function endRun(): Promise<void>;
+}
+
+declare module '*/harness/mysql-server.mjs' {
+  export interface PrivateAddress {
+    readonly host: string;
+    readonly port: number;
+    readonly username: string;
+    readonly password: string;
+  }
+  export const mysqlServer: {
+    query(server: PrivateAddress, statements: readonly string[]): Promise<object[]>;
+    /** @param more options of the server */
+    startPrivate(more?: readonly string[]): Promise<PrivateAddress | undefined>;
+  };
 }

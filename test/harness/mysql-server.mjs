@@ -36,7 +36,8 @@ export const mysqlServer = {
     }
   },
 
-  async startPrivate() {
+  /** @param {string[]} more options of the server */
+  async startPrivate(more = []) {
     const program = findFirst('mariadbd', 'mysqld');
     if (!program) return undefined;
     const isMariaDb = execFileSync(program, ['--version'], { encoding: 'utf8' }).includes('MariaDB');
@@ -67,6 +68,7 @@ export const mysqlServer = {
       `--pid-file=${join(server.folder, 'server.pid')}`,
       '--loose-mysqlx=OFF',
       '--innodb-flush-log-at-trx-commit=0',
+      ...more,
     ];
     const address = { host: '127.0.0.1', port, username: 'root', password };
     await server.start(program, options, 'SIGKILL', () => mysqlServer.query(address, ['SELECT 1']));

@@ -96,6 +96,7 @@ export class LogVerifier {
     await compareKept(ledger, problems, checkpoints.rest, size);
     await verifyTiles(ledger, problems, size, () => report(to - from));
     await verifyStrays(ledger, problems, trust);
+    for (const message of await ledger.strangeTables()) problems.add({ code: 'table_replaced', message });
     const { ownNumbers = () => [] } = this.known;
     const pending = isWhole
       ? await verifyOutside(this.store, problems, order, size, ownNumbers, (done) => report(to - from + done))

@@ -28,6 +28,8 @@ export const PROBLEM_CODES = [
   'sequence_gap',
   /** The leaves of a source are not in the order of its numbers. */
   'sequence_disorder',
+  /** A table is a view, or has row-level security, a rule, or a trigger that changes what is inserted. */
+  'table_replaced',
   /** A checkpoint that was kept elsewhere is of more leaves than the log has. */
   'log_truncated',
   /** A checkpoint that was kept elsewhere has another root than the log at that size. */
