@@ -12,16 +12,28 @@ export function rowOf(event: AuditLogEvent, change: RawRow = {}): RawRow {
   return { ...Object.fromEntries(ROW_COLUMNS.map((column, index) => [column, values[index]])), ...change };
 }
 
-/** Inserts one row by plain SQL. */
-export async function insertRow(connection: DataSource, table: string, row: RawRow): Promise<void> {
-  const columns = Object.keys(row);
-  const isPostgres = connection.options.type === 'postgres';
-  const places = columns.map((_, index) => (isPostgres ? `$${index + 1}` : '?'));
+/** Inserts rows of the same columns by plain SQL. */
+export async function insertRows(
+  connection: DataSource,
+  table: string,
+  rows: readonly RawRow[],
+): Promise<void> {
+  const columns = Object.keys(rows[0]!);
   const names = columns.map((column) => connection.driver.escape(column));
-  await connection.query(
-    `INSERT INTO ${table} (${names.join(', ')}) VALUES (${places.join(', ')})`,
-    Object.values(row),
-  );
+  for (let from = 0; from < rows.length; from += 200) {
+    const part = rows.slice(from, from + 200);
+    let count = 0;
+    const place = () => (connection.options.type === 'postgres' ? `$${++count}` : '?');
+    const places = part.map(() => `(${columns.map(place).join(', ')})`);
+    await connection.query(
+      `INSERT INTO ${table} (${names.join(', ')}) VALUES ${places.join(', ')}`,
+      part.flatMap((row) => columns.map((column) => row[column])),
+    );
+  }
+}
+
+export function insertRow(connection: DataSource, table: string, row: RawRow): Promise<void> {
+  return insertRows(connection, table, [row]);
 }
 
 /** Lets through what the constraints of the tables refuse, for this connection of who may do so: on SQLite anybody. */

@@ -314,7 +314,8 @@ describeEachDatabase('forged dead letters', (create, name) => {
     const replay = await audit.replayDeadLetters({ allTenants: true });
     expect(replay).toEqual({ replayed: 2, refused: listed.length });
     expect(await storedIds()).toEqual(expect.arrayContaining([before.id, after.id]));
-    for (const id of ids) expect(await storedIds()).not.toContain(id);
+    const stored = await storedIds();
+    expect(ids.filter((id) => stored.includes(id))).toEqual([]);
     await audit.checkpoint();
     for (const { id } of [before, after]) expect(await audit.prove(id)).toBeDefined();
   });

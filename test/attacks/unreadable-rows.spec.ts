@@ -13,7 +13,7 @@ import { dropTriggers, logged, startLedgerApp } from '../app/ledger-app.js';
 import type { LedgerApp } from '../app/ledger-app.js';
 import { describeEachDatabase } from '../harness/databases.js';
 import type { TestDatabase } from '../harness/databases.js';
-import { as, insertRow, rowOf, urlOf, withoutChecks, wrongOf } from './event-rows.js';
+import { as, insertRow, insertRows, rowOf, urlOf, withoutChecks, wrongOf } from './event-rows.js';
 import type { RawRow } from './event-rows.js';
 import { grantUsers } from './granted-users.js';
 import type { GrantedUsers } from './granted-users.js';
@@ -330,15 +330,12 @@ describeEachDatabase('rows that are no events', (create, name) => {
     const source = createEventId(Date.now());
     const events = [1, 2, 3].map((sequence) => numbered(source, sequence, { tenantId: 'initech' }));
     // More than the sealer reads at a time, each before the honest one.
-    for (let index = 0; index < 1_100; index += 1) {
+    const junk = Array.from({ length: 1_100 }, (_, index) => {
       const id = `00000000-0000-7000-8000-${String(index).padStart(12, '0')}`;
       const half = numbered(source, 2, { id, tenantId: 'initech' });
-      await insertRow(
-        attacker,
-        'audit_events',
-        rowOf(half, index % 2 ? { outcome: 'bogus' } : { metadata: '{}' }),
-      );
-    }
+      return rowOf(half, index % 2 ? { outcome: 'bogus' } : { metadata: '{}' });
+    });
+    await insertRows(attacker, 'audit_events', junk);
     for (const event of events) await insertRow(attacker, 'audit_events', rowOf(event));
     await app.audit.checkpoint();
     const { problems } = await app.audit.verify({ maxProblems: 2_000 });
@@ -349,12 +346,11 @@ describeEachDatabase('rows that are no events', (create, name) => {
 
   it('starve no event without a number, however many they are', async () => {
     const now = Date.now();
-    for (let index = 0; index < 1_100; index += 1) {
-      await insertRow(attacker, 'audit_events', {
-        ...forged({ severity: 'bogus' }),
-        id: createEventId(now - 60_000),
-      });
-    }
+    const junk = Array.from({ length: 1_100 }, () => ({
+      ...forged({ severity: 'bogus' }),
+      id: createEventId(now - 60_000),
+    }));
+    await insertRows(attacker, 'audit_events', junk);
     await app.audit.placeHold({ tenantId: 'globex', reason: 'case 7', placedBy: 'counsel' });
     const [hold] = (await app.audit.find({ tenantId: 'globex', action: 'audit.hold' })).events;
     await app.audit.checkpoint();
