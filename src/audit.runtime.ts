@@ -40,6 +40,7 @@ import { LedgerRepository } from './store/ledger.repository.js';
 import { RetentionRepository } from './store/retention.repository.js';
 import { SealingRepository } from './store/sealing.repository.js';
 import { SourceRepository } from './store/source.repository.js';
+import { StatementSigner } from './store/statement-signer.js';
 import { StorageRepository } from './store/storage.repository.js';
 import { strangeTables } from './store/strange-tables.js';
 import { SubjectKeyRepository } from './store/subject-key.repository.js';
@@ -121,7 +122,14 @@ export class AuditRuntime {
       },
     );
     this.repository = new AuditEventRepository(this.database);
-    const deadLetters = new DeadLetterRepository(this.database, this.repository);
+    const keys = ledgerKeys(options.ledger ?? {});
+    const origin = options.ledger?.origin ?? keys.signer?.name;
+    const deadLetters = new DeadLetterRepository(
+      this.database,
+      this.repository,
+      { verifiers: keys.verifiers, origin },
+      keys.signer && new StatementSigner(keys.signer, origin!, logger),
+    );
     const sources = new SourceRepository(this.database);
     const detections = new DetectionRepository(this.database);
     const rules = new RuleBook(options.compliance);
@@ -206,7 +214,6 @@ export class AuditRuntime {
       this.policy,
       rules,
     );
-    const keys = ledgerKeys(options.ledger ?? {});
     const ledger = new LedgerRepository(this.database);
     const sealing = new SealingRepository(this.database);
     const sealingOptions = options.ledger?.database;
@@ -230,11 +237,10 @@ export class AuditRuntime {
         logger,
       );
     this.sealer = this.thread?.seals ? new ThreadedSealer(this.thread, sealerHere) : sealerHere();
-    const origin = options.ledger?.origin ?? keys.signer?.name;
     const retention = new RetentionRepository(this.database);
     const holds = new LegalHolds(retention);
     const verifier = new LogVerifier(
-      { ledger, sealing, sources, retention },
+      { ledger, sealing, sources, retention, letters: deadLetters },
       {
         verifiers: keys.verifiers,
         unsignedUntil: options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil,

@@ -231,6 +231,7 @@ describeEachDatabase('delivery', (create, name) => {
       oldestPendingMs: 0,
       delivered: 20,
       retried: expect.any(Number),
+      unreadable: 0,
       dead: 0,
       dropped: 0,
     });

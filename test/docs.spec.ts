@@ -30,6 +30,7 @@ import type { CapturedRequest } from '../src/capture/resolvers.js';
 import { actionOfRoute, resourceOfController } from '../src/capture/route-names.js';
 import { AuditError } from '../src/event/audit-error.js';
 import { FACT_LIMITS, flattenFacts } from '../src/event/flatten.js';
+import { UNREADABLE_KEY } from '../src/event/read-event.js';
 import { safeText, TEXT_LIMITS } from '../src/event/safe-text.js';
 import { DELIVERY_DEFAULTS } from '../src/journal/delivery.js';
 import { decodeLine } from '../src/journal/journal-line.js';
@@ -369,7 +370,7 @@ describe('tables that equal the code', () => {
       '/',
     );
     const added = ['source', 'sequence', 'schemaVersion', 'service', 'serviceVersion', 'riskFactors'];
-    added.push(PROTECTED_KEY, PROTECTED_FIELDS_KEY);
+    added.push(PROTECTED_KEY, PROTECTED_FIELDS_KEY, UNREADABLE_KEY);
     expect(
       format
         .section('Metadata')
@@ -618,6 +619,7 @@ describe('tables that equal the code', () => {
       retried: true,
       dead: true,
       dropped: true,
+      unreadable: true,
       lastError: true,
       journalError: true,
     };

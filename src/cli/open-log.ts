@@ -3,6 +3,7 @@ import { AuditError } from '../event/audit-error.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditDatabaseOptions } from '../store/audit-database.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
+import { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { databaseOptionsOf } from '../store/database-url.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
 import { RetentionRepository } from '../store/retention.repository.js';
@@ -23,6 +24,7 @@ export interface OpenLog {
   readonly sealing: SealingRepository;
   readonly sources: SourceRepository;
   readonly retention: RetentionRepository;
+  readonly letters: DeadLetterRepository;
   readonly events: AuditEventRepository;
   close(): Promise<void>;
 }
@@ -60,6 +62,7 @@ export async function openLog({ databaseUrl, tablePrefix, schema }: DatabaseArgu
     sealing: new SealingRepository(database),
     sources: new SourceRepository(database),
     retention: new RetentionRepository(database),
+    letters: new DeadLetterRepository(database, events),
     events,
     close: () => database.close(),
   };

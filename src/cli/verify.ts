@@ -52,6 +52,7 @@ function report(output: Output, result: VerifyResult): void {
     checkpoints,
     unsigned,
     pending,
+    deadLetters = 0,
     problems,
     moreProblems = 0,
   } = result;
@@ -67,7 +68,13 @@ function report(output: Output, result: VerifyResult): void {
   }
   if (moreProblems > 0) say(output, `  and ${moreProblems} more`);
   if (removed > 0) say(output, `${removed} events were removed by retention, as records in the log say.`);
-  if (pending > 0) say(output, `${pending} events are stored and not sealed yet.`);
+  if (pending > deadLetters) say(output, `${pending - deadLetters} events are stored and not sealed yet.`);
+  if (deadLetters > 0) {
+    say(
+      output,
+      `${deadLetters} events are dead letters and in no log; ${result.signaturesChecked ? 'a key vouches for them' : 'nothing vouches for them'}. Replay them.`,
+    );
+  }
   if (unsigned > 0)
     say(output, `${unsigned} ${unsigned === 1 ? 'checkpoint is' : 'checkpoints are'} not signed.`);
   if (!result.signaturesChecked) {

@@ -19,6 +19,9 @@ export const FACT_LIMITS = {
   bytes: 60_000,
 } as const;
 
+/** Stands where a value can't be read. */
+export const UNREADABLE = '[unreadable]';
+
 /** The key under which a record says how many of its values did not fit. */
 export const CUT_KEY = '…';
 
@@ -119,8 +122,6 @@ function replaced(value: unknown, by: (value: string) => string): AuditValue {
   const scalar = toScalar(value, NO_RULES);
   return scalar === undefined ? REDACTED : by(String(scalar));
 }
-
-const UNREADABLE = '[unreadable]';
 
 /** The entries of an object or a map; what throws when it is read is answered as `[unreadable]`. */
 export function readEntries(source: object): [key: string, value: unknown][] {

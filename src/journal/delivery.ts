@@ -122,6 +122,8 @@ export interface DeliveryStatus {
   readonly dead: number;
   /** Lost for want of room. */
   readonly dropped: number;
+  /** Rows that were read and can't be read as events or dead letters: somebody else has written or changed them. */
+  readonly unreadable: number;
   /** What the database said last, while it does not take events. */
   readonly lastError?: string;
   /** Why the journal can't be written, while it can't. */
@@ -425,7 +427,7 @@ export class Delivery {
     return this.queue.isSettledThrough(number);
   }
 
-  status(): DeliveryStatus {
+  status(): Omit<DeliveryStatus, 'unreadable'> {
     const oldest = this.queue.oldestSince;
     const journalError = this.journal?.failure?.message;
     const lastError = this.lastError ?? this.events.whyNotReady;

@@ -2,6 +2,7 @@ import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
 import { flattenFacts, MARGIN } from '../event/flatten.js';
+import { UNREADABLE_KEY } from '../event/read-event.js';
 import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
@@ -308,7 +309,7 @@ export class AuditRecorder {
   }
 
   status(): DeliveryStatus {
-    return this.delivery.status();
+    return { ...this.delivery.status(), unreadable: this.repository.unreadable };
   }
 
   /** Who numbers events in this process, each with the last number that it gave away. */
@@ -523,6 +524,7 @@ function withoutOwn(metadata: AuditEventInput['metadata']): AuditEventInput['met
     riskFactors: _riskFactors,
     [PROTECTED_KEY]: _protected,
     [PROTECTED_FIELDS_KEY]: _protectedFields,
+    [UNREADABLE_KEY]: _unreadable,
     ...rest
   } = metadata;
   return rest;

@@ -2,8 +2,9 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import { leafHashOf } from '../store/event-leaf.js';
-import type { NumberedRow } from '../store/ledger.repository.js';
-import type { SealingRepository } from '../store/sealing.repository.js';
+import { whyNoEvent } from '../store/event-row.js';
+import type { NumberedRow } from '../store/event-row.js';
+import type { SealingRepository, SourcePlace } from '../store/sealing.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 
 /** A leaf that is to be added. */
@@ -41,12 +42,16 @@ export interface CollectorOptions {
   /** The event that tells of a gap. */
   readonly describeGap: (gap: RecordedGap) => AuditLogEvent | Promise<AuditLogEvent>;
   readonly ownSources: () => readonly OwnSource[];
+  /** Told of each row that is no event and so does not get into the log. */
+  readonly passedOver?: (id: string) => void;
 }
 
 /** Events without a number come by the caller's transaction, seldom later than so long after their id was made. */
 const UNNUMBERED_PATIENCE_MS = 3_600_000;
 /** How often those are looked for that came later still. */
 const SWEEP_INTERVAL_MS = 3_600_000;
+/** Pages of rows of one listing that are looked at in one pass; the next goes on from there. */
+const MAX_PAGES = 10;
 /** A source that waits is noted so often within the time of a gap. */
 const MARKS_PER_TIMEOUT = 30;
 
@@ -61,6 +66,9 @@ export class Collector {
   /** Of each source in which a number is missing, oldest first. */
   private readonly marks = new Map<string, Mark[]>();
   private sweptAt = -Infinity;
+  /** Where to go on the next time: of sources, and of other listings, whose first rows were no events. */
+  private readonly places = new Map<string, SourcePlace>();
+  private readonly resumed = new Map<string, string>();
 
   constructor(
     private readonly sealing: SealingRepository,
@@ -76,7 +84,10 @@ export class Collector {
   async next(limit: number, size: number): Promise<Collected> {
     const batch = new Batch(limit);
     await this.numbered(batch, size);
-    if (!batch.isFull) for (const row of await this.sealing.lateEvents(batch.room, size)) batch.add(row);
+    if (!batch.isFull) {
+      const late = (after: string) => this.sealing.lateEvents(after, batch.limit, size);
+      await this.fill(batch, 'late', '', late);
+    }
     if (!batch.isFull) await this.unnumbered(batch, size);
     return batch;
   }
@@ -105,23 +116,67 @@ export class Collector {
 
   /** @returns whether a number is missing that may still come */
   private async ofSource(batch: Batch, { source, sealed, known, last, end }: Outlook): Promise<boolean> {
-    const room = batch.room;
-    const rows = await this.sealing.eventsAfter(source, sealed, room);
     let next = sealed + 1;
-    for (const row of rows) {
-      const sequence = Number(row.sequence);
-      if (sequence > last) break;
-      // A number that is there twice: the other one is no event of the source's.
-      if (sequence < next) continue;
-      const gap = { source, from: next, to: sequence - 1 };
-      if (sequence > next && !(await this.isOver(batch, gap, known))) return true;
-      if (batch.isFull) return true;
-      batch.add(row);
-      next = sequence + 1;
+    let place: SourcePlace = this.places.get(source) ?? { sequence: next, id: '' };
+    this.places.delete(source);
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const rows = await this.sealing.eventsAfter(source, place, batch.limit);
+      let isEnd = rows.length < batch.limit;
+      for (const row of rows) {
+        const sequence = Number(row.sequence);
+        if (sequence > last) {
+          isEnd = true;
+          break;
+        }
+        // A number that is there twice: the other one is no event of the source's.
+        if (sequence < next || !this.isEvent(row)) continue;
+        const gap = { source, from: next, to: sequence - 1 };
+        if (sequence > next && !(await this.isOver(batch, gap, known))) return true;
+        if (batch.isFull) return true;
+        batch.add(row);
+        next = sequence + 1;
+      }
+      if (isEnd) {
+        if (end === undefined || next > end || batch.isFull) return false;
+        return !(await this.isOver(batch, { source, from: next, to: end }, known));
+      }
+      if (batch.isFull) return false;
+      const { sequence, id } = rows.at(-1)!;
+      place = { sequence: Number(sequence), id: id as string };
     }
-    if (rows.length < room && end !== undefined && next <= end && !batch.isFull) {
-      return !(await this.isOver(batch, { source, from: next, to: end }, known));
+    // Nothing but rows that are no events: they must not hold up what is behind them.
+    this.places.set(source, place);
+    return true;
+  }
+
+  /**
+   * Adds the events among the rows of a listing, in the order of ids.
+   *
+   * @returns whether all of them were looked at
+   */
+  private async fill(
+    batch: Batch,
+    listing: string,
+    from: string,
+    page: (after: string) => Promise<NumberedRow[]>,
+  ): Promise<boolean> {
+    let after = this.resumed.get(listing) ?? from;
+    this.resumed.delete(listing);
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const rows = await page(after);
+      for (const row of rows) if (!batch.isFull && this.isEvent(row)) batch.add(row);
+      if (batch.isFull) return false;
+      if (rows.length < batch.limit) return true;
+      after = rows.at(-1)!.id as string;
     }
+    this.resumed.set(listing, after);
+    return false;
+  }
+
+  /** Whether it is an event that this library can have written: nothing else gets into the log. */
+  private isEvent(row: NumberedRow): boolean {
+    if (whyNoEvent(row) === undefined) return true;
+    this.options.passedOver?.(String(row.id));
     return false;
   }
 
@@ -147,8 +202,9 @@ export class Collector {
     const now = performance.now();
     const sweeps = now - this.sweptAt > SWEEP_INTERVAL_MS;
     const after = sweeps ? '' : firstIdOf(Date.now() - UNNUMBERED_PATIENCE_MS);
-    for (const row of await this.sealing.unnumberedEvents(after, batch.room, size)) batch.add(row);
-    if (sweeps && !batch.isFull) this.sweptAt = now;
+    const page = (behind: string) => this.sealing.unnumberedEvents(behind, batch.limit, size);
+    const isDone = await this.fill(batch, 'unnumbered', after, page);
+    if (sweeps && isDone) this.sweptAt = now;
   }
 }
 
@@ -169,7 +225,7 @@ class Batch implements Collected {
   readonly leaves: NewLeaf[] = [];
   readonly gapEvents: AuditLogEvent[] = [];
 
-  constructor(private readonly limit: number) {}
+  constructor(readonly limit: number) {}
 
   get room(): number {
     return Math.max(0, this.limit - this.leaves.length);

@@ -3,6 +3,7 @@ import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { isEventId } from '../event/event-id.js';
 import { formatCheckpoint } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { signNote } from '../ledger/note.js';
@@ -40,7 +41,7 @@ const SIGN_PATIENCE_MS = 10_000;
 const ANSWER_PATIENCE_MS = 1_000;
 
 /** What the sealer is told by the rest of the process. */
-export interface SealerHost extends Omit<CollectorOptions, 'gapTimeoutMs'> {
+export interface SealerHost extends Omit<CollectorOptions, 'gapTimeoutMs' | 'passedOver'> {
   /** A name for the log that its key does not name. */
   readonly installation: () => Promise<string>;
   /** The newest checkpoint that the sealer has made, or goes on from. */
@@ -88,6 +89,11 @@ export class Sealer extends LogSealer {
     this.lease = new LeaseHolder(sealing, randomUUID());
     this.collector = new Collector(sealing, sources, {
       ...host,
+      passedOver: (id) =>
+        this.warnings.warn(
+          'passed-over',
+          `The row ${isEventId(id) ? id : 'of an id that is none'} of the audit events is none that this library writes, and is not sealed. nest-audit verify names each such row; who may delete it can look at it and do so.`,
+        ),
       gapTimeoutMs: options.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
     });
     this.publishers = [options.publish ?? []].flat().map((target) => new Publisher(target, logger));

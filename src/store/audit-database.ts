@@ -16,6 +16,7 @@ import {
 import { AuditKeyEntity } from './audit-key.entity.js';
 import { AuditRemovalEntity } from './audit-removal.entity.js';
 import { AuditSettingEntity } from './audit-setting.entity.js';
+import { EventReader } from './event-reader.js';
 import { AuditSourceEntity } from './audit-source.entity.js';
 import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
 import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
@@ -85,6 +86,8 @@ export class AuditDatabase {
   private readonly stop = new AbortController();
   private lastError = 'it is not connected yet, as before app.init() or app.listen()';
   private stopWatching: () => void = () => undefined;
+  /** Reads the rows of events, and counts those that are none. */
+  readonly reader: EventReader;
 
   constructor(
     private readonly options: StoreOptions,
@@ -93,7 +96,9 @@ export class AuditDatabase {
     private readonly onReady: () => void = () => undefined,
     /** Called before a data source that the application shares is destroyed; it then waits. */
     private readonly onLeaving: () => Promise<void> = () => Promise.resolve(),
-  ) {}
+  ) {
+    this.reader = new EventReader(logger);
+  }
 
   /**
    * Starts to connect, and waits for it for at most `patienceMs`; after that it goes on in the background.

@@ -34,4 +34,8 @@ export class AuditDeadLetterEntity {
   /** The whole event as JSON in ASCII. `longtext` on MySQL and MariaDB. */
   @Column({ type: 'text' })
   event!: string;
+
+  /** What the process that kept it has signed of the row, as JSON in ASCII; `null` where it has no key. */
+  @Column({ type: 'text', nullable: true })
+  statement!: string | null;
 }

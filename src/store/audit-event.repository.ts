@@ -4,7 +4,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { answer, unavailable } from './answer.js';
 import { AuditDatabase } from './audit-database.js';
 import type { EventFilter } from './event-filter.js';
-import { EVENT_COLUMNS, fromRow, ROW_COLUMNS, toRow } from './event-row.js';
+import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { applyFilter } from './filter-sql.js';
 import { sizeOf } from './event-size.js';
@@ -31,6 +31,11 @@ export type EventCounts = { readonly value: string; readonly count: number }[];
  */
 export class AuditEventRepository {
   constructor(private readonly database: AuditDatabase) {}
+
+  /** How many rows this process has read that can't be read as events or dead letters. */
+  get unreadable(): number {
+    return this.database.reader.unreadable;
+  }
 
   /** Why the database can't be used at all, before any statement is tried; `undefined` where it can. */
   get whyNotReady(): string | undefined {
@@ -68,7 +73,7 @@ export class AuditEventRepository {
 
   async findById(id: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
     const [row] = await this.answers<EventRow>(this.rows({ ...filter, id: [id] }).limit(1));
-    return row && fromRow(row);
+    return row && this.database.reader.read(row);
   }
 
   /**
@@ -86,17 +91,24 @@ export class AuditEventRepository {
     if (page.after !== undefined) {
       query.andWhere(page.order === 'newest' ? 'e.id < :after' : 'e.id > :after', { after: page.after });
     }
-    return (await this.answers<EventRow>(query)).map(fromRow);
+    return (await this.answers<EventRow>(query)).map(this.database.reader.read);
   }
 
-  /** How many events each value of a column has, most first. */
+  /**
+   * How many events each value of a column has, most first.
+   *
+   * @param values only these
+   */
   async countBy(
     filter: EventFilter,
     column: Extract<EventColumn, 'category' | 'severity' | 'outcome' | 'action' | 'user_id'>,
     limit: number,
+    values?: readonly string[],
   ): Promise<EventCounts> {
+    const query = this.select(filter);
+    if (values) query.andWhere(`e.${column} IN (:...counted)`, { counted: values });
     const rows = await this.answers<{ value: string; count: number | string }>(
-      this.select(filter)
+      query
         .select(`e.${column}`, 'value')
         .addSelect('COUNT(*)', 'count')
         .andWhere(`e.${column} IS NOT NULL`)
@@ -190,7 +202,8 @@ export class AuditEventRepository {
       .createQueryBuilder()
       .select([])
       .from<Record<string, unknown>>(tableName(source, 'audit_events'), 'e')
-      .where('1 = 1');
+      // On SQLite somebody may have written an id that is no text: no page could go on from it.
+      .where(dialectOf(source) === 'sqlite' ? "typeof(e.id) = 'text'" : '1 = 1');
     return applyFilter(query, filter, dialectOf(source));
   }
 

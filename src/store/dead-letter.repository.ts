@@ -1,40 +1,89 @@
-import { createHash } from 'node:crypto';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { TEXT_LIMITS } from '../event/safe-text.js';
+import { isEventId } from '../event/event-id.js';
+import { safeText } from '../event/safe-text.js';
+import { eventLeafHash } from '../ledger/canonical-event.js';
 import { unavailable } from './answer.js';
 import { toAscii } from './ascii.js';
 import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
-import { numberOf } from './event-row.js';
+import { toInteger } from './column-value.js';
+import { tenantFormsOf, whyUntrusted, readLetter, letterLine } from './dead-letter.js';
+import type { LetterRow, LetterTrust } from './dead-letter.js';
+import { leafHashOf } from './event-leaf.js';
+import { EVENT_COLUMNS, numberOf } from './event-row.js';
+import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
-import { ask, askBuilt, sqlOf } from './sql.js';
+import { ask, sqlOf } from './sql.js';
+import type { Row } from './sql.js';
+import type { StatementSigner } from './statement-signer.js';
 import { classifyStoreError } from './store-error.js';
-import { quoted, tableName } from './table-name.js';
 
 /** An event that the database refused for itself, and that is kept apart until it is replayed. */
 export interface AuditDeadLetter {
-  /** As it was recorded: nothing of it was changed to fit. */
+  /**
+   * As it was recorded: nothing of it was changed to fit. Of a letter that can't be read, what can be, with
+   * `metadata.unreadable`.
+   */
   readonly event: AuditLogEvent;
   /** What the database said, in one line of ASCII. It may quote what the event holds. */
   readonly reason: string;
   /** Unix epoch, milliseconds. */
   readonly refusedAt: number;
+  /** Why the letter is not believed, and not replayed: anybody may have written it. Absent where nothing is wrong with it. */
+  readonly untrusted?: string;
 }
 
-const COLUMNS = ['id', 'tenant_id', 'source', 'sequence', 'timestamp', 'reason', 'event'] as const;
+/** A letter as verification looks at it. */
+export interface ScannedLetter {
+  /** Of its row; it may be anything. */
+  readonly id: unknown;
+  /** Why it is not believed. */
+  readonly untrusted?: string;
+  /** Its event's number. */
+  readonly source: string | null;
+  readonly sequence: number | null;
+  /** Its event is stored, or was and is in the log. */
+  readonly isReplayed: boolean;
+  /** The event that is stored under its id is another. */
+  readonly isReplaced: boolean;
+}
+
+const COLUMNS = [
+  'id',
+  'tenant_id',
+  'source',
+  'sequence',
+  'timestamp',
+  'reason',
+  'event',
+  'statement',
+] as const;
 
 /** Characters of the column. */
 const REASON_LIMIT = 1_024;
+/** Of the text of an event, in ASCII: more than any event of the library has. A longer one is not even fetched. */
+const MAX_EVENT = 1024 * 1024;
+/** Letters that verification holds at a time. */
+const SCAN_PAGE = 20;
 
 /**
  * The events that could not be stored as they are. The table takes them whatever is in them: all text is ASCII, and
  * the event is one long text. A user with INSERT and SELECT is enough: a letter is never changed or deleted, and one
  * that was replayed is known by its id in `audit_events`.
+ *
+ * So anybody with that user may write letters too. A process with a key signs its own, and no others are believed where
+ * there are keys.
  */
 export class DeadLetterRepository {
+  /**
+   * @param trust whose letters are believed
+   * @param signer signs those of this process
+   */
   constructor(
     private readonly database: AuditDatabase,
     private readonly events: AuditEventRepository,
+    private readonly trust: LetterTrust = { verifiers: [] },
+    private readonly signer?: StatementSigner,
   ) {}
 
   /**
@@ -46,7 +95,7 @@ export class DeadLetterRepository {
    */
   async keep(event: AuditLogEvent, reason: string, signal?: AbortSignal): Promise<void> {
     let refused: unknown;
-    for (const tenant of formsOf(event.tenantId)) {
+    for (const tenant of tenantFormsOf(event.tenantId)) {
       try {
         return await this.insert(event, reason, tenant, signal);
       } catch (error) {
@@ -61,7 +110,7 @@ export class DeadLetterRepository {
   }
 
   /**
-   * What is not replayed yet, in the order of ids.
+   * What is not replayed yet, in the order of ids. A tenant is shown only the letters whose row and event both are its own.
    *
    * @param page `limit`: most letters to answer, each may take some hundred kilobytes; `after`: the id that the page
    *   begins behind
@@ -72,32 +121,37 @@ export class DeadLetterRepository {
     readonly limit: number;
     readonly after?: string;
   }): Promise<AuditDeadLetter[]> {
-    const source = this.database.ready();
-    const events = quoted(source, tableName(source, 'audit_events'));
-    const query = source
-      .createQueryBuilder()
-      .select('d.event', 'event')
-      .addSelect('d.reason', 'reason')
-      .addSelect('d.timestamp', 'timestamp')
-      .from<Record<string, unknown>>(tableName(source, 'audit_dead_letters'), 'd')
-      .where(`NOT EXISTS (SELECT 1 FROM ${events} e WHERE e.id = d.id)`)
-      .orderBy('d.id', 'ASC')
-      .limit(page.limit);
-    if (page.tenantId !== undefined) {
-      query.andWhere('d.tenant_id IN (:...tenants)', { tenants: formsOf(page.tenantId) });
+    const letters: AuditDeadLetter[] = [];
+    let after: LetterRow['id'] = page.after ?? '';
+    for (;;) {
+      const rows = await this.waiting(after, page.limit, page.tenantId);
+      for (const row of rows) {
+        const { event, untrusted, isReadable } = this.judged(row);
+        if (!isReadable) this.database.reader.note('dead letter', row.id);
+        // No page could go on from an id that is none; verification names it.
+        if (!isEventId(row.id)) continue;
+        if (page.tenantId !== undefined && page.tenantId !== event.tenantId) continue;
+        letters.push({ ...shown(row, event), ...(untrusted !== undefined && { untrusted }) });
+        if (letters.length === page.limit) return letters;
+      }
+      if (rows.length < page.limit) return letters;
+      after = rows.at(-1)!.id;
     }
-    if (page.after !== undefined) query.andWhere('d.id > :after', { after: page.after });
-    return (await askBuilt<LetterRow>(this.database, query)).map(fromLetterRow);
   }
 
   /**
-   * Tries to store the events of the letters, one after another. One that is refused again stays a letter.
+   * Tries to store the events of the letters, one after another. One that is refused again stays a letter; one that is not
+   * believed is refused without a try.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; what was stored until then, is stored
    */
   async replay(letters: readonly AuditDeadLetter[]): Promise<{ replayed: number; refused: number }> {
     let refused = 0;
-    for (const { event } of letters) {
+    for (const { event, untrusted } of letters) {
+      if (untrusted !== undefined) {
+        refused += 1;
+        continue;
+      }
       try {
         await this.events.append([event]);
       } catch (error) {
@@ -110,10 +164,102 @@ export class DeadLetterRepository {
     return { replayed: letters.length - refused, refused };
   }
 
-  private insert(event: AuditLogEvent, reason: string, tenant: string, signal?: AbortSignal): Promise<void> {
-    const line = toAscii(reason.slice(0, REASON_LIMIT)).slice(0, REASON_LIMIT);
-    const row = [event.id, tenant, ...numberOf(event), Date.now(), line, toAscii(JSON.stringify(event))];
-    return insertRows(this.database.ready().manager, 'audit_dead_letters', COLUMNS, [row], signal);
+  /**
+   * All letters there are, for verification.
+   *
+   * @param trust whose are believed
+   * @param size leaves of the log
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  async *scan(trust: LetterTrust, size: number): AsyncGenerator<ScannedLetter, void> {
+    for (let after: LetterRow['id'] = '', isEnd = false; !isEnd;) {
+      const { q, table, next } = sqlOf(this.database);
+      const stored = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(`stored_${column}`)}`);
+      const rows: ScannedRow[] = await ask<ScannedRow>(
+        this.database,
+        `SELECT ${this.columns()}, ${stored.join(', ')}, l.${q('leaf_index')} AS ${q('leaf_index')}
+          FROM ${table('audit_dead_letters')} d
+          LEFT JOIN ${table('audit_events')} e ON e.${q('id')} = d.${q('id')}
+          LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = d.${q('id')}
+            AND l.${q('leaf_index')} >= 0 AND l.${q('leaf_index')} < ${next()}
+          WHERE d.${q('id')} > ${next()} ORDER BY d.${q('id')} LIMIT ${SCAN_PAGE}`,
+        [size, after],
+      );
+      for (const row of rows) yield this.scanned(row, trust);
+      isEnd = rows.length < SCAN_PAGE;
+      after = rows.at(-1)?.id ?? '';
+    }
+  }
+
+  private scanned(row: ScannedRow, trust: LetterTrust): ScannedLetter {
+    const { event, untrusted } = this.judged(row, trust);
+    const [source, sequence] = numberOf(event);
+    const isStored = row['stored_id'] !== null;
+    const storedRow = Object.fromEntries(
+      EVENT_COLUMNS.map((column) => [column, row[`stored_${column}`]]),
+    ) as EventRow;
+    return {
+      id: row.id,
+      ...(untrusted !== undefined && { untrusted }),
+      source,
+      sequence,
+      isReplayed: isStored || row.leaf_index !== null,
+      isReplaced: isStored && untrusted === undefined && !leafHashOf(storedRow).equals(eventLeafHash(event)),
+    };
+  }
+
+  private judged(row: LetterRow, trust = this.trust) {
+    const { event, isReadable } = readLetter(row);
+    return { event, isReadable, untrusted: whyUntrusted(row, { event, isReadable }, trust) };
+  }
+
+  /** The rows of letters that are not replayed, behind an id. */
+  private waiting(after: LetterRow['id'], limit: number, tenantId?: string): Promise<LetterRow[]> {
+    const { q, table, next } = sqlOf(this.database);
+    const tenants = tenantId === undefined ? [] : tenantFormsOf(tenantId);
+    const own =
+      tenants.length > 0 ? `AND d.${q('tenant_id')} IN (${tenants.map(() => next()).join(', ')})` : '';
+    return ask<LetterRow & Row>(
+      this.database,
+      `SELECT ${this.columns()} FROM ${table('audit_dead_letters')} d
+        WHERE NOT EXISTS (SELECT 1 FROM ${table('audit_events')} e WHERE e.${q('id')} = d.${q('id')})
+          ${own} AND d.${q('id')} > ${next()} ORDER BY d.${q('id')} LIMIT ${Math.trunc(limit)}`,
+      [...tenants, after],
+    );
+  }
+
+  private columns(): string {
+    const { q } = sqlOf(this.database);
+    return COLUMNS.map((column) => {
+      const name = `d.${q(column)}`;
+      const value = column === 'event' ? `CASE WHEN LENGTH(${name}) <= ${MAX_EVENT} THEN ${name} END` : name;
+      return `${value} AS ${q(column)}`;
+    }).join(', ');
+  }
+
+  private async insert(
+    event: AuditLogEvent,
+    reason: string,
+    tenant: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const [source, sequence] = numberOf(event);
+    const row = {
+      id: event.id,
+      tenant_id: tenant,
+      source,
+      sequence,
+      timestamp: Date.now(),
+      reason: toAscii(reason.slice(0, REASON_LIMIT)).slice(0, REASON_LIMIT),
+      event: toAscii(JSON.stringify(event)),
+    };
+    const about = `The dead letter of the audit event ${event.id}`;
+    const statement = await this.signer?.sign('dead-letter', [letterLine(row)], about);
+    const values = [
+      ...Object.values(row),
+      statement === undefined ? null : toAscii(JSON.stringify(statement)),
+    ];
+    await insertRows(this.database.ready().manager, 'audit_dead_letters', COLUMNS, [values], signal);
   }
 
   private async has(id: string): Promise<boolean> {
@@ -127,29 +273,14 @@ export class DeadLetterRepository {
   }
 }
 
-interface LetterRow {
-  readonly event: string;
-  readonly reason: string;
-  readonly timestamp: number | string;
-}
+type ScannedRow = LetterRow & Row & Readonly<Record<`stored_${EventColumn}`, string | number | null>>;
 
-/** The letter that a row holds. The row is trusted to be what `keep` wrote. */
-function fromLetterRow(row: LetterRow): AuditDeadLetter {
+/** The row as it is told of, whatever it holds. */
+function shown(row: LetterRow, event: AuditLogEvent): AuditDeadLetter {
+  const refusedAt = toInteger(row.timestamp);
   return {
-    event: JSON.parse(row.event) as AuditLogEvent,
-    reason: row.reason,
-    refusedAt: Number(row.timestamp),
+    event,
+    reason: safeText(String(row.reason), REASON_LIMIT),
+    refusedAt: refusedAt >= 0 && refusedAt <= Number.MAX_SAFE_INTEGER ? refusedAt : 0,
   };
-}
-
-const DIGEST = 'sha256-';
-const READABLE = new RegExp(`^(?!${DIGEST})[ -~]{1,${TEXT_LIMITS.tenantId}}$`);
-
-/**
- * How a tenant's id may stand in the table: as it is where it is ASCII, and always a short digest of it. No tenant's id
- * is another's digest, so no tenant's letters are found by another.
- */
-function formsOf(tenantId: string): string[] {
-  const digest = DIGEST + createHash('sha256').update(tenantId).digest('base64url').slice(0, 28);
-  return READABLE.test(tenantId) ? [tenantId, digest] : [digest];
 }

@@ -1,5 +1,6 @@
 import { firstIdOf } from '../event/event-id.js';
-import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { parsedJson, readFacts } from '../event/read-event.js';
 import type { AuditDatabase } from './audit-database.js';
 import { distinctValues } from './distinct-values.js';
 import { applyFilter } from './filter-sql.js';
@@ -301,11 +302,7 @@ function fromRow(row: Row): DetectedEvent {
     ...(row['ip_address'] !== null && { ipAddress: String(row['ip_address']) }),
     category: row['category'] as DetectedEvent['category'],
     outcome: row['outcome'] as DetectedEvent['outcome'],
-    details: factsOf(row['details']) ?? {},
-    ...(row['metadata'] !== undefined && { metadata: factsOf(row['metadata']) ?? {} }),
+    details: readFacts(parsedJson(row['details'])),
+    ...(row['metadata'] !== undefined && { metadata: readFacts(parsedJson(row['metadata'])) }),
   };
-}
-
-function factsOf(value: unknown): AuditFacts | undefined {
-  return value === undefined ? undefined : (JSON.parse(String(value)) as AuditFacts);
 }

@@ -32,7 +32,7 @@ export function mistypedColumn(row: EventRow): EventColumn | undefined {
  * was changed into the same event in other words is another leaf too.
  */
 export function leafDataOf(row: EventRow): Buffer {
-  // Such a row is no event. It may be sealed, so that it holds up nothing, but as what no event is: a list.
+  // Such a row is no event, and was never sealed as one: what no event is, a list.
   if (mistypedColumn(row)) return Buffer.from(JSON.stringify(EVENT_COLUMNS.map((name) => row[name])));
   const text = (name: keyof EventRow) => (row[name] === null ? undefined : String(row[name]));
   const canonical = canonicalEventOf({

@@ -1,5 +1,8 @@
 import { canonicalJson } from '../ledger/canonical-json.js';
-import type { AuditFacts, AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
+import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
+import { parsedJson, readEvent } from '../event/read-event.js';
+import type { ReadEvent } from '../event/read-event.js';
+import { toInteger } from './column-value.js';
 
 /** The columns that hold the fields of an event, in their order. */
 export const EVENT_COLUMNS = [
@@ -76,25 +79,50 @@ function isOrdinal(value: AuditValue | undefined): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 1;
 }
 
-/** The event that a row holds. The row is trusted to be what {@link toRow} wrote. */
+/** A row with the columns that repeat its event's number. */
+export type NumberedRow = EventRow & {
+  readonly source: string | null;
+  readonly sequence: string | number | null;
+};
+
+/** The event that a row holds, whatever it holds, and what could not be read of it. */
+export function readRow(row: EventRow): ReadEvent {
+  return readEvent({
+    id: row.id,
+    timestamp: toInteger(row.timestamp),
+    tenantId: row.tenant_id,
+    userId: row.user_id ?? undefined,
+    action: row.action,
+    resource: row.resource,
+    resourceId: row.resource_id ?? undefined,
+    details: parsedJson(row.details),
+    ipAddress: row.ip_address ?? undefined,
+    userAgent: row.user_agent ?? undefined,
+    sessionId: row.session_id ?? undefined,
+    severity: row.severity,
+    category: row.category,
+    outcome: row.outcome,
+    riskScore: toInteger(row.risk_score),
+    complianceFlags: parsedJson(row.compliance_flags),
+    metadata: parsedJson(row.metadata),
+  });
+}
+
+/** The event alone. */
 export function fromRow(row: EventRow): AuditLogEvent {
-  return {
-    id: String(row.id),
-    timestamp: Number(row.timestamp),
-    tenantId: String(row.tenant_id),
-    ...(row.user_id !== null && { userId: String(row.user_id) }),
-    action: String(row.action),
-    resource: String(row.resource),
-    ...(row.resource_id !== null && { resourceId: String(row.resource_id) }),
-    details: JSON.parse(String(row.details)) as AuditFacts,
-    ...(row.ip_address !== null && { ipAddress: String(row.ip_address) }),
-    ...(row.user_agent !== null && { userAgent: String(row.user_agent) }),
-    ...(row.session_id !== null && { sessionId: String(row.session_id) }),
-    severity: row.severity as AuditLogEvent['severity'],
-    category: row.category as AuditLogEvent['category'],
-    outcome: row.outcome as AuditLogEvent['outcome'],
-    riskScore: Number(row.risk_score),
-    complianceFlags: JSON.parse(String(row.compliance_flags)) as string[],
-    metadata: JSON.parse(String(row.metadata)) as AuditFacts,
-  };
+  return readRow(row).event;
+}
+
+/**
+ * Why no process of this library can have written the row; `undefined` where one can. Such a row never gets into the log,
+ * so that whoever may delete it can undo it.
+ */
+export function whyNoEvent(row: NumberedRow): string | undefined {
+  const { event, unreadable } = readRow(row);
+  if (unreadable.length > 0) return `can't be read as an event (${unreadable.join(', ')})`;
+  const [source, sequence] = numberOf(event);
+  if (row.source === source && (row.sequence === null ? null : toInteger(row.sequence)) === sequence) {
+    return undefined;
+  }
+  return 'has another number in its columns source and sequence than in its metadata';
 }

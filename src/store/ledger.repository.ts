@@ -2,7 +2,7 @@ import { decodeHashes, TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
 import { EVENT_COLUMNS } from './event-row.js';
 import { toInteger, toText } from './column-value.js';
-import type { EventRow } from './event-row.js';
+import type { NumberedRow } from './event-row.js';
 import { ask, sqlOf } from './sql.js';
 import { strangeTables } from './strange-tables.js';
 import type { Row, Sql } from './sql.js';
@@ -33,12 +33,6 @@ export interface StoredLeaf {
   /** Base64. */
   readonly leafHash: string;
 }
-
-/** A row of `audit_events`, with the columns that repeat its number. */
-export type NumberedRow = EventRow & {
-  readonly source: string | null;
-  readonly sequence: string | number | null;
-};
 
 /** A leaf, and its event as it is stored now. */
 export interface LeafWithEvent extends StoredLeaf {

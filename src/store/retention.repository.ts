@@ -4,7 +4,7 @@ import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { toInteger, toText } from './column-value.js';
 import { distinctValues } from './distinct-values.js';
-import { EVENT_COLUMNS, fromRow, ROW_COLUMNS, toRow } from './event-row.js';
+import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventRow } from './event-row.js';
 import { insertOf, NotAsExpectedError, runTogether } from './insert-rows.js';
 import type { Step } from './insert-rows.js';
@@ -211,7 +211,7 @@ export class RetentionRepository {
           AND e.${q('source')} IS NULL`,
       [...tenants, ...actions],
     );
-    return rows.map(fromRow);
+    return rows.map(this.database.reader.read);
   }
 
   /** SQL: FROM and the conditions of the expired events, without those of holds. */

@@ -5,12 +5,12 @@ import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { toInteger, toText } from './column-value.js';
 import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
+import type { NumberedRow } from './event-row.js';
 import { insertTogether } from './insert-rows.js';
-import type { NumberedRow, StoredCheckpoint, StoredLeaf } from './ledger.repository.js';
+import type { StoredCheckpoint, StoredLeaf } from './ledger.repository.js';
 import { distinctValues } from './distinct-values.js';
 import { runStatement } from './run-statement.js';
 import { ask, sqlOf } from './sql.js';
-import type { AuditTable } from './table-name.js';
 
 /** How far a source's events are stored, and how far they are in the log. */
 export interface SourceProgress {
@@ -29,6 +29,12 @@ export interface StoredGap {
   /** The event that tells of it. */
   readonly eventId: string;
   readonly leafIndex: number;
+}
+
+/** Behind which event of a source to go on. */
+export interface SourcePlace {
+  readonly sequence: number;
+  readonly id: string;
 }
 
 /** A full tile that a batch has completed. */
@@ -119,18 +125,19 @@ export class SealingRepository {
     return Number(row?.['sealed'] ?? 0);
   }
 
-  /** The source's events behind a sequence, in order; of equal numbers, the lower id first. */
-  eventsAfter(source: string, sequence: number, limit: number): Promise<NumberedRow[]> {
+  /** The source's events from a place on, which is not among them, in order; of equal numbers, the lower id first. */
+  eventsAfter(source: string, { sequence, id }: SourcePlace, limit: number): Promise<NumberedRow[]> {
     const { q, next } = sqlOf(this.database);
     return this.events(
-      `WHERE e.${q('source')} = ${next()} AND e.${q('sequence')} > ${next()}
+      `WHERE e.${q('source')} = ${next()} AND e.${q('sequence')} >= ${next()}
+          AND (e.${q('sequence')} > ${next()} OR e.${q('id')} > ${next()})
         ORDER BY e.${q('sequence')}, e.${q('id')} LIMIT ${limit}`,
-      [source, sequence],
+      [source, sequence, sequence, id],
     );
   }
 
-  /** The events that came after the log had recorded a gap in their place, and are not in the log. */
-  lateEvents(limit: number, size: number): Promise<NumberedRow[]> {
+  /** The events that came after the log had recorded a gap in their place, and are not in the log, behind an id, in the order of ids. */
+  lateEvents(afterId: string, limit: number, size: number): Promise<NumberedRow[]> {
     const { q, table, next } = sqlOf(this.database);
     return this.events(
       `INNER JOIN ${table('audit_leaves')} g ON g.${q('source')} = e.${q('source')}
@@ -139,9 +146,9 @@ export class SealingRepository {
         INNER JOIN ${table('audit_events')} ge ON ge.${q('id')} = g.${q('event_id')}
         ${this.joinLeaf(next)}
         WHERE ge.${q('tenant_id')} = ${next()} AND ge.${q('action')} = ${next()} AND ge.${q('source')} IS NULL
-          AND l.${q('event_id')} IS NULL
-        ORDER BY e.${q('source')}, e.${q('sequence')}, e.${q('id')} LIMIT ${limit}`,
-      [size, size, GAP_TENANT, GAP_ACTION],
+          AND l.${q('event_id')} IS NULL AND e.${q('id')} > ${next()}
+        ORDER BY e.${q('id')} LIMIT ${limit}`,
+      [size, size, GAP_TENANT, GAP_ACTION, afterId],
     );
   }
 
@@ -224,17 +231,14 @@ export class SealingRepository {
     return Number(row?.['count'] ?? 0);
   }
 
-  /** Of how many of these numbers of a source there is an event or a dead letter, those included that were replayed. */
-  async countKnown(source: string, from: number, to: number): Promise<number> {
+  /** Of how many of these numbers of a source there is an event. */
+  async countStored(source: string, from: number, to: number): Promise<number> {
     const { q, table, next } = sqlOf(this.database);
-    const numbers = (name: AuditTable) =>
-      `SELECT ${q('sequence')} FROM ${table(name)}
-        WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= ${next()} AND ${q('sequence')} <= ${next()}`;
     const [row] = await ask(
       this.database,
-      `SELECT COUNT(*) AS ${q('count')}
-        FROM (${numbers('audit_events')} UNION ${numbers('audit_dead_letters')}) known`,
-      [source, from, to, source, from, to],
+      `SELECT COUNT(DISTINCT ${q('sequence')}) AS ${q('count')} FROM ${table('audit_events')}
+        WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= ${next()} AND ${q('sequence')} <= ${next()}`,
+      [source, from, to],
     );
     return Number(row?.['count'] ?? 0);
   }

@@ -1,3 +1,4 @@
+import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { HIGH_RISK_FROM } from '../pipeline/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
@@ -32,7 +33,6 @@ export interface AuditStatistics {
   readonly histogram: readonly { readonly timestamp: number; readonly count: number }[];
 }
 
-const VALUES_LISTED = 100;
 /** A year of hours fits. A row with an absurd time adds one column, however long the span becomes. */
 const MAX_COLUMNS = 10_000;
 
@@ -49,9 +49,9 @@ export async function computeStatistics(
   const totals = await repository.totals(filter, HIGH_RISK_FROM);
   const spanMs = (totals.last ?? 0) - (totals.first ?? 0);
   const bucketMs = INTERVALS[interval ?? fittingInterval(spanMs)];
-  const categories = await repository.countBy(filter, 'category', VALUES_LISTED);
-  const severities = await repository.countBy(filter, 'severity', VALUES_LISTED);
-  const outcomes = await repository.countBy(filter, 'outcome', VALUES_LISTED);
+  const categories = await repository.countBy(filter, 'category', CATEGORIES.length, CATEGORIES);
+  const severities = await repository.countBy(filter, 'severity', SEVERITIES.length, SEVERITIES);
+  const outcomes = await repository.countBy(filter, 'outcome', OUTCOMES.length, OUTCOMES);
   const actions = await repository.countBy(filter, 'action', top);
   const users = await repository.countBy(filter, 'user_id', top);
   return {

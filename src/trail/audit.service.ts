@@ -332,7 +332,7 @@ export class AuditService {
 
   /**
    * The events that the database refused for themselves and that are not replayed yet, in the order of their ids, which
-   * sort by time.
+   * sort by time. One that anybody may have written says why it is `untrusted`.
    *
    * @param query whose, at most how many (`limit`), and behind which event's id (`after`)
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
@@ -358,7 +358,7 @@ export class AuditService {
 
   /**
    * Tries to store each event that the database refused, in the order of their ids: call it once the cause is mended.
-   * Those refused again stay.
+   * Those refused again stay, and so does a letter that says why it is `untrusted`: that is refused without a try, and logged.
    *
    * @param scope whose
    * @returns how many are stored now, and how many were refused again
@@ -375,6 +375,10 @@ export class AuditService {
         ...present('after', after),
         limit: REPLAY_PAGE,
       });
+      for (const { event, untrusted } of page) {
+        if (untrusted === undefined) continue;
+        this.warnings.warn('letter', `The dead letter ${event.id} is not replayed: ${untrusted}.`);
+      }
       const { replayed, refused } = await this.letterRepository.replay(page);
       total.replayed += replayed;
       total.refused += refused;

@@ -1,5 +1,6 @@
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { UNREADABLE_KEY } from '../event/read-event.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import { PROOF_FORMAT } from '../ledger/proof-bundle.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
@@ -19,6 +20,7 @@ export async function proveEvent(
   ledger: LedgerRepository,
   event: AuditLogEvent,
 ): Promise<AuditProof | undefined> {
+  if (event.metadata?.[UNREADABLE_KEY] !== undefined) throw broken(event, "it can't be read as an event");
   const head = await ledger.head();
   const leaf = head && (await ledger.leafOf(event.id, head.treeSize));
   if (!leaf) return undefined;

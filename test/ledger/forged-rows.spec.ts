@@ -247,11 +247,8 @@ describeEachDatabase('forged rows', (create, name) => {
   it('are found where the number is another than the metadata says', async () => {
     const forged = { ...numbered(source, 2), metadata: {} };
     await insertEvent(forged, { source, sequence: 2 });
-    await (await sealer()).audit.checkpoint();
-    expect(await problemsOf()).toMatchObject([
-      { code: 'event_changed', eventId: forged.id },
-      { code: 'leaf_changed', eventId: forged.id },
-    ]);
+    expect(await (await sealer()).audit.checkpoint()).toMatchObject({ treeSize: SIZE });
+    expect(await problemsOf()).toMatchObject([{ code: 'event_inserted', eventId: forged.id }]);
   });
 
   if (name !== 'sqlite') return;
@@ -284,11 +281,14 @@ describeEachDatabase('forged rows', (create, name) => {
       const [odd, hidden] = [unnumbered(), unnumbered()];
       await insertEvent(odd, { tenant_id: Buffer.from('acme') });
       await insertEvent(hidden, { id: Buffer.from(hidden.id) });
-      expect(await problemsOf()).toMatchObject([{ code: 'event_inserted', eventId: hidden.id }]);
-      await raw.query(`DELETE FROM audit_events WHERE typeof(id) = 'blob'`);
+      const named = async () => (await problemsOf()).map(({ code, eventId }) => [code, eventId]);
+      const both = [odd, hidden].map(({ id }) => ['event_inserted', id]);
+      expect(await named()).toEqual(both);
       await store.events.append([numbered(source, 6)]);
-      expect(await (await sealer()).audit.checkpoint()).toMatchObject({ treeSize: SIZE + 2 });
-      expect(await problemsOf()).toMatchObject([{ code: 'event_changed', eventId: odd.id }]);
+      expect(await (await sealer()).audit.checkpoint()).toMatchObject({ treeSize: SIZE + 1 });
+      expect(await named()).toEqual(both);
+      await raw.query(`DELETE FROM audit_events WHERE typeof(id) = 'blob' OR typeof(tenant_id) = 'blob'`);
+      expect(await named()).toEqual([]);
     });
   });
 });
@@ -382,7 +382,11 @@ describeEachDatabase('the database', (create, name) => {
       const change = { [key]: connection.driver.escape(key) };
       await expect(insertLike(table, change, replace)).rejects.toThrow(`${table} is append-only`);
     }
-    expect(await app.audit.verify()).toMatchObject({ ok: true, events: 260 });
+    // The store by itself has no key to sign the letter.
+    expect(await app.audit.verify()).toMatchObject({
+      events: 260,
+      problems: [{ code: 'letter_untrusted' }],
+    });
   });
 
   it('takes an event once, without a word', async () => {

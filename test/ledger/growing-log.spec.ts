@@ -2,6 +2,8 @@
 import 'reflect-metadata';
 import { createEventId } from '../../src/event/event-id.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
+import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
+import { DeadLetterRepository } from '../../src/store/dead-letter.repository.js';
 import { LedgerRepository } from '../../src/store/ledger.repository.js';
 import { RetentionRepository } from '../../src/store/retention.repository.js';
 import { SealingRepository } from '../../src/store/sealing.repository.js';
@@ -63,6 +65,7 @@ describeEachDatabase('verifying', (create) => {
       sealing: new SealingRepository(database),
       sources: new SourceRepository(database),
       retention: new RetentionRepository(database),
+      letters: new DeadLetterRepository(database, new AuditEventRepository(database)),
     });
 
   it('finds nothing wrong in what is sealed, comes late and ends meanwhile', async () => {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { TEXT_LIMITS } from '../../event/safe-text.js';
-import { createTable, dropTables, insertOnce, textTypes } from './tables.js';
+import { quoted } from '../table-name.js';
+import { createTable, dropTables, insertOnce, jsonChecks, textTypes } from './tables.js';
 
 /**
  * Every index but the last is by tenant, then the filter, then the id, which sorts by time: a page of any filter is one
@@ -34,6 +35,7 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     const { text, longText } = await textTypes(runner);
+    const q = (name: string) => quoted(runner.connection, name);
     await createTable(
       runner,
       'audit_events',
@@ -59,6 +61,15 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
         sequence: 'bigint NULL',
       },
       EVENT_INDEXES,
+      ['id'],
+      [
+        ...jsonChecks(runner, 'details', '{'),
+        ...jsonChecks(runner, 'compliance_flags', '['),
+        ...jsonChecks(runner, 'metadata', '{'),
+        // What a UUIDv7 can hold, and a score: sums and spans of them stay sound.
+        `${q('timestamp')} >= 0 AND ${q('timestamp')} < 281474976710656`,
+        `${q('risk_score')} >= 0 AND ${q('risk_score')} <= 100`,
+      ],
     );
     await createTable(
       runner,
@@ -70,7 +81,9 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
         sequence: 'bigint NULL',
         timestamp: 'bigint NOT NULL',
         reason: `${text(1024)} NOT NULL`,
+        // No check: a letter is kept whatever a database takes for JSON.
         event: `${longText('longtext')} NOT NULL`,
+        statement: `${longText('text')} NULL`,
       },
       DEAD_LETTER_INDEXES,
     );

@@ -35,13 +35,40 @@ export async function createTable(
   }
 }
 
-/** SQLite takes any type in any column, and what is of another type is found by no query: see that none gets in. */
+/**
+ * SQLite takes any type and any length in any column, and what is of another type is found by no query: see that nothing
+ * gets in that the others refuse.
+ */
 function typeChecks(columns: Readonly<Record<string, string>>, q: (name: string) => string): string[] {
   return Object.entries(columns).map(([column, definition]) => {
     const type = /^(big|small)int\b/.test(definition) ? 'integer' : 'text';
-    return `typeof(${q(column)}) IN ('${type}'${definition.includes('NOT NULL') ? '' : ", 'null'"})`;
+    const [, width] = /^varchar\((\d+)\)/.exec(definition) ?? [];
+    const isTyped = `typeof(${q(column)}) IN ('${type}'${definition.includes('NOT NULL') ? '' : ", 'null'"})`;
+    return width === undefined ? isTyped : `${isTyped} AND length(${q(column)}) <= ${width}`;
   });
 }
+
+/**
+ * SQL: the column holds JSON of the kind that begins so, of a size that an event can have. It stops whoever may only insert
+ * from writing rows that are none; nothing relies on it.
+ */
+export function jsonChecks(runner: QueryRunner, column: string, begin: '{' | '['): string[] {
+  const name = quoted(runner.connection, column);
+  const begins = `${name} LIKE '${begin}%'`;
+  switch (dialectOf(runner.connection)) {
+    case 'sqlite':
+      return [begins, `json_valid(${name})`, `length(${name}) <= ${MAX_JSON}`];
+    case 'mysql':
+      // A column of the type text has no more.
+      return [begins, `JSON_VALID(${name})`];
+    case 'postgres':
+      // Not jsonb, which refuses the escape of NUL.
+      return [begins, `octet_length(${name}) <= ${MAX_JSON}`, `(${name}::json) IS NOT NULL`];
+  }
+}
+
+/** Bytes of a text column of MySQL, which has the smallest. */
+const MAX_JSON = 65_535;
 
 /**
  * Inserts the row unless there is one of its name, by one statement: of several processes that start at once, one

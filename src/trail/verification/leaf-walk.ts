@@ -1,7 +1,7 @@
 import type { CompactRange } from '../../ledger/merkle.js';
 import { decodeHashes, TILE_WIDTH } from '../../ledger/tile.js';
 import { toInteger } from '../../store/column-value.js';
-import { numberOf, fromRow } from '../../store/event-row.js';
+import { numberOf, readRow } from '../../store/event-row.js';
 import { leafHashOf, mistypedColumn } from '../../store/event-leaf.js';
 import type { LeafWithEvent, LedgerRepository } from '../../store/ledger.repository.js';
 import { GAP_ACTION } from '../../store/sealing.repository.js';
@@ -144,20 +144,13 @@ export class LeafWalk {
     // Of an event that is gone, the leaf alone tells.
     const looksLikeGap = leaf.sequence !== leaf.through;
     if (!event || !isEvent) return looksLikeGap;
-    let said: (string | number | null)[];
-    let isGap: boolean;
-    let own: (string | number | null)[];
-    try {
-      const { action, details, metadata } = fromRow(event);
-      own = numberOf({ metadata });
-      isGap = action === GAP_ACTION && own[0] === null && leaf.source !== null;
-      said = isGap
-        ? ([details['source'], details['from'], details['to']] as (string | number)[])
-        : [...own, own[1]!];
-    } catch {
-      // Its records are no JSON any more: it has another hash than its leaf, which is told of.
-      return looksLikeGap;
-    }
+    const { event: read, unreadable } = readRow(event);
+    // Nothing of that kind was sealed: it has another hash than its leaf, which is told of.
+    if (unreadable.length > 0) return looksLikeGap;
+    const { action, details } = read;
+    const own = numberOf(read);
+    const isGap = action === GAP_ACTION && own[0] === null && leaf.source !== null;
+    const said = isGap ? [details['source'], details['from'], details['to']] : [...own, own[1]];
     const columns = [event.source, event.sequence === null ? null : toInteger(event.sequence)];
     // The event of a gap has no number of its own.
     if (columns[0] !== own[0] || columns[1] !== own[1]) {

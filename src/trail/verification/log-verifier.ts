@@ -6,6 +6,7 @@ import type { NoteVerifier } from '../../ledger/keys.js';
 import { CompactRange } from '../../ledger/merkle.js';
 import { compactRangeAt, rootAt } from '../../ledger/proofs.js';
 import { TILE_WIDTH } from '../../ledger/tile.js';
+import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { RetentionRepository } from '../../store/retention.repository.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
@@ -29,6 +30,7 @@ export interface LogStore {
   readonly sealing: SealingRepository;
   readonly sources: SourceRepository;
   readonly retention: RetentionRepository;
+  readonly letters: DeadLetterRepository;
 }
 
 /** What the process itself knows of its own numbers. */
@@ -98,16 +100,19 @@ export class LogVerifier {
     await verifyStrays(ledger, problems, trust);
     for (const message of await ledger.strangeTables()) problems.add({ code: 'table_replaced', message });
     const { ownNumbers = () => [] } = this.known;
-    const pending = isWhole
-      ? await verifyOutside(this.store, problems, order, size, ownNumbers, (done) => report(to - from + done))
-      : 0;
+    const { pending, deadLetters } = isWhole
+      ? await verifyOutside(this.store, problems, order, trust, size, ownNumbers, (done) =>
+          report(to - from + done),
+        )
+      : { pending: 0, deadLetters: 0 };
     return {
       ok: problems.count === 0,
       treeSize: size,
       ...(head && { rootHash: head.rootHash }),
       events: leaves.events,
       ...(leaves.removed > 0 && { removed: leaves.removed }),
-      pending,
+      pending: pending + deadLetters,
+      ...(deadLetters > 0 && { deadLetters }),
       checkpoints: checkpoints.compared,
       unsigned: checkpoints.unsigned,
       signaturesChecked: trust.verifiers.length > 0,

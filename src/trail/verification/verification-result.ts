@@ -8,6 +8,8 @@ export const PROBLEM_CODES = [
   'event_inserted',
   /** A record of removed events is not signed by a trusted key, is another event's or another log's, or can't be read. */
   'removal_untrusted',
+  /** A dead letter can't be read, is not its event's, or is not signed by a trusted key: it explains no missing number. */
+  'letter_untrusted',
   /** A leaf is not there. */
   'leaf_missing',
   /** A leaf is not what the checkpoints vouch for. */
@@ -99,8 +101,13 @@ export interface VerifyResult {
   readonly events: number;
   /** Events that retention has removed, by records that hold: their leaves are there. Absent where there are none. */
   readonly removed?: number;
-  /** Events that are stored and not sealed yet. */
+  /** Events that are stored and not sealed yet, those of dead letters included. */
   readonly pending: number;
+  /**
+   * Of them, those that are dead letters and not replayed: their numbers are missing in the log, and nothing but the letter
+   * tells of them. Without keys anybody may have written it. Absent where there are none.
+   */
+  readonly deadLetters?: number;
   /** Checkpoints that were compared with their leaves. */
   readonly checkpoints: number;
   /** Of them, those that are not signed and need not be. */

@@ -1,9 +1,21 @@
-import { toInteger } from '../../store/column-value.js';
-import type { NumberedRow } from '../../store/ledger.repository.js';
+import { whyNoEvent } from '../../store/event-row.js';
+import type { NumberedRow } from '../../store/event-row.js';
+import type { SealingRepository } from '../../store/sealing.repository.js';
+import type { Trust } from './checkpoint-walk.js';
+import { LetterNumbers } from './letter-numbers.js';
 import type { LogStore, OwnNumbers } from './log-verifier.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';
+import type { AuditProblem } from './verification-result.js';
+
+/** What is not in the log and may still get there. */
+export interface Outside {
+  /** Events that are stored. */
+  readonly pending: number;
+  /** Dead letters that are believed. */
+  readonly deadLetters: number;
+}
 
 /** Ids that are looked at in one statement. */
 const CHUNK = 5_000;
@@ -16,16 +28,16 @@ const CHUNK = 5_000;
  * look like a loss. So a number is missing only where neither the log has it nor the tables do, asked last.
  *
  * @param size leaves that were walked
- * @returns how many events are on their way
  */
 export async function verifyOutside(
-  { sealing, sources }: LogStore,
+  { sealing, sources, letters }: LogStore,
   problems: ProblemList,
   order: SourceOrder,
+  trust: Trust,
   size: number,
   ownNumbers: OwnNumbers,
   report: (done: number) => void,
-): Promise<number> {
+): Promise<Outside> {
   let pending = 0;
   let after = '';
   for (let done = CHUNK; ; done += CHUNK) {
@@ -52,31 +64,62 @@ export async function verifyOutside(
     report(done);
   }
 
+  const waiting = await LetterNumbers.read(letters, trust, size, problems);
+  let lost = await lostNumbers(sealing, order, endsOf(await sources.notes()), waiting);
+  if (lost.length > 0) {
+    // A letter may have been written since they were read.
+    const now = await LetterNumbers.read(letters, trust, size);
+    lost = await lostNumbers(sealing, order, endsOf(await sources.notes()), now);
+  }
+  for (const problem of lost) problems.add(problem);
+  return { pending, deadLetters: waiting.waiting };
+}
+
+/** The numbers that are missing in the log, of which there is neither an event nor a letter that is believed. */
+async function lostNumbers(
+  sealing: SealingRepository,
+  order: SourceOrder,
+  ends: ReadonlyMap<string, number>,
+  letters: LetterNumbers,
+): Promise<AuditProblem[]> {
+  const lost: AuditProblem[] = [];
+  const countLost = async (source: string, from: number, to: number) => {
+    let count = 0;
+    let start = from;
+    // Between the letters.
+    for (const number of [...letters.within(source, from, to), to + 1]) {
+      if (number > start) {
+        count += number - start - (await sealing.countStored(source, start, number - 1));
+      }
+      start = number + 1;
+    }
+    return count;
+  };
   for (const { source, from, to, eventId, leafIndex } of order.openGaps) {
-    const lost = to - from + 1 - (await sealing.countKnown(source, from, to));
-    if (lost <= 0) continue;
-    problems.add({
+    const count = await countLost(source, from, to);
+    if (count <= 0) continue;
+    lost.push({
       code: 'sequence_gap',
       source,
       sequence: from,
       eventId,
       leafIndex,
-      message: `${numbers(from, to)} of a source never came: ${lost} events were lost, or removed before they were sealed. Event ${eventId} recorded it.`,
+      message: `${numbers(from, to)} of a source never came: ${count} events were lost, or removed before they were sealed. Event ${eventId} recorded it.`,
     });
   }
-  for (const [source, end] of endsOf(await sources.notes())) {
+  for (const [source, end] of ends) {
     const sealed = order.sealed(source);
     if (sealed >= end) continue;
-    const lost = end - sealed - (await sealing.countKnown(source, sealed + 1, end));
-    if (lost <= 0) continue;
-    problems.add({
+    const count = await countLost(source, sealed + 1, end);
+    if (count <= 0) continue;
+    lost.push({
       code: 'sequence_gap',
       source,
       sequence: sealed + 1,
-      message: `Of ${numbers(sealed + 1, end).toLowerCase()} of a source that has ended, ${lost} are missing.`,
+      message: `Of ${numbers(sealed + 1, end).toLowerCase()} of a source that has ended, ${count} are missing.`,
     });
   }
-  return pending;
+  return lost;
 }
 
 /** The last number of each source that has ended. */
@@ -87,19 +130,15 @@ function endsOf(notes: ReadonlyMap<string, { readonly [column: string]: unknown 
 
 /** Why the event can't be one that waits to be sealed. */
 function whyForeign(
-  { id, source, sequence }: NumberedRow,
+  event: NumberedRow,
   order: SourceOrder,
   own: ReadonlyMap<string, number>,
   ends: ReadonlyMap<string, number>,
 ): string | undefined {
-  // SQLite takes any type in any column; of such a row no query knows.
-  const isTyped = typeof id === 'string' && (source === null || typeof source === 'string');
-  if (!isTyped || (sequence !== null && Number.isNaN(toInteger(sequence)))) {
-    return 'a column of it holds another type than events have there';
-  }
-  if (source === null || sequence === null) {
-    return source === null && sequence === null ? undefined : 'has half a number';
-  }
+  const { source, sequence } = event;
+  const wrong = whyNoEvent(event);
+  if (wrong !== undefined) return wrong;
+  if (source === null || sequence === null) return undefined;
   const number = Number(sequence);
   if (number > (own.get(source) ?? Infinity)) return 'has a number that this process has not given away yet';
   if (number > (ends.get(source) ?? Infinity)) return `its source has ended before number ${number}`;

@@ -1,0 +1,122 @@
+// A row of audit_dead_letters: what its event is, and whether to believe it.
+import { createHash } from 'node:crypto';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { parsedJson, readEvent } from '../event/read-event.js';
+import type { EventParts } from '../event/read-event.js';
+import { TEXT_LIMITS } from '../event/safe-text.js';
+import { EVENT_NAMES } from '../ledger/canonical-event.js';
+import { LedgerFormatError } from '../ledger/format-error.js';
+import type { NoteVerifier } from '../ledger/keys.js';
+import { openStatement } from '../ledger/statement.js';
+import { toInteger } from './column-value.js';
+import { numberOf } from './event-row.js';
+
+/** A row as a database driver answers it. Nothing in it is believed. */
+export interface LetterRow {
+  readonly id: string | number | null;
+  readonly tenant_id: string | number | null;
+  readonly source: string | number | null;
+  readonly sequence: string | number | null;
+  readonly timestamp: string | number | null;
+  readonly reason: string | number | null;
+  /** `null` also where it is longer than any event. */
+  readonly event: string | number | null;
+  /** The statement of whoever kept it, as JSON in ASCII; `null` where nobody has signed it. */
+  readonly statement: string | number | null;
+}
+
+/** Whose letters are believed. */
+export interface LetterTrust {
+  /** Without any, every letter is as good as another. */
+  readonly verifiers: readonly NoteVerifier[];
+  /** The name of the log; where that is not known, it is the name of one of the keys. */
+  readonly origin?: string | undefined;
+}
+
+/** A letter's event; `isReadable` tells whether it is one as the library writes it. */
+export interface LetterEvent {
+  readonly event: AuditLogEvent;
+  readonly isReadable: boolean;
+}
+
+/** Reads the event of a letter, whatever it holds. It has the id of the row, from which pages go on. */
+export function readLetter(row: LetterRow): LetterEvent {
+  const said = parsedJson(row.event);
+  const isRecord = typeof said === 'object' && said !== null && !Array.isArray(said);
+  // What is no event at all is shown as the beginning of its text.
+  const parts: EventParts = isRecord ? said : { details: said };
+  const { event, unreadable } = readEvent(parts);
+  const names: readonly string[] = EVENT_NAMES;
+  if (isRecord && unreadable.length === 0 && Object.keys(said).every((name) => names.includes(name))) {
+    // As it was kept, the order of its properties included.
+    if (event.id === row.id) return { event: said as AuditLogEvent, isReadable: true };
+    return { event: { ...event, id: String(row.id) }, isReadable: true };
+  }
+  return { event: { ...event, id: String(row.id) }, isReadable: false };
+}
+
+/** Why the letter is not believed; `undefined` where nothing is wrong with it. */
+export function whyUntrusted(
+  row: LetterRow,
+  { event, isReadable }: LetterEvent,
+  trust: LetterTrust,
+): string | undefined {
+  if (!isReadable) return `its event can't be read`;
+  return whyOtherColumns(row, event) ?? (trust.verifiers.length > 0 ? whyUnsigned(row, trust) : undefined);
+}
+
+function whyOtherColumns(row: LetterRow, event: AuditLogEvent): string | undefined {
+  const said = Object(parsedJson(row.event)) as EventParts;
+  const [source, sequence] = numberOf(event);
+  const number = row.sequence === null ? null : toInteger(row.sequence);
+  const isOwn =
+    said.id === row.id &&
+    tenantFormsOf(event.tenantId).includes(String(row.tenant_id)) &&
+    row.source === source &&
+    number === sequence;
+  return isOwn ? undefined : 'a column of it is not what its event says';
+}
+
+function whyUnsigned(row: LetterRow, { verifiers, origin }: LetterTrust): string | undefined {
+  if (row.statement === null) return 'no key of the log has signed it';
+  try {
+    const statement = openStatement('dead-letter', parsedJson(row.statement), verifiers);
+    if (!statement.isTrusted) return 'no key of the log has signed it';
+    const origins = origin === undefined ? verifiers.map(({ name }) => name) : [origin];
+    if (!origins.includes(statement.origin)) {
+      return `it is of the log ${statement.origin}, not of ${origins.join(' or ')}`;
+    }
+    const isOwn = statement.lines.length === 1 && statement.lines[0] === letterLine(row);
+    return isOwn ? undefined : 'it is not the letter that was signed';
+  } catch (error) {
+    if (!(error instanceof LedgerFormatError)) throw error;
+    return `its signature does not hold: ${error.message.replace(/\.$/, '')}`;
+  }
+}
+
+/** What a letter's statement says: every column of its row, the event by its SHA-256. */
+export function letterLine(row: Omit<LetterRow, 'statement'>): string {
+  const digest = createHash('sha256').update(String(row.event)).digest('hex');
+  const number = (value: string | number | null) => (value === null ? null : toInteger(value));
+  return JSON.stringify([
+    row.id,
+    row.tenant_id,
+    row.source,
+    number(row.sequence),
+    number(row.timestamp),
+    row.reason,
+    digest,
+  ]);
+}
+
+const DIGEST = 'sha256-';
+const READABLE = new RegExp(`^(?!${DIGEST})[ -~]{1,${TEXT_LIMITS.tenantId}}$`);
+
+/**
+ * How a tenant's id may stand in the table: as it is where it is ASCII, and always a short digest of it. No tenant's id
+ * is another's digest, so no tenant's letters are found by another.
+ */
+export function tenantFormsOf(tenantId: string): string[] {
+  const digest = DIGEST + createHash('sha256').update(tenantId).digest('base64url').slice(0, 28);
+  return READABLE.test(tenantId) ? [tenantId, digest] : [digest];
+}

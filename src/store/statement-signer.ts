@@ -1,0 +1,58 @@
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { NoteSigner } from '../ledger/keys.js';
+import { signStatement } from '../ledger/statement.js';
+import type { StatementKind } from '../ledger/statement.js';
+import { describeStoreError } from './store-error.js';
+import { within } from './within.js';
+
+/** How long a key that is elsewhere may take to sign. */
+const PATIENCE_MS = 10_000;
+/** So long a key is not asked again that did not sign: others wait for what is to be kept. */
+const PAUSE_MS = 30_000;
+
+/** Signs what this process says of a row. What can't be signed in time is kept without: it must not be lost. */
+export class StatementSigner {
+  private readonly warnings: RateLimitedLog;
+  private failedAt = -Infinity;
+
+  /** @param origin the name of the log */
+  constructor(
+    private readonly signer: NoteSigner,
+    private readonly origin: string,
+    logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /**
+   * Never throws.
+   *
+   * @param about what the warning calls it, such as `The dead letter of the event 0198…`
+   * @returns the signed note; `undefined` where the key did not sign it
+   */
+  async sign(kind: StatementKind, lines: readonly string[], about: string): Promise<string | undefined> {
+    let note: string | undefined;
+    let cause: unknown = new Error(`no answer within ${PATIENCE_MS / 1_000} s`);
+    if (performance.now() - this.failedAt < PAUSE_MS) cause = new Error('it failed a moment ago');
+    else {
+      try {
+        const signing = signStatement({ kind, origin: this.origin, lines }, this.signer);
+        await within(
+          PATIENCE_MS,
+          signing.then((signed) => (note = signed)),
+        );
+      } catch (error) {
+        cause = error;
+      }
+      if (note === undefined) this.failedAt = performance.now();
+    }
+    if (note === undefined) {
+      this.warnings.error(
+        kind,
+        `${about} is kept without a signature, so that nothing vouches for it: the key ${this.signer.name} could not sign it (${describeStoreError(cause)}).`,
+      );
+    }
+    return note;
+  }
+}

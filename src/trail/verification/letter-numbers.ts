@@ -1,0 +1,70 @@
+import { isEventId } from '../../event/event-id.js';
+import type { DeadLetterRepository, ScannedLetter } from '../../store/dead-letter.repository.js';
+import type { Trust } from './checkpoint-walk.js';
+import type { ProblemList } from './problem-list.js';
+
+/** Numbers that are remembered, so that an attacker can't fill the memory: what is beyond explains nothing. */
+const MAX_NUMBERS = 100_000;
+
+/** Which numbers only dead letters tell of. */
+export class LetterNumbers {
+  /** Letters that are believed and not replayed. */
+  waiting = 0;
+  private remembered = 0;
+  private readonly numbers = new Map<string, number[]>();
+
+  /**
+   * Reads all letters.
+   *
+   * @param size leaves of the log
+   * @param problems told of each letter that is not believed, if given
+   */
+  static async read(
+    letters: DeadLetterRepository,
+    trust: Trust,
+    size: number,
+    problems?: ProblemList,
+  ): Promise<LetterNumbers> {
+    const found = new LetterNumbers();
+    for await (const letter of letters.scan(trust, size)) {
+      const isBelieved = letter.untrusted === undefined && !letter.isReplaced;
+      if (!isBelieved) problems?.add(problemOf(letter, trust));
+      else if (!letter.isReplayed) found.add(letter);
+    }
+    return found;
+  }
+
+  /** Those from `from` to `to`, both included, each once, in order. */
+  within(source: string, from: number, to: number): number[] {
+    const own = this.numbers.get(source)?.filter((number) => from <= number && number <= to) ?? [];
+    return [...new Set(own)].sort((a, b) => a - b);
+  }
+
+  private add({ source, sequence }: ScannedLetter): void {
+    this.waiting += 1;
+    if (source === null || sequence === null || this.remembered >= MAX_NUMBERS) return;
+    this.remembered += 1;
+    const own = this.numbers.get(source);
+    if (own) own.push(sequence);
+    else this.numbers.set(source, [sequence]);
+  }
+}
+
+function problemOf({ id, untrusted, source, sequence }: ScannedLetter, { verifiers }: Trust) {
+  const name = isEventId(id) ? id : 'of an id that is none';
+  const where = {
+    eventId: String(id),
+    ...(source !== null && { source }),
+    ...(sequence !== null && { sequence }),
+  };
+  if (untrusted !== undefined) {
+    const message = `The dead letter ${name} is not believed: ${untrusted}. It explains no missing number, and is not replayed.`;
+    return { ...where, code: 'letter_untrusted' as const, message };
+  }
+  const isSigned = verifiers.length > 0;
+  return {
+    ...where,
+    code: isSigned ? ('event_inserted' as const) : ('letter_untrusted' as const),
+    message: `Event ${name} is not the one that its dead letter has: ${isSigned ? 'somebody has stored another one in its place' : 'one of the two is forged'}.`,
+  };
+}
