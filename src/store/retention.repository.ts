@@ -281,12 +281,13 @@ export class RetentionRepository {
   }
 
   /**
-   * SQL: the event's id is read as it is stored. SQLite takes bytes that are no text of UTF-8; pages that begin behind such an id
-   * would pass over others, or never end.
+   * SQL: pages find the event, since its id is not empty, and is read as it is stored. SQLite takes bytes that are no text of UTF-8;
+   * pages that begin behind such an id would pass over others, or never end.
    */
   private plainId(): string {
     const { dialect, q } = sqlOf(this.database);
-    return dialect === 'sqlite' ? `AND e.${q('id')} NOT GLOB '*[^0-9a-f-]*'` : '';
+    const isText = dialect === 'sqlite' ? `AND e.${q('id')} NOT GLOB '*[^0-9a-f-]*'` : '';
+    return `AND e.${q('id')} > '' ${isText}`;
   }
 
   /** SQL: FROM and the conditions of the expired events, without those of holds. */

@@ -41,8 +41,9 @@ export class RecordedTrust {
     { origin, eventId: meant, isTrusted }: RecordClaim,
   ): Promise<string | undefined> {
     if (meant !== eventId) return `is that of event ${meant}`;
-    const own = await this.origin();
-    if (origin !== own) return `is of the log ${origin}, not of ${own ?? 'one that is known'}`;
+    // Where nothing is sealed yet, nobody may know the name of the log.
+    const own = (await this.origin()) ?? origin;
+    if (origin !== own) return `is of the log ${origin}, not of ${own}`;
     if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(eventId))) return undefined;
     return 'has no signature by a trusted key';
   }

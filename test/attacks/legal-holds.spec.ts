@@ -171,7 +171,7 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     };
     const audit = await log.start({ ledger: { signingKey: { verifierKey, sign } } });
     await log.sealed(old(20));
-    await insert(hold({}, { id: '\uffff' }), hold({}, { id: '\u{1f600}' }));
+    await insert(hold({}, { id: '' }), hold({}, { id: '\uffff' }), hold({}, { id: '\u{1f600}' }));
     insertOne = true;
     expect(await audit.removeExpired()).toMatchObject({ removed: 20, held: 0 });
     // A hold of somebody who may counts at once.

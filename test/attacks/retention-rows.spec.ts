@@ -31,7 +31,7 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
     const rows = [
       ...['{', 'null', '[]', '"\\u0000"', ''].map((details) => hostile({ details })),
       ...['{', '', '7'].map((metadata) => hostile({ metadata })),
-      ...['!', '0', '018', 'OLD', '\u{1f600}'].map((id) => hostile({ id })),
+      ...['', '!', '0', '018', 'OLD', '\u{1f600}'].map((id) => hostile({ id })),
       ...[0, -1, 2 ** 53, '9223372036854775807', '-9223372036854775808'].map((timestamp) =>
         hostile({ timestamp }),
       ),
