@@ -29,6 +29,8 @@ export interface RemovalRecord {
   readonly leaves: readonly LeafRange[];
   /** Of {@link digestOfLeaves}: what the leaves were. */
   readonly digest: Buffer;
+  /** Ids of the legal holds that were in force and were not on these events: the first of them, at most {@link MOST_HOLDS}. */
+  readonly holds: readonly string[];
 }
 
 /** A record, and whether it is to be believed. */
@@ -39,6 +41,10 @@ export interface OpenedRemoval extends RemovalRecord {
 
 /** Leaves that one record may name. It bounds what a forged record costs a verification. */
 export const MOST_REMOVED = 1_000;
+
+/** Legal holds that one record names. */
+export const MOST_HOLDS = 500;
+const NO_HOLDS = 'no holds';
 
 /** Bytes before an event's id: its leaf's index (8), its leaf's hash (32), and how many bytes the id has (4). */
 const HEAD_SIZE = 8 + HASH_SIZE + 4;
@@ -67,13 +73,14 @@ export function digestOfLeaves(leaves: readonly RemovedLeaf[]): Buffer {
  * @throws LedgerFormatError where no note may have that text
  */
 export function sealRemoval(record: RemovalRecord, signer: NoteSigner | undefined): Promise<string> {
-  const { origin, eventId, treeSize, rootHash, leaves, digest } = record;
+  const { origin, eventId, treeSize, rootHash, leaves, digest, holds } = record;
   const lines = [
     eventId,
     String(treeSize),
     rootHash.toString('base64'),
     showLeaves(leaves),
     digest.toString('base64'),
+    holds.slice(0, MOST_HOLDS).join(',') || NO_HOLDS,
   ];
   return signStatement({ kind: 'removal', origin, lines }, signer);
 }
@@ -81,10 +88,10 @@ export function sealRemoval(record: RemovalRecord, signer: NoteSigner | undefine
 /** @throws LedgerFormatError where it is no such record, or a signature of a verifier is wrong */
 export function openRemoval(note: unknown, verifiers: readonly NoteVerifier[]): OpenedRemoval {
   const { origin, lines, isTrusted } = openStatement('removal', note, verifiers);
-  const [eventId = '', size = '', root, ranges = '', digest] = lines;
+  const [eventId = '', size = '', root, ranges = '', digest, held = ''] = lines;
   const [treeSize, rootHash, digestBytes] = [Number(size), decodeBase64(root), decodeBase64(digest)];
   const isWhole =
-    lines.length === 5 &&
+    lines.length === 6 &&
     /^\d{1,16}$/.test(size) &&
     [rootHash, digestBytes].every((hash) => hash?.length === HASH_SIZE);
   if (!isWhole) throw new LedgerFormatError('The statement is no record of a removal.');
@@ -92,7 +99,8 @@ export function openRemoval(note: unknown, verifiers: readonly NoteVerifier[]): 
   if (!Number.isSafeInteger(treeSize) || leaves.at(-1)![1] >= treeSize) {
     throw new LedgerFormatError('The record of a removal has leaves that its checkpoint does not have.');
   }
-  return { origin, eventId, treeSize, rootHash: rootHash!, leaves, digest: digestBytes!, isTrusted };
+  const holds = held === NO_HOLDS ? [] : held.split(',');
+  return { origin, eventId, treeSize, rootHash: rootHash!, leaves, digest: digestBytes!, holds, isTrusted };
 }
 
 /** For people, and in the record: `0-6,9`. */

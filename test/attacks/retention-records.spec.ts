@@ -6,11 +6,18 @@ import { join } from 'node:path';
 import type { AuditLogEvent, VerifyResult } from 'nest-audit-trail';
 import { run } from '../../src/cli/program.js';
 import { createEventId } from '../../src/event/event-id.js';
-import { eventLeafHash, generateKeys, openNote, parseSignerKey, signNote } from '../../src/ledger/index.js';
+import {
+  canonicalJson,
+  eventLeafHash,
+  generateKeys,
+  openNote,
+  parseSignerKey,
+  signNote,
+} from '../../src/ledger/index.js';
 import type { RawTables } from '../app/ledger-app.js';
 import { describeEachDatabase } from '../harness/databases.js';
 import type { TestDatabase } from '../harness/databases.js';
-import { found, invented, old, OLD, RetainedLog, rowOf } from './retained-log.js';
+import { DAY, found, invented, old, OLD, RetainedLog, rowOf } from './retained-log.js';
 import type { Row } from './retained-log.js';
 
 const { signerKey, verifierKey } = generateKeys('audit.test');
@@ -153,6 +160,51 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     }
   });
 
+  it('says so where the event of a legal hold was taken away while the events went', async () => {
+    await log.start({ ledger });
+    const gone = await log.sealed(old(5, { userId: 'ann' }));
+    const raw = await log.writer();
+    // As another process has placed them yesterday.
+    const placed = async (action: 'audit.hold' | 'audit.release-hold', said: Record<string, string>) => {
+      const id = createEventId(Date.now() - DAY);
+      const kind = action === 'audit.hold' ? 'hold' : 'hold-release';
+      const text = `nest-audit-trail/${kind}/v1\naudit.test\n${id}\n${canonicalJson(said)}\n`;
+      const details = { ...said, record: await signNote(text, [signer]) };
+      const row = rowOf(invented({ id, action, details, timestamp: Date.now() - DAY }));
+      await raw.insert('audit_events', [row]);
+      return row;
+    };
+    const because = { tenantId: 'acme', reason: 'case', placedBy: 'counsel' };
+    const other = await placed('audit.hold', { ...because, userId: 'bob' });
+    const lifted = await placed('audit.hold', { ...because, userId: 'ann' });
+    const settled = { holdId: String(lifted['id']), reason: 'settled', liftedBy: 'counsel' };
+    await placed('audit.release-hold', settled);
+    const hidden = await placed('audit.hold', { ...because, userId: 'ann' });
+    // A process looks for events that came so late when it begins to seal.
+    const audit = await log.start({ ledger });
+    await audit.checkpoint();
+    expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: 5 });
+    await deleteEvents(raw, [String(hidden['id'])]);
+    expect(await audit.removeExpired()).toMatchObject({ removed: 5, held: 0 });
+    await raw.insert('audit_events', [hidden]);
+    const { note } = await audit.checkpoint();
+
+    const row = await removalRow(raw);
+    expect(recordOf(row)).toContain(`\n${String(other['id'])}\n`);
+    const { problems } = await verifyFully(log, note);
+    expect(found(problems)).toEqual(
+      expect.arrayContaining([
+        ['removal_untrusted', row['id']],
+        ...gone.map(({ id }) => ['event_missing', id]),
+      ]),
+    );
+    expect(problems).toHaveLength(6);
+    expect(problems.find(({ code }) => code === 'removal_untrusted')!.message).toContain(hidden['id']);
+    // But for that one, the removal was right.
+    await deleteEvents(raw, [String(hidden['id'])]);
+    expect(found((await verifyFully(log, note)).problems)).toEqual([['event_missing', hidden['id']]]);
+  });
+
   it('can be of as many leaves that are apart as a batch may have', async () => {
     const audit = await log.start({
       ledger,
@@ -201,6 +253,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
       expect.stringMatching(/^[\w+/]{43}=$/),
       '0-4',
       expect.stringMatching(/^[\w+/]{43}=$/),
+      'no holds',
       '',
     ]);
     const other = Buffer.alloc(32, 7).toString('base64');
@@ -220,6 +273,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
       [5, ''],
       [6, other],
       [6, 'none'],
+      [7, ''],
     ];
     const events = await raw.rows('audit_events', 'id');
     for (const [line, text] of changes) {

@@ -177,7 +177,7 @@ export class Retention {
       // What was changed is evidence: it stays for whoever looks into it.
       const proved = await this.proved(page, work.leaves);
       if (proved.length > 0) {
-        const event = await this.describe(work, proved);
+        const event = await this.describe(work, proved, holds);
         const ids = proved.map(({ row }) => String(row.id));
         const considered = races < MAX_HOLD_RACES ? holds.considered : undefined;
         if (!(await maintenance.remove(ids, event, considered))) {
@@ -214,6 +214,7 @@ export class Retention {
   private async describe(
     { which, keepDays, leaves: { checkpoint } }: Work,
     removed: readonly ProvedRow[],
+    { inForce }: HoldsFound,
   ): Promise<AuditLogEvent> {
     const id = createEventId(Date.now());
     const times = removed.map(({ row }) => Number(row.timestamp));
@@ -227,6 +228,7 @@ export class Retention {
       eventId: id,
       leaves: leafRanges(leaves.map(({ leafIndex }) => leafIndex)),
       digest: digestOfLeaves(leaves),
+      holds: inForce.map((hold) => hold.id),
     };
     const { signer } = this.log;
     return this.host.describe({

@@ -17,11 +17,11 @@ import type { Trust } from '../believed-checkpoints.js';
 import { RecordedTrust } from '../recorded-trust.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
 import type { KnownCheckpoint } from './checkpoint-walk.js';
+import { KnownHolds } from './known-holds.js';
 import { LeafWalk } from './leaf-walk.js';
 import { ProblemList } from './problem-list.js';
 import { RecordedRemovals } from './recorded-removals.js';
 import { SourceOrder } from './source-order.js';
-import { verifyHolds } from './verify-holds.js';
 import { verifyOutside } from './verify-outside.js';
 import { verifyStrays } from './verify-strays.js';
 import { verifyTiles } from './verify-tiles.js';
@@ -88,7 +88,8 @@ export class LogVerifier {
     const { node } = new TileReader(ledger, from);
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
     const recorded = new RecordedTrust(ledger, trust);
-    const removals = new RecordedRemovals(ledger, this.store.retention, problems, recorded);
+    const holds = await KnownHolds.read(this.store.retention, problems, recorded);
+    const removals = new RecordedRemovals(ledger, this.store.retention, problems, recorded, holds);
     await removals.load();
     const leaves = new LeafWalk(ledger, problems, order, checkpoints, removals, start);
     report(0);
@@ -103,7 +104,6 @@ export class LogVerifier {
     await compareKept(ledger, problems, checkpoints.rest, size);
     await verifyTiles(ledger, problems, size, () => report(to - from));
     await verifyStrays(ledger, problems, trust);
-    await verifyHolds(this.store.retention, problems, recorded);
     const { ownNumbers = () => [] } = this.known;
     const pending = isWhole
       ? await verifyOutside(this.store, problems, order, size, ownNumbers, (done) => report(to - from + done))

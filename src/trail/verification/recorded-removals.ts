@@ -8,6 +8,7 @@ import { REMOVAL_ACTION } from '../../store/retention.repository.js';
 import type { OwnEvent, RetentionRepository } from '../../store/retention.repository.js';
 import { TileReader } from '../../store/tile-reader.js';
 import type { RecordedTrust } from '../recorded-trust.js';
+import type { KnownHolds } from './known-holds.js';
 import { hashBytes } from './hash-bytes.js';
 import { indexOf } from './problem-list.js';
 import type { ProblemList } from './problem-list.js';
@@ -29,6 +30,7 @@ export class RecordedRemovals {
     private readonly retention: RetentionRepository,
     private readonly problems: ProblemList,
     private readonly trust: RecordedTrust,
+    private readonly holds: KnownHolds,
   ) {}
 
   has(leafIndex: number): boolean {
@@ -53,8 +55,9 @@ export class RecordedRemovals {
     }
   }
 
-  private async take({ id, details }: OwnEvent): Promise<void> {
-    const { doubt, first } = await this.doubtOf(id, details?.['record']);
+  private async take(event: OwnEvent): Promise<void> {
+    const { id } = event;
+    const { doubt, first } = await this.doubtOf(event);
     if (doubt === undefined) {
       this.believed.add(id);
       return;
@@ -69,11 +72,17 @@ export class RecordedRemovals {
   }
 
   /** Why the record excuses no missing event, and the first leaf that is meant; where there is no reason, it does from now on. */
-  private async doubtOf(id: string, note: unknown): Promise<{ doubt?: string; first?: number }> {
+  private async doubtOf({ id, tenantId, details }: OwnEvent): Promise<{ doubt?: string; first?: number }> {
     try {
-      const record = openRemoval(note, this.trust.verifiers);
+      const record = openRemoval(details?.['record'], this.trust.verifiers);
       const doubt = await this.trust.doubt(id, record);
       if (doubt !== undefined) return { doubt };
+      const hold = this.trust.needsSignature && this.holds.unknownTo(id, tenantId, record.holds);
+      if (hold)
+        return {
+          doubt: `does not know of the legal hold ${hold}, which was in force`,
+          first: record.leaves[0]![0],
+        };
       const misfit = await this.misfitOf(record);
       if (misfit !== undefined) return { doubt: misfit, first: record.leaves[0]![0] };
       this.leaves.add(record.leaves);
