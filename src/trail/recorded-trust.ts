@@ -1,3 +1,4 @@
+import { showValue } from '../event/show-value.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import { originOf } from './believed-checkpoints.js';
 import type { Trust } from './believed-checkpoints.js';
@@ -40,10 +41,10 @@ export class RecordedTrust {
     eventId: string,
     { origin, eventId: meant, isTrusted }: RecordClaim,
   ): Promise<string | undefined> {
-    if (meant !== eventId) return `is that of event ${meant}`;
+    if (meant !== eventId) return `is that of event ${showValue(meant)}`;
     // Where nothing is sealed yet, nobody may know the name of the log.
     const own = (await this.origin()) ?? origin;
-    if (origin !== own) return `is of the log ${origin}, not of ${own}`;
+    if (origin !== own) return `is of the log ${showValue(origin)}, not of ${own}`;
     if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(eventId))) return undefined;
     return 'has no signature by a trusted key';
   }

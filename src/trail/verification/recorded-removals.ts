@@ -15,6 +15,8 @@ import type { ProblemList } from './problem-list.js';
 
 /** Sizes of the log whose roots are remembered. */
 const MOST_ROOTS = 1_000;
+/** Ranges of leaves that a problem names. */
+const SHOWN = 10;
 /** Records that are not believed and whose ids are remembered, so that none is told of twice. */
 const MOST_DOUBTED = 10_000;
 
@@ -49,19 +51,20 @@ export class RecordedRemovals {
     this.roots.clear();
     for await (const events of this.retention.own([REMOVAL_ACTION])) {
       for (const event of events) {
-        const isNew = !this.believed.has(event.id) && !this.doubted.has(event.id);
-        if (isNew && this.doubted.size < MOST_DOUBTED) await this.take(event);
+        const isKnown = this.believed.has(event.id) || this.doubted.has(event.id);
+        if (!isKnown) await this.take(event, this.doubted.size < MOST_DOUBTED);
       }
     }
   }
 
-  private async take(event: OwnEvent): Promise<void> {
+  private async take(event: OwnEvent, isNews = true): Promise<void> {
     const { id } = event;
     const { doubt, first } = await this.doubtOf(event);
     if (doubt === undefined) {
       this.believed.add(id);
       return;
     }
+    if (!isNews) return;
     if (this.doubted.size < MOST_DOUBTED) this.doubted.add(id);
     this.problems.add({
       code: 'removal_untrusted',
@@ -77,13 +80,7 @@ export class RecordedRemovals {
       const record = openRemoval(details?.['record'], this.trust.verifiers);
       const doubt = await this.trust.doubt(id, record);
       if (doubt !== undefined) return { doubt };
-      const hold = this.trust.needsSignature && this.holds.unknownTo(id, tenantId, record.holds);
-      if (hold)
-        return {
-          doubt: `does not know of the legal hold ${hold}, which was in force`,
-          first: record.leaves[0]![0],
-        };
-      const misfit = await this.misfitOf(record);
+      const misfit = this.unknownHoldOf(id, tenantId, record) ?? (await this.misfitOf(record));
       if (misfit !== undefined) return { doubt: misfit, first: record.leaves[0]![0] };
       this.leaves.add(record.leaves);
       return {};
@@ -91,6 +88,11 @@ export class RecordedRemovals {
       if (!(error instanceof LedgerFormatError)) throw error;
       return { doubt: `can't be read: ${error.message.replace(/\.$/, '')}` };
     }
+  }
+
+  private unknownHoldOf(id: string, tenantId: string, { holds }: RemovalRecord): string | undefined {
+    const hold = this.trust.needsSignature ? this.holds.unknownTo(id, tenantId, holds) : undefined;
+    return hold && `does not know of the legal hold ${hold}, which was in force`;
   }
 
   /** What of the log is not as the record has it. */
@@ -104,7 +106,8 @@ export class RecordedRemovals {
       return hash ? [{ leafIndex, leafHash: hash, eventId }] : [];
     });
     if (removed.length === count && digestOfLeaves(removed).equals(digest)) return undefined;
-    return `is of leaves ${showLeaves(leaves)}, of which at least one has another hash or event id now`;
+    const shown = showLeaves(leaves.slice(0, SHOWN)) + (leaves.length > SHOWN ? ',…' : '');
+    return `is of leaves ${shown}, of which at least one has another hash or event id now`;
   }
 
   /** The root that the log has, or had, at this size; `undefined` where it has not so many leaves, or is broken there. */
