@@ -9,6 +9,7 @@ import type { RiskOptions } from './pipeline/risk/risk-options.js';
 import type { ComplianceOptions } from './pipeline/rules/compliance-rule.js';
 import type { ProtectionOptions } from './pipeline/protection/protection-options.js';
 import type { RedactionOptions } from './pipeline/redaction/redaction-options.js';
+import { MOST_REMOVED } from './ledger/removal-record.js';
 import type { LedgerOptions } from './sealer/ledger-options.js';
 import type { StoreOptions } from './store/audit-database.js';
 import type { RetentionOptions } from './trail/retention/retention-options.js';
@@ -196,7 +197,7 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
     ...group,
     write: "TypeORM's options, { type: 'mysql', url: process.env.AUDIT_MAINTENANCE_URL }",
   },
-  'retention.batchSize': integer(1, 1_000),
+  'retention.batchSize': integer(1, MOST_REMOVED),
   'retention.pauseMs': integer(0, 60_000),
   auditReads: yesNo,
   service: group,

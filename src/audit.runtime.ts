@@ -3,6 +3,7 @@ import type { AuditModuleOptions } from './audit.options.js';
 import { AuditError } from './event/audit-error.js';
 import type { AuditLogEvent } from './event/audit-log-event.js';
 import type { AuditLogger } from './event/audit-logger.js';
+import { present } from './event/present.js';
 import { RequestAudit } from './capture/request-audit.js';
 import { DELIVERY_DEFAULTS } from './journal/delivery.js';
 import type { DeliveryOptions } from './journal/delivery.js';
@@ -238,12 +239,18 @@ export class AuditRuntime {
       );
     this.sealer = this.thread?.seals ? new ThreadedSealer(this.thread, sealerHere) : sealerHere();
     const retention = new RetentionRepository(this.database);
-    const holds = new LegalHolds(retention);
+    const unsignedUntil = options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil;
+    const log = {
+      ledger,
+      trust: { verifiers: keys.verifiers, unsignedUntil, origin },
+      ...present('signer', keys.signer),
+    };
+    const holds = new LegalHolds(retention, log, logger);
     const verifier = new LogVerifier(
       { ledger, sealing, sources, retention, letters: deadLetters },
       {
         verifiers: keys.verifiers,
-        unsignedUntil: options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil,
+        unsignedUntil,
         ...(origin !== undefined && { origin }),
         ownNumbers: ownSources,
         lastSeen: () => this.sealer.lastSeen,
@@ -270,9 +277,8 @@ export class AuditRuntime {
         removal: new Retention(
           options.retention,
           retention,
-          ledger,
+          log,
           holds,
-          keys,
           { describe: (draft) => this.recorder.describe(draft), stored },
           logger,
         ),

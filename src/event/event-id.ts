@@ -35,6 +35,11 @@ export function derivedEventId(timestamp: number, seed: string): string {
   return v7({ msecs: timestamp, random: createHash('sha256').update(seed).digest().subarray(0, 16) });
 }
 
+/** The millisecond with which the id of an event begins (RFC 9562, section 5.7). */
+export function timeOfId(id: string): number {
+  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
+}
+
 /** The smallest possible id of the given millisecond; every id made at or after it sorts at or after this. */
 export function firstIdOf(timestamp: number): string {
   const hex = Math.max(0, Math.trunc(timestamp)).toString(16).padStart(12, '0');

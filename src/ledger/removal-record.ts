@@ -1,18 +1,36 @@
+import { createHash } from 'node:crypto';
+import { decodeBase64 } from './base64.js';
 import { LedgerFormatError } from './format-error.js';
 import type { NoteSigner, NoteVerifier } from './keys.js';
-import { openNote, signNote } from './note.js';
+import { HASH_SIZE } from './merkle.js';
+import { openStatement, signStatement } from './statement.js';
 
 /** Leaves, both ends included. */
 export type LeafRange = readonly [first: number, last: number];
+
+/** A leaf whose event was removed. */
+export interface RemovedLeaf {
+  readonly leafIndex: number;
+  /** 32 bytes. */
+  readonly leafHash: Buffer;
+  readonly eventId: string;
+}
 
 /** That the events of these leaves were removed by retention, while the leaves stay. */
 export interface RemovalRecord {
   /** Of the log. */
   readonly origin: string;
-  /** The event that has the record. */
+  /** Of the event that has the record. */
   readonly eventId: string;
-  /** In order, and apart. */
+  /** Leaves of the checkpoint against which the removed leaves were proved, and its root. */
+  readonly treeSize: number;
+  readonly rootHash: Buffer;
+  /** In order, and apart; all of them below {@link treeSize}. */
   readonly leaves: readonly LeafRange[];
+  /** Of {@link digestOfLeaves}: what the leaves were. */
+  readonly digest: Buffer;
+  /** Ids of the legal holds that were in force and were not on these events: the first of them, at most {@link MOST_HOLDS}. */
+  readonly holds: readonly string[];
 }
 
 /** A record, and whether it is to be believed. */
@@ -21,43 +39,88 @@ export interface OpenedRemoval extends RemovalRecord {
   readonly isTrusted: boolean;
 }
 
-const HEADER = 'nest-audit-trail/removal/v1';
+/** Leaves that one record may name. It bounds what a forged record costs a verification. */
+export const MOST_REMOVED = 1_000;
+
+/** Legal holds that one record names. */
+export const MOST_HOLDS = 500;
+const NO_HOLDS = 'no holds';
+
+/** Bytes before an event's id: its leaf's index (8), its leaf's hash (32), and how many bytes the id has (4). */
+const HEAD_SIZE = 8 + HASH_SIZE + 4;
 
 /**
- * The record as a note (C2SP signed-note); its text and an empty line where nobody signs.
+ * SHA-256 over the leaves in their order, each with its event's id, so that neither can be exchanged after the removal.
+ *
+ * @param leaves in the order of their indexes
+ */
+export function digestOfLeaves(leaves: readonly RemovedLeaf[]): Buffer {
+  const hash = createHash('sha256');
+  for (const { leafIndex, leafHash, eventId } of leaves) {
+    const id = Buffer.from(eventId);
+    const head = Buffer.alloc(HEAD_SIZE);
+    head.writeBigUInt64BE(BigInt(leafIndex), 0);
+    head.set(leafHash, 8);
+    head.writeUInt32BE(id.length, 8 + HASH_SIZE);
+    hash.update(head).update(id);
+  }
+  return hash.digest();
+}
+
+/**
+ * The record as a statement, see `signStatement`; without a signature where there is no signer.
  *
  * @throws LedgerFormatError where no note may have that text
  */
-export async function sealRemoval(record: RemovalRecord, signer: NoteSigner | undefined): Promise<string> {
-  const leaves = record.leaves.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
-  const text = `${HEADER}\n${record.origin}\n${record.eventId}\n${leaves.join(',')}\n`;
-  return signer ? signNote(text, [signer]) : `${text}\n`;
+export function sealRemoval(record: RemovalRecord, signer: NoteSigner | undefined): Promise<string> {
+  const { origin, eventId, treeSize, rootHash, leaves, digest, holds } = record;
+  const lines = [
+    eventId,
+    String(treeSize),
+    rootHash.toString('base64'),
+    showLeaves(leaves),
+    digest.toString('base64'),
+    holds.slice(0, MOST_HOLDS).join(',') || NO_HOLDS,
+  ];
+  return signStatement({ kind: 'removal', origin, lines }, signer);
 }
 
-/** @throws LedgerFormatError where it is no such note, or a signature of a verifier is wrong */
+/** @throws LedgerFormatError where it is no such record, or a signature of a verifier is wrong */
 export function openRemoval(note: unknown, verifiers: readonly NoteVerifier[]): OpenedRemoval {
-  if (typeof note !== 'string') throw new LedgerFormatError('The record of a removal is no text.');
-  if (note.endsWith('\n\n')) return { ...parse(note.slice(0, -1)), isTrusted: false };
-  const { text, verifiedBy } = openNote(note, verifiers);
-  return { ...parse(text), isTrusted: verifiedBy.length > 0 };
+  const { origin, lines, isTrusted } = openStatement('removal', note, verifiers);
+  const [eventId = '', size = '', root, ranges = '', digest, held = ''] = lines;
+  const [treeSize, rootHash, digestBytes] = [Number(size), decodeBase64(root), decodeBase64(digest)];
+  const isWhole =
+    lines.length === 6 &&
+    /^\d{1,16}$/.test(size) &&
+    [rootHash, digestBytes].every((hash) => hash?.length === HASH_SIZE);
+  if (!isWhole) throw new LedgerFormatError('The statement is no record of a removal.');
+  const leaves = rangesOf(ranges);
+  if (!Number.isSafeInteger(treeSize) || leaves.at(-1)![1] >= treeSize) {
+    throw new LedgerFormatError('The record of a removal has leaves that its checkpoint does not have.');
+  }
+  const holds = held === NO_HOLDS ? [] : held.split(',');
+  return { origin, eventId, treeSize, rootHash: rootHash!, leaves, digest: digestBytes!, holds, isTrusted };
 }
 
-function parse(text: string): RemovalRecord {
-  const [header, origin, eventId, leaves, end, ...rest] = text.split('\n');
-  if (header !== HEADER || !origin || !eventId || !leaves || end !== '' || rest.length > 0) {
-    throw new LedgerFormatError('The note is no record of a removal.');
-  }
-  return { origin, eventId, leaves: rangesOf(leaves) };
+/** For people, and in the record: `0-6,9`. */
+export function showLeaves(ranges: readonly LeafRange[]): string {
+  return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
 }
 
 function rangesOf(text: string): LeafRange[] {
   let before = -1;
+  let count = 0;
   return text.split(',').map((part) => {
     const [, first, last = first] = /^(\d{1,16})(?:-(\d{1,16}))?$/.exec(part) ?? [];
     const range = [Number(first), Number(last)] as const;
     const isNext = Number.isSafeInteger(range[1]) && range[0] > before && range[1] >= range[0];
     if (!isNext) throw new LedgerFormatError('The record of a removal has leaves that are out of order.');
     before = range[1];
+    count += range[1] - range[0] + 1;
+    if (count > MOST_REMOVED) {
+      throw new LedgerFormatError(`The record of a removal has more than ${MOST_REMOVED} leaves.`);
+    }
     return range;
   });
 }

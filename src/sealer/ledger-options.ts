@@ -48,8 +48,8 @@ export interface LedgerOptions {
   /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. */
   readonly verifierKeys?: readonly string[];
   /**
-   * How many leaves the log had when it got its first key: up to there its checkpoints may be without a signature. An
-   * unsigned one beyond is not gone on from, since whoever has the database can make one. @defaultValue 0
+   * How many leaves the log had when it got its first key: up to there its checkpoints may be without a signature, and so may
+   * the records of removals and legal holds. An unsigned checkpoint beyond is not gone on from, since whoever has the database can make one. @defaultValue 0
    */
   readonly unsignedUntil?: number;
   /**

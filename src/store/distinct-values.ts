@@ -18,23 +18,26 @@ export async function* distinctValues(
 ): AsyncGenerator<string[]> {
   for (let after = ''; ;) {
     const { dialect, q, table, next } = sqlOf(database);
-    const [from, column, depth] = [table(name), q(columnName), q('depth')];
+    const [from, column, depth, bytes] = [table(name), q(columnName), q('depth'), q('bytes')];
+    // SQLite takes bytes that are no text of UTF-8, which are not the same any more once they were read as a text.
+    const isBytes = dialect === 'sqlite';
+    const start = isBytes ? `CAST(x'${after}' AS TEXT)` : next();
     const rows = await ask(
       database,
       // MySQL jumps by itself, and scans the whole index where it is told to; the others the other way round.
       dialect === 'mysql'
-        ? `SELECT DISTINCT ${column} FROM ${from} WHERE ${column} > ${next()} ORDER BY ${column} LIMIT ${VALUES_AT_ONCE}`
+        ? `SELECT DISTINCT ${column} FROM ${from} WHERE ${column} > ${start} ORDER BY ${column} LIMIT ${VALUES_AT_ONCE}`
         : `WITH RECURSIVE v AS (
-            SELECT MIN(e.${column}) AS ${column}, 1 AS ${depth} FROM ${from} e WHERE e.${column} > ${next()}
+            SELECT MIN(e.${column}) AS ${column}, 1 AS ${depth} FROM ${from} e WHERE e.${column} > ${start}
             UNION ALL
             SELECT (SELECT MIN(e.${column}) FROM ${from} e WHERE e.${column} > v.${column}), v.${depth} + 1
               FROM v WHERE v.${column} IS NOT NULL AND v.${depth} < ${VALUES_AT_ONCE})
-          SELECT v.${column} AS ${column} FROM v WHERE v.${column} IS NOT NULL ORDER BY v.${column}`,
-      [after],
+          SELECT v.${column} AS ${column} ${isBytes ? `, HEX(v.${column}) AS ${bytes}` : ''} FROM v WHERE v.${column} IS NOT NULL ORDER BY v.${column}`,
+      isBytes ? [] : [after],
     );
     const values = rows.map((row) => String(row[columnName]));
     if (values.length > 0) yield values;
     if (values.length < VALUES_AT_ONCE) return;
-    after = values.at(-1)!;
+    after = String(rows.at(-1)![isBytes ? 'bytes' : columnName]);
   }
 }

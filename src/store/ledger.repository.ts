@@ -1,3 +1,4 @@
+import type { LeafRange } from '../ledger/removal-record.js';
 import { decodeHashes, TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
 import { EVENT_COLUMNS } from './event-row.js';
@@ -58,6 +59,9 @@ const MOST_LEAVES = Number.MAX_SAFE_INTEGER;
 /** Levels that have full tiles in a log of that many. */
 const TILE_LEVELS = 6;
 
+/** Ranges of leaves in one statement: SQLite takes fewer than 1,000 conditions. */
+const RANGES = 200;
+
 const LEAF_COLUMNS = ['leaf_index', 'event_id', 'source', 'sequence', 'through', 'leaf_hash'] as const;
 
 /** What is kept of the Merkle log, as it is: nothing here checks it. */
@@ -82,6 +86,16 @@ export class LedgerRepository {
     const { q, next } = this.sql();
     return this.checkpointRows(
       `WHERE ${q('tree_size')} > ${next()} AND ${q('tree_size')} <= ${MOST_LEAVES} ORDER BY ${q('tree_size')} LIMIT ${limit}`,
+      [size],
+    );
+  }
+
+  /** The checkpoints of fewer leaves than `size`, largest first; of those that are of this log by their sizes. */
+  checkpointsBelow(size: number, limit: number): Promise<StoredCheckpoint[]> {
+    const { q, next } = this.sql();
+    return this.checkpointRows(
+      `WHERE ${q('tree_size')} >= 1 AND ${q('tree_size')} < ${next()} AND ${q('tree_size')} <= ${this.leafEnd()}
+        ORDER BY ${q('tree_size')} DESC LIMIT ${limit}`,
       [size],
     );
   }
@@ -144,6 +158,24 @@ export class LedgerRepository {
       [eventId, size],
     );
     return row && toLeaf(row);
+  }
+
+  /** The leaves of some ranges, which are in order and apart; both ends of each included. Some may be missing. */
+  async leavesOf(ranges: readonly LeafRange[]): Promise<StoredLeaf[]> {
+    const leaves: StoredLeaf[] = [];
+    for (let from = 0; from < ranges.length; from += RANGES) {
+      const { q, table, next } = this.sql();
+      const part = ranges.slice(from, from + RANGES);
+      const index = q('leaf_index');
+      const within = part.map(() => `(${index} >= ${next()} AND ${index} <= ${next()})`).join(' OR ');
+      const rows = await ask(
+        this.database,
+        `SELECT ${LEAF_COLUMNS.map(q).join(', ')} FROM ${table('audit_leaves')} WHERE ${within} ORDER BY ${index}`,
+        part.flat(),
+      );
+      for (const row of rows) leaves.push(toLeaf(row));
+    }
+    return leaves;
   }
 
   /** The leaves from `from` on to before `to`, in order, each with its event. */

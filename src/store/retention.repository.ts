@@ -1,5 +1,6 @@
-import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
+import { present } from '../event/present.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { toInteger, toText } from './column-value.js';
@@ -45,6 +46,28 @@ export interface ExpiredRow {
   readonly leafHash: string;
 }
 
+/** An event of the audit's own, as far as retention reads it. Whoever may insert may have written it. */
+export interface OwnEvent {
+  readonly id: string;
+  /** Unix epoch, milliseconds. */
+  readonly timestamp: number;
+  readonly tenantId: string;
+  readonly action: string;
+  /** Absent where they are no JSON of a record, or longer than any that the library writes. */
+  readonly details?: AuditFacts;
+}
+
+/** Whose holds were considered before a removal, and how many events of holds these tenants had. */
+export interface ConsideredHolds {
+  readonly tenants: readonly string[];
+  readonly count: number;
+}
+
+/** Events of the audit's own that are read at a time. */
+const OWN_PAGE = 200;
+/** Characters of details that are read: more than the largest record of a removal has. */
+const OWN_DETAILS = 100_000;
+
 /** How many events, and the time of the oldest and the newest: Unix epoch, milliseconds. */
 export interface EventSpan {
   readonly events: number;
@@ -64,6 +87,26 @@ export class RetentionRepository {
   /** All tenants that have events, some hundred at a time. */
   tenants(): AsyncGenerator<string[]> {
     return distinctValues(this.database, 'audit_events', 'tenant_id');
+  }
+
+  /**
+   * Of the tenant's categories with a rule, those that have events of before its time: by one statement, since there may be any
+   * number of tenants.
+   *
+   * @param before Unix epoch, milliseconds, by category; names of the library's own alone
+   */
+  async aged(tenantId: string, before: ReadonlyMap<string, number>): Promise<Set<string>> {
+    if (before.size === 0) return new Set();
+    const { dialect, q, table, next } = sqlOf(this.database);
+    const values: string[] = [];
+    const parts = Array.from(before, ([category, time]) => {
+      values.push(tenantId, firstIdOf(time));
+      return `SELECT '${category}' AS ${q('category')} ${dialect === 'mysql' ? 'FROM DUAL' : ''}
+        WHERE EXISTS (SELECT 1 FROM ${table('audit_events')} e
+          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = '${category}' AND e.${q('id')} < ${next()})`;
+    });
+    const rows = await ask(this.database, parts.join(' UNION ALL '), values);
+    return new Set(rows.map((row) => String(row['category'])));
   }
 
   /**
@@ -125,14 +168,14 @@ export class RetentionRepository {
   /**
    * Removes the events and stores the one that tells of it: all of it or nothing.
    *
-   * @param holds whose holds were considered, and the id of the newest; '' where there is none
-   * @returns whether it was done; if not, another run was faster, or a hold was placed meanwhile
+   * @param holds those that were considered, where it is to be done only if no event of a hold came since
+   * @returns whether it was done; if not, another run was faster, or an event of a hold came meanwhile
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async remove(
     ids: readonly string[],
     event: AuditLogEvent,
-    holds: { readonly tenants: readonly string[]; readonly newest: string },
+    holds: ConsideredHolds | undefined,
   ): Promise<boolean> {
     const connection = this.database.ready();
     const step = (write: (sql: ReturnType<typeof sqlOf>) => string, ...values: string[]): Step => ({
@@ -155,18 +198,21 @@ export class RetentionRepository {
         ),
         count: ids.length,
       },
-      {
-        ...step(
-          ({ q, table, next }) =>
-            `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')}
-              WHERE ${q('tenant_id')} IN (${holds.tenants.map(() => next()).join(', ')}) AND ${q('action')} = ${next()}
-                AND ${q('id')} > ${next()} AND ${q('source')} IS NULL`,
-          ...holds.tenants,
-          HOLD_ACTION,
-          holds.newest,
-        ),
-        count: 0,
-      },
+      ...(holds
+        ? [
+            {
+              ...step(
+                ({ q, table, next }) =>
+                  `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} e
+                    WHERE e.${q('tenant_id')} IN (${holds.tenants.map(() => next()).join(', ')})
+                      AND e.${q('action')} = ${next()} AND e.${q('source')} IS NULL ${this.plainId()}`,
+                ...holds.tenants,
+                HOLD_ACTION,
+              ),
+              count: holds.count,
+            },
+          ]
+        : []),
       step(
         ({ q, table, next }) => `DELETE FROM ${table('audit_events')} WHERE ${q('id')} IN (${list(next)})`,
         ...ids,
@@ -189,29 +235,59 @@ export class RetentionRepository {
   }
 
   /**
-   * The audit's own events of these actions that have no number, oldest first.
+   * The audit's own events of these actions that have no number, some hundred at a time: those of one tenant and action after
+   * another, each in the order of their ids.
    *
    * @param tenants whose; absent for everybody's
    */
-  async own(actions: readonly string[], tenants?: readonly string[]): Promise<AuditLogEvent[]> {
-    const events: AuditLogEvent[] = [];
-    if (tenants) events.push(...(await this.ownOf(actions, tenants)));
-    else for await (const some of this.tenants()) events.push(...(await this.ownOf(actions, some)));
-    return events.sort((a, b) => (a.id < b.id ? -1 : 1));
+  async *own(actions: readonly string[], tenants?: readonly string[]): AsyncGenerator<OwnEvent[]> {
+    for await (const some of tenants ? [tenants] : this.tenants()) {
+      const { q, table, next } = sqlOf(this.database);
+      const groups = await ask(
+        this.database,
+        `SELECT DISTINCT ${q('tenant_id')}, ${q('action')} FROM ${table('audit_events')}
+          WHERE ${q('tenant_id')} IN (${some.map(next).join(', ')}) AND ${q('action')} IN (${actions.map(next).join(', ')})`,
+        [...some, ...actions],
+      );
+      for (const group of groups) yield* this.ownOf(String(group['tenant_id']), String(group['action']));
+    }
   }
 
-  /** By an index of tenants and actions: there may be many more events without a number. */
-  private async ownOf(actions: readonly string[], tenants: readonly string[]): Promise<AuditLogEvent[]> {
-    const { q, table, next } = sqlOf(this.database);
-    const columns = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`).join(', ');
-    const rows = await ask<Row & EventRow>(
-      this.database,
-      `SELECT ${columns} FROM ${table('audit_events')} e
-        WHERE e.${q('tenant_id')} IN (${tenants.map(next).join(', ')}) AND e.${q('action')} IN (${actions.map(next).join(', ')})
-          AND e.${q('source')} IS NULL`,
-      [...tenants, ...actions],
-    );
-    return rows.map(this.database.reader.read);
+  /** By the index of tenants and actions: there may be many more events without a number. */
+  private async *ownOf(tenantId: string, action: string): AsyncGenerator<OwnEvent[]> {
+    for (let after = ''; ;) {
+      const { q, table, next } = sqlOf(this.database);
+      const rows = await ask(
+        this.database,
+        `SELECT e.${q('id')} AS ${q('id')}, e.${q('timestamp')} AS ${q('timestamp')},
+            SUBSTR(e.${q('details')}, 1, ${OWN_DETAILS}) AS ${q('details')}
+          FROM ${table('audit_events')} e
+          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('action')} = ${next()} AND e.${q('id')} > ${next()}
+            AND e.${q('source')} IS NULL ${this.plainId()}
+          ORDER BY e.${q('id')} LIMIT ${OWN_PAGE}`,
+        [tenantId, action, after],
+      );
+      const events = rows.map((row) => ({
+        id: String(row['id']),
+        timestamp: Number(row['timestamp']),
+        tenantId,
+        action,
+        ...present('details', factsOf(row['details'])),
+      }));
+      if (events.length > 0) yield events;
+      if (events.length < OWN_PAGE) return;
+      after = events.at(-1)!.id;
+    }
+  }
+
+  /**
+   * SQL: pages find the event, since its id is not empty, and is read as it is stored. SQLite takes bytes that are no text of UTF-8;
+   * pages that begin behind such an id would pass over others, or never end.
+   */
+  private plainId(): string {
+    const { dialect, q } = sqlOf(this.database);
+    const isText = dialect === 'sqlite' ? `AND e.${q('id')} NOT GLOB '*[^0-9a-f-]*'` : '';
+    return `AND e.${q('id')} > '' ${isText}`;
   }
 
   /** SQL: FROM and the conditions of the expired events, without those of holds. */
@@ -226,7 +302,7 @@ export class RetentionRepository {
     return `FROM ${table('audit_events')} e
       INNER JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')} AND l.${q('leaf_index')} >= 0 AND l.${q('leaf_index')} < ${next()}
       WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = ${next()} AND e.${q('id')} < ${next()}
-        AND e.${q('action')} NOT IN (${KEPT_ACTIONS.map(next).join(', ')})`;
+        AND e.${q('action')} NOT IN (${KEPT_ACTIONS.map(next).join(', ')}) ${this.plainId()}`;
   }
 
   private isHeld(hold: HeldEvents, values: (string | number)[], next: () => string): string {
@@ -250,5 +326,17 @@ export class RetentionRepository {
       conditions.push(`e.${q('id')} ${operator} ${next()}`);
     }
     return `(${conditions.join(' AND ')})`;
+  }
+}
+
+/** The record that a column holds; `undefined` where it holds none. */
+function factsOf(text: unknown): AuditFacts | undefined {
+  try {
+    const facts: unknown = JSON.parse(String(text));
+    return typeof facts === 'object' && facts !== null && !Array.isArray(facts)
+      ? (facts as AuditFacts)
+      : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -82,7 +82,8 @@ import type {
 import { checkDeadLetterQuery } from './dead-letter-query.js';
 import type { AuditDeadLetterQuery } from './dead-letter-query.js';
 import { proveEvent } from './log-prover.js';
-import type { LegalHold, LegalHoldInput, LegalHoldRelease, LegalHolds } from './retention/legal-holds.js';
+import type { LegalHold } from './retention/hold-events.js';
+import type { LegalHoldInput, LegalHoldRelease, LegalHolds } from './retention/legal-holds.js';
 import type { RemovalOptions, RemovalResult, Retention } from './retention/retention.js';
 import type { AuditStorage, StorageReport } from './storage-report.js';
 import { ReadRecorder } from './read-recorder.js';
@@ -460,6 +461,7 @@ export class AuditService {
    * off and called again at any time.
    *
    * @throws AuditError `AUDIT_INVALID_OPTIONS` where there are no rules, or the log is signed and this process can't sign;
+   *   `AUDIT_LEDGER_BROKEN` where the log has no checkpoint to prove events by; `AUDIT_NOT_SEALED` where the key does not answer;
    *   `AUDIT_STORE_UNAVAILABLE`, also where the user of the connection may not delete; or the signal's reason. What was removed
    *   until then stays so
    */
@@ -471,7 +473,8 @@ export class AuditService {
    * Has events stay, whatever the rules say. It is an event itself, `audit.hold`, and in force when this resolves: a removal that
    * goes on regards it from its next batch on.
    *
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` where the log is signed and this process can't
+   *   sign; `AUDIT_NOT_SEALED` where the key does not answer; `AUDIT_STORE_UNAVAILABLE`
    */
   placeHold(hold: LegalHoldInput): Promise<LegalHold> {
     return this.keeping.holds.place(hold, (event) => this.recorder.recordOwn(this.inContext(event)));
@@ -481,14 +484,14 @@ export class AuditService {
    * Lifts a hold. It is an event itself, `audit.release-hold`.
    *
    * @returns the hold as it was
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where no hold of this id is in force; `AUDIT_STORE_UNAVAILABLE`
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where no hold of this id is in force; else as {@link placeHold}
    */
   liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
     return this.keeping.holds.lift(id, release, (event) => this.recorder.recordOwn(this.inContext(event)));
   }
 
   /**
-   * The holds in force on events of a tenant, oldest first.
+   * The holds in force on events of a tenant, oldest first. In a log with keys, those alone that one of the keys has signed.
    *
    * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
    */

@@ -1,3 +1,4 @@
+import { timeOfId } from '../event/event-id.js';
 import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import type { StorageRepository } from '../store/storage.repository.js';
 import { splitScope } from './audit-scope.js';
@@ -44,8 +45,8 @@ export class StorageReport {
         tenantId: one.tenantId,
         events: one.events,
         bytes: Math.round((bytes * one.events) / rows),
-        oldest: timeOf(one.first),
-        newest: timeOf(one.last),
+        oldest: timeOfId(one.first),
+        newest: timeOfId(one.last),
       }));
     return {
       events: tenants.reduce((sum, { events }) => sum + events, 0),
@@ -57,9 +58,4 @@ export class StorageReport {
       tenants,
     };
   }
-}
-
-/** The milliseconds with which a UUIDv7 begins (RFC 9562, section 5.7). */
-function timeOf(id: string): number {
-  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 }

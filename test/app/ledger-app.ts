@@ -4,7 +4,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { AuditModule, AuditService } from 'nest-audit-trail';
-import type { AuditModuleOptions } from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
 import type { TestDatabase } from '../harness/databases.js';
 
 export const LEDGER_TABLES = ['audit_events', 'audit_leaves', 'audit_tiles', 'audit_checkpoints'] as const;
@@ -57,6 +57,11 @@ export class RawTables {
     await dropTriggers(tables.connection, database);
     await dropChecks(tables.connection, database);
     return tables;
+  }
+
+  /** An attacker with the rights of one user; nothing is dropped. */
+  static async as(database: TestDatabase, options: AuditDatabaseOptions): Promise<RawTables> {
+    return new RawTables(await new DataSource(options).initialize(), database);
   }
 
   q(name: string): string {

@@ -1,14 +1,27 @@
 import { AuditError } from '../../event/audit-error.js';
-import { isEventId } from '../../event/event-id.js';
+import type { AuditFacts } from '../../event/audit-log-event.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import { createEventId, isEventId } from '../../event/event-id.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
 import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
+import { canonicalJson } from '../../ledger/canonical-json.js';
+import type { HoldRecord } from '../../ledger/hold-record.js';
+import { sealHold } from '../../ledger/hold-record.js';
+import type { NoteSigner } from '../../ledger/keys.js';
+import { signInTime } from '../../sealer/sign-in-time.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { HOLD_ACTION, RELEASE_ACTION } from '../../store/retention.repository.js';
-import type { HeldEvents, RetentionRepository } from '../../store/retention.repository.js';
+import type { ConsideredHolds, HeldEvents, RetentionRepository } from '../../store/retention.repository.js';
 import { splitScope } from '../audit-scope.js';
 import type { AuditScope } from '../audit-scope.js';
+import type { Trust } from '../believed-checkpoints.js';
+import { RecordedTrust } from '../recorded-trust.js';
+import { doubtOfHold, holdOf, isTime, OF_ALL } from './hold-events.js';
+import type { LegalHold } from './hold-events.js';
 
 /** Which events must stay, why, and who says so. All that is said must apply; what is left out applies to all. */
 export type LegalHoldInput = AuditScope & {
@@ -24,16 +37,6 @@ export type LegalHoldInput = AuditScope & {
   readonly placedBy: string;
 };
 
-/** A hold that is in force. */
-export interface LegalHold extends HeldEvents {
-  /** Of its event, `audit.hold`. */
-  readonly id: string;
-  readonly reason: string;
-  readonly placedBy: string;
-  /** Unix epoch, milliseconds. */
-  readonly placedAt: number;
-}
-
 /** Why a hold is lifted, and who says so. */
 export interface LegalHoldRelease {
   readonly reason: string;
@@ -43,15 +46,41 @@ export interface LegalHoldRelease {
 /** Stores an event of the audit's own as it is, and resolves once it is committed. */
 type Recording = (draft: AuditEventDraft) => Promise<AuditLogEvent>;
 
+/** The log that says whose holds count. */
+export interface HoldLog {
+  readonly ledger: LedgerRepository;
+  readonly trust: Trust;
+  /** Signs the events of holds. */
+  readonly signer?: NoteSigner;
+}
+
+/** Holds on events of a tenant, or on all of them, and what they were read of. */
+export interface HoldsFound {
+  readonly inForce: LegalHold[];
+  readonly considered: ConsideredHolds;
+}
+
 const LONGEST = 1_000;
-/** The tenant of the event of a hold on all tenants. */
-const OF_ALL = 'default';
 
-/** Holds are events: what says that something must stay can itself not be changed unseen. */
+/**
+ * Holds are events: what says that something must stay can itself not be changed unseen. Whoever may insert events can write these as
+ * well, so in a log with keys they carry a signed record, and without it count for nothing.
+ */
 export class LegalHolds {
-  constructor(private readonly repository: RetentionRepository) {}
+  private readonly warnings: RateLimitedLog;
 
-  /** @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE` */
+  constructor(
+    private readonly repository: RetentionRepository,
+    private readonly log: HoldLog,
+    logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger, 60_000);
+  }
+
+  /**
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` where the log is signed and this process can't
+   *   sign; `AUDIT_NOT_SEALED` where the key does not answer; `AUDIT_STORE_UNAVAILABLE`
+   */
   async place(input: LegalHoldInput, record: Recording): Promise<LegalHold> {
     const { tenantId, rest } = splitScope(input);
     const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
@@ -65,38 +94,27 @@ export class LegalHolds {
       ...present('from', time('from', from)),
       ...present('to', time('to', to)),
     };
-    const event = await record({
-      action: HOLD_ACTION,
-      resource: 'audit',
-      tenantId: hold.tenantId ?? OF_ALL,
-      category: 'compliance',
-      severity: 'high',
-      details: {
-        ...hold,
-        ...(tenantId === undefined && { allTenants: true }),
-        reason: said('reason', reason),
-        placedBy: said('placedBy', placedBy),
-      },
-    });
-    return fromEvent(event);
+    const details = {
+      ...hold,
+      ...(tenantId === undefined && { allTenants: true }),
+      reason: said('reason', reason),
+      placedBy: said('placedBy', placedBy),
+    };
+    const tenant = hold.tenantId ?? OF_ALL;
+    const { id, timestamp } = await record(await this.draft('hold', tenant, details));
+    return holdOf({ id, timestamp, tenantId: tenant, action: HOLD_ACTION, details })!;
   }
 
   /**
    * @returns the hold that was in force
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where there is none of this id in force
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where there is none of this id in force; else as {@link place}
    */
   async lift(id: string, { reason, liftedBy }: LegalHoldRelease, record: Recording): Promise<LegalHold> {
     if (!isEventId(id)) throw refuse('id', 'id must be that of a hold');
     const hold = (await this.on(undefined)).inForce.find((one) => one.id === id);
     if (!hold) throw refuse('id', 'no hold of this id is in force');
-    await record({
-      action: RELEASE_ACTION,
-      resource: 'audit',
-      tenantId: hold.tenantId ?? OF_ALL,
-      category: 'compliance',
-      severity: 'high',
-      details: { holdId: id, reason: said('reason', reason), liftedBy: said('liftedBy', liftedBy) },
-    });
+    const details = { holdId: id, reason: said('reason', reason), liftedBy: said('liftedBy', liftedBy) };
+    await record(await this.draft('hold-release', hold.tenantId ?? OF_ALL, details));
     return hold;
   }
 
@@ -107,60 +125,95 @@ export class LegalHolds {
   }
 
   /**
-   * Those on events of a tenant, or all of them.
+   * Those on events of a tenant, or all of them. Events of holds that are not to be believed are passed over, and the log says so.
    *
-   * @returns also whose holds were looked for, and the id of the newest of these that was ever placed; '' where there is none
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async on(tenantId: string | undefined): Promise<{
-    readonly inForce: LegalHold[];
-    readonly tenants: readonly string[];
-    readonly newest: string;
-  }> {
+  async on(tenantId: string | undefined): Promise<HoldsFound> {
     // One of all tenants holds this one's events too.
     const tenants = tenantId === undefined ? [] : [...new Set([tenantId, OF_ALL])];
-    const events = await this.repository.own(
+    const trust = new RecordedTrust(this.log.ledger, this.log.trust);
+    const placed = new Map<string, LegalHold>();
+    const lifted = new Set<string>();
+    let count = 0;
+    const own = this.repository.own(
       [HOLD_ACTION, RELEASE_ACTION],
       tenantId === undefined ? undefined : tenants,
     );
-    const placed = events.filter(({ action }) => action === HOLD_ACTION);
-    const lifted = new Set(
-      events.filter(({ action }) => action === RELEASE_ACTION).map(({ details }) => details['holdId']),
-    );
-    const holds = placed.filter(({ id }) => !lifted.has(id)).map(fromEvent);
-    return {
-      inForce:
-        tenantId === undefined ? holds : holds.filter((hold) => (hold.tenantId ?? tenantId) === tenantId),
-      tenants,
-      newest: placed.at(-1)?.id ?? '',
+    for await (const events of own) {
+      for (const event of events) {
+        const isHold = event.action === HOLD_ACTION;
+        if (isHold) count += 1;
+        const doubt = await doubtOfHold(event, trust);
+        if (doubt !== undefined) this.warn(event.id, isHold, doubt);
+        else if (isHold) placed.set(event.id, holdOf(event)!);
+        else lifted.add(String(event.details!['holdId']));
+      }
+    }
+    const inForce = [...placed.values()]
+      .filter(({ id }) => !lifted.has(id))
+      .filter((hold) => tenantId === undefined || (hold.tenantId ?? tenantId) === tenantId)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    return { inForce, considered: { tenants, count } };
+  }
+
+  /** The event of a hold or of its lifting, with its record where there is a key. */
+  private async draft(
+    kind: HoldRecord['kind'],
+    tenantId: string,
+    details: Partial<AuditFacts>,
+  ): Promise<AuditEventDraft> {
+    const { signer, trust } = this.log;
+    if (!signer && trust.verifiers.length > 0) {
+      throw new AuditError(
+        'AUDIT_INVALID_OPTIONS',
+        'The log is signed, and so must be the event of a legal hold: write the option ledger.signingKey for the process that places and lifts holds.',
+        { field: 'ledger.signingKey' },
+      );
+    }
+    const id = createEventId(Date.now());
+    const claim = {
+      kind,
+      origin: trust.origin ?? '',
+      eventId: id,
+      details: canonicalJson(details as AuditFacts),
     };
+    const record = signer && (await signInTime(signer, () => sealHold(claim, signer)));
+    return {
+      id,
+      action: kind === 'hold' ? HOLD_ACTION : RELEASE_ACTION,
+      resource: 'audit',
+      tenantId,
+      category: 'compliance',
+      severity: 'high',
+      details: { ...details, ...present('record', record) },
+    };
+  }
+
+  private warn(id: string, isHold: boolean, doubt: string): void {
+    // An id that is none is a text of whoever wrote the row.
+    const event = isEventId(id) ? `The event ${id}` : 'An event without the id of one';
+    // So is what the record says.
+    const why = doubt.startsWith('has no record') ? doubt : 'its record is none that can be believed';
+    this.warnings.warn(
+      'hold',
+      `${event} says that a legal hold was ${isHold ? 'placed' : 'lifted'}, and ${why}. It counts for nothing; nest-audit verify says more.`,
+    );
   }
 }
 
 /** Whether a hold may be about what a user did. */
 export function mayHold(hold: HeldEvents, tenantId: string, userId: string): boolean {
-  return (hold.tenantId ?? tenantId) === tenantId && (hold.userId ?? userId) === userId;
+  const stored = safeText(userId, TEXT_LIMITS.userId);
+  return (hold.tenantId ?? tenantId) === tenantId && (hold.userId ?? stored) === stored;
 }
 
-function fromEvent({ id, timestamp, tenantId, details }: AuditLogEvent): LegalHold {
-  const text = (name: string) => (details[name] === undefined ? undefined : String(details[name]));
-  const number = (name: string) => (details[name] === undefined ? undefined : Number(details[name]));
-  return {
-    id,
-    ...(details['allTenants'] !== true && { tenantId }),
-    ...present('userId', text('userId')),
-    ...present('resource', text('resource')),
-    ...present('resourceId', text('resourceId')),
-    ...present('from', number('from')),
-    ...present('to', number('to')),
-    reason: text('reason') ?? '',
-    placedBy: text('placedBy') ?? '',
-    placedAt: timestamp,
-  };
-}
-
-function optional(field: string, value: unknown): string | undefined {
+function optional(field: 'userId' | 'resource' | 'resourceId', value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === 'string' && value !== '' && value.length <= LONGEST) return value;
+  // As events store it, which is what is compared.
+  if (typeof value === 'string' && value !== '' && value.length <= LONGEST) {
+    return safeText(value, TEXT_LIMITS[field]);
+  }
   throw refuse(field, `${field} must be a text that is not empty, and is ${showValue(value)}`);
 }
 
@@ -173,7 +226,7 @@ function said(field: string, value: unknown): string {
 function time(field: string, value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const time = value instanceof Date ? value.getTime() : value;
-  if (Number.isInteger(time) && Number(time) >= 0 && Number(time) < 2 ** 48) return time as number;
+  if (isTime(time)) return time;
   throw refuse(field, `${field} must be a time: Unix epoch in milliseconds, or a Date`);
 }
 

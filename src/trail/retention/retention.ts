@@ -4,17 +4,15 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.js';
 import { createEventId } from '../../event/event-id.js';
-import type { NoteSigner } from '../../ledger/keys.js';
-import { leafRanges, sealRemoval } from '../../ledger/removal-record.js';
+import { digestOfLeaves, leafRanges, sealRemoval } from '../../ledger/removal-record.js';
 import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
-import type { LedgerKeys } from '../../sealer/ledger-keys.js';
-import { readCheckpoint } from '../../sealer/read-checkpoint.js';
+import { signInTime } from '../../sealer/sign-in-time.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { leafHashOf } from '../../store/event-leaf.js';
-import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { REMOVAL_ACTION, RetentionRepository } from '../../store/retention.repository.js';
 import type { EventSpan, ExpiredEvents, ExpiredRow } from '../../store/retention.repository.js';
-import type { LegalHolds } from './legal-holds.js';
+import { ProvenLeaves } from '../proven-leaves.js';
+import type { HoldLog, HoldsFound, LegalHolds } from './legal-holds.js';
 import { RETENTION_DEFAULTS, ruleFor, SMALL_BATCH_SIZE } from './retention-options.js';
 import type { RetentionOptions } from './retention-options.js';
 
@@ -69,17 +67,21 @@ const DAY_MS = 86_400_000;
 const CONNECT_PATIENCE_MS = 10_000;
 /** Times in a row that a batch may find something else than it expected. */
 const MAX_RACES = 20;
+/** Of them, those that may be for events of holds: whoever may insert can write any number of these, which count for nothing. */
+const MAX_HOLD_RACES = 3;
 
-/** Removes what has been kept long enough: sealed events alone, batch by batch, each with an event that tells of it. */
+/**
+ * Removes what has been kept long enough, batch by batch, each with a signed event that tells of it. Only what is proved to be in a
+ * checkpoint that is believed is removed: else whoever can write to the tables could have the key sign the removal of anything.
+ */
 export class Retention {
   private running: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly options: RetentionOptions | undefined,
     private readonly repository: RetentionRepository,
-    private readonly ledger: LedgerRepository,
+    private readonly log: HoldLog,
     private readonly holds: LegalHolds,
-    private readonly keys: LedgerKeys,
     private readonly host: RetentionHost,
     private readonly logger: AuditLogger,
   ) {}
@@ -95,36 +97,29 @@ export class Retention {
   private async run(options: RemovalOptions): Promise<RemovalResult> {
     const { rules } = this.needed();
     const { dryRun = false, signal } = options;
-    const { signer, verifiers } = this.keys;
-    if (!dryRun && !signer && verifiers.length > 0) {
+    const { ledger, signer, trust } = this.log;
+    if (!dryRun && !signer && trust.verifiers.length > 0) {
       throw invalid(
         'ledger.signingKey',
         'The log is signed, and so must be the record of a removal: write the option ledger.signingKey for the process that removes.',
       );
     }
-    const head = await this.ledger.head();
+    const leaves = await ProvenLeaves.newest(ledger, trust);
     const groups: RemovedGroup[] = [];
     const maintenance = dryRun ? undefined : await this.connect();
     try {
       const now = Date.now();
-      for await (const tenants of head ? this.repository.tenants() : []) {
+      for await (const tenants of leaves ? this.repository.tenants() : []) {
         for (const tenantId of tenants) {
-          for (const category of CATEGORIES) {
-            const rule = ruleFor(rules, tenantId, category);
-            if (!rule) continue;
+          signal?.throwIfAborted();
+          for (const { category, keepDays, before } of await this.agedOf(tenantId, rules, now)) {
             signal?.throwIfAborted();
-            const { keepDays } = rule;
-            const which = { tenantId, category, before: Math.max(0, now - keepDays * DAY_MS) };
+            const which = { tenantId, category, before };
             const done = groups.reduce((sum, { events }) => sum + events, 0);
-            const work = new Work(which, keepDays, head!.treeSize, done, options);
+            const work = new Work(which, keepDays, leaves!, done, options);
             const span = dryRun
               ? await this.look(work)
-              : await this.removeGroup(
-                  work,
-                  maintenance!.repository,
-                  readCheckpoint(head!, verifiers).origin,
-                  signer,
-                );
+              : await this.removeGroup(work, maintenance!.repository);
             const { inForce } = await this.holds.on(tenantId);
             const held = await this.repository.span(which, inForce, true, work.size);
             const group = { ...which, keepDays, ...span, held: held.events };
@@ -140,6 +135,21 @@ export class Retention {
     return { dryRun, removed: total('events'), held: total('held'), changed: total('changed'), groups };
   }
 
+  /** The tenant's categories that have events old enough, each with its rule and the time before which they began. */
+  private async agedOf(tenantId: string, rules: RetentionOptions['rules'], now: number) {
+    const ruled = CATEGORIES.flatMap((category) => {
+      const rule = ruleFor(rules, tenantId, category);
+      if (!rule) return [];
+      const { keepDays } = rule;
+      return [{ category, keepDays, before: Math.max(0, now - keepDays * DAY_MS) }];
+    });
+    const aged = await this.repository.aged(
+      tenantId,
+      new Map(ruled.map(({ category, before }) => [category, before])),
+    );
+    return ruled.filter(({ category }) => aged.has(category));
+  }
+
   private async look({ which, size }: Work): Promise<EventSpan & { changed: number }> {
     const { inForce } = await this.holds.on(which.tenantId);
     return { ...(await this.repository.span(which, inForce, false, size)), changed: 0 };
@@ -148,8 +158,6 @@ export class Retention {
   private async removeGroup(
     work: Work,
     maintenance: RetentionRepository,
-    origin: string,
-    signer: NoteSigner | undefined,
   ): Promise<EventSpan & { changed: number }> {
     const {
       batchSize = maintenance.isOnThisThread ? SMALL_BATCH_SIZE : RETENTION_DEFAULTS.batchSize,
@@ -159,7 +167,7 @@ export class Retention {
     let races = 0;
     for (;;) {
       work.signal?.throwIfAborted();
-      const holds = await this.holds.on(work.which.tenantId);
+      const holds: HoldsFound = await this.holds.on(work.which.tenantId);
       const page = await this.repository.expired(work.which, holds.inForce, {
         after,
         limit: batchSize,
@@ -167,11 +175,12 @@ export class Retention {
       });
       if (page.length === 0) return work.span;
       // What was changed is evidence: it stays for whoever looks into it.
-      const whole = page.filter(({ row, leafHash }) => leafHashOf(row).toString('base64') === leafHash);
-      if (whole.length > 0) {
-        const event = await this.describe(work, whole, origin, signer);
-        const ids = whole.map(({ row }) => String(row.id));
-        if (!(await maintenance.remove(ids, event, holds))) {
+      const proved = await this.proved(page, work.leaves);
+      if (proved.length > 0) {
+        const event = await this.describe(work, proved, holds);
+        const ids = proved.map(({ row }) => String(row.id));
+        const considered = races < MAX_HOLD_RACES ? holds.considered : undefined;
+        if (!(await maintenance.remove(ids, event, considered))) {
           races += 1;
           if (races < MAX_RACES) continue;
           throw new AuditError(
@@ -181,25 +190,47 @@ export class Retention {
         }
         races = 0;
         this.host.stored(event);
-        work.note(whole);
+        work.note(proved);
       }
-      work.changed += page.length - whole.length;
+      work.changed += page.length - proved.length;
       after = String(page.at(-1)!.row.id);
       if (page.length < batchSize) return work.span;
       await delay(pauseMs, undefined, work.signal && { signal: work.signal }).catch(() => undefined);
     }
   }
 
+  /** Those that are what was sealed, in the order of their leaves. */
+  private async proved(page: readonly ExpiredRow[], leaves: ProvenLeaves): Promise<ProvedRow[]> {
+    const proved: ProvedRow[] = [];
+    for (const expired of page) {
+      const hash = leafHashOf(expired.row);
+      const isStored = hash.toString('base64') === expired.leafHash;
+      if (isStored && (await leaves.has(expired.leafIndex, hash))) proved.push({ ...expired, hash });
+    }
+    return proved.sort((a, b) => a.leafIndex - b.leafIndex);
+  }
+
   /** The event that tells of the batch, and is its record. */
   private async describe(
-    { which, keepDays }: Work,
-    removed: readonly ExpiredRow[],
-    origin: string,
-    signer: NoteSigner | undefined,
+    { which, keepDays, leaves: { checkpoint } }: Work,
+    removed: readonly ProvedRow[],
+    { inForce }: HoldsFound,
   ): Promise<AuditLogEvent> {
     const id = createEventId(Date.now());
-    const leaves = leafRanges(removed.map(({ leafIndex }) => leafIndex));
     const times = removed.map(({ row }) => Number(row.timestamp));
+    const leaves = removed.map(({ leafIndex, hash, row }) => ({
+      leafIndex,
+      leafHash: hash,
+      eventId: String(row.id),
+    }));
+    const claim = {
+      ...checkpoint,
+      eventId: id,
+      leaves: leafRanges(leaves.map(({ leafIndex }) => leafIndex)),
+      digest: digestOfLeaves(leaves),
+      holds: inForce.map((hold) => hold.id),
+    };
+    const { signer } = this.log;
     return this.host.describe({
       id,
       action: REMOVAL_ACTION,
@@ -213,7 +244,9 @@ export class Retention {
         keepDays,
         oldest: Math.min(...times),
         newest: Math.max(...times),
-        record: await sealRemoval({ origin, eventId: id, leaves }, signer),
+        record: await (signer
+          ? signInTime(signer, () => sealRemoval(claim, signer))
+          : sealRemoval(claim, undefined)),
       },
     });
   }
@@ -243,6 +276,12 @@ export class Retention {
   }
 }
 
+/** An event that is in the log as it is stored. */
+interface ProvedRow extends ExpiredRow {
+  /** Of its leaf. */
+  readonly hash: Buffer;
+}
+
 /** One tenant and category, and how far it is. */
 class Work {
   changed = 0;
@@ -254,13 +293,18 @@ class Work {
   constructor(
     readonly which: ExpiredEvents & { readonly category: AuditCategory },
     readonly keepDays: number,
-    /** Leaves of the log. */
-    readonly size: number,
+    /** Of the checkpoint that is believed. */
+    readonly leaves: ProvenLeaves,
     /** Events that were removed before. */
     private readonly done: number,
     private readonly options: RemovalOptions,
   ) {
     this.signal = options.signal;
+  }
+
+  /** Leaves that may be removed. */
+  get size(): number {
+    return this.leaves.checkpoint.treeSize;
   }
 
   get span(): EventSpan & { changed: number } {

@@ -1,22 +1,12 @@
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
-import type { NoteVerifier } from '../../ledger/keys.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { LedgerRepository, StoredCheckpoint } from '../../store/ledger.repository.js';
+import type { Trust } from '../believed-checkpoints.js';
 import type { CandidateRoots } from './candidate-roots.js';
 import type { ProblemList } from './problem-list.js';
 
 const PAGE = 500;
-
-/** Whose checkpoints are believed. */
-export interface Trust {
-  /** Without any, signatures are not checked. */
-  readonly verifiers: readonly NoteVerifier[];
-  /** Up to this size a checkpoint need not be signed. */
-  readonly unsignedUntil: number;
-  /** Which log; where that is not known, the first checkpoint tells. */
-  readonly origin: string | undefined;
-}
 
 /** A checkpoint that is not the database's word: the log must go on from it. */
 export interface KnownCheckpoint extends Checkpoint {

@@ -52,7 +52,7 @@ export class LeafWalk {
       }
       const isUnexplained = ({ event, leafIndex }: LeafWithEvent) => !event && !this.removals.has(leafIndex);
       // It may have been removed while this goes on.
-      if (rows.some(isUnexplained)) await this.removals.load();
+      if (rows.some(isUnexplained)) await this.removals.loadAgain();
       const leaves = new Map(rows.map((leaf) => [leaf.leafIndex, leaf]));
       const tiles = await this.tiles(start, end, size);
       for (let index = start; index < end; index += 1) {

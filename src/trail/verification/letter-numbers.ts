@@ -1,6 +1,6 @@
 import { isEventId } from '../../event/event-id.js';
 import type { DeadLetterRepository, ScannedLetter } from '../../store/dead-letter.repository.js';
-import type { Trust } from './checkpoint-walk.js';
+import type { Trust } from '../believed-checkpoints.js';
 import type { ProblemList } from './problem-list.js';
 
 /** Numbers that are remembered, so that an attacker can't fill the memory: what is beyond explains nothing. */

@@ -13,8 +13,12 @@ import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { SourceRepository } from '../../store/source.repository.js';
 import { TileReader } from '../../store/tile-reader.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
+import { originOf } from '../believed-checkpoints.js';
+import type { Trust } from '../believed-checkpoints.js';
+import { RecordedTrust } from '../recorded-trust.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
-import type { KnownCheckpoint, Trust } from './checkpoint-walk.js';
+import type { KnownCheckpoint } from './checkpoint-walk.js';
+import { KnownHolds } from './known-holds.js';
 import { LeafWalk } from './leaf-walk.js';
 import { ProblemList } from './problem-list.js';
 import { RecordedRemovals } from './recorded-removals.js';
@@ -62,7 +66,9 @@ export class LogVerifier {
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     const { ledger } = this.store;
-    const { trust, kept } = this.trustOf(options);
+    const { trust: given, kept } = this.trustOf(options);
+    // Where nobody has said which log it is, its newest checkpoint says so for everything else.
+    const trust = { ...given, origin: await originOf(ledger, given) };
     // Before the log is looked at: it must have come at least as far.
     const seen = this.known.lastSeen?.();
     if (seen) kept.push({ ...seen, how: 'was sealed or seen by this process' });
@@ -83,7 +89,9 @@ export class LogVerifier {
     const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
     const { node } = new TileReader(ledger, from);
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
-    const removals = new RecordedRemovals(ledger, this.store.retention, problems, trust);
+    const recorded = new RecordedTrust(ledger, trust);
+    const holds = await KnownHolds.read(this.store.retention, problems, recorded);
+    const removals = new RecordedRemovals(ledger, this.store.retention, problems, recorded, holds);
     await removals.load();
     const leaves = new LeafWalk(ledger, problems, order, checkpoints, removals, start);
     report(0);

@@ -1,58 +1,125 @@
-import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { AuditError } from '../../event/audit-error.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
-import { LeafSet, openRemoval } from '../../ledger/removal-record.js';
-import { REMOVAL_ACTION } from '../../store/retention.repository.js';
+import { rootAt } from '../../ledger/proofs.js';
+import { digestOfLeaves, LeafSet, openRemoval, showLeaves } from '../../ledger/removal-record.js';
+import type { RemovalRecord } from '../../ledger/removal-record.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
-import type { RetentionRepository } from '../../store/retention.repository.js';
-import type { Trust } from './checkpoint-walk.js';
+import { REMOVAL_ACTION } from '../../store/retention.repository.js';
+import type { OwnEvent, RetentionRepository } from '../../store/retention.repository.js';
+import { TileReader } from '../../store/tile-reader.js';
+import type { RecordedTrust } from '../recorded-trust.js';
+import type { KnownHolds } from './known-holds.js';
+import { hashBytes } from './hash-bytes.js';
+import { indexOf } from './problem-list.js';
 import type { ProblemList } from './problem-list.js';
 
-/** Of which leaves the events were removed by retention, as signed records say. */
+/** Sizes of the log whose roots are remembered. */
+const MOST_ROOTS = 1_000;
+/** Ranges of leaves that a problem names. */
+const SHOWN = 10;
+/** Records that are not believed and whose ids are remembered, so that none is told of twice. */
+const MOST_DOUBTED = 10_000;
+
+/** Of which leaves the events were removed by retention, as signed records say that still fit the log. */
 export class RecordedRemovals {
   private readonly leaves = new LeafSet();
-  private readonly seen = new Set<string>();
+  private readonly believed = new Set<string>();
+  private readonly doubted = new Set<string>();
+  private readonly roots = new Map<number, Promise<Buffer | undefined>>();
 
   constructor(
     private readonly ledger: LedgerRepository,
     private readonly retention: RetentionRepository,
     private readonly problems: ProblemList,
-    private readonly trust: Trust,
+    private readonly trust: RecordedTrust,
+    private readonly holds: KnownHolds,
   ) {}
 
   has(leafIndex: number): boolean {
     return this.leaves.has(leafIndex);
   }
 
-  /** Reads the records; again, those that came since. */
+  /** Reads the records. */
   async load(): Promise<void> {
-    for (const event of await this.retention.own([REMOVAL_ACTION])) {
-      if (this.seen.has(event.id)) continue;
-      this.seen.add(event.id);
-      await this.take(event);
+    for await (const events of this.retention.own([REMOVAL_ACTION])) {
+      for (const event of events) await this.take(event);
     }
   }
 
-  private async take({ id, details }: AuditLogEvent): Promise<void> {
-    const { verifiers, origin, unsignedUntil } = this.trust;
-    let wrong: string | undefined;
-    try {
-      const removal = openRemoval(details['record'], verifiers);
-      if (removal.eventId !== id) wrong = `is that of event ${removal.eventId}`;
-      else if (verifiers.length > 0 && !removal.isTrusted && !(await this.ledger.leafOf(id, unsignedUntil))) {
-        // Like a checkpoint, it may be from before the first key.
-        wrong = 'has no signature by a trusted key';
-      } else if (origin !== undefined && removal.origin !== origin) {
-        wrong = `is of the log ${removal.origin}, not of ${origin}`;
-      } else this.leaves.add(removal.leaves);
-    } catch (error) {
-      if (!(error instanceof LedgerFormatError)) throw error;
-      wrong = `can't be read: ${error.message.replace(/\.$/, '')}`;
+  /** Reads those that came since. */
+  async loadAgain(): Promise<void> {
+    this.roots.clear();
+    for await (const events of this.retention.own([REMOVAL_ACTION])) {
+      for (const event of events) {
+        const isKnown = this.believed.has(event.id) || this.doubted.has(event.id);
+        if (!isKnown) await this.take(event, this.doubted.size < MOST_DOUBTED);
+      }
     }
-    if (wrong === undefined) return;
+  }
+
+  private async take(event: OwnEvent, isNews = true): Promise<void> {
+    const { id } = event;
+    const { doubt, first } = await this.doubtOf(event);
+    if (doubt === undefined) {
+      this.believed.add(id);
+      return;
+    }
+    if (!isNews) return;
+    if (this.doubted.size < MOST_DOUBTED) this.doubted.add(id);
     this.problems.add({
       code: 'removal_untrusted',
       eventId: id,
-      message: `Event ${id} says that events were removed, and its record ${wrong}.`,
+      ...(first !== undefined && indexOf(first)),
+      message: `Event ${id} says that events were removed, and its record ${doubt}.`,
     });
+  }
+
+  /** Why the record excuses no missing event, and the first leaf that is meant; where there is no reason, it does from now on. */
+  private async doubtOf({ id, tenantId, details }: OwnEvent): Promise<{ doubt?: string; first?: number }> {
+    try {
+      const record = openRemoval(details?.['record'], this.trust.verifiers);
+      const doubt = await this.trust.doubt(id, record);
+      if (doubt !== undefined) return { doubt };
+      const misfit = this.unknownHoldOf(id, tenantId, record) ?? (await this.misfitOf(record));
+      if (misfit !== undefined) return { doubt: misfit, first: record.leaves[0]![0] };
+      this.leaves.add(record.leaves);
+      return {};
+    } catch (error) {
+      if (!(error instanceof LedgerFormatError)) throw error;
+      return { doubt: `can't be read: ${error.message.replace(/\.$/, '')}` };
+    }
+  }
+
+  private unknownHoldOf(id: string, tenantId: string, { holds }: RemovalRecord): string | undefined {
+    const hold = this.trust.needsSignature ? this.holds.unknownTo(id, tenantId, holds) : undefined;
+    return hold && `does not know of the legal hold ${hold}, which was in force`;
+  }
+
+  /** What of the log is not as the record has it. */
+  private async misfitOf({ treeSize, rootHash, leaves, digest }: RemovalRecord): Promise<string | undefined> {
+    const root = await this.rootAt(treeSize);
+    if (!root?.equals(rootHash)) return `names a log of ${treeSize} leaves with another root than this one`;
+    const stored = await this.ledger.leavesOf(leaves);
+    const count = leaves.reduce((sum, [first, last]) => sum + last - first + 1, 0);
+    const removed = stored.flatMap(({ leafIndex, leafHash, eventId }) => {
+      const hash = hashBytes(leafHash);
+      return hash ? [{ leafIndex, leafHash: hash, eventId }] : [];
+    });
+    if (removed.length === count && digestOfLeaves(removed).equals(digest)) return undefined;
+    const shown = showLeaves(leaves.slice(0, SHOWN)) + (leaves.length > SHOWN ? ',…' : '');
+    return `is of leaves ${shown}, of which at least one has another hash or event id now`;
+  }
+
+  /** The root that the log has, or had, at this size; `undefined` where it has not so many leaves, or is broken there. */
+  private rootAt(size: number): Promise<Buffer | undefined> {
+    let root = this.roots.get(size);
+    if (root) return root;
+    if (this.roots.size >= MOST_ROOTS) this.roots.clear();
+    root = rootAt(size, new TileReader(this.ledger, size).node).catch((error: unknown) => {
+      if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
+      throw error;
+    });
+    this.roots.set(size, root);
+    return root;
   }
 }

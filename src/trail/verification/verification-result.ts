@@ -6,10 +6,12 @@ export const PROBLEM_CODES = [
   'event_changed',
   /** An event is in the table that no process numbered so, or whose number the log has given to another. */
   'event_inserted',
-  /** A record of removed events is not signed by a trusted key, is another event's or another log's, or can't be read. */
+  /** A record of removed events is not signed by a trusted key, is another event's or log's, does not fit the leaves, or can't be read. */
   'removal_untrusted',
   /** A dead letter can't be read, is not its event's, or is not signed by a trusted key: it explains no missing number. */
   'letter_untrusted',
+  /** An event says that a legal hold was placed or lifted, and no record that is signed by a trusted key says so. */
+  'hold_untrusted',
   /** A leaf is not there. */
   'leaf_missing',
   /** A leaf is not what the checkpoints vouch for. */
@@ -78,7 +80,7 @@ export interface VerifyOptions {
   readonly unsignedUntil?: number;
   /**
    * The name of the log, which all of its checkpoints must have.
-   * @defaultValue the option `ledger.origin`, else the name of the signing key, else that of the first checkpoint
+   * @defaultValue the option `ledger.origin`, else the name of the signing key, else that of the newest checkpoint that is believed
    */
   readonly origin?: string;
   /** Checkpoints that were kept elsewhere, as notes. The log must go on from each. */

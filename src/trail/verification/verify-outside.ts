@@ -1,7 +1,7 @@
 import { whyNoEvent } from '../../store/event-row.js';
 import type { NumberedRow } from '../../store/event-row.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
-import type { Trust } from './checkpoint-walk.js';
+import type { Trust } from '../believed-checkpoints.js';
 import { LetterNumbers } from './letter-numbers.js';
 import type { LogStore, OwnNumbers } from './log-verifier.js';
 import type { ProblemList } from './problem-list.js';

@@ -1,7 +1,7 @@
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { LedgerRepository, StoredCheckpoint } from '../../store/ledger.repository.js';
-import type { Trust } from './checkpoint-walk.js';
+import type { Trust } from '../believed-checkpoints.js';
 import { indexOf, sizeOf } from './problem-list.js';
 import type { ProblemList } from './problem-list.js';
 

@@ -1,0 +1,64 @@
+import type { Checkpoint } from '../ledger/checkpoint.js';
+import { LedgerFormatError } from '../ledger/format-error.js';
+import type { NoteVerifier } from '../ledger/keys.js';
+import { openCheckpoint } from '../sealer/read-checkpoint.js';
+import type { OpenedCheckpoint } from '../sealer/read-checkpoint.js';
+import type { LedgerRepository, StoredCheckpoint } from '../store/ledger.repository.js';
+
+/** Whose word counts. */
+export interface Trust {
+  /** Without any, signatures are not checked. */
+  readonly verifiers: readonly NoteVerifier[];
+  /** Up to this size a checkpoint need not be signed, and what is sealed below it need not be either. */
+  readonly unsignedUntil: number;
+  /** The name of the log; absent where whoever asks does not know it. */
+  readonly origin: string | undefined;
+}
+
+const PAGE = 100;
+
+/**
+ * The checkpoints of the log that a trusted key has signed, or that need no signature, newest first. Rows that somebody has
+ * inserted are passed over. Whether the leaves have their roots is not checked here.
+ */
+export async function* believedCheckpoints(
+  ledger: LedgerRepository,
+  trust: Trust,
+): AsyncGenerator<Checkpoint, undefined> {
+  for (let below = Number.MAX_SAFE_INTEGER; ;) {
+    const page = await ledger.checkpointsBelow(below, PAGE);
+    for (const stored of page) {
+      const checkpoint = opened(stored, trust.verifiers);
+      if (checkpoint && isBelieved(checkpoint, trust)) yield checkpoint;
+    }
+    if (page.length < PAGE) return;
+    below = page.at(-1)!.treeSize;
+  }
+}
+
+/** The name of the log: what is known of it, else that of its newest checkpoint that is believed. */
+export async function originOf(ledger: LedgerRepository, trust: Trust): Promise<string | undefined> {
+  if (trust.origin !== undefined) return trust.origin;
+  const { value: newest } = await believedCheckpoints(ledger, trust).next();
+  return newest?.origin;
+}
+
+function isBelieved({ isTrusted, treeSize, origin }: OpenedCheckpoint, trust: Trust): boolean {
+  const needsNoKey = trust.verifiers.length === 0 || treeSize <= trust.unsignedUntil;
+  return (isTrusted || needsNoKey) && origin === (trust.origin ?? origin);
+}
+
+/** `undefined` where it is no checkpoint, or not the one that its row says. */
+function opened(
+  { note, treeSize, rootHash }: StoredCheckpoint,
+  verifiers: readonly NoteVerifier[],
+): OpenedCheckpoint | undefined {
+  try {
+    const checkpoint = openCheckpoint(note, verifiers);
+    const isSame = checkpoint.treeSize === treeSize && checkpoint.rootHash.toString('base64') === rootHash;
+    return isSame ? checkpoint : undefined;
+  } catch (error) {
+    if (!(error instanceof LedgerFormatError)) throw error;
+    return undefined;
+  }
+}

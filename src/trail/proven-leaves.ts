@@ -1,0 +1,114 @@
+import { AuditError } from '../event/audit-error.js';
+import type { Checkpoint } from '../ledger/checkpoint.js';
+import { rootAt } from '../ledger/proofs.js';
+import { TILE_WIDTH, tileRoot } from '../ledger/tile.js';
+import { leafHashOf } from '../store/event-leaf.js';
+import type { LedgerRepository } from '../store/ledger.repository.js';
+import { TileReader } from '../store/tile-reader.js';
+import { believedCheckpoints } from './believed-checkpoints.js';
+import type { Trust } from './believed-checkpoints.js';
+
+/** Tiles that are kept at a time, about 16 MB. */
+const MOST_TILES = 2_000;
+/** Checkpoints whose roots are compared with the leaves before the log is given up. */
+const MOST_ROOTS = 100;
+
+/**
+ * The leaves of a checkpoint that is believed. A hash is one of them only where the path of tiles above it leads to the
+ * checkpoint's root: the tables are not taken at their word.
+ */
+export class ProvenLeaves {
+  private tiles = new Map<string, Promise<readonly Buffer[] | undefined>>();
+
+  private constructor(
+    private readonly ledger: LedgerRepository,
+    readonly checkpoint: Checkpoint,
+    /** Has the nodes in its cache of which the root was computed. */
+    private reader: TileReader,
+  ) {}
+
+  /**
+   * Those of the newest checkpoint that is believed and has the root of its leaves.
+   *
+   * @returns `undefined` where nothing is sealed
+   * @throws AuditError `AUDIT_LEDGER_BROKEN` where there are checkpoints, and none of that kind; `AUDIT_STORE_UNAVAILABLE`
+   */
+  static async newest(ledger: LedgerRepository, trust: Trust): Promise<ProvenLeaves | undefined> {
+    let tried = 0;
+    for await (const checkpoint of believedCheckpoints(ledger, trust)) {
+      const reader = await provenReader(ledger, checkpoint);
+      if (reader) return new ProvenLeaves(ledger, checkpoint, reader);
+      tried += 1;
+      if (tried === MOST_ROOTS) break;
+    }
+    const head = await ledger.head();
+    if (!head) return undefined;
+    throw new AuditError(
+      'AUDIT_LEDGER_BROKEN',
+      tried > 0
+        ? `The audit log of ${head.treeSize} leaves does not have the roots of its checkpoints. nest-audit verify says what is wrong.`
+        : `The audit log of ${head.treeSize} leaves has no checkpoint that a known key has signed in the name of this log. After a change of keys, list the former verifier key in ledger.verifierKeys; of a log whose first checkpoints are not signed, write ledger.unsignedUntil and ledger.origin.`,
+    );
+  }
+
+  /** Whether the checkpoint has this hash at this place. A tile that is missing or was changed proves nothing. */
+  async has(leafIndex: number, hash: Buffer): Promise<boolean> {
+    if (!(leafIndex >= 0 && leafIndex < this.checkpoint.treeSize)) return false;
+    if (this.tiles.size >= MOST_TILES) await this.renew();
+    try {
+      const hashes = await this.tile(0, Math.floor(leafIndex / TILE_WIDTH));
+      return hashes?.[leafIndex % TILE_WIDTH]?.equals(hash) ?? false;
+    } catch (error) {
+      if (isBroken(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the stored event is a leaf below the given size, as the checkpoint has it. */
+  async hasEvent(eventId: string, size: number): Promise<boolean> {
+    const leaf = await this.ledger.leafOf(eventId, size);
+    if (!leaf) return false;
+    const [found] = await this.ledger.leaves(leaf.leafIndex, leaf.leafIndex + 1);
+    return found?.event !== undefined && this.has(leaf.leafIndex, leafHashOf(found.event));
+  }
+
+  /** The hashes of a tile; `undefined` where the tile above has another root for it. */
+  private tile(level: number, index: number): Promise<readonly Buffer[] | undefined> {
+    const key = `${level}/${index}`;
+    let tile = this.tiles.get(key);
+    if (!tile) this.tiles.set(key, (tile = this.prove(level, index)));
+    return tile;
+  }
+
+  private async prove(level: number, index: number): Promise<readonly Buffer[] | undefined> {
+    const hashes = await this.reader.hashes(level, index);
+    // Each hash of the right edge is one of those of which the root was computed.
+    if (hashes.length < TILE_WIDTH) return hashes;
+    const above = await this.tile(level + 1, Math.floor(index / TILE_WIDTH));
+    return above?.[index % TILE_WIDTH]?.equals(tileRoot(hashes)) ? hashes : undefined;
+  }
+
+  private async renew(): Promise<void> {
+    this.tiles = new Map();
+    // Where the log was broken meanwhile: a reader of an empty log, which proves nothing.
+    this.reader = (await provenReader(this.ledger, this.checkpoint)) ?? new TileReader(this.ledger, 0);
+  }
+}
+
+/** A reader whose nodes have the checkpoint's root; `undefined` where the log does not. */
+async function provenReader(
+  ledger: LedgerRepository,
+  { treeSize, rootHash }: Checkpoint,
+): Promise<TileReader | undefined> {
+  const reader = new TileReader(ledger, treeSize);
+  try {
+    return (await rootAt(treeSize, reader.node)).equals(rootHash) ? reader : undefined;
+  } catch (error) {
+    if (isBroken(error)) return undefined;
+    throw error;
+  }
+}
+
+function isBroken(error: unknown): boolean {
+  return error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN';
+}

@@ -1,0 +1,63 @@
+import { showValue } from '../event/show-value.js';
+import type { LedgerRepository } from '../store/ledger.repository.js';
+import { originOf } from './believed-checkpoints.js';
+import type { Trust } from './believed-checkpoints.js';
+import { ProvenLeaves } from './proven-leaves.js';
+
+/** What was read of a statement that a row of `audit_events` carries. */
+export interface RecordClaim {
+  readonly origin: string;
+  /** Of the event that the statement is about. */
+  readonly eventId: string;
+  /** One of the verifiers has signed it. */
+  readonly isTrusted: boolean;
+}
+
+/** Decides whether a statement in an event's details is to be believed: whoever may insert an event can write any. */
+export class RecordedTrust {
+  private known: Promise<string | undefined> | undefined;
+  private proven: Promise<ProvenLeaves | undefined> | undefined;
+
+  constructor(
+    private readonly ledger: LedgerRepository,
+    private readonly trust: Trust,
+  ) {}
+
+  /** Whether signatures count: whether there are keys to check them with. */
+  get needsSignature(): boolean {
+    return this.trust.verifiers.length > 0;
+  }
+
+  get verifiers(): Trust['verifiers'] {
+    return this.trust.verifiers;
+  }
+
+  /**
+   * Why the statement of the event is not to be believed; `undefined` where it is.
+   *
+   * @param eventId of the event that carries it
+   */
+  async doubt(
+    eventId: string,
+    { origin, eventId: meant, isTrusted }: RecordClaim,
+  ): Promise<string | undefined> {
+    if (meant !== eventId) return `is that of event ${showValue(meant)}`;
+    // Where nothing is sealed yet, nobody may know the name of the log.
+    const own = (await this.origin()) ?? origin;
+    if (origin !== own) return `is of the log ${showValue(origin)}, not of ${own}`;
+    if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(eventId))) return undefined;
+    return 'has no signature by a trusted key';
+  }
+
+  /** Whether the event was sealed before the log had its first key, as checkpoints of then are believed. */
+  async isBeforeKeys(eventId: string): Promise<boolean> {
+    const { unsignedUntil } = this.trust;
+    if (unsignedUntil === 0) return false;
+    this.proven ??= ProvenLeaves.newest(this.ledger, this.trust).catch(() => undefined);
+    return (await (await this.proven)?.hasEvent(eventId, unsignedUntil)) ?? false;
+  }
+
+  private origin(): Promise<string | undefined> {
+    return (this.known ??= originOf(this.ledger, this.trust));
+  }
+}

@@ -1,0 +1,68 @@
+import { timeOfId } from '../../event/event-id.js';
+import { MOST_HOLDS } from '../../ledger/removal-record.js';
+import { HOLD_ACTION, RELEASE_ACTION } from '../../store/retention.repository.js';
+import type { RetentionRepository } from '../../store/retention.repository.js';
+import type { RecordedTrust } from '../recorded-trust.js';
+import { doubtOfHold, holdOf } from '../retention/hold-events.js';
+import type { LegalHold } from '../retention/hold-events.js';
+import type { ProblemList } from './problem-list.js';
+
+/**
+ * How much the clocks of two processes may differ, and how long a hold may take until others see it: a removal of that time may or may
+ * not know of it.
+ */
+const SLACK_MS = 600_000;
+
+/** The legal holds that are to be believed, and when each was in force. */
+export class KnownHolds {
+  private constructor(
+    private readonly placed: ReadonlyMap<string, LegalHold>,
+    private readonly lifted: ReadonlyMap<string, number>,
+  ) {}
+
+  /** Reads all of them, and tells of the events that are not to be believed. */
+  static async read(
+    retention: RetentionRepository,
+    problems: ProblemList,
+    trust: RecordedTrust,
+  ): Promise<KnownHolds> {
+    const placed = new Map<string, LegalHold>();
+    const lifted = new Map<string, number>();
+    for await (const events of retention.own([HOLD_ACTION, RELEASE_ACTION])) {
+      for (const event of events) {
+        const isHold = event.action === HOLD_ACTION;
+        const doubt = await doubtOfHold(event, trust);
+        if (doubt !== undefined) {
+          problems.add({
+            code: 'hold_untrusted',
+            eventId: event.id,
+            message: `Event ${event.id} says that a legal hold was ${isHold ? 'placed' : 'lifted'}, and ${doubt}. It counts for nothing.`,
+          });
+        } else if (isHold) placed.set(event.id, holdOf(event)!);
+        else {
+          const id = String(event.details!['holdId']);
+          lifted.set(id, Math.min(timeOfId(event.id), lifted.get(id) ?? Infinity));
+        }
+      }
+    }
+    return new KnownHolds(placed, lifted);
+  }
+
+  /**
+   * A hold that was in force when the event of a removal was made, and that the removal did not know of: somebody had taken its event
+   * away for the time of the removal.
+   *
+   * @param known ids of the holds that the removal says it knew
+   */
+  unknownTo(removalId: string, tenantId: string, known: readonly string[]): string | undefined {
+    // It names no more.
+    if (known.length >= MOST_HOLDS) return undefined;
+    const at = timeOfId(removalId);
+    for (const [id, hold] of this.placed) {
+      const isOnTenant = (hold.tenantId ?? tenantId) === tenantId;
+      const isInForce = timeOfId(id) + SLACK_MS < at && at + SLACK_MS < (this.lifted.get(id) ?? Infinity);
+      if (isOnTenant && isInForce && !known.includes(id)) return id;
+    }
+    return undefined;
+  }
+}
