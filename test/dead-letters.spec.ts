@@ -82,6 +82,17 @@ describeEachDatabase('dead letters', (create, name) => {
     for (const column of ['tenant_id', 'reason', 'event']) expect(row![column]).toMatch(/^[ -~]+$/);
   });
 
+  it.each<[what: string, broken: object]>([
+    ['details', { details: null }],
+    ['metadata', { metadata: undefined }],
+    ['compliance flags', { complianceFlags: undefined }],
+  ])('knows by which fault it is the event itself that can not be stored: %s', async (_what, broken) => {
+    const event = { ...poison(1), ...broken } as AuditLogEvent;
+    const failure: unknown = await store.events.append([event]).catch((error: unknown) => error);
+    // Neither is tried again for ever: `unclear` ones are tried apart after a few times.
+    expect(['refused', 'unclear']).toContain(classifyStoreError(failure));
+  });
+
   it('keeps one line of any reason', async () => {
     const reasons = [
       'value too long for type character varying(20)',

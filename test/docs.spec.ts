@@ -646,7 +646,7 @@ describe('tables that equal the code', () => {
       'event 1',
       'intent 3',
     ]);
-    const { metadata } = JSON.parse(found[2]!.body.toString()) as AuditLogEvent;
+    const { metadata } = found[2]!.content as AuditLogEvent;
     expect(found[2]!.reference).toBe(metadata['sequence']);
   });
 

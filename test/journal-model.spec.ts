@@ -144,8 +144,7 @@ class Run {
     this.journal = await EventJournal.open(this.directory, SEGMENT_BYTES, this.queue);
     this.queue.attach(this.journal);
     expect(this.journal.recovered.losses).toEqual([]);
-    for (const [number, body] of this.journal.recovered.intents) {
-      const { id } = JSON.parse(body) as { id: string };
+    for (const [number, { id }] of this.journal.recovered.intents) {
       this.queue.adopt(number, this.eventOf(id, 0));
     }
     this.journal.sweep();
@@ -246,7 +245,7 @@ class Run {
   private begin(size: number): void {
     const { id } = this.know(0);
     try {
-      const intent = this.queue.begin(JSON.stringify(this.eventOf(id, 0, size)));
+      const intent = this.queue.begin(this.bodyOf(id, size));
       this.intents.push({ id, intent: intent! });
     } catch {
       // As the delivery does: then the request has none.
@@ -257,7 +256,7 @@ class Run {
   private beginAgain(begun: { readonly id: string; intent: Intent } | undefined): void {
     if (!begun) return;
     try {
-      begun.intent = this.queue.begin(JSON.stringify(this.eventOf(begun.id, 0)), begun.intent)!;
+      begun.intent = this.queue.begin(this.bodyOf(begun.id, 0), begun.intent)!;
     } catch {
       // What was known before still is.
     }
@@ -346,10 +345,10 @@ class Run {
   }
 
   private noteWritten(): void {
-    const { kind, number, body } = decodeLine(this.line.subarray(0, -1))!;
+    const { kind, number, content } = decodeLine(this.line.subarray(0, -1))!;
     if (kind === 'void') this.byNumber.get(number)!.written = undefined;
     if (kind !== 'intent' && kind !== 'event' && kind !== 'amend') return;
-    const { id, details } = JSON.parse(body.toString()) as AuditLogEvent;
+    const { id, details } = content;
     const known = this.known.get(id)!;
     known.written = Number(details['version']);
     this.byNumber.set(number, known);
@@ -439,10 +438,15 @@ class Run {
     return known;
   }
 
+  /** What is known of a request that has begun. */
+  private bodyOf(id: string, size: number): string {
+    return JSON.stringify({ ...this.eventOf(id, 0, size), riskScore: undefined });
+  }
+
   private eventOf(id: string, version: number, size = 0): AuditLogEvent {
     const event: AuditLogEvent = {
       id,
-      timestamp: 0,
+      timestamp: Number.parseInt(id.replace('-', '').slice(0, 12), 16),
       tenantId: 'default',
       action: 'thing.create',
       resource: 'thing',
@@ -469,14 +473,12 @@ function versionsIn(directory: string): Map<string, number> {
     for (const text of readFileSync(join(directory, name), 'utf8').split('\n')) {
       const line = decodeLine(Buffer.from(text));
       if (!line) continue;
-      const { kind, number } = line;
-      const body = JSON.parse(line.body.toString()) as unknown;
+      const { kind, number, content } = line;
       if (kind === 'intent' || kind === 'event' || kind === 'amend') {
-        const { id, details } = body as AuditLogEvent;
-        byNumber.set(number, { id, version: Number(details['version']) });
+        byNumber.set(number, { id: content.id, version: Number(content.details['version']) });
       } else if (kind === 'void') byNumber.delete(number);
       else if (kind === 'stored') {
-        for (const [from, to] of body as [number, number][]) {
+        for (const [from, to] of content) {
           for (let each = from; each <= to; each += 1) byNumber.delete(each);
         }
       }

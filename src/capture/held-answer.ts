@@ -1,8 +1,9 @@
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ResponseFunctions } from './watch-response.js';
 
-/** Headers that belong to the answer that is withheld, and not to the one that takes its place. */
-const OF_THE_ANSWER =
-  /^(content-.*|accept-ranges|age|cache-control|etag|expires|last-modified|link|location|set-cookie|trailer|transfer-encoding|vary)$/;
+/** Headers that describe a body: those of the answer that is withheld are not true of the one that takes its place. */
+const OF_THE_BODY =
+  /^(content-(digest|disposition|encoding|language|length|location|md5|range|type)|accept-ranges|age|cache-control|digest|etag|expires|last-modified|repr-digest|trailer|transfer-encoding)$/;
 
 /**
  * An answer that the application has ended and that has not left yet. To the application it looks as sent: it can
@@ -37,11 +38,12 @@ export class HeldAnswer {
 
   /**
    * Answers 503 in its place; where its head has left already, breaks the connection, so that nobody takes it for
-   * complete.
+   * complete. Of the handler's headers none goes out.
    *
-   * @param end Node's own
+   * @param own the response's own functions: what others put before them would add to it, such as the cookie of a session
+   * @param before the headers that were there before the handler ran
    */
-  refuse(end: (body: string) => void): void {
+  refuse({ writeHead, end }: ResponseFunctions, before: OutgoingHttpHeaders): void {
     const { response } = this;
     this.letGo();
     if (response.headersSent) {
@@ -55,13 +57,17 @@ export class HeldAnswer {
       carriedOut: true,
       message: 'The request was carried out, but its audit could not be confirmed in time.',
     });
-    for (const name of response.getHeaderNames()) if (OF_THE_ANSWER.test(name)) response.removeHeader(name);
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    for (const [name, value] of Object.entries(before)) {
+      if (value !== undefined && !OF_THE_BODY.test(name)) response.setHeader(name, value);
+    }
     response.statusCode = 503;
-    response.statusMessage = 'Service Unavailable';
-    response.setHeader('cache-control', 'no-store');
-    response.setHeader('content-type', 'application/json; charset=utf-8');
-    response.setHeader('content-length', Buffer.byteLength(body));
-    end(body);
+    writeHead.call(response, 503, 'Service Unavailable', {
+      'cache-control': 'no-store',
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+    });
+    end.call(response, body);
   }
 
   private shadow(name: string, value: unknown): void {

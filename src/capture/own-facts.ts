@@ -1,5 +1,5 @@
 import { FACT_LIMITS } from '../event/flatten.js';
-import { cutText } from '../event/safe-text.js';
+import { safeText } from '../event/safe-text.js';
 import type { AuditFacts } from '../event/audit-log-event.js';
 
 /** What the capture itself says of a request in `metadata`, see `docs/format.md`. */
@@ -30,20 +30,20 @@ export interface CaptureFacts {
  * table by V8, and is then slower to copy and to write than all of this.
  */
 export function ownFacts(said: CaptureFacts): AuditFacts {
-  const facts: AuditFacts = { method: cut(said.method), path: cut(said.path) };
-  if (said.route !== undefined) facts['route'] = cut(said.route);
+  const facts: AuditFacts = { method: safe(said.method), path: safe(said.path) };
+  if (said.route !== undefined) facts['route'] = safe(said.route);
   // An application may set what it likes; Node then sends a number all the same.
   if (said.statusCode !== undefined) facts['statusCode'] = Number(said.statusCode) || 0;
   if (said.durationMs !== undefined) facts['durationMs'] = said.durationMs;
-  facts['requestId'] = cut(said.requestId);
+  facts['requestId'] = safe(said.requestId);
   if (said.traceId !== undefined) facts['traceId'] = said.traceId;
-  if (said.handler !== undefined) facts['handler'] = cut(said.handler);
-  if (said.errorName !== undefined) facts['errorName'] = cut(said.errorName);
+  if (said.handler !== undefined) facts['handler'] = safe(said.handler);
+  if (said.errorName !== undefined) facts['errorName'] = safe(said.errorName);
   if (said.stage !== undefined) facts['stage'] = said.stage;
-  if (said.actorType !== undefined) facts['actorType'] = cut(said.actorType);
-  if (said.impersonatorId !== undefined) facts['impersonatorId'] = cut(said.impersonatorId);
-  if (said.roles?.length) facts['roles'] = said.roles.map(cut);
-  if (said.blockedBy !== undefined) facts['blockedBy'] = cut(said.blockedBy);
+  if (said.actorType !== undefined) facts['actorType'] = safe(said.actorType);
+  if (said.impersonatorId !== undefined) facts['impersonatorId'] = safe(said.impersonatorId);
+  if (said.roles?.length) facts['roles'] = said.roles.map(safe);
+  if (said.blockedBy !== undefined) facts['blockedBy'] = safe(said.blockedBy);
   if (said.aborted) facts['aborted'] = true;
   if (said.interrupted) facts['interrupted'] = true;
   if (said.withheld) facts['withheld'] = true;
@@ -51,6 +51,6 @@ export function ownFacts(said: CaptureFacts): AuditFacts {
   return facts;
 }
 
-function cut(text: string): string {
-  return cutText(text, FACT_LIMITS.string);
+function safe(text: string): string {
+  return safeText(text, FACT_LIMITS.string);
 }

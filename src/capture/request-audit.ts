@@ -154,7 +154,10 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     };
     try {
       const strict = this.isStrict(capture);
-      if (strict) this.noteBegun(capture);
+      if (strict) {
+        capture.noteHeaders();
+        this.noteBegun(capture);
+      }
       return this.recorder.admit(strict)?.catch(refuse);
     } catch (error) {
       return refuse(error);
@@ -178,6 +181,8 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   /** Before the handler: now it is known who asks. */
   noteProgress(capture: RequestCapture): void {
+    // Guards may have added to them.
+    if (this.isStrict(capture)) capture.noteHeaders();
     if (capture.intent || mayChange(capture)) this.noteBegun(capture);
   }
 
@@ -223,6 +228,8 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
       if (canonical === undefined) capture.noteFault('resolve.ip');
       else capture.ipAddress = canonical;
     }
+    // A claim that is no address must not hide where the connection comes from.
+    if (capture.stageErrors?.has('resolve.ip')) capture.ipAddress = addressOf(capture.request);
     capture.own = watchResponse(capture, this, this.recorder.keepsIntents);
     if (mayChange(capture)) this.noteBegun(capture);
     this.watchSocket(capture);
@@ -267,7 +274,6 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   hold(capture: RequestCapture, safe: Promise<boolean>, args: readonly unknown[]): void {
     const { response } = capture;
-    const { end } = capture.own!;
     const held = new HeldAnswer(response);
     capture.held = held;
     const leave = (mayLeave: boolean) => {
@@ -277,8 +283,8 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
       // Of a request that is closed already, by its client or by a shutdown, all is said.
       if (!capture.closed) capture.withheld = !mayLeave;
       try {
-        if (mayLeave) held.release(() => end.apply(response, [...args]));
-        else held.refuse((body) => end.call(response, body));
+        if (mayLeave) held.release(() => capture.own!.end.apply(response, [...args]));
+        else held.refuse(capture.own!, capture.headersBefore);
         capture.noteSent();
       } catch (error) {
         // What is no answer, such as an object; its sender is not there any more to be told.
@@ -502,6 +508,11 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 /** Whether the route itself has something to say of its requests. */
 function hasFacts({ details, resourceId, outcome }: RouteAudit): boolean {
   return details !== undefined || resourceId !== undefined || outcome !== undefined;
+}
+
+/** Who is at the other end of the connection: the client, or the last proxy. */
+function addressOf({ socket }: CapturedRequest): string | undefined {
+  return socket?.remoteAddress === undefined ? undefined : canonicalIp(socket.remoteAddress);
 }
 
 /** Whether the request's method is one that may change something. */

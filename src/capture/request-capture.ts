@@ -1,10 +1,10 @@
 import { errorMonitor } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { errorNameOf } from '../event/audit-error.js';
 import { asId } from '../event/as-id.js';
 import { createEventId } from '../event/event-id.js';
-import { cutText } from '../event/safe-text.js';
+import { safeText } from '../event/safe-text.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { Ticket } from '../journal/delivery.js';
 import type { Intent } from '../journal/entry.js';
@@ -135,13 +135,17 @@ export class RequestCapture {
   /** Its event, once that was entered; what was known then. */
   ticket: Ticket | undefined;
   private known: Knowledge | undefined;
+  /** Of the head that was written: what the application does to the response's own from then on never leaves. */
   private sentStatusCode?: number;
+  private isSent = false;
   /** The operating system took all of the answer at once. */
   private handedOver = false;
   /** There was no room for its event. */
   dropped = false;
   /** What the response itself had before it was watched. */
   own?: ResponseFunctions;
+  /** Of a strict request: the response's headers before its handler ran. None where it found no route. */
+  headersBefore: OutgoingHttpHeaders = NO_FACTS;
   /** Its answer waits for its event. */
   held: HeldAnswer | undefined;
   /** Its answer was replaced by 503, since its event was not committed in time. */
@@ -205,7 +209,7 @@ export class RequestCapture {
   get requestId(): string {
     try {
       const claimed = asId(this.request['id']) ?? asId(this.request.headers['x-request-id']);
-      return claimed === undefined ? this.id : cutText(claimed, 200);
+      return claimed === undefined ? this.id : safeText(claimed, 200);
     } catch {
       return this.id;
     }
@@ -263,16 +267,27 @@ export class RequestCapture {
 
   /** How it ends if its answer, which is ready, arrives. */
   answer(): CapturedEnding {
-    const { statusCode } = this.response;
+    const { statusCode } = this;
     return { complete: true, aborted: false, interrupted: false, statusCode, durationMs: this.durationMs };
   }
 
-  /** Node has the whole answer: what the application does to its status from now on never leaves. */
+  /** Remembers the response's headers as they are. */
+  noteHeaders(): void {
+    this.headersBefore = { ...this.response.getHeaders() };
+  }
+
+  /** The head of the answer is written. */
+  noteHead(): void {
+    this.sentStatusCode = this.response.statusCode;
+  }
+
+  /** Node has the whole answer. */
   noteSent(): void {
     const { response } = this;
     // Ended again, it is another answer to nobody.
-    if (this.sentStatusCode !== undefined) return;
-    this.sentStatusCode = response.statusCode;
+    if (this.isSent) return;
+    this.isSent = true;
+    this.sentStatusCode ??= response.statusCode;
     this.handedOver = Boolean(response.socket) && response.writableLength === 0;
   }
 
@@ -310,7 +325,8 @@ export class RequestCapture {
   }
 
   private sentStatus(): { readonly statusCode?: number } {
-    const isSent = this.response.headersSent && !this.held;
+    // An answer that waits only looks as if it had left.
+    const isSent = this.sentStatusCode !== undefined || (this.response.headersSent && !this.held);
     return isSent ? { statusCode: this.statusCode } : {};
   }
 

@@ -23,6 +23,7 @@ export interface ResponseFunctions {
   readonly destroy: (this: ServerResponse, error?: Error) => ServerResponse;
   readonly write: (this: ServerResponse, ...args: unknown[]) => boolean;
   readonly flushHeaders: (this: ServerResponse) => void;
+  readonly writeHead: (this: ServerResponse, ...args: unknown[]) => ServerResponse;
 }
 
 const NODES = ServerResponse.prototype as unknown as ResponseFunctions;
@@ -57,10 +58,12 @@ export function watchResponse(
     destroy: response.destroy,
     write: response.write,
     flushHeaders: response.flushHeaders,
+    writeHead: response.writeHead,
   } as unknown as ResponseFunctions;
   response[WATCHED] = { capture, watcher, own };
   response.end = end as ServerResponse['end'];
   response.destroy = destroy;
+  response.writeHead = writeHead as ServerResponse['writeHead'];
   if (fromItsBeginning) {
     response.write = write as ServerResponse['write'];
     response.flushHeaders = flushHeaders;
@@ -105,6 +108,15 @@ function flushHeaders(this: WatchedResponse): void {
   const watched = this[WATCHED];
   if (watched) watched.watcher.noteBeginning(watched.capture);
   (watched?.own ?? NODES).flushHeaders.call(this);
+}
+
+/** By this every status leaves: Node calls it itself where nobody else does. */
+function writeHead(this: WatchedResponse, ...args: unknown[]): ServerResponse {
+  const watched = this[WATCHED];
+  const answered = (watched?.own ?? NODES).writeHead.apply(this, args);
+  // Not reached where the head can't be written.
+  watched?.capture.noteHead();
+  return answered;
 }
 
 function notePipe(this: WatchedResponse, source: Readable): void {

@@ -1,5 +1,4 @@
-import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { headOf, mayHaveBeenEvent } from './journal-line.js';
+import { canFollow, mayHaveBeenEvent } from './journal-line.js';
 import type { JournalLine, SegmentHead } from './journal-line.js';
 import type { Segment } from './segment.js';
 
@@ -25,9 +24,21 @@ export class DamageFinder {
   constructor(
     /** Whose lines are read. */
     public source = UNKNOWN_SOURCE as string,
-    /** The last number met. */
+    /** The last sequence met. */
     public sequence = 0,
+    /** The highest number of an intent or an event that was met. */
+    public lastNumber = 0,
   ) {}
+
+  /** Whether the line's numbers can have been given away after those that were met; else it is none of this journal. */
+  canBeNext({ kind, number, reference, content }: JournalLine): boolean {
+    if (kind === 'damaged') return true;
+    const { sequence, lastNumber } = this;
+    if (kind === 'segment')
+      return canFollow(content.sequence, sequence) && canFollow(content.number, lastNumber);
+    if (kind === 'stored') return content.every(([, to]) => canFollow(to, lastNumber));
+    return canFollow(number, lastNumber) && canFollow(reference, sequence);
+  }
 
   /** A line that is not as it was written. */
   note(segment: Segment, raw: Buffer): void {
@@ -38,19 +49,24 @@ export class DamageFinder {
 
   /** A line that is whole, the next one. @returns the loss before it, where it tells of one */
   take(line: JournalLine): JournalLoss | undefined {
-    const { kind, reference: sequence } = line;
-    if (kind === 'segment') return this.begin(headOf(line));
+    const { kind, number, reference: sequence } = line;
+    if (kind === 'stored') for (const [, to] of line.content) this.noteNumber(to);
+    if (kind === 'segment') return this.begin(line.content);
     if (kind === 'dropped') return this.pass(sequence);
+    if (kind === 'intent' || kind === 'void') this.noteNumber(number);
     if (kind !== 'event' && kind !== 'amend') return undefined;
+    this.noteNumber(number);
     // Where the head is damaged, the event itself knows.
-    if (this.source === UNKNOWN_SOURCE && sequence > 0) {
-      const { metadata } = JSON.parse(line.body.toString()) as AuditLogEvent;
-      this.source = String(metadata['source']);
-    }
+    if (this.source === UNKNOWN_SOURCE && sequence > 0) this.source = String(line.content.metadata['source']);
     return this.meet(sequence);
   }
 
-  private begin({ source, sequence }: SegmentHead): JournalLoss | undefined {
+  private noteNumber(number: number): void {
+    this.lastNumber = Math.max(this.lastNumber, number);
+  }
+
+  private begin({ source, sequence, number }: SegmentHead): JournalLoss | undefined {
+    this.noteNumber(number);
     const isFirst = this.source === UNKNOWN_SOURCE;
     const isSame = this.source === source;
     const loss = isFirst ? undefined : this.end(isSame ? sequence : undefined);

@@ -233,6 +233,12 @@ export class Delivery {
     const segmentBytes = Math.min(segmentKilobytes * 1024, (maxJournalMegabytes * 1024 * 1024) / 4);
     const journal = await EventJournal.open(absolute(directory), segmentBytes, this.queue);
     this.journal = journal;
+    const others = journal.whoElseMayWrite;
+    if (others !== undefined) {
+      this.logger.warn(
+        `The audit journal ${journal.directory} can be written to by ${others}: who writes there can change and invent events. Give the directory to the user of this process alone (chown, chmod 700); in a volume that you can't change, write delivery: { directory } with a directory in it that does not exist yet.`,
+      );
+    }
     this.queue.attach(journal);
     this.takeOver(journal);
     this.every(CHECK_MS, () => {
@@ -455,7 +461,7 @@ export class Delivery {
     const { source, sequence } = journal;
     this.noteSource(source, resumed ? 'resumed' : 'started', sequence);
     for (const [number, begun] of recovered.intents) {
-      this.queue.adopt(number, this.reports.interrupted(JSON.parse(begun)));
+      this.queue.adopt(number, this.reports.interrupted(begun));
     }
     for (const loss of recovered.losses) this.reportLoss(loss);
     if (recovered.dropped) this.unreported.push({ ...recovered.dropped });
@@ -577,9 +583,11 @@ export class Delivery {
       this.delivered += part.length;
     } catch (error) {
       const failure = classifyStoreError(error);
-      if (failure !== 'refused' && !this.isSuspicious(error)) throw error;
+      // That events are there already is no failure of the store's; what is left of it is that two are one.
+      const isRefused = failure === 'refused' || failure === 'duplicate';
+      if (!isRefused && !this.isSuspicious(error)) throw error;
       if (count === 1) {
-        if (failure === 'refused') return this.setAside(batch, error);
+        if (isRefused) return this.setAside(batch, error);
         this.suspects.push({ entry: batch.shift()!, error });
         return;
       }

@@ -1,7 +1,21 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  futimesSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
+import { ForeignFileError, readOwn } from './journal-file.js';
+import { canFollow } from './journal-line.js';
 import { stateOf, thisProcess } from './process-identity.js';
 import type { ProcessIdentity } from './process-identity.js';
 
@@ -10,7 +24,8 @@ interface Owner extends ProcessIdentity {
   readonly closed?: true;
 }
 
-const FILE = /^owner\.(\d+)$/;
+const FILE = /^owner\.(\d{1,16})$/;
+const LARGEST_BYTES = 4_096;
 /** An owner that can't be looked at shows that it lives by touching its file; after this long without, it does not. */
 const SILENCE_MS = 5_000;
 
@@ -20,15 +35,26 @@ const SILENCE_MS = 5_000;
  * its successor.
  */
 export class DirectoryLock {
-  private inode: number;
-
   private constructor(
     readonly directory: string,
     private readonly number: number,
+    /** The file, open until the directory is left: whatever is put in its place is never written to. */
+    private opened: number | undefined,
     /** Who had it before. */
     readonly previous: ProcessIdentity | undefined,
-  ) {
-    this.inode = statSync(this.path).ino;
+  ) {}
+
+  /** Whose the files are that this process creates in the directory. */
+  get uid(): number {
+    return this.file().uid;
+  }
+
+  /** Who else may put files into the directory, where there is somebody. */
+  whoElseMayWrite(): string | undefined {
+    const { uid, mode } = statSync(this.directory);
+    if (uid !== this.uid) return `the user ${uid}, who owns it,`;
+    if ((mode & 0o002) !== 0) return 'everybody';
+    return (mode & 0o020) !== 0 ? 'its group' : undefined;
   }
 
   /**
@@ -55,21 +81,27 @@ export class DirectoryLock {
     number: number,
     previous?: ProcessIdentity,
   ): DirectoryLock | undefined {
+    let opened: number;
     try {
-      writeFileSync(pathOf(directory, number), JSON.stringify(thisProcess()), { flag: 'wx', mode: 0o600 });
+      opened = write(pathOf(directory, number));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
       throw error;
     }
-    const lock = new DirectoryLock(directory, number, previous);
+    const lock = new DirectoryLock(directory, number, opened, previous);
     // Whoever comes late with a number that was free again is not the owner.
     if (lastOf(directory) !== number) {
       rmSync(lock.path, { force: true });
+      closeSync(opened);
       return undefined;
     }
     for (const name of readdirSync(directory)) {
-      // Another that came late may take its own away just now.
-      if (FILE.test(name) && numberOf(name) < number) rmSync(join(directory, name), { force: true });
+      if (!FILE.test(name) || numberOf(name) >= number) continue;
+      try {
+        rmSync(join(directory, name), { force: true });
+      } catch {
+        // Somebody made a directory by that name.
+      }
     }
     return lock;
   }
@@ -82,9 +114,9 @@ export class DirectoryLock {
   touch(): 'held' | 'gone' | 'taken' {
     try {
       if (lastOf(this.directory) > this.number) return 'taken';
-      if (statSync(this.path).ino !== this.inode) return 'gone';
+      if (lstatSync(this.path).ino !== this.file().ino) return 'gone';
       const now = new Date();
-      utimesSync(this.path, now, now);
+      futimesSync(this.opened!, now, now);
       return 'held';
     } catch (error) {
       return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : 'held';
@@ -94,29 +126,52 @@ export class DirectoryLock {
   /** Makes the directory and the file anew, where somebody deleted them. @throws the file system's error */
   putBack(): void {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    writeFileSync(this.path, JSON.stringify(thisProcess()), { flag: 'wx', mode: 0o600 });
-    this.inode = statSync(this.path).ino;
+    const opened = write(this.path);
+    if (this.opened !== undefined) closeSync(this.opened);
+    this.opened = opened;
   }
 
   /** Leaves the directory. */
   release(): void {
+    if (this.opened === undefined) return;
     try {
-      writeFileSync(this.path, JSON.stringify({ ...thisProcess(), closed: true } satisfies Owner), {
-        flag: 'r+',
-      });
+      // Longer than what is there.
+      writeSync(this.opened, JSON.stringify({ ...thisProcess(), closed: true } satisfies Owner), 0);
     } catch {
       // Then the next owner finds this process dead.
     }
+    closeSync(this.opened);
+    this.opened = undefined;
+  }
+
+  private file(): Stats {
+    return fstatSync(this.opened!);
   }
 }
 
 /** What to tell where the file system refuses. */
 export function cannotKeep(directory: string, cause: unknown): AuditError {
+  const remedy =
+    cause instanceof ForeignFileError
+      ? 'Nothing but the journal writes there: remove what somebody has put there, and see who may. Where the file is a journal of a former user of this application, give it to the one of now (chown).'
+      : "Write delivery: { directory: '…' } with a directory that the process may create and write to, on a disk with room.";
   return new AuditError(
     'AUDIT_INVALID_OPTIONS',
-    `The audit journal can't be kept in ${directory}: ${String((cause as Error).message)}. Write delivery: { directory: '…' } with a directory that the process may create and write to, on a disk with room.`,
+    `The audit journal can't be kept in ${directory}: ${String((cause as Error).message)}. ${remedy}`,
     { field: 'delivery.directory', cause },
   );
+}
+
+/** Creates the file, which must not be there yet. @returns it, open */
+function write(path: string): number {
+  const opened = openSync(path, 'wx', 0o600);
+  try {
+    writeSync(opened, JSON.stringify(thisProcess()));
+    return opened;
+  } catch (error) {
+    closeSync(opened);
+    throw error;
+  }
 }
 
 function pathOf(directory: string, number: number): string {
@@ -128,13 +183,17 @@ function numberOf(name: string): number {
 }
 
 function lastOf(directory: string): number {
-  return Math.max(0, ...readdirSync(directory).map(numberOf));
+  let last = 0;
+  const numbers = readdirSync(directory).map(numberOf);
+  for (const number of numbers.sort((a, b) => a - b)) if (canFollow(number, last)) last = number;
+  return last;
 }
 
 /** @returns `undefined` where the file is not whole: its owner writes it just now, or died while it did */
 function readOwner(directory: string, number: number): Owner | undefined {
   try {
-    return JSON.parse(readFileSync(pathOf(directory, number), 'utf8')) as Owner;
+    const owner = JSON.parse(readOwn(pathOf(directory, number), LARGEST_BYTES) ?? '') as Owner | null;
+    return Number.isSafeInteger(owner?.pid) && owner!.pid > 0 ? owner! : undefined;
   } catch {
     return undefined;
   }
@@ -144,7 +203,7 @@ async function lives(directory: string, number: number, owner: Owner | undefined
   const state = owner ? stateOf(owner) : 'unknown';
   if (state !== 'unknown') return state === 'alive';
   // Where it is gone, another process was first: whoever asks looks again.
-  const touched = () => statSync(pathOf(directory, number), { throwIfNoEntry: false })?.mtimeMs;
+  const touched = () => lstatSync(pathOf(directory, number), { throwIfNoEntry: false })?.mtimeMs;
   const before = touched();
   for (let waited = 0; waited < SILENCE_MS; waited += 100) {
     await delay(100);

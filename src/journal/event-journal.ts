@@ -2,7 +2,7 @@ import { closeSync, fsync, open, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { createEventId } from '../event/event-id.js';
 import { cannotKeep, DirectoryLock } from './directory-lock.js';
-import { encodeLine } from './journal-line.js';
+import { canFollow, encodeLine } from './journal-line.js';
 import type { LineKind, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
 import { thisProcess } from './process-identity.js';
@@ -65,11 +65,7 @@ export class EventJournal {
   static async open(directory: string, segmentBytes: number, user: JournalUser): Promise<EventJournal> {
     const lock = await DirectoryLock.acquire(directory);
     try {
-      const numbers = readdirSync(directory).map((name) => Segment.numberOf(name) ?? 0);
-      const left = numbers
-        .filter((number) => number > 0)
-        .sort((a, b) => a - b)
-        .map((number) => Segment.leftBehind(directory, number));
+      const left = numbersIn(directory).map((number) => Segment.leftBehind(directory, number, lock.uid));
       const recovered = await recover(left, () => lock.touch());
       const last = recovered.sources.at(-1);
       const { boot } = thisProcess();
@@ -94,6 +90,11 @@ export class EventJournal {
 
   get directory(): string {
     return this.lock.directory;
+  }
+
+  /** Who else may put files into the directory, where there is somebody. */
+  get whoElseMayWrite(): string | undefined {
+    return this.lock.whoElseMayWrite();
   }
 
   /** Whether the source went on after a crash. */
@@ -307,6 +308,16 @@ export class EventJournal {
       throw error;
     }
   }
+}
+
+/** The numbers of the files that are there, in their order. */
+function numbersIn(directory: string): number[] {
+  const all = readdirSync(directory).map((name) => Segment.numberOf(name) ?? 0);
+  const numbers: number[] = [];
+  for (const number of all.sort((a, b) => a - b)) {
+    if (number > 0 && canFollow(number, numbers.at(-1) ?? 0)) numbers.push(number);
+  }
+  return numbers;
 }
 
 /** The names of new files are as durable as their contents only after this; Windows has no such thing. */

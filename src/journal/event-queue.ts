@@ -106,7 +106,7 @@ export class EventQueue implements JournalUser {
 
   /** Whether there is something that `take()` would answer. */
   get hasWork(): boolean {
-    return !this.waitsForJournal && (this.ready.length > 0 || this.urgent.length > 0 || this.onDisk > 0);
+    return !this.waitsForJournal && (this.ready.length > 0 || this.urgent.length > 0 || this.isSpilled);
   }
 
   /** The order of the last one released or read back. */
@@ -450,8 +450,8 @@ export class EventQueue implements JournalUser {
 
   private startReading(segment: Segment, position: number): void {
     this.reader = { segment, position };
-    const { source, sequence } = this.journal!;
-    this.finder = position === 0 ? new DamageFinder() : new DamageFinder(source, sequence);
+    const { source, sequence, newestNumber } = this.journal!;
+    this.finder = position === 0 ? new DamageFinder() : new DamageFinder(source, sequence, newestNumber);
   }
 
   /** Reads on until there are `wanted` events, or nothing is left to be read. */
@@ -475,9 +475,10 @@ export class EventQueue implements JournalUser {
         journal.sweep();
         continue;
       }
-      for (const { line, raw } of found) {
+      for (const { line: whole, raw } of found) {
+        const line = whole && this.finder.canBeNext(whole) ? whole : undefined;
         this.watchForLoss(segment, line, raw);
-        if (line?.kind === 'event' || line?.kind === 'amend') this.meet(segment, line.number, line.body);
+        if (line?.kind === 'event' || line?.kind === 'amend') this.meet(segment, line.number, line.text);
       }
       this.reader.position = end;
     }
@@ -504,7 +505,7 @@ export class EventQueue implements JournalUser {
   }
 
   /** The reader comes by a line of an event. */
-  private meet(segment: Segment, number: number, body: Buffer): void {
+  private meet(segment: Segment, number: number, text: string): void {
     const open = this.open.get(number);
     if (open) {
       open.unread = Math.max(0, open.unread - 1);
@@ -517,14 +518,15 @@ export class EventQueue implements JournalUser {
       return;
     }
     if (this.journal!.recovered.stored.has(number)) return;
-    const entry = Entry.read(body.toString(), number);
+    const entry = Entry.read(text, number);
     entry.segment = segment;
     entry.order = ++this.released;
     segment.holds += 1;
     this.ready.push(entry);
     this.inMemory += 1;
     this.sizeInMemory += entry.size;
-    this.onDisk -= 1;
+    // There may be more lines than were written.
+    this.onDisk = Math.max(0, this.onDisk - 1);
   }
 
   /** Memory forgets an event that the disk has. */

@@ -1,4 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { isEventId } from '../event/event-id.js';
+import { isAuditEvent } from '../event/is-audit-event.js';
 
 /**
  * What a line of the journal says. `number` is the request's or the event's own in this journal: an event has that of
@@ -17,13 +21,30 @@ import { crc32 } from 'node:zlib';
 export type LineKind =
   'segment' | 'intent' | 'void' | 'event' | 'amend' | 'stored' | 'dropped' | 'damaged' | 'closed';
 
-export interface JournalLine {
-  readonly kind: LineKind;
-  readonly number: number;
-  readonly reference: number;
-  /** JSON, not parsed. */
-  readonly body: Buffer;
+/** What the body of each kind of line says. */
+export interface LineContents {
+  readonly segment: SegmentHead;
+  readonly intent: BegunRequest;
+  readonly void: Nothing;
+  readonly event: AuditLogEvent;
+  readonly amend: AuditLogEvent;
+  readonly stored: readonly (readonly [from: number, to: number])[];
+  readonly dropped: DroppedNumbers;
+  readonly damaged: Nothing;
+  readonly closed: Nothing;
 }
+
+/** A line that is as this library writes it. Who wrote it, nobody knows: a checksum can be made by anyone. */
+export type JournalLine = {
+  readonly [Kind in LineKind]: {
+    readonly kind: Kind;
+    readonly number: number;
+    readonly reference: number;
+    /** The body: JSON. */
+    readonly text: string;
+    readonly content: LineContents[Kind];
+  };
+}[LineKind];
 
 /** The body of a `segment` line: who writes it, and the last numbers given away before it. */
 export interface SegmentHead {
@@ -33,6 +54,22 @@ export interface SegmentHead {
   /** Of intents and events. */
   readonly number: number;
 }
+
+/** The body of an `intent` line: an event without what is judged when it is complete. */
+export type BegunRequest = Omit<AuditLogEvent, 'riskScore' | 'complianceFlags'> & {
+  readonly complianceFlags?: string[];
+  readonly blockedBy?: { readonly id: string; readonly name: string };
+};
+
+/** The body of a `dropped` line: whose numbers, how many of them, and between which. */
+export interface DroppedNumbers {
+  readonly source: string;
+  readonly count: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+type Nothing = Readonly<Record<string, never>>;
 
 const CHECKSUM_LENGTH = 8;
 /** Where lines are made that fit: most of them. */
@@ -55,27 +92,114 @@ export function encodeLine(kind: LineKind, number: number, reference: number, bo
 }
 
 const SPACE = 0x20;
+/** All before the body, without the checksum. */
+const HEAD = /^([a-z]{1,16}) (0|[1-9]\d{0,15}) (0|[1-9]\d{0,15}) /;
+const HEAD_LENGTH = 16 + 1 + 16 + 1 + 16 + 1;
 
-/** @returns `undefined` where the line is not as it was written */
+/** @returns `undefined` where the line is not as this library writes it: damaged, or forged and wrong */
 export function decodeLine(line: Buffer): JournalLine | undefined {
   const text = line.subarray(CHECKSUM_LENGTH + 1);
   if (line[CHECKSUM_LENGTH] !== SPACE) return undefined;
   const checksum = line.toString('latin1', 0, CHECKSUM_LENGTH);
   if (!/^[0-9a-f]{8}$/.test(checksum) || crc32(text) !== Number.parseInt(checksum, 16)) return undefined;
-  const afterKind = text.indexOf(SPACE);
-  const afterNumber = text.indexOf(SPACE, afterKind + 1);
-  const afterReference = text.indexOf(SPACE, afterNumber + 1);
-  return {
-    kind: text.toString('latin1', 0, afterKind) as LineKind,
-    number: Number(text.toString('latin1', afterKind + 1, afterNumber)),
-    reference: Number(text.toString('latin1', afterNumber + 1, afterReference)),
-    body: text.subarray(afterReference + 1),
-  };
+  const [head, kind, number, reference] = HEAD.exec(text.toString('latin1', 0, HEAD_LENGTH)) ?? [];
+  if (head === undefined || !Object.hasOwn(CHECKS, kind!) || !isUtf8(text)) return undefined;
+  const body = text.toString('utf8', head.length);
+  const content = parse(body);
+  const decoded = { kind, number: Number(number), reference: Number(reference), text: body, content };
+  const isRight = CHECKS[kind as LineKind] as (content: unknown, line: Numbers) => boolean;
+  const isSafe = Number.isSafeInteger(decoded.number) && Number.isSafeInteger(decoded.reference);
+  return isSafe && isRight(content, decoded) ? (decoded as JournalLine) : undefined;
 }
 
-/** @param line of the kind `segment` */
-export function headOf(line: JournalLine): SegmentHead {
-  return JSON.parse(line.body.toString()) as SegmentHead;
+type Numbers = Pick<JournalLine, 'number' | 'reference'>;
+
+/** Whether each kind of line has the body and the numbers that it can have. */
+const CHECKS: {
+  readonly [Kind in LineKind]: (content: unknown, line: Numbers) => content is LineContents[Kind];
+} = {
+  segment: (content, { number, reference }): content is SegmentHead =>
+    has(content, { format: isOne, source: isEventId, sequence: isCount, number: isCount }) &&
+    number > 0 &&
+    reference === 0,
+  intent: (content, { number, reference }): content is BegunRequest =>
+    number > 0 && reference === 0 && isBegunRequest(content),
+  void: (content, { number, reference }): content is Nothing =>
+    number > 0 && reference === 0 && has(content, {}),
+  event: isEventOf,
+  amend: isEventOf,
+  stored: (content, { number, reference }): content is LineContents['stored'] =>
+    number === 0 && reference === 0 && Array.isArray(content) && content.every(isRange),
+  dropped: (content, { number, reference }): content is DroppedNumbers =>
+    has(content, { source: isEventId, count: isCount, firstSequence: isOrdinal, lastSequence: isOrdinal }) &&
+    isRange([content['firstSequence'], content['lastSequence']]) &&
+    number === 0 &&
+    reference >= Number(content['lastSequence']),
+  damaged: (content, { number, reference }): content is Nothing =>
+    number > 0 && reference === 0 && has(content, {}),
+  closed: (content, { number }): content is Nothing => number === 0 && has(content, {}),
+};
+
+function isEventOf(content: unknown, { number, reference }: Numbers): content is AuditLogEvent {
+  if (number < 1 || !isAuditEvent(content)) return false;
+  const { source, sequence } = content.metadata;
+  return isEventId(source) && isOrdinal(sequence) && (reference === 0 || reference === sequence);
+}
+
+function isBegunRequest(content: unknown): content is BegunRequest {
+  if (typeof content !== 'object' || content === null || Object.hasOwn(content, 'riskScore')) return false;
+  const { blockedBy, ...known } = content as BegunRequest;
+  const isText = (value: unknown) => typeof value === 'string';
+  if (blockedBy !== undefined && !(isText(blockedBy?.id) && isText(blockedBy.name))) return false;
+  return isAuditEvent({ riskScore: 0, complianceFlags: [], ...known });
+}
+
+/** Whether the value is an object with just these properties, each as it can be. */
+function has(
+  value: unknown,
+  checks: Readonly<Record<string, (value: unknown) => boolean>>,
+): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const names = Object.keys(checks);
+  return (
+    Object.keys(value).length === names.length &&
+    names.every((name) => checks[name]!((value as Record<string, unknown>)[name]))
+  );
+}
+
+function isOne(value: unknown): boolean {
+  return value === 1;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isOrdinal(value: unknown): boolean {
+  return isCount(value) && value !== 0;
+}
+
+function isRange(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [from, to] = value as [unknown, unknown];
+  return isOrdinal(from) && isOrdinal(to) && Number(from) <= Number(to);
+}
+
+/** @returns `undefined`, which is no JSON, for what is none */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether a number that is found can have been given away after `last`, the highest before it. Any can be the first; but one
+ * that is forged must not use up all that there are, since counting goes on behind it.
+ */
+export function canFollow(number: number, last: number): boolean {
+  return number <= Math.max(2 ** 48, last + 2 ** 32);
 }
 
 /** Whether a line that is damaged may have been an event: what is left of it does not say otherwise. */

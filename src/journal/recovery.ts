@@ -1,21 +1,14 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { DamageFinder, UNKNOWN_SOURCE } from './damage.js';
 import type { JournalLoss } from './damage.js';
-import { headOf } from './journal-line.js';
-import type { JournalLine, SegmentHead } from './journal-line.js';
+import type { BegunRequest, DroppedNumbers, JournalLine, LineContents, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
 import { OPEN_FILES } from './segment.js';
 import type { Segment } from './segment.js';
 import { SequenceSet } from './sequence-set.js';
 
 /** Events that found no room, and that no event has reported yet. */
-export interface DroppedEvents {
-  /** Whose numbers they have. */
-  source: string;
-  count: number;
-  firstSequence: number;
-  lastSequence: number;
-}
+export type DroppedEvents = { -readonly [Name in keyof DroppedNumbers]: DroppedNumbers[Name] };
 
 /** A source that wrote to the directory. */
 export interface RecoveredSource {
@@ -38,8 +31,8 @@ export interface Recovered {
   readonly stored: SequenceSet;
   /** How many lines of an event a later one takes the place of, by number. */
   readonly superseded: Map<number, number>;
-  /** What is known of requests that began and were not heard of again, as JSON, by number. */
-  readonly intents: ReadonlyMap<number, string>;
+  /** What is known of requests that began and were not heard of again, by number. */
+  readonly intents: ReadonlyMap<number, BegunRequest>;
   /** How many events the database does not have. */
   readonly pending: number;
   readonly losses: readonly JournalLoss[];
@@ -60,8 +53,7 @@ export async function recover(segments: readonly Segment[], onProgress: () => vo
     for (let position = 0; position < segment.size;) {
       const { found, next } = segment.read(position, true);
       for (const { line, raw } of found) {
-        if (line) reading.take(line);
-        else reading.finder.note(segment, raw);
+        if (!line || !reading.take(line)) reading.finder.note(segment, raw);
       }
       // A file that is shorter than it says.
       if (next === position) break;
@@ -78,43 +70,49 @@ export async function recover(segments: readonly Segment[], onProgress: () => vo
 class Reading {
   readonly finder = new DamageFinder();
   private readonly sources: RecoveredSource[] = [];
-  private lastNumber = 0;
   private closed = false;
   private readonly events = new SequenceSet();
   private readonly stored = new SequenceSet();
   private readonly superseded = new Map<number, number>();
-  private readonly intents = new Map<number, string>();
+  /** How many events more have a number that another has: each is delivered, whoever wrote it. */
+  private readonly doubles = new Map<number, number>();
+  private readonly intents = new Map<number, BegunRequest>();
   private readonly losses: JournalLoss[] = [];
   private readonly reported = new Set<number>();
   private dropped: DroppedEvents | undefined;
 
-  take(line: JournalLine): void {
+  /** @returns whether the line can be one of this journal */
+  take(line: JournalLine): boolean {
+    const { finder } = this;
     const { kind, number } = line;
-    if (kind === 'segment') this.takeHead(headOf(line));
-    this.noteLoss(this.finder.take(line));
+    if (!finder.canBeNext(line)) return false;
+    // Its event is there already.
+    if (kind === 'intent' && this.events.has(number)) return false;
+    if (kind === 'segment') this.takeHead(line.content);
+    // Before its own numbers count: it can tell of what came before it only.
+    if (kind === 'stored') this.takeStored(line.content, finder.lastNumber);
+    this.noteLoss(finder.take(line));
     this.closed = kind === 'closed';
     if (kind === 'event' || kind === 'amend') this.takeEvent(line);
-    else if (kind === 'intent') this.intents.set(number, line.body.toString());
+    else if (kind === 'intent') this.intents.set(number, line.content);
     else if (kind === 'void') this.intents.delete(number);
-    else if (kind === 'stored') this.takeStored(JSON.parse(line.body.toString()) as [number, number][]);
     else if (kind === 'damaged') this.reported.add(number);
-    else if (kind === 'dropped') {
-      const dropped = JSON.parse(line.body.toString()) as Omit<DroppedEvents, 'source'>;
-      this.dropped = dropped.count > 0 ? { source: this.finder.source, ...dropped } : undefined;
-    }
-    if (kind === 'event' || kind === 'amend' || kind === 'intent' || kind === 'void') this.noteNumber(number);
+    else if (kind === 'dropped') this.dropped = line.content.count > 0 ? { ...line.content } : undefined;
+    return true;
   }
 
   finish(): Omit<Recovered, 'lastSegment'> {
     this.endSource();
     let pending = 0;
     for (const [from, to] of this.events.ranges) {
-      for (let number = from; number <= to; number += 1) if (!this.stored.has(number)) pending += 1;
+      for (let number = from; number <= to; number += 1) {
+        if (!this.stored.has(number)) pending += 1 + (this.doubles.get(number) ?? 0);
+      }
     }
     for (const number of this.intents.keys()) if (this.stored.has(number)) this.intents.delete(number);
     return {
       sources: this.sources,
-      lastNumber: this.lastNumber,
+      lastNumber: this.finder.lastNumber,
       stored: this.stored,
       superseded: this.superseded,
       intents: this.intents,
@@ -124,8 +122,7 @@ class Reading {
     };
   }
 
-  private takeHead({ source, number }: SegmentHead): void {
-    this.noteNumber(number);
+  private takeHead({ source }: SegmentHead): void {
     if (this.finder.source !== UNKNOWN_SOURCE && source !== this.finder.source) this.endSource();
   }
 
@@ -138,21 +135,17 @@ class Reading {
 
   private takeEvent({ kind, number }: JournalLine): void {
     this.intents.delete(number);
-    if (kind === 'amend' && this.events.has(number)) {
-      this.superseded.set(number, (this.superseded.get(number) ?? 0) + 1);
+    if (this.events.has(number)) {
+      const more = kind === 'amend' ? this.superseded : this.doubles;
+      more.set(number, (more.get(number) ?? 0) + 1);
     }
     this.events.add(number);
   }
 
-  private takeStored(ranges: readonly [number, number][]): void {
+  private takeStored(ranges: LineContents['stored'], lastNumber: number): void {
     for (const [from, to] of ranges) {
-      this.stored.add(from, to);
-      this.noteNumber(to);
+      if (from <= lastNumber) this.stored.add(from, Math.min(to, lastNumber));
     }
-  }
-
-  private noteNumber(number: number): void {
-    this.lastNumber = Math.max(this.lastNumber, number);
   }
 
   private noteLoss(loss: JournalLoss | undefined): void {

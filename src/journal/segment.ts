@@ -1,22 +1,29 @@
 import {
   closeSync,
+  constants,
   fdatasync,
   fstatSync,
   ftruncateSync,
+  lstatSync,
   openSync,
   readSync,
-  statSync,
+  rmSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ForeignFileError, openOwn } from './journal-file.js';
 import { decodeLine } from './journal-line.js';
 import type { JournalLine } from './journal-line.js';
 import { passPoint } from './life.js';
 
-const FILE = /^(\d{12})\.journal$/;
+const FILE = /^(\d{12,16})\.journal$/;
 const READ_BYTES = 256 * 1024;
+/** No line is longer: an event has its bounds. */
+const LONGEST_LINE = 4 * 1024 * 1024;
+/** Where there is no end of a line within so much, there is nothing more of the journal in the file. */
+const LONGEST_DAMAGE = 64 * 1024 * 1024;
 const NEWLINE = 0x0a;
 const datasync = promisify(fdatasync);
 /** So many segments are kept open at most. */
@@ -44,18 +51,30 @@ export class Segment {
   private constructor(
     readonly directory: string,
     readonly number: number,
+    /** Whose the file is. */
+    private readonly uid: number | undefined,
     private opened: number | undefined,
     /** Bytes. */
     public size: number,
   ) {}
 
   static create(directory: string, number: number): Segment {
-    return new Segment(directory, number, openSync(pathOf(directory, number), 'ax+', 0o600), 0);
+    const opened = openSync(pathOf(directory, number), 'ax+', 0o600);
+    return new Segment(directory, number, fstatSync(opened).uid, opened, 0);
   }
 
-  /** One that an earlier process left behind; for reading only. */
-  static leftBehind(directory: string, number: number): Segment {
-    return new Segment(directory, number, undefined, statSync(pathOf(directory, number)).size);
+  /**
+   * One that an earlier process left behind; for reading only.
+   *
+   * @param uid whose file it has to be
+   * @throws ForeignFileError where it is a link, or somebody else's; else the file system's error
+   */
+  static leftBehind(directory: string, number: number, uid: number): Segment {
+    const opened = openOwn(pathOf(directory, number), constants.O_RDONLY, uid);
+    const { size } = fstatSync(opened);
+    const segment = new Segment(directory, number, uid, opened, size);
+    segment.rest();
+    return segment;
   }
 
   /** The number in the name of a segment's file; `undefined` for other files. */
@@ -110,6 +129,10 @@ export class Segment {
     let buffer = this.bytes(position, READ_BYTES);
     // A line longer than one read.
     while (!buffer.includes(NEWLINE) && position + buffer.length < this.size) {
+      if (buffer.length > LONGEST_LINE) {
+        const line = { line: undefined, raw: buffer.subarray(0, 64) };
+        return { found: [line], next: this.endOfDamage(position + buffer.length) };
+      }
       const more = this.bytes(position + buffer.length, READ_BYTES);
       if (more.length === 0) break;
       buffer = Buffer.concat([buffer, more]);
@@ -140,7 +163,7 @@ export class Segment {
   /** Whether its path still leads to it. */
   isInPlace(): boolean {
     try {
-      return statSync(this.path).ino === fstatSync(this.fd).ino;
+      return lstatSync(this.path).ino === fstatSync(this.fd).ino;
     } catch {
       return false;
     }
@@ -148,6 +171,8 @@ export class Segment {
 
   /** Writes it anew at its path, from the file that is still open. @throws the file system's error */
   putBack(): void {
+    // Whatever is there, such as a link, is not the file.
+    rmSync(this.path, { force: true });
     const copy = openSync(this.path, 'ax+', 0o600);
     try {
       for (let position = 0; position < this.size;) {
@@ -183,7 +208,7 @@ export class Segment {
   }
 
   private get fd(): number {
-    return (this.opened ??= openSync(this.path, 'r'));
+    return (this.opened ??= openOwn(this.path, constants.O_RDONLY, this.uid));
   }
 
   private closeRetired(): void {
@@ -195,10 +220,23 @@ export class Segment {
     try {
       return buffer.subarray(0, readSync(this.fd, buffer, 0, buffer.length, position));
     } catch (error) {
-      // Somebody deleted it while it was closed: there is nothing more in it, as where it was cut off.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+      // Somebody deleted it while it was closed, or put another in its place: there is nothing more in it, as where it was cut off.
+      const isGone = ['ENOENT', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '');
+      if (isGone || error instanceof ForeignFileError) return Buffer.alloc(0);
       throw error;
     }
+  }
+
+  /** Where the line ends in which `position` is; the end of the file where that is too far away to be one. */
+  private endOfDamage(position: number): number {
+    for (let at = position; at < position + LONGEST_DAMAGE;) {
+      const bytes = this.bytes(at, READ_BYTES);
+      const end = bytes.indexOf(NEWLINE);
+      if (end >= 0) return at + end + 1;
+      if (bytes.length === 0) break;
+      at += bytes.length;
+    }
+    return this.size;
   }
 
   /** A line that did not fit leaves no half of it, or else is closed off before the next. */

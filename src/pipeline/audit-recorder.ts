@@ -1,7 +1,7 @@
 import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
-import { flattenFacts, MARGIN } from '../event/flatten.js';
+import { FACT_LIMITS, flattenFacts, MARGIN } from '../event/flatten.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
 import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
@@ -443,8 +443,10 @@ export class AuditRecorder {
       const value = own[name];
       // Without an id of the client's or a proxy's, the request has that of its event.
       if (value === id) continue;
-      if (typeof value === 'string') own[name] = this.redactor.text(value);
-      else if (Array.isArray(value)) own[name] = value.map((item) => this.redactor.text(String(item)));
+      // What was redacted is stored decoded, and may have got control characters by that.
+      const safe = (text: string) => safeText(this.redactor.text(text), FACT_LIMITS.string);
+      if (typeof value === 'string') own[name] = safe(value);
+      else if (Array.isArray(value)) own[name] = value.map((item) => safe(String(item)));
     }
     return own;
   }
@@ -498,7 +500,11 @@ export class AuditRecorder {
 const SAID_BY_OTHERS = ['path', 'requestId', 'errorName', 'actorType', 'impersonatorId', 'roles'] as const;
 
 function rulesOf(redactor: Redactor, record: 'details' | 'metadata'): Partial<FactRules> {
-  const text = (value: string) => redactor.text(value);
+  // `details` keep what the application gave, character by character.
+  const text =
+    record === 'details'
+      ? (value: string) => redactor.text(value)
+      : (value: string) => safeText(redactor.text(value), Infinity);
   if (!redactor.hasFields(record)) return { text };
   return {
     text,

@@ -1,3 +1,4 @@
+import { AuditError } from '../event/audit-error.js';
 import { canonicalJson } from '../ledger/canonical-json.js';
 import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
 import { parsedJson, readEvent } from '../event/read-event.js';
@@ -36,8 +37,21 @@ export type EventColumn = (typeof EVENT_COLUMNS)[number];
 /** The fields of a row as a database driver answers it: bigints may be strings. */
 export type EventRow = Record<EventColumn, string | number | null>;
 
-/** The event's values in the order of {@link ROW_COLUMNS}. */
+/**
+ * The event's values in the order of {@link ROW_COLUMNS}.
+ *
+ * @throws AuditError `AUDIT_INVALID_EVENT` where they can't be had of what is no event
+ */
 export function toRow(event: AuditLogEvent): (string | number | null)[] {
+  try {
+    return valuesOf(event);
+  } catch (cause) {
+    const message = `The audit event can't be stored, since it is none: ${String((cause as Error).message)}.`;
+    throw new AuditError('AUDIT_INVALID_EVENT', message, { cause });
+  }
+}
+
+function valuesOf(event: AuditLogEvent): (string | number | null)[] {
   return [
     event.id,
     event.timestamp,

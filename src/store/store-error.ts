@@ -1,10 +1,12 @@
+import { AuditError } from '../event/audit-error.js';
+
 /**
  * What a failed insert means for the events in it.
  *
  * - `away`: the database can't take anything now (unreachable, restarting, read-only, deadlock, full): try again.
  * - `duplicate`: some of the ids are stored already, as after a lost acknowledgement.
  * - `refused`: the database will never take this batch as it is: an event in it is at fault.
- * - `unclear`: it answered, and from its answer alone nobody can tell which: a trigger's own error, a missing right.
+ * - `unclear`: nobody can tell which: it answered with a trigger's own error or a missing right, or the driver threw by itself.
  */
 export type StoreFailure = 'away' | 'duplicate' | 'refused' | 'unclear';
 
@@ -35,15 +37,20 @@ const AWAY_ERRNO = new Set([
 /** What the trigger says that refuses a row that is there already on SQLite, before its key does. */
 export const REPLACE_REFUSED = 'the row is there already';
 
+/** What JavaScript itself throws, as where a driver is given a value that it can't send: no server has answered. */
+const FAULTS = new Set(['TypeError', 'RangeError', 'SyntaxError', 'ReferenceError']);
+
 /** Tells failures apart by SQLSTATE (PostgreSQL's `code`, mysql2's `sqlState`), MySQL's error number and SQLite's result code. */
 export function classifyStoreError(error: unknown): StoreFailure {
-  const { code, errno, sqlState, message } = driverFieldsOf(error);
+  if (error instanceof AuditError && error.code === 'AUDIT_INVALID_EVENT') return 'refused';
+  const { code, errno, sqlState, message, name } = driverFieldsOf(error);
   if (code === 'SQLITE_CONSTRAINT_TRIGGER' && message.endsWith(REPLACE_REFUSED)) return 'duplicate';
   if (code === '23505' || errno === 1062 || code === 'SQLITE_CONSTRAINT_PRIMARYKEY') return 'duplicate';
   const state = sqlState ?? code ?? '';
   if (REFUSED_STATE.test(state) || (errno !== undefined && REFUSED_ERRNO.has(errno))) return 'refused';
   if (/^SQLITE_(CONSTRAINT|TOOBIG|MISMATCH|RANGE)/.test(state)) return 'refused';
   if (AWAY_STATE.test(state) || (errno !== undefined && AWAY_ERRNO.has(errno))) return 'away';
+  if (name !== undefined) return 'unclear';
   // An SQLSTATE is only ever the server's answer.
   return /^[0-9A-Z]{2}[0-9A-Z]{3}$/.test(state) && /\d/.test(state) ? 'unclear' : 'away';
 }
@@ -69,6 +76,8 @@ export function driverFieldsOf(error: unknown): {
   errno?: number;
   sqlState?: string;
   message: string;
+  /** Where JavaScript itself threw it. */
+  name?: string;
 } {
   // TypeORM's QueryFailedError keeps the driver's own error; Node's AggregateError (dual-stack connects) a list.
   const outer = error as { driverError?: unknown; errors?: unknown[] } | null;
@@ -78,5 +87,6 @@ export function driverFieldsOf(error: unknown): {
     ...(typeof inner?.['errno'] === 'number' && { errno: inner['errno'] }),
     ...(typeof inner?.['sqlState'] === 'string' && { sqlState: inner['sqlState'] }),
     message: typeof inner?.['message'] === 'string' ? inner['message'] : String(error),
+    ...(FAULTS.has(String(inner?.['name'])) && { name: String(inner?.['name']) }),
   };
 }

@@ -12,6 +12,7 @@ export interface ErrorFields {
   readonly code?: string;
   readonly errno?: number;
   readonly sqlState?: string;
+  readonly name?: string;
 }
 
 export function toFields(error: unknown): ErrorFields {

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { open, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
+import { destroyOwn, isOwnFile, readOwn, UNFINISHED, writeWhole } from '../../journal/journal-file.js';
 import { within } from '../../store/within.js';
 import type { MasterKeys } from './master-keys.js';
 
@@ -32,6 +32,8 @@ interface TransitKey {
 const CHECK_MS = 1_000;
 const START_PATIENCE_MS = 2_000;
 const FILE = /^transit-([0-9a-f-]{36})\.key$/;
+/** What a KMS answers is some hundred bytes. */
+const LARGEST_BYTES = 64 * 1024;
 /** How long an erasure waits for what is under way. */
 const ROTATION_PATIENCE_MS = 5_000;
 
@@ -71,6 +73,9 @@ export class TransitKeys {
       const through = this.events.newestNumber();
       for (const name of await readdir(directory).catch(() => [])) {
         const [, id] = FILE.exec(name) ?? [];
+        // The process that wrote it has died over it.
+        if (name.startsWith('transit-') && name.endsWith(UNFINISHED))
+          await unlink(join(directory, name)).catch(() => undefined);
         if (id === undefined || id === this.active.id) continue;
         this.retired.push({ id, key: undefined, file: '', madeAt: 0, isUsed: true, through });
       }
@@ -118,7 +123,7 @@ export class TransitKeys {
     const names = await readdir(directory).catch(() => []);
     if (names.some((name) => name.endsWith('.journal'))) return;
     for (const name of names)
-      if (FILE.test(name)) await destroyFile(join(directory, name)).catch(() => undefined);
+      if (FILE.test(name)) await destroyOwn(join(directory, name)).catch(() => undefined);
   }
 
   /** One piece of work after another. */
@@ -133,18 +138,28 @@ export class TransitKeys {
     if (active.isUsed && performance.now() - active.madeAt > this.lifetimeMs) this.rotate();
     try {
       await this.keepFile();
-      for (const old of this.retired) {
-        if (!this.events.isSettledThrough(old.through!)) continue;
-        old.key?.fill(0);
-        const directory = this.events.directory();
-        if (directory !== undefined && old.file !== undefined)
-          await destroyFile(join(directory, nameOf(old.id)));
-        this.retired = this.retired.filter((other) => other !== old);
-      }
     } catch (error) {
       this.warnings.error(
         'transit',
         `The key that protects values in the audit journal can't be kept beside it: ${String((error as Error).message)}. If the process is killed now, protected values of events that are not stored yet are lost; the events are not.`,
+      );
+    }
+    for (const old of this.retired) {
+      if (this.events.isSettledThrough(old.through!)) await this.destroy(old);
+    }
+  }
+
+  private async destroy(old: TransitKey): Promise<void> {
+    old.key?.fill(0);
+    const directory = this.events.directory();
+    try {
+      if (directory !== undefined && old.file !== undefined)
+        await destroyOwn(join(directory, nameOf(old.id)));
+      this.retired = this.retired.filter((other) => other !== old);
+    } catch (error) {
+      this.warnings.error(
+        'destroy',
+        `A key that protected values in the audit journal can't be deleted: ${String((error as Error).message)}. Delete the file by hand.`,
       );
     }
   }
@@ -161,25 +176,25 @@ export class TransitKeys {
     const directory = this.events.directory();
     if (directory === undefined) return;
     for (const kept of [this.active, ...this.retired]) {
-      if (!kept.key || (kept.file !== undefined && existsSync(join(directory, nameOf(kept.id))))) continue;
+      if (!kept.key || (kept.file !== undefined && isOwnFile(join(directory, nameOf(kept.id))))) continue;
       const wrapped = await this.masters.wrap(kept.key, placeOf(kept.id));
       kept.file = JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped });
-      await writeSafely(join(directory, nameOf(kept.id)), kept.file);
+      await writeWhole(join(directory, nameOf(kept.id)), kept.file);
     }
   }
 
   private async unwrapped(id: string): Promise<Buffer | undefined> {
     const directory = this.events.directory();
     if (directory === undefined) return undefined;
-    const text = await readFile(join(directory, nameOf(id)), 'utf8').catch(() => undefined);
+    const text = readOwn(join(directory, nameOf(id)), LARGEST_BYTES);
     if (text === undefined) return undefined;
-    let file: { masterId: string; wrapped: string };
+    let file: { readonly masterId?: unknown; readonly wrapped?: unknown } | null;
     try {
       file = JSON.parse(text) as typeof file;
     } catch {
       return undefined;
     }
-    return this.masters.unwrap(String(file.wrapped), String(file.masterId), placeOf(id));
+    return this.masters.unwrap(String(file?.wrapped), String(file?.masterId), placeOf(id));
   }
 }
 
@@ -200,25 +215,4 @@ function nameOf(id: string): string {
 
 function placeOf(id: string): string {
   return JSON.stringify(['nest-audit-trail transit key', id]);
-}
-
-async function writeSafely(path: string, text: string, flags: 'w' | 'r+' = 'w'): Promise<void> {
-  const file = await open(path, flags, 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Writes zeros over it first: file systems that write in place keep nothing of it. */
-async function destroyFile(path: string): Promise<void> {
-  try {
-    const { size } = await stat(path);
-    await writeSafely(path, '0'.repeat(size), 'r+');
-    await unlink(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }
