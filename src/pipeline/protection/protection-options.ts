@@ -1,4 +1,5 @@
 import { AuditError } from '../../event/audit-error.js';
+import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../key-bytes.js';
@@ -54,6 +55,8 @@ export interface Protection {
   readonly protectsFacts: boolean;
   /** @throws what the application's function throws */
   readonly subjectOf: (event: AuditLogEvent) => string | undefined;
+  /** How events have the name of a subject. */
+  readonly subjectStoredAs: (subjectId: string) => string;
   /** Absent where a KMS wraps. */
   readonly masterKey?: MasterKey;
   readonly retiredMasterKeys: readonly MasterKey[];
@@ -99,6 +102,7 @@ export function checkProtection(
     protectsFacts: facts.length > 0,
     isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(options.subject ?? PROTECTION_DEFAULTS.subject),
+    subjectStoredAs: storedAs(options.subject ?? PROTECTION_DEFAULTS.subject),
     ...masterKeysOf(options, environment),
     cacheSeconds: options.cacheSeconds ?? PROTECTION_DEFAULTS.cacheSeconds,
     cacheKeys: options.cacheKeys ?? PROTECTION_DEFAULTS.cacheKeys,
@@ -149,6 +153,12 @@ function subjectOf(
   };
 }
 
+/** A field that is too long or strange for its column is stored as another text. */
+function storedAs(subject: NonNullable<ProtectionOptions['subject']>): (subjectId: string) => string {
+  if (subject !== 'userId' && subject !== 'resourceId' && subject !== 'sessionId') return (id) => id;
+  return (id) => safeId(id, TEXT_LIMITS[subject]);
+}
+
 function masterKeysOf(
   options: ProtectionOptions,
   environment: Readonly<Record<string, string | undefined>>,
@@ -182,11 +192,16 @@ function masterKeyOf(text: unknown, path: string, from: string): MasterKey {
 }
 
 function checkKms(kms: KeyManagement): KeyManagement {
-  const { keyId, wrap, unwrap } = kms ?? {};
-  if (typeof keyId !== 'string' || !/^[!-~]{1,255}$/.test(keyId)) {
+  const { keyId, formerKeyIds = [], wrap, unwrap } = kms ?? {};
+  if (!Array.isArray(formerKeyIds)) {
+    throw wrong('kms.formerKeyIds', `is ${showValue(formerKeyIds)}: write a list of names`);
+  }
+  const names = formerKeyIds.map((name: unknown, index) => [`kms.formerKeyIds[${index}]`, name] as const);
+  for (const [path, name] of [['kms.keyId', keyId] as const, ...names]) {
+    if (typeof name === 'string' && /^[!-~]{1,255}$/.test(name)) continue;
     throw wrong(
-      'kms.keyId',
-      `is ${showValue(keyId)}: write the name of the key in the KMS, of at most 255 characters of ASCII`,
+      path,
+      `is ${showValue(name)}: write the name of the key in the KMS, of at most 255 characters of ASCII`,
     );
   }
   for (const [name, value] of Object.entries({ wrap, unwrap })) {

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { AuditError } from '../../event/audit-error.js';
 import type { AuditFacts } from '../../event/audit-log-event.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
@@ -5,7 +6,7 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import { createEventId, isEventId } from '../../event/event-id.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
-import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
+import { safeId, safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
@@ -87,7 +88,7 @@ export class LegalHolds {
     const [unknown] = Object.keys(others);
     if (unknown !== undefined) throw refuse(unknown, `it has no property "${unknown}"`);
     const hold: HeldEvents = {
-      ...present('tenantId', tenantId && safeText(tenantId, TEXT_LIMITS.tenantId)),
+      ...present('tenantId', tenantId),
       ...present('userId', optional('userId', userId)),
       ...present('resource', optional('resource', resource)),
       ...present('resourceId', optional('resourceId', resourceId)),
@@ -121,7 +122,7 @@ export class LegalHolds {
   /** The holds in force, oldest first. @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE` */
   async find(scope: AuditScope): Promise<LegalHold[]> {
     const { tenantId } = splitScope(scope);
-    return (await this.on(tenantId && safeText(tenantId, TEXT_LIMITS.tenantId))).inForce;
+    return (await this.on(tenantId)).inForce;
   }
 
   /**
@@ -204,7 +205,7 @@ export class LegalHolds {
 
 /** Whether a hold may be about what a user did. */
 export function mayHold(hold: HeldEvents, tenantId: string, userId: string): boolean {
-  const stored = safeText(userId, TEXT_LIMITS.userId);
+  const stored = safeId(userId, TEXT_LIMITS.userId);
   return (hold.tenantId ?? tenantId) === tenantId && (hold.userId ?? stored) === stored;
 }
 
@@ -212,7 +213,7 @@ function optional(field: 'userId' | 'resource' | 'resourceId', value: unknown): 
   if (value === undefined) return undefined;
   // As events store it, which is what is compared.
   if (typeof value === 'string' && value !== '' && value.length <= LONGEST) {
-    return safeText(value, TEXT_LIMITS[field]);
+    return field === 'resource' ? safeText(value, TEXT_LIMITS[field]) : safeId(value, TEXT_LIMITS[field]);
   }
   throw refuse(field, `${field} must be a text that is not empty, and is ${showValue(value)}`);
 }
@@ -225,7 +226,7 @@ function said(field: string, value: unknown): string {
 
 function time(field: string, value: unknown): number | undefined {
   if (value === undefined) return undefined;
-  const time = value instanceof Date ? value.getTime() : value;
+  const time = types.isDate(value) ? Date.prototype.getTime.call(value) : value;
   if (isTime(time)) return time;
   throw refuse(field, `${field} must be a time: Unix epoch in milliseconds, or a Date`);
 }
