@@ -1,7 +1,8 @@
 import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
-import { flattenFacts, MARGIN } from '../event/flatten.js';
+import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
+import { withinReach } from '../event/within-reach.js';
 import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
@@ -9,7 +10,7 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import { SCHEMA_VERSION } from '../event/audit-log-event.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
-import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { cutText, safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { Delivery } from '../journal/delivery.js';
 import type { EventSink } from '../journal/event-sink.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus, Ticket } from '../journal/delivery.js';
@@ -74,7 +75,7 @@ export class AuditRecorder {
     private readonly protection?: RecorderProtection,
   ) {
     this.warnings = new RateLimitedLog(logger);
-    this.hidesOwn = OWN_KEYS.some(redactor.isSecretKey) || redactor.hasFields('metadata');
+    this.hidesOwn = OWN_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
     this.detailRules = rulesOf(redactor, 'details');
     this.metadataRules = rulesOf(redactor, 'metadata');
     this.delivery = new Delivery(sink, deadLetters, sources, logger, delivery, {
@@ -420,9 +421,11 @@ export class AuditRecorder {
     return event;
   }
 
-  private metadataOf({ id, own, metadata }: AuditEventDraft): AuditFacts {
+  private metadataOf({ id, own, pathLength, metadata }: AuditEventDraft): AuditFacts {
     const facts =
-      own && !metadata && !this.hidesOwn ? this.withoutSecrets(own, id) : this.allFacts(own, metadata);
+      own && !metadata && !this.hidesOwn
+        ? this.withoutSecrets(own, id, pathLength)
+        : this.allFacts(own, metadata);
     const { service } = this;
     if (service) facts['service'] = service.name;
     if (service?.version) facts['serviceVersion'] = service.version;
@@ -437,21 +440,24 @@ export class AuditRecorder {
   }
 
   /** What clients or the application can say in the capture's own facts; all else are the library's words. */
-  private withoutSecrets(own: AuditFacts, id: string | undefined): AuditFacts {
+  private withoutSecrets(own: AuditFacts, id: string | undefined, pathLength = 0): AuditFacts {
     for (const name of SAID_BY_OTHERS) {
       const value = own[name];
       // Without an id of the client's or a proxy's, the request has that of its event.
       if (value === id) continue;
-      if (typeof value === 'string') own[name] = this.redactor.text(value);
-      else if (Array.isArray(value)) own[name] = value.map((item) => this.redactor.text(String(item)));
+      if (typeof value === 'string') {
+        const safe = this.redactor.text(value);
+        const length = Math.max(value.length, safe.length, name === 'path' ? pathLength : 0);
+        own[name] = cutText(safe, FACT_LIMITS.string, length);
+      }
+      if (Array.isArray(value)) own[name] = value.map((item) => this.redactor.text(String(item)));
     }
     return own;
   }
 
   private safe(text: string, name: keyof typeof TEXT_LIMITS): string {
     const limit = TEXT_LIMITS[name];
-    const seen = text.length > limit + MARGIN ? text.slice(0, limit + MARGIN) : text;
-    const safe = this.redactor.field(name, seen);
+    const safe = this.redactor.field(name, withinReach(text, limit));
     return safeText(safe, limit, Math.max(text.length, safe.length));
   }
 
