@@ -3,7 +3,7 @@ import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { actionOfRoute, resourceOfController } from '../src/capture/route-names.js';
-import { redactLikely, redactPath } from '../src/capture/route-path.js';
+import { SafePaths } from '../src/capture/route-path.js';
 import { createEventId, firstIdOf } from '../src/event/event-id.js';
 import { FACT_LIMITS, flattenFacts } from '../src/event/flatten.js';
 import { canonicalIp } from '../src/event/ip-address.js';
@@ -217,7 +217,7 @@ describe('the event', () => {
     ['/files/a/b', '/files/*secret', '/files/*secret'],
     ['/invoices/7', '/invoices/:id', '/invoices/7'],
   ])('writes the path %s of the route %s as %s', (path, route, redacted) => {
-    expect(redactPath(path, route, createSecretKeyTest())).toBe(redacted);
+    expect(new SafePaths(createSecretKeyTest()).ofRoute(path, route)).toBe(redacted);
   });
 
   it.each([
@@ -229,8 +229,15 @@ describe('the event', () => {
     ['/other/abc', '/reset/:token', '/other/abc'],
     ['/files/a/b/c', '/files/*secret', '/files/[redacted]'],
     ['/a/b', '/:token', '/a/b'],
+    ['/reset/reset/abc', '/reset/:token', '/reset/[redacted]/[redacted]'],
+    ['/reset/abc/reset/def', '/reset/:token', '/reset/[redacted]/reset/[redacted]'],
+    ['/r%65set/abc', '/reset/:token', '/r%65set/[redacted]'],
+    ['/reset%2Fabc', '/reset/:token', '/reset/[redacted]'],
+    ['/users/7/keys/abc', '/users/:id/keys/:apiKey', '/users/7/keys/[redacted]'],
   ])('writes the unrouted path %s beside the route %s as %s', (path, route, redacted) => {
-    expect(redactLikely(path, route, createSecretKeyTest())).toBe(redacted);
+    const paths = new SafePaths(createSecretKeyTest());
+    paths.learn([route]);
+    expect(paths.ofNoRoute(path)).toBe(redacted);
   });
 
   it('names resources and actions', () => {

@@ -10,8 +10,14 @@ import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-
  * The event of a request that ended, from what its stations saw.
  *
  * @param path the request's path, without query, its secret parameters redacted
+ * @param pathLength how long it was, where that is more
  */
-export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path: string): AuditEventDraft {
+export function buildEvent(
+  capture: RequestCapture,
+  ending: CapturedEnding,
+  path: string,
+  pathLength = 0,
+): AuditEventDraft {
   const { request, route, routeFacts, identity } = capture;
   const said = mergeAnnotations(capture);
   const { statusCode } = ending;
@@ -46,6 +52,7 @@ export function buildEvent(capture: RequestCapture, ending: CapturedEnding, path
       stageErrors: capture.stageErrors,
     }),
   };
+  if (pathLength > path.length) draft.pathLength = pathLength;
   const tenantId = said.tenantId ?? identity.tenantId;
   if (tenantId !== undefined) draft.tenantId = tenantId;
   const userId = said.userId ?? identity.userId;

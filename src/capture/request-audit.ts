@@ -6,10 +6,12 @@ import { OUTCOMES } from '../event/audit-log-event.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import { FACT_LIMITS, flattenFacts, MARGIN, readEntries } from '../event/flatten.js';
+import { FACT_LIMITS, flattenFacts, readEntries } from '../event/flatten.js';
+import type { SecretTest } from '../event/flatten.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
+import { MARGIN, withinReach } from '../event/within-reach.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
 import type { AuditRecorder } from '../pipeline/audit-recorder.js';
@@ -23,7 +25,13 @@ import { buildEvent } from './build-event.js';
 import { HeldAnswer } from './held-answer.js';
 import { RecordingChoice } from './recording-choice.js';
 import { RequestCapture } from './request-capture.js';
-import type { AuditAnnotation, CapturedEnding, CapturedIdentity, CaptureHost } from './request-capture.js';
+import type {
+  AuditAnnotation,
+  CapturedEnding,
+  CapturedIdentity,
+  CaptureHost,
+  SafePath,
+} from './request-capture.js';
 import { DEFAULT_RESOLVERS } from './resolvers.js';
 import type { CapturedRequest, ResolveOptions } from './resolvers.js';
 import { parsedQueryOf, queryOf, rawPathOf } from './request-target.js';
@@ -32,7 +40,7 @@ import { SentValues } from './sent-values.js';
 import { watchResponse } from './watch-response.js';
 import type { ResponseWatcher } from './watch-response.js';
 import type { AuditRouteContext, RouteAudit } from './route-audit.js';
-import { hasSecretParameter, redactLikely, redactPath } from './route-path.js';
+import { SafePaths } from './route-path.js';
 
 /** What is captured of requests. */
 export interface CaptureOptions {
@@ -69,8 +77,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   private readonly choice: RecordingChoice;
   /** What rules read of what clients send, for as long as they are the same. */
   private sentValues = new SentValues([]);
-  /** For requests that never reach a route, such as a malformed body sent to one. */
-  private secretRoutes: readonly string[] = [];
+  private readonly paths: SafePaths;
   private frozen = false;
   /** Nothing else of a request says who acts: so mostly nobody, and nothing need be asked. */
   private readonly asksOnlyForUserAndSession: boolean;
@@ -78,12 +85,13 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   constructor(
     private readonly recorder: AuditRecorder,
     options: CaptureOptions,
-    private readonly isSecretKey: (key: string) => boolean,
+    private readonly isSecretKey: SecretTest,
     logger: AuditLogger,
     policy?: AuditPolicy,
     private readonly blockJudge?: BlockJudge,
   ) {
     this.choice = new RecordingChoice(options, policy);
+    this.paths = new SafePaths(isSecretKey);
     this.resolvers = { ...DEFAULT_RESOLVERS, ...options.resolve };
     this.asksOnlyForUserAndSession = IDENTITY.every(
       (name) => this.resolvers[name] === DEFAULT_RESOLVERS[name],
@@ -107,7 +115,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   /** Learns the application's route patterns, of which those with a secret parameter matter. */
   learnRoutes(patterns: readonly string[]): void {
-    this.secretRoutes = patterns.filter((pattern) => hasSecretParameter(pattern, this.isSecretKey));
+    this.paths.learn(patterns);
   }
 
   /** Adds to the event of an open request. A copy: the caller may go on to change its object. */
@@ -192,7 +200,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
    */
   private preview(capture: RequestCapture, sentKeys: readonly string[]): AuditLogEvent {
     const { request } = capture;
-    const event = this.recorder.preview(buildEvent(capture, HOPED_FOR, this.pathOf(capture)));
+    const event = this.recorder.preview(this.eventOf(capture, HOPED_FOR));
     if (this.sentValues.keys !== sentKeys) this.sentValues = new SentValues(sentKeys);
     const sent =
       sentKeys.length === 0
@@ -347,7 +355,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     use: (draft: AuditEventDraft) => T,
   ): T | undefined {
     try {
-      return use(buildEvent(capture, ending, this.pathOf(capture)));
+      return use(this.eventOf(capture, ending));
     } catch (error) {
       // That the request happened still is one.
       this.noteInternalError(error);
@@ -492,11 +500,22 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     }
   }
 
-  /** The request's path without its query, secret parameters redacted, also where no route was found. */
-  private pathOf(capture: RequestCapture): string {
-    const path = rawPathOf(capture.request);
-    if (capture.pattern !== undefined) return redactPath(path, capture.pattern, this.isSecretKey);
-    return this.secretRoutes.reduce((safe, pattern) => redactLikely(safe, pattern, this.isSecretKey), path);
+  private eventOf(capture: RequestCapture, ending: CapturedEnding): AuditEventDraft {
+    const { path, length } = this.pathOf(capture);
+    return buildEvent(capture, ending, path, length);
+  }
+
+  /**
+   * The request's path without its query, secret parameters redacted, also where no route was found; as much of it as is looked at.
+   * Made once, and once more when the route is known.
+   */
+  private pathOf(capture: RequestCapture): SafePath {
+    const { safePath, pattern } = capture;
+    if (safePath && safePath.pattern === pattern) return safePath;
+    const raw = rawPathOf(capture.request);
+    const seen = withinReach(raw, FACT_LIMITS.string);
+    const path = pattern === undefined ? this.paths.ofNoRoute(seen) : this.paths.ofRoute(seen, pattern);
+    return (capture.safePath = { path, length: raw.length, pattern });
   }
 
   private noteInternalError(error: unknown): void {

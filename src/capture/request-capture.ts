@@ -44,6 +44,15 @@ export interface CapturedIdentity {
   readonly roles?: readonly string[];
 }
 
+/** A request's path without secrets, as much of it as is looked at. */
+export interface SafePath {
+  readonly path: string;
+  /** How long it was. */
+  readonly length: number;
+  /** Of the route that was known then. */
+  readonly pattern: string | undefined;
+}
+
 /** How a request's response ended, as its connection tells. */
 export interface CapturedEnding {
   /** The whole answer was handed to the operating system. */
@@ -103,6 +112,8 @@ export class RequestCapture {
   /** The platform's pattern of that route. */
   pattern?: string;
   params: Readonly<Record<string, unknown>> = NO_PARAMETERS;
+  /** Made when its event is, for the first time. */
+  safePath: SafePath | undefined = undefined;
   /** Every guard let the request through. */
   passedGuards = false;
   /** What the handler returned, once it did. */

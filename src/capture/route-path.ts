@@ -1,61 +1,128 @@
+import { percentDecoded } from '../event/percent-encoding.js';
 import { REDACTED } from '../event/safe-text.js';
 
 type SecretTest = (key: string) => boolean;
 
-/** Whether a platform's route pattern has a parameter (`:name`, `*name`) whose values are secret. */
-export function hasSecretParameter(pattern: string, isSecretKey: SecretTest): boolean {
-  return (pattern.match(/[:*][\p{L}\p{N}_$]+/gu) ?? []).some((name) => isSecretKey(name.slice(1)));
+/** A platform's route pattern with a parameter whose values are secret (`/reset/:token`), read once. */
+interface SecretRoute {
+  /** Its segments up to the first wildcard or optional part. */
+  readonly parts: readonly Part[];
+  /** From there on, everything is the wildcard's value. */
+  readonly isWild: boolean;
 }
 
-/**
- * The path of a request that found its route, with the values of secret parameters redacted: `/reset/abc` by the route
- * `/reset/:token` is `/reset/[redacted]`. Where the two don't line up segment by segment (wildcards, optional parts),
- * the pattern itself stands for the path.
- *
- * @param path without query
- */
-export function redactPath(path: string, pattern: string, isSecretKey: SecretTest): string {
-  if (!hasSecretParameter(pattern, isSecretKey)) return path;
-  const actual = withoutTrailingSlashes(path).split('/');
-  const parts = withoutTrailingSlashes(pattern).split('/');
-  if (/[*{}()]/.test(pattern) || actual.length !== parts.length) return pattern;
-  return redactAt(actual, parts, 0, isSecretKey) ?? pattern;
+/** What a segment of a path must be to be that of the route, and whether it is then secret. */
+interface Part {
+  /** In lower case; `undefined` for a parameter. */
+  readonly literal: string | undefined;
+  readonly isSecret: boolean;
 }
 
-/**
- * The path of a request that found no route, with what would be a secret parameter redacted if it was meant for the
- * pattern: also behind a prefix, before a rest, and with slashes doubled.
- */
-export function redactLikely(path: string, pattern: string, isSecretKey: SecretTest): string {
-  // Up to the first wildcard or optional part; from a wildcard on, everything is its value.
-  const parts = pattern.split('/').filter((part) => part !== '');
-  const wild = parts.findIndex((part) => /[*{}()]/.test(part));
-  const fixed = wild === -1 ? parts : parts.slice(0, wild);
-  if (!fixed.some((part) => !part.includes(':'))) return path;
-  const actual = path.split('/').filter((segment) => segment !== '');
-  for (let offset = 0; offset + fixed.length <= actual.length; offset += 1) {
-    const redacted = redactAt(actual, fixed, offset, isSecretKey);
-    if (redacted === undefined) continue;
-    if (wild === -1) return `/${redacted}`;
-    return `/${[...actual.slice(0, offset + fixed.length), REDACTED].join('/')}`;
+const SEPARATOR = /[/\\]|%2f|%5c/i;
+
+/** The paths of requests as they may be stored: with the values of secret parameters redacted. */
+export class SafePaths {
+  /** By pattern; `undefined` for one without a secret parameter. */
+  private readonly known = new Map<string, SecretRoute | undefined>();
+  /** The routes by their last fixed segment, which few have in common, with its place among their parts. */
+  private likely: ReadonlyMap<string, readonly (readonly [route: SecretRoute, place: number])[]> = new Map();
+
+  constructor(private readonly isSecretKey: SecretTest) {}
+
+  /** Learns the application's route patterns: a request may be meant for one that it does not reach. */
+  learn(patterns: readonly string[]): void {
+    const likely = new Map<string, (readonly [SecretRoute, number])[]>();
+    for (const pattern of new Set(patterns)) {
+      const route = this.routeOf(pattern);
+      const place = route?.parts.findLastIndex(({ literal }) => literal !== undefined) ?? -1;
+      if (!route || place < 0) continue;
+      const literal = route.parts[place]!.literal!;
+      likely.set(literal, [...(likely.get(literal) ?? []), [route, place]]);
+    }
+    this.likely = likely;
   }
-  return path;
+
+  /**
+   * The path of a request that found its route: `/reset/abc` by the route `/reset/:token` is `/reset/[redacted]`. Where the two don't
+   * line up segment by segment (wildcards, optional parts), the pattern itself stands for the path.
+   *
+   * @param path without query
+   */
+  ofRoute(path: string, pattern: string): string {
+    const route = this.routeOf(pattern);
+    if (!route) return path;
+    const { parts, isWild } = route;
+    // The empty segment before the first slash is the first part as well.
+    const segments = withoutTrailingSlashes(path).split('/', parts.length + 2);
+    if (isWild || segments.length !== parts.length + 1 || !fits(segments, parts, 1)) return pattern;
+    return segments.map((segment, index) => (parts[index - 1]?.isSecret ? REDACTED : segment)).join('/');
+  }
+
+  /**
+   * The path of a request that found no route, with what would be a secret parameter redacted if it was meant for one of the learned
+   * routes: also behind a prefix, before a rest, with slashes doubled and letters escaped. Looks at each segment once.
+   *
+   * @param path without query
+   */
+  ofNoRoute(path: string): string {
+    if (this.likely.size === 0) return path;
+    const segments = path.split(SEPARATOR).filter((segment) => segment !== '');
+    const read = segments.map((segment) => percentDecoded(segment).toLowerCase());
+    const secret = new Set<number>();
+    let end = segments.length;
+    for (let index = 0; index < end; index += 1) {
+      for (const [{ parts, isWild }, place] of this.likely.get(read[index]!) ?? []) {
+        const begin = index - place;
+        if (begin < 0 || !fits(read, parts, begin)) continue;
+        parts.forEach((part, more) => part.isSecret && secret.add(begin + more));
+        if (isWild && begin + parts.length < end) {
+          end = begin + parts.length;
+          secret.add(end);
+        }
+      }
+    }
+    if (secret.size === 0) return path;
+    const kept = segments.slice(0, end + 1);
+    return `/${kept.map((segment, index) => (secret.has(index) ? REDACTED : segment)).join('/')}`;
+  }
+
+  private routeOf(pattern: string): SecretRoute | undefined {
+    if (this.known.has(pattern)) return this.known.get(pattern);
+    const route = this.readRoute(pattern);
+    this.known.set(pattern, route);
+    return route;
+  }
+
+  private readRoute(pattern: string): SecretRoute | undefined {
+    if (!this.hasSecretParameter(pattern)) return undefined;
+    const parts = withoutTrailingSlashes(pattern)
+      .split('/')
+      .filter((part) => part !== '');
+    const wild = parts.findIndex((part) => /[*{}()]/.test(part));
+    const fixed = wild === -1 ? parts : parts.slice(0, wild);
+    return {
+      isWild: wild !== -1,
+      parts: fixed.map((part) => ({
+        literal: part.includes(':') ? undefined : part.toLowerCase(),
+        isSecret: part.includes(':') && this.hasSecretParameter(part),
+      })),
+    };
+  }
+
+  /** Whether a pattern has a parameter (`:name`, `*name`) whose values are secret. */
+  private hasSecretParameter(pattern: string): boolean {
+    return (pattern.match(/[:*][\p{L}\p{N}_$]+/gu) ?? []).some((name) => this.isSecretKey(name.slice(1)));
+  }
 }
 
-/** The segments with the secret ones redacted, or `undefined` where the pattern is not there at the offset. */
-function redactAt(
-  actual: readonly string[],
-  parts: readonly string[],
-  offset: number,
-  isSecretKey: SecretTest,
-): string | undefined {
-  const segments = [...actual];
-  for (const [index, part] of parts.entries()) {
-    if (!part.includes(':')) {
-      if (part.toLowerCase() !== segments[offset + index]?.toLowerCase()) return undefined;
-    } else if (hasSecretParameter(part, isSecretKey)) segments[offset + index] = REDACTED;
-  }
-  return segments.join('/');
+/** Whether the segments from the place on are those of the route. */
+function fits(segments: readonly string[], parts: readonly Part[], begin: number): boolean {
+  return (
+    begin + parts.length <= segments.length &&
+    parts.every(
+      ({ literal }, index) => literal === undefined || literal === segments[begin + index]!.toLowerCase(),
+    )
+  );
 }
 
 function withoutTrailingSlashes(path: string): string {

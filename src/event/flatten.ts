@@ -2,6 +2,8 @@ import { types } from 'node:util';
 import { errorNameOf } from './audit-error.js';
 import { cutText, REDACTED } from './safe-text.js';
 import type { AuditFacts, AuditValue } from './audit-log-event.js';
+import { isNaming, isValueOfPair, nameIn } from './name-value-pair.js';
+import { withinReach } from './within-reach.js';
 
 /** Bounds of one `details` or `metadata`, so that a hostile or careless value can't blow up an event. */
 export const FACT_LIMITS = {
@@ -34,7 +36,7 @@ export const CUT_KEY = '…';
  */
 export function flattenFacts(
   source: Readonly<Record<string, unknown>>,
-  isSecret: (key: string) => boolean,
+  isSecret: SecretTest,
   rules: Partial<FactRules> = {},
 ): AuditFacts {
   const sink = new FactSink();
@@ -42,10 +44,13 @@ export function flattenFacts(
   return sink.facts();
 }
 
+/** Whether the value of a key is secret; of a few keys only where the value looks like a secret. */
+export type SecretTest = (key: string, value?: unknown) => boolean;
+
 /** What of a record is stored otherwise than it came. */
 export interface FactRules {
   /** Whether all that is under the key is `[redacted]`. */
-  readonly isSecret: (key: string) => boolean;
+  readonly isSecret: SecretTest;
   /** A text, or a key, as it is stored. */
   readonly text: (text: string) => string;
   /** UTF-16 code units of a text that are kept. */
@@ -53,9 +58,6 @@ export interface FactRules {
   /** What stands in the place of a value with this dotted key; `undefined` where the value itself does. */
   readonly at?: ((key: string) => ((value: string) => string) | undefined) | undefined;
 }
-
-/** Of a longer text so much more is looked at than is kept, so that no secret is cut in half before it is seen. */
-export const MARGIN = 8_192;
 
 function asItIs(text: string): string {
   return text;
@@ -99,22 +101,32 @@ function collectObject(
   sink: FactSink,
   ancestors: readonly object[],
 ): void {
-  for (const [name, value] of readEntries(source)) {
+  const entries = readEntries(source);
+  const hidesValues = isSecretPair(entries, rules.isSecret);
+  for (const [name, value] of entries) {
     if (sink.full) return;
     if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
       continue;
     // What is shorter is no secret.
-    const key = name.length > 12 ? rules.text(name) : name;
-    const path = prefix === '' ? key : `${prefix}.${key}`;
+    const key = name.length > 12 ? textOf(name, { text: rules.text, limit: FACT_LIMITS.key }) : name;
+    const path = prefix === '' ? key : cutText(`${prefix}.${key}`, FACT_LIMITS.key);
     try {
       const at = rules.at?.(path);
       if (at) sink.add(path, replaced(value, at));
-      else if (rules.isSecret(name)) sink.add(path, REDACTED);
+      else if (rules.isSecret(name, value) || (hidesValues && isValueOfPair(name))) sink.add(path, REDACTED);
       else collectValue(path, value, rules, sink, ancestors);
     } catch {
       sink.add(path, UNREADABLE);
     }
   }
+}
+
+/** `{ name: 'password', value: 'hunter2' }` */
+function isSecretPair(entries: readonly [key: string, value: unknown][], isSecret: SecretTest): boolean {
+  return entries.some(([key, value]) => {
+    const name = typeof value === 'string' && isNaming(key) ? nameIn(value, key) : undefined;
+    return name !== undefined && isSecret(name);
+  });
 }
 
 /** What has parts is replaced as a whole. */
@@ -188,8 +200,9 @@ function collectList(
   sink: FactSink,
   ancestors: readonly object[],
 ): void {
+  if (sink.full) return;
   const present = items.filter((item) => item !== null && item !== undefined && typeof item !== 'function');
-  const kept = present.slice(0, FACT_LIMITS.items);
+  const kept = withoutNamed(present.slice(0, FACT_LIMITS.items), rules.isSecret, ancestors);
   const scalars = kept.map((item) => toScalar(item, rules));
   if (scalars.includes(undefined)) {
     kept.forEach((item, index) => collectValue(`${path}.${index}`, item, rules, sink, ancestors));
@@ -204,6 +217,26 @@ function collectList(
   const texts = scalars.map(String);
   if (present.length > kept.length) texts.push(`…[cut from ${present.length} items]`);
   sink.add(path, texts);
+}
+
+/** `--password` of a command line, `Authorization` of a request's raw headers. */
+const NAMES_THE_NEXT =
+  /^(?:--?[a-z][\w.-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie2?|x-[a-z-]{1,60})$/i;
+
+/** A list without what an item of it names: `['--password', 'hunter2']`, and in a list of pairs `['password', 'hunter2']`. */
+function withoutNamed(
+  items: readonly unknown[],
+  isSecret: SecretTest,
+  ancestors: readonly object[],
+): readonly unknown[] {
+  const holder = ancestors.at(-2);
+  const isPair = items.length === 2 && (Array.isArray(holder) || types.isSet(holder));
+  return items.map((item, index) => {
+    const name = items[index - 1];
+    if (typeof name !== 'string' || nameIn(name) === undefined) return item;
+    if (!(isPair || NAMES_THE_NEXT.test(name)) || !isSecret(name)) return item;
+    return typeof item === 'string' && item.startsWith('-') && !isPair ? item : REDACTED;
+  });
 }
 
 /** The stored form of a value that needs no key of its own; `undefined` for what has parts. */
@@ -229,7 +262,7 @@ function toScalar(
 }
 
 function textOf(text: string, { text: redacted, limit }: Pick<FactRules, 'text' | 'limit'>): string {
-  const safe = redacted(text.length > limit + MARGIN ? text.slice(0, limit + MARGIN) : text);
+  const safe = redacted(withinReach(text, limit));
   return cutText(safe, limit, Math.max(text.length, safe.length));
 }
 

@@ -29,10 +29,12 @@ export interface AuditEventDraft extends AuditEventInput {
   /** Where it was made before the event was complete, as for a request. */
   readonly id?: string;
   /**
-   * What the library itself says in `metadata`, under {@link OWN_KEYS}: flat, and within the bounds of facts. It comes before
+   * What the library itself says in `metadata`, under {@link OWN_KEYS}: flat, its texts no longer than is looked at. It comes before
    * what is said there else, and counts over it. The recorder may add to it.
    */
   readonly own?: AuditFacts;
+  /** How long the request's path was, where `own` has only as much of it as is looked at. */
+  readonly pathLength?: number;
   /** The compliance rule that refused the request. It was found, whatever the event itself shows. */
   readonly blockedBy?: BlockingRule;
 }

@@ -1,8 +1,9 @@
 import { AuditError } from '../event/audit-error.js';
 import { createEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
-import { FACT_LIMITS, flattenFacts, MARGIN } from '../event/flatten.js';
+import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
+import { withinReach } from '../event/within-reach.js';
 import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
@@ -78,7 +79,7 @@ export class AuditRecorder {
     private readonly protection?: RecorderProtection,
   ) {
     this.warnings = new RateLimitedLog(logger);
-    this.hidesOwn = OWN_KEYS.some(redactor.isSecretKey) || redactor.hasFields('metadata');
+    this.hidesOwn = OWN_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
     this.detailRules = rulesOf(redactor, 'details');
     this.metadataRules = rulesOf(redactor, 'metadata');
     this.delivery = new Delivery(sink, deadLetters, sources, logger, delivery, {
@@ -424,9 +425,11 @@ export class AuditRecorder {
     return event;
   }
 
-  private metadataOf({ id, own, metadata }: AuditEventDraft): AuditFacts {
+  private metadataOf({ id, own, pathLength, metadata }: AuditEventDraft): AuditFacts {
     const facts =
-      own && !metadata && !this.hidesOwn ? this.withoutSecrets(own, id) : this.allFacts(own, metadata);
+      own && !metadata && !this.hidesOwn
+        ? this.withoutSecrets(own, id, pathLength)
+        : this.allFacts(own, metadata);
     const { service } = this;
     if (service) facts['service'] = service.name;
     if (service?.version) facts['serviceVersion'] = service.version;
@@ -441,14 +444,18 @@ export class AuditRecorder {
   }
 
   /** What clients or the application can say in the capture's own facts; all else are the library's words. */
-  private withoutSecrets(own: AuditFacts, id: string | undefined): AuditFacts {
+  private withoutSecrets(own: AuditFacts, id: string | undefined, pathLength = 0): AuditFacts {
     for (const name of SAID_BY_OTHERS) {
       const value = own[name];
       // Without an id of the client's or a proxy's, the request has that of its event.
       if (value === id) continue;
       // What was redacted is stored decoded, and may have got control characters by that.
-      const safe = (text: string) => safeText(this.redactor.text(text), FACT_LIMITS.string);
-      if (typeof value === 'string') own[name] = safe(value);
+      const safe = (text: string, originalLength = text.length) => {
+        const redacted = this.redactor.text(text);
+        return safeText(redacted, FACT_LIMITS.string, Math.max(originalLength, redacted.length));
+      };
+      if (typeof value === 'string')
+        own[name] = safe(value, name === 'path' ? Math.max(value.length, pathLength) : undefined);
       else if (Array.isArray(value)) own[name] = value.map((item) => safe(String(item)));
     }
     return own;
@@ -456,7 +463,7 @@ export class AuditRecorder {
 
   private safe(text: string, name: keyof typeof TEXT_LIMITS): string {
     const limit = TEXT_LIMITS[name];
-    const seen = text.length > limit + MARGIN ? text.slice(0, limit + MARGIN) : text;
+    const seen = withinReach(text, limit);
     const safe = this.redactor.field(name, seen);
     // A secret that was taken out must not come back as a digest.
     if (IDS.has(name)) return safeId(safe === seen ? text : safe, limit, name === 'userId');

@@ -1,3 +1,5 @@
+import { strictlyDecoded } from '../../event/percent-encoding.js';
+
 /**
  * The path of a request's target, without its query and fragment. Of the absolute form (RFC 9112, section 3.2.2), which
  * may carry a user and a password, only what follows the authority; URL parsers end that at a backslash, too.
@@ -47,11 +49,7 @@ function withoutDots(segments: readonly string[]): readonly string[] {
 }
 
 function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment).toLowerCase();
-  } catch {
-    return segment.toLowerCase();
-  }
+  return (strictlyDecoded(segment) ?? segment).toLowerCase();
 }
 
 /** Visible ASCII, of which a backslash, a semicolon and what ends a path mean different things to different readers. */
@@ -60,12 +58,8 @@ function isPlain(path: string): boolean {
 }
 
 function isPlainSegment(segment: string): boolean {
-  if (!segment.includes('%')) return segment !== '.' && segment !== '..';
-  try {
-    const text = decodeURIComponent(segment);
-    // oxlint-disable-next-line no-control-regex -- exactly these are meant
-    return text !== '.' && text !== '..' && !/[/\\%;?#\u0000-\u001f\u007f]/.test(text);
-  } catch {
-    return false;
-  }
+  const text = strictlyDecoded(segment);
+  if (text === undefined || text === '.' || text === '..') return false;
+  // oxlint-disable-next-line no-control-regex -- exactly these are meant
+  return text === segment || !/[/\\%;?#\u0000-\u001f\u007f]/.test(text);
 }

@@ -1,8 +1,14 @@
+import { cardsIn } from './card-numbers.js';
+import { ibansIn } from './ibans.js';
+import type { Place } from './secret-key.js';
+import { userInfoIn } from './url-user-info.js';
+
 /** What is recognised in a text, wherever it stands. `docs/privacy.md` has the same list. */
 export const PATTERN_NAMES = [
   'authorization',
   'jwt',
   'privateKey',
+  'passwordHash',
   'cloudKey',
   'url',
   'card',
@@ -15,9 +21,6 @@ export type PatternName = (typeof PATTERN_NAMES)[number];
 
 /** These are looked for only if asked for: they are no secrets everywhere. */
 export const ASKED_FOR: ReadonlySet<PatternName> = new Set(['email', 'phone']);
-
-/** Where something is in a text: `[begin, end)`. */
-type Place = readonly [begin: number, end: number];
 
 /** Finds one kind of secret. Each takes time in proportion to the text: no repetition is open in two ways at once. */
 export interface Recogniser {
@@ -43,21 +46,25 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
   // RFC 7519 and 7516: base64url of {" begins with eyJ.
   jwt: {
     hint: /eyJ/,
-    find: matches(/\beyJ[\w-]{6,}(?:\.[\w-]*){1,4}/),
+    find: tokensIn,
   },
-  // RFC 7468, and OpenSSH's own.
+  // RFC 7468, OpenSSH's own, RFC 4716 and PuTTY's.
   privateKey: {
-    hint: /-----BEGIN/,
-    find: matches(
-      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^-]*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?/,
-    ),
+    hint: /---- ?BEGIN|PuTTY-User-Key-File/,
+    find: privateKeysIn,
+  },
+  // The form of crypt(5), which says by what it was made.
+  passwordHash: {
+    hint: /\$[\w-]{1,32}\$/,
+    find: matches(/\$(?:2[abxy]?|[156y]|gy|7|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]{0,16})\$[^\s"'<>;]{16,512}/),
   },
   cloudKey: {
-    hint: /A[KS]IA|AIza|gh[pousr]_|github_pat_|xox[abeprs]-|[rs]k_(?:live|test)_|npm_|glpat-|SG\.|sk-|ya29\.|AccountKey=|sig=/,
+    hint: /A[KS]IA|AGE-SECRET-KEY-|AIza|gh[pousr]_|github_pat_|xox[abeprs]-|[rs]k_(?:live|test)_|npm_|glpat-|SG\.|sk-|ya29\.|AccountKey=|sig=/,
     find: matches(
       new RegExp(
         [
           '\\bA[KS]IA[A-Z0-9]{16}\\b',
+          '\\bAGE-SECRET-KEY-1[A-Z0-9]{40,}',
           '\\bAIza[\\w-]{35}',
           '\\bgh[pousr]_[A-Za-z0-9]{30,}',
           '\\bgithub_pat_\\w{30,}',
@@ -73,10 +80,10 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
       ),
     ),
   },
-  // RFC 3986, section 3.2.1: the password of `user:password@host`.
+  // RFC 3986, section 3.2.1.
   url: {
-    hint: /:\/\/[^\s/@]*@/,
-    find: matches(/:\/\/[^\s/:@]{0,128}:(?<secret>[^\s/@]{1,256})@/),
+    hint: /:\/\//,
+    find: userInfoIn,
   },
   card: {
     hint: /\d(?:[ -]?\d){12}/,
@@ -88,7 +95,7 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
   },
   email: {
     hint: /@/,
-    find: matches(/[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/),
+    find: matches(/(?<![\w.+%-])[\w.+%-]+@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/),
   },
   phone: {
     hint: /\d{3}/,
@@ -96,134 +103,34 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
   },
 };
 
-const MOST_CARD_DIGITS = 19;
+/** Each run of the characters of a token is looked at once. */
+const TOKEN = /[\w.-]{12,}/g;
+const JWT = /(?:^|[^A-Za-z0-9])eyJ[\w-]{6}/;
 
-/**
- * In each run of digits every part between separators that is a card: what stands beside it may be numbers as well. A run that goes
- * on in letters is of an id, such as a UUID.
- */
-function cardsIn(text: string): Place[] {
+function tokensIn(text: string): Place[] {
   const places: Place[] = [];
-  for (const run of text.matchAll(/(?<![0-9a-f.,-])\d(?:[ -]?\d){12,}(?!\w|[.,-]\w)/gi)) {
-    const groups = Array.from(run[0].matchAll(/\d+/g), ({ 0: digits, index }) => ({
-      digits,
-      begin: run.index + index,
-      end: run.index + index + digits.length,
-    }));
-    for (let first = 0; first < groups.length; first += 1) {
-      const last = lastOfCard(groups.slice(first, first + MOST_CARD_DIGITS).map(({ digits }) => digits));
-      if (last === undefined) continue;
-      places.push([groups[first]!.begin, groups[first + last]!.end]);
-      first += last;
-    }
+  for (const { 0: run, index } of text.matchAll(TOKEN)) {
+    const found = JWT.exec(run);
+    if (!found) continue;
+    const begin = found.index + found[0].indexOf('eyJ');
+    if (run.includes('.', begin + 'eyJ'.length + 6)) places.push([index + begin, index + run.length]);
   }
   return places;
 }
 
-/** Up to which of the groups, from the first on, they are a card. */
-function lastOfCard(groups: readonly string[]): number | undefined {
-  let digits = '';
-  for (const [index, group] of groups.entries()) {
-    digits += group;
-    if (digits.length > MOST_CARD_DIGITS) return undefined;
-    if (isCard(digits)) return index;
-  }
-  return undefined;
-}
+const KEY_BEGINS =
+  /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY ----|PuTTY-User-Key-File-\d/g;
+const KEY_ENDS = /----(?:-| )END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?(?:-| )----|Private-MAC: ?[0-9a-f]*/gi;
 
-/** ISO/IEC 7812: an issuer's first digits, a length that it gives out, and the check digit (Luhn). */
-function isCard(digits: string): boolean {
-  return (
-    ISSUERS.some(({ begins, lengths }) => begins.test(digits) && lengths.includes(digits.length)) &&
-    luhn(digits)
-  );
-}
-
-const ISSUERS: readonly { readonly begins: RegExp; readonly lengths: readonly number[] }[] = [
-  { begins: /^4/, lengths: [13, 16, 19] },
-  { begins: /^(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)/, lengths: [16] },
-  { begins: /^3[47]/, lengths: [15] },
-  { begins: /^(?:30[0-5]|309|36|38|39)/, lengths: [14, 16] },
-  { begins: /^(?:6011|64[4-9]|65)/, lengths: [16, 19] },
-  { begins: /^35(?:2[89]|[3-8])/, lengths: [16, 19] },
-  { begins: /^62/, lengths: [16, 17, 18, 19] },
-  { begins: /^(?:50|5[6-9]|6[37])/, lengths: [13, 14, 15, 16, 17, 18, 19] },
-];
-
-function luhn(digits: string): boolean {
-  let sum = 0;
-  for (let index = 0; index < digits.length; index += 1) {
-    let digit = digits.charCodeAt(digits.length - 1 - index) - 48;
-    if (index % 2 === 1) digit = digit > 4 ? digit * 2 - 9 : digit * 2;
-    sum += digit;
-  }
-  return sum % 10 === 0;
-}
-
-/** The length of an IBAN by its country (ISO 13616, SWIFT's registry). */
-const IBAN_LENGTHS: Readonly<Record<string, number>> = Object.fromEntries(
-  Object.entries({
-    15: 'NO',
-    16: 'BE',
-    18: 'DK FI FO GL NL',
-    19: 'MK SI',
-    20: 'AT BA EE KZ LT LU XK',
-    21: 'CH HR LI LV',
-    22: 'BG BH CR DE GB GE IE ME RS VA',
-    23: 'AE GI IL IQ TL',
-    24: 'AD CZ ES MD PK RO SA SE SK TN VG',
-    25: 'PT ST',
-    26: 'IS TR',
-    27: 'FR GR IT MC MR SM',
-    28: 'AL AZ BY CY DO GT HU LB PL SV',
-    29: 'BR EG PS QA UA',
-    30: 'JO KW MU',
-    31: 'MT SC',
-    32: 'LC',
-  }).flatMap(([length, countries]) => countries.split(' ').map((country) => [country, Number(length)])),
-);
-
-/** Longest IBAN, with a space after every character. */
-const IBAN_REACH = 2 * 34;
-
-function ibansIn(text: string): Place[] {
+/** What is between the lines may be anything, such as the headers of an encrypted key. What has no end, ends with the text. */
+function privateKeysIn(text: string): Place[] {
   const places: Place[] = [];
-  for (const { index } of text.matchAll(/\b[A-Z]{2}\d{2}/gi)) {
-    if (index < (places.at(-1)?.[1] ?? 0)) continue;
-    const length = lengthOfIban(text.slice(index, index + IBAN_REACH));
-    if (length !== undefined) places.push([index, index + length]);
+  KEY_BEGINS.lastIndex = 0;
+  for (let begin = KEY_BEGINS.exec(text); begin; begin = KEY_BEGINS.exec(text)) {
+    KEY_ENDS.lastIndex = KEY_BEGINS.lastIndex;
+    const end = KEY_ENDS.exec(text) ? KEY_ENDS.lastIndex : text.length;
+    places.push([begin.index, end]);
+    KEY_BEGINS.lastIndex = end;
   }
   return places;
-}
-
-const byLength = new Map<number, RegExp>();
-
-function ofLength(length: number): RegExp {
-  const known = byLength.get(length);
-  if (known) return known;
-  const pattern = new RegExp(`^(?:[A-Z0-9] ?){${length - 1}}[A-Z0-9](?![A-Z0-9])`, 'i');
-  byLength.set(length, pattern);
-  return pattern;
-}
-
-/** How long the IBAN is that the text begins with; what follows it may be more of the sentence. */
-function lengthOfIban(text: string): number | undefined {
-  const length = IBAN_LENGTHS[text.slice(0, 2).toUpperCase()];
-  if (length === undefined) return undefined;
-  const iban = ofLength(length).exec(text)?.[0];
-  if (iban === undefined) return undefined;
-  const compact = iban.replaceAll(' ', '');
-  // A digest or an object id in hexadecimal.
-  if (/^[a-f]{2}\d{2}[0-9a-f]*[a-f]/.test(compact)) return undefined;
-  return mod97(compact.toUpperCase()) === 1 ? iban.length : undefined;
-}
-
-/** ISO 7064, MOD 97-10, with the first four characters moved to the end. */
-function mod97(iban: string): number {
-  let rest = 0;
-  for (const char of iban.slice(4) + iban.slice(0, 4)) {
-    const value = Number.parseInt(char, 36);
-    rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
-  }
-  return rest;
 }

@@ -2,12 +2,17 @@ import { createHmac } from 'node:crypto';
 import { AuditError } from '../../event/audit-error.js';
 import { truncatedIp } from '../../event/ip-address.js';
 import { REDACTED } from '../../event/safe-text.js';
+import { decodedText } from './decoded-text.js';
 import { ASKED_FOR, PATTERN_NAMES, RECOGNISERS } from './recognisers.js';
 import type { PatternName, Recogniser } from './recognisers.js';
 import { checkRedaction } from './redaction-options.js';
 import type { RedactionMode, RedactionOptions } from './redaction-options.js';
+import { secretArguments } from './secret-arguments.js';
+import { secretElements } from './secret-elements.js';
 import { createSecretKeyTest } from './secret-key.js';
-import { redactNamedValues } from './secret-values.js';
+import type { SecretTest } from '../../event/flatten.js';
+import type { Place } from './secret-key.js';
+import { secretValues } from './secret-values.js';
 
 /** Shorter texts hold no secret that can be told from a word. */
 const SHORTEST = 6;
@@ -19,8 +24,6 @@ const KEPT_BY_MASK = 4;
 /** Of a shorter one, its last characters would be half of it. */
 const SHORTEST_MASKED = 12;
 
-const ENCODED = /%[0-9a-f]{2}/i;
-const ENCODED_RUNS = /(?:%[0-9a-f]{2})+/gi;
 const BASE64 = /[A-Za-z0-9+/_-]{8,}={0,2}/g;
 const BASE64_HINT = /[A-Za-z0-9+/_-]{12}|[A-Za-z0-9+/_-]{8,}=/;
 /** `user:password`, as RFC 7617 has it encoded; no JSON, and no address. */
@@ -31,10 +34,17 @@ const NO_PASSWORD =
 // oxlint-disable-next-line no-control-regex
 const PRINTABLE_TEXT = /^[\t\n\r\u0020-\u007e\u00a0-\ud7ff]+$/;
 
+/** What is found by the name before it. Where a hint finds nothing, there is nothing. */
+const NAMED = [
+  { hint: /<\p{L}/u, find: secretElements },
+  { hint: /-[a-z]/i, find: secretArguments },
+  { hint: /[=:"'`]/, find: secretValues },
+] as const;
+
 /** What of an event is never stored as it came: by its key, by its place, and by what it looks like. Pure, but for its key. */
 export class Redactor {
   /** Whether the values of a key are secret. */
-  readonly isSecretKey: (key: string) => boolean;
+  readonly isSecretKey: SecretTest;
   private readonly key: Buffer | undefined;
   private readonly patterns: readonly (Recogniser & { readonly mode: RedactionMode })[];
   private readonly fields: ReadonlyMap<string, RedactionMode>;
@@ -122,15 +132,14 @@ export class Redactor {
     for (const { hint, find, mode } of this.patterns) {
       if (hint.test(safe)) safe = this.withoutPlaces(safe, find(safe), mode);
     }
-    safe = redactNamedValues(safe, this.isSecretKey, (value) => this.redact(value, 'remove'));
+    for (const { hint, find } of NAMED) {
+      if (hint.test(safe)) safe = this.withoutPlaces(safe, find(safe, this.isSecretKey), 'remove');
+    }
     return depth < DEPTH ? this.encoded(safe, depth) : safe;
   }
 
-  private withoutPlaces(
-    text: string,
-    places: readonly (readonly [begin: number, end: number])[],
-    mode: RedactionMode,
-  ): string {
+  private withoutPlaces(text: string, places: readonly Place[], mode: RedactionMode): string {
+    if (places.length === 0) return text;
     let safe = '';
     let done = 0;
     for (const [begin, end] of places) {
@@ -142,8 +151,8 @@ export class Redactor {
   }
 
   private encoded(text: string, depth: number): string {
-    if (ENCODED.test(text)) {
-      const decoded = text.replace(ENCODED_RUNS, decodeRun);
+    const decoded = decodedText(text);
+    if (decoded !== text) {
       const safe = this.looked(decoded, depth + 1);
       // What was found makes the text another one anyway, so it is stored decoded.
       if (safe !== decoded) return safe;
@@ -178,15 +187,6 @@ function patternsOf(
     const mode = options?.[name] ?? (ASKED_FOR.has(name) ? false : 'remove');
     return mode === false ? [] : [{ ...RECOGNISERS[name], mode }];
   });
-}
-
-function decodeRun(run: string): string {
-  try {
-    return decodeURIComponent(run);
-  } catch {
-    // Not UTF-8: as the bytes that it is.
-    return Buffer.from(run.replaceAll('%', ''), 'hex').toString('latin1');
-  }
 }
 
 function wildcard(field: string): RegExp {

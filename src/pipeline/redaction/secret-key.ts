@@ -1,3 +1,9 @@
+import { withFewMarks } from '../../event/few-marks.js';
+import type { SecretTest } from '../../event/flatten.js';
+
+/** Where something is in a text: `[begin, end)`. */
+export type Place = readonly [begin: number, end: number];
+
 /** Secret wherever they occur in a key, since no other word contains them. */
 const SECRET_PARTS = [
   'accesskey',
@@ -8,6 +14,7 @@ const SECRET_PARTS = [
   'authorisation',
   'authorization',
   'backupcode',
+  'backupphrase',
   'bankaccount',
   'cardno',
   'cardnum',
@@ -27,6 +34,7 @@ const SECRET_PARTS = [
   'mfacode',
   'mnemonic',
   'oauth',
+  'onetimecode',
   'otpcode',
   'passcode',
   'passphrase',
@@ -36,17 +44,22 @@ const SECRET_PARTS = [
   'pswd',
   'pwd',
   'recoverycode',
+  'recoveryphrase',
   'samlresponse',
   'secret',
+  'securityanswer',
   'securitycode',
+  'seedphrase',
   'sessionid',
   'sessionkey',
   'sharedkey',
   'signingkey',
+  'smscode',
   'socialsecurity',
   'sortcode',
   'sshkey',
   'token',
+  'twofactorcode',
   'userpass',
   'verificationcode',
   'xsrf',
@@ -67,49 +80,66 @@ const SECRET_WORDS = new Set([
   'pass',
   'pin',
   'psw',
+  'pw',
   'sid',
   'signature',
   'ssn',
   'totp',
 ]);
 
-/** A key this long is no name that anyone chose. */
-const LONGEST_KEY = 256;
+/** Secret as the whole of a key, where the value is a digest: mostly that of a password. */
+const DIGEST_KEY = /(?:^|\.)hash(?:ed)?$/i;
+const DIGEST = /^(?:[0-9a-f]{16,}|\$[\w-]{1,32}\$.*|[A-Za-z0-9+/_-]{27,}={0,2})$/i;
+
+const PART = new RegExp(SECRET_PARTS.join('|'));
+const LETTERS = /[a-z\u0080-\uffff]/i;
+const ASCII = /^[ -~]*$/;
+
+/** Keys of which is remembered what they are, and how long they may be: clients send keys of their own. */
+const REMEMBERED = { keys: 2_000, length: 64 } as const;
 
 /**
  * A predicate for keys whose values must not leave memory: at any depth, in any case and any spelling (`apiKey`,
- * `API_KEY`, `x-api-key`). Answers are remembered for the first 2,000 distinct short keys.
+ * `API_KEY`, `x-api-key`). Takes time in proportion to the key.
  */
-export function createSecretKeyTest(keys: readonly string[] = []): (key: string) => boolean {
+export function createSecretKeyTest(keys: readonly string[] = []): SecretTest {
   const own = new Set(keys.map((key) => singular(squash(key))));
   const known = new Map<string, boolean>();
-  return (key) => {
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const secret = key
-      .slice(0, LONGEST_KEY)
-      .split('.')
-      .some((part) => isSecretPart(part, own));
-    if (known.size < 2_000 && key.length <= 64) known.set(key, secret);
-    return secret;
+  const isSecret = (key: string) => key.split('.').some((part) => isSecretPart(part, own));
+  return (key, value) => {
+    let secret = known.get(key);
+    if (secret === undefined) {
+      secret = (LETTERS.test(key) || own.size > 0) && isSecret(withFewMarks(key));
+      if (key.length <= REMEMBERED.length) {
+        if (known.size >= REMEMBERED.keys) known.clear();
+        known.set(key, secret);
+      }
+    }
+    return secret || (typeof value === 'string' && isDigestKey(key) && DIGEST.test(value));
   };
+}
+
+/** Whether the key is one that is secret only where its value is a digest. */
+export function isDigestKey(key: string): boolean {
+  return key.length <= REMEMBERED.length && DIGEST_KEY.test(key);
 }
 
 function isSecretPart(part: string, own: ReadonlySet<string>): boolean {
   const squashed = squash(part);
-  if (own.has(singular(squashed)) || SECRET_PARTS.some((secret) => squashed.includes(secret))) return true;
-  return wordsOf(part).some((word) => SECRET_WORDS.has(word)) || SECRET_WORDS.has(squashed);
+  if (PART.test(squashed) || own.has(singular(squashed)) || SECRET_WORDS.has(squashed)) return true;
+  return wordsOf(part).some((word) => SECRET_WORDS.has(word));
 }
 
 function squash(key: string): string {
+  if (ASCII.test(key)) return key.toLowerCase().replace(/[^a-z0-9]+/g, '');
   return key
     .normalize('NFKC')
     .toLowerCase()
-    .replace(/[^\p{L}\p{N}]/gu, '');
+    .replace(/[^\p{L}\p{N}]+/gu, '');
 }
 
 function singular(squashed: string): string {
-  return squashed.replace(/s$/, '');
+  return squashed.endsWith('s') ? squashed.slice(0, -1) : squashed;
 }
 
 /** `customerCVV2` → `customer`, `cvv` */

@@ -1,61 +1,198 @@
-/** The shortest sign of a value under a name within a text. */
-const SEPARATOR = /[=:]/g;
-const KEY = /(?<key>[\p{L}\p{N}_.$-]{2,64})(?<quote>\\{0,8}["'])?\s{0,3}$/u;
-/** How far before the separator a key may begin. */
-const KEY_REACH = 80;
-const QUOTE = /\\{0,8}["']/y;
-const BARE = /[^\s&;,"'<>|)}\]]+/y;
-const NOTHING = /^(?:null|undefined|true|false|\[redacted.*)$/i;
+import { isNaming, isValueOfPair, nameIn } from '../../event/name-value-pair.js';
+import { isDigestKey } from './secret-key.js';
+import type { SecretTest } from '../../event/flatten.js';
+import type { Place } from './secret-key.js';
+import { isEnding, valueInText } from './value-in-text.js';
+import type { Ending } from './value-in-text.js';
+
+/** What stands between a key and its value within a text; in SQL and in sentences, a space before a quote. */
+const SEPARATOR = /[=:]|[ \t](?=\\{0,8}["'`])/g;
+/** The rest of a separator: `=>`, `:=`. */
+const SIGN = /[=:>~]{0,2}/y;
+/** The value may stand on the next line. */
+const SPACE = /[ \t]*(?:\r?\n[ \t]*)?/y;
+/** The lines below a key of YAML that are its value. */
+const BLOCK = /[ \t]*(?:[|>][-+\d]{0,2}[ \t]*)?\r?\n(?:(?:[ \t]+|- )[^\n]*(?:\n|$))+/y;
+/** The name that stands after the separator: of a pair, or of a part of a form. */
+const NAME =
+  /[=:>]{0,2}\s{0,3}\\{0,8}["'`]?(?<name>[\p{L}\p{N}_.$/[\]-]{1,64})(?:\\{0,8}["'`]|(?=[\s,;&}]|$))/uy;
+/** What follows the name of a part of multipart/form-data (RFC 7578), up to its value. */
+const TO_PART = /[^\r\n]{0,256}\r?\n(?:[\w-]{1,64}:[^\r\n]{0,256}\r?\n){0,4}\r?\n/y;
+/** What these are is the rest of the line: several values, or words. */
+const HEADER = /^(?:proxy-?authorization|authorization|set-?cookie2?|cookie2?)$/i;
+const PHRASE = /phrase|mnemonic/i;
+/** What may stand before the key of a line of YAML or of a settings file. */
+const INDENT = /^[ \t>*-]*(?:export )?["']?$/;
+const NOTHING = /^(?:null|undefined|true|false)$/i;
+const LONGEST_NOTHING = 9;
+const REDACTED_ALREADY = /\[redacted/y;
+/** How far behind its key a digest is looked for. */
+const DIGEST_REACH = 320;
+const INDENT_REACH = 256;
 
 /**
- * Replaces the values of secret keys within a text: `password=hunter2`, `{"token":"abc"}` and the same within a string of JSON,
- * with its quotes escaped. Of an object or a list under a secret key everything to the end of the text is its value. Takes time
- * in proportion to the text.
- *
- * @param replace by what
+ * The values of secret keys within a text: of `password=hunter2`, `{"token":"abc"}` and the same within a string of JSON, with its
+ * quotes escaped; of `{"name":"password","value":"hunter2"}`, of forms, headers and settings. Of an object or a list under a secret
+ * key everything to the end of the text is its value. Takes time in proportion to the text: what was searched for one key is not
+ * searched for the next.
  */
-export function redactNamedValues(
-  text: string,
-  isSecret: (key: string) => boolean,
-  replace: (value: string) => string,
-): string {
-  let safe = '';
-  let done = 0;
+export function secretValues(text: string, isSecret: SecretTest): Place[] {
+  const places: Place[] = [];
+  /** What a pair has is known in any order: its value may come before its name. */
+  let [isSecretNamed, valueAt] = [false, -1];
+  let from = 0;
+  const hasLines = text.includes('\n');
+  const hide = ([begin, end]: Place) => {
+    if (end === begin || isNothing(text, begin, end)) return;
+    places.push([begin, end]);
+    from = Math.max(from, end);
+    SEPARATOR.lastIndex = from;
+  };
+
   SEPARATOR.lastIndex = 0;
   for (let match = SEPARATOR.exec(text); match; match = SEPARATOR.exec(text)) {
     const { index } = match;
-    const before = KEY.exec(text.slice(Math.max(done, index - KEY_REACH), index));
-    const key = before?.groups?.['key'];
-    if (key === undefined || !isSecret(key)) continue;
-    const [begin, end] = valueAt(text, index + 1);
-    const value = text.slice(begin, end);
-    if (value === '' || NOTHING.test(value)) continue;
-    safe += text.slice(done, begin) + replace(value);
-    done = end;
-    SEPARATOR.lastIndex = end;
+    const segment = text.slice(from, index);
+    const key = keyAtEnd(segment);
+    const keyAt = from + key.begin;
+    from = index + 1;
+    if (/[}<]/.test(segment)) valueAt = -1;
+    if (key.text === '') continue;
+    if (isNaming(key.text)) {
+      const name = nameAt(text, from);
+      isSecretNamed = name !== undefined && isSecret(name.text);
+      if (!isSecretNamed) continue;
+      const part = partAt(text, name!.end);
+      if (part) hide(part);
+      else if (valueAt >= 0) hide(valueOf(text, valueAt));
+      if (part || valueAt >= 0) [isSecretNamed, valueAt] = [false, -1];
+    } else if (isSecretNamed && isValueOfPair(key.text)) {
+      isSecretNamed = false;
+      hide(valueOf(text, index));
+    } else if (isSecret(key.text) || isSecretTogether(segment, key, isSecret)) {
+      hide(valueOfKey(text, index, key.text, keyAt, hasLines));
+    } else if (isDigestKey(key.text)) {
+      const near = text.slice(index, index + DIGEST_REACH);
+      const [begin, end] = valueOf(near, 0);
+      if (isSecret(key.text, near.slice(begin, end))) hide([index + begin, index + end]);
+    } else if (isValueOfPair(key.text)) valueAt = index;
   }
-  return done === 0 ? text : safe + text.slice(done);
+  return inOrder(places);
 }
 
-/** Where the value that follows a separator begins and ends, its quotes left out. */
-function valueAt(text: string, from: number): [begin: number, end: number] {
-  let begin = from;
-  while (begin < from + 3 && /\s/.test(text[begin] ?? '')) begin += 1;
-  QUOTE.lastIndex = begin;
-  const quote = QUOTE.exec(text)?.[0];
-  if (quote !== undefined) {
-    begin += quote.length;
-    return [begin, endOfQuoted(text, begin, quote)];
-  }
-  if (text[begin] === '{' || text[begin] === '[') return [begin, text.length];
-  BARE.lastIndex = begin;
-  return [begin, begin + (BARE.exec(text)?.[0].length ?? 0)];
+interface Key {
+  readonly text: string;
+  readonly begin: number;
 }
 
-/** The next same quote that is not escaped once more. */
-function endOfQuoted(text: string, begin: number, quote: string): number {
-  for (let end = text.indexOf(quote, begin); end >= 0; end = text.indexOf(quote, end + quote.length)) {
-    if (text[end - 1] !== '\\') return end;
+/** Whether a key without quotes is secret with the word before it, `seed phrase`, and not by one of them. */
+function isSecretTogether(segment: string, { text, begin }: Key, isSecret: SecretTest): boolean {
+  if (begin < 3 || segment[begin - 1] !== ' ') return false;
+  const before = keyAtEnd(segment.slice(0, begin - 1));
+  return before.text !== '' && !isSecret(before.text) && isSecret(before.text + text);
+}
+
+/** The key that a text ends with, in its quotes or without, and where it begins. */
+function keyAtEnd(text: string): Key {
+  let end = text.length;
+  while (end > 0 && isSpace(text.charCodeAt(end - 1))) end -= 1;
+  // Of `user[password]` in a form, and of `$user['password']`.
+  if (text[end - 1] === ']') end -= 1;
+  if (/["'`]/.test(text[end - 1] ?? '')) {
+    const quote = text[end - 1]!;
+    end -= 1;
+    while (text[end - 1] === '\\') end -= 1;
+    const begin = end > 0 ? text.lastIndexOf(quote, end - 1) + 1 : 0;
+    return { text: text.slice(begin, end), begin };
   }
-  return text.length;
+  let begin = end;
+  while (begin > 0 && isOfKey(text.charCodeAt(begin - 1))) begin -= 1;
+  return { text: text.slice(begin, end), begin };
+}
+
+function isSpace(code: number): boolean {
+  return code === 32 || (code >= 9 && code <= 13);
+}
+
+/** Letters and digits of any language, and `_.$-`. */
+function isOfKey(code: number): boolean {
+  const isLetter = (code >= 97 && code <= 122) || (code >= 65 && code <= 90);
+  return isLetter || (code >= 48 && code <= 57) || code >= 0xa1 || [95, 46, 36, 45].includes(code);
+}
+
+/**
+ * The place of the value of a secret key, which may be more than a word.
+ *
+ * @param hasLines whether the text has several
+ */
+function valueOfKey(text: string, separator: number, key: string, keyAt: number, hasLines: boolean): Place {
+  const signed = endOfSign(text, separator);
+  const isColon = text[separator] === ':';
+  if (isColon && hasLines) {
+    BLOCK.lastIndex = signed;
+    const block = BLOCK.exec(text)?.[0];
+    if (block !== undefined) return [signed, signed + block.length];
+  }
+  if (isColon && HEADER.test(key)) return headerValue(text, signed, text[keyAt - 1]);
+  const isSetting = hasLines && isSpace(text.charCodeAt(signed)) && startsLine(text, keyAt);
+  return valueOf(text, separator, isSetting || PHRASE.test(key) ? '\n' : undefined);
+}
+
+/** Up to the end of the line, or to the quote that stands before the header's name. */
+function headerValue(text: string, from: number, before = ''): Place {
+  return valueInText(text, endOfSpace(text, from), isEnding(before) ? before : '\n');
+}
+
+function valueOf(text: string, separator: number, ending?: Ending): Place {
+  return valueInText(text, endOfSpace(text, endOfSign(text, separator)), ending);
+}
+
+function endOfSpace(text: string, from: number): number {
+  SPACE.lastIndex = from;
+  return from + SPACE.exec(text)![0].length;
+}
+
+function endOfSign(text: string, separator: number): number {
+  SIGN.lastIndex = separator + 1;
+  return separator + 1 + SIGN.exec(text)![0].length;
+}
+
+/** Whether nothing is before the place on its line. */
+function startsLine(text: string, at: number): boolean {
+  const before = text.slice(Math.max(0, at - INDENT_REACH), at);
+  const lineAt = before.lastIndexOf('\n') + 1;
+  return (lineAt > 0 || at <= INDENT_REACH) && INDENT.test(before.slice(lineAt));
+}
+
+function isNothing(text: string, begin: number, end: number): boolean {
+  REDACTED_ALREADY.lastIndex = begin;
+  if (REDACTED_ALREADY.test(text)) return true;
+  return end - begin <= LONGEST_NOTHING && NOTHING.test(text.slice(begin, end));
+}
+
+function nameAt(text: string, at: number): { readonly text: string; readonly end: number } | undefined {
+  NAME.lastIndex = at;
+  const name = nameIn(NAME.exec(text)?.groups?.['name'] ?? '');
+  return name === undefined ? undefined : { text: name, end: NAME.lastIndex };
+}
+
+/** The value of a part of a form whose name ends at the place. */
+function partAt(text: string, at: number): Place | undefined {
+  TO_PART.lastIndex = at;
+  const skipped = TO_PART.exec(text)?.[0].length;
+  if (skipped === undefined) return undefined;
+  const end = text.indexOf('\n--', at + skipped);
+  return [at + skipped, end < 0 ? text.length : end];
+}
+
+/** In their order, none within another. */
+function inOrder(places: Place[]): Place[] {
+  let done = 0;
+  return places
+    .sort(([left], [right]) => left - right)
+    .filter(([begin, end]) => {
+      const isNew = begin >= done;
+      if (isNew) done = end;
+      return isNew;
+    });
 }

@@ -7,8 +7,11 @@ export interface Decimal {
   readonly fraction: string;
 }
 
-/** How facts keep bigints and decimals, and how people write them: digits, and at most one dot. Read exactly. */
-const PLAIN = /^[+-]?(?:\d+\.?\d*|\.\d+)$/;
+/**
+ * How facts keep bigints and decimals, and how people write them: digits, and at most one dot. Read exactly. Only what follows the dot
+ * may be digits again: with the dot left out, many digits and a letter would be tried in every way of parting them.
+ */
+const PLAIN = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/;
 
 /**
  * The number that a value is, or that JavaScript reads in its text: also `' 5e3'` and `'0x10'`, since a handler may.
