@@ -319,7 +319,7 @@ describe('a request takes time in proportion to its length', () => {
     '%s',
     async (shape) => {
       const { port } = server.address() as AddressInfo;
-      const growth = await growthOf(10_000, (size) => {
+      const growth = await growthOf(8_000, (size) => {
         const call = REQUESTS[shape]!(size);
         return async () => expect((await send(port, call)).status).toBeGreaterThan(0);
       });
