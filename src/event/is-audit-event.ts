@@ -1,6 +1,6 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
 import type { AuditLogEvent } from './audit-log-event.js';
-import { firstIdOf, isEventId } from './event-id.js';
+import { isEventId, timestampOf } from './event-id.js';
 import { safeText, TEXT_LIMITS } from './safe-text.js';
 
 type Check = (value: unknown) => boolean;
@@ -58,12 +58,15 @@ export function isAuditEvent(value: unknown): value is AuditLogEvent {
   const event = value as AuditLogEvent;
   if (!NAMES.every((name) => CHECKS[name](event[name]))) return false;
   // Times are compared through the ids.
-  return event.id.startsWith(firstIdOf(event.timestamp).slice(0, 13));
+  return timestampOf(event.id) === event.timestamp;
 }
 
 function isFacts(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return Object.entries(value).every(([key, fact]) => isWellFormed(key) && isFact(fact));
+  for (const key in value) {
+    if (!isWellFormed(key) || !isFact((value as Readonly<Record<string, unknown>>)[key])) return false;
+  }
+  return true;
 }
 
 function isFact(fact: unknown): boolean {
