@@ -146,7 +146,7 @@ export class AuditRuntime {
     });
     this.keyRepository = new SubjectKeyRepository(this.database);
     const masters = protection && new MasterKeys(protection);
-    this.keys = masters && new SubjectKeys(this.keyRepository, masters, protection);
+    this.keys = masters && new SubjectKeys(this.keyRepository, masters, protection, logger);
     const reader = new ProtectedReader(this.keyRepository, this.keys, logger);
     this.transit =
       masters &&

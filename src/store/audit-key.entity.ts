@@ -1,22 +1,23 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /**
  * One row of `audit_keys`, as TypeORM sees it: a data key of one person in one tenant, wrapped by a master key. The one
  * table whose rows change: erasure empties `wrapped`, and a new master key wraps it anew.
  */
 @Entity({ name: 'audit_keys' })
+@Index('audit_keys_subject', ['subject'])
 export class AuditKeyEntity {
-  /** Keyed digest of tenant and person, so that the table names nobody; `index` for the key of that digest. */
-  @PrimaryColumn({ type: 'varchar', length: 64 })
+  /** What events name: a keyed digest of subject and generation in the form of a UUID; `index` for the key of these digests. */
+  @PrimaryColumn({ type: 'varchar', length: 36 })
+  id!: string;
+
+  /** Keyed digest of tenant and person, so that the table names nobody. */
+  @Column({ type: 'varchar', length: 64 })
   subject!: string;
 
   /** Counts the keys of a person, from 1. */
-  @PrimaryColumn({ type: 'bigint' })
+  @Column({ type: 'bigint' })
   generation!: number | string;
-
-  /** UUIDv7; what events name. */
-  @Column({ type: 'varchar', length: 36, unique: true })
-  id!: string;
 
   @Column({ type: 'varchar', length: 128, name: 'tenant_id' })
   tenantId!: string;
@@ -36,4 +37,8 @@ export class AuditKeyEntity {
   /** Unix epoch, milliseconds; `null` while the key is there. */
   @Column({ type: 'bigint', name: 'erased_at', nullable: true })
   erasedAt!: number | string | null;
+
+  /** Keyed digest of `id` and `erasedAt`: without it nobody believes the erasure. */
+  @Column({ type: 'varchar', length: 64, nullable: true })
+  erasure!: string | null;
 }

@@ -1,15 +1,16 @@
 import type { EntityManager } from 'typeorm';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
+import { distinctValues } from './distinct-values.js';
 import { changeRows, insertRows } from './insert-rows.js';
 import { runStatement } from './run-statement.js';
 import { dialectOf } from './table-name.js';
 import { sqlOf } from './sql.js';
 import type { Row } from './sql.js';
 
-/** A data key as the database has it. */
+/** A data key as the database has it: none of it is to be believed before its id is compared with its place. */
 export interface SubjectKey {
-  /** UUIDv7. */
+  /** A UUID that is a keyed digest of subject and generation: nobody else can make a row for that place. */
   readonly id: string;
   readonly tenantId: string;
   /** Keyed digest of tenant and person, or `index`. */
@@ -24,6 +25,8 @@ export interface SubjectKey {
   readonly createdAt: number;
   /** Unix epoch, milliseconds: until then all of the subject is erased. */
   readonly erasedAt?: number;
+  /** Keyed digest of id and `erasedAt`, which proves the erasure. */
+  readonly erasure?: string;
 }
 
 const COLUMNS = [
@@ -35,6 +38,7 @@ const COLUMNS = [
   'master_id',
   'created_at',
   'erased_at',
+  'erasure',
 ] as const;
 
 /** Values in one statement. */
@@ -59,38 +63,41 @@ export class SubjectKeyRepository {
     return (await this.select(() => '1 = 1', [], {}, 1)).length > 0;
   }
 
-  /** All keys of the subjects, by subject and generation. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
-  bySubjects(subjects: readonly string[], access: KeyAccess = {}): Promise<SubjectKey[]> {
-    return this.among('subject', subjects, access);
-  }
-
   /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
-  byIds(ids: readonly string[]): Promise<SubjectKey[]> {
-    return this.among('id', ids, {});
+  async byIds(ids: readonly string[], access: KeyAccess = {}): Promise<SubjectKey[]> {
+    const found: SubjectKey[] = [];
+    for (let from = 0; from < ids.length; from += MOST_VALUES) {
+      const some = ids.slice(from, from + MOST_VALUES);
+      found.push(
+        ...(await this.select((q, next) => `${q('id')} IN (${some.map(next).join(', ')})`, some, access)),
+      );
+    }
+    return found;
   }
 
   /** Those that another master key has wrapped. @param after the id that the page begins behind */
   notWrappedBy(masterId: string, limit: number, after: string): Promise<SubjectKey[]> {
     return this.select(
-      (q, next) => `${q('master_id')} <> ${next()} AND ${q('erased_at')} IS NULL AND ${q('id')} > ${next()}`,
+      (q, next) => `${q('master_id')} <> ${next()} AND ${q('wrapped')} <> '' AND ${q('id')} > ${next()}`,
       [masterId, after],
       {},
       limit,
-      'id',
     );
   }
 
-  /** The newest key of each subject. @param after the subject that the page begins behind */
-  newest(limit: number, after: string): Promise<SubjectKey[]> {
-    const table = sqlOf(this.database).table('audit_keys');
+  /** Those that say that they are the subject's. @param after the id that the page begins behind */
+  bySubject(subject: string, limit: number, after: string): Promise<SubjectKey[]> {
     return this.select(
-      (q, next) =>
-        `${q('subject')} > ${next()} AND ${q('generation')} = (SELECT MAX(o.${q('generation')}) FROM ${table} o WHERE o.${q('subject')} = k.${q('subject')})`,
-      [after],
+      (q, next) => `${q('subject')} = ${next()} AND ${q('id')} > ${next()}`,
+      [subject, after],
       {},
       limit,
-      'subject',
     );
+  }
+
+  /** All subjects that rows name, some hundred at a time. */
+  subjects(): AsyncGenerator<string[]> {
+    return distinctValues(this.database, 'audit_keys', 'subject');
   }
 
   /** @throws the driver's error, see `classifyStoreError`: a duplicate where another process was first */
@@ -114,37 +121,18 @@ export class SubjectKeyRepository {
     );
   }
 
-  /**
-   * Destroys all keys that the subject has.
-   *
-   * @param at Unix epoch, milliseconds
-   */
-  async destroy(subject: string, at: number): Promise<void> {
+  /** Destroys a key. @param mark when, and what proves it; without it the row says nothing of an erasure */
+  async destroy(id: string, mark?: { readonly erasedAt: number; readonly erasure: string }): Promise<void> {
     const { q, table, next } = sqlOf(this.database);
+    const marked = mark ? `, ${q('erased_at')} = ${next()}, ${q('erasure')} = ${next()}` : '';
     await answer(
       changeRows(
         this.database.ready(),
-        `UPDATE ${table('audit_keys')} SET ${q('wrapped')} = '', ${q('erased_at')} = ${next()}
-          WHERE ${q('subject')} = ${next()} AND ${q('erased_at')} IS NULL`,
-        [at, subject],
+        `UPDATE ${table('audit_keys')} SET ${q('wrapped')} = ''${marked} WHERE ${q('id')} = ${next()}`,
+        mark ? [mark.erasedAt, mark.erasure, id] : [id],
         SECURELY,
       ),
     );
-  }
-
-  private async among(
-    column: 'id' | 'subject',
-    values: readonly string[],
-    access: KeyAccess,
-  ): Promise<SubjectKey[]> {
-    const found: SubjectKey[] = [];
-    for (let from = 0; from < values.length; from += MOST_VALUES) {
-      const some = values.slice(from, from + MOST_VALUES);
-      found.push(
-        ...(await this.select((q, next) => `${q(column)} IN (${some.map(next).join(', ')})`, some, access)),
-      );
-    }
-    return found;
   }
 
   private async select(
@@ -152,13 +140,11 @@ export class SubjectKeyRepository {
     values: readonly string[],
     { manager, signal }: KeyAccess,
     limit?: number,
-    order?: 'id' | 'subject',
   ): Promise<SubjectKey[]> {
     const source = this.database.ready();
     const { dialect, q, table, next } = sqlOf(this.database);
-    const by = order ? q(order) : `${q('subject')}, ${q('generation')}`;
     const text = `SELECT ${COLUMNS.map((column) => `k.${q(column)} AS ${q(column)}`).join(', ')}
-      FROM ${table('audit_keys')} k WHERE ${where(q, next)} ORDER BY ${by} ${limit === undefined ? '' : `LIMIT ${limit}`}`;
+      FROM ${table('audit_keys')} k WHERE ${where(q, next)} ORDER BY ${q('id')} ${limit === undefined ? '' : `LIMIT ${limit}`}`;
     const rows =
       manager && dialect === 'sqlite'
         ? manager.query<Row[]>(text, [...values])
@@ -171,8 +157,9 @@ export class SubjectKeyRepository {
 const SECURELY = { before: 'secure_delete = ON', after: 'wal_checkpoint(TRUNCATE)' } as const;
 
 function toRow(key: SubjectKey): (string | number | null)[] {
-  const { subject, generation, id, tenantId, wrapped, masterId, createdAt, erasedAt = null } = key;
-  return [subject, generation, id, tenantId, wrapped, masterId, createdAt, erasedAt];
+  const { subject, generation, id, tenantId, wrapped, masterId, createdAt } = key;
+  const { erasedAt = null, erasure = null } = key;
+  return [subject, generation, id, tenantId, wrapped, masterId, createdAt, erasedAt, erasure];
 }
 
 function fromRow(row: Row): SubjectKey {
@@ -185,5 +172,6 @@ function fromRow(row: Row): SubjectKey {
     masterId: String(row['master_id']),
     createdAt: Number(row['created_at']),
     ...(row['erased_at'] !== null && { erasedAt: Number(row['erased_at']) }),
+    ...(row['erasure'] !== null && { erasure: String(row['erasure']) }),
   };
 }

@@ -6,6 +6,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
+import { safeText } from '../../event/safe-text.js';
 import { within } from '../../store/within.js';
 import type { Protection } from './protection-options.js';
 
@@ -13,12 +14,17 @@ import type { Protection } from './protection-options.js';
 export interface KeyManagement {
   /** Names the key that wraps from now on; kept with what it has wrapped. */
   readonly keyId: string;
+  /**
+   * Names of keys that wrapped before. Only these and `keyId` are ever asked for: what another name stands on was written by somebody else.
+   * @defaultValue none
+   */
+  readonly formerKeyIds?: readonly string[];
   /** Encrypts the 64 bytes; what it answers may have at most 3,000. */
   wrap(key: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /**
-   * Decrypts what `wrap` answered.
+   * Decrypts what `wrap` answered, by the key of that name and no other.
    *
-   * @param keyId the name of the key at that time
+   * @param keyId the name of the key at that time: `keyId`, or one of `formerKeyIds`
    */
   unwrap(wrapped: Uint8Array, keyId: string): Uint8Array | Promise<Uint8Array>;
 }
@@ -78,6 +84,15 @@ export class MasterKeys {
     return kms?.keyId ?? masterKey!.id;
   }
 
+  /** Whether the options name this master key. */
+  has(masterId: string): boolean {
+    const { kms } = this.options;
+    return (
+      this.localOf(masterId) !== undefined ||
+      (kms !== undefined && [kms.keyId, ...(kms.formerKeyIds ?? [])].includes(masterId))
+    );
+  }
+
   /**
    * @param key 32 bytes
    * @param place what the wrapped key belongs to: it can be unwrapped for nothing else
@@ -103,12 +118,12 @@ export class MasterKeys {
    * @throws KeyUnavailableError; KeyDamagedError
    */
   async unwrap(wrapped: string, masterId: string, place: string): Promise<Buffer> {
-    const { kms, masterKey, retiredMasterKeys } = this.options;
+    const { kms } = this.options;
     const bytes = Buffer.from(wrapped, 'base64');
-    const local = [...(masterKey ? [masterKey] : []), ...retiredMasterKeys].find(({ id }) => id === masterId);
-    if (!local && (!kms || masterId.startsWith('local-'))) {
+    const local = this.localOf(masterId);
+    if (!this.has(masterId)) {
       throw new KeyUnavailableError(
-        `a key was wrapped by the master key ${masterId}, which is not among protect.masterKey and protect.retiredMasterKeys`,
+        `a key was wrapped by the master key ${safeText(masterId, 80)}, which is not among ${kms ? 'protect.kms.keyId, protect.kms.formerKeyIds' : 'protect.masterKey'} and protect.retiredMasterKeys`,
       );
     }
     const plain = local ? local.unwrap(bytes) : await asked('unwrap', () => kms!.unwrap(bytes, masterId));
@@ -118,6 +133,11 @@ export class MasterKeys {
     if (local) plain.fill(0);
     if (isWhole) return key;
     throw new KeyDamagedError('the wrapped key belongs to another place');
+  }
+
+  private localOf(masterId: string): MasterKey | undefined {
+    const { masterKey, retiredMasterKeys } = this.options;
+    return [masterKey, ...retiredMasterKeys].find((key) => key?.id === masterId);
   }
 }
 

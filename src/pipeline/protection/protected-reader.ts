@@ -7,7 +7,7 @@ import { decryptValues, keyIdOf } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
 import { KeyUnavailableError } from './master-keys.js';
 import { ERASED, hidden, isProtected, PROTECTED_KEY, revealed, WITHHELD } from './protected-event.js';
-import type { SubjectKeys } from './subject-keys.js';
+import type { DataKey, FoundKey, SubjectKeys } from './subject-keys.js';
 
 /** Shows events as readers may see them. */
 export class ProtectedReader {
@@ -49,48 +49,73 @@ export class ProtectedReader {
       const id = keyIdOf(event.metadata[PROTECTED_KEY], 'v1');
       if (id !== undefined) ids.add(id);
     }
-    const rows = ids.size > 0 ? await this.repository.byIds([...ids]) : [];
-    const byId = new Map(rows.map((row) => [row.id, row]));
+    const revealing = reveal ? this.keys : undefined;
+    const found = await this.find([...ids], revealing);
     const shown: AuditLogEvent[] = [];
     for (const event of events) {
-      shown.push(isProtected(event) ? await this.showOne(event, byId, reveal) : event);
+      shown.push(isProtected(event) ? await this.showOne(event, found, revealing) : event);
     }
     return shown;
   }
 
+  /** To whom nothing is revealed it is enough to know whether a key is there, whoever has written that. */
+  private async find(
+    ids: readonly string[],
+    keys: SubjectKeys | undefined,
+  ): Promise<ReadonlyMap<string, FoundKey | SubjectKey>> {
+    if (ids.length === 0) return new Map();
+    if (keys) return available(keys.byIds(ids));
+    return new Map((await this.repository.byIds(ids)).map((row) => [row.id, row]));
+  }
+
   private async showOne(
     event: AuditLogEvent,
-    rows: ReadonlyMap<string, SubjectKey>,
-    reveal: boolean,
+    found: ReadonlyMap<string, FoundKey | SubjectKey>,
+    keys: SubjectKeys | undefined,
   ): Promise<AuditLogEvent> {
     const text = event.metadata[PROTECTED_KEY];
     if (text === ERASED) return hidden(event, '[erased]');
     if (text === WITHHELD) return hidden(event, '[withheld]');
     const keyId = keyIdOf(text, 'v1');
     // Still as the journal had it, as in a dead letter that nothing could be done about.
-    if (keyId === undefined) return hidden(event, reveal ? '[unreadable]' : '[protected]');
-    const row = rows.get(keyId);
-    if (!row || row.erasedAt !== undefined) return hidden(event, '[erased]');
-    if (!reveal || !this.keys) return hidden(event, '[protected]');
+    if (keyId === undefined) return hidden(event, keys ? '[unreadable]' : '[protected]');
+    const row = found.get(keyId) ?? 'missing';
+    if (row === 'missing') return hidden(event, '[erased]');
+    if (!keys) return hidden(event, isThere(row) ? '[protected]' : '[erased]');
+    if (row === 'forged') return this.unreadable(event, `nobody of this library has made the key ${keyId}`);
+    if (row.erasedAt !== undefined) return hidden(event, '[erased]');
     try {
-      return await this.keys.use(row, (key) =>
+      const reading = keys.use(row as DataKey, (key) =>
         revealed(event, decryptValues(key, String(text), event) as ProtectedValues),
       );
+      return await available(reading);
     } catch (error) {
-      if (error instanceof KeyUnavailableError) {
-        throw new AuditError(
-          'AUDIT_STORE_UNAVAILABLE',
-          `Protected values can't be revealed: ${error.message}.`,
-          {
-            cause: error,
-          },
-        );
-      }
-      this.warnings.error(
-        'unreadable',
-        `The protected values of the audit event ${event.id} can't be read: ${String((error as Error).message)}. nest-audit verify says whether the event was changed.`,
-      );
-      return hidden(event, '[unreadable]');
+      if (error instanceof AuditError) throw error;
+      return this.unreadable(event, String((error as Error).message));
     }
+  }
+
+  private unreadable(event: AuditLogEvent, reason: string): AuditLogEvent {
+    this.warnings.error(
+      'unreadable',
+      `The protected values of the audit event ${event.id} can't be read: ${reason}. nest-audit verify says whether the event was changed.`,
+    );
+    return hidden(event, '[unreadable]');
+  }
+}
+
+function isThere(row: FoundKey | SubjectKey): boolean {
+  return typeof row === 'object' && row.wrapped !== '';
+}
+
+/** @throws AuditError `AUDIT_STORE_UNAVAILABLE` where the KMS is away */
+async function available<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof KeyUnavailableError)) throw error;
+    throw new AuditError('AUDIT_STORE_UNAVAILABLE', `Protected values can't be revealed: ${error.message}.`, {
+      cause: error,
+    });
   }
 }

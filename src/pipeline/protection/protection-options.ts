@@ -182,11 +182,16 @@ function masterKeyOf(text: unknown, path: string, from: string): MasterKey {
 }
 
 function checkKms(kms: KeyManagement): KeyManagement {
-  const { keyId, wrap, unwrap } = kms ?? {};
-  if (typeof keyId !== 'string' || !/^[!-~]{1,255}$/.test(keyId)) {
+  const { keyId, formerKeyIds = [], wrap, unwrap } = kms ?? {};
+  if (!Array.isArray(formerKeyIds)) {
+    throw wrong('kms.formerKeyIds', `is ${showValue(formerKeyIds)}: write a list of names`);
+  }
+  const names = formerKeyIds.map((name: unknown, index) => [`kms.formerKeyIds[${index}]`, name] as const);
+  for (const [path, name] of [['kms.keyId', keyId] as const, ...names]) {
+    if (typeof name === 'string' && /^[!-~]{1,255}$/.test(name)) continue;
     throw wrong(
-      'kms.keyId',
-      `is ${showValue(keyId)}: write the name of the key in the KMS, of at most 255 characters of ASCII`,
+      path,
+      `is ${showValue(name)}: write the name of the key in the KMS, of at most 255 characters of ASCII`,
     );
   }
   for (const [name, value] of Object.entries({ wrap, unwrap })) {

@@ -2,13 +2,13 @@ import { AuditError } from '../../event/audit-error.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
-import type { KeyAccess, SubjectKey } from '../../store/subject-key.repository.js';
+import type { KeyAccess } from '../../store/subject-key.repository.js';
 import { applyJudgement } from '../stage.js';
 import { decryptValues, encryptValues, keyIdOf } from './encrypted-values.js';
 import { KeyUnavailableError } from './master-keys.js';
 import { ERASED, fitValues, PROTECTED_KEY, WITHHELD, withoutValues } from './protected-event.js';
 import type { Protection } from './protection-options.js';
-import type { SubjectKeys } from './subject-keys.js';
+import type { DataKey, SubjectKeys } from './subject-keys.js';
 import type { TransitKeys } from './transit-keys.js';
 
 /** The name under which a failure stands in `metadata.stageErrors`. */
@@ -96,7 +96,7 @@ export class Protector {
         timestamp: event.timestamp,
       }));
       const keys = await this.keys.keysFor(claims, access);
-      const byKey = new Map<string, { readonly row: SubjectKey; readonly own: Opened[] }>();
+      const byKey = new Map<string, { readonly row: DataKey; readonly own: Opened[] }>();
       opened.forEach((one, index) => {
         const row = keys[index];
         if (!row) one.event.metadata[PROTECTED_KEY] = ERASED;
@@ -117,7 +117,7 @@ export class Protector {
     }
   }
 
-  private async encrypt(row: SubjectKey, own: readonly Opened[]): Promise<void> {
+  private async encrypt(row: DataKey, own: readonly Opened[]): Promise<void> {
     try {
       await this.keys.use(row, (key) => {
         for (const { event, values } of own) {

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { AuditError } from '../../event/audit-error.js';
-import { createEventId } from '../../event/event-id.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
 import { classifyStoreError } from '../../store/store-error.js';
 import type { KeyAccess, SubjectKey, SubjectKeyRepository } from '../../store/subject-key.repository.js';
 import { KeyCache } from './key-cache.js';
@@ -8,12 +9,21 @@ import type { MasterKeys } from './master-keys.js';
 import { KeyDamagedError, KeyUnavailableError } from './master-keys.js';
 import type { Protection } from './protection-options.js';
 
-/** The row whose key makes digests of persons. */
+/** The row whose key makes the digests of persons, and those that prove what the other rows say. */
 const INDEX = 'index';
 const DAY_MS = 86_400_000;
 /** Keys read at a time by a rotation. */
 const ROTATION_PAGE = 200;
+/** Generations of a subject that are looked for at a time. */
+const GENERATIONS = 4;
 const TRIES = 5;
+const INDEX_ROW = {
+  id: INDEX,
+  tenantId: '',
+  subject: INDEX,
+  generation: 0,
+  place: JSON.stringify(['nest-audit-trail key', INDEX]),
+} as const;
 
 /** Somebody's data of one time. */
 export interface Claim {
@@ -24,16 +34,36 @@ export interface Claim {
   readonly timestamp: number;
 }
 
-/** The data keys: one for each person and tenant, wrapped by the master key in the database, and for a bounded time here. */
+/** A key of this library's own. */
+export interface DataKey extends SubjectKey {
+  /** What its wrapped form belongs to: it can't be moved to another row, and only who has the index key can make one for this row. */
+  readonly place: string;
+}
+
+/** What a row is, of which an event says that it has its key. */
+export type FoundKey = DataKey | 'forged' | 'missing';
+
+/** A key that is not made yet. */
+type Draft = Pick<SubjectKey, 'tenantId' | 'subject' | 'generation'>;
+
+/**
+ * The data keys: one for each person and tenant, wrapped by the master key in the database, and for a bounded time here.
+ *
+ * Rows are looked for by their ids, which only the index key can tell. A row that somebody else inserted has another id: it is never found,
+ * stands in nobody's way, and is used for nothing.
+ */
 export class SubjectKeys {
   private readonly cache: KeyCache;
-  private index: Promise<SubjectKey> | undefined;
+  private readonly warnings: RateLimitedLog;
+  private index: Promise<DataKey> | undefined;
 
   constructor(
     private readonly repository: SubjectKeyRepository,
     readonly masters: MasterKeys,
     private readonly options: Pick<Protection, 'cacheKeys' | 'cacheSeconds' | 'dataKeyDays'>,
+    logger: AuditLogger,
   ) {
+    this.warnings = new RateLimitedLog(logger);
     this.cache = new KeyCache(options.cacheKeys, options.cacheSeconds * 1_000);
   }
 
@@ -48,10 +78,10 @@ export class SubjectKeys {
       await this.use(index, () => undefined);
     } catch (cause) {
       // A KMS that is away may come back.
-      if (cause instanceof KeyUnavailableError && !index.masterId.startsWith('local-')) throw cause;
+      if (cause instanceof KeyUnavailableError && this.masters.has(index.masterId)) throw cause;
       throw new AuditError(
         'AUDIT_INVALID_OPTIONS',
-        `The audit option protect.masterKey does not fit the protected data in the database: ${(cause as Error).message}. Write the key that they were protected with, as masterKey or among retiredMasterKeys.`,
+        `The audit option protect.masterKey does not fit the protected data in the database: ${(cause as Error).message}. Write the key that they were protected with, as masterKey, among retiredMasterKeys or in kms. If nothing was ever protected, somebody has inserted the row "index" of audit_keys: delete it.`,
         { field: 'protect.masterKey', cause },
       );
     }
@@ -72,28 +102,27 @@ export class SubjectKeys {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error; KeyUnavailableError
    */
-  async keysFor(claims: readonly Claim[], access: KeyAccess): Promise<(SubjectKey | undefined)[]> {
+  async keysFor(claims: readonly Claim[], access: KeyAccess): Promise<(DataKey | undefined)[]> {
     const index = await this.indexKey(access);
     const references = await this.use(index, (key) =>
       claims.map(({ tenantId, subjectId }) => digest(key, tenantId, subjectId)),
     );
     const subjects = [...new Set(references)];
     for (let tried = 0; tried < TRIES; tried += 1) {
-      const keys = await this.repository.bySubjects(subjects, access);
-      const bySubject = groupBySubject(keys);
-      const missing = new Map<string, SubjectKey>();
+      const bySubject = await this.ofSubjects(subjects, access);
+      const missing = new Map<string, Draft>();
       const found = claims.map(({ tenantId, timestamp }, place) => {
         const subject = references[place]!;
         const own = bySubject.get(subject) ?? [];
         if (own.some(({ erasedAt }) => erasedAt !== undefined && timestamp <= erasedAt)) return undefined;
         const newest = own.at(-1);
-        if (newest && newest.erasedAt === undefined && !this.isOld(newest)) return newest;
-        missing.set(subject, { ...unmade(tenantId, subject), generation: (newest?.generation ?? 0) + 1 });
+        if (newest && isUsable(newest) && !this.isOld(newest)) return newest;
+        missing.set(subject, { tenantId, subject, generation: (newest?.generation ?? 0) + 1 });
         return newest;
       });
       if (missing.size === 0) return found;
       // Then they are read again: another process may have made them first, or have erased the person meanwhile.
-      for (const key of missing.values()) await this.make(key, access);
+      for (const draft of missing.values()) await this.makeNext(draft, access);
     }
     throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The keys of protected data change all the time.');
   }
@@ -103,47 +132,67 @@ export class SubjectKeys {
    *
    * @throws KeyUnavailableError; KeyDamagedError
    */
-  async use<T>(row: SubjectKey, work: (key: Buffer) => T): Promise<T> {
-    if (row.erasedAt !== undefined) throw new KeyDamagedError('the key is destroyed');
-    const cached = this.cache.get(row.id);
+  async use<T>(row: DataKey, work: (key: Buffer) => T): Promise<T> {
+    if (row.erasedAt !== undefined || row.wrapped === '') throw new KeyDamagedError('the key is destroyed');
+    const cached = this.cache.get(cachedAs(row));
     if (cached) return work(cached);
-    const key = await this.masters.unwrap(row.wrapped, row.masterId, placeOf(row));
+    const key = await this.masters.unwrap(row.wrapped, row.masterId, row.place);
     try {
       return work(key);
     } finally {
-      this.cache.set(row.id, key);
+      this.cache.set(cachedAs(row), key);
     }
   }
 
-  /** What the database has of these keys. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
-  byIds(ids: readonly string[]): Promise<SubjectKey[]> {
-    return this.repository.byIds(ids);
+  /** What the database has of the keys that events name. @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError */
+  async byIds(ids: readonly string[]): Promise<ReadonlyMap<string, FoundKey>> {
+    const found = new Map<string, FoundKey>(ids.map((id) => [id, 'missing']));
+    const rows = await this.repository.byIds(ids);
+    const index = await this.indexKey({});
+    await this.use(index, (key) => {
+      for (const row of rows) {
+        const isOwn = row.id === idOf(key, row.subject, row.generation);
+        found.set(row.id, isOwn ? this.own(key, row) : 'forged');
+      }
+    });
+    return found;
   }
 
-  /** The keys that a person has. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
-  bySubject(reference: string): Promise<SubjectKey[]> {
-    return this.repository.bySubjects([reference]);
+  /** The keys that a person has. @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError */
+  async bySubject(reference: string): Promise<readonly DataKey[]> {
+    return (await this.ofSubjects([reference], {})).get(reference) ?? [];
   }
 
   /**
    * Destroys the keys of a person, and leaves a mark: what was recorded until then and comes later is erased as well.
    *
    * @param at Unix epoch, milliseconds
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
   async destroy(tenantId: string, reference: string, at: number): Promise<void> {
+    const index = await this.indexKey({});
     for (let tried = 0; tried < TRIES; tried += 1) {
-      await this.repository.destroy(reference, at);
-      const keys = await this.repository.bySubjects([reference]);
-      for (const { id } of keys) this.cache.delete(id);
-      if (keys.some(({ erasedAt = -1 }) => erasedAt >= at)) return;
+      const keys = await this.bySubject(reference);
+      const isMarked = keys.some(({ erasedAt = -1 }) => erasedAt >= at);
+      const open = keys.filter(({ erasedAt }) => erasedAt === undefined);
+      for (const row of open) {
+        const erasure = await this.use(index, (key) => erasureOf(key, row.id, at));
+        await this.repository.destroy(row.id, { erasedAt: at, erasure });
+        this.cache.delete(cachedAs(row));
+      }
+      // Once more after the mark is there: of keys that another process made before it could see the mark.
+      if (isMarked) return this.destroyForged(reference, index);
+      if (open.length > 0) continue;
       // Nothing was ever protected for them, or all of it was erased before.
-      const mark: SubjectKey = {
-        ...unmade(tenantId, reference),
-        generation: (keys.at(-1)?.generation ?? 0) + 1,
-        erasedAt: at,
-      };
-      await this.insert([mark], {});
+      const generation = (keys.at(-1)?.generation ?? 0) + 1;
+      const mark = await this.use(index, (key) => {
+        const id = idOf(key, reference, generation);
+        return { id, erasedAt: at, erasure: erasureOf(key, id, at) };
+      });
+      await this.insert(
+        { ...mark, tenantId, subject: reference, generation, wrapped: '', masterId: '', createdAt: at },
+        {},
+      );
     }
     throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The keys of the person change all the time.');
   }
@@ -156,16 +205,22 @@ export class SubjectKeys {
   async rewrapAll(signal?: AbortSignal): Promise<{ rewrapped: number; damaged: number }> {
     const { currentId } = this.masters;
     const total = { rewrapped: 0, damaged: 0 };
+    let forged = 0;
     let after = '';
     for (;;) {
       signal?.throwIfAborted();
       const page = await this.repository.notWrappedBy(currentId, ROTATION_PAGE, after);
       for (const row of page) {
         signal?.throwIfAborted();
+        const own = await this.ownOf(row);
+        if (!own) {
+          forged += 1;
+          continue;
+        }
         try {
-          const key = await this.masters.unwrap(row.wrapped, row.masterId, placeOf(row));
+          const key = await this.masters.unwrap(own.wrapped, own.masterId, own.place);
           try {
-            await this.repository.rewrap(row, await this.masters.wrap(key, placeOf(row)), currentId);
+            await this.repository.rewrap(row, await this.masters.wrap(key, own.place), currentId);
           } finally {
             key.fill(0);
           }
@@ -179,25 +234,24 @@ export class SubjectKeys {
       after = page.at(-1)!.id;
     }
     this.index = undefined;
+    if (forged > 0) this.sayForged(forged);
     return total;
   }
 
   /** Gives every person another key for what is recorded from now on. @returns how many */
   async renewAll(signal?: AbortSignal): Promise<number> {
     let renewed = 0;
-    let after = '';
-    for (;;) {
+    for await (const subjects of this.repository.subjects()) {
       signal?.throwIfAborted();
-      const page = await this.repository.newest(ROTATION_PAGE, after);
-      for (const { subject, tenantId, generation, erasedAt } of page) {
+      for (const [subject, keys] of await this.ofSubjects(subjects, {})) {
         signal?.throwIfAborted();
-        if (subject === INDEX || erasedAt !== undefined) continue;
-        await this.make({ ...unmade(tenantId, subject), generation: generation + 1 }, {});
+        const newest = keys.at(-1);
+        if (!newest || newest.erasedAt !== undefined) continue;
+        await this.makeNext({ tenantId: newest.tenantId, subject, generation: newest.generation + 1 }, {});
         renewed += 1;
       }
-      if (page.length < ROTATION_PAGE) return renewed;
-      after = page.at(-1)!.subject;
     }
+    return renewed;
   }
 
   /** Forgets the keys that are in memory. */
@@ -209,7 +263,7 @@ export class SubjectKeys {
     return Date.now() - createdAt > this.options.dataKeyDays * DAY_MS;
   }
 
-  private indexKey(access: KeyAccess): Promise<SubjectKey> {
+  private indexKey(access: KeyAccess): Promise<DataKey> {
     // Within a transaction it may be rolled back.
     if (access.manager) return this.index ?? this.loadIndex(access);
     this.index ??= this.loadIndex(access).catch((error: unknown) => {
@@ -219,70 +273,168 @@ export class SubjectKeys {
     return this.index;
   }
 
-  private async loadIndex(access: KeyAccess): Promise<SubjectKey> {
-    const [there] = await this.repository.bySubjects([INDEX], access);
+  private async loadIndex(access: KeyAccess): Promise<DataKey> {
+    const there = await this.readIndex(access);
     if (there) return there;
     if (await this.repository.hasAny()) {
       throw new AuditError(
         'AUDIT_STORE_UNAVAILABLE',
-        'The table audit_keys has lost its row "index", without which nobody\'s key can be found. Restore it from a backup.',
+        'The table audit_keys has lost its row "index", without which nobody\'s key can be found. Restore it from a backup. If nothing was ever protected, somebody has inserted the rows that are there: delete them.',
       );
     }
-    await this.make({ ...unmade('', INDEX), generation: 0 }, access);
-    const [made] = await this.repository.bySubjects([INDEX], access);
-    return made!;
+    await this.make({ ...INDEX_ROW, createdAt: Date.now() }, access);
+    return (await this.readIndex(access))!;
   }
 
-  /** Makes a key, unless another process does so first. */
-  private async make(key: SubjectKey, access: KeyAccess): Promise<void> {
+  private async readIndex(access: KeyAccess): Promise<DataKey | undefined> {
+    const [row] = await this.repository.byIds([INDEX], access);
+    // Nobody erases it.
+    return row && { ...INDEX_ROW, wrapped: row.wrapped, masterId: row.masterId, createdAt: row.createdAt };
+  }
+
+  /** The keys of each subject, by generation. */
+  private async ofSubjects(
+    subjects: readonly string[],
+    access: KeyAccess,
+  ): Promise<ReadonlyMap<string, readonly DataKey[]>> {
+    const index = await this.indexKey(access);
+    const found = new Map<string, DataKey[]>(subjects.map((subject) => [subject, []]));
+    let open = subjects;
+    for (let first = 1; open.length > 0; first += GENERATIONS) {
+      const places = new Map<string, Pick<SubjectKey, 'subject' | 'generation'>>();
+      await this.use(index, (key) => {
+        for (const subject of open) {
+          for (let generation = first; generation < first + GENERATIONS; generation += 1) {
+            places.set(idOf(key, subject, generation), { subject, generation });
+          }
+        }
+      });
+      const rows = new Map(
+        (await this.repository.byIds([...places.keys()], access)).map((row) => [row.id, row]),
+      );
+      await this.use(index, (key) => {
+        for (const [id, place] of places) {
+          const row = rows.get(id);
+          if (row) found.get(place.subject)!.push(this.own(key, { ...row, ...place }));
+        }
+      });
+      open = open.filter((subject) => found.get(subject)!.at(-1)?.generation === first + GENERATIONS - 1);
+    }
+    return found;
+  }
+
+  /** The row, which has the id of its place; without an erasure that nobody of this library has written. */
+  private own(key: Buffer, row: SubjectKey): DataKey {
+    const { id, tenantId, subject, generation, createdAt, wrapped, masterId, erasedAt, erasure } = row;
+    const place = placeOf(key, row);
+    const own = { id, tenantId, subject, generation, createdAt, wrapped, masterId, place };
+    if (erasedAt !== undefined && erasure === erasureOf(key, id, erasedAt)) return { ...own, erasedAt };
+    if (erasedAt !== undefined || wrapped === '') {
+      this.warnings.error(
+        'erasure',
+        wrapped === ''
+          ? `The key ${id} was destroyed in audit_keys, and not by forget(): what it encrypts is lost until its row is restored from a backup.`
+          : `The key ${id} is marked as erased in audit_keys, and not by forget(): the mark is ignored. Somebody has changed the row.`,
+      );
+    }
+    return own;
+  }
+
+  /** Rows that say that they are of a person, and are none of this library's, keep nothing either. */
+  private async destroyForged(reference: string, index: DataKey): Promise<void> {
+    let forged = 0;
+    let after = '';
+    for (;;) {
+      const page = await this.repository.bySubject(reference, ROTATION_PAGE, after);
+      // Not those that another process has made meanwhile.
+      const others = await this.use(index, (key) =>
+        page.filter(({ id, generation }) => id !== idOf(key, reference, generation)),
+      );
+      for (const { id, wrapped } of others) if (wrapped !== '') await this.repository.destroy(id);
+      forged += others.length;
+      if (page.length < ROTATION_PAGE) break;
+      after = page.at(-1)!.id;
+    }
+    if (forged > 0) this.sayForged(forged);
+  }
+
+  private sayForged(count: number): void {
+    this.warnings.error(
+      'forged',
+      `${count} of the rows of audit_keys were not made by this library, and are ignored: somebody who may insert into that table has put them there.`,
+    );
+  }
+
+  private async ownOf(row: SubjectKey): Promise<DataKey | undefined> {
+    if (row.id === INDEX) return this.readIndex({});
+    const { id, subject, generation } = row;
+    return this.use(await this.indexKey({}), (key) =>
+      id === idOf(key, subject, generation) ? this.own(key, row) : undefined,
+    );
+  }
+
+  /** Makes the key of a person, unless another process does so first. */
+  private async makeNext(draft: Draft, access: KeyAccess): Promise<void> {
+    const createdAt = Date.now();
+    const key = await this.use(await this.indexKey(access), (index) => {
+      const id = idOf(index, draft.subject, draft.generation);
+      return { ...draft, id, createdAt, place: placeOf(index, { ...draft, id, createdAt }) };
+    });
+    await this.make(key, access);
+  }
+
+  private async make(key: Omit<DataKey, 'wrapped' | 'masterId'>, access: KeyAccess): Promise<void> {
     const plain = randomBytes(32);
     try {
-      const wrapped = await this.masters.wrap(plain, placeOf(key));
-      await this.insert([{ ...key, wrapped, masterId: this.masters.currentId }], access);
+      const wrapped = await this.masters.wrap(plain, key.place);
+      await this.insert({ ...key, wrapped, masterId: this.masters.currentId }, access);
     } finally {
       plain.fill(0);
     }
   }
 
-  private async insert(keys: readonly SubjectKey[], access: KeyAccess): Promise<void> {
+  private async insert(key: SubjectKey, access: KeyAccess): Promise<void> {
     try {
-      await this.repository.insert(keys, access);
+      await this.repository.insert([key], access);
     } catch (error) {
       if (classifyStoreError(error) !== 'duplicate') throw error;
     }
   }
 }
 
-function unmade(tenantId: string, subject: string): SubjectKey {
-  const createdAt = Date.now();
-  return {
-    id: createEventId(createdAt),
-    tenantId,
-    subject,
-    generation: 1,
-    wrapped: '',
-    masterId: '',
-    createdAt,
-  };
+/** Not by the id alone: where a transaction was rolled back, the next key has the same one. */
+function cachedAs({ id, wrapped }: SubjectKey): string {
+  return `${id} ${wrapped}`;
 }
 
-/** A wrapped key can't be moved to another row. */
-function placeOf({ id, tenantId, subject, generation }: SubjectKey): string {
-  return JSON.stringify(['nest-audit-trail key', id, tenantId, subject, generation]);
+function isUsable({ wrapped, erasedAt }: SubjectKey): boolean {
+  return wrapped !== '' && erasedAt === undefined;
 }
 
+function mac(key: Buffer, parts: readonly (string | number)[]): Buffer {
+  return createHmac('sha256', key).update(JSON.stringify(parts)).digest();
+}
+
+/** Of a person; lists of two parts are digested for nothing else. */
 function digest(key: Buffer, tenantId: string, subjectId: string): string {
-  return createHmac('sha256', key)
-    .update(JSON.stringify([tenantId, subjectId]))
-    .digest('base64url');
+  return mac(key, [tenantId, subjectId]).toString('base64url');
 }
 
-function groupBySubject(keys: readonly SubjectKey[]): Map<string, SubjectKey[]> {
-  const groups = new Map<string, SubjectKey[]>();
-  for (const key of keys) {
-    const group = groups.get(key.subject);
-    if (group) group.push(key);
-    else groups.set(key.subject, [key]);
-  }
-  return groups;
+/** The id of a row, a UUID of version 8 (RFC 9562, section 5.8). */
+function idOf(key: Buffer, subject: string, generation: number): string {
+  const bytes = mac(key, ['id', subject, generation]).subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+function placeOf(
+  key: Buffer,
+  { id, tenantId, subject, generation, createdAt }: Omit<SubjectKey, 'wrapped' | 'masterId'>,
+): string {
+  return mac(key, ['place', id, tenantId, subject, generation, createdAt]).toString('base64url');
+}
+
+function erasureOf(key: Buffer, id: string, erasedAt: number): string {
+  return mac(key, ['erasure', id, erasedAt]).toString('base64url');
 }

@@ -12,18 +12,20 @@ export class CreateAuditKeys1764100000000 implements MigrationInterface {
       runner,
       'audit_keys',
       {
+        id: `${text(36)} NOT NULL`,
         subject: `${text(64)} NOT NULL`,
         generation: 'bigint NOT NULL',
-        id: `${text(36)} NOT NULL UNIQUE`,
         tenant_id: `${text(TEXT_LIMITS.tenantId)} NOT NULL`,
         wrapped: `${text(4_096)} NOT NULL`,
         master_id: `${text(255)} NOT NULL`,
         created_at: 'bigint NOT NULL',
         erased_at: 'bigint NULL',
+        erasure: `${text(64)} NULL`,
       },
-      {},
+      // Not unique: somebody else's row must not stand where a key of a person belongs.
+      { subject: ['subject'] },
       // Of several processes that make the same key at once, one does.
-      ['subject', 'generation'],
+      ['id'],
       ['generation >= 0'],
     );
   }
