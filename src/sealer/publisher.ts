@@ -1,5 +1,6 @@
 import { appendFile, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withoutUrlSecrets } from '../event/url-secrets.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { CheckpointPublisher, SignedCheckpoint } from './ledger-options.js';
@@ -54,7 +55,7 @@ export class Publisher {
       } catch (error) {
         this.warnings.warn(
           'publish',
-          `A checkpoint of the audit log could not be published to ${nameOf(this.target)}: ${String((error as Error)?.message ?? error).split('\n')[0]}. It is tried again.`,
+          `A checkpoint of the audit log could not be published to ${nameOf(this.target)}: ${reasonOf(error, this.target)}. It is tried again.`,
         );
         await delay(waitMs, undefined, { ref: false, signal: this.stop.signal }).catch(() => undefined);
         waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
@@ -70,13 +71,14 @@ export class Publisher {
       const begin = (await isTorn(target.file)) ? '\n' : '';
       await appendFile(target.file, `${begin}${JSON.stringify(checkpoint)}\n`, { mode: 0o600 });
     } else {
-      const { status } = await fetch(target.url, {
+      const { url, authorization } = addressOf(target.url);
+      const { status } = await fetch(url, {
         method: 'POST',
-        headers: { 'content-type': 'text/plain; charset=utf-8', ...target.headers },
+        headers: { 'content-type': 'text/plain; charset=utf-8', ...authorization, ...target.headers },
         body: checkpoint.note,
         signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
       });
-      if (status < 200 || status > 299) throw new Error(`the answer was ${status}`);
+      if (status < 200 || status > 299) throw new AnswerError(`the answer was ${status}`);
     }
   }
 }
@@ -93,6 +95,27 @@ async function isTorn(file: string): Promise<boolean> {
   } finally {
     await handle.close();
   }
+}
+
+/** The target answered, and did not take the checkpoint. */
+class AnswerError extends Error {}
+
+/** `fetch` takes no URL with a user and a password, and quotes it where it says so. */
+function addressOf(text: string): { url: URL; authorization: Record<string, string> } {
+  const url = new URL(text);
+  const { username, password } = url;
+  if (username === '' && password === '') return { url, authorization: {} };
+  url.username = url.password = '';
+  const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+  return { url, authorization: { authorization: `Basic ${credentials.toString('base64')}` } };
+}
+
+/** Of a failed request what lies behind it: the message of the failure itself may quote the URL or a header. */
+function reasonOf(error: unknown, target: CheckpointPublisher): string {
+  const { message, name, cause } = Object(error) as Error & { cause?: { code?: unknown; message?: unknown } };
+  const isRequest = typeof target !== 'function' && 'url' in target && !(error instanceof AnswerError);
+  const reason = isRequest ? (cause?.code ?? cause?.message ?? name) : (message ?? error);
+  return withoutUrlSecrets(String(reason).split('\n')[0]!);
 }
 
 /** Without what a URL may hold of secrets. */

@@ -1,3 +1,5 @@
+import { withoutUrlSecrets } from '../event/url-secrets.js';
+
 /**
  * What a failed insert means for the events in it.
  *
@@ -56,7 +58,7 @@ export function codeOfStoreError(error: unknown): string {
 /** What the driver said, in one line without the statement and its values. */
 export function describeStoreError(error: unknown): string {
   const { code, message } = driverFieldsOf(error);
-  const firstLine = (message.split('\n')[0] ?? '').replace(/\.$/, '');
+  const firstLine = withoutUrlSecrets((message.split('\n')[0] ?? '').replace(/\.$/, ''));
   return code && !firstLine.includes(code) ? `${code}: ${firstLine}` : firstLine;
 }
 
