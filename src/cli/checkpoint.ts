@@ -5,7 +5,7 @@ import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { openLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
-import { say } from './output.js';
+import { print, say } from './output.js';
 import type { Output } from './output.js';
 
 export interface CheckpointArguments extends DatabaseArguments {
@@ -22,7 +22,7 @@ export async function checkpoint(output: Output, options: CheckpointArguments): 
     const { treeSize, rootHash, note } = head;
     const signed: SignedCheckpoint = { origin, treeSize, rootHash, note };
     if (options.json) say(output, JSON.stringify(signed));
-    else output.stdout.write(note);
+    else print(output, note);
     return EXIT.sound;
   } catch (error) {
     if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') {

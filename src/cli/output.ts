@@ -1,16 +1,41 @@
+import { withoutUrlSecrets } from '../event/url-secrets.js';
+
 /** Where a command writes. Results go to the standard output, all else to standard error. */
 export interface Output {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
 }
 
+/** Control characters, and those that show nothing or turn the direction of writing; half of a pair of surrogates. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** Text of anybody's as a terminal may show it: what could hide, erase or reorder what it shows is escaped. In JSON it says the same. */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, (char) =>
+    Array.from(
+      { length: char.length },
+      (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
+}
+
 /** A line with a newline. */
 export function say({ stdout }: Output, line: string): void {
-  stdout.write(`${line}\n`);
+  stdout.write(`${visible(line)}\n`);
+}
+
+/** A document of several lines. */
+export function print({ stdout }: Output, text: string): void {
+  stdout.write(visibleLines(text));
 }
 
 export function warn({ stderr }: Output, line: string): void {
-  stderr.write(`${line}\n`);
+  stderr.write(`${visible(withoutUrlSecrets(line))}\n`);
+}
+
+/** As {@link visible}, but for the ends of lines. */
+export function visibleLines(text: string): string {
+  return text.split('\n').map(visible).join('\n');
 }
 
 const WIDTH = 30;

@@ -6,7 +6,8 @@ import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import type { ExportArguments } from './export-tiles.js';
 import type { KeygenArguments } from './keygen.js';
-import { say, warn } from './output.js';
+import { withoutUrlSecrets } from '../event/url-secrets.js';
+import { print, say, visibleLines, warn } from './output.js';
 import type { Output } from './output.js';
 import type { ProveArguments } from './prove.js';
 import type { VerifyArguments } from './verify.js';
@@ -34,7 +35,8 @@ export async function run(args: readonly string[], output: Output): Promise<Exit
     }
     const isKnown =
       error instanceof CommandError || error instanceof AuditError || error instanceof LedgerFormatError;
-    warn(output, isKnown ? error.message : String((error as Error)?.stack ?? error));
+    warn(output, isKnown ? error.message : String(error));
+    if (!isKnown) for (const frame of framesOf(error)) warn(output, frame);
     return EXIT.unknown;
   }
 }
@@ -44,8 +46,8 @@ function program(output: Output, end: (code: ExitCode) => void): Command {
     .description('Checks and exports the tamper-evident log of nest-audit-trail.')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void output.stdout.write(text),
-      writeErr: (text) => void output.stderr.write(text),
+      writeOut: (text) => print(output, text),
+      writeErr: (text) => void output.stderr.write(visibleLines(withoutUrlSecrets(text))),
     })
     .addHelpText('after', '\nExit codes: 0 sound, 1 broken, 2 could not check.');
   const withDatabase = (command: Command) =>
@@ -111,6 +113,14 @@ function program(output: Output, end: (code: ExitCode) => void): Command {
       end(await (await import('./export-tiles.js')).exportTiles(output, directory, options)),
     );
   return root;
+}
+
+/** Where an error of ours came from, without its message. */
+function framesOf(error: unknown): string[] {
+  const { stack } = Object(error) as Error;
+  return String(stack ?? '')
+    .split('\n')
+    .filter((line) => /^ +at /.test(line));
 }
 
 function collect(value: string, before: readonly string[]): string[] {

@@ -6,7 +6,7 @@ import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { openLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
-import { say } from './output.js';
+import { print, say } from './output.js';
 import type { Output } from './output.js';
 
 export interface ProveArguments extends DatabaseArguments {
@@ -23,7 +23,7 @@ export async function prove(output: Output, id: string, options: ProveArguments)
     const proof = await proveEvent(log.ledger, event);
     if (!proof) throw new CommandError(`The event ${id} is not sealed yet.`);
     const text = options.tlogProof ? toTlogProof(proof) : `${JSON.stringify(proof, undefined, 2)}\n`;
-    if (options.out === undefined) output.stdout.write(text);
+    if (options.out === undefined) print(output, text);
     else {
       writeFileSync(options.out, text);
       say(output, `${options.out}: leaf ${proof.leafIndex} of ${proof.treeSize}`);

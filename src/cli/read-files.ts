@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { parseVerifierKey } from '../ledger/keys.js';
 import type { NoteVerifier } from '../ledger/keys.js';
+import { parseStrictJson } from '../ledger/strict-json.js';
 import { CommandError } from './exit.js';
 
 /** @throws CommandError */
@@ -62,7 +63,7 @@ export async function checkpointsOf(
     for await (const line of linesOf(file)) {
       number += 1;
       if (line === '') continue;
-      const checkpoint = parsed(line);
+      const checkpoint = parsed(line, `Line ${number} of ${file}`);
       if (checkpoint === undefined) {
         warn(`Line ${number} of ${file} is cut off, and is left out.`);
         continue;
@@ -97,11 +98,21 @@ async function* linesOf(file: string): AsyncGenerator<string, void> {
   }
 }
 
-/** What the line says; `undefined` where it has no end. */
-function parsed(line: string): { note?: unknown } | undefined {
+/**
+ * What the line says; `undefined` where it has no end.
+ *
+ * @throws CommandError where readers could understand it in more than one way
+ */
+function parsed(line: string, where: string): { note?: unknown } | undefined {
   try {
-    return Object(JSON.parse(line)) as { note?: unknown };
+    JSON.parse(line);
   } catch {
     return undefined;
+  }
+  try {
+    return Object(parseStrictJson(line)) as { note?: unknown };
+  } catch (error) {
+    if (!(error instanceof LedgerFormatError)) throw error;
+    throw new CommandError(`${where}: ${error.message}`);
   }
 }

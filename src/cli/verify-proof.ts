@@ -1,4 +1,6 @@
+import { LedgerFormatError } from '../ledger/format-error.js';
 import { checkProof } from '../ledger/proof-bundle.js';
+import { parseStrictJson } from '../ledger/strict-json.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { say } from './output.js';
@@ -21,9 +23,10 @@ export function verifyProof(output: Output, file: string, options: VerifyProofAr
   const text = readText(file);
   let bundle: unknown;
   try {
-    bundle = JSON.parse(text);
-  } catch {
-    throw new CommandError(`${file} is no JSON: write the file that nest-audit prove has made.`);
+    bundle = parseStrictJson(text);
+  } catch (error) {
+    if (!(error instanceof LedgerFormatError)) throw error;
+    throw new CommandError(`${file}: ${error.message} Write the file that nest-audit prove has made.`);
   }
   const check = checkProof(bundle, verifiers);
   // It may be anything that JSON can say, where it is no proof.
