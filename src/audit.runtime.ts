@@ -45,6 +45,7 @@ import { SubjectKeyRepository } from './store/subject-key.repository.js';
 import { within } from './store/within.js';
 import type { ThreadHost } from './thread/database-thread.js';
 import { DatabaseThread, ThreadedSealer, ThreadedSink } from './thread/database-thread.js';
+import { AskedFor } from './trail/asked-for.js';
 import { loadMetrics } from './trail/audit-metrics.js';
 import { AuditService } from './trail/audit.service.js';
 import { DataSubjects } from './trail/data-subjects.js';
@@ -252,7 +253,7 @@ export class AuditRuntime {
       redactor,
       reader,
       new DataSubjects(
-        this.keys && { keys: this.keys, transit: this.transit! },
+        this.keys && { keys: this.keys, transit: this.transit!, storedAs: protection!.subjectStoredAs },
         this.repository,
         reader,
         holds,
@@ -271,6 +272,14 @@ export class AuditRuntime {
         storage: new StorageReport(new StorageRepository(this.database)),
       },
       options.auditReads ?? false,
+      new AskedFor(
+        redactor,
+        protection && {
+          fields: protection.fields,
+          isProtectedFact: protection.isProtectedFact,
+          digest: (tenantId, value) => this.keys!.referenceOf(tenantId, value),
+        },
+      ),
       logger,
     );
   }

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** Longest stored text of each event property, in UTF-16 code units; the columns of the table are as wide. */
 export const TEXT_LIMITS = {
   tenantId: 128,
@@ -36,6 +38,31 @@ export function safeText(text: string, limit: number, originalLength = text.leng
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return escaped.length > limit ? cutText(escaped, limit, originalLength) : escaped;
+}
+
+/** How a text ends that could not be stored as it was, and has a digest of all of it. */
+const MARKED = /…\[sha256:[\w-]{22}\]$/;
+
+/**
+ * Safe text by which things are told apart, such as users: what can't be stored as it is ends in a digest of all of it, so that two
+ * different texts stay different.
+ *
+ * @param isStrict also mark a text that only looks like one that is marked already, so that it can't be taken for another's
+ */
+export function safeId(text: string, limit: number, isStrict = false): string {
+  if (text.length <= limit && isPrintable(text)) return text;
+  const safe = safeText(text, limit);
+  if (safe === text && !(isStrict && MARKED.test(text))) return text;
+  // Not of its UTF-8, in which all lone surrogates are alike.
+  const digest = createHash('sha256').update(Buffer.from(text, 'utf16le')).digest('base64url').slice(0, 22);
+  const mark = `…[sha256:${digest}]`;
+  const kept = safe.slice(0, limit - mark.length).replace(/[\ud800-\udbff]$/, '');
+  return kept + mark;
+}
+
+/** Whether a tenant of this id is stored under it, and no other is. */
+export function isTenantId(text: string): boolean {
+  return safeId(text, TEXT_LIMITS.tenantId, true) === text;
 }
 
 /** Well-formed text of at most `limit` UTF-16 code units, with a marker where it was cut. */

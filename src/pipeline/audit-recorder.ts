@@ -9,7 +9,7 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import { SCHEMA_VERSION } from '../event/audit-log-event.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
-import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { Delivery } from '../journal/delivery.js';
 import type { EventSink } from '../journal/event-sink.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus, Ticket } from '../journal/delivery.js';
@@ -26,6 +26,9 @@ import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { applyJudgement } from './stage.js';
 import type { Stage } from './stage.js';
+
+/** By which things are told apart: two that differ must not become equal. */
+const IDS: ReadonlySet<string> = new Set(['userId', 'resourceId', 'sessionId']);
 
 /** Events kept for those who listen from the application's start. */
 const MAX_RECOVERED = 1_000;
@@ -400,7 +403,7 @@ export class AuditRecorder {
     const event: AuditLogEvent = {
       id: draft.id ?? createEventId(timestamp),
       timestamp,
-      tenantId: draft.tenantId ? safeText(draft.tenantId, TEXT_LIMITS.tenantId) : 'default',
+      tenantId: draft.tenantId ? safeId(draft.tenantId, TEXT_LIMITS.tenantId, true) : 'default',
       action,
       resource: this.safe(draft.resource || resourceOf(action), 'resource'),
       details: draft.details ? flattenFacts(draft.details, this.redactor.isSecretKey, this.detailRules) : {},
@@ -452,6 +455,8 @@ export class AuditRecorder {
     const limit = TEXT_LIMITS[name];
     const seen = text.length > limit + MARGIN ? text.slice(0, limit + MARGIN) : text;
     const safe = this.redactor.field(name, seen);
+    // A secret that was taken out must not come back as a digest.
+    if (IDS.has(name)) return safeId(safe === seen ? text : safe, limit, name === 'userId');
     return safeText(safe, limit, Math.max(text.length, safe.length));
   }
 

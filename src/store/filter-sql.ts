@@ -5,6 +5,10 @@ import { EXACT_CONDITIONS, lowerAscii, mentionOf, TEXT_CONDITIONS } from './even
 import type { EventFilter } from './event-filter.js';
 import type { SqlDialect } from './table-name.js';
 
+const LAST_CODE_POINT = 0x10ffff;
+const FIRST_SURROGATE = 0xd800;
+const BEHIND_SURROGATES = 0xe000;
+
 /**
  * Adds the filter's conditions to a query whose events go by the alias `e`. Values travel as parameters only. Times
  * are compared through the id, which begins with the timestamp, so that one index serves filter, order and range.
@@ -65,12 +69,22 @@ function applyAction<T extends ObjectLiteral>(query: SelectQueryBuilder<T>, filt
   }
   filter.actionPrefix?.forEach((prefix, index) => {
     // Byte-wise order makes a prefix a range: from `invoice.` up to, not including, `invoice/`.
-    any.push(`(e.action >= :prefix${index} AND e.action < :prefixEnd${index})`);
+    const end = endOfPrefix(prefix);
+    any.push(`(e.action >= :prefix${index}${end === undefined ? '' : ` AND e.action < :prefixEnd${index}`})`);
     parameters[`prefix${index}`] = prefix;
-    parameters[`prefixEnd${index}`] =
-      prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+    if (end !== undefined) parameters[`prefixEnd${index}`] = end;
   });
   if (any.length > 0) query.andWhere(`(${any.join(' OR ')})`, parameters);
+}
+
+/** The first text behind all that begin so, in the order of code points, which is that of UTF-8; `undefined` where there is none. */
+function endOfPrefix(prefix: string): string | undefined {
+  const points = Array.from(prefix, (char) => char.codePointAt(0)!);
+  while (points.at(-1) === LAST_CODE_POINT) points.pop();
+  const last = points.pop();
+  if (last === undefined) return undefined;
+  // No text has a surrogate by itself.
+  return String.fromCodePoint(...points, last + 1 === FIRST_SURROGATE ? BEHIND_SURROGATES : last + 1);
 }
 
 /**

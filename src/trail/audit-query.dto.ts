@@ -1,11 +1,10 @@
-import { plainToInstance, Transform } from 'class-transformer';
+import { plainToInstance, Transform, Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayNotEmpty,
   IsIn,
   IsInt,
   IsNotEmpty,
-  IsObject,
   IsOptional,
   IsString,
   Max,
@@ -14,13 +13,37 @@ import {
   ValidateBy,
   validateSync,
 } from 'class-validator';
+import { types } from 'node:util';
 import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
+import { FACT_LIMITS } from '../event/flatten.js';
+import { ownProperties } from '../event/own-properties.js';
+import { showValue } from '../event/show-value.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity, AuditValue } from '../event/audit-log-event.js';
 
 /** Most events that one page holds. */
 export const MAX_LIMIT = 1_000;
+/** Most values of one field. */
+const MAX_VALUES = 100;
+/** Most keys of `details` or `metadata` that one query compares. */
+const MAX_FACTS = 20;
 export const DEFAULT_LIMIT = 50;
+
+function inOrder(...rules: readonly PropertyDecorator[]): PropertyDecorator {
+  return (target, property) => rules.forEach((rule) => rule(target, property));
+}
+
+/**
+ * The value as it came. Where a property has no type, class-transformer copies what a client sent as an object, in time that grows with the
+ * square of its keys, and calls what stands under `constructor`. Comes last among the decorators: that is applied first.
+ */
+function AsItIs(): PropertyDecorator {
+  const raw = Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => obj[key]);
+  return inOrder(
+    Type(() => Boolean),
+    raw,
+  );
+}
 
 /** A list from one value, a list, or (in a query string) a repeated parameter. */
 function List(): PropertyDecorator {
@@ -60,17 +83,25 @@ function Texts(maxLength: number): PropertyDecorator {
     IsOptional(),
     List(),
     ArrayNotEmpty(),
-    ArrayMaxSize(100),
+    ArrayMaxSize(MAX_VALUES),
     IsString({ each: true }),
     IsNotEmpty({ each: true }),
     MaxLength(maxLength, { each: true }),
+    AsItIs(),
   ];
-  return (target, property) => rules.forEach((rule) => rule(target, property));
+  return inOrder(...rules);
 }
 
 function Vocabulary(words: readonly string[]): PropertyDecorator {
-  const rules = [IsOptional(), Words(), ArrayNotEmpty(), IsIn(words, { each: true })];
-  return (target, property) => rules.forEach((rule) => rule(target, property));
+  const rules = [
+    IsOptional(),
+    Words(),
+    ArrayNotEmpty(),
+    ArrayMaxSize(MAX_VALUES),
+    IsIn(words, { each: true }),
+    AsItIs(),
+  ];
+  return inOrder(...rules);
 }
 
 function Time(): PropertyDecorator {
@@ -84,13 +115,46 @@ function Time(): PropertyDecorator {
     },
     { message: '$property must be a time: Unix epoch in milliseconds, an ISO 8601 text or a Date' },
   );
-  const rules = [IsOptional(), Instant(), isTime];
-  return (target, property) => rules.forEach((rule) => rule(target, property));
+  const rules = [IsOptional(), Instant(), isTime, AsItIs()];
+  return inOrder(...rules);
+}
+
+function Facts(): PropertyDecorator {
+  const areFacts = ValidateBy(
+    { name: 'areFacts', validator: { validate: (value: unknown) => whyNoFacts(value) === undefined } },
+    { message: ({ property, value }) => `${property}${whyNoFacts(value)}` },
+  );
+  return inOrder(AsItIs(), IsOptional(), areFacts);
+}
+
+/** What is wrong with the keys and values that a query compares. */
+function whyNoFacts(facts: unknown): string | undefined {
+  if (!isRecord(facts)) return ' must be an object of keys and values';
+  const entries = Object.entries(facts);
+  if (entries.length > MAX_FACTS) return ` can ask for at most ${MAX_FACTS} keys`;
+  for (const [key, value] of entries) {
+    if (key.length > FACT_LIMITS.key)
+      return ` must not have a key of more than ${FACT_LIMITS.key} characters`;
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    if (items.length <= FACT_LIMITS.items && items.every(isFact)) continue;
+    return `[${showValue(key)}] must be a text, a number, a boolean or a list of texts or numbers, as long as events can have it; nested values have dotted keys`;
+  }
+  return undefined;
+}
+
+/** An object of keys, not one of a kind that has its values elsewhere, such as a Map. */
+function isRecord(value: unknown): value is object {
+  return Object.prototype.toString.call(value) === '[object Object]';
+}
+
+function isFact(value: unknown): boolean {
+  if (typeof value === 'string') return value.length <= FACT_LIMITS.string;
+  return typeof value === 'boolean' || Number.isFinite(value);
 }
 
 function WholeNumber(min: number, max: number): PropertyDecorator {
-  const rules = [IsOptional(), Integer(), IsInt(), Min(min), Max(max)];
-  return (target, property) => rules.forEach((rule) => rule(target, property));
+  const rules = [IsOptional(), Integer(), IsInt(), Min(min), Max(max), AsItIs()];
+  return inOrder(...rules);
 }
 
 /**
@@ -159,16 +223,15 @@ export class AuditQueryDto {
    * Keys of `details` and the exact values that they must have: `{ 'changes.amount.after': 120 }`. For an application's
    * own code: query strings have no numbers, and Express 5 does not nest them.
    */
-  @IsOptional()
-  @IsObject()
+  @Facts()
   readonly details?: Readonly<Record<string, AuditValue>>;
 
   /** Keys of `metadata` and the exact values that they must have: `{ statusCode: 403 }` */
-  @IsOptional()
-  @IsObject()
+  @Facts()
   readonly metadata?: Readonly<Record<string, AuditValue>>;
 
   /** Text found anywhere in action, resource, ids, address, user agent, `details` or `metadata`; ASCII case does not count. */
+  @AsItIs()
   @IsOptional()
   @IsString()
   @IsNotEmpty()
@@ -176,6 +239,7 @@ export class AuditQueryDto {
   readonly text?: string;
 
   /** @defaultValue `newest` */
+  @AsItIs()
   @IsOptional()
   @IsIn(['newest', 'oldest'])
   readonly order?: 'newest' | 'oldest';
@@ -185,6 +249,7 @@ export class AuditQueryDto {
   readonly limit?: number;
 
   /** The `nextCursor` of the page before, with the same filter and order. */
+  @AsItIs()
   @IsOptional()
   @IsString()
   @MaxLength(256)
@@ -203,16 +268,50 @@ export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQuer
  * @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property
  */
 export function checkQuery(query: object): CheckedQuery {
-  const checked = plainToInstance(AuditQueryDto, { ...query });
+  const own = ownProperties(query, (field = 'query') => refuse(field, `${field} can't be read`));
+  const plain = Object.fromEntries(
+    Object.entries(own).map(([name, value]) => [name, plainValue(name, value)]),
+  );
+  const checked = plainToInstance(AuditQueryDto, plain);
   const [error] = validateSync(checked, { whitelist: true, forbidNonWhitelisted: true });
   if (error) {
     const unknown = error.constraints?.['whitelistValidation'] !== undefined;
     const reason = unknown
       ? `it has no property "${error.property}"`
       : (Object.values(error.constraints ?? {})[0] ?? `${error.property} is not valid`);
-    throw new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, {
-      field: error.property,
-    });
+    throw refuse(error.property, reason);
   }
   return checked as CheckedQuery;
+}
+
+/** What can be asked for, and looked at again and again without another answer: no object of a kind that is not known. */
+function plainValue(name: string, value: unknown): unknown {
+  if (value === null) throw refuse(name, `${name} must not be null: leave it out, or give it a value`);
+  if (typeof value !== 'object') return value;
+  try {
+    if (types.isDate(value)) return Date.prototype.getTime.call(value);
+    if (Array.isArray(value)) {
+      const items = [...(value as unknown[])];
+      if (items.every((item) => typeof item !== 'object')) return items;
+    } else if (name === 'details' || name === 'metadata') {
+      if (!isRecord(value)) throw refuse(name, `${name} must be an object of keys and values`);
+      if (Object.keys(value).length > MAX_FACTS)
+        throw refuse(name, `${name} can ask for at most ${MAX_FACTS} keys`);
+      // Of its values, lists are the only ones that have parts.
+      return Object.fromEntries(
+        Object.entries(value).map(([key, fact]) => [
+          key,
+          Array.isArray(fact) ? [...(fact as unknown[])] : fact,
+        ]),
+      );
+    }
+  } catch (error) {
+    if (error instanceof AuditError) throw error;
+    throw refuse(name, `${name} can't be read`);
+  }
+  throw refuse(name, `${name} must not be an object, nor hold one`);
+}
+
+function refuse(field: string, reason: string): AuditError {
+  return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
 }

@@ -1,5 +1,6 @@
 import { AuditError } from '../event/audit-error.js';
-import { TEXT_LIMITS } from '../event/safe-text.js';
+import { ownProperties } from '../event/own-properties.js';
+import { isTenantId, TEXT_LIMITS } from '../event/safe-text.js';
 
 /** Whose events a read may see: one tenant's, or, said in so many words, everybody's. Neither or both is an error. */
 export type AuditScope =
@@ -13,15 +14,32 @@ export type AuditReadScope = AuditScope & {
 };
 
 /**
+ * A copy of a read's argument: its own properties alone, so that nothing that the prototypes of objects were given widens a read.
+ *
+ * @throws AuditError `AUDIT_INVALID_QUERY`
+ */
+export function ownQuery<T extends object>(query: T): T {
+  if (typeof query !== 'object' || query === null) {
+    throw refuse('tenantId', 'a read needs an object with a tenantId, or the explicit allTenants: true');
+  }
+  return ownProperties(query, (field = 'tenantId') => refuse(field, `${field} can't be read`));
+}
+
+/** What the object itself has under the name. */
+export function ownValue(query: object, name: string): unknown {
+  return Object.hasOwn(query, name) ? (query as Record<string, unknown>)[name] : undefined;
+}
+
+/**
  * Takes out of a read's argument whether protected values are to be shown.
  *
  * @throws AuditError `AUDIT_INVALID_QUERY` on `reveal`
  */
 export function splitReveal<T extends object>(query: T): { reveal: boolean; rest: Omit<T, 'reveal'> } {
-  // Whether it is an object at all, the scope says.
-  if (typeof query !== 'object' || query === null) return { reveal: false, rest: query };
-  const { reveal = false, ...rest } = query as T & { reveal?: unknown };
-  if (typeof reveal === 'boolean') return { reveal, rest };
+  const own = ownQuery(query);
+  const { reveal: _reveal, ...rest } = own as T & { reveal?: unknown };
+  const reveal = ownValue(own, 'reveal');
+  if (reveal === undefined || typeof reveal === 'boolean') return { reveal: reveal ?? false, rest };
   throw refuse('reveal', 'reveal must be true or false');
 }
 
@@ -33,10 +51,9 @@ export function splitReveal<T extends object>(query: T): { reveal: boolean; rest
 export function splitScope<T extends object>(
   query: T,
 ): { tenantId?: string; rest: Omit<T, 'tenantId' | 'allTenants'> } {
-  if (typeof query !== 'object' || query === null) {
-    throw refuse('tenantId', 'a read needs an object with a tenantId, or the explicit allTenants: true');
-  }
-  const { tenantId, allTenants, ...rest } = query as T & { tenantId?: unknown; allTenants?: unknown };
+  const own = ownQuery(query);
+  const { tenantId: _tenantId, allTenants: _allTenants, ...rest } = own as T & Record<string, unknown>;
+  const [tenantId, allTenants] = [ownValue(own, 'tenantId'), ownValue(own, 'allTenants')];
   if (allTenants !== undefined && allTenants !== true) {
     throw refuse('allTenants', 'allTenants can only be true; leave it out and give a tenantId instead');
   }
@@ -52,10 +69,21 @@ export function splitScope<T extends object>(
       'a read needs a tenantId (a text that is not empty), or the explicit allTenants: true',
     );
   }
-  if (tenantId.length > TEXT_LIMITS.tenantId) {
-    throw refuse('tenantId', `tenantId must not be longer than ${TEXT_LIMITS.tenantId} characters`);
-  }
+  checkTenantId(tenantId);
   return { tenantId, rest: rest as Omit<T, 'tenantId' | 'allTenants'> };
+}
+
+/**
+ * Refuses a tenant whose events are stored under another id, which could be somebody else's.
+ *
+ * @throws AuditError `AUDIT_INVALID_QUERY` on `tenantId`
+ */
+export function checkTenantId(tenantId: string): void {
+  if (isTenantId(tenantId)) return;
+  throw refuse(
+    'tenantId',
+    `tenantId must be at most ${TEXT_LIMITS.tenantId} characters, without control characters and not one that ends in a digest: no tenant is stored under this one`,
+  );
 }
 
 function refuse(field: string, reason: string): AuditError {

@@ -10,6 +10,8 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { copyEvent } from '../event/copy-event.js';
 import { createEventId, isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
+import { mergeFacts } from '../event/merge-facts.js';
+import { ownProperties } from '../event/own-properties.js';
 import { present } from '../event/present.js';
 import type { DeliveryStatus } from '../journal/delivery.js';
 import { isKnownDead } from '../journal/process-identity.js';
@@ -26,6 +28,7 @@ import type { ProtectedReader } from '../pipeline/protection/protected-reader.js
 import type { Redactor } from '../pipeline/redaction/redactor.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/request-capture.js';
+import { eventLeafHash } from '../ledger/canonical-event.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import type { SignedCheckpoint } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
@@ -36,9 +39,10 @@ import type { EventFilter } from '../store/event-filter.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { AuditSource } from '../store/source-summary.js';
+import type { AskedFor } from './asked-for.js';
 import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import type { CheckedQuery } from './audit-query.dto.js';
-import { splitReveal, splitScope } from './audit-scope.js';
+import { ownQuery, ownValue, splitReveal, splitScope } from './audit-scope.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
 import { computeStatistics, INTERVALS } from './audit-statistics.js';
 import type { AuditInterval, AuditStatistics } from './audit-statistics.js';
@@ -163,9 +167,10 @@ export class AuditService {
     private readonly subjects: DataSubjects,
     private readonly keeping: AuditKeeping,
     auditReads: boolean,
+    private readonly asked: AskedFor,
     logger: AuditLogger,
   ) {
-    this.reads = new ReadRecorder(auditReads, (event) => this.record(event));
+    this.reads = new ReadRecorder(auditReads, asked, (event) => this.record(event));
     this.warnings = new RateLimitedLog(logger);
   }
 
@@ -183,8 +188,9 @@ export class AuditService {
     event: AuditEventInput,
     options: { readonly manager?: EntityManager } = {},
   ): Promise<AuditLogEvent> {
-    assertEventInput(event);
-    const draft = this.inContext(event);
+    const own = ownEvent(event);
+    assertEventInput(own);
+    const draft = this.inContext(own);
     if (!options.manager) return this.keep(draft);
     return this.recorder.shown(await this.recorder.recordWith(options.manager, draft));
   }
@@ -240,11 +246,11 @@ export class AuditService {
       const event = await this.storedById(id, rest);
       return event && (await this.reader.show([event], reveal))[0];
     };
-    return this.reads.answered('findById', { ...scope, id }, find, (event) => (event ? 1 : 0));
+    return this.reads.answered('findById', scope, find, (event) => (event ? 1 : 0), id);
   }
 
   private async storedById(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
-    const { filter } = this.check({ ...scope });
+    const { filter } = this.check(scope);
     return isEventId(id) ? this.repository.findById(id, filter) : undefined;
   }
 
@@ -272,15 +278,17 @@ export class AuditService {
   }
 
   private async historyOf(scope: AuditHistoryScope): Promise<AuditPage> {
+    const own = ownQuery(scope);
     for (const field of ['resource', 'resourceId'] as const) {
-      if (typeof scope?.[field] === 'string' && scope[field] !== '') continue;
+      const value = ownValue(own, field);
+      if (typeof value === 'string' && value !== '') continue;
       throw new AuditError(
         'AUDIT_INVALID_QUERY',
         `The audit query is not valid: a history needs a ${field}.`,
         { field },
       );
     }
-    return this.page(scope);
+    return this.page(own);
   }
 
   /** Totals, means, the most frequent actions and users, and events over time. */
@@ -294,8 +302,11 @@ export class AuditService {
   }
 
   private async statisticsOf(query: AuditStatisticsQuery): Promise<AuditStatistics> {
-    const { top = 10, interval, ...rest } = query;
-    if (!Number.isInteger(top) || top < 1 || top > 100) {
+    const own = ownQuery(query);
+    const { top: _top, interval: _interval, ...rest } = own;
+    const top = (ownValue(own, 'top') ?? 10) as number;
+    const interval = ownValue(own, 'interval') as AuditInterval | undefined;
+    if (own.top === null || !Number.isInteger(top) || top < 1 || top > 100) {
       throw new AuditError(
         'AUDIT_INVALID_QUERY',
         'The audit query is not valid: top must be an integer from 1 to 100.',
@@ -304,7 +315,7 @@ export class AuditService {
         },
       );
     }
-    if (interval !== undefined && !Object.hasOwn(INTERVALS, interval)) {
+    if (interval !== undefined && !(typeof interval === 'string' && Object.hasOwn(INTERVALS, interval))) {
       throw new AuditError(
         'AUDIT_INVALID_QUERY',
         `The audit query is not valid: interval must be one of ${Object.keys(INTERVALS).join(', ')}.`,
@@ -469,8 +480,9 @@ export class AuditService {
    *
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_STORE_UNAVAILABLE`
    */
-  placeHold(hold: LegalHoldInput): Promise<LegalHold> {
-    return this.keeping.holds.place(hold, (event) => this.recorder.recordOwn(this.inContext(event)));
+  async placeHold(hold: LegalHoldInput): Promise<LegalHold> {
+    const named = await this.asked.hold(ownQuery(hold));
+    return this.keeping.holds.place(named, (event) => this.recorder.recordOwn(this.inContext(event)));
   }
 
   /**
@@ -479,8 +491,9 @@ export class AuditService {
    * @returns the hold as it was
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where no hold of this id is in force; `AUDIT_STORE_UNAVAILABLE`
    */
-  liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
-    return this.keeping.holds.lift(id, release, (event) => this.recorder.recordOwn(this.inContext(event)));
+  async liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
+    const named = await this.asked.release(ownQuery(release));
+    return this.keeping.holds.lift(id, named, (event) => this.recorder.recordOwn(this.inContext(event)));
   }
 
   /**
@@ -584,7 +597,7 @@ export class AuditService {
 
   /** Runs `work`, and records whatever is recorded within it in the actor's name. For jobs, queues and scripts. */
   runAs<T>(actor: AuditActor, work: () => T): T {
-    return runInContext({ ...currentContext(), actor }, work);
+    return runInContext({ ...currentContext(), actor: mergeFacts(actor) as unknown as AuditActor }, work);
   }
 
   /**
@@ -640,8 +653,8 @@ export class AuditService {
    *
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the option; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
    */
-  verify(options: VerifyOptions = {}): Promise<VerifyResult> {
-    return this.log.verifier.verify(options);
+  async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    return this.log.verifier.verify(ownVerifyOptions(options));
   }
 
   /**
@@ -658,20 +671,13 @@ export class AuditService {
     which: string | AuditLogEvent,
     scope: AuditScope = { allTenants: true },
   ): Promise<AuditProof | undefined> {
-    const id = typeof which === 'string' ? which : which?.id;
     const prove = () => this.proofOf(which, scope);
-    return this.reads.answered('prove', { ...scope, id }, prove, (proof) => (proof ? 1 : 0));
+    return this.reads.answered('prove', scope, prove, (proof) => (proof ? 1 : 0), idOf(which));
   }
 
   private async proofOf(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
-    if (typeof which !== 'string' && !isEventId(which?.id)) {
-      throw new AuditError(
-        'AUDIT_INVALID_QUERY',
-        'There is nothing to prove: give the id of an event, or an event.',
-        { field: 'id' },
-      );
-    }
-    const event = typeof which === 'string' ? await this.storedById(which, scope) : which;
+    this.check(scope);
+    const event = typeof which === 'string' ? await this.storedById(which, scope) : storedEvent(which);
     if (!event) return undefined;
     const { id } = event;
     const proof = await proveEvent(this.log.ledger, event);
@@ -790,13 +796,12 @@ export class AuditService {
       ...(!event.userAgent &&
         capture?.request.headers['user-agent'] && { userAgent: capture.request.headers['user-agent'] }),
       ...(who && {
-        metadata: {
-          ...event.metadata,
-          requestId: event.metadata?.['requestId'] ?? capture?.requestId,
-          actorType: event.metadata?.['actorType'] ?? who.actorType,
-          impersonatorId: event.metadata?.['impersonatorId'] ?? who.impersonatorId,
-          roles: event.metadata?.['roles'] ?? (actor ? undefined : capture?.identity.roles),
-        },
+        metadata: mergeFacts(event.metadata, {
+          requestId: capture?.requestId,
+          actorType: who.actorType,
+          impersonatorId: who.impersonatorId,
+          roles: actor ? undefined : capture?.identity.roles,
+        }),
       }),
     };
   }
@@ -806,118 +811,176 @@ export class AuditService {
 
   /** Records a login that succeeded or failed. Never give it what was entered as a password. */
   async recordLogin(input: LoginInput): Promise<AuditLogEvent> {
-    return this.record(loginEvent(input));
+    return this.record(loginEvent(ownEvent(input)));
   }
 
   /** Records that nobody can log in to an account any more, as after too many failures. */
   async recordLoginLocked(input: LoginLockedInput): Promise<AuditLogEvent> {
-    return this.record(loginLockedEvent(input));
+    return this.record(loginLockedEvent(ownEvent(input)));
   }
 
   /** Records a password that was changed, or could not be. */
   async recordPasswordChange(input: PasswordChangeInput): Promise<AuditLogEvent> {
-    return this.record(passwordChangeEvent(input));
+    return this.record(passwordChangeEvent(ownEvent(input)));
   }
 
   /** Records a login from a place that its user can't have reached since the one before. */
   async recordImpossibleTravel(input: ImpossibleTravelInput): Promise<AuditLogEvent> {
-    return this.record(impossibleTravelEvent(input));
+    return this.record(impossibleTravelEvent(ownEvent(input)));
   }
 
   /** Records a token that was issued. */
   async recordTokenCreated(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenCreated', input));
+    return this.record(tokenEvent('recordTokenCreated', ownEvent(input)));
   }
 
   /** Records a token that is no longer accepted. */
   async recordTokenRevoked(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenRevoked', input));
+    return this.record(tokenEvent('recordTokenRevoked', ownEvent(input)));
   }
 
   /** Records that a revoked token was used again, and refused. */
   async recordTokenReused(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenReused', input));
+    return this.record(tokenEvent('recordTokenReused', ownEvent(input)));
   }
 
   /** Records a token that was deleted. */
   async recordTokenDeleted(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenDeleted', input));
+    return this.record(tokenEvent('recordTokenDeleted', ownEvent(input)));
   }
 
   /** Records an access that was refused for want of a right, where no 403 of a request tells. */
   async recordAccessDenied(input: AccessDeniedInput): Promise<AuditLogEvent> {
-    return this.record(accessDeniedEvent(input));
+    return this.record(accessDeniedEvent(ownEvent(input)));
   }
 
   /** Records a change of what a user may do, such as of a role. */
   async recordPermissionChange(input: PermissionChangeInput): Promise<AuditLogEvent> {
-    return this.record(permissionChangeEvent(input));
+    return this.record(permissionChangeEvent(ownEvent(input)));
   }
 
   /** Records what a privileged user did as such. */
   async recordAdminAction(input: AdminActionInput): Promise<AuditLogEvent> {
-    return this.record(adminActionEvent(input));
+    return this.record(adminActionEvent(ownEvent(input)));
   }
 
   /** Records a change of who may do what with a thing. */
   async recordPrivilegeChange(input: PrivilegeChangeInput): Promise<AuditLogEvent> {
-    return this.record(privilegeChangeEvent(input));
+    return this.record(privilegeChangeEvent(ownEvent(input)));
   }
 
   /** Records a session that began. */
   async recordSessionCreated(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionCreated', input));
+    return this.record(sessionEvent('recordSessionCreated', ownEvent(input)));
   }
 
   /** Records a session whose time was extended. */
   async recordSessionRenewed(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionRenewed', input));
+    return this.record(sessionEvent('recordSessionRenewed', ownEvent(input)));
   }
 
   /** Records a session whose time is over. */
   async recordSessionExpired(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionExpired', input));
+    return this.record(sessionEvent('recordSessionExpired', ownEvent(input)));
   }
 
   /** Records that an expired session was used, and refused. */
   async recordSessionUsedAfterExpiry(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionUsedAfterExpiry', input));
+    return this.record(sessionEvent('recordSessionUsedAfterExpiry', ownEvent(input)));
   }
 
   /** Records a logout. */
   async recordLogout(input: LogoutInput = {}): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordLogout', input));
+    return this.record(sessionEvent('recordLogout', ownEvent(input)));
   }
 
   /** Records an account that was made. */
   async recordUserCreated(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserCreated', input));
+    return this.record(userEvent('recordUserCreated', ownEvent(input)));
   }
 
   /** Records an account that was changed. */
   async recordUserUpdated(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserUpdated', input));
+    return this.record(userEvent('recordUserUpdated', ownEvent(input)));
   }
 
   /** Records an account that was shut, and is kept. */
   async recordUserArchived(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserArchived', input));
+    return this.record(userEvent('recordUserArchived', ownEvent(input)));
   }
 
   /** Records an account that was deleted. */
   async recordUserDeleted(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserDeleted', input));
+    return this.record(userEvent('recordUserDeleted', ownEvent(input)));
   }
 
   /** Records that a user begins to act in another's name. */
   async recordImpersonationStart(input: ImpersonationInput): Promise<AuditLogEvent> {
-    return this.record(impersonationEvent('recordImpersonationStart', input));
+    return this.record(impersonationEvent('recordImpersonationStart', ownEvent(input)));
   }
 
   /** Records that a user no longer acts in another's name. */
   async recordImpersonationEnd(input: ImpersonationInput): Promise<AuditLogEvent> {
-    return this.record(impersonationEvent('recordImpersonationEnd', input));
+    return this.record(impersonationEvent('recordImpersonationEnd', ownEvent(input)));
   }
+}
+
+/** @throws AuditError `AUDIT_INVALID_QUERY` naming the option */
+function ownVerifyOptions(options: VerifyOptions): VerifyOptions {
+  const own = ownQuery(options);
+  for (const [field, value] of Object.entries(own) as [string, unknown][]) {
+    const isList = field === 'keys' || field === 'checkpoints';
+    if (value !== null && (!isList || value === undefined || Array.isArray(value))) continue;
+    throw new AuditError(
+      'AUDIT_INVALID_QUERY',
+      `The log was not verified: ${field} must ${isList ? 'be a list' : 'not be null'}.`,
+      { field },
+    );
+  }
+  return own;
+}
+
+/** The id of what is to be proved, whatever it is. */
+/**
+ * Read once: what a getter answers the next time counts for nothing.
+ *
+ * @throws AuditError `AUDIT_INVALID_EVENT` naming the property that can't be read
+ */
+function ownEvent<T>(event: T): T {
+  if (typeof event !== 'object' || event === null) return event;
+  return ownProperties(
+    event,
+    (field) =>
+      new AuditError(
+        'AUDIT_INVALID_EVENT',
+        `The audit event was not recorded: ${field ?? 'it'} can't be read, since reading it throws.`,
+        { ...present('field', field) },
+      ),
+  );
+}
+
+function idOf(which: unknown): unknown {
+  try {
+    return typeof which === 'object' && which !== null ? (which as { id?: unknown }).id : which;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws AuditError `AUDIT_INVALID_QUERY` where it can't be an event of a log */
+function storedEvent(given: AuditLogEvent): AuditLogEvent {
+  try {
+    const event = copyEvent(given);
+    eventLeafHash(event);
+    if (isEventId(event.id)) return event;
+  } catch {
+    // Then it is none either.
+  }
+  throw new AuditError(
+    'AUDIT_INVALID_QUERY',
+    'There is nothing to prove: give the id of an event, or an event.',
+    { field: 'id' },
+  );
 }
 
 function withoutEmpty(event: AuditEventInput): AuditEventInput {

@@ -1,6 +1,7 @@
 import type { AuditEventInput } from '../event/audit-event-input.js';
+import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
-import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { safeId, TEXT_LIMITS } from '../event/safe-text.js';
 import { AUTHENTICATION_ACTIONS } from './authentication-actions.js';
 import type { AuthenticationActionName } from './authentication-actions.js';
 import { checkAuthenticationInput, invalid } from './authentication-input.js';
@@ -219,14 +220,14 @@ function eventOf(
     ...withValue(Object.fromEntries(TAKEN_OVER.map((name) => [name, input[name]]))),
     ...rest,
     ...withValue({ resourceId: idOf(resourceId), sessionId: idOf(sessionId) }),
-    details: { ...input.details, ...withValue({ reason, ...details }) },
-    metadata: { ...input.metadata, ...withValue({ actorType, impersonatorId }) },
+    details: mergeFacts({ reason, ...details }, input.details),
+    metadata: mergeFacts({ actorType, impersonatorId }, input.metadata),
   };
 }
 
 /** An id that a client may have sent, as that of a session or a token, is made safe to store, not refused. */
 function idOf(value: string | undefined): string | undefined {
-  return typeof value === 'string' ? safeText(value, TEXT_LIMITS.resourceId) : value;
+  return typeof value === 'string' ? safeId(value, TEXT_LIMITS.resourceId) : value;
 }
 
 /** What a login form sent as its user's name, whatever it is. A list or an object is no name, but must not be an error. */

@@ -1,11 +1,12 @@
 import { AuditError } from '../event/audit-error.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { safeId, TEXT_LIMITS } from '../event/safe-text.js';
 import { KeyUnavailableError } from '../pipeline/protection/master-keys.js';
 import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
 import type { SubjectKeys } from '../pipeline/protection/subject-keys.js';
 import type { TransitKeys } from '../pipeline/protection/transit-keys.js';
+import { checkTenantId, ownQuery, ownValue } from './audit-scope.js';
 import { mayHold } from './retention/legal-holds.js';
 import type { LegalHolds } from './retention/legal-holds.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
@@ -59,6 +60,8 @@ type Recording = (event: AuditEventInput) => Promise<AuditLogEvent>;
 export interface SubjectProtection {
   readonly keys: SubjectKeys;
   readonly transit: TransitKeys;
+  /** How events have the name of a person, which may be longer than they store. */
+  readonly storedAs: (subjectId: string) => string;
 }
 
 /** What the law gives a person: to have their data erased, and to get them; and the care for the keys that makes it possible. */
@@ -75,8 +78,8 @@ export class DataSubjects {
    * @param flush stores what is under way
    */
   async forget(subject: AuditSubject, record: Recording, flush: () => Promise<void>): Promise<AuditErasure> {
-    const { keys, transit } = this.needed('forget()');
-    const { tenantId, subjectId } = checkSubject(subject);
+    const { keys, transit, storedAs } = this.needed('forget()');
+    const { tenantId, subjectId } = checkSubject(subject, storedAs);
     const { inForce } = await this.holds.on(tenantId);
     const hold = inForce.find((one) => mayHold(one, tenantId, subjectId));
     if (hold) {
@@ -113,7 +116,7 @@ export class DataSubjects {
 
   /** @throws AuditError at the call, not at the first event */
   export(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
-    const { tenantId, subjectId } = checkSubject(subject);
+    const { tenantId, subjectId } = checkSubject(subject, this.protection?.storedAs ?? ((id) => id));
     return this.eventsOf(tenantId, subjectId);
   }
 
@@ -138,7 +141,7 @@ export class DataSubjects {
     const filter = {
       tenantId,
       subject: {
-        userId: safeText(subjectId, TEXT_LIMITS.userId),
+        userId: safeId(subjectId, TEXT_LIMITS.userId),
         keyIds: await this.keyIdsOf(tenantId, subjectId),
       },
     };
@@ -173,9 +176,10 @@ export class DataSubjects {
 }
 
 /** @throws AuditError `AUDIT_INVALID_QUERY` naming the field */
-function checkSubject(subject: AuditSubject): AuditSubject {
+function checkSubject(subject: AuditSubject, storedAs: (subjectId: string) => string): AuditSubject {
+  const own = ownQuery(subject);
   for (const field of ['tenantId', 'subjectId'] as const) {
-    const value: unknown = subject?.[field];
+    const value = ownValue(own, field);
     if (typeof value === 'string' && value !== '') continue;
     throw new AuditError(
       'AUDIT_INVALID_QUERY',
@@ -183,8 +187,9 @@ function checkSubject(subject: AuditSubject): AuditSubject {
       { field },
     );
   }
-  // Tenants are named in the form in which events store them.
-  return { ...subject, tenantId: safeText(subject.tenantId, TEXT_LIMITS.tenantId) };
+  const { tenantId, subjectId } = own;
+  checkTenantId(tenantId);
+  return { tenantId, subjectId: storedAs(subjectId) };
 }
 
 async function reachable<T>(asked: Promise<T>): Promise<T> {

@@ -1,7 +1,6 @@
 import { AuditError } from '../event/audit-error.js';
 import { isEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
-import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import { splitScope } from './audit-scope.js';
 import type { AuditScope } from './audit-scope.js';
@@ -36,9 +35,7 @@ export function checkDeadLetterQuery(
   if (after !== undefined && !isEventId(after)) {
     throw refuse('after', 'after must be the id of the last event of the page before');
   }
-  // Tenants are looked for in the form in which events store them.
-  const stored = tenantId === undefined ? undefined : safeText(tenantId, TEXT_LIMITS.tenantId);
-  return { ...present('tenantId', stored), limit, ...present('after', after) };
+  return { ...present('tenantId', tenantId), limit, ...present('after', after) };
 }
 
 function refuse(field: string, reason: string): AuditError {

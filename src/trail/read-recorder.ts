@@ -1,6 +1,10 @@
 import { AuditError, errorNameOf } from '../event/audit-error.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { readEntries } from '../event/flatten.js';
+import { present } from '../event/present.js';
+import { isTenantId } from '../event/safe-text.js';
+import type { AskedFor } from './asked-for.js';
 
 /** The methods of `AuditService` that show events. */
 export type ReadMethod =
@@ -28,6 +32,7 @@ interface Ending {
 export class ReadRecorder {
   constructor(
     private readonly isOn: boolean,
+    private readonly asked: AskedFor,
     private readonly record: Recording,
   ) {}
 
@@ -36,6 +41,7 @@ export class ReadRecorder {
    *
    * @param query what the caller gave, whatever it is
    * @param count how many events the answer shows, or counts
+   * @param id of the event that is asked for, whatever it is
    * @throws what the read throws; as `AuditService.record()`
    */
   async answered<T>(
@@ -43,16 +49,17 @@ export class ReadRecorder {
     query: unknown,
     read: () => Promise<T>,
     count: (answer: T) => number,
+    id?: unknown,
   ): Promise<T> {
     if (!this.isOn) return read();
     let answer: T;
     try {
       answer = await read();
     } catch (error) {
-      await this.refused(method, query, error);
+      await this.refused(method, query, error, id);
       throw error;
     }
-    await this.record(eventOf(method, query, { returned: count(answer) }));
+    await this.record(await this.eventOf(method, query, { returned: count(answer) }, id));
     return answer;
   }
 
@@ -83,10 +90,11 @@ export class ReadRecorder {
   /** Records that a read has begun that goes on for a while. @returns how to say that it has ended; never throws then */
   async begun(method: ReadMethod, query: unknown): Promise<(ending: Ending) => Promise<void>> {
     if (!this.isOn) return () => Promise.resolve();
-    const { id } = await this.record(eventOf(method, query, {}));
+    const { id } = await this.record(await this.eventOf(method, query, {}));
     return async ({ returned, outcome, error }) => {
       const details = { readId: id, returned, ...(error !== undefined && { error: nameOf(error) }) };
-      const ended = { ...eventOf(method, query, details), action: 'audit.read-end', outcome };
+      const event = await this.eventOf(method, query, details);
+      const ended = { ...event, action: 'audit.read-end', outcome };
       // What is dropped for want of room is counted and reported by delivery itself.
       await this.record(ended).catch(() => undefined);
     };
@@ -119,38 +127,54 @@ export class ReadRecorder {
   }
 
   /** The caller is told what was wrong with the read, not with the record of it. */
-  private async refused(method: ReadMethod, query: unknown, error: unknown): Promise<void> {
-    const event = eventOf(method, query, { returned: 0, error: nameOf(error) });
-    await this.record({ ...event, outcome: 'failure' }).catch(() => undefined);
+  private async refused(method: ReadMethod, query: unknown, error: unknown, id?: unknown): Promise<void> {
+    try {
+      const event = await this.eventOf(method, query, { returned: 0, error: nameOf(error) }, id);
+      await this.record({ ...event, outcome: 'failure' });
+    } catch {
+      // What is dropped for want of room is counted and reported by delivery itself.
+    }
+  }
+
+  private async eventOf(
+    method: ReadMethod,
+    query: unknown,
+    more: Readonly<Record<string, unknown>>,
+    id?: unknown,
+  ): Promise<AuditEventInput> {
+    const own: Record<string, unknown> = Object.fromEntries(
+      typeof query === 'object' && query !== null ? readEntries(query) : [],
+    );
+    const { tenantId, allTenants, reveal, limit, order, cursor, ...filter } = {
+      ...own,
+      ...present('id', id),
+    } as Record<string, unknown>;
+    const tenant =
+      typeof tenantId === 'string' && tenantId !== '' && isTenantId(tenantId) ? tenantId : undefined;
+    return {
+      action: 'audit.read',
+      resource: 'audit',
+      category: 'data_access',
+      // Whose events were looked at; of everybody's, the event is in the reader's own tenant.
+      ...present('tenantId', tenant),
+      details: {
+        method,
+        ...(allTenants === true && { allTenants }),
+        ...(reveal === true && { reveal }),
+        filter: await this.asked.filter(filter, tenant ?? ''),
+        ...present('limit', isPlain(limit) ? limit : undefined),
+        ...present('order', isPlain(order) ? order : undefined),
+        // A cursor is a text that nobody can read: that there was one says that it was not the first page.
+        ...(cursor !== undefined && { continued: true }),
+        ...more,
+      },
+    };
   }
 }
 
-function eventOf(
-  method: ReadMethod,
-  query: unknown,
-  more: Readonly<Record<string, unknown>>,
-): AuditEventInput {
-  const { tenantId, allTenants, reveal, limit, order, cursor, ...filter } = (
-    typeof query === 'object' && query !== null ? query : { query }
-  ) as Record<string, unknown>;
-  return {
-    action: 'audit.read',
-    resource: 'audit',
-    category: 'data_access',
-    // Whose events were looked at; of everybody's, the event is in the reader's own tenant.
-    ...(typeof tenantId === 'string' && tenantId !== '' && tenantId.length <= 128 && { tenantId }),
-    details: {
-      method,
-      ...(allTenants === true && { allTenants }),
-      ...(reveal === true && { reveal }),
-      filter,
-      limit,
-      order,
-      // A cursor is a text that nobody can read: that there was one says that it was not the first page.
-      ...(cursor !== undefined && { continued: true }),
-      ...more,
-    },
-  };
+/** Whether it says something of the page: a text of a client's in its place says nothing. */
+function isPlain(value: unknown): boolean {
+  return typeof value === 'number' || value === 'newest' || value === 'oldest';
 }
 
 function nameOf(error: unknown): string {

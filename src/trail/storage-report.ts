@@ -1,4 +1,3 @@
-import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import type { StorageRepository } from '../store/storage.repository.js';
 import { splitScope } from './audit-scope.js';
 import type { AuditScope } from './audit-scope.js';
@@ -34,12 +33,11 @@ export class StorageReport {
   /** @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE` */
   async of(scope: AuditScope): Promise<AuditStorage> {
     const { tenantId } = splitScope(scope);
-    const wanted = tenantId === undefined ? undefined : safeText(tenantId, TEXT_LIMITS.tenantId);
     const all = await this.repository.tenants();
     const bytes = await this.repository.bytes();
     const rows = all.reduce((sum, { events }) => sum + events, 0);
     const tenants = all
-      .filter((one) => wanted === undefined || one.tenantId === wanted)
+      .filter((one) => tenantId === undefined || one.tenantId === tenantId)
       .map((one) => ({
         tenantId: one.tenantId,
         events: one.events,
@@ -49,7 +47,7 @@ export class StorageReport {
       }));
     return {
       events: tenants.reduce((sum, { events }) => sum + events, 0),
-      bytes: wanted === undefined ? bytes : (tenants[0]?.bytes ?? 0),
+      bytes: tenantId === undefined ? bytes : (tenants[0]?.bytes ?? 0),
       ...(tenants.length > 0 && {
         oldest: Math.min(...tenants.map(({ oldest }) => oldest)),
         newest: Math.max(...tenants.map(({ newest }) => newest)),

@@ -3,6 +3,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, KeyManagement } from 'nest-audit-trail';
+import { eventually } from '../app/eventually.js';
 import { logged, startLedgerApp } from '../app/ledger-app.js';
 import type { LedgerApp } from '../app/ledger-app.js';
 import { describeEachDatabase } from '../harness/databases.js';
@@ -86,7 +87,7 @@ describeEachDatabase('rows that somebody inserts among the keys of persons', (cr
 
   async function record(event: AuditEventInput = ANN): Promise<AuditLogEvent> {
     const { id } = await app.audit.record(event);
-    await app.audit.flush();
+    await eventually(() => app.audit.flush());
     return (await app.audit.findById(id, { ...ALL, reveal: true }))!;
   }
 

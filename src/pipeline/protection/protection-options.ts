@@ -1,4 +1,5 @@
 import { AuditError } from '../../event/audit-error.js';
+import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../key-bytes.js';
@@ -54,6 +55,8 @@ export interface Protection {
   readonly protectsFacts: boolean;
   /** @throws what the application's function throws */
   readonly subjectOf: (event: AuditLogEvent) => string | undefined;
+  /** How events have the name of a subject. */
+  readonly subjectStoredAs: (subjectId: string) => string;
   /** Absent where a KMS wraps. */
   readonly masterKey?: MasterKey;
   readonly retiredMasterKeys: readonly MasterKey[];
@@ -99,6 +102,7 @@ export function checkProtection(
     protectsFacts: facts.length > 0,
     isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(options.subject ?? PROTECTION_DEFAULTS.subject),
+    subjectStoredAs: storedAs(options.subject ?? PROTECTION_DEFAULTS.subject),
     ...masterKeysOf(options, environment),
     cacheSeconds: options.cacheSeconds ?? PROTECTION_DEFAULTS.cacheSeconds,
     cacheKeys: options.cacheKeys ?? PROTECTION_DEFAULTS.cacheKeys,
@@ -147,6 +151,12 @@ function subjectOf(
     const value = event[record][name];
     return value === undefined ? undefined : String(value);
   };
+}
+
+/** A field that is too long or strange for its column is stored as another text. */
+function storedAs(subject: NonNullable<ProtectionOptions['subject']>): (subjectId: string) => string {
+  if (subject !== 'userId' && subject !== 'resourceId' && subject !== 'sessionId') return (id) => id;
+  return (id) => safeId(id, TEXT_LIMITS[subject]);
 }
 
 function masterKeysOf(

@@ -62,6 +62,11 @@ export class Redactor {
     return [...this.fields.keys()].some((field) => field.startsWith(begins)) || this.wildFields.length > 0;
   }
 
+  /** Whether any field is redacted by itself. */
+  get hidesFields(): boolean {
+    return this.fields.size > 0 || this.wildFields.length > 0;
+  }
+
   /** What becomes of the field, where the options say so. @param field `userId`, `details.customer.iban` */
   modeOf(field: string): RedactionMode | undefined {
     return this.fields.get(field) ?? this.wildFields.find(({ matches }) => matches.test(field))?.mode;

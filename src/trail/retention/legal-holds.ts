@@ -1,8 +1,8 @@
+import { types } from 'node:util';
 import { AuditError } from '../../event/audit-error.js';
 import { isEventId } from '../../event/event-id.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
-import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
 import { HOLD_ACTION, RELEASE_ACTION } from '../../store/retention.repository.js';
@@ -58,7 +58,7 @@ export class LegalHolds {
     const [unknown] = Object.keys(others);
     if (unknown !== undefined) throw refuse(unknown, `it has no property "${unknown}"`);
     const hold: HeldEvents = {
-      ...present('tenantId', tenantId && safeText(tenantId, TEXT_LIMITS.tenantId)),
+      ...present('tenantId', tenantId),
       ...present('userId', optional('userId', userId)),
       ...present('resource', optional('resource', resource)),
       ...present('resourceId', optional('resourceId', resourceId)),
@@ -103,7 +103,7 @@ export class LegalHolds {
   /** The holds in force, oldest first. @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE` */
   async find(scope: AuditScope): Promise<LegalHold[]> {
     const { tenantId } = splitScope(scope);
-    return (await this.on(tenantId && safeText(tenantId, TEXT_LIMITS.tenantId))).inForce;
+    return (await this.on(tenantId)).inForce;
   }
 
   /**
@@ -172,7 +172,7 @@ function said(field: string, value: unknown): string {
 
 function time(field: string, value: unknown): number | undefined {
   if (value === undefined) return undefined;
-  const time = value instanceof Date ? value.getTime() : value;
+  const time = types.isDate(value) ? Date.prototype.getTime.call(value) : value;
   if (Number.isInteger(time) && Number(time) >= 0 && Number(time) < 2 ** 48) return time as number;
   throw refuse(field, `${field} must be a time: Unix epoch in milliseconds, or a Date`);
 }
