@@ -376,7 +376,7 @@ describe('an authentication helper', () => {
       sessionId: `\u0000${'x'.repeat(1_000)}`,
     });
     expect(resourceId).toBe(sessionId);
-    expect(resourceId).toMatch(/^\\u0000x+…\[cut from 1001\]$/);
+    expect(resourceId).toMatch(/^\\u0000x+…\[sha256:[\w-]{22}\]$/);
     expect(resourceId!.length).toBeLessThanOrEqual(TEXT_LIMITS.resourceId);
     expect(await build('recordLogout')).toMatchObject({ action: 'session_logout' });
   });

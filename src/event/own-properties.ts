@@ -8,7 +8,8 @@ import type { AuditError } from './audit-error.js';
  */
 export function ownProperties<T extends object>(source: T, refuse: (field?: string) => AuditError): T {
   try {
-    return { ...source };
+    // A list is none of what this is asked for, and stays one, so that it is refused as such.
+    return Array.isArray(source) ? source : { ...source };
   } catch {
     throw refuse(unreadableProperty(source));
   }

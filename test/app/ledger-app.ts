@@ -128,7 +128,7 @@ export async function dropTriggers(
 }
 
 /** Likewise. */
-async function dropChecks(
+export async function dropChecks(
   connection: DataSource,
   { name: database }: Pick<TestDatabase, 'name'>,
 ): Promise<void> {
