@@ -163,6 +163,9 @@ export class AuditRuntime {
     const protector = protection && new Protector(protection, this.transit!, this.keys!, logger);
     const here = new RepositorySink(this.repository);
     const sink = this.thread ? new ThreadedSink(this.thread, here) : here;
+    const keys = ledgerKeys(options.ledger ?? {});
+    const origin = options.ledger?.origin ?? keys.signer?.name;
+    const trust = { verifiers: keys.verifiers, origin };
     this.recorder = new AuditRecorder(
       this.repository,
       protector ? new ProtectingSink(sink, protector) : sink,
@@ -174,6 +177,7 @@ export class AuditRuntime {
       options.service,
       [new RiskStage(new RiskModel(risk), memory), ruleStage],
       protector && { protector, shown: (event) => reader.shown(event) },
+      keys.signer && { signer: keys.signer, origin: origin! },
     );
     this.actions = new RuleActions(
       options.compliance?.handlers ?? {},
@@ -204,7 +208,6 @@ export class AuditRuntime {
       this.policy,
       rules,
     );
-    const keys = ledgerKeys(options.ledger ?? {});
     const ledger = new LedgerRepository(this.database);
     const sealing = new SealingRepository(this.database);
     const sealingOptions = options.ledger?.database;
@@ -228,7 +231,6 @@ export class AuditRuntime {
         logger,
       );
     this.sealer = this.thread?.seals ? new ThreadedSealer(this.thread, sealerHere) : sealerHere();
-    const origin = options.ledger?.origin ?? keys.signer?.name;
     const retention = new RetentionRepository(this.database);
     const holds = new LegalHolds(retention);
     const verifier = new LogVerifier(
@@ -237,7 +239,9 @@ export class AuditRuntime {
         verifiers: keys.verifiers,
         unsignedUntil: options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil,
         ...(origin !== undefined && { origin }),
+        gapTimeoutMs: options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
         ownNumbers: ownSources,
+        takenNumbers: () => this.recorder.takenNumbers,
         lastSeen: () => this.sealer.lastSeen,
       },
     );
@@ -245,7 +249,7 @@ export class AuditRuntime {
       this.recorder,
       this.repository,
       this.requests,
-      sources,
+      () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
       deadLetters,
       { ledger, verifier, sealer: this.sealer },
       { policy: this.policy, rules },

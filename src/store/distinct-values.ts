@@ -7,27 +7,31 @@ const VALUES_AT_ONCE = 500;
 
 /**
  * The distinct values of a text column that begins an index, in their order, one portion after another: by jumps from one
- * value to the next, so that it costs the same however many rows each has.
+ * value to the next, so that it costs the same however many rows each has. On SQLite, values that are no text are passed over.
  *
+ * @param after the value that the first one comes after
  * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export async function* distinctValues(
   database: AuditDatabase,
   name: AuditTable,
   columnName: string,
+  after = '',
 ): AsyncGenerator<string[]> {
-  for (let after = ''; ;) {
+  for (;;) {
     const { dialect, q, table, next } = sqlOf(database);
     const [from, column, depth] = [table(name), q(columnName), q('depth')];
+    // There a BLOB is greater than every text, so it could be asked for again and again.
+    const isText = (name: string) => (dialect === 'sqlite' ? ` AND ${name} < X''` : '');
     const rows = await ask(
       database,
       // MySQL jumps by itself, and scans the whole index where it is told to; the others the other way round.
       dialect === 'mysql'
         ? `SELECT DISTINCT ${column} FROM ${from} WHERE ${column} > ${next()} ORDER BY ${column} LIMIT ${VALUES_AT_ONCE}`
         : `WITH RECURSIVE v AS (
-            SELECT MIN(e.${column}) AS ${column}, 1 AS ${depth} FROM ${from} e WHERE e.${column} > ${next()}
+            SELECT MIN(e.${column}) AS ${column}, 1 AS ${depth} FROM ${from} e WHERE e.${column} > ${next()}${isText(`e.${column}`)}
             UNION ALL
-            SELECT (SELECT MIN(e.${column}) FROM ${from} e WHERE e.${column} > v.${column}), v.${depth} + 1
+            SELECT (SELECT MIN(e.${column}) FROM ${from} e WHERE e.${column} > v.${column}${isText(`e.${column}`)}), v.${depth} + 1
               FROM v WHERE v.${column} IS NOT NULL AND v.${depth} < ${VALUES_AT_ONCE})
           SELECT v.${column} AS ${column} FROM v WHERE v.${column} IS NOT NULL ORDER BY v.${column}`,
       [after],

@@ -28,6 +28,8 @@ export const PROBLEM_CODES = [
   'sequence_gap',
   /** The leaves of a source are not in the order of its numbers. */
   'sequence_disorder',
+  /** A row of `audit_sources` without a trusted signature says of a source what is not so, or can't be read. */
+  'source_contradicted',
   /** A checkpoint that was kept elsewhere is of more leaves than the log has. */
   'log_truncated',
   /** A checkpoint that was kept elsewhere has another root than the log at that size. */

@@ -1,9 +1,12 @@
 import { toInteger } from '../../store/column-value.js';
 import type { NumberedRow } from '../../store/ledger.repository.js';
-import type { LogStore, OwnNumbers } from './log-verifier.js';
+import { insertedEvent } from './inserted-event.js';
+import type { LogStore, VerifierKnowledge } from './log-verifier.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';
+import { UnsealedNumbers } from './unsealed-numbers.js';
+import { verifySources } from './verify-sources.js';
 
 /** Ids that are looked at in one statement. */
 const CHUNK = 5_000;
@@ -19,41 +22,39 @@ const CHUNK = 5_000;
  * @returns how many events are on their way
  */
 export async function verifyOutside(
-  { sealing, sources }: LogStore,
+  store: LogStore,
   problems: ProblemList,
   order: SourceOrder,
   size: number,
-  ownNumbers: OwnNumbers,
+  known: VerifierKnowledge,
   report: (done: number) => void,
 ): Promise<number> {
+  const { sealing } = store;
+  const unsealed = new UnsealedNumbers();
   let pending = 0;
   let after = '';
   for (let done = CHUNK; ; done += CHUNK) {
     const { events, last } = await sealing.unsealedEvents(after, CHUNK, size);
     // Asked for after the events: what was numbered since is not among them.
-    const own = new Map(ownNumbers().map(({ source, sequence }) => [source, sequence]));
-    const ends = events.length > 0 ? endsOf(await sources.notes()) : new Map<string, number>();
+    const own = new Map(known.ownNumbers?.().map(({ source, sequence }) => [source, sequence]));
     for (const event of events) {
-      const wrong = whyForeign(event, order, own, ends);
-      if (wrong === undefined) {
-        pending += 1;
+      const wrong = whyForeign(event, order, own);
+      if (wrong !== undefined) {
+        problems.add(insertedEvent(event, wrong));
         continue;
       }
-      problems.add({
-        code: 'event_inserted',
-        eventId: String(event.id),
-        ...(event.source !== null && { source: String(event.source) }),
-        ...(event.sequence !== null && { sequence: Number(event.sequence) }),
-        message: `Event ${String(event.id)} is not in the log, and ${wrong}.`,
-      });
+      pending += 1;
+      unsealed.note(event, order);
     }
     if (last === undefined) break;
     after = last;
     report(done);
   }
 
-  for (const { source, from, to, eventId, leafIndex } of order.openGaps) {
-    const lost = to - from + 1 - (await sealing.countKnown(source, from, to));
+  for (const gap of order.openGaps) {
+    const { source, from, to, eventId, leafIndex } = gap;
+    const [come] = await sealing.countKnown([gap]);
+    const lost = to - from + 1 - come!;
     if (lost <= 0) continue;
     problems.add({
       code: 'sequence_gap',
@@ -64,25 +65,7 @@ export async function verifyOutside(
       message: `${numbers(from, to)} of a source never came: ${lost} events were lost, or removed before they were sealed. Event ${eventId} recorded it.`,
     });
   }
-  for (const [source, end] of endsOf(await sources.notes())) {
-    const sealed = order.sealed(source);
-    if (sealed >= end) continue;
-    const lost = end - sealed - (await sealing.countKnown(source, sealed + 1, end));
-    if (lost <= 0) continue;
-    problems.add({
-      code: 'sequence_gap',
-      source,
-      sequence: sealed + 1,
-      message: `Of ${numbers(sealed + 1, end).toLowerCase()} of a source that has ended, ${lost} are missing.`,
-    });
-  }
-  return pending;
-}
-
-/** The last number of each source that has ended. */
-function endsOf(notes: ReadonlyMap<string, { readonly [column: string]: unknown }>): Map<string, number> {
-  const ended = [...notes].filter(([, { kind }]) => kind === 'closed' || kind === 'abandoned');
-  return new Map(ended.map(([source, { sequence }]) => [source, Number(sequence)]));
+  return pending - (await verifySources(store, problems, order, unsealed, known));
 }
 
 /** Why the event can't be one that waits to be sealed. */
@@ -90,7 +73,6 @@ function whyForeign(
   { id, source, sequence }: NumberedRow,
   order: SourceOrder,
   own: ReadonlyMap<string, number>,
-  ends: ReadonlyMap<string, number>,
 ): string | undefined {
   // SQLite takes any type in any column; of such a row no query knows.
   const isTyped = typeof id === 'string' && (source === null || typeof source === 'string');
@@ -101,8 +83,8 @@ function whyForeign(
     return source === null && sequence === null ? undefined : 'has half a number';
   }
   const number = Number(sequence);
+  if (!Number.isSafeInteger(number) || number < 1) return 'has a number that no process gives away';
   if (number > (own.get(source) ?? Infinity)) return 'has a number that this process has not given away yet';
-  if (number > (ends.get(source) ?? Infinity)) return `its source has ended before number ${number}`;
   if (number > order.sealed(source) || order.isLost(source, number)) return undefined;
   return `the log has number ${number} of its source as another event`;
 }
