@@ -175,6 +175,7 @@ export class AuditRuntime {
     const protector = protection && new Protector(protection, this.transit!, this.keys!, logger);
     const here = new RepositorySink(this.repository);
     const sink = this.thread ? new ThreadedSink(this.thread, here) : here;
+    const trust = { verifiers: keys.verifiers, origin };
     this.recorder = new AuditRecorder(
       this.repository,
       protector ? new ProtectingSink(sink, protector) : sink,
@@ -186,6 +187,7 @@ export class AuditRuntime {
       options.service,
       [new RiskStage(new RiskModel(risk), memory), ruleStage],
       protector && { protector, shown: (event) => reader.shown(event) },
+      keys.signer && { signer: keys.signer, origin: origin! },
     );
     this.actions = new RuleActions(
       options.compliance?.handlers ?? {},
@@ -253,7 +255,9 @@ export class AuditRuntime {
         verifiers: keys.verifiers,
         unsignedUntil,
         ...(origin !== undefined && { origin }),
+        gapTimeoutMs: options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
         ownNumbers: ownSources,
+        takenNumbers: () => this.recorder.takenNumbers,
         lastSeen: () => this.sealer.lastSeen,
       },
     );
@@ -261,7 +265,7 @@ export class AuditRuntime {
       this.recorder,
       this.repository,
       this.requests,
-      sources,
+      () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
       deadLetters,
       { ledger, verifier, sealer: this.sealer },
       { policy: this.policy, rules },

@@ -6,8 +6,8 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
+import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
-import type { SourceNoteKind } from '../store/source-summary.js';
 import { classifyStoreError, codeOfStoreError, describeStoreError } from '../store/store-error.js';
 import { noAnswer, WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
@@ -17,9 +17,10 @@ import type { EventSink } from './event-sink.js';
 import type { Entry, Intent } from './entry.js';
 import { Flushes } from './flushes.js';
 import { passPoint } from './life.js';
-import { thisProcess } from './process-identity.js';
 import type { JournalLoss } from './damage.js';
 import type { DroppedEvents } from './recovery.js';
+import { SequenceSet } from './sequence-set.js';
+import { SourceNotes } from './source-notes.js';
 
 /** What is promised of an event when its answer leaves; `docs/guarantees.md` has the whole table. */
 export type DeliveryMode = 'buffered' | 'durable' | 'strict';
@@ -189,9 +190,9 @@ export class Delivery {
   private readonly suspects: { readonly entry: Entry; readonly error: unknown }[] = [];
   private lastContact = -Infinity;
   private probe: Promise<void> | undefined;
-  private notes: { source: string; kind: SourceNoteKind; sequence: number }[] = [];
-  private noting: Promise<void> | undefined;
-  private readonly noted = new Set<string>();
+  private readonly notes: SourceNotes;
+  /** Of each source of this process, the numbers that the database has taken. */
+  private readonly taken = new Map<string, SequenceSet>();
   private readonly waitingForRoom = new Set<() => void>();
   /** Delivery runs in no request's context, whichever request set it off. */
   private readonly context = new AsyncResource('AuditDelivery');
@@ -199,16 +200,18 @@ export class Delivery {
   constructor(
     private readonly events: EventSink,
     private readonly deadLetters: Pick<DeadLetterRepository, 'keep'>,
-    private readonly sources: SourceRepository,
+    sources: SourceRepository,
     private readonly logger: AuditLogger,
     options: DeliveryOptions,
     private readonly reports: DeliveryReports,
+    authority?: NoteAuthority,
   ) {
     // An option may be there without a value, as from a variable of the environment that is not set.
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.options = { ...DELIVERY_DEFAULTS, ...Object.fromEntries(given) };
     this.mode = this.options.mode;
     this.warnings = new RateLimitedLog(logger);
+    this.notes = new SourceNotes(sources, authority, (statement) => this.bounded(statement), this.warnings);
     this.queue = new EventQueue(this.hasJournal, (loss) => queueMicrotask(() => this.reportLoss(loss)));
   }
 
@@ -387,10 +390,8 @@ export class Delivery {
     this.releaseWaiting();
     const left = this.queue.pending;
     this.noteEnd(left === 0);
-    if (this.lastError === undefined) {
-      await within(NOTE_TIMEOUT_MS, this.sendNotes()).catch(() => undefined);
-    }
-    const isSettled = this.queue.isSettled && this.notes.length === 0;
+    if (this.lastError === undefined) await this.notes.flushLast(NOTE_TIMEOUT_MS);
+    const isSettled = this.queue.isSettled && this.notes.isEmpty;
     const lost = this.queue.discard();
     this.dropped += lost;
     const why = `after ${patienceMs} ms: ${this.lastError ?? 'the database did not answer'}`;
@@ -416,6 +417,14 @@ export class Delivery {
   /** Who numbers events, with the last number that each gave away. */
   get ownSources(): readonly { readonly source: string; readonly sequence: number }[] {
     return this.queue.sources;
+  }
+
+  /** The numbers of each source of this process that the database has taken as events, in ranges, both ends included. */
+  get takenNumbers(): readonly {
+    readonly source: string;
+    readonly ranges: readonly (readonly [from: number, to: number])[];
+  }[] {
+    return [...this.taken].map(([source, { ranges }]) => ({ source, ranges }));
   }
 
   /** Where the journal is; `undefined` where there is none. */
@@ -456,10 +465,10 @@ export class Delivery {
     const { recovered, resumed } = journal;
     const ended = resumed ? recovered.sources.slice(0, -1) : recovered.sources;
     for (const { source, sequence, closed } of ended) {
-      this.notes.push({ source, kind: closed ? 'closed' : 'abandoned', sequence });
+      this.notes.add(source, closed ? 'closed' : 'abandoned', sequence);
     }
     const { source, sequence } = journal;
-    this.noteSource(source, resumed ? 'resumed' : 'started', sequence);
+    this.notes.addBegin(source, resumed ? 'resumed' : 'started', sequence);
     for (const [number, begun] of recovered.intents) {
       this.queue.adopt(number, this.reports.interrupted(begun));
     }
@@ -581,6 +590,7 @@ export class Delivery {
       passPoint('after-commit');
       this.settle(batch, part);
       this.delivered += part.length;
+      for (const { numbered } of part) if (numbered) this.noteTaken(numbered.source, numbered.sequence);
     } catch (error) {
       const failure = classifyStoreError(error);
       // That events are there already is no failure of the store's; what is left of it is that two are one.
@@ -747,43 +757,28 @@ export class Delivery {
         this.queue.noteDropped({ ...dropped, count: 0 });
       }
     }
-    for (const { source } of this.queue.sources) this.noteSource(source, 'started', 0);
-    if (this.notes.length === 0) return;
-    this.sendNotes().catch((error: unknown) =>
-      this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`),
-    );
+    for (const { source } of this.queue.sources) this.notes.addBegin(source, 'started', 0);
+    if (this.notes.isEmpty) return;
+    this.notes
+      .flush()
+      .catch((error: unknown) =>
+        this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`),
+      );
   }
 
-  /** Who numbers events is noted once, with its process. */
-  private noteSource(source: string, kind: SourceNoteKind, sequence: number): void {
-    if (this.noted.has(source)) return;
-    this.noted.add(source);
-    this.notes.push({ source, kind, sequence });
+  private noteTaken(source: string, sequence: number): void {
+    const taken = this.taken.get(source) ?? new SequenceSet();
+    taken.add(sequence);
+    this.taken.set(source, taken);
   }
 
   /** @param isDelivered nothing is pending: else the journal has the word for the next start */
   private noteEnd(isDelivered: boolean): void {
     const { sources } = this.queue;
-    // Of a source that recorded nothing there is nothing to prove.
-    this.notes = this.notes.filter(
-      ({ source, kind }) => kind !== 'started' || sources.some((own) => own.source === source),
-    );
+    this.notes.forgetIdle((idle) => !sources.some(({ source }) => source === idle));
     for (const { source, sequence } of sources) {
-      if (isDelivered || source !== this.journal?.source)
-        this.notes.push({ source, kind: 'closed', sequence });
+      if (isDelivered || source !== this.journal?.source) this.notes.add(source, 'closed', sequence);
     }
-  }
-
-  /** One after another, in their order. */
-  private sendNotes(): Promise<void> {
-    this.noting ??= (async () => {
-      for (let [note] = this.notes; note; [note] = this.notes) {
-        const process = JSON.stringify(thisProcess());
-        await this.bounded((signal) => this.sources.note({ ...note, process }, signal));
-        this.notes = this.notes.filter((other) => other !== note);
-      }
-    })().finally(() => (this.noting = undefined));
-    return this.noting;
   }
 
   private releaseWaiting(): void {

@@ -17,6 +17,8 @@ export interface Intent {
 export class Entry {
   /** Its JSON, as the journal has it. */
   text: string | undefined = undefined;
+  /** The number that this process has given it, and of which source; `undefined` where another one did. */
+  numbered: { readonly source: string; readonly sequence: number } | undefined = undefined;
   /** Which segment has its last line; `undefined` while it is only in memory. */
   segment: Segment | undefined = undefined;
   /** Lines of it that the reader of the backlog has yet to come by. */

@@ -374,12 +374,16 @@ export class EventQueue implements JournalUser {
     const { journal } = this;
     const { metadata } = entry.event;
     if (journal) {
-      metadata['source'] = journal.source;
-      metadata['sequence'] = journal.sequence + 1;
+      const { source } = journal;
+      const sequence = journal.sequence + 1;
+      metadata['source'] = source;
+      metadata['sequence'] = sequence;
+      entry.numbered = { source, sequence };
       if (this.write(entry)) return;
     }
     metadata['source'] = this.memorySource;
     metadata['sequence'] = ++this.memorySequence;
+    entry.numbered = { source: this.memorySource, sequence: this.memorySequence };
   }
 
   private write(entry: Entry): boolean {
@@ -478,7 +482,7 @@ export class EventQueue implements JournalUser {
       for (const { line: whole, raw } of found) {
         const line = whole && this.finder.canBeNext(whole) ? whole : undefined;
         this.watchForLoss(segment, line, raw);
-        if (line?.kind === 'event' || line?.kind === 'amend') this.meet(segment, line.number, line.text);
+        if (line?.kind === 'event' || line?.kind === 'amend') this.meet(segment, line);
       }
       this.reader.position = end;
     }
@@ -505,7 +509,7 @@ export class EventQueue implements JournalUser {
   }
 
   /** The reader comes by a line of an event. */
-  private meet(segment: Segment, number: number, text: string): void {
+  private meet(segment: Segment, { number, reference: sequence, text }: JournalLine): void {
     const open = this.open.get(number);
     if (open) {
       open.unread = Math.max(0, open.unread - 1);
@@ -521,6 +525,8 @@ export class EventQueue implements JournalUser {
     const entry = Entry.read(text, number);
     entry.segment = segment;
     entry.order = ++this.released;
+    const { source } = this.journal!;
+    if (sequence > 0 && this.finder.source === source) entry.numbered = { source, sequence };
     segment.holds += 1;
     this.ready.push(entry);
     this.inMemory += 1;

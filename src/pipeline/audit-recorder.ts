@@ -14,10 +14,17 @@ import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { Delivery } from '../journal/delivery.js';
 import type { EventSink } from '../journal/event-sink.js';
-import type { DeliveryMode, DeliveryOptions, DeliveryStatus, Ticket } from '../journal/delivery.js';
+import type {
+  DeliveryMode,
+  DeliveryOptions,
+  DeliveryReports,
+  DeliveryStatus,
+  Ticket,
+} from '../journal/delivery.js';
 import type { Intent } from '../journal/entry.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
+import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
 import { OWN_KEYS } from './audit-event-draft.js';
@@ -77,12 +84,13 @@ export class AuditRecorder {
     private readonly service?: ServiceOptions,
     private readonly stages: readonly Stage[] = [],
     private readonly protection?: RecorderProtection,
+    authority?: NoteAuthority,
   ) {
     this.warnings = new RateLimitedLog(logger);
     this.hidesOwn = OWN_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
     this.detailRules = rulesOf(redactor, 'details');
     this.metadataRules = rulesOf(redactor, 'metadata');
-    this.delivery = new Delivery(sink, deadLetters, sources, logger, delivery, {
+    const reports: DeliveryReports = {
       dropped: ({ source, count, firstSequence, lastSequence }) =>
         this.announceEntered(
           this.report('audit.drop', { dropped: count, source, firstSequence, lastSequence }),
@@ -90,7 +98,8 @@ export class AuditRecorder {
       lost: ({ source, file, lines, firstSequence, lastSequence }) =>
         this.announceEntered(this.report('audit.loss', { source, file, lines, firstSequence, lastSequence })),
       interrupted: (begun) => this.announceEntered(this.judged(begun as AuditLogEvent)),
-    });
+    };
+    this.delivery = new Delivery(sink, deadLetters, sources, logger, delivery, reports, authority);
   }
 
   get mode(): DeliveryMode {
@@ -319,6 +328,11 @@ export class AuditRecorder {
   /** Who numbers events in this process, each with the last number that it gave away. */
   get ownSources(): readonly { readonly source: string; readonly sequence: number }[] {
     return this.delivery.ownSources;
+  }
+
+  /** Which of them the database has taken, see {@link Delivery.takenNumbers}. */
+  get takenNumbers(): Delivery['takenNumbers'] {
+    return this.delivery.takenNumbers;
   }
 
   /** An event of the audit's own as it would be recorded now, whose details are the library's words: nothing of them is redacted. */

@@ -1,11 +1,16 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import { leafHashOf } from '../store/event-leaf.js';
 import { whyNoEvent } from '../store/event-row.js';
 import type { NumberedRow } from '../store/event-row.js';
-import type { SealingRepository, SourcePlace } from '../store/sealing.repository.js';
+import type { SealingRepository, SourcePlace, SourceProgress } from '../store/sealing.repository.js';
+import { isEnd, isTrusted, readNote } from '../store/source-note.js';
+import type { NoteTrust } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
+import { SourceQueue } from './source-queue.js';
+import { TrustedNotes } from './trusted-notes.js';
 
 /** A leaf that is to be added. */
 export interface NewLeaf {
@@ -44,8 +49,16 @@ export interface CollectorOptions {
   readonly ownSources: () => readonly OwnSource[];
   /** Told of each row that is no event and so does not get into the log. */
   readonly passedOver?: (id: string) => void;
+  /** Whose notes of sources are believed. */
+  readonly trust: () => Promise<NoteTrust>;
+  /** A note says of a source of this process what is not so. */
+  readonly warn: (message: string) => void;
 }
 
+/** Sources that one statement looks up. */
+const SOURCES_AT_ONCE = 100;
+/** Whose events these are is looked at in each wide turn. */
+const NEWEST_EVENTS = 200;
 /** Events without a number come by the caller's transaction, seldom later than so long after their id was made. */
 const UNNUMBERED_PATIENCE_MS = 3_600_000;
 /** How often those are looked for that came later still. */
@@ -61,10 +74,20 @@ interface Mark {
   readonly at: number;
 }
 
-/** Finds what is stored and not in the log yet: each source's events in the order of their numbers, without holes. */
+/**
+ * Finds what is stored and not in the log yet: each source's events in the order of their numbers, without holes.
+ *
+ * Where there are keys, what notes say of a source counts only with a signature. A hole in the numbers of any other source is not
+ * recorded: what comes after it waits, and holds up nobody else.
+ */
 export class Collector {
   /** Of each source in which a number is missing, oldest first. */
   private readonly marks = new Map<string, Mark[]>();
+  private readonly queue: SourceQueue;
+  private readonly notes: TrustedNotes;
+  private isLast = false;
+  /** The note of each source of this process that can't be its own. */
+  private readonly strange = new Map<string, string>();
   private sweptAt = -Infinity;
   /** Where to go on the next time: of sources, and of other listings, whose first rows were no events. */
   private readonly places = new Map<string, SourcePlace>();
@@ -74,16 +97,32 @@ export class Collector {
     private readonly sealing: SealingRepository,
     private readonly sources: SourceRepository,
     private readonly options: CollectorOptions,
-  ) {}
+  ) {
+    this.queue = new SourceQueue((after, limit) => this.sealing.sourcesAfter(after, limit));
+    this.notes = new TrustedNotes(sources);
+  }
+
+  /** Begins a round: {@link isDone} tells when everything was looked at. */
+  begin(): void {
+    this.queue.begin();
+    this.notes.begin();
+    this.isLast = false;
+  }
+
+  /** Whether nothing was left to be added of any source, since the last {@link begin}. */
+  get isDone(): boolean {
+    return this.isLast && this.queue.isDone;
+  }
 
   /**
-   * At most `limit` leaves; fewer only where there are no more.
+   * At most `limit` leaves; fewer only where those sources whose turn it is have no more.
    *
    * @param size leaves of the log
+   * @param isWide whether to look further than at the sources that are known to live
    */
-  async next(limit: number, size: number): Promise<Collected> {
+  async next(limit: number, size: number, isWide: boolean): Promise<Collected> {
     const batch = new Batch(limit);
-    await this.numbered(batch, size);
+    await this.numbered(batch, size, isWide);
     if (!batch.isFull) {
       const late = (after: string) => this.sealing.lateEvents(after, batch.limit, size);
       await this.fill(batch, 'late', '', late);
@@ -92,58 +131,96 @@ export class Collector {
     return batch;
   }
 
-  private async numbered(batch: Batch, size: number): Promise<void> {
+  private async numbered(batch: Batch, size: number, isWide: boolean): Promise<void> {
     // First what was given away, then what is stored of it.
     const own = new Map(this.options.ownSources().map(({ source, sequence }) => [source, sequence]));
-    const progress = new Map((await this.sealing.progress(size)).map((one) => [one.source, one]));
-    const notes = await this.sources.notes();
-    const waiting = new Set<string>();
-    for (const source of new Set([...progress.keys(), ...notes.keys()])) {
-      if (batch.isFull) return;
-      const note = notes.get(source);
-      const hasEnded = note?.['kind'] === 'closed' || note?.['kind'] === 'abandoned';
-      const end = hasEnded ? Number(note['sequence']) : undefined;
-      const { stored = 0 } = progress.get(source) ?? {};
-      // Progress is of sources that have events; of one that has lost all of them the log knows as well.
-      const sealed = progress.get(source)?.sealed ?? (end ? await this.sealing.sealedOf(source, size) : 0);
-      if (Math.max(stored, end ?? 0) <= sealed) continue;
-      const last = Math.min(end ?? Infinity, own.get(source) ?? Infinity);
-      const known = Math.min(Math.max(stored, end ?? 0), last);
-      if (await this.ofSource(batch, { source, sealed, known, last, end })) waiting.add(source);
+    const trust = await this.options.trust();
+    const hasKeys = trust.verifiers.length > 0;
+    if (hasKeys && isWide) await this.notes.readOn(trust);
+    if (this.queue.isEmpty) {
+      for (const source of own.keys()) await this.checkNotes(source, trust);
+      const newest = isWide ? await this.sealing.newestSources(NEWEST_EVENTS) : [];
+      await this.queue.fill([...own.keys(), ...newest, ...this.notes.ended], isWide);
+      // Unless the batch fills up: then somebody has more.
+      this.isLast = !hasKeys || this.notes.isComplete;
     }
-    for (const source of this.marks.keys()) if (!waiting.has(source)) this.marks.delete(source);
+    while (!batch.isFull && !this.queue.isEmpty) {
+      const all = await this.sealing.progressOf(this.queue.take(SOURCES_AT_ONCE), size);
+      for (const [index, progress] of all.entries()) {
+        if (batch.isFull) {
+          this.queue.giveBack(all.slice(index).map(({ source }) => source));
+          break;
+        }
+        const before = batch.room;
+        const isWaiting = await this.ofSource(
+          batch,
+          this.outlook(progress, own.get(progress.source), hasKeys),
+        );
+        if (!isWaiting) this.marks.delete(progress.source);
+        if (batch.room < before) this.queue.noteLively(progress.source);
+      }
+      // SQLite answers at once: whatever else the process has to do is not kept waiting.
+      await turn();
+    }
+    if (batch.isFull) this.isLast = false;
+  }
+
+  /** What is known of the source, by what counts. */
+  private outlook(progress: SourceProgress, own: number | undefined, hasKeys: boolean): Outlook {
+    const { source, stored, sealed } = progress;
+    // What others say of a source of this process counts for nothing: it goes on.
+    const note = own === undefined ? this.notes.of(source) : undefined;
+    const end = note && isEnd(note) ? note.sequence : undefined;
+    if (end !== undefined && end <= sealed) this.notes.ended.delete(source);
+    // One that was found dead may have given away more than its journal tells.
+    const last = own ?? (note?.kind === 'closed' ? note.sequence : Infinity);
+    return {
+      ...progress,
+      known: Math.min(Math.max(stored, end ?? 0), last),
+      last,
+      end,
+      isVouchedFor: own !== undefined || (hasKeys ? note !== undefined : progress.isNoted),
+    };
   }
 
   /** @returns whether a number is missing that may still come */
-  private async ofSource(batch: Batch, { source, sealed, known, last, end }: Outlook): Promise<boolean> {
+  private async ofSource(batch: Batch, outlook: Outlook): Promise<boolean> {
+    const { source, sealed, known, last, end, isVouchedFor } = outlook;
     let next = sealed + 1;
+    const first = Math.min(outlook.next ?? Infinity, last + 1);
+    const isMissing = async (to: number) =>
+      !isVouchedFor || !(await this.isOver(batch, { source, from: next, to }, known));
+    if (first > next && first <= known) {
+      // Nothing is read as long as it waits.
+      if (await isMissing(first - 1)) return isVouchedFor;
+      if (batch.isFull) return true;
+      next = first;
+    }
     let place: SourcePlace = this.places.get(source) ?? { sequence: next, id: '' };
     this.places.delete(source);
-    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+    let isAtEnd = first > known;
+    for (let pages = 0; !isAtEnd && pages < MAX_PAGES; pages += 1) {
       const rows = await this.sealing.eventsAfter(source, place, batch.limit);
-      let isEnd = rows.length < batch.limit;
+      isAtEnd = rows.length < batch.limit;
       for (const row of rows) {
         const sequence = Number(row.sequence);
         if (sequence > last) {
-          isEnd = true;
+          isAtEnd = true;
           break;
         }
         // A number that is there twice: the other one is no event of the source's.
         if (sequence < next || !this.isEvent(row)) continue;
-        const gap = { source, from: next, to: sequence - 1 };
-        if (sequence > next && !(await this.isOver(batch, gap, known))) return true;
+        if (batch.isFull) return true;
+        if (sequence > next && (await isMissing(sequence - 1))) return isVouchedFor;
         if (batch.isFull) return true;
         batch.add(row);
         next = sequence + 1;
       }
-      if (isEnd) {
-        if (end === undefined || next > end || batch.isFull) return false;
-        return !(await this.isOver(batch, { source, from: next, to: end }, known));
-      }
       if (batch.isFull) return false;
-      const { sequence, id } = rows.at(-1)!;
+      const { sequence, id } = rows.at(-1) ?? place;
       place = { sequence: Number(sequence), id: id as string };
     }
+    if (isAtEnd) return end !== undefined && next <= end && !batch.isFull ? isMissing(end) : false;
     // Nothing but rows that are no events: they must not hold up what is behind them.
     this.places.set(source, place);
     return true;
@@ -180,6 +257,21 @@ export class Collector {
     return false;
   }
 
+  /** Says so where the newest note of a source of this process can't be its own. */
+  private async checkNotes(source: string, trust: NoteTrust): Promise<void> {
+    const row = await this.sources.newestNote(source);
+    const note = row && readNote(row);
+    const id = String(row?.['id']);
+    const isStrange = row !== undefined && (!note || (isEnd(note) && !isTrusted(note, trust)));
+    // What a process says of itself at its end is there before the sealer hears of the end: so not at first sight.
+    const isSeenAgain = this.strange.get(source) === id;
+    if (isStrange) this.strange.set(source, id);
+    if (!isStrange || !isSeenAgain) return;
+    this.options.warn(
+      `A row of audit_sources says that the source ${source}, which is of this process, has ended, or can't be read. The row is not by this process and counts for nothing here. Find out who wrote it; verify() of the audit tells of it until it is deleted.`,
+    );
+  }
+
   /** Whether the gap's time is over: then an event tells of it. All gaps of a source have their time at once. */
   private async isOver(batch: Batch, gap: RecordedGap, known: number): Promise<boolean> {
     const { gapTimeoutMs, describeGap } = this.options;
@@ -209,16 +301,15 @@ export class Collector {
 }
 
 /** What is known of a source. */
-interface Outlook {
-  readonly source: string;
-  /** The highest number that the log accounts for. */
-  readonly sealed: number;
+interface Outlook extends SourceProgress {
   /** The highest number that was seen, or that the source has ended with. */
   readonly known: number;
   /** The highest number that can be an event's. */
   readonly last: number;
   /** The number of the source's last event, where it has ended. */
   readonly end: number | undefined;
+  /** Whether it is known to be a process: only then is the loss of a number recorded. */
+  readonly isVouchedFor: boolean;
 }
 
 class Batch implements Collected {

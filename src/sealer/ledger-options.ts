@@ -41,8 +41,8 @@ export interface LedgerOptions {
   /** How often what was delivered is sealed, in milliseconds. @defaultValue 1,000 */
   readonly intervalMs?: number;
   /**
-   * The Ed25519 key that signs checkpoints: the text `nest-audit keygen` prints, or where else to sign. @defaultValue
-   * the environment variable `AUDIT_SIGNING_KEY`; without either, checkpoints are not signed
+   * The Ed25519 key that signs checkpoints, and what this process says of its sources: the text `nest-audit keygen` prints, or
+   * where else to sign. @defaultValue the environment variable `AUDIT_SIGNING_KEY`; without either, nothing is signed
    */
   readonly signingKey?: string | ExternalSigningKey;
   /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. */

@@ -32,7 +32,7 @@ const BATCH = 500;
 /** Times that somebody else may be faster before a checkpoint that was asked for is given up. */
 const MAX_RACES = 20;
 const LAST_RETRY_MS = 30_000;
-/** Looking at all sources, where there is nothing to seal, may take so much of the time. */
+/** Looking for something to seal, where there may be nothing, may take so much of the time. */
 const SHARE_OF_TIME = 0.05;
 const PUBLISH_PATIENCE_MS = 1_000;
 /** How long a key that is elsewhere may take to sign. */
@@ -41,7 +41,7 @@ const SIGN_PATIENCE_MS = 10_000;
 const ANSWER_PATIENCE_MS = 1_000;
 
 /** What the sealer is told by the rest of the process. */
-export interface SealerHost extends Omit<CollectorOptions, 'gapTimeoutMs' | 'passedOver'> {
+export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'ownSources'> {
   /** A name for the log that its key does not name. */
   readonly installation: () => Promise<string>;
   /** The newest checkpoint that the sealer has made, or goes on from. */
@@ -72,6 +72,8 @@ export class Sealer extends LogSealer {
   /** Steps are taken one after another. */
   private working: Promise<unknown> = Promise.resolve();
   private waitMs: number;
+  /** When to look further again than at the sources that are known to live. */
+  private wideDue = -Infinity;
   private closed = false;
 
   constructor(
@@ -95,6 +97,11 @@ export class Sealer extends LogSealer {
           `The row ${isEventId(id) ? id : 'of an id that is none'} of the audit events is none that this library writes, and is not sealed. nest-audit verify names each such row; who may delete it can look at it and do so.`,
         ),
       gapTimeoutMs: options.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
+      trust: async () => ({ verifiers: keys.verifiers, origin: await this.origin() }),
+      warn: (message) => {
+        // From then on its own closing notes are there.
+        if (!this.closed) this.warnings.warn('sources', message);
+      },
     });
     this.publishers = [options.publish ?? []].flat().map((target) => new Publisher(target, logger));
   }
@@ -113,7 +120,7 @@ export class Sealer extends LogSealer {
 
   checkpoint(): Promise<SignedCheckpoint> {
     return this.inTurn(async () => {
-      if (this.seals) await this.sealAll();
+      if (this.seals) await this.sealRound();
       return this.signed(await this.inTime(() => this.ledger.head()));
     });
   }
@@ -124,7 +131,7 @@ export class Sealer extends LogSealer {
     clearTimeout(this.timer);
     if (this.seals) {
       const last = this.inTurn(async () => {
-        await this.sealAll(() => this.holdsLease());
+        await this.sealRound(() => this.holdsLease());
         await this.lease.release();
       });
       // What is left is sealed by whoever takes the next turn.
@@ -153,10 +160,14 @@ export class Sealer extends LogSealer {
 
   private async turn(): Promise<void> {
     const begun = performance.now();
+    const isWide = begun >= this.wideDue;
     try {
-      const sealed = await this.sealAll(() => this.holdsLease());
-      const took = performance.now() - begun;
-      this.waitMs = sealed > 0 ? this.intervalMs : Math.max(this.intervalMs, took / SHARE_OF_TIME);
+      const sealed = await this.sealAll(isWide, () => this.holdsLease());
+      const now = performance.now();
+      const rest = (now - begun) / SHARE_OF_TIME;
+      if (isWide) this.wideDue = now + rest;
+      // However long that took: what lives is sealed in time.
+      this.waitMs = isWide || sealed > 0 ? this.intervalMs : Math.max(this.intervalMs, rest);
     } catch (error) {
       this.waitMs = Math.min(Math.max(this.waitMs, this.intervalMs) * 2, LAST_RETRY_MS);
       this.complain(error);
@@ -193,31 +204,45 @@ export class Sealer extends LogSealer {
     this.warnings.warn('seal', `The audit log could not be sealed: ${describeStoreError(error)}.`);
   }
 
+  /** Seals what there is of all sources. */
+  private async sealRound(mayGoOn?: () => Promise<boolean>): Promise<void> {
+    this.collector.begin();
+    await this.sealAll(true, mayGoOn, () => this.collector.isDone);
+  }
+
   /**
+   * @param isWide whether to look further than at the sources that are known to live
    * @param mayGoOn asked before each batch
+   * @param isDone asked after a batch that is not full; else one turn of the sources is enough
    * @returns how many leaves were added
    */
-  private async sealAll(mayGoOn?: () => Promise<boolean>): Promise<number> {
+  private async sealAll(
+    isWide: boolean,
+    mayGoOn?: () => Promise<boolean>,
+    isDone: () => boolean = () => true,
+  ): Promise<number> {
     let added = 0;
     let races = 0;
     while (!mayGoOn || (await mayGoOn())) {
-      const leaves = await this.step();
+      const leaves = await this.step(isWide);
       if (leaves === 'outrun') {
         races += 1;
         if (races > MAX_RACES) break;
+        // Those whose turn it was have one again.
+        this.collector.begin();
         continue;
       }
       added += leaves;
-      if (leaves < BATCH) break;
+      if (leaves < BATCH && isDone()) break;
     }
     return added;
   }
 
   /** Adds one batch, and answers how many leaves it has. `outrun`: somebody else has extended the log meanwhile. */
-  private async step(): Promise<number | 'outrun'> {
+  private async step(isWide: boolean): Promise<number | 'outrun'> {
     const head = await this.inTime(() => this.ledger.head());
     const tip = await this.tipOf(head);
-    const { leaves, gapEvents } = await this.inTime(() => this.collector.next(BATCH, tip.size));
+    const { leaves, gapEvents } = await this.inTime(() => this.collector.next(BATCH, tip.size, isWide));
     if (leaves.length === 0) return 0;
     const { tip: extended, tiles } = tip.extend(leaves.map(({ hash }) => hash));
     const signed = await this.sign(extended);

@@ -2,7 +2,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /**
  * One row of `audit_sources`, as TypeORM sees it: something that became known of a process that numbers its events.
- * The table is only ever inserted into; the newest row of a source counts.
+ * The table is only ever inserted into. Of a source the newest signed row counts, where there are keys to check it with.
  */
 @Entity({ name: 'audit_sources' })
 export class AuditSourceEntity {
@@ -28,4 +28,8 @@ export class AuditSourceEntity {
   /** JSON that describes the process: where it runs, and what is known of it there. */
   @Column({ type: 'varchar', length: 1024 })
   process!: string;
+
+  /** All of this as a statement that the process has signed; `null` where it had no key, or could not sign. */
+  @Column({ type: 'text', nullable: true })
+  statement!: string | null;
 }

@@ -7,37 +7,41 @@ const VALUES_AT_ONCE = 500;
 
 /**
  * The distinct values of a text column that begins an index, in their order, one portion after another: by jumps from one
- * value to the next, so that it costs the same however many rows each has.
+ * value to the next, so that it costs the same however many rows each has. On SQLite, values that are no text are passed over.
  *
+ * @param after the value that the first one comes after
  * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export async function* distinctValues(
   database: AuditDatabase,
   name: AuditTable,
   columnName: string,
+  after = '',
 ): AsyncGenerator<string[]> {
-  for (let after = ''; ;) {
+  // SQLite takes bytes that are no text of UTF-8, which are not the same any more once they were read as a text.
+  const isBytes = sqlOf(database).dialect === 'sqlite';
+  for (let place = isBytes ? Buffer.from(after).toString('hex') : after; ;) {
     const { dialect, q, table, next } = sqlOf(database);
     const [from, column, depth, bytes] = [table(name), q(columnName), q('depth'), q('bytes')];
-    // SQLite takes bytes that are no text of UTF-8, which are not the same any more once they were read as a text.
-    const isBytes = dialect === 'sqlite';
-    const start = isBytes ? `CAST(x'${after}' AS TEXT)` : next();
+    const start = isBytes ? `CAST(x'${place}' AS TEXT)` : next();
+    // There a BLOB is greater than every text, so it could be asked for again and again.
+    const isText = (name: string) => (isBytes ? ` AND ${name} < X''` : '');
     const rows = await ask(
       database,
       // MySQL jumps by itself, and scans the whole index where it is told to; the others the other way round.
       dialect === 'mysql'
         ? `SELECT DISTINCT ${column} FROM ${from} WHERE ${column} > ${start} ORDER BY ${column} LIMIT ${VALUES_AT_ONCE}`
         : `WITH RECURSIVE v AS (
-            SELECT MIN(e.${column}) AS ${column}, 1 AS ${depth} FROM ${from} e WHERE e.${column} > ${start}
+            SELECT MIN(e.${column}) AS ${column}, 1 AS ${depth} FROM ${from} e WHERE e.${column} > ${start}${isText(`e.${column}`)}
             UNION ALL
-            SELECT (SELECT MIN(e.${column}) FROM ${from} e WHERE e.${column} > v.${column}), v.${depth} + 1
+            SELECT (SELECT MIN(e.${column}) FROM ${from} e WHERE e.${column} > v.${column}${isText(`e.${column}`)}), v.${depth} + 1
               FROM v WHERE v.${column} IS NOT NULL AND v.${depth} < ${VALUES_AT_ONCE})
           SELECT v.${column} AS ${column} ${isBytes ? `, HEX(v.${column}) AS ${bytes}` : ''} FROM v WHERE v.${column} IS NOT NULL ORDER BY v.${column}`,
-      isBytes ? [] : [after],
+      isBytes ? [] : [place],
     );
     const values = rows.map((row) => String(row[columnName]));
     if (values.length > 0) yield values;
     if (values.length < VALUES_AT_ONCE) return;
-    after = String(rows.at(-1)![isBytes ? 'bytes' : columnName]);
+    place = String(rows.at(-1)![isBytes ? 'bytes' : columnName]);
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { encodeHashes } from '../ledger/tile.js';
@@ -9,8 +10,9 @@ import type { NumberedRow } from './event-row.js';
 import { insertTogether } from './insert-rows.js';
 import type { StoredCheckpoint, StoredLeaf } from './ledger.repository.js';
 import { distinctValues } from './distinct-values.js';
+import { rowByRow } from './row-by-row.js';
 import { runStatement } from './run-statement.js';
-import { ask, sqlOf } from './sql.js';
+import { ask, isNumber, sqlOf } from './sql.js';
 
 /** How far a source's events are stored, and how far they are in the log. */
 export interface SourceProgress {
@@ -19,6 +21,17 @@ export interface SourceProgress {
   readonly stored: number;
   /** The highest sequence that the log accounts for; 0 where there is none. */
   readonly sealed: number;
+  /** The lowest sequence of its events that is higher than that; absent where there is none. */
+  readonly next?: number;
+  /** Whether there is any note of it, by whomever. */
+  readonly isNoted: boolean;
+}
+
+/** Numbers of a source, both ends included. */
+export interface NumberRange {
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Numbers that the log has recorded as lost, both ends included. */
@@ -80,49 +93,82 @@ export class SealingRepository {
   constructor(private readonly database: AuditDatabase) {}
 
   /**
-   * Every source that has events, by index seeks alone: some microseconds of the database for each source, however many
-   * events there are.
+   * The next sources that have events, in their order.
    *
-   * @param size leaves of the log
+   * @param after the source that the first one comes after
    */
-  async progress(size: number): Promise<SourceProgress[]> {
-    const found: SourceProgress[] = [];
-    for await (const sources of distinctValues(this.database, 'audit_events', 'source')) {
-      for (let index = 0; index < sources.length; index += SOURCES_AT_ONCE) {
-        found.push(...(await this.progressOf(sources.slice(index, index + SOURCES_AT_ONCE), size)));
-      }
+  async sourcesAfter(after: string, limit: number): Promise<string[]> {
+    const found: string[] = [];
+    for await (const sources of distinctValues(this.database, 'audit_events', 'source', after)) {
+      found.push(...sources);
+      if (found.length >= limit) break;
     }
-    return found;
+    return found.slice(0, limit);
   }
 
-  private async progressOf(sources: readonly string[], size: number): Promise<SourceProgress[]> {
-    const { q, table, next } = sqlOf(this.database);
+  /** The sources of the events with the highest ids, which are mostly those that live. */
+  async newestSources(events: number): Promise<string[]> {
+    const { q, table } = sqlOf(this.database);
+    const rows = await ask(
+      this.database,
+      `SELECT DISTINCT e.${q('source')} AS ${q('source')} FROM (
+        SELECT ${q('source')} FROM ${table('audit_events')} ORDER BY ${q('id')} DESC LIMIT ${events}) e`,
+    );
+    return rows.map((row): unknown => row['source']).filter((source) => typeof source === 'string');
+  }
+
+  /**
+   * How far each of these sources is, in their order, by index seeks alone: some microseconds of the database for each, however many
+   * events it has.
+   *
+   * @param sources few enough for one statement
+   * @param size leaves of the log
+   */
+  async progressOf(sources: readonly string[], size: number): Promise<SourceProgress[]> {
+    if (sources.length === 0) return [];
+    const { q, table, ...sql } = sqlOf(this.database);
     // One seek for each figure: grouped, some databases read all of a source's events.
-    const each = sources.map(
-      (_, place) => `SELECT ${place} AS ${q('place')},
-        (SELECT MAX(e.${q('sequence')}) FROM ${table('audit_events')} e WHERE e.${q('source')} = ${next()}) AS ${q('stored')},
+    const { text, values } = rowByRow(
+      { q, table, ...sql },
+      sources.map((source) => ({ source })),
+      (of, bind) => `
+        (SELECT MAX(e.${q('sequence')}) FROM ${table('audit_events')} e
+          WHERE e.${q('source')} = ${of('source')} AND ${isNumber(this.database, 'e.sequence')}) AS ${q('stored')},
         (SELECT l.${q('through')} FROM ${table('audit_leaves')} l
-          WHERE l.${q('source')} = ${next()} AND l.${q('through')} IS NOT NULL AND ${this.sealed('l', next)}
+          WHERE l.${q('source')} = ${of('source')} AND l.${q('through')} IS NOT NULL AND ${this.sealed('l', () => bind(size))}
           ORDER BY l.${q('through')} DESC LIMIT 1) AS ${q('sealed')}`,
     );
-    const values = sources.flatMap((source) => [source, source, size]);
-    return (await ask(this.database, each.join(' UNION ALL '), values)).map((row) => ({
+    const found = (await ask(this.database, text, values)).map((row) => ({
       source: sources[Number(row['place'])]!,
       stored: Number(row['stored'] ?? 0),
       sealed: Number(row['sealed'] ?? 0),
+      isNoted: false,
     }));
+    const firsts = await this.nextOf(found.filter(({ stored, sealed }) => stored > sealed));
+    return found.map((one) => ({ ...one, ...firsts.get(one.source) }));
   }
 
-  /** The highest sequence of a source that the log accounts for; 0 where there is none. */
-  async sealedOf(source: string, size: number): Promise<number> {
-    const { q, table, next } = sqlOf(this.database);
-    const [row] = await ask(
-      this.database,
-      `SELECT MAX(l.${q('through')}) AS ${q('sealed')} FROM ${table('audit_leaves')} l
-        WHERE l.${q('source')} = ${next()} AND ${this.sealed('l', next)}`,
-      [source, size],
+  /** Of sources that have something that is not sealed: where it begins, and whether there is a note of them. */
+  private async nextOf(
+    sources: readonly Pick<SourceProgress, 'source' | 'sealed'>[],
+  ): Promise<Map<string, Pick<SourceProgress, 'next' | 'isNoted'>>> {
+    if (sources.length === 0) return new Map();
+    const { q, table, ...sql } = sqlOf(this.database);
+    const { text, values } = rowByRow(
+      { q, table, ...sql },
+      sources.map(({ source, sealed }) => ({ source, sealed })),
+      (of) => `
+        (SELECT MIN(e.${q('sequence')}) FROM ${table('audit_events')} e
+          WHERE e.${q('source')} = ${of('source')} AND e.${q('sequence')} > ${of('sealed')} AND ${isNumber(this.database, 'e.sequence')}) AS ${q('next')},
+        CASE WHEN EXISTS (SELECT 1 FROM ${table('audit_sources')} n WHERE n.${q('source')} = ${of('source')}) THEN 1 ELSE 0 END AS ${q('noted')}`,
     );
-    return Number(row?.['sealed'] ?? 0);
+    const rows = await ask(this.database, text, values);
+    return new Map(
+      rows.map((row) => [
+        sources[Number(row['place'])]!.source,
+        { next: Number(row['next']), isNoted: Number(row['noted']) === 1 },
+      ]),
+    );
   }
 
   /** The source's events from a place on, which is not among them, in order; of equal numbers, the lower id first. */
@@ -130,7 +176,7 @@ export class SealingRepository {
     const { q, next } = sqlOf(this.database);
     return this.events(
       `WHERE e.${q('source')} = ${next()} AND e.${q('sequence')} >= ${next()}
-          AND (e.${q('sequence')} > ${next()} OR e.${q('id')} > ${next()})
+          AND (e.${q('sequence')} > ${next()} OR e.${q('id')} > ${next()}) AND ${this.isNumbered()}
         ORDER BY e.${q('sequence')}, e.${q('id')} LIMIT ${limit}`,
       [source, sequence, sequence, id],
     );
@@ -146,7 +192,7 @@ export class SealingRepository {
         INNER JOIN ${table('audit_events')} ge ON ge.${q('id')} = g.${q('event_id')}
         ${this.joinLeaf(next)}
         WHERE ge.${q('tenant_id')} = ${next()} AND ge.${q('action')} = ${next()} AND ge.${q('source')} IS NULL
-          AND l.${q('event_id')} IS NULL AND e.${q('id')} > ${next()}
+          AND l.${q('event_id')} IS NULL AND e.${q('id')} > ${next()} AND ${this.isNumbered()}
         ORDER BY e.${q('id')} LIMIT ${limit}`,
       [size, size, GAP_TENANT, GAP_ACTION, afterId],
     );
@@ -179,7 +225,7 @@ export class SealingRepository {
     const { q, next } = sqlOf(this.database);
     return this.events(
       `${this.joinLeaf(next)}
-        WHERE e.${q('source')} IS NULL AND e.${q('sequence')} IS NULL AND e.${q('id')} > ${next()}
+        WHERE e.${q('source')} IS NULL AND e.${q('sequence')} IS NULL AND e.${q('id')} > ${next()}${this.isNamed()}
           AND l.${q('event_id')} IS NULL
         ORDER BY e.${q('id')} LIMIT ${limit}`,
       [size, afterId],
@@ -189,7 +235,7 @@ export class SealingRepository {
   /**
    * The events that are not in the log, of the next `count` ids behind an id.
    *
-   * @returns `last`: the last id that was looked at; absent at the end
+   * @returns `last`: the last id that was looked at; absent at the end, which an event that comes meanwhile does not move
    */
   async unsealedEvents(
     afterId: string,
@@ -199,7 +245,7 @@ export class SealingRepository {
     const { q, table, next } = sqlOf(this.database);
     const [end] = await ask(
       this.database,
-      `SELECT MAX(c.${q('id')}) AS ${q('last')} FROM (
+      `SELECT MAX(c.${q('id')}) AS ${q('last')}, COUNT(*) AS ${q('count')} FROM (
         SELECT ${q('id')} FROM ${table('audit_events')} WHERE ${q('id')} > ${next()} ORDER BY ${q('id')} LIMIT ${count}) c`,
       [afterId],
     );
@@ -221,7 +267,7 @@ export class SealingRepository {
         ORDER BY e.${q('id')}`,
       [size, afterId, last],
     );
-    return { events, last };
+    return Number(end?.['count']) < count ? { events } : { events, last };
   }
 
   /** How many events there are. */
@@ -231,16 +277,27 @@ export class SealingRepository {
     return Number(row?.['count'] ?? 0);
   }
 
-  /** Of how many of these numbers of a source there is an event. */
-  async countStored(source: string, from: number, to: number): Promise<number> {
-    const { q, table, next } = sqlOf(this.database);
-    const [row] = await ask(
-      this.database,
-      `SELECT COUNT(DISTINCT ${q('sequence')}) AS ${q('count')} FROM ${table('audit_events')}
-        WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= ${next()} AND ${q('sequence')} <= ${next()}`,
-      [source, from, to],
-    );
-    return Number(row?.['count'] ?? 0);
+  /** Of how many numbers of each range there is an event. */
+  async countStored(ranges: readonly NumberRange[]): Promise<number[]> {
+    const counts: number[] = [];
+    for (let start = 0; start < ranges.length; start += SOURCES_AT_ONCE) {
+      // A leaf may hold anything: then there are no such numbers.
+      const part = ranges.slice(start, start + SOURCES_AT_ONCE).map(({ source, from, to }) => {
+        const isRange = Number.isSafeInteger(from) && Number.isSafeInteger(to);
+        return { source, from: isRange ? from : 1, to: isRange ? to : 0 };
+      });
+      const { q, table, ...sql } = sqlOf(this.database);
+      const { text, values } = rowByRow({ q, table, ...sql }, part, (of) => {
+        const where = `n.${q('source')} = ${of('source')} AND n.${q('sequence')} >= ${of('from')} AND n.${q('sequence')} <= ${of('to')}`;
+        return `(SELECT COUNT(DISTINCT n.${q('sequence')}) FROM ${table('audit_events')} n
+          WHERE ${where} AND ${isNumber(this.database, 'n.sequence')}) AS ${q('count')}`;
+      });
+      for (const row of await ask(this.database, text, values)) {
+        counts[start + Number(row['place'])] = Number(row['count']);
+      }
+      await turn();
+    }
+    return counts;
   }
 
   /**
@@ -325,6 +382,17 @@ export class SealingRepository {
   private joinLeaf(next: () => string): string {
     const { q, table } = sqlOf(this.database);
     return `LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')} AND ${this.sealed('l', next)}`;
+  }
+
+  /** SQL: the event has a number that a process can have given it. */
+  private isNumbered(): string {
+    return `${isNumber(this.database, 'e.sequence')}${this.isNamed()}`;
+  }
+
+  /** SQL, with AND: the event's id is a text. No leaf can be that of another on SQLite, where it may be. */
+  private isNamed(): string {
+    const { dialect, q } = sqlOf(this.database);
+    return dialect === 'sqlite' ? ` AND typeof(e.${q('id')}) = 'text'` : '';
   }
 
   private events(where: string, values: readonly (string | number)[]): Promise<NumberedRow[]> {

@@ -6,7 +6,9 @@
  * - `closed`: it ended in order; every event up to the sequence was delivered.
  * - `abandoned`: it ended without, and nobody goes on.
  */
-export type SourceNoteKind = 'started' | 'resumed' | 'closed' | 'abandoned';
+export type SourceNoteKind = (typeof SOURCE_NOTE_KINDS)[number];
+
+export const SOURCE_NOTE_KINDS = ['started', 'resumed', 'closed', 'abandoned'] as const;
 
 /** A run of sequences of which there is no event, both ends included. */
 export interface AuditSequenceGap {
@@ -35,6 +37,11 @@ export interface AuditSource {
   readonly gaps: readonly AuditSequenceGap[];
   /** There are more gaps than are listed. */
   readonly moreGaps?: true;
+  /**
+   * Whether `state` and `process` are what a note says that one of the trusted keys has signed. Absent where this process knows
+   * no key, or nothing was noted. Anybody who may insert a row can write an unsigned note.
+   */
+  readonly signed?: boolean;
   /** When its last event began or the last was noted of it, whichever is later: Unix epoch, milliseconds. */
   readonly lastSeen?: number;
   /** JSON that describes the process, as it was noted last. */

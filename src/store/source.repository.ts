@@ -1,20 +1,45 @@
-import { createEventId } from '../event/event-id.js';
+import { setImmediate as turn } from 'node:timers/promises';
 import { present } from '../event/present.js';
 import { answer } from './answer.js';
-import { toAscii } from './ascii.js';
 import type { AuditDatabase } from './audit-database.js';
 import { REMOVAL_ACTION } from './retention.repository.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
-import type { AuditSequenceGap, AuditSource, SourceNoteKind } from './source-summary.js';
-import { ask, sqlOf } from './sql.js';
+import { newNote } from './source-note.js';
+import type { NoteTrust, SourceNote } from './source-note.js';
+import { SourceStanding } from './source-standing.js';
+import type { AuditSequenceGap, AuditSource } from './source-summary.js';
+import { ask, isNumber, sqlOf } from './sql.js';
 import type { Row } from './sql.js';
-import type { AuditTable } from './table-name.js';
+import { classifyStoreError } from './store-error.js';
 
-const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process'] as const;
+const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process', 'statement'] as const;
 
 /** Most gaps that are listed of one source. */
 const MAX_GAPS = 1_000;
+/** Notes that are read at a time. */
+const NOTES_AT_ONCE = 1_000;
+/** Sources whose gaps one statement looks for: for many more, PostgreSQL takes longer to plan it than to answer. */
+const SOURCES_AT_ONCE = 25;
+
+/** What whoever asks for summaries knows by themselves. */
+export interface SummaryKnowledge extends NoteTrust {
+  /** The sources of this process, which goes on whatever notes say of it. */
+  readonly own: ReadonlySet<string>;
+}
+
+/** Numbers of a source, both ends included. */
+type NumberRange = AuditSequenceGap & { readonly source: string };
+
+/** What is known of a source before its gaps are looked for. */
+interface Known {
+  readonly source: string;
+  readonly standing: SourceStanding | undefined;
+  readonly event: Row | undefined;
+  readonly letter: Row | undefined;
+  /** The last number that is known of, 0 where there is none. */
+  readonly last: number;
+}
 
 /**
  * The processes that number their events: what is noted of each, and which of its events are missing. A user with
@@ -24,26 +49,102 @@ export class SourceRepository {
   constructor(private readonly database: AuditDatabase) {}
 
   /**
-   * Notes something of a source. When it returns, it is committed.
+   * Writes a note; once, however often it is tried. When it returns, it is committed.
    *
-   * @param record `sequence`: the last that was given away, 0 where there is none; `process`: JSON, at most 1,024
-   *   characters once it is written in ASCII
    * @param signal ends it, see `runStatement`
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async note(
-    record: {
-      readonly source: string;
-      readonly kind: SourceNoteKind;
-      readonly sequence: number;
-      readonly process: string;
-    },
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const timestamp = Date.now();
-    const { source, kind, sequence, process } = record;
-    const row = [createEventId(timestamp), source, kind, sequence, timestamp, toAscii(process)];
-    await answer(insertRows(this.database.ready().manager, 'audit_sources', COLUMNS, [row], signal));
+  async insert(note: SourceNote, signal?: AbortSignal): Promise<void> {
+    const row = COLUMNS.map((column) => note[column]);
+    try {
+      await insertRows(this.database.ready().manager, 'audit_sources', COLUMNS, [row], signal);
+    } catch (error) {
+      // It came through before, and only its acknowledgement was lost.
+      if (classifyStoreError(error) === 'duplicate') return;
+      await answer(Promise.reject(error));
+    }
+  }
+
+  /** Writes a note that nobody signs, as {@link insert}. */
+  note(record: Parameters<typeof newNote>[0]): Promise<void> {
+    return this.insert(newNote(record));
+  }
+
+  /**
+   * What the notes of each source say, in the order of the sources, in bounded memory however many notes there are.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  async *standings(trust: NoteTrust): AsyncGenerator<SourceStanding> {
+    let standing: SourceStanding | undefined;
+    let after = { source: '', id: '' };
+    for (;;) {
+      const rows = await this.notesAfter(after);
+      for (const row of rows) {
+        const source = String(row['source']);
+        if (standing && standing.source !== source) yield standing;
+        if (standing?.source !== source) standing = new SourceStanding(source, trust);
+        standing.take(row);
+        after = { source, id: String(row['id']) };
+      }
+      if (rows.length === 0) break;
+      await turn();
+    }
+    if (standing) yield standing;
+  }
+
+  /** The next notes, by source and id: those of the same source, else those of the sources after it. */
+  private async notesAfter({ source, id }: { source: string; id: string }): Promise<Row[]> {
+    const same = sqlOf(this.database);
+    const rest =
+      source === ''
+        ? []
+        : await this.noteRows(
+            `${same.q('source')} = ${same.next()} AND ${same.q('id')} > ${same.next()} ORDER BY ${same.q('id')}`,
+            NOTES_AT_ONCE,
+            [source, id],
+          );
+    if (rest.length > 0) return rest;
+    const { q, next } = sqlOf(this.database);
+    return this.noteRows(`${q('source')} > ${next()} ORDER BY ${q('source')}, ${q('id')}`, NOTES_AT_ONCE, [
+      source,
+    ]);
+  }
+
+  /** The next notes of all sources, by id. */
+  notesById(after: string, limit: number): Promise<Row[]> {
+    const { q, next } = sqlOf(this.database);
+    return this.noteRows(`${q('id')} > ${next()} ORDER BY ${q('id')}`, limit, [after]);
+  }
+
+  /** The note of a source with the highest id. */
+  async newestNote(source: string): Promise<Row | undefined> {
+    const { q, next } = sqlOf(this.database);
+    const [row] = await this.noteRows(`${q('source')} = ${next()} ORDER BY ${q('id')} DESC`, 1, [source]);
+    return row;
+  }
+
+  /** How many rows there are without a source, or of a type that no other query finds, as SQLite allows. */
+  async countNameless(): Promise<number> {
+    const { dialect, q, table } = sqlOf(this.database);
+    const odd =
+      dialect === 'sqlite' ? ` OR typeof(${q('source')}) <> 'text' OR typeof(${q('id')}) <> 'text'` : '';
+    const [row] = await ask(
+      this.database,
+      `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_sources')} WHERE ${q('source')} = ''${odd}`,
+    );
+    return Number(row?.['count'] ?? 0);
+  }
+
+  private noteRows(where: string, limit: number, values: readonly string[]): Promise<Row[]> {
+    const { dialect, q, table } = sqlOf(this.database);
+    const isText = (column: string) => `typeof(${q(column)}) = 'text' AND `;
+    const typed = dialect === 'sqlite' ? isText('source') + isText('id') : '';
+    return ask(
+      this.database,
+      `SELECT ${COLUMNS.map(q).join(', ')} FROM ${table('audit_sources')} WHERE ${typed}${where} LIMIT ${limit}`,
+      values,
+    );
   }
 
   /**
@@ -52,61 +153,37 @@ export class SourceRepository {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async summaries(): Promise<AuditSource[]> {
+  async summaries(knowledge: SummaryKnowledge = { verifiers: [], own: new Set() }): Promise<AuditSource[]> {
     // In this order: what was delivered before a note was written, is found by those who read after it.
-    const notes = await this.notes();
+    const notes = new Map<string, SourceStanding>();
+    for await (const standing of this.standings(knowledge)) notes.set(standing.source, standing);
     const events = await this.stored();
     const letters = await this.waiting();
     const hasRemovals = await this.hasRemovals();
     const sources = [...new Set([...notes.keys(), ...events.keys(), ...letters.keys()])].sort().reverse();
     const summaries: AuditSource[] = [];
-    for (const source of sources) {
-      summaries.push(
-        await this.summary(source, notes.get(source), events.get(source), letters.get(source), hasRemovals),
+    for (let index = 0; index < sources.length; index += SOURCES_AT_ONCE) {
+      const known = sources.slice(index, index + SOURCES_AT_ONCE).map((source) => {
+        const [standing, event, letter] = [notes.get(source), events.get(source), letters.get(source)];
+        // Of a number that anybody may have claimed nothing is missing, where there are keys to tell by.
+        const notesToCount = knowledge.verifiers.length > 0 ? standing?.trusted : standing?.claimed;
+        const noted = knowledge.own.has(source) ? undefined : notesToCount?.sequence;
+        return {
+          source,
+          standing,
+          event,
+          letter,
+          last: highest(event?.['last'], letter?.['last'], noted) ?? 0,
+        };
+      });
+      const gaps = await this.gaps(
+        known.filter((one) => !isWhole(one)),
+        hasRemovals,
       );
+      summaries.push(...known.map((one) => summaryOf(one, gaps.get(one.source) ?? [], knowledge)));
+      await turn();
     }
     return summaries;
-  }
-
-  private async summary(
-    source: string,
-    note: Row | undefined,
-    event: Row | undefined,
-    letter: Row | undefined,
-    hasRemovals: boolean,
-  ): Promise<AuditSource> {
-    const last = highest(event?.['last'], letter?.['last']);
-    const known = highest(last, note?.['sequence']) ?? 0;
-    const whole = Number(event?.['first'] ?? 1) === 1 && Number(event?.['sequences'] ?? 0) === known;
-    const gaps = whole ? [] : await this.gaps(source, known, hasRemovals);
-    return {
-      source,
-      state: stateOf(note?.['kind']),
-      ...present('firstSequence', lowest(event?.['first'], letter?.['first'])),
-      ...present('lastSequence', last),
-      events: Number(event?.['events'] ?? 0),
-      ...present('deadLetters', letter && Number(letter['letters'])),
-      gaps: gaps.slice(0, MAX_GAPS),
-      ...(gaps.length > MAX_GAPS && { moreGaps: true }),
-      ...present('lastSeen', highest(event?.['seen'], note?.['seen'])),
-      ...present('process', note && String(note['process'])),
-    };
-  }
-
-  /**
-   * The newest note of each source, with the highest sequence and time of all: columns `source`, `kind`, `process`,
-   * `sequence`, `seen`.
-   */
-  notes(): Promise<Map<string, Row>> {
-    const { table, q } = sqlOf(this.database);
-    return this.bySource(
-      `SELECT n.${q('source')} AS ${q('source')}, n.${q('kind')} AS ${q('kind')}, n.${q('process')} AS ${q('process')},
-          newest.${q('sequence')} AS ${q('sequence')}, newest.${q('seen')} AS ${q('seen')}
-        FROM ${table('audit_sources')} n
-        INNER JOIN (SELECT MAX(${q('id')}) AS ${q('id')}, MAX(${q('sequence')}) AS ${q('sequence')},
-            MAX(${q('timestamp')}) AS ${q('seen')}
-          FROM ${table('audit_sources')} GROUP BY ${q('source')}) newest ON newest.${q('id')} = n.${q('id')}`,
-    );
   }
 
   /** How many events of each source are stored, under how many and which sequences, and when the last one began. */
@@ -118,7 +195,8 @@ export class SourceRepository {
           WHERE e.${q('source')} = s.${q('source')} AND e.${q('sequence')} = s.${q('last')}) AS ${q('seen')}
         FROM (SELECT ${q('source')}, COUNT(*) AS ${q('events')}, COUNT(DISTINCT ${q('sequence')}) AS ${q('sequences')},
             MIN(${q('sequence')}) AS ${q('first')}, MAX(${q('sequence')}) AS ${q('last')}
-          FROM ${table('audit_events')} WHERE ${q('source')} IS NOT NULL GROUP BY ${q('source')}) s`,
+          FROM ${table('audit_events')} WHERE ${q('source')} IS NOT NULL AND ${isNumber(this.database, 'sequence')}
+          GROUP BY ${q('source')}) s`,
     );
   }
 
@@ -129,38 +207,62 @@ export class SourceRepository {
       `SELECT d.${q('source')} AS ${q('source')}, COUNT(*) AS ${q('letters')},
           MIN(d.${q('sequence')}) AS ${q('first')}, MAX(d.${q('sequence')}) AS ${q('last')}
         FROM ${table('audit_dead_letters')} d
-        WHERE d.${q('source')} IS NOT NULL
+        WHERE d.${q('source')} IS NOT NULL AND ${isNumber(this.database, 'd.sequence')}
           AND NOT EXISTS (SELECT 1 FROM ${table('audit_events')} e WHERE e.${q('id')} = d.${q('id')})
         GROUP BY d.${q('source')}`,
     );
   }
 
   /**
-   * Which numbers up to `known` are missing, one more gap than are listed at most. What retention has removed is not: once it has
-   * removed anything, the numbers that the log accounts for are taken for there, but for those that it has recorded as lost.
+   * Which numbers up to the last known are missing, of each source one more gap than are listed at most. What retention has removed
+   * is not: once it has removed anything, the numbers that the log accounts for are taken for there, except those that it has
+   * recorded as lost.
    */
-  private async gaps(source: string, known: number, hasRemovals: boolean): Promise<AuditSequenceGap[]> {
-    if (!hasRemovals) return this.gapsWithin(source, 1, known);
+  private async gaps(
+    sources: readonly Known[],
+    hasRemovals: boolean,
+  ): Promise<Map<string, AuditSequenceGap[]>> {
+    const missing = new Map<string, AuditSequenceGap[]>();
+    if (sources.length === 0) return missing;
+    const sealed = hasRemovals ? await this.sealed(sources) : new Map<string, number>();
+    const add = (found: ReadonlyMap<string, AuditSequenceGap[]>) => {
+      for (const [source, gaps] of found) missing.set(source, [...(missing.get(source) ?? []), ...gaps]);
+    };
+    for (const source of sealed.keys()) {
+      for (const lost of await this.lost(source)) add(await this.gapsWithin([{ source, ...lost }]));
+    }
+    const rest = sources.map(({ source, last }) => ({
+      source,
+      from: (sealed.get(source) ?? 0) + 1,
+      to: last,
+    }));
+    add(await this.gapsWithin(rest.filter(({ from, to }) => from <= to)));
+    return missing;
+  }
+
+  /** Up to which number the log accounts for each of these sources. */
+  private async sealed(sources: readonly Known[]): Promise<Map<string, number>> {
     const { table, q, next } = sqlOf(this.database);
-    const [row] = await ask(
+    const rows = await ask(
       this.database,
-      `SELECT MAX(${q('through')}) AS ${q('sealed')} FROM ${table('audit_leaves')} WHERE ${q('source')} = ${next()}`,
-      [source],
+      `SELECT ${q('source')}, MAX(${q('through')}) AS ${q('sealed')} FROM ${table('audit_leaves')}
+        WHERE ${q('source')} IN (${sources.map(next).join(', ')}) GROUP BY ${q('source')}`,
+      sources.map(({ source }) => source),
     );
-    const sealed = Number(row?.['sealed'] ?? 0);
-    const sql = sqlOf(this.database);
-    const lost = await ask(
+    return new Map(rows.map((row) => [String(row['source']), Number(row['sealed'] ?? 0)]));
+  }
+
+  /** The numbers of a source that the log has recorded as lost. */
+  private async lost(source: string): Promise<AuditSequenceGap[]> {
+    const { table, q, next } = sqlOf(this.database);
+    const rows = await ask(
       this.database,
       `SELECT g.${q('sequence')} AS ${q('from')}, g.${q('through')} AS ${q('to')} FROM ${table('audit_leaves')} g
         INNER JOIN ${table('audit_events')} e ON e.${q('id')} = g.${q('event_id')} AND e.${q('source')} IS NULL
-        WHERE g.${q('source')} = ${sql.next()} ORDER BY g.${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
+        WHERE g.${q('source')} = ${next()} ORDER BY g.${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
       [source],
     );
-    const gaps: AuditSequenceGap[] = [];
-    for (const range of lost) {
-      gaps.push(...(await this.gapsWithin(source, Number(range['from']), Number(range['to']))));
-    }
-    return [...gaps, ...(await this.gapsWithin(source, sealed + 1, known))];
+    return rows.map((row) => ({ from: Number(row['from']), to: Number(row['to']) }));
   }
 
   /** Whether retention has removed anything. */
@@ -178,24 +280,43 @@ export class SourceRepository {
     return false;
   }
 
-  /** What is in neither table of these numbers, both ends included. */
-  private async gapsWithin(source: string, from: number, to: number): Promise<AuditSequenceGap[]> {
-    if (from > to) return [];
+  /** What is in neither table of these numbers, by source. Few enough ranges for one statement. */
+  private async gapsWithin(ranges: readonly NumberRange[]): Promise<Map<string, AuditSequenceGap[]>> {
+    const found = new Map<string, AuditSequenceGap[]>();
+    if (ranges.length === 0) return found;
     const { table, q, next } = sqlOf(this.database);
-    const numbers = (name: AuditTable) =>
-      `SELECT ${q('sequence')} FROM ${table(name)}
-        WHERE ${q('source')} = ${next()} AND ${q('sequence')} >= ${from} AND ${q('sequence')} <= ${to}`;
-    // The end counts as a number, so that what is missing before it is a step like others.
+    const [place, before, number] = [q('place'), q('before'), q('sequence')];
+    const numbers = ranges.flatMap(({ from, to }, index) => [
+      ...(['audit_events', 'audit_dead_letters'] as const).map(
+        (name) => `SELECT ${index} AS ${place}, ${number} FROM ${table(name)}
+          WHERE ${q('source')} = ${next()} AND ${number} >= ${from} AND ${number} <= ${to} AND ${isNumber(this.database, 'sequence')}`,
+      ),
+      // The end counts as a number, so that what is missing before it is a step like others.
+      `SELECT ${index} AS ${place}, ${to + 1} AS ${number}`,
+    ]);
     const rows = await ask(
       this.database,
-      `SELECT ${q('before')} + 1 AS ${q('first')}, ${q('sequence')} - 1 AS ${q('last')}
-        FROM (SELECT ${q('sequence')}, COALESCE(LAG(${q('sequence')}) OVER (ORDER BY ${q('sequence')}), ${from - 1}) AS ${q('before')}
-          FROM (${numbers('audit_events')} UNION ALL ${numbers('audit_dead_letters')} UNION ALL SELECT ${to + 1} AS ${q('sequence')}) numbers) steps
-        WHERE ${q('sequence')} > ${q('before')} + 1
-        ORDER BY ${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
-      [source, source],
+      `SELECT ${place}, ${before}, ${number} FROM (
+        SELECT ${place}, ${before}, ${number}, ROW_NUMBER() OVER (PARTITION BY ${place} ORDER BY ${number}) AS ${q('rank')}
+          FROM (SELECT ${place}, ${number}, LAG(${number}) OVER (PARTITION BY ${place} ORDER BY ${number}) AS ${before}
+            FROM (${numbers.join(' UNION ALL ')}) numbers) steps
+          WHERE ${before} IS NULL OR ${number} > ${before} + 1) gaps
+        WHERE ${q('rank')} <= ${MAX_GAPS + 2} ORDER BY ${place}, ${number}`,
+      ranges.flatMap(({ source }) => [source, source]),
     );
-    return rows.map((row) => ({ from: Number(row['first']), to: Number(row['last']) }));
+    for (const row of rows) {
+      const { source, from } = ranges[Number(row['place'])]!;
+      const gap = {
+        from: row['before'] === null ? from : Number(row['before']) + 1,
+        to: Number(row['sequence']) - 1,
+      };
+      // The first number may be there.
+      if (gap.from > gap.to) continue;
+      const gaps = found.get(source) ?? [];
+      if (gaps.length <= MAX_GAPS) gaps.push(gap);
+      found.set(source, gaps);
+    }
+    return found;
   }
 
   private async bySource(statement: string): Promise<Map<string, Row>> {
@@ -203,9 +324,35 @@ export class SourceRepository {
   }
 }
 
-function stateOf(kind: string | number | null | undefined): AuditSource['state'] {
-  if (kind === 'closed') return 'closed';
-  return kind === 'abandoned' ? 'unclean' : 'open';
+/** Whether no number up to the last is missing, which the counts alone tell. */
+function isWhole({ event, last }: Known): boolean {
+  return Number(event?.['first'] ?? 1) === 1 && Number(event?.['sequences'] ?? 0) === last;
+}
+
+function summaryOf(
+  { source, standing, event, letter }: Known,
+  gaps: readonly AuditSequenceGap[],
+  { verifiers, own }: SummaryKnowledge,
+): AuditSource {
+  const note = standing?.best?.newest;
+  return {
+    source,
+    state: own.has(source) ? 'open' : stateOf(note),
+    ...(note && verifiers.length > 0 && { signed: standing.trusted !== undefined }),
+    ...present('firstSequence', lowest(event?.['first'], letter?.['first'])),
+    ...present('lastSequence', highest(event?.['last'], letter?.['last'])),
+    events: Number(event?.['events'] ?? 0),
+    ...present('deadLetters', letter && Number(letter['letters'])),
+    gaps: gaps.slice(0, MAX_GAPS),
+    ...(gaps.length > MAX_GAPS && { moreGaps: true }),
+    ...present('lastSeen', highest(event?.['seen'], note?.timestamp)),
+    ...present('process', note?.process),
+  };
+}
+
+function stateOf(note: SourceNote | undefined): AuditSource['state'] {
+  if (note?.kind === 'closed') return 'closed';
+  return note?.kind === 'abandoned' ? 'unclean' : 'open';
 }
 
 type Figure = string | number | null | undefined;

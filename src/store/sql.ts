@@ -60,3 +60,16 @@ export async function askBuilt<T>(
   });
   return Array.from(await answer(asked));
 }
+
+/**
+ * SQL: the column holds a number that a process can have given away. A greater one is not exact in JavaScript, and the next one after it
+ * may not fit into the column; SQLite takes any type in any column.
+ *
+ * @param column may have an alias before a dot
+ */
+export function isNumber(database: AuditDatabase, column: string): string {
+  const { dialect, q } = sqlOf(database);
+  const name = q(column);
+  const isTyped = dialect === 'sqlite' ? ` AND typeof(${name}) = 'integer'` : '';
+  return `${name} >= 1 AND ${name} <= ${Number.MAX_SAFE_INTEGER}${isTyped}`;
+}

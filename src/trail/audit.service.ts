@@ -37,7 +37,6 @@ import type { AuditDeadLetter, DeadLetterRepository } from '../store/dead-letter
 import { matchesFilter } from '../store/event-filter.js';
 import type { EventFilter } from '../store/event-filter.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
-import type { SourceRepository } from '../store/source.repository.js';
 import type { AuditSource } from '../store/source-summary.js';
 import type { AskedFor } from './asked-for.js';
 import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
@@ -159,7 +158,7 @@ export class AuditService {
     private readonly recorder: AuditRecorder,
     private readonly repository: AuditEventRepository,
     private readonly requests: RequestAudit,
-    private readonly sourceRepository: SourceRepository,
+    private readonly summaries: () => Promise<AuditSource[]>,
     private readonly letterRepository: DeadLetterRepository,
     private readonly log: AuditLog,
     private readonly judgement: AuditJudgement,
@@ -336,7 +335,7 @@ export class AuditService {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async sources(): Promise<AuditSource[]> {
-    const sources = await this.sourceRepository.summaries();
+    const sources = await this.summaries();
     return sources.map((source) =>
       source.state === 'open' && isKnownDead(source.process) ? { ...source, state: 'unclean' } : source,
     );

@@ -6,6 +6,7 @@ import { eventLeafHash, generateKeys } from '../../src/ledger/index.js';
 import { toRow, ROW_COLUMNS } from '../../src/store/event-row.js';
 import { numbered, openStore } from '../app/audit-store.js';
 import type { AuditStore } from '../app/audit-store.js';
+import { writeNote } from '../app/source-notes.js';
 import { LEDGER_TABLES, RawTables, startLedgerApp } from '../app/ledger-app.js';
 import type { LedgerApp } from '../app/ledger-app.js';
 import { describeEachDatabase } from '../harness/databases.js';
@@ -28,6 +29,7 @@ describeEachDatabase('forged rows', (create, name) => {
     database = await create();
     store = await openStore(database.options);
     await store.events.append([numbered(source, 1), numbered(source, 5)]);
+    await writeNote(store, { source, kind: 'started', sequence: 0 }, keys.signerKey);
     const writer = await startLedgerApp(database, { ledger });
     await writer.audit.checkpoint();
     [gap] = (await writer.audit.find({ allTenants: true, action: 'audit.gap' })).events as [AuditLogEvent];
@@ -200,7 +202,7 @@ describeEachDatabase('forged rows', (create, name) => {
     expect(pending).toBe(4);
     expect(problems).toMatchObject([{ code: 'sequence_gap', sequence: 2, eventId: gap.id }]);
     expect(problems[0]!.message).toContain('3 events');
-    await store.sources.note({ source, kind: 'abandoned', sequence: 12, process: '{}' });
+    await writeNote(store, { source, kind: 'abandoned', sequence: 12 }, keys.signerKey);
     expect((await app.audit.verify()).problems).toMatchObject([
       { code: 'sequence_gap', sequence: 2 },
       { code: 'sequence_gap', sequence: 6, message: expect.stringContaining('3 are missing') },

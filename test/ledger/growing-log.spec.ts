@@ -49,6 +49,7 @@ describeEachDatabase('verifying', (create) => {
     for (const source of sources) {
       // Numbers 3 and 4 are late.
       await store.events.append([1, 2, 5].map((sequence) => numbered(source, sequence)));
+      await store.sources.note({ source, kind: 'started', sequence: 0, process: '{}' });
     }
     await app.audit.checkpoint();
   });

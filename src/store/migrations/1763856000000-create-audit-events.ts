@@ -97,6 +97,7 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
         sequence: 'bigint NOT NULL',
         timestamp: 'bigint NOT NULL',
         process: `${text(1024)} NOT NULL`,
+        statement: `${longText('text')} NULL`,
       },
       SOURCE_INDEXES,
     );

@@ -1,5 +1,6 @@
 import { isEventId } from '../../event/event-id.js';
 import type { DeadLetterRepository, ScannedLetter } from '../../store/dead-letter.repository.js';
+import type { NumberRange, SealingRepository } from '../../store/sealing.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
 import type { ProblemList } from './problem-list.js';
 
@@ -34,8 +35,27 @@ export class LetterNumbers {
     return found;
   }
 
+  /** Of how many numbers of each range there is an event or one of these letters. */
+  async countKnown(sealing: SealingRepository, ranges: readonly NumberRange[]): Promise<number[]> {
+    const counts = ranges.map(() => 0);
+    /** What is between the letters, each with the index of its range. */
+    const between: (NumberRange & { readonly index: number })[] = [];
+    for (const [index, { source, from, to }] of ranges.entries()) {
+      const own = this.within(source, from, to);
+      counts[index] = own.length;
+      let start = from;
+      for (const number of [...own, to + 1]) {
+        if (number > start) between.push({ source, from: start, to: number - 1, index });
+        start = number + 1;
+      }
+    }
+    const stored = await sealing.countStored(between);
+    for (const [place, { index }] of between.entries()) counts[index]! += stored[place] ?? 0;
+    return counts;
+  }
+
   /** Those from `from` to `to`, both included, each once, in order. */
-  within(source: string, from: number, to: number): number[] {
+  private within(source: string, from: number, to: number): number[] {
     const own = this.numbers.get(source)?.filter((number) => from <= number && number <= to) ?? [];
     return [...new Set(own)].sort((a, b) => a - b);
   }

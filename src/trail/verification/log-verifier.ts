@@ -37,15 +37,29 @@ export interface LogStore {
   readonly letters: DeadLetterRepository;
 }
 
-/** What the process itself knows of its own numbers. */
-export type OwnNumbers = () => readonly { readonly source: string; readonly sequence: number }[];
+/** A source of the process itself. */
+export interface OwnNumber {
+  readonly source: string;
+  readonly sequence: number;
+}
+
+/** What the database has taken of a source of the process itself. */
+export interface TakenNumbers {
+  readonly source: string;
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+}
 
 /** What whoever verifies knows by themselves. */
 export interface VerifierKnowledge {
   readonly verifiers?: readonly NoteVerifier[];
   readonly unsignedUntil?: number;
   readonly origin?: string;
-  readonly ownNumbers?: OwnNumbers;
+  /** What the process itself knows of its sources: the last number that each has given away. */
+  readonly ownNumbers?: () => readonly OwnNumber[];
+  /** The numbers of these sources that the database has taken, in ranges, both ends included. */
+  readonly takenNumbers?: () => readonly TakenNumbers[];
+  /** How long a missing number may still come. */
+  readonly gapTimeoutMs?: number;
   /** The newest checkpoint that the process has made or gone on from. */
   readonly lastSeen?: () => Checkpoint | undefined;
 }
@@ -107,9 +121,8 @@ export class LogVerifier {
     await verifyTiles(ledger, problems, size, () => report(to - from));
     await verifyStrays(ledger, problems, trust);
     for (const message of await ledger.strangeTables()) problems.add({ code: 'table_replaced', message });
-    const { ownNumbers = () => [] } = this.known;
     const { pending, deadLetters } = isWhole
-      ? await verifyOutside(this.store, problems, order, trust, size, ownNumbers, (done) =>
+      ? await verifyOutside(this.store, problems, order, trust, size, this.known, (done) =>
           report(to - from + done),
         )
       : { pending: 0, deadLetters: 0 };

@@ -1,18 +1,26 @@
+import { SequenceSet } from '../../journal/sequence-set.js';
 import type { StoredLeaf } from '../../store/ledger.repository.js';
 import type { StoredGap } from '../../store/sealing.repository.js';
 import type { ProblemList } from './problem-list.js';
 
+/** Numbers that the log has recorded as lost, and which of them came later. */
+interface RecordedGap {
+  readonly gap: StoredGap;
+  readonly come: SequenceSet;
+}
+
 /** Follows each source's numbers through the log: without holes but those that are recorded, none twice. */
 export class SourceOrder {
   private readonly reached = new Map<string, number>();
-  private readonly gaps = new Map<string, StoredGap[]>();
+  /** Of each source in order, and apart: each begins after the last number that the log had reached. */
+  private readonly gaps = new Map<string, RecordedGap[]>();
 
   /** @param before the gaps of the leaves before the first that is checked; absent where that is the first of the log */
   constructor(
     private readonly problems: ProblemList,
     private readonly before?: readonly StoredGap[],
   ) {
-    for (const gap of before ?? []) this.open(gap);
+    for (const gap of [...(before ?? [])].sort((a, b) => a.from - b.from)) this.open(gap);
   }
 
   /** The highest number of the source that the log accounts for. */
@@ -22,11 +30,18 @@ export class SourceOrder {
 
   /** Whether the number is one that the log has recorded as lost. */
   isLost(source: string, sequence: number): boolean {
-    return this.gapOf(source, sequence) !== undefined;
+    return this.gapOf(source, sequence)?.come.has(sequence) === false;
   }
 
+  /** The numbers that did not come. */
   get openGaps(): StoredGap[] {
-    return [...this.gaps.values()].flat();
+    return [...this.gaps.values()].flat().flatMap(({ gap, come }) => {
+      const starts = [gap.from, ...come.ranges.map(([, to]) => to + 1)];
+      const ends = [...come.ranges.map(([from]) => from - 1), gap.to];
+      return starts
+        .map((from, index) => ({ ...gap, from, to: ends[index]! }))
+        .filter(({ from, to }) => from <= to);
+    });
   }
 
   next({ source, sequence, through, eventId, leafIndex }: StoredLeaf, isGap: boolean): void {
@@ -60,23 +75,27 @@ export class SourceOrder {
 
   private open(gap: StoredGap): void {
     const gaps = this.gaps.get(gap.source) ?? [];
-    gaps.push(gap);
+    gaps.push({ gap, come: new SequenceSet() });
     this.gaps.set(gap.source, gaps);
   }
 
-  private gapOf(source: string, sequence: number): StoredGap | undefined {
-    return this.gaps.get(source)?.find(({ from, to }) => from <= sequence && sequence <= to);
+  private gapOf(source: string, sequence: number): RecordedGap | undefined {
+    const gaps = this.gaps.get(source) ?? [];
+    let [low, high] = [0, gaps.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (gaps[middle]!.gap.to < sequence) low = middle + 1;
+      else high = middle;
+    }
+    const found = gaps[low];
+    return found && found.gap.from <= sequence ? found : undefined;
   }
 
-  /** The number came after all. */
+  /** The number came after all. @returns whether it was missing until now */
   private close(source: string, sequence: number): boolean {
-    const gap = this.gapOf(source, sequence);
-    if (!gap) return false;
-    const rest = [
-      { ...gap, to: sequence - 1 },
-      { ...gap, from: sequence + 1 },
-    ].filter(({ from, to }) => from <= to);
-    this.gaps.set(source, [...this.gaps.get(source)!.filter((other) => other !== gap), ...rest]);
+    const come = this.gapOf(source, sequence)?.come;
+    if (!come || come.has(sequence)) return false;
+    come.add(sequence);
     return true;
   }
 }

@@ -34,6 +34,8 @@ export const PROBLEM_CODES = [
   'sequence_disorder',
   /** A table is a view, or has row-level security, a rule, or a trigger that changes what is inserted. */
   'table_replaced',
+  /** A row of `audit_sources` without a trusted signature says of a source what is not so, or can't be read. */
+  'source_contradicted',
   /** A checkpoint that was kept elsewhere is of more leaves than the log has. */
   'log_truncated',
   /** A checkpoint that was kept elsewhere has another root than the log at that size. */

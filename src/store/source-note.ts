@@ -1,0 +1,100 @@
+import { createEventId } from '../event/event-id.js';
+import { LedgerFormatError } from '../ledger/format-error.js';
+import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
+import { openStatement, signStatement } from '../ledger/statement.js';
+import { toAscii } from './ascii.js';
+import { toInteger } from './column-value.js';
+import { SOURCE_NOTE_KINDS } from './source-summary.js';
+import type { SourceNoteKind } from './source-summary.js';
+
+/** What a process says of a source: one row of `audit_sources`. Whoever may insert can write the same, but not sign it. */
+export interface SourceNote {
+  /** UUIDv7 of when it was written. */
+  readonly id: string;
+  readonly source: string;
+  readonly kind: SourceNoteKind;
+  /** The last number that was given away; 0 where there is none. */
+  readonly sequence: number;
+  /** Unix epoch, milliseconds. */
+  readonly timestamp: number;
+  /** JSON that describes the process, in printable ASCII. */
+  readonly process: string;
+  /** The signed statement of all of this; `null` where the process had no key, or could not sign. */
+  readonly statement: string | null;
+}
+
+/** Who signs what a process says of its sources, and for which log. */
+export interface NoteAuthority {
+  readonly signer: NoteSigner;
+  readonly origin: string;
+}
+
+/** Whose notes are believed. */
+export interface NoteTrust {
+  readonly verifiers: readonly NoteVerifier[];
+  /** The log that a statement must belong to; where it is not known, any. */
+  readonly origin?: string | undefined;
+}
+
+/** @param record `process`: JSON, at most 1,024 characters once it is written in ASCII */
+export function newNote({
+  source,
+  kind,
+  sequence,
+  process,
+}: Pick<SourceNote, 'source' | 'kind' | 'sequence' | 'process'>): SourceNote {
+  const timestamp = Date.now();
+  const id = createEventId(timestamp);
+  return { id, source, kind, sequence, timestamp, process: toAscii(process), statement: null };
+}
+
+/** The note with its signature. @throws what the signer throws */
+export async function signSourceNote(
+  note: SourceNote,
+  { signer, origin }: NoteAuthority,
+): Promise<SourceNote> {
+  return {
+    ...note,
+    statement: await signStatement({ kind: 'source', origin, lines: linesOf(note) }, signer),
+  };
+}
+
+/** The row as a note; `undefined` where a column holds what no process writes. */
+export function readNote(row: Readonly<Record<string, unknown>>): SourceNote | undefined {
+  const { id, source, process, statement = null } = row;
+  const kind = SOURCE_NOTE_KINDS.find((known) => known === row['kind']);
+  const [sequence, timestamp] = [toInteger(row['sequence']), toInteger(row['timestamp'])];
+  if (typeof id !== 'string' || typeof source !== 'string' || typeof process !== 'string') return undefined;
+  if (kind === undefined || !isCount(sequence) || !isCount(timestamp)) return undefined;
+  if (statement !== null && typeof statement !== 'string') return undefined;
+  return { id, source, kind, sequence, timestamp, process, statement };
+}
+
+/** Whether a key that is trusted has signed exactly this note. */
+export function isTrusted(note: SourceNote, { verifiers, origin }: NoteTrust): boolean {
+  const lines = linesOf(note).join('\n');
+  // Looked at first: a signature takes far longer to check, and anybody can write many of them.
+  if (verifiers.length === 0 || note.statement === null || !note.statement.includes(lines)) return false;
+  try {
+    const opened = openStatement('source', note.statement, verifiers);
+    const isOwnLog = origin === undefined || opened.origin === origin;
+    return opened.isTrusted && isOwnLog && opened.lines.join('\n') === lines;
+  } catch (error) {
+    if (error instanceof LedgerFormatError) return false;
+    throw error;
+  }
+}
+
+/** Whether the note says that the source has ended. */
+export function isEnd({ kind }: Pick<SourceNote, 'kind'>): boolean {
+  return kind === 'closed' || kind === 'abandoned';
+}
+
+/** What a signature binds: the whole row, with its id, so that no other row can carry it. */
+function linesOf({ id, source, kind, sequence, timestamp, process }: SourceNote): string[] {
+  return [id, source, kind, String(sequence), String(timestamp), process];
+}
+
+function isCount(number: number): boolean {
+  return Number.isSafeInteger(number) && number >= 0;
+}

@@ -1,0 +1,208 @@
+import type { NumberRange } from '../../store/sealing.repository.js';
+import { isEnd } from '../../store/source-note.js';
+import type { SourceStanding } from '../../store/source-standing.js';
+import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
+import { insertedEvent } from './inserted-event.js';
+import type { LogStore, VerifierKnowledge } from './log-verifier.js';
+import type { ProblemList } from './problem-list.js';
+import { numbers } from './source-order.js';
+import type { SourceOrder } from './source-order.js';
+import type { UnsealedNumbers } from './unsealed-numbers.js';
+import type { AuditProblem } from './verification-result.js';
+
+/** Events after the end of their source that are told of one by one. */
+const LISTED = 1_000;
+
+/** Numbers that must be there, and what to say where they are not. */
+interface Expected extends NumberRange {
+  readonly problem: (missing: number) => AuditProblem;
+}
+
+/**
+ * Whether what is said of the sources is so: by their notes, and by what this process knows of its own.
+ *
+ * Anybody who may insert a row can write a note. So one without a trusted signature accuses no event where there are keys: where it is
+ * not true, the note itself is the problem.
+ *
+ * @param countKnown of how many numbers of each range there is an event, or a letter that explains it
+ * @returns how many events are stored after the end of their source
+ */
+export async function verifySources(
+  { sealing, sources }: LogStore,
+  problems: ProblemList,
+  order: SourceOrder,
+  unsealed: UnsealedNumbers,
+  known: VerifierKnowledge,
+  countKnown: (ranges: readonly NumberRange[]) => Promise<number[]>,
+): Promise<number> {
+  const { verifiers = [], origin, ownNumbers = () => [], takenNumbers = () => [] } = known;
+  const hasKeys = verifiers.length > 0;
+  const expected: Expected[] = [];
+  const ended: NumberRange[] = [];
+  const noted = new Set<string>();
+
+  for await (const standing of sources.standings({ verifiers, origin })) {
+    const { source, trusted, claimed } = standing;
+    // Asked for after the notes: it has given away no less than they say.
+    const own = ownNumbers().find((one) => one.source === source);
+    const said = own
+      ? whyNotOwn(standing, own.sequence)
+      : whyNotSo(standing, unsealed.highest(source, order), hasKeys);
+    if (said !== undefined) problems.add(contradicted(source, said));
+    if (hasKeys ? trusted : claimed) noted.add(source);
+    if (own) continue;
+    const sealed = order.sealed(source);
+    if (trusted && isEnd(trusted.newest)) {
+      const { kind, sequence } = trusted.newest;
+      if (trusted.sequence > sealed) expected.push(lostTail(source, sealed, trusted.sequence));
+      const last = unsealed.highest(source, order);
+      if (kind === 'closed' && last > sequence) ended.push({ source, from: sequence + 1, to: last });
+    }
+    const claim = claimed?.ended ?? 0;
+    if (claim > Math.max(sealed, trusted?.sequence ?? 0)) {
+      expected.push(hasKeys ? claimedTail(source, sealed, claim) : lostTail(source, sealed, claim));
+    }
+  }
+  const nameless = await sources.countNameless();
+  if (nameless > 0) {
+    problems.add({
+      code: 'source_contradicted',
+      message: `${nameless} rows of audit_sources name no source, or hold another type than notes have there.`,
+    });
+  }
+
+  const patienceMs = known.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs;
+  const own = new Set(ownNumbers().map(({ source }) => source));
+  for (const hole of unsealed.holesBefore(Date.now() - patienceMs, order)) {
+    // The loss of a number of the others is recorded by the sealer, once its time is over.
+    if (!noted.has(hole.source) && !own.has(hole.source)) expected.push(unrecorded(hole));
+  }
+  await expect(expected, countKnown, problems);
+
+  const taken = takenNumbers().flatMap(({ source, ranges }) => {
+    const sealed = order.sealed(source);
+    return ranges
+      .filter(([, to]) => to > sealed)
+      .map(([from, to]) => takenBefore({ source, from: Math.max(from, sealed + 1), to }));
+  });
+  // A dead letter would not do: what was taken is an event.
+  await expect(taken, (ranges) => sealing.countStored(ranges), problems);
+
+  let inserted = 0;
+  for (const { source, from } of ended) {
+    for (const event of await sealing.eventsAfter(source, { sequence: from, id: '' }, LISTED)) {
+      problems.add(insertedEvent(event, `its source has closed before number ${String(event.sequence)}`));
+      inserted += 1;
+    }
+  }
+  return inserted;
+}
+
+/** Tells of those of which a number is missing. */
+async function expect(
+  expected: readonly Expected[],
+  count: (ranges: readonly NumberRange[]) => Promise<number[]>,
+  problems: ProblemList,
+): Promise<void> {
+  const counts = await count(expected);
+  for (const [index, { from, to, problem }] of expected.entries()) {
+    const missing = to - from + 1 - (counts[index] ?? 0);
+    if (missing > 0) problems.add(problem(missing));
+  }
+}
+
+/** What of the notes of a source of this process, which goes on, is not so. */
+function whyNotOwn({ claimed, newestClaim, unreadable }: SourceStanding, given: number): string | undefined {
+  if (newestClaim && isEnd(newestClaim)) {
+    return `note ${newestClaim.id} says that the source has ended, and it is a source of this process, which goes on`;
+  }
+  if (claimed && claimed.sequence > given) {
+    return `a note says that number ${claimed.sequence} was given away, and this process has come to ${given}`;
+  }
+  return whyUnreadable(unreadable);
+}
+
+/**
+ * What of the notes of a source is not so.
+ *
+ * @param last the highest number that is stored
+ */
+function whyNotSo(
+  { newestClaim, unreadable }: SourceStanding,
+  last: number,
+  hasKeys: boolean,
+): string | undefined {
+  // Without keys the journal of a machine that lost its power may know less than the database has.
+  const isLast = newestClaim?.kind === 'closed' || (hasKeys && newestClaim?.kind === 'abandoned');
+  if (newestClaim && isLast && newestClaim.sequence < last) {
+    return `note ${newestClaim.id} says that the source has ended with number ${newestClaim.sequence}, and number ${last} is stored`;
+  }
+  return whyUnreadable(unreadable);
+}
+
+function whyUnreadable(unreadable: number): string | undefined {
+  return unreadable > 0 ? `${unreadable} notes of the source hold what no process writes` : undefined;
+}
+
+function contradicted(source: string, why: string): AuditProblem {
+  return {
+    code: 'source_contradicted',
+    source,
+    message: `In audit_sources, ${why}. No trusted key has signed it, so it counts for nothing.`,
+  };
+}
+
+function lostTail(source: string, sealed: number, to: number): Expected {
+  const from = sealed + 1;
+  return {
+    source,
+    from,
+    to,
+    problem: (missing) => ({
+      code: 'sequence_gap',
+      source,
+      sequence: from,
+      message: `Of ${numbers(from, to).toLowerCase()} of a source that has ended, ${missing} are missing.`,
+    }),
+  };
+}
+
+function claimedTail(source: string, sealed: number, to: number): Expected {
+  const from = sealed + 1;
+  return {
+    source,
+    from,
+    to,
+    problem: (missing) =>
+      contradicted(
+        source,
+        `a note says that the source has ended with number ${to}, and of ${numbers(from, to).toLowerCase()} ${missing} are missing`,
+      ),
+  };
+}
+
+function unrecorded(hole: NumberRange): Expected {
+  const { source, from, to } = hole;
+  return {
+    ...hole,
+    problem: (missing) => ({
+      code: 'sequence_gap',
+      source,
+      sequence: from,
+      message: `Of ${numbers(from, to).toLowerCase()} of a source ${missing} are missing, and its events after them are not sealed: no note that counts tells that it is a process.`,
+    }),
+  };
+}
+
+function takenBefore(range: NumberRange): Expected {
+  const { source, from, to } = range;
+  return {
+    ...range,
+    problem: (missing) => ({
+      code: 'sequence_gap',
+      source,
+      sequence: from,
+      message: `Of ${numbers(from, to).toLowerCase()} of this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`,
+    }),
+  };
+}

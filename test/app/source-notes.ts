@@ -1,0 +1,23 @@
+// Notes in `audit_sources` as a process writes them, for sources that a test makes up.
+import { parseSignerKey } from '../../src/ledger/index.js';
+import { newNote, signSourceNote } from '../../src/store/source-note.js';
+import type { SourceNote } from '../../src/store/source-note.js';
+import type { AuditStore } from './audit-store.js';
+
+/**
+ * @param signerKey the key that signs it, for the log of its name; without, nobody signs it
+ * @param record `process` is `{}` where it is left out
+ */
+export async function writeNote(
+  store: Pick<AuditStore, 'sources'>,
+  record: Pick<SourceNote, 'source' | 'kind' | 'sequence'> & { readonly process?: string },
+  signerKey?: string,
+): Promise<SourceNote> {
+  let note = newNote({ process: '{}', ...record });
+  if (signerKey !== undefined) {
+    const signer = parseSignerKey(signerKey);
+    note = await signSourceNote(note, { signer, origin: signer.name });
+  }
+  await store.sources.insert(note);
+  return note;
+}
