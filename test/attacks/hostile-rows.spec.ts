@@ -167,7 +167,8 @@ for (const checks of ['with the checks of the tables', 'where the checks are gon
       const revealed = await app.audit.find({ tenantId: 'globex', userId: 'carl', reveal: true });
       expect(JSON.stringify(revealed.events)).not.toContain('a@b.test');
       const kept = await app.audit.find({ tenantId: 'globex', userId: 'ann', reveal: true });
-      expect(kept.events.map(({ details }) => details['email'])).toEqual(['a@b.test']);
+      const own = kept.events.filter(({ id }) => others.some((other) => other.id === id));
+      expect(own.map(({ details }) => details['email'])).toEqual(['a@b.test']);
       await noneGenuineIsAccused();
     });
 

@@ -57,9 +57,9 @@ export async function verifyOutside(
       pending += 1;
       unsealed.note(event, order);
     }
+    report(done);
     if (last === undefined) break;
     after = last;
-    report(done);
   }
 
   const waiting = await LetterNumbers.read(letters, trust, size, problems);
