@@ -198,12 +198,17 @@ describeEachDatabase('a forged note of a source', (create, name) => {
       expect(await app.audit.verify()).toMatchObject({ ok: true, events: 4 });
     });
 
-    it('a hundred thousand times stops nothing', async () => {
+    it('many thousand times stops nothing', async () => {
       const app = await start(ledger);
       const [{ metadata }] = (await record(app, 3)) as [AuditLogEvent];
       const { source } = metadata;
       await forge(
-        Array.from({ length: 100_000 }, () => ({ source, kind: 'closed', sequence: 3, process: 'forged' })),
+        Array.from({ length: name === 'sqlite' ? 100_000 : 20_000 }, () => ({
+          source,
+          kind: 'closed',
+          sequence: 3,
+          process: 'forged',
+        })),
       );
       await record(app, 3);
       expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 6 });

@@ -1,5 +1,7 @@
+import { safeText } from '../../event/safe-text.js';
 import type { NumberRange } from '../../store/sealing.repository.js';
 import { isEnd } from '../../store/source-note.js';
+import type { SourceNote } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
 import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import { insertedEvent } from './inserted-event.js';
@@ -55,8 +57,8 @@ export async function verifySources(
     if (trusted && isEnd(trusted.newest)) {
       const { kind, sequence } = trusted.newest;
       if (trusted.sequence > sealed) expected.push(lostTail(source, sealed, trusted.sequence));
-      const last = unsealed.highest(source, order);
-      if (kind === 'closed' && last > sequence) ended.push({ source, from: sequence + 1, to: last });
+      const [from, to] = [Math.max(sealed, sequence) + 1, unsealed.highest(source, order)];
+      if (kind === 'closed' && to >= from) ended.push({ source, from, to });
     }
     const claim = claimed?.ended ?? 0;
     if (claim > Math.max(sealed, trusted?.sequence ?? 0)) {
@@ -89,8 +91,10 @@ export async function verifySources(
   await expect(taken, (ranges) => sealing.countStored(ranges), problems);
 
   let inserted = 0;
-  for (const { source, from } of ended) {
+  for (const { source, from, to } of ended) {
     for (const event of await sealing.eventsAfter(source, { sequence: from, id: '' }, LISTED)) {
+      // What came since may be of a process that goes on with the source.
+      if (Number(event.sequence) > to) break;
       problems.add(insertedEvent(event, `its source has closed before number ${String(event.sequence)}`));
       inserted += 1;
     }
@@ -114,7 +118,7 @@ async function expect(
 /** What of the notes of a source of this process, which goes on, is not so. */
 function whyNotOwn({ claimed, newestClaim, unreadable }: SourceStanding, given: number): string | undefined {
   if (newestClaim && isEnd(newestClaim)) {
-    return `note ${newestClaim.id} says that the source has ended, and it is a source of this process, which goes on`;
+    return `${named(newestClaim)} says that the source has ended, and it is a source of this process, which goes on`;
   }
   if (claimed && claimed.sequence > given) {
     return `a note says that number ${claimed.sequence} was given away, and this process has come to ${given}`;
@@ -135,9 +139,13 @@ function whyNotSo(
   // Without keys the journal of a machine that lost its power may know less than the database has.
   const isLast = newestClaim?.kind === 'closed' || (hasKeys && newestClaim?.kind === 'abandoned');
   if (newestClaim && isLast && newestClaim.sequence < last) {
-    return `note ${newestClaim.id} says that the source has ended with number ${newestClaim.sequence}, and number ${last} is stored`;
+    return `${named(newestClaim)} says that the source has ended with number ${newestClaim.sequence}, and number ${last} is stored`;
   }
   return whyUnreadable(unreadable);
+}
+
+function named({ id }: SourceNote): string {
+  return `note ${safeText(id, 36)}`;
 }
 
 function whyUnreadable(unreadable: number): string | undefined {
