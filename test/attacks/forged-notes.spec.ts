@@ -292,6 +292,14 @@ describeEachDatabase('a forged note of a source', (create, name) => {
       expect(await app.audit.sources()).toMatchObject([{ source, state: 'closed', signed: true }]);
     });
 
+    it('does not say of an event that is in the log that it is not', async () => {
+      await store.events.append([1, 2, 3].map((sequence) => numbered(source, sequence)));
+      const app = await start({ signingKey: keys.signerKey });
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 3 });
+      await writeNote(store, { source, kind: 'closed', sequence: 2 }, keys.signerKey);
+      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 3, pending: 0 });
+    });
+
     it('by an unknown key, or of another log, counts for nothing', async () => {
       await store.events.append([1, 2].map((sequence) => numbered(source, sequence)));
       await writeNote(
