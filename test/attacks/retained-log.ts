@@ -4,7 +4,7 @@ import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, AuditProblem }
 import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
 import { openStore } from '../app/audit-store.js';
 import type { AuditStore } from '../app/audit-store.js';
-import { RawTables, startLedgerApp } from '../app/ledger-app.js';
+import { dropChecks, RawTables, startLedgerApp } from '../app/ledger-app.js';
 import type { LedgerApp } from '../app/ledger-app.js';
 import type { TestDatabase } from '../harness/databases.js';
 import { grantUsers } from './granted-users.js';
@@ -85,6 +85,13 @@ export class RetainedLog {
   /** Somebody who has the password of the application, which may insert. */
   async inserter(): Promise<RawTables> {
     return this.keep(await RawTables.as(this.database, this.users.application));
+  }
+
+  /** The checks of the tables are gone, as where they were made before there were any: rows may then hold what is no JSON. */
+  async dropChecks(inserter: RawTables): Promise<void> {
+    // On SQLite each connection decides for itself.
+    const connection = this.database.name === 'sqlite' ? inserter.connection : this.owner.connection;
+    await dropChecks(connection, this.database);
   }
 
   async ids(): Promise<string[]> {
