@@ -78,7 +78,14 @@ async function runOn<T>(
   if (dialectOf(source) !== 'mysql' || runner.isReleased) return (await runner.query(text, [...values])) as T;
   const connection = (await runner.connect()) as MysqlConnection;
   await settleSession(source, connection);
-  return values.length === 0
-    ? ((await runner.query(text)) as T)
-    : executePrepared<T>(connection, text, [...values]);
+  if (values.length === 0) return (await runner.query(text)) as T;
+  const { logger } = source;
+  // As TypeORM does with what it runs itself: the application's `logging` shows these statements too.
+  logger.logQuery(text, [...values], runner);
+  try {
+    return await executePrepared<T>(connection, text, values);
+  } catch (error) {
+    logger.logQueryError(error as Error, text, [...values], runner);
+    throw error;
+  }
 }

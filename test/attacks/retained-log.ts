@@ -40,7 +40,7 @@ export class RetainedLog {
   /**
    * Ends the application that runs, and starts another one.
    *
-   * @param asked called with each statement on the application's connection
+   * @param asked called with each statement on the connections of the application and of its retention
    */
   async start(options: Options = {}, asked?: (statement: string) => void): Promise<LedgerApp['audit']> {
     await this.app?.close();
@@ -49,9 +49,9 @@ export class RetainedLog {
     const { ledger, retention, ...rest } = options;
     const { application, sealer, maintenance } = this.users;
     const journal = `${this.database.journal}-${this.starts}`;
-    const logger = asked && new StatementLogger(asked);
+    const logging = asked && { logging: true, logger: new StatementLogger(asked) };
     this.app = await startLedgerApp(
-      { ...this.database, options: { ...application, ...(logger && { logging: true, logger }) }, journal },
+      { ...this.database, options: { ...application, ...logging }, journal },
       {
         migrate: false,
         ...rest,
@@ -60,7 +60,7 @@ export class RetainedLog {
           batchSize: 7,
           pauseMs: 0,
           ...retention,
-          database: maintenance,
+          database: { ...maintenance, ...logging },
         },
         ledger: { database: sealer, ...ledger },
       },
