@@ -1,6 +1,7 @@
 // An event as it was found where anybody may have written: reading it never throws, and what can't be read is said.
 import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
-import type { AuditFacts, AuditLogEvent, AuditValue } from './audit-log-event.js';
+import type { AuditFacts, AuditLogEvent } from './audit-log-event.js';
+import { isFacts, isOneOf, isText, isTexts, isWithin, LAST_TIME } from './event-checks.js';
 import { isEventId } from './event-id.js';
 import { FACT_LIMITS, flattenFacts, UNREADABLE } from './flatten.js';
 import { safeText } from './safe-text.js';
@@ -17,9 +18,6 @@ export interface ReadEvent {
   /** Empty where it is an event as the library writes it. */
   readonly unreadable: readonly (keyof AuditLogEvent)[];
 }
-
-/** The last millisecond that a UUIDv7 can hold. */
-const LAST_TIME = 2 ** 48 - 1;
 
 /**
  * Reads an event from its parts. Of a property that is not as an event has it, what can be read is kept; where nothing
@@ -79,30 +77,4 @@ export function parsedJson(text: unknown): unknown {
   } catch {
     return text;
   }
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
-function isWithin(most: number): (value: unknown) => value is number {
-  return (value): value is number => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
-}
-
-function isOneOf<T extends string>(words: readonly T[]): (value: unknown) => value is T {
-  return (value): value is T => words.includes(value as T);
-}
-
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every(isText);
-}
-
-function isFacts(value: unknown): value is AuditFacts {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return Object.values(value).every(isFact);
-}
-
-function isFact(value: unknown): value is AuditValue {
-  if (Array.isArray(value)) return value.every(isText) || value.every(Number.isFinite);
-  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }

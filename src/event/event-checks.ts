@@ -1,0 +1,34 @@
+// What the parts of an event may be, for events that come from where somebody else may have written.
+import type { AuditFacts, AuditValue } from './audit-log-event.js';
+
+/** The last millisecond that a UUIDv7 can hold. */
+export const LAST_TIME = 2 ** 48 - 1;
+
+/** Whether the value is a text without lone surrogates, which no database stores and no UTF-8 has. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.isWellFormed();
+}
+
+export function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(isText);
+}
+
+/** Whether the value is a whole number from 0 to `last`. */
+export function isWithin(last: number): (value: unknown) => value is number {
+  return (value): value is number => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= last;
+}
+
+export function isOneOf<T extends string>(words: readonly T[]): (value: unknown) => value is T {
+  return (value): value is T => words.includes(value as T);
+}
+
+/** Whether the value is as `details` and `metadata` are: flat, and no number in it infinite, which JSON can say as `1e999`. */
+export function isFacts(value: unknown): value is AuditFacts {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([key, fact]) => isText(key) && isFact(fact));
+}
+
+function isFact(value: unknown): value is AuditValue {
+  if (Array.isArray(value)) return value.every(isText) || value.every(Number.isFinite);
+  return typeof value === 'boolean' || Number.isFinite(value) || isText(value);
+}
