@@ -4,13 +4,17 @@ import type { AuditFacts, AuditValue } from './audit-log-event.js';
 /** The last millisecond that a UUIDv7 can hold. */
 export const LAST_TIME = 2 ** 48 - 1;
 
-/** Whether the value is a text without lone surrogates, which no database stores and no UTF-8 has. */
 export function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.isWellFormed();
+  return typeof value === 'string';
 }
 
-export function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every(isText);
+/** Whether the value is a text without lone surrogates: none is left in what the library has recorded. */
+export function isWellFormed(value: unknown): value is string {
+  return isText(value) && value.isWellFormed();
+}
+
+export function isTexts(value: unknown, isRight = isText): value is string[] {
+  return Array.isArray(value) && value.every((text) => isRight(text));
 }
 
 /** Whether the value is a whole number from 0 to `last`. */
@@ -23,12 +27,12 @@ export function isOneOf<T extends string>(words: readonly T[]): (value: unknown)
 }
 
 /** Whether the value is as `details` and `metadata` are: flat, and no number in it infinite, which JSON can say as `1e999`. */
-export function isFacts(value: unknown): value is AuditFacts {
+export function isFacts(value: unknown, isRight = isText): value is AuditFacts {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return Object.entries(value).every(([key, fact]) => isText(key) && isFact(fact));
+  return Object.entries(value).every(([key, fact]) => isRight(key) && isFact(fact, isRight));
 }
 
-function isFact(value: unknown): value is AuditValue {
-  if (Array.isArray(value)) return value.every(isText) || value.every(Number.isFinite);
-  return typeof value === 'boolean' || Number.isFinite(value) || isText(value);
+function isFact(value: unknown, isRight: typeof isText): value is AuditValue {
+  if (Array.isArray(value)) return isTexts(value, isRight) || value.every(Number.isFinite);
+  return typeof value === 'boolean' || Number.isFinite(value) || isRight(value);
 }

@@ -1,6 +1,6 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
 import type { AuditLogEvent } from './audit-log-event.js';
-import { isFacts, isOneOf, isTexts, isWithin, LAST_TIME } from './event-checks.js';
+import { isFacts, isOneOf, isTexts, isWellFormed, isWithin, LAST_TIME } from './event-checks.js';
 import { isEventId, timestampOf } from './event-id.js';
 import { safeText, TEXT_LIMITS } from './safe-text.js';
 
@@ -23,7 +23,7 @@ const CHECKS: Readonly<Record<keyof AuditLogEvent, Check>> = {
   action: text(TEXT_LIMITS.action),
   resource: text(TEXT_LIMITS.resource),
   resourceId: optional(text(TEXT_LIMITS.resourceId)),
-  details: isFacts,
+  details: (value) => isFacts(value, isWellFormed),
   ipAddress: optional(text(TEXT_LIMITS.ipAddress)),
   userAgent: optional(text(TEXT_LIMITS.userAgent)),
   sessionId: optional(text(TEXT_LIMITS.sessionId)),
@@ -31,8 +31,8 @@ const CHECKS: Readonly<Record<keyof AuditLogEvent, Check>> = {
   category: isOneOf(CATEGORIES),
   outcome: isOneOf(OUTCOMES),
   riskScore: isWithin(100),
-  complianceFlags: isTexts,
-  metadata: isFacts,
+  complianceFlags: (value) => isTexts(value, isWellFormed),
+  metadata: (value) => isFacts(value, isWellFormed),
 };
 const NAMES = Object.keys(CHECKS) as (keyof AuditLogEvent)[];
 
