@@ -62,12 +62,17 @@ const main: Calls = new Calls(parentPort!, {
     await connect();
     await events.ping(signal);
   },
-  startSealing: () => sealer.start(),
-  checkpoint(sources: readonly OwnSource[]) {
+  async startSealing() {
+    await connect();
+    sealer.start();
+  },
+  async checkpoint(sources: readonly OwnSource[]) {
+    await connect();
     ownSources = sources;
     return sealer.checkpoint();
   },
-  stopSealing({ patienceMs, sources }: { patienceMs: number; sources: readonly OwnSource[] }) {
+  async stopSealing({ patienceMs, sources }: { patienceMs: number; sources: readonly OwnSource[] }) {
+    await connect();
     ownSources = sources;
     return sealer.close(patienceMs);
   },
