@@ -65,7 +65,7 @@ export const AUDIT_MIGRATIONS = [
   AllowRemovals1764200000000,
 ];
 
-/** The library keeps its own list of migrations, so that it never mixes with the application's. */
+/** The library keeps its own list of migrations, so that it never mixes with the application's. An `entityPrefix` stands before it. */
 export const AUDIT_MIGRATIONS_TABLE = 'audit_migrations';
 
 const DEFAULT_DATABASE = { type: 'better-sqlite3', database: 'audit.sqlite' } as const;
@@ -250,7 +250,7 @@ export function createAuditDataSource(options: AuditDatabaseOptions): DataSource
     ...options,
     entities: AUDIT_ENTITIES,
     migrations: AUDIT_MIGRATIONS,
-    migrationsTableName: AUDIT_MIGRATIONS_TABLE,
+    migrationsTableName: migrationsTableOf(options),
     synchronize: false,
     migrationsRun: false,
     dropSchema: false,
@@ -277,12 +277,17 @@ export function createAuditDataSource(options: AuditDatabaseOptions): DataSource
   });
 }
 
+/** TypeORM puts no `entityPrefix` before it: two audits in one database would share one list, and the second have no tables. */
+function migrationsTableOf({ entityPrefix = '' }: { readonly entityPrefix?: string }): string {
+  return entityPrefix + AUDIT_MIGRATIONS_TABLE;
+}
+
 /** Runs the library's migrations, with its own list of them even on a data source that the application shares. */
 async function runMigrations(source: DataSource): Promise<void> {
   // A view of the data source that differs in nothing but the migrations; the executor reads no more than these.
   const view = Object.create(source, {
     migrations: { value: AUDIT_MIGRATIONS.map((Migration) => new Migration()) },
-    options: { value: { ...source.options, migrationsTableName: AUDIT_MIGRATIONS_TABLE } },
+    options: { value: { ...source.options, migrationsTableName: migrationsTableOf(source.options) } },
   }) as DataSource;
   await new MigrationExecutor(view).executePendingMigrations();
 }
