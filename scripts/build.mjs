@@ -1,20 +1,41 @@
-// Builds dist/esm and dist/cjs from the same sources, and build/ormconfig.js for TypeORM's command line.
+// Builds dist/esm and dist/cjs from the same sources, build/ormconfig.js for TypeORM's command line, and the test
+// applications that run as processes of their own. What was built from the same inputs before, and is still there
+// unchanged, is not built again: build/stamp.json says what it was.
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
-await Promise.all(['dist', 'build'].map((folder) => rm(folder, { recursive: true, force: true })));
+const STAMP = 'build/stamp.json';
+const SETTINGS = [
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.esm.json',
+  'tsconfig.cjs.json',
+  'scripts/build.mjs',
+];
+/** What is built, each from its inputs and from what stands before it. */
+const TARGETS = {
+  package: { inputs: [...SETTINGS, 'src'], outputs: ['dist'], build: buildPackage },
+  ormconfig: {
+    inputs: ['tsconfig.ormconfig.json', 'ormconfig.ts'],
+    outputs: ['build/ormconfig.js'],
+    build: () => compile('tsconfig.ormconfig.json'),
+  },
+  process: {
+    inputs: ['test/process/app'],
+    outputs: ['build/process'],
+    build: () => compile('test/process/app/tsconfig.json'),
+  },
+  faults: {
+    inputs: ['test/faults/app', 'test/faults/tsconfig.json'],
+    outputs: ['build/faults'],
+    build: () => compile('test/faults/tsconfig.json'),
+  },
+};
 
-/** Runs the TypeScript compiler on one project. */
-function compile(project) {
-  return new Promise((resolve, reject) => {
-    const args = ['node_modules/typescript/bin/tsc', '-p', project];
-    spawn(process.execPath, args, { stdio: 'inherit' }).on('exit', (code) =>
-      code === 0 ? resolve() : reject(new Error(`tsc -p ${project} failed`)),
-    );
-  });
-}
-
-try {
+async function buildPackage() {
   await Promise.all([compile('tsconfig.esm.json'), compile('tsconfig.cjs.json')]);
   await mkdir('dist/cjs', { recursive: true });
   await writeFile('dist/cjs/package.json', '{ "type": "commonjs" }\n');
@@ -27,8 +48,55 @@ try {
     'dist/cjs/thread/thread-file.js',
     "'use strict';\nexports.threadFile = require('node:path').join(__dirname, 'database.worker.js');\n",
   );
-  // Last: it imports the package by its own name, whose types are what was just built.
-  await compile('tsconfig.ormconfig.json');
+}
+
+/** Runs the TypeScript compiler on one project. */
+function compile(project) {
+  return new Promise((resolve, reject) => {
+    const args = ['node_modules/typescript/bin/tsc', '-p', project];
+    spawn(process.execPath, args, { stdio: 'inherit' }).on('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`tsc -p ${project} failed`)),
+    );
+  });
+}
+
+/** One digest of all files at or below the paths: their names and their bytes. */
+function digestOf(paths) {
+  const hash = createHash('sha256');
+  const add = (path, isFolder) => {
+    if (!isFolder) return hash.update(`${path}\0`).update(readFileSync(path)).update('\0');
+    for (const entry of readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1)))
+      add(join(path, entry.name), entry.isDirectory());
+  };
+  for (const path of paths) {
+    if (existsSync(path)) add(path, !/\.[a-z]+$/u.test(path));
+    else hash.update(`no ${path}\0`);
+  }
+  return hash.digest('hex');
+}
+
+function readStamp() {
+  try {
+    return JSON.parse(readFileSync(STAMP, 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
+try {
+  const stamp = readStamp();
+  let base = '';
+  for (const [name, { inputs, outputs, build }] of Object.entries(TARGETS)) {
+    const input = base + digestOf(inputs);
+    // The package itself is what the others are built against.
+    if (base === '') base = input;
+    if (stamp[name]?.input === input && stamp[name].output === digestOf(outputs)) continue;
+    await Promise.all(outputs.map((path) => rm(path, { recursive: true, force: true })));
+    await build();
+    stamp[name] = { input, output: digestOf(outputs) };
+    await mkdir('build', { recursive: true });
+    await writeFile(STAMP, JSON.stringify(stamp));
+  }
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
