@@ -6,9 +6,11 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/test/compat/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
-    '^(\\.{1,2}/.*)\\.js$': '$1',
-    // The public door, from the sources.
-    '^nest-audit-trail$': '<rootDir>/src/index.ts',
+    // What users run: the built package, and a room of it where a test is of that room.
+    '^nest-audit-trail$': '<rootDir>/dist/esm/index.js',
+    '^nest-audit-trail/ledger$': '<rootDir>/dist/esm/ledger/index.js',
+    '^(?:\\.\\./)+src/(.*)\\.js$': '<rootDir>/dist/esm/$1.js',
+    '^(\\.{1,2}/(?!.*dist/).*)\\.js$': ['$1.ts', '$1.js'],
   },
   transform: {
     '^.+\\.ts$': [
@@ -24,9 +26,9 @@ export default {
       },
     ],
   },
-  globalSetup: '<rootDir>/test/harness/global-setup.mjs',
-  globalTeardown: '<rootDir>/test/harness/global-teardown.mjs',
-  reporters: ['default', '<rootDir>/test/harness/skipped-databases.reporter.mjs'],
+  globalSetup: '<rootDir>/test/support/harness/global-setup.mjs',
+  globalTeardown: '<rootDir>/test/support/harness/global-teardown.mjs',
+  reporters: ['default', '<rootDir>/test/support/harness/skipped-databases.reporter.mjs'],
   testTimeout: 30_000,
   maxWorkers: 2,
 };

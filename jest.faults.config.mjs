@@ -23,7 +23,7 @@ export default {
   reporters: [
     'default',
     '<rootDir>/test/faults/progress.reporter.mjs',
-    '<rootDir>/test/harness/skipped-databases.reporter.mjs',
+    '<rootDir>/test/support/harness/skipped-databases.reporter.mjs',
   ],
   maxWorkers: 1,
 };

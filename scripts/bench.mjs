@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { atEndOfRun, endRun } from '../test/harness/end-of-run.mjs';
+import { atEndOfRun, endRun } from '../test/support/harness/end-of-run.mjs';
 import { compare } from './bench/compare.mjs';
 import { measureDatabase } from './bench/database.mjs';
 import { describeMachine } from './bench/machine.mjs';

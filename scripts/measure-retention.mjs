@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { v7 } from 'uuid';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
-import { endRun } from '../test/harness/end-of-run.mjs';
+import { endRun } from '../test/support/harness/end-of-run.mjs';
 import { BenchServer } from './bench/servers.mjs';
 
 const EVENTS = Number(process.argv[2] ?? 1_000_000);

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { atEndOfRun, hasEnded } from '../../test/harness/end-of-run.mjs';
+import { atEndOfRun, hasEnded } from '../../test/support/harness/end-of-run.mjs';
 
 export class AskedProcess {
   #child;

@@ -1,9 +1,9 @@
 // The database servers that the bench measures with: those that the tests use.
 import { randomBytes } from 'node:crypto';
-import { atEndOfRun } from '../../test/harness/end-of-run.mjs';
-import { findServer } from '../../test/harness/find-server.mjs';
-import { mysqlServer } from '../../test/harness/mysql-server.mjs';
-import { postgresServer } from '../../test/harness/postgres-server.mjs';
+import { atEndOfRun } from '../../test/support/harness/end-of-run.mjs';
+import { findServer } from '../../test/support/harness/find-server.mjs';
+import { mysqlServer } from '../../test/support/harness/mysql-server.mjs';
+import { postgresServer } from '../../test/support/harness/postgres-server.mjs';
 
 const KINDS = {
   mysql: {

@@ -12,7 +12,7 @@ import { SumTally, ThingTally } from '../../src/pipeline/detection/tally.js';
 import type { Tally } from '../../src/pipeline/detection/tally.js';
 import { Watch } from '../../src/pipeline/detection/watch.js';
 import type { DetectionRepository } from '../../src/store/detection.repository.js';
-import { failedLogin, ListeningHost, silent, watched } from './watched.js';
+import { failedLogin, ListeningHost, silent, watched } from '../support/watched.js';
 
 const T = Date.UTC(2025, 5, 16, 12);
 

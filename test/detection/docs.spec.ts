@@ -17,7 +17,7 @@ import {
   VOLUME_STEPS,
 } from '../../src/pipeline/risk/risk-points.js';
 import { VOLUME_KEYS } from '../../src/pipeline/risk/volume.js';
-import { codeWords, Page } from '../docs/page.js';
+import { codeWords, Page } from '../support/docs/page.js';
 
 describe('docs/risk.md', () => {
   const page = Page.read('docs/risk.md');

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { atEndOfRun, endRun } from '../harness/end-of-run.mjs';
+import { atEndOfRun, endRun } from '../support/harness/end-of-run.mjs';
 import { Application } from './application.js';
 import type { Delivery } from './application.js';
 import { createFailingDisk } from './journal-disk.js';

@@ -2,7 +2,7 @@
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { once } from 'node:events';
-import { closeAtOnce } from '../app/tcp-proxy.js';
+import { closeAtOnce } from '../support/tcp-proxy.js';
 import { steadyPort } from './steady-port.js';
 
 /**

@@ -12,8 +12,8 @@ import type {
   DeliveryStatus,
   VerifyResult,
 } from 'nest-audit-trail';
-import { atEndOfRun, hasEnded } from '../harness/end-of-run.mjs';
-import { send } from '../app/http-client.js';
+import { atEndOfRun, hasEnded } from '../support/harness/end-of-run.mjs';
+import { send } from '../support/http-client.js';
 import type { KillPoint } from './app/kill-at-point.js';
 import type { Memory } from './memory.js';
 

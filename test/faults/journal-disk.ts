@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { atEndOfRun, hasEnded } from '../harness/end-of-run.mjs';
+import { atEndOfRun, hasEnded } from '../support/harness/end-of-run.mjs';
 
 export interface JournalDisk {
   /** The journal's directory, as the application sees it. */

@@ -4,8 +4,8 @@ import type { AuditModuleOptions } from 'nest-audit-trail';
 import { AuditPolicy } from '../../src/pipeline/policy/audit-policy.js';
 import { POLICY_LEVELS } from '../../src/pipeline/policy/policy-rule.js';
 import type { PolicySubject } from '../../src/pipeline/policy/policy-rule.js';
-import { WrittenExamples } from '../docs/examples.js';
-import { codeWords, Page } from '../docs/page.js';
+import { WrittenExamples } from '../support/docs/examples.js';
+import { codeWords, Page } from '../support/docs/page.js';
 
 const page = Page.read('docs/policy.md');
 const words = (cells: string[][]) => cells.map(([cell]) => codeWords(cell!)[0] ?? cell);

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AuditModuleOptions, VerifyResult } from 'nest-audit-trail';
 import { generateKeys } from '../../../src/ledger/keys.js';
-import { atEndOfRun, hasEnded } from '../../harness/end-of-run.mjs';
+import { atEndOfRun, hasEnded } from '../../support/harness/end-of-run.mjs';
 import type { Bench } from '../bench.js';
 import { say } from '../progress.js';
 import { Random } from '../random.js';

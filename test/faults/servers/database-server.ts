@@ -1,7 +1,7 @@
 // A database server of the suite's own, with everything that can befall one.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AuditDatabaseOptions } from 'nest-audit-trail';
-import { atEndOfRun, hasEnded } from '../../harness/end-of-run.mjs';
+import { atEndOfRun, hasEnded } from '../../support/harness/end-of-run.mjs';
 import { eventually } from '../eventually.js';
 import { isRunning, processTree, signal } from './processes.js';
 

@@ -1,0 +1,520 @@
+// The authentication helpers: their names are OWASP's, their events say who acted and whom it is about.
+import 'reflect-metadata';
+import { Body, Controller, Module, Post } from '@nestjs/common';
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { AuditError, AuditModule, AuditService, OnAuditEvent } from 'nest-audit-trail';
+import type { AuditLogEvent } from 'nest-audit-trail';
+import { assertEventInput } from '../../src/event/audit-event-input.js';
+import type { AuditEventInput } from '../../src/event/audit-event-input.js';
+import { TEXT_LIMITS } from '../../src/event/safe-text.js';
+import { createSecretKeyTest } from '../../src/pipeline/redaction/secret-key.js';
+import { AUTHENTICATION_ACTIONS } from '../../src/trail/authentication-actions.js';
+import { send } from '../support/http-client.js';
+import { Page } from '../support/docs/page.js';
+import { describeOnSqlite } from '../support/harness/databases.js';
+import type { TestDatabase } from '../support/harness/databases.js';
+
+/** The names of the service's methods that record authentication. */
+type Helper = Exclude<Extract<keyof AuditService, `record${string}`>, 'record'>;
+
+/** What each call must say of itself. `about` is the property whose value becomes the `resourceId`. */
+interface Case {
+  readonly helper: Helper;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly action: string;
+  readonly about: string;
+  /** What the event says besides what its action says; `userId` where that is not the input's. */
+  readonly event?: Partial<AuditEventInput>;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+const about = { targetUserId: 'ann' };
+const token = { tokenId: 'jti-1' };
+const session = { sessionId: 's-1' };
+const expiresAt = Date.UTC(2026, 0, 2);
+
+const CASES: readonly Case[] = [
+  {
+    helper: 'recordLogin',
+    input: { userId: 'ann', method: 'passkey' },
+    action: 'authn_login_success',
+    about: 'userId',
+    details: { method: 'passkey' },
+  },
+  {
+    helper: 'recordLogin',
+    input: { userId: 'ann', account: 'ann@acme', outcome: 'success', attempts: 0 },
+    action: 'authn_login_success',
+    about: 'userId',
+    details: { account: 'ann@acme', attempts: 0 },
+  },
+  {
+    helper: 'recordLogin',
+    input: { userId: 'ann', attempts: 2, maxAttempts: 2 },
+    action: 'authn_login_successafterfail',
+    about: 'userId',
+    details: { attempts: 2, maxAttempts: 2 },
+  },
+  {
+    helper: 'recordLogin',
+    input: { outcome: 'failure', userId: 'ann', account: 'ann@acme', attempts: 2, maxAttempts: 3 },
+    action: 'authn_login_fail',
+    about: 'userId',
+    event: { userId: '' },
+    details: { account: 'ann@acme', attempts: 2, maxAttempts: 3 },
+    metadata: { actorType: 'anonymous' },
+  },
+  {
+    helper: 'recordLogin',
+    input: { outcome: 'failure', userId: 'ann', attempts: 3, maxAttempts: 3, actorType: 'job' },
+    action: 'authn_login_fail_max',
+    about: 'userId',
+    event: { userId: '' },
+    details: { account: 'ann', attempts: 3, maxAttempts: 3 },
+    metadata: { actorType: 'job' },
+  },
+  {
+    helper: 'recordLoginLocked',
+    input: { ...about, account: 'ann@acme', attempts: 5, reason: 'too many failures' },
+    action: 'authn_login_lock',
+    about: 'targetUserId',
+    details: { account: 'ann@acme', attempts: 5, reason: 'too many failures' },
+  },
+  {
+    helper: 'recordPasswordChange',
+    input: { userId: 'ann' },
+    action: 'authn_password_change',
+    about: 'userId',
+  },
+  {
+    helper: 'recordPasswordChange',
+    input: { userId: 'root', targetUserId: 'ann', outcome: 'failure' },
+    action: 'authn_password_change_fail',
+    about: 'targetUserId',
+  },
+  {
+    helper: 'recordImpossibleTravel',
+    input: { userId: 'ann', from: 'DE', to: 'NZ' },
+    action: 'authn_impossible_travel',
+    about: 'userId',
+    details: { from: 'DE', to: 'NZ' },
+  },
+  {
+    helper: 'recordTokenCreated',
+    input: { ...token, kind: 'refresh', scopes: ['read', 'write'], expiresAt },
+    action: 'authn_token_created',
+    about: 'tokenId',
+    details: { kind: 'refresh', scopes: ['read', 'write'], expiresAt: new Date(expiresAt) },
+  },
+  {
+    helper: 'recordTokenRevoked',
+    input: { ...token, ...about },
+    action: 'authn_token_revoked',
+    about: 'tokenId',
+    details: about,
+  },
+  { helper: 'recordTokenReused', input: token, action: 'authn_token_reuse', about: 'tokenId' },
+  { helper: 'recordTokenDeleted', input: token, action: 'authn_token_delete', about: 'tokenId' },
+  {
+    helper: 'recordAccessDenied',
+    input: {
+      resource: 'invoice',
+      resourceId: 'INV-7',
+      attempted: 'invoice.approve',
+      permission: ['approver'],
+    },
+    action: 'authz_fail',
+    about: 'resourceId',
+    event: { resource: 'invoice' },
+    details: { attempted: 'invoice.approve', permission: ['approver'] },
+  },
+  {
+    helper: 'recordPermissionChange',
+    input: { ...about, userId: 'root', from: ['clerk'], to: 'approver' },
+    action: 'authz_change',
+    about: 'targetUserId',
+    details: { from: ['clerk'], to: 'approver' },
+  },
+  {
+    helper: 'recordAdminAction',
+    input: { activity: 'settings.import', resourceId: 'all', outcome: 'partial' },
+    action: 'authz_admin',
+    about: 'resourceId',
+    event: { outcome: 'partial' },
+    details: { activity: 'settings.import' },
+  },
+  {
+    helper: 'recordPrivilegeChange',
+    input: { resource: 'report', resourceId: 'R-1', from: 'private', to: 'public' },
+    action: 'privilege_permissions_changed',
+    about: 'resourceId',
+    event: { resource: 'report' },
+    details: { from: 'private', to: 'public' },
+  },
+  { helper: 'recordSessionCreated', input: session, action: 'session_created', about: 'sessionId' },
+  { helper: 'recordSessionRenewed', input: session, action: 'session_renewed', about: 'sessionId' },
+  {
+    helper: 'recordSessionExpired',
+    input: { ...session, ...about },
+    action: 'session_expired',
+    about: 'sessionId',
+    details: about,
+  },
+  {
+    helper: 'recordSessionUsedAfterExpiry',
+    input: session,
+    action: 'session_use_after_expire',
+    about: 'sessionId',
+  },
+  {
+    helper: 'recordLogout',
+    input: { ...session, userId: 'ann' },
+    action: 'session_logout',
+    about: 'sessionId',
+  },
+  { helper: 'recordUserCreated', input: about, action: 'user_created', about: 'targetUserId' },
+  {
+    helper: 'recordUserUpdated',
+    input: { ...about, details: { changes: { name: 'Ann' } } },
+    action: 'user_updated',
+    about: 'targetUserId',
+    details: { changes: { name: 'Ann' } },
+  },
+  { helper: 'recordUserArchived', input: about, action: 'user_archived', about: 'targetUserId' },
+  { helper: 'recordUserDeleted', input: about, action: 'user_deleted', about: 'targetUserId' },
+  {
+    helper: 'recordImpersonationStart',
+    input: { ...about, impersonatorId: 'root', reason: 'ticket' },
+    action: 'impersonation.start',
+    about: 'targetUserId',
+    event: { userId: 'root' },
+    details: { reason: 'ticket' },
+    metadata: { impersonatorId: 'root' },
+  },
+  {
+    helper: 'recordImpersonationEnd',
+    input: { ...about, impersonatorId: 'root' },
+    action: 'impersonation.end',
+    about: 'targetUserId',
+    event: { userId: 'root' },
+    metadata: { impersonatorId: 'root' },
+  },
+];
+
+/** Calls a helper of a service that only keeps what it would record. */
+async function build(helper: Helper, input?: unknown): Promise<AuditEventInput> {
+  let kept: AuditEventInput | undefined;
+  const service = Object.create(AuditService.prototype, {
+    record: {
+      value: async (event: AuditEventInput) => {
+        assertEventInput(event);
+        kept = event;
+      },
+    },
+  }) as Record<Helper, (input: unknown) => Promise<AuditLogEvent>>;
+  await service[helper](input);
+  return kept!;
+}
+
+const helpers = Object.getOwnPropertyNames(AuditService.prototype).filter((name) => /^record./.test(name));
+
+describe('the vocabulary of authentication', () => {
+  const vocabulary = JSON.parse(
+    readFileSync('test/support/standards/owasp-logging-vocabulary.json', 'utf8'),
+  ) as {
+    name: string;
+    level: string;
+    category: string;
+  }[];
+  const ours = ['impersonation.start', 'impersonation.end'];
+  const chapters: Record<string, string> = {
+    AUTHN: 'authentication',
+    SESSION: 'authentication',
+    AUTHZ: 'authorization',
+    PRIVILEGE: 'authorization',
+    USER: 'security',
+  };
+  const levels: Record<string, string> = { INFO: 'low', WARN: 'medium', CRITICAL: 'high' };
+
+  it("is OWASP's, complete in its chapters, by category and level", () => {
+    expect(vocabulary).toHaveLength(57);
+    const expected = vocabulary
+      .filter(({ category }) => chapters[category] !== undefined)
+      .map(({ name, level, category }) => [name, chapters[category], levels[level]]);
+    const actual = Object.entries(AUTHENTICATION_ACTIONS)
+      .filter(([name]) => !ours.includes(name))
+      .map(([name, { category, severity }]) => [name, category, severity]);
+    expect(actual.sort()).toEqual(expected.sort());
+    expect(Object.keys(AUTHENTICATION_ACTIONS)).toEqual(expect.arrayContaining(ours));
+    expect(vocabulary.filter(({ name }) => /impersonat/.test(name))).toEqual([]);
+  });
+
+  it('is spoken, every word of it, by the helpers, every one of them', () => {
+    expect([...new Set(CASES.map(({ action }) => action))].sort()).toEqual(
+      Object.keys(AUTHENTICATION_ACTIONS).sort(),
+    );
+    expect([...new Set(CASES.map(({ helper }) => helper))].sort()).toEqual([...helpers].sort());
+  });
+});
+
+describe('an authentication helper', () => {
+  it.each(CASES)('$helper of $input is $action', async ({ helper, input, action, ...expected }) => {
+    const said = AUTHENTICATION_ACTIONS[action as keyof typeof AUTHENTICATION_ACTIONS];
+    expect(await build(helper, input)).toEqual({
+      ...said,
+      action,
+      resourceId: input[expected.about],
+      ...(input['userId'] !== undefined && { userId: input['userId'] }),
+      ...(input['sessionId'] !== undefined && { sessionId: input['sessionId'] }),
+      ...expected.event,
+      details: expected.details ?? {},
+      metadata: expected.metadata ?? {},
+    });
+  });
+
+  it.each([...new Set(CASES.map(({ helper }) => helper))])(
+    '%s passes on what all of them take',
+    async (helper) => {
+      const { input } = CASES.find((one) => one.helper === helper)!;
+      const common = {
+        tenantId: 'acme',
+        ipAddress: '192.0.2.7',
+        userAgent: 'curl',
+        timestamp: 1_767_225_600_000,
+        severity: 'critical',
+      };
+      const built = await build(helper, {
+        impersonatorId: 'root',
+        sessionId: 's-9',
+        ...input,
+        ...common,
+        reason: 'why',
+        actorType: 'service',
+        details: { more: 1, reason: 'not this one' },
+        metadata: { region: 'eu', actorType: 'nor this' },
+      });
+      expect(built).toMatchObject({
+        ...common,
+        sessionId: input['sessionId'] ?? 's-9',
+        details: { more: 1, reason: 'why' },
+        metadata: { region: 'eu', actorType: 'service', impersonatorId: 'root' },
+      });
+    },
+  );
+
+  it('keeps nothing under a key that is redacted', async () => {
+    const isSecret = createSecretKeyTest();
+    for (const { helper, input } of CASES) {
+      const { details, metadata } = await build(helper, input);
+      expect(Object.keys({ ...details, ...metadata }).filter(isSecret)).toEqual([]);
+    }
+  });
+
+  const wrong: [Helper, unknown, string | undefined, string][] = [
+    ['recordLogin', undefined, undefined, 'recordLogin() takes an object'],
+    ['recordLogin', [], undefined, 'recordLogin() takes an object'],
+    ['recordLogin', {}, 'userId', 'recordLogin() needs userId'],
+    ['recordLogin', { account: 'ann' }, 'userId', 'recordLogin() needs userId'],
+    ['recordLogin', { userId: 7 }, 'userId', 'needs userId, a text'],
+    ['recordLogin', { userId: 'ann', outcome: 'partial' }, 'outcome', "must be 'success' or 'failure'"],
+    ['recordLogin', { userId: 'ann', attempts: -1 }, 'attempts', 'must be an integer from 0'],
+    ['recordLogin', { userId: 'ann', attempts: '3' }, 'attempts', 'must be an integer from 0'],
+    ['recordLogin', { userId: 'ann', password: 'x' }, 'password', 'it takes tenantId, userId, '],
+    ['recordLogin', { userId: 'ann', details: 'x' }, 'details', 'must be an object'],
+    ['recordLogin', { userId: 'ann', metadata: ['x'] }, 'metadata', 'must be an object'],
+    ['recordLogin', { userId: 'ann', severity: 'grave' }, 'severity', 'severity'],
+    ['recordLogin', { userId: 'ann', tenantId: '' }, 'tenantId', 'tenantId'],
+    ['recordLogin', { userId: 'ann', sessionId: 7 }, 'sessionId', 'sessionId'],
+    ['recordLogin', { userId: 'ann', reason: 7 }, 'reason', 'must be a text'],
+    ['recordLoginLocked', { attempts: 3 }, 'targetUserId', 'needs a targetUserId or an account'],
+    ['recordPasswordChange', {}, 'userId', 'needs userId'],
+    ['recordImpossibleTravel', { userId: 'ann', from: 'DE' }, 'to', 'needs to'],
+    ['recordTokenCreated', { kind: 'refresh' }, 'tokenId', 'recordTokenCreated() needs tokenId'],
+    ['recordTokenRevoked', { ...token, scopes: [1] }, 'scopes', 'must be a text or a list of texts'],
+    ['recordTokenReused', { ...token, expiresAt: 'soon' }, 'expiresAt', 'must be a time'],
+    ['recordTokenDeleted', { ...token, expiresAt: Number.NaN }, 'expiresAt', 'must be a time'],
+    ['recordAccessDenied', { resourceId: '7' }, 'resource', 'needs resource'],
+    ['recordPermissionChange', { from: 'a', to: 'b' }, 'targetUserId', 'needs targetUserId'],
+    ['recordAdminAction', {}, 'activity', 'needs activity'],
+    ['recordAdminAction', { activity: 'a', outcome: 'maybe' }, 'outcome', 'outcome'],
+    ['recordPrivilegeChange', {}, 'resource', 'needs resource'],
+    ['recordSessionExpired', {}, 'sessionId', 'needs sessionId'],
+    ['recordLogout', { sessionid: 's' }, 'sessionid', 'recordLogout() has no property "sessionid"'],
+    ['recordUserDeleted', { userId: 'root' }, 'targetUserId', 'needs targetUserId'],
+    ['recordImpersonationStart', about, 'impersonatorId', 'needs impersonatorId'],
+    ['recordImpersonationEnd', { ...about, impersonatorId: 'root', userId: 'x' }, 'userId', 'no property'],
+  ];
+
+  it.each(wrong)('%s refuses %j, naming %s', async (helper, input, field, message) => {
+    const error = await build(helper, input).then(
+      () => 'recorded',
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(AuditError);
+    expect((error as AuditError).code).toBe('AUDIT_INVALID_EVENT');
+    expect((error as AuditError).field).toBe(field);
+    expect((error as AuditError).message).toContain('The audit event was not recorded: ');
+    expect((error as AuditError).message).toContain(message);
+  });
+
+  it('takes any name that a client can send, and an id made safe', async () => {
+    for (const [account, kept] of [
+      ['', ''],
+      ['\u0000\r\n', '\u0000\r\n'],
+      [undefined, undefined],
+      [null, undefined],
+      [7, '7'],
+      [{ $ne: null }, '[object]'],
+      [['ann'], '[object]'],
+    ]) {
+      const { details } = await build('recordLogin', { outcome: 'failure', account });
+      expect(details!['account']).toBe(kept);
+    }
+    const { resourceId, sessionId } = await build('recordSessionUsedAfterExpiry', {
+      sessionId: `\u0000${'x'.repeat(1_000)}`,
+    });
+    expect(resourceId).toBe(sessionId);
+    expect(resourceId).toMatch(/^\\u0000x+…\[sha256:[\w-]{22}\]$/);
+    expect(resourceId!.length).toBeLessThanOrEqual(TEXT_LIMITS.resourceId);
+    expect(await build('recordLogout')).toMatchObject({ action: 'session_logout' });
+  });
+});
+
+describeOnSqlite('authentication events', (create) => {
+  let database: TestDatabase;
+  let app: INestApplication | undefined;
+
+  beforeEach(async () => {
+    database = await create();
+  });
+
+  afterEach(async () => {
+    await app?.close();
+    app = undefined;
+    await database.drop();
+  });
+
+  it('are stored beside the request that they are of', async () => {
+    const locked: string[] = [];
+    @Controller('auth')
+    class AuthController {
+      constructor(private readonly audit: AuditService) {}
+
+      @Post('login') async login(@Body() { name }: { name: unknown }) {
+        const account = name as string;
+        if (name !== 'ann') {
+          await this.audit.recordLogin({ outcome: 'failure', account, method: 'password' });
+          return {};
+        }
+        await this.audit.recordLogin({ userId: 'u-1', tenantId: 'acme', account, attempts: 2 });
+        return {};
+      }
+
+      @Post('every') async every(@Body() _body: unknown) {
+        for (const { helper, input } of CASES) {
+          await (this.audit as unknown as Record<string, (input: unknown) => Promise<unknown>>)[helper]!(
+            input,
+          );
+        }
+        return {};
+      }
+
+      @OnAuditEvent({ action: 'authn_login_*', outcome: 'failure' }) failed({ details }: AuditLogEvent) {
+        locked.push(String(details['account']));
+      }
+    }
+    @Module({
+      imports: [
+        AuditModule.forRoot({ database: database.options, delivery: { directory: database.journal } }),
+      ],
+      controllers: [AuthController],
+    })
+    class AuthModule {}
+    app = await NestFactory.create(AuthModule, { logger: false, abortOnError: false });
+    // A user that is logged in already, and tries another name.
+    app.use((request: { user?: unknown }, _response: unknown, next: () => void) => {
+      request.user = { id: 'u-9', tenantId: 'acme', sid: 's-9', impersonatorId: 'root' };
+      next();
+    });
+    await app.listen(0, '127.0.0.1');
+    const audit = app.get(AuditService);
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    const post = (path: string, body: unknown, id: string) =>
+      send(port, {
+        method: 'POST',
+        path: `/auth/${path}`,
+        body: JSON.stringify(body),
+        headers: { 'x-request-id': id, 'user-agent': 'browser' },
+      });
+    const eventsOf = async (requestId: string) => {
+      await audit.flush();
+      const { events } = await audit.find({ allTenants: true, metadata: { requestId }, order: 'oldest' });
+      return events.filter(({ action }) => !action.startsWith('auth.'));
+    };
+
+    expect((await post('login', { name: { $ne: '' } }, 'bad')).status).toBe(201);
+    const [bad] = await eventsOf('bad');
+    expect(bad).toMatchObject({
+      action: 'authn_login_fail',
+      tenantId: 'acme',
+      resource: 'user',
+      details: { account: '[object]', method: 'password' },
+      category: 'authentication',
+      severity: 'medium',
+      outcome: 'failure',
+      ipAddress: '127.0.0.1',
+      userAgent: 'browser',
+      metadata: { actorType: 'anonymous' },
+    });
+    expect(bad).not.toHaveProperty('userId');
+    expect(bad).not.toHaveProperty('resourceId');
+
+    await post('login', { name: 'ann' }, 'good');
+    expect(await eventsOf('good')).toEqual([
+      expect.objectContaining({
+        action: 'authn_login_successafterfail',
+        userId: 'u-1',
+        resourceId: 'u-1',
+        sessionId: 's-9',
+        details: { account: 'ann', attempts: 2 },
+      }),
+    ]);
+
+    await post('every', {}, 'every');
+    const every = await eventsOf('every');
+    expect(every.map(({ action }) => action).sort()).toEqual(CASES.map(({ action }) => action).sort());
+    const created = every.find(({ action }) => action === 'authn_token_created');
+    expect(created).toMatchObject({
+      userId: 'u-9',
+      resourceId: 'jti-1',
+      details: { kind: 'refresh', scopes: ['read', 'write'], expiresAt: '2026-01-02T00:00:00.000Z' },
+      metadata: { impersonatorId: 'root' },
+    });
+    const history = await audit.history({ tenantId: 'acme', resource: 'user', resourceId: 'ann' });
+    expect(history.events.length).toBe(CASES.filter(({ about: of }) => of.endsWith('serId')).length);
+    await app.close();
+    expect(locked.slice(0, 1)).toEqual(['[object]']);
+    expect(locked.slice(1).sort()).toEqual(['ann', 'ann@acme']);
+  });
+});
+
+describe('the page on authentication', () => {
+  const page = Page.read('docs/authentication.md');
+
+  it('lists the methods with what they record', () => {
+    const rows = new Map<string, string[]>();
+    for (const { helper, action, about: of, event } of CASES) {
+      const said = AUTHENTICATION_ACTIONS[action as keyof typeof AUTHENTICATION_ACTIONS];
+      const { category, severity, outcome, resource = 'as given' } = said;
+      rows.set(`${helper} ${action}`, [helper, action, category, severity, outcome, resource, of]);
+      expect(event?.resource === undefined || resource === 'as given').toBe(true);
+    }
+    // A password's owner is the target where it is given.
+    rows.get('recordPasswordChange authn_password_change')![6] = 'targetUserId';
+    expect(page.section('The methods').table('Method')).toEqual([...rows.values()]);
+  });
+});

@@ -1,0 +1,368 @@
+// Whoever may INSERT into audit_sources, as the application may: what such a row says stops no sealing, accuses no event, hides no loss
+// and leaves nothing in the log that stays when the row is deleted.
+import 'reflect-metadata';
+import { setImmediate as turn } from 'node:timers/promises';
+import { DataSource } from 'typeorm';
+import type { AuditLogEvent, LedgerOptions } from 'nest-audit-trail';
+import { createEventId } from '../../../src/event/event-id.js';
+import { generateKeys } from '../../../src/ledger/index.js';
+import { numbered, openStore } from '../../support/audit-store.js';
+import type { AuditStore } from '../../support/audit-store.js';
+import { dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
+import type { LedgerApp } from '../../support/ledger-app.js';
+import { writeNote } from '../../support/source-notes.js';
+import { describeEachDatabase } from '../../support/harness/databases.js';
+import type { TestDatabase } from '../../support/harness/databases.js';
+import { grantUsers } from '../../support/granted-users.js';
+import type { GrantedUsers } from '../../support/granted-users.js';
+
+const keys = generateKeys('audit.example');
+const MODES = [
+  ['a signed log', { signingKey: keys.signerKey }],
+  ['an unsigned log', {}],
+] as const;
+
+/** What an attacker says of a source that has come to number `last`. */
+const LIES = [
+  { kind: 'closed', at: (last: number) => last },
+  { kind: 'closed', at: () => 0 },
+  { kind: 'closed', at: () => 1 },
+  { kind: 'closed', at: () => '9007199254740992' },
+  { kind: 'closed', at: () => '9223372036854775807' },
+  { kind: 'closed', at: () => -1 },
+  { kind: 'abandoned', at: (last: number) => last },
+  { kind: 'abandoned', at: () => 0 },
+  { kind: 'ended', at: () => 7 },
+  { kind: 'closed', at: (last: number) => last, id: 'ffffffff-ffff-7fff-bfff-ffffffffffff' },
+] as const;
+
+function rowOf(lie: (typeof LIES)[number], source: string): Record<string, unknown> {
+  const id = 'id' in lie ? { id: lie.id } : {};
+  return { ...id, source, kind: lie.kind, sequence: lie.at(5), process: 'forged' };
+}
+
+const TITLES = LIES.map((lie) => `${lie.kind} at ${lie.at(5)}${'id' in lie ? ', the newest for ever' : ''}`);
+
+describeEachDatabase('a forged note of a source', (create, name) => {
+  let database: TestDatabase;
+  let store: AuditStore;
+  let users: GrantedUsers;
+  let attacker: DataSource;
+  const apps: LedgerApp[] = [];
+
+  beforeEach(async () => {
+    database = await create();
+    store = await openStore(database.options);
+    users = await grantUsers(database, store.connection);
+    attacker = await new DataSource(users.application).initialize();
+    logged.length = 0;
+  });
+
+  afterEach(async () => {
+    for (const app of apps.splice(0)) await app.close();
+    await attacker.destroy();
+    await users.drop();
+    await store.close();
+    await database.drop();
+  });
+
+  async function start(ledger: LedgerOptions, journal = ''): Promise<LedgerApp> {
+    const app = await startLedgerApp(
+      { ...database, options: users.application, journal: `${database.journal}${journal}` },
+      {
+        migrate: false,
+        ledger: { gapTimeoutMs: 0, ...(name !== 'sqlite' && { database: users.sealer }), ...ledger },
+      },
+    );
+    apps.push(app);
+    return app;
+  }
+
+  async function record({ audit }: LedgerApp, count: number): Promise<AuditLogEvent[]> {
+    const recorded = await Promise.all(
+      Array.from({ length: count }, () => audit.record({ action: 'thing.create' })),
+    );
+    await audit.flush();
+    return recorded;
+  }
+
+  const q = (column: string) => attacker.driver.escape(column);
+
+  async function forge(rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
+    for (let from = 0; from < rows.length; from += 1_000) {
+      const part = rows.slice(from, from + 1_000).map((row) => ({
+        id: createEventId(Date.now()),
+        timestamp: Date.now(),
+        process: '{}',
+        ...row,
+      }));
+      let count = 0;
+      const place = () => (name === 'postgres' ? `$${++count}` : '?');
+      const columns = Object.keys(part[0]!);
+      const places = part.map(() => `(${columns.map(place).join(', ')})`).join(', ');
+      await attacker.query(
+        `INSERT INTO audit_sources (${columns.map(q).join(', ')}) VALUES ${places}`,
+        part.flatMap((row) => Object.values(row)),
+      );
+    }
+  }
+
+  /** Who owns the tables deletes what was forged. */
+  async function mend(condition: string): Promise<void> {
+    await dropTriggers(store.connection, database);
+    await store.connection.query(`DELETE FROM audit_sources WHERE ${condition}`);
+  }
+
+  const gapsIn = async ({ audit }: LedgerApp) =>
+    (await audit.find({ allTenants: true, action: 'audit.gap' })).events;
+  const forged = `${name === 'sqlite' ? '"process"' : 'process'} = 'forged'`;
+
+  describe.each(MODES)('in %s', (_, ledger) => {
+    it.each(LIES.map((lie, index) => [TITLES[index]!, lie] as const))(
+      'of this process: %s',
+      async (_title, lie) => {
+        const app = await start(ledger);
+        const [{ metadata }] = (await record(app, 5)) as [AuditLogEvent];
+        expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 5 });
+        const source = metadata['source'] as string;
+        await forge([rowOf(lie, source)]);
+
+        await record(app, 3);
+        await app.audit.checkpoint();
+        expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 8 });
+        expect(await gapsIn(app)).toEqual([]);
+        expect((await app.audit.verify()).problems).toMatchObject([{ code: 'source_contradicted', source }]);
+        expect(logged.join()).toContain(`the source ${source}`);
+        expect(await app.audit.sources()).toMatchObject([{ source, state: 'open', events: 8, gaps: [] }]);
+
+        await mend(forged);
+        expect(await app.audit.verify()).toMatchObject({ ok: true, events: 8, pending: 0 });
+      },
+    );
+
+    it.each(LIES.map((lie, index) => [TITLES[index]!, lie] as const))(
+      'of another process that lives: %s',
+      async (_title, lie) => {
+        const [sealer, other] = [await start(ledger), await start({ ...ledger, seal: false }, '-other')];
+        const [{ metadata }] = (await record(other, 5)) as [AuditLogEvent];
+        await sealer.audit.checkpoint();
+        const source = metadata['source'] as string;
+        await forge([rowOf(lie, source)]);
+
+        await record(other, 3);
+        expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 8 });
+        expect(await gapsIn(sealer)).toEqual([]);
+        const { problems } = await sealer.audit.verify();
+        // Without keys the journal of a machine that lost its power may really know less.
+        const isBelieved = lie.kind === 'abandoned' && !('signingKey' in ledger);
+        expect(problems).toMatchObject(isBelieved ? [] : [{ code: 'source_contradicted', source }]);
+        expect((await other.audit.verify()).problems).toMatchObject([
+          { code: 'source_contradicted', source },
+        ]);
+
+        await mend(forged);
+        expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: 8, pending: 0 });
+      },
+    );
+
+    it.each(['started', 'resumed'])('that it has %s stops nothing, and is not recorded', async (kind) => {
+      const [sealer, other] = [await start(ledger), await start({ ...ledger, seal: false }, '-other')];
+      const sources = [sealer, other].map((app) => record(app, 5));
+      const [own, others] = (await Promise.all(sources)).map(([event]) => event!.metadata['source']);
+      await forge([own, others].map((source) => ({ kind, source, sequence: 9e15, process: 'forged' })));
+      await record(sealer, 3);
+      await record(other, 3);
+      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 16 });
+      expect(await gapsIn(sealer)).toEqual([]);
+      // Of another process it may be so: what it has given away may be on its way.
+      expect((await sealer.audit.verify()).problems).toMatchObject([
+        { code: 'source_contradicted', source: own },
+      ]);
+      await mend(forged);
+      expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: 16 });
+    });
+
+    it('of a source that never was leaves nothing in the log', async () => {
+      const app = await start(ledger);
+      await record(app, 2);
+      const sources = Array.from({ length: 300 }, () => createEventId(Date.now()));
+      await forge(sources.map((source) => ({ source, kind: 'closed', sequence: 9e15, process: 'forged' })));
+      await record(app, 2);
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 4 });
+      expect(await gapsIn(app)).toEqual([]);
+      const { problems } = await app.audit.verify({ maxProblems: 1_000 });
+      const code = 'signingKey' in ledger ? 'source_contradicted' : 'sequence_gap';
+      expect(new Set(problems.map((problem) => problem.code))).toEqual(new Set([code]));
+      expect(new Set(problems.map(({ source }) => source))).toEqual(new Set(sources));
+      await mend(forged);
+      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 4 });
+    });
+
+    it('many thousand times stops nothing', async () => {
+      const app = await start(ledger);
+      const [{ metadata }] = (await record(app, 3)) as [AuditLogEvent];
+      const { source } = metadata;
+      await forge(
+        Array.from({ length: name === 'sqlite' ? 100_000 : 20_000 }, () => ({
+          source,
+          kind: 'closed',
+          sequence: 3,
+          process: 'forged',
+        })),
+      );
+      await record(app, 3);
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 6 });
+      expect((await app.audit.verify()).problems).toMatchObject([{ code: 'source_contradicted', source }]);
+      expect(await app.audit.sources()).toMatchObject([{ source, state: 'open', gaps: [] }]);
+      await mend(forged);
+      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 6 });
+    }, 120_000);
+
+    it('hides no event that is deleted before it is sealed', async () => {
+      const app = await start(ledger);
+      const [{ metadata }] = (await record(app, 5)) as [AuditLogEvent];
+      await app.audit.checkpoint();
+      const { source } = metadata;
+      await forge([{ source, kind: 'closed', sequence: 5, process: 'forged' }]);
+      const lost = await record(app, 20);
+      await dropTriggers(store.connection, database);
+      for (const { id } of lost) {
+        await store.connection.query(`DELETE FROM audit_events WHERE id = '${id}'`);
+      }
+      expect((await app.audit.verify()).problems).toContainEqual(
+        expect.objectContaining({
+          code: 'sequence_gap',
+          source,
+          sequence: 6,
+          message: expect.stringContaining('20 are missing'),
+        }),
+      );
+      // A letter at its place does not explain it.
+      await store.letters.keep(lost[7]!, 'refused');
+      expect((await app.audit.verify()).problems).toContainEqual(
+        expect.objectContaining({
+          code: 'sequence_gap',
+          sequence: 6,
+          message: expect.stringContaining('20 are missing'),
+        }),
+      );
+      // Once the process goes on, the log has the loss for ever.
+      await record(app, 1);
+      await app.audit.checkpoint();
+      expect(await gapsIn(app)).toMatchObject([{ details: { source, from: 6, to: 25 } }]);
+    });
+
+    it('never makes verify() accuse what is delivered while it runs', async () => {
+      const app = await start({ ...ledger, intervalMs: 20 });
+      let isOver = false;
+      const load = (async () => {
+        while (!isOver) {
+          await record(app, 30);
+          // SQLite answers at once, and would let nobody else have a turn.
+          await turn();
+        }
+      })();
+      const found: unknown[] = [];
+      try {
+        for (let round = 0; round < 5; round += 1) found.push(...(await app.audit.verify()).problems);
+      } finally {
+        isOver = true;
+        await load;
+      }
+      expect(found).toEqual([]);
+    }, 120_000);
+  });
+
+  describe('with a signature', () => {
+    const source = createEventId(Date.now());
+
+    it('counts: its end is known, and what is missing of it is recorded', async () => {
+      await store.events.append([1, 2].map((sequence) => numbered(source, sequence)));
+      await writeNote(store, { source, kind: 'closed', sequence: 3 }, keys.signerKey);
+      const app = await start({ signingKey: keys.signerKey });
+      await app.audit.checkpoint();
+      expect(await gapsIn(app)).toMatchObject([{ details: { source, from: 3, to: 3 } }]);
+      const late = numbered(source, 4);
+      await store.events.append([late]);
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 3 });
+      expect((await app.audit.verify()).problems).toMatchObject([
+        { code: 'sequence_gap', source, sequence: 3 },
+        { code: 'event_inserted', eventId: late.id },
+      ]);
+      expect(await app.audit.sources()).toMatchObject([{ source, state: 'closed', signed: true }]);
+    });
+
+    it('does not say of an event that is in the log that it is not', async () => {
+      await store.events.append([1, 2, 3].map((sequence) => numbered(source, sequence)));
+      const app = await start({ signingKey: keys.signerKey });
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 3 });
+      await writeNote(store, { source, kind: 'closed', sequence: 2 }, keys.signerKey);
+      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 3, pending: 0 });
+    });
+
+    it('by an unknown key, or of another log, counts for nothing', async () => {
+      await store.events.append([1, 2].map((sequence) => numbered(source, sequence)));
+      await writeNote(
+        store,
+        { source, kind: 'closed', sequence: 1 },
+        generateKeys('audit.example').signerKey,
+      );
+      await writeNote(
+        store,
+        { source, kind: 'closed', sequence: 9 },
+        generateKeys('other.example').signerKey,
+      );
+      const app = await start({ signingKey: keys.signerKey });
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 2 });
+      expect((await app.audit.verify()).problems).toMatchObject([{ code: 'source_contradicted', source }]);
+      expect(await app.audit.sources()).toMatchObject([{ source, signed: false }]);
+    });
+
+    it('is that of one row: another can not carry it', async () => {
+      const other = createEventId(Date.now());
+      await store.events.append([numbered(source, 1), numbered(source, 2), numbered(other, 1)]);
+      const closed = await writeNote(store, { source, kind: 'closed', sequence: 2 }, keys.signerKey);
+      await writeNote(store, { source, kind: 'resumed', sequence: 2 }, keys.signerKey);
+      await writeNote(store, { source: other, kind: 'started', sequence: 0 }, keys.signerKey);
+      await forge([
+        { ...closed, id: createEventId(Date.now() + 1_000), process: 'forged' },
+        { ...closed, id: createEventId(Date.now() + 1_000), source: other, process: 'forged' },
+      ]);
+      await store.events.append([numbered(source, 3), numbered(other, 2), numbered(other, 3)]);
+      const app = await start({ signingKey: keys.signerKey });
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 6 });
+      const { problems } = await app.audit.verify();
+      expect(problems).toHaveLength(2);
+      for (const problem of problems) {
+        expect(problem.code).toBe('source_contradicted');
+        expect([source, other]).toContain(problem.source);
+      }
+      for (const summary of await app.audit.sources()) {
+        expect(summary).toMatchObject({ state: 'open', signed: true });
+      }
+      await mend(forged);
+      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 6 });
+    });
+
+    it('is written without one where the key does not sign, and holds up no end', async () => {
+      const sign = () => Promise.reject<Uint8Array>(new Error('the KMS is away'));
+      const app = await start({ signingKey: { verifierKey: keys.verifierKey, sign } });
+      const [{ metadata }] = (await record(app, 2)) as [AuditLogEvent];
+      await apps.pop()!.close();
+      const rows: Record<string, unknown>[] = await store.connection.query(
+        'SELECT kind, statement FROM audit_sources ORDER BY id',
+      );
+      expect(rows.map((row) => ({ ...row }))).toEqual([
+        { kind: 'started', statement: null },
+        { kind: 'closed', statement: null },
+      ]);
+      expect(logged.join()).toContain('without a signature');
+      const { audit } = await start({ signingKey: keys.signerKey });
+      await audit.checkpoint();
+      expect(await audit.verify()).toMatchObject({ ok: true, events: 2 });
+      expect(await audit.sources()).toMatchObject([
+        { source: metadata['source'], state: 'closed', signed: false },
+      ]);
+    });
+  });
+});

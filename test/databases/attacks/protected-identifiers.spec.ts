@@ -1,0 +1,192 @@
+// The audit's own events (of reads, of legal holds) name nobody in clear whom other events have redacted or encrypted: what an erasure can't
+// reach must not be there.
+import { randomBytes } from 'node:crypto';
+import { DataSource } from 'typeorm';
+import type { AuditModuleOptions, AuditService } from 'nest-audit-trail';
+import { eventually } from '../../support/eventually.js';
+import { startLedgerApp } from '../../support/ledger-app.js';
+import type { LedgerApp } from '../../support/ledger-app.js';
+import { describeEachDatabase } from '../../support/harness/databases.js';
+import type { TestDatabase } from '../../support/harness/databases.js';
+
+const TENANT = { tenantId: 'acme' } as const;
+const USER = 'ann.planted@example.test';
+const ADDRESS = '203.0.113.77';
+const SESSION = 'session-planted-1';
+const EMAIL = 'customer.planted@example.test';
+const NAMES = [USER, ADDRESS, SESSION, EMAIL];
+
+describeEachDatabase('identifiers in the events of the audit itself', (create) => {
+  let database: TestDatabase;
+  let app: LedgerApp;
+  let audit: AuditService;
+
+  beforeEach(async () => {
+    database = await create();
+  });
+
+  afterEach(async () => {
+    await app.close();
+    await database.drop();
+  });
+
+  async function start(options: Omit<AuditModuleOptions, 'database'>): Promise<void> {
+    app = await startLedgerApp(database, { auditReads: true, ...options });
+    ({ audit } = app);
+    await audit.record({
+      ...TENANT,
+      action: 'invoice.pay',
+      userId: USER,
+      sessionId: SESSION,
+      ipAddress: ADDRESS,
+      details: { customer: { email: EMAIL }, amount: 7 },
+    });
+    await eventually(() => audit.flush());
+  }
+
+  /** What the tables have, in rows and columns of any kind. */
+  async function stored(where = ''): Promise<Record<string, unknown>[]> {
+    await eventually(() => audit.flush());
+    const connection = await new DataSource(database.options).initialize();
+    try {
+      const rows = await connection.query<Record<string, unknown>[]>(
+        `SELECT * FROM audit_events ${where} ORDER BY id`,
+      );
+      return Array.from(rows, (row) => ({ ...row }));
+    } finally {
+      await connection.destroy();
+    }
+  }
+
+  const queries = (): Record<string, unknown>[] => [
+    { userId: USER },
+    { userId: [USER, USER] },
+    { sessionId: SESSION, action: 'invoice.*' },
+    { ipAddress: ADDRESS },
+    { details: { 'customer.email': EMAIL, amount: 7 } },
+    { text: EMAIL },
+    // What is refused is recorded as well.
+    { userId: USER, limit: 0 },
+    { user: USER },
+    { details: { customer: { email: EMAIL } } },
+    { ipAddress: { [ADDRESS]: ADDRESS } },
+    { order: USER, limit: EMAIL, userId: SESSION },
+  ];
+
+  async function look(): Promise<void> {
+    for (const query of queries()) {
+      await audit.find({ ...TENANT, ...query } as never).catch(() => undefined);
+      await audit.find({ allTenants: true, ...query } as never).catch(() => undefined);
+      await audit.statistics({ ...TENANT, ...query } as never).catch(() => undefined);
+      try {
+        for await (const _event of audit.stream({ ...TENANT, ...query } as never)) break;
+      } catch {
+        // Refused.
+      }
+    }
+    await audit.find(USER as never).catch(() => undefined);
+    await audit.findById(EMAIL, TENANT);
+    await audit.prove(EMAIL, TENANT);
+    await audit.deadLetters({ ...TENANT, after: EMAIL }).catch(() => undefined);
+    for await (const _event of audit.exportSubject({ ...TENANT, subjectId: USER })) break;
+  }
+
+  it('are digests where they are protected, the same as those of an erasure, after which nobody is named', async () => {
+    await start({
+      protect: {
+        fields: ['userId', 'sessionId', 'ipAddress', 'details.customer'],
+        masterKey: randomBytes(32).toString('base64'),
+      },
+    });
+    await look();
+    const { subject } = await audit.forget({ ...TENANT, subjectId: USER });
+    const rows = await stored();
+    for (const name of NAMES) expect(JSON.stringify(rows)).not.toContain(name);
+    const reads = rows
+      .filter(({ action }) => action === 'audit.read')
+      .map(({ details }) => JSON.parse(String(details)));
+    expect(reads).toContainEqual(expect.objectContaining({ method: 'find', 'filter.userId': subject }));
+    expect(reads).toContainEqual(
+      expect.objectContaining({ method: 'find', 'filter.userId': [subject, subject] }),
+    );
+    expect(reads).toContainEqual(
+      expect.objectContaining({ method: 'exportSubject', 'filter.subjectId': subject }),
+    );
+    // What names nobody is told as before.
+    expect(reads).toContainEqual(expect.objectContaining({ 'filter.action': 'invoice.*' }));
+    expect(reads).toContainEqual(expect.objectContaining({ 'filter.details.amount': 7 }));
+    expect(reads.length).toBeGreaterThan(queries().length * 3);
+  });
+
+  it('are what redaction makes of them, and addresses are truncated', async () => {
+    await start({
+      redaction: {
+        fields: { userId: 'hmac', sessionId: 'remove', 'details.customer.email': 'mask' },
+        truncateIp: true,
+        pseudonymKey: randomBytes(32).toString('base64'),
+      },
+    });
+    await look();
+    await audit.find({ ...TENANT, userId: audit.pseudonym(USER) });
+    const rows = await stored();
+    for (const name of NAMES) expect(JSON.stringify(rows)).not.toContain(name);
+    const reads = rows
+      .filter(({ action }) => action === 'audit.read')
+      .map(({ details }) => JSON.parse(String(details)));
+    const named = reads.filter((details) => details['filter.userId'] === audit.pseudonym(USER));
+    // Whether the reader gave the user or the pseudonym.
+    expect(named.length).toBeGreaterThan(3);
+    expect(reads).toContainEqual(expect.objectContaining({ 'filter.ipAddress': '203.0.113.0' }));
+    expect(reads).toContainEqual(expect.objectContaining({ 'filter.sessionId': '[redacted]' }));
+  });
+
+  it('are in clear where nothing of it is redacted or protected', async () => {
+    await start({});
+    await audit.find({ ...TENANT, userId: USER, ipAddress: ADDRESS });
+    const [read] = await stored("WHERE action = 'audit.read'");
+    expect(JSON.parse(String(read!['details']))).toMatchObject({
+      'filter.userId': USER,
+      'filter.ipAddress': ADDRESS,
+    });
+  });
+
+  it('of a legal hold are those that events have, so that it holds them, and name nobody either', async () => {
+    await start({
+      retention: { rules: [{ keepDays: 1 }] },
+      redaction: { fields: { userId: 'hmac' }, pseudonymKey: randomBytes(32).toString('base64') },
+    });
+    const old = await audit.record({
+      ...TENANT,
+      action: 'invoice.pay',
+      userId: USER,
+      timestamp: Date.now() - 10 * 86_400_000,
+    });
+    const other = await audit.record({
+      ...TENANT,
+      action: 'invoice.pay',
+      userId: 'bob',
+      timestamp: Date.now() - 10 * 86_400_000,
+    });
+    await eventually(() => audit.flush());
+    await audit.checkpoint();
+    const hold = await audit.placeHold({ ...TENANT, userId: USER, reason: 'case 7', placedBy: USER });
+    expect(hold).toMatchObject({ userId: audit.pseudonym(USER), placedBy: audit.pseudonym(USER) });
+    expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
+    expect(await audit.findById(old.id, TENANT)).toBeDefined();
+    expect(await audit.findById(other.id, TENANT)).toBeUndefined();
+    await audit.liftHold(hold.id, { reason: 'closed', liftedBy: USER });
+    expect(JSON.stringify(await stored())).not.toContain(USER);
+  });
+
+  it('of a legal hold are refused where they are protected: it would hold nothing', async () => {
+    await start({
+      protect: { fields: ['userId'], masterKey: randomBytes(32).toString('base64') },
+    });
+    await expect(
+      audit.placeHold({ ...TENANT, userId: USER, reason: 'case 7', placedBy: 'bob' }),
+    ).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY', field: 'userId' });
+    await audit.placeHold({ ...TENANT, reason: 'case 7', placedBy: USER });
+    await expect(audit.forget({ ...TENANT, subjectId: USER })).rejects.toMatchObject({ code: 'AUDIT_HELD' });
+    expect(JSON.stringify(await stored())).not.toContain(USER);
+  });
+});

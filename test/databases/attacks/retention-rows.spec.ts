@@ -1,0 +1,120 @@
+// Whoever may insert events may insert any: what they hold stops no removal of others, and costs no more than they are many.
+import { createEventId } from '../../../src/event/event-id.js';
+import { generateKeys } from '../../../src/ledger/index.js';
+import type { RawTables } from '../../support/ledger-app.js';
+import { describeEachDatabase } from '../../support/harness/databases.js';
+import { invented, old, OLD, RetainedLog, rowOf } from '../../support/retained-log.js';
+import type { Row } from '../../support/retained-log.js';
+
+const ledger = { signingKey: generateKeys('audit.test').signerKey };
+
+describeEachDatabase('rows that an attacker inserts before retention', (create, name) => {
+  let log: RetainedLog;
+  let attacker: RawTables;
+
+  beforeEach(async () => {
+    log = await RetainedLog.on(await create());
+    attacker = await log.inserter();
+  });
+  afterEach(() => log.close());
+
+  const hostile = (more: Row): Row =>
+    rowOf(
+      invented({ id: createEventId(OLD), action: 'invoice.read', category: 'data_access', timestamp: OLD }),
+      more,
+    );
+
+  it('hold up no removal', async () => {
+    await log.start({ ledger });
+    await log.sealed(old(20));
+    await log.dropChecks(attacker);
+    const tenants = [' ', 'acme ', 'ACME', '\u0001', '\u{1f600}', '\uffff', "'; --", 'x'.repeat(128)];
+    const rows = [
+      ...['{', 'null', '[]', '"\\u0000"', ''].map((details) => hostile({ details })),
+      ...['{', '', '7'].map((metadata) => hostile({ metadata })),
+      ...['', '!', '0', '018', 'OLD', '\u{1f600}'].map((id) => hostile({ id })),
+      ...[0, -1, 2 ** 53, '9223372036854775807', '-9223372036854775808'].map((timestamp) =>
+        hostile({ timestamp }),
+      ),
+      ...tenants.map((tenantId) => hostile({ tenant_id: tenantId })),
+      hostile({ risk_score: 32_767, severity: 'x', outcome: 'x' }),
+      hostile({ category: 'x' }),
+    ];
+    await attacker.insert('audit_events', rows);
+    // A process looks for events that came so late when it begins to seal.
+    const audit = await log.start({ ledger });
+    await audit.checkpoint();
+    expect(await audit.verify()).toMatchObject({ pending: 0 });
+    const would = await audit.removeExpired({ dryRun: true });
+    const done = await audit.removeExpired();
+    expect(done.removed).toBe(would.removed);
+    expect(done.removed).toBeGreaterThanOrEqual(20);
+    expect(await audit.removeExpired()).toMatchObject({ removed: 0 });
+    const { events } = await audit.find({ tenantId: 'acme', userId: 'nobody' });
+    expect(events).toEqual([]);
+    await audit.checkpoint();
+    const { removed, problems } = await audit.verify();
+    expect(removed).toBe(done.removed);
+    const codes = problems.map(({ code }) => code);
+    for (const code of ['event_missing', 'removal_untrusted', 'leaf_changed'])
+      expect(codes).not.toContain(code);
+  });
+
+  it('cost a statement or two for each tenant that they invent', async () => {
+    let statements = 0;
+    let isCounting = false;
+    const audit = await log.start({ ledger }, () => {
+      if (isCounting) statements += 1;
+    });
+    await log.sealed(old(5));
+    const costs: number[] = [];
+    for (const count of [300, 600]) {
+      const more = Array.from({ length: count }, (_, index) =>
+        hostile({ id: createEventId(Date.now()), tenant_id: `invented ${count} ${index}` }),
+      );
+      await attacker.insert('audit_events', more);
+      [statements, isCounting] = [0, true];
+      await audit.removeExpired();
+      isCounting = false;
+      costs.push(statements);
+    }
+    // Those of before are there still.
+    expect(costs[1]! - costs[0]!).toBeLessThan(2 * 600);
+    expect(costs[0]).toBeGreaterThan(0);
+  });
+
+  if (name !== 'sqlite') return;
+
+  it('are passed over where their bytes are no text, and hide no others', async () => {
+    const audit = await log.start({ ledger });
+    await log.sealed([...old(10), ...old(10, { tenantId: 'ħ' })]);
+    const held = await audit.placeHold({ tenantId: 'acme', userId: 'ann', reason: 'r', placedBy: 'p' });
+    const bytes = (hex: string) => `CAST(x'${hex}' AS TEXT)`;
+    const columns = Object.keys(hostile({}));
+    const insert = (row: Row, changes: Record<string, string>) =>
+      attacker.query(
+        `INSERT INTO audit_events (${columns.map((column) => attacker.q(column)).join(', ')}) VALUES (${columns
+          .map((column) => changes[column] ?? literal(row[column]))
+          .join(', ')})`,
+      );
+    // More than any page has: tenants between those of ASCII and the others, and ids before all others.
+    for (let index = 0; index < 520; index += 1) {
+      const hex = index.toString(16).padStart(4, '0');
+      await insert(hostile({ id: createEventId(Date.now()) }), { tenant_id: bytes(`80${hex}`) });
+    }
+    for (let index = 0; index < 220; index += 1) {
+      const id = bytes(`30ff${index.toString(16).padStart(4, '0')}`);
+      await insert(hostile({}), { id });
+      await insert(hostile({ action: 'audit.hold' }), {
+        id: bytes(`303030ff${index.toString(16).padStart(4, '0')}`),
+      });
+    }
+    expect(await audit.holds({ allTenants: true })).toEqual([held]);
+    expect(await audit.removeExpired()).toMatchObject({ removed: 20, held: 0 });
+  });
+});
+
+function literal(value: unknown): string {
+  if (value === null || value === undefined) return 'NULL';
+  return typeof value === 'number' ? String(value) : `'${String(value).replaceAll("'", "''")}'`;
+}

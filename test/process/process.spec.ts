@@ -1,0 +1,290 @@
+// Real processes: signals, and the throttler, whose CommonJS package Jest can't load beside Nest 12.
+import 'reflect-metadata';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { AuditModule, AuditService } from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
+import { eventually } from '../support/eventually.js';
+import { abandon, send } from '../support/http-client.js';
+import { expectEvent } from '../support/expected-event.js';
+import { describeEachDatabase } from '../support/harness/databases.js';
+import type { TestDatabase } from '../support/harness/databases.js';
+
+type Shutdown = 'hooks' | 'own' | 'polite';
+
+describeEachDatabase('a process', (create) => {
+  let database: TestDatabase;
+  let child: ChildProcess | undefined;
+
+  beforeEach(async () => {
+    database = await create();
+  });
+
+  afterEach(async () => {
+    if (child?.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    child = undefined;
+    await database.drop();
+  });
+
+  /** @returns the port that it listens on */
+  async function serve(audit: AuditModuleOptions, shutdown?: Shutdown, ...more: string[]): Promise<number> {
+    const options = JSON.stringify({
+      audit: {
+        database: database.options,
+        ...audit,
+        delivery: { directory: database.journal, ...audit.delivery },
+      },
+      shutdown,
+    });
+    child = spawn(process.execPath, ['build/process/served-app.js', options, ...more], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    for await (const line of createInterface(child.stdout!)) return Number(line);
+    throw new Error('The process ended before it listened.');
+  }
+
+  /** Ends the process by a signal, and answers what it ended by. */
+  async function end(signal: NodeJS.Signals): Promise<NodeJS.Signals | number | null> {
+    const exit = once(child!, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+    child!.kill(signal);
+    const [code, by] = await exit;
+    return by ?? code;
+  }
+
+  /** What an application of its own reads in the database. */
+  async function read<T>(
+    ask: (audit: AuditService) => Promise<T>,
+    protect: AuditModuleOptions['protect'] = false,
+  ): Promise<T> {
+    @Module({
+      imports: [AuditModule.forRoot({ database: database.options, delivery: { mode: 'buffered' }, protect })],
+    })
+    class ReaderModule {}
+    const reader = await NestFactory.createApplicationContext(ReaderModule, { logger: false });
+    try {
+      return await ask(reader.get(AuditService));
+    } finally {
+      await reader.close();
+    }
+  }
+
+  const sources = () => read((audit) => audit.sources());
+  const stored = () =>
+    read(async (audit) => {
+      const { events } = await audit.find({ allTenants: true, order: 'oldest', limit: 1_000 });
+      return events;
+    });
+
+  it.each<[signal: 'SIGTERM' | 'SIGINT', by: string, shutdown: Shutdown | undefined, ended: string | number]>(
+    [
+      ['SIGTERM', 'the library', undefined, 'SIGTERM'],
+      ['SIGINT', 'the library', undefined, 'SIGINT'],
+      ['SIGTERM', "Nest's shutdown hooks", 'hooks', 'SIGTERM'],
+      ['SIGTERM', 'a listener of the application, for once', 'own', 7],
+      ['SIGTERM', 'the library, beside a package that listens politely', 'polite', 'SIGTERM'],
+    ],
+  )('drains at %s by %s, which ends the process', async (signal, _by, shutdown, ended) => {
+    // Nothing but the drain can have stored them.
+    const port = await serve({ delivery: { flushIntervalMs: 60_000, batchSize: 5_000 } }, shutdown);
+    const ids = Array.from({ length: 200 }, (_, index) => `id-${index}`);
+    await Promise.all(ids.map((id) => send(port, { method: 'POST', path: `/things/${id}` })));
+    expect(await end(signal)).toBe(ended);
+    const events = await stored();
+    expect(events.map(({ resourceId }) => resourceId).sort()).toEqual(ids.sort());
+    expect(events.every(({ outcome }) => outcome === 'success')).toBe(true);
+  });
+
+  it('stores in a thread of its own where the database is a server, and starts it again when it ends', async () => {
+    const isServer = database.options.type !== 'better-sqlite3';
+    const port = await serve({ delivery: { flushIntervalMs: 20 } });
+    const threads = async () =>
+      (JSON.parse((await send(port, { path: '/things/threads' })).body) as { started: number }).started;
+    const ids = Array.from({ length: 90 }, (_, index) => `id-${index}`);
+    for (const [index, id] of ids.entries()) {
+      if (index % 30 === 15) {
+        // It works by now.
+        await eventually(async () => expect(await stored()).toHaveLength(index));
+        await send(port, { method: 'POST', path: '/things/end-thread' });
+      }
+      await send(port, { method: 'POST', path: `/things/${id}` });
+    }
+    await eventually(async () => expect(await stored()).toHaveLength(ids.length));
+    expect((await stored()).map(({ resourceId }) => resourceId).sort()).toEqual([...ids].sort());
+    if (isServer) expect(await threads()).toBeGreaterThan(1);
+    else expect(await threads()).toBe(0);
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    expect((await sources()).map(({ gaps }) => gaps).flat()).toEqual([]);
+    // The log was sealed by the thread, and goes on where it was.
+    const { ok, problems } = await read((audit) => audit.verify());
+    expect({ ok, problems }).toEqual({ ok: true, problems: [] });
+  });
+
+  it('does it all in the main thread where it is told to', async () => {
+    const port = await serve({ delivery: { flushIntervalMs: 20, thread: false } });
+    await send(port, { method: 'POST', path: '/things/1' });
+    await eventually(async () => expect(await stored()).toHaveLength(1));
+    expect((await send(port, { path: '/things/threads' })).body).toBe('{"started":0}');
+  });
+
+  it('does it all in the main thread where none can be started', async () => {
+    const port = await serve({ delivery: { flushIntervalMs: 20 } }, undefined, 'broken-threads');
+    for (const id of ['1', '2']) await send(port, { method: 'POST', path: `/things/${id}` });
+    await eventually(async () => expect(await stored()).toHaveLength(2));
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    const { ok, treeSize } = await read((audit) => audit.verify());
+    expect({ ok, treeSize }).toEqual({ ok: true, treeSize: 2 });
+  });
+
+  it('does the same for CommonJS', async () => {
+    const script = `
+      require('reflect-metadata');
+      const threads = require('node:worker_threads');
+      let started = 0;
+      threads.Worker = class extends threads.Worker { constructor(...args) { super(...args); started += 1; } };
+      const { Module } = require('@nestjs/common');
+      const { NestFactory } = require('@nestjs/core');
+      const { AuditModule, AuditService } = require('nest-audit-trail');
+      class RootModule {}
+      Module({ imports: [AuditModule.forRoot(JSON.parse(process.argv[1]))] })(RootModule);
+      (async () => {
+        const context = await NestFactory.createApplicationContext(RootModule, { logger: false });
+        await context.get(AuditService).record({ action: 'invoice.approve' });
+        await context.get(AuditService).flush();
+        await context.close();
+        console.log(started);
+      })();
+    `;
+    const options = { database: database.options, delivery: { directory: database.journal } };
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--no-warnings',
+      '--input-type=commonjs',
+      '-e',
+      script,
+      JSON.stringify(options),
+    ]);
+    expect(stdout.trim()).toBe(database.options.type === 'better-sqlite3' ? '0' : '1');
+    expect((await stored()).map(({ action }) => action)).toEqual(['invoice.approve']);
+  });
+
+  it('keeps protected values through its death, and in clear nowhere', async () => {
+    const protect = { fields: ['userAgent', 'resourceId'], masterKey: randomBytes(32).toString('base64') };
+    const directory = database.journal;
+    // Nothing is stored before it is killed.
+    const port = await serve({ protect, delivery: { flushIntervalMs: 60_000, batchSize: 5_000 } });
+    const ids = Array.from({ length: 50 }, (_, index) => `planted-${index}`);
+    const headers = { 'user-agent': 'PlantedBrowser/1' };
+    await Promise.all(ids.map((id) => send(port, { method: 'POST', path: `/things/${id}`, headers })));
+    await end('SIGKILL');
+    const lines = await Promise.all(
+      (await readdir(directory)).map((file) => readFile(join(directory, file), 'utf8')),
+    );
+    expect(lines.join('')).toContain('"t1.');
+    expect(lines.join('')).not.toContain('PlantedBrowser');
+    await serve({ protect });
+    const revealed = () =>
+      read(async (audit) => {
+        const { events } = await audit.find({ allTenants: true, limit: 1_000, reveal: true });
+        return events;
+      }, protect);
+    await eventually(async () => expect(await stored()).toHaveLength(ids.length));
+    expect((await stored()).every(({ userAgent }) => userAgent === '[protected]')).toBe(true);
+    const events = await revealed();
+    expect(events.every(({ userAgent }) => userAgent === 'PlantedBrowser/1')).toBe(true);
+    expect(events.map(({ resourceId }) => resourceId).sort()).toEqual([...ids].sort());
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    expect((await readdir(directory)).filter((file) => !file.startsWith('owner.'))).toEqual([]);
+    expect(await read((audit) => audit.verify(), protect)).toMatchObject({ ok: true, problems: [] });
+  });
+
+  it('records a request that the shutdown interrupts', async () => {
+    const port = await serve({});
+    const left = abandon(port, { path: '/things/never' }, 'never');
+    await left.begun;
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    await left.gone;
+    const [event, ...others] = await stored();
+    expect(others).toEqual([]);
+    expect(event).toMatchObject({
+      action: 'thing.never',
+      outcome: 'partial',
+      metadata: { interrupted: true },
+    });
+    expect(event!.metadata).not.toHaveProperty('aborted');
+    expect(event!.metadata).not.toHaveProperty('statusCode');
+  });
+
+  it.each<[what: string, answer: 'refuses' | 'is silent']>([
+    ['refuses connections', 'refuses'],
+    ['takes connections and is silent', 'is silent'],
+  ])('starts, serves and ends while its database %s', async (_what, answer) => {
+    const silent = createServer((socket) => socket.on('error', () => undefined));
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port: databasePort } = silent.address() as AddressInfo;
+    if (answer === 'refuses') await new Promise((resolve) => silent.close(resolve));
+    // A file has no server that could be silent: there, the folder is missing that can't be made.
+    const { options } = database;
+    const away = (
+      options.type === 'better-sqlite3'
+        ? { ...options, database: '/dev/null/audit.sqlite' }
+        : { ...options, host: '127.0.0.1', port: databasePort, socketPath: undefined }
+    ) as AuditDatabaseOptions;
+    const port = await serve({ database: away, delivery: { shutdownTimeoutMs: 100 } });
+    expect((await send(port, { method: 'POST', path: '/things/1' })).status).toBe(201);
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    silent.close();
+  });
+
+  it('shows that a process without a journal was killed, whose last events nobody has', async () => {
+    const port = await serve({ delivery: { mode: 'buffered', flushIntervalMs: 60_000, batchSize: 2 } });
+    const create = (id: string) => send(port, { method: 'POST', path: `/things/${id}` });
+    await create('1');
+    await create('2');
+    const source = async () => (await sources()).find(({ firstSequence }) => firstSequence === 1);
+    await eventually(async () => expect(await source()).toMatchObject({ state: 'open', events: 2 }));
+    await create('3');
+    expect(await end('SIGKILL')).toBe('SIGKILL');
+    expect(await source()).toMatchObject({ state: 'unclean', events: 2 });
+    expect((await stored()).map(({ resourceId }) => resourceId)).toEqual(['1', '2']);
+  });
+
+  it('records what the throttler refuses', async () => {
+    const port = await serve({});
+    const call = (requestId: string) =>
+      send(port, { path: '/things/limited', headers: { 'x-request-id': requestId } });
+    expect((await call('first')).status).toBe(200);
+    expect((await call('second')).status).toBe(429);
+    await end('SIGTERM');
+    const [first, second, ...others] = await stored();
+    expect(others).toEqual([]);
+    expect(first).toMatchObject({ outcome: 'success', metadata: { requestId: 'first', statusCode: 200 } });
+    expectEvent(second!, 'second', {
+      action: 'thing.limited',
+      resource: 'thing',
+      category: 'security',
+      outcome: 'failure',
+      severity: 'medium',
+      metadata: {
+        path: '/things/limited',
+        route: '/things/limited',
+        handler: 'ThingsController.limited',
+        statusCode: 429,
+        stage: 'guard',
+        errorName: 'ThrottlerException',
+      },
+    });
+  });
+});

@@ -1,0 +1,86 @@
+// One migrated database of each kind, made once a run; a test's own is a copy of it, which takes a fraction of the time.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from '../../../dist/esm/index.js';
+import { DataSource } from 'typeorm';
+
+const LIBRARY = {
+  entities: AUDIT_ENTITIES,
+  migrations: AUDIT_MIGRATIONS,
+  migrationsTableName: AUDIT_MIGRATIONS_TABLE,
+};
+
+/**
+ * @param {{ mysql: object, postgres: object, folder: string, prefix: string }} found as the global setup hands over
+ * @returns {Promise<{ sqlite: string, mysql?: string, postgres?: string }>} the SQLite file, the file of MySQL's
+ *   statements, and the name of PostgreSQL's database
+ */
+export async function makeTemplates({ mysql, postgres, folder, prefix }) {
+  const sqlite = join(folder, 'template.sqlite');
+  const templates = { sqlite };
+  // As the library makes it.
+  await writeFile(sqlite, '', { mode: 0o600 });
+  await migrated({ type: 'better-sqlite3', database: sqlite });
+  if (postgres.server) {
+    const admin = { database: 'postgres', ...postgres.server, type: 'postgres' };
+    const database = `${prefix}template`;
+    await withConnection(admin, (connection) =>
+      // template0 has nothing of the machine's owner in it, and nobody is ever connected to it.
+      connection.query(`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'UTF8'`),
+    );
+    await migrated({ ...admin, database });
+    templates.postgres = database;
+  }
+  if (mysql.server) {
+    const admin = { ...mysql.server, type: 'mysql' };
+    const database = `${prefix}template`;
+    await withConnection(admin, (connection) => connection.query(`CREATE DATABASE ${database}`));
+    const statements = await migrated({ ...admin, database }, statementsOf);
+    templates.mysql = join(folder, 'template.sql.json');
+    await writeFile(templates.mysql, JSON.stringify(statements));
+  }
+  return templates;
+}
+
+/** What makes a copy of the connection's database: its tables, rows and triggers. */
+async function statementsOf(connection) {
+  const statements = [];
+  const tables = await connection.query('SHOW FULL TABLES');
+  for (const row of tables) {
+    const [name] = Object.values(row);
+    const [{ 'Create Table': create }] = await connection.query(`SHOW CREATE TABLE \`${name}\``);
+    statements.push(create);
+    for (const values of await connection.query(`SELECT * FROM \`${name}\``)) {
+      const columns = Object.keys(values).map((column) => `\`${column}\``);
+      const literals = Object.values(values).map(literal);
+      statements.push(`INSERT INTO \`${name}\` (${columns.join(', ')}) VALUES (${literals.join(', ')})`);
+    }
+  }
+  for (const { Trigger: name } of await connection.query('SHOW TRIGGERS')) {
+    const [{ 'SQL Original Statement': create }] = await connection.query(`SHOW CREATE TRIGGER \`${name}\``);
+    statements.push(create);
+  }
+  return statements;
+}
+
+/** The rows of a migrated database are names and numbers. */
+function literal(value) {
+  if (value === null) return 'NULL';
+  return `'${String(value).replaceAll("'", "''")}'`;
+}
+
+async function migrated(options, read = () => undefined) {
+  return withConnection({ ...LIBRARY, ...options }, async (connection) => {
+    await connection.runMigrations();
+    return read(connection);
+  });
+}
+
+async function withConnection(options, work) {
+  const connection = await new DataSource(options).initialize();
+  try {
+    return await work(connection);
+  } finally {
+    await connection.destroy();
+  }
+}

@@ -1,0 +1,156 @@
+// An application that seals what it records, and the tables of its log as somebody with the database's password sees them.
+import { Module } from '@nestjs/common';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { DataSource } from 'typeorm';
+import { AuditModule, AuditService } from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
+import type { TestDatabase } from './harness/databases.js';
+
+export const LEDGER_TABLES = ['audit_events', 'audit_leaves', 'audit_tiles', 'audit_checkpoints'] as const;
+type Row = Record<string, unknown>;
+
+/** Warnings and errors of all of them, since Nest has one logger. */
+export const logged: string[] = [];
+const keep = (line: unknown) => void logged.push(String(line));
+
+export interface LedgerApp {
+  readonly audit: AuditService;
+  close(): Promise<void>;
+}
+
+export async function startLedgerApp(
+  database: TestDatabase,
+  options: Omit<AuditModuleOptions, 'database'> = {},
+): Promise<LedgerApp> {
+  const { delivery, ledger, ...rest } = options;
+  @Module({
+    imports: [
+      AuditModule.forRoot({
+        // A test counts the leaves that it makes.
+        detection: { enabled: false },
+        ...rest,
+        database: database.options,
+        delivery: { directory: database.journal, drainOnSignals: false, ...delivery },
+        // By themselves, they would seal while a test looks.
+        ledger: { intervalMs: 600_000, ...ledger },
+      }),
+    ],
+  })
+  class LedgerModule {}
+  const app: INestApplicationContext = await NestFactory.createApplicationContext(LedgerModule, {
+    logger: { log: () => undefined, warn: keep, error: keep, fatal: keep },
+    abortOnError: false,
+  });
+  return { audit: app.get(AuditService), close: () => app.close() };
+}
+
+/** The attacker: raw SQL, with the triggers and the checks dropped. */
+export class RawTables {
+  private constructor(
+    readonly connection: DataSource,
+    private readonly database: TestDatabase,
+  ) {}
+
+  static async open(database: TestDatabase): Promise<RawTables> {
+    const tables = new RawTables(await new DataSource(database.options).initialize(), database);
+    await dropTriggers(tables.connection, database);
+    await dropChecks(tables.connection, database);
+    return tables;
+  }
+
+  /** An attacker with the rights of one user; nothing is dropped. */
+  static async as(database: TestDatabase, options: AuditDatabaseOptions): Promise<RawTables> {
+    return new RawTables(await new DataSource(options).initialize(), database);
+  }
+
+  q(name: string): string {
+    return this.connection.driver.escape(name);
+  }
+
+  async query<T extends Row = Row>(statement: string): Promise<T[]> {
+    return Array.from(await this.connection.query<T[]>(statement));
+  }
+
+  async rows(table: string, order: string): Promise<Row[]> {
+    const rows = await this.query(`SELECT * FROM ${this.q(table)} ORDER BY ${this.q(order)}`);
+    return rows.map((row) => ({ ...row }));
+  }
+
+  async insert(table: string, rows: readonly Row[]): Promise<void> {
+    for (let from = 0; from < rows.length; from += 200) {
+      const part = rows.slice(from, from + 200);
+      const columns = Object.keys(part[0]!);
+      let count = 0;
+      const place = () => (this.database.name === 'postgres' ? `$${++count}` : '?');
+      const places = part.map(() => `(${columns.map(place).join(',')})`).join(',');
+      await this.connection.query(
+        `INSERT INTO ${this.q(table)} (${columns.map((column) => this.q(column)).join(',')}) VALUES ${places}`,
+        part.flatMap((row) => columns.map((column) => row[column])),
+      );
+    }
+  }
+
+  async snapshot(): Promise<Map<string, Row[]>> {
+    const tables = new Map<string, Row[]>();
+    for (const table of LEDGER_TABLES) tables.set(table, await this.rows(table, ORDER[table]));
+    return tables;
+  }
+
+  async restore(snapshot: ReadonlyMap<string, Row[]>): Promise<void> {
+    for (const [table, rows] of snapshot) {
+      await this.query(`DELETE FROM ${this.q(table)}`);
+      await this.insert(table, rows);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.connection.destroy();
+  }
+}
+
+/** What only the owner of the tables may do. */
+export async function dropTriggers(
+  connection: DataSource,
+  { name: database }: Pick<TestDatabase, 'name'>,
+): Promise<void> {
+  if (database === 'postgres') {
+    await connection.query('DROP FUNCTION IF EXISTS audit_events_refuse_change CASCADE');
+    await connection.query('DROP FUNCTION IF EXISTS audit_events_refuse_delete CASCADE');
+    return;
+  }
+  const triggers: { name: string }[] = await connection.query(
+    database === 'sqlite'
+      ? "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+      : 'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()',
+  );
+  for (const { name } of triggers) await connection.query(`DROP TRIGGER ${connection.driver.escape(name)}`);
+}
+
+/** Likewise. */
+export async function dropChecks(
+  connection: DataSource,
+  { name: database }: Pick<TestDatabase, 'name'>,
+): Promise<void> {
+  if (database === 'sqlite') {
+    await connection.query('PRAGMA ignore_check_constraints = ON');
+    return;
+  }
+  const schema = database === 'mysql' ? 'DATABASE()' : 'current_schema()';
+  const checks: { tab: string; name: string }[] = await connection.query(
+    `SELECT t.TABLE_NAME AS tab, t.CONSTRAINT_NAME AS name FROM information_schema.TABLE_CONSTRAINTS t
+      WHERE t.CONSTRAINT_TYPE = 'CHECK' AND t.TABLE_SCHEMA = ${schema} AND t.CONSTRAINT_NAME NOT LIKE '%not_null'`,
+  );
+  for (const { tab, name } of checks) {
+    await connection.query(
+      `ALTER TABLE ${connection.driver.escape(tab)} DROP CONSTRAINT ${connection.driver.escape(name)}`,
+    );
+  }
+}
+
+const ORDER = {
+  audit_events: 'id',
+  audit_leaves: 'leaf_index',
+  audit_tiles: 'level',
+  audit_checkpoints: 'tree_size',
+} as const;

@@ -1,0 +1,74 @@
+// A database that a test can take away from the application, and give back.
+import { mkdir, rename, rmdir } from 'node:fs/promises';
+import { DataSource } from 'typeorm';
+import type { AuditDatabaseOptions } from 'nest-audit-trail';
+import type { TestDatabase } from './harness/databases.js';
+import { TcpProxy } from './tcp-proxy.js';
+
+export interface RemovableDatabase {
+  readonly options: AuditDatabaseOptions;
+  /** What stands before a server. */
+  readonly proxy?: TcpProxy;
+  remove(): Promise<void>;
+  restore(): Promise<void>;
+  /** Ends what it holds; the database itself is dropped by who created it. */
+  release(): Promise<void>;
+}
+
+/** @param present whether it is there at first */
+export async function removable(database: TestDatabase, present: boolean): Promise<RemovableDatabase> {
+  const { options } = database;
+  return options.type === 'better-sqlite3' ? lockable(options, present) : proxied(options, present);
+}
+
+/** Servers: connections are cut and refused. */
+async function proxied(options: AuditDatabaseOptions, present: boolean): Promise<RemovableDatabase> {
+  const server = options as { host?: string; port?: number; socketPath?: string };
+  const proxy = new TcpProxy(
+    server.socketPath
+      ? { path: server.socketPath }
+      : { host: server.host ?? '127.0.0.1', port: server.port ?? 0 },
+  );
+  const port = await proxy.reserve();
+  if (present) await proxy.open();
+  return {
+    options: { ...options, host: '127.0.0.1', port, socketPath: undefined } as AuditDatabaseOptions,
+    proxy,
+    remove: () => proxy.cut(),
+    restore: () => proxy.open(),
+    release: () => proxy.cut(),
+  };
+}
+
+/** SQLite: a folder stands in the file's place at first; later, another process holds the lock. */
+async function lockable(
+  options: Extract<AuditDatabaseOptions, { type: 'better-sqlite3' }>,
+  present: boolean,
+): Promise<RemovableDatabase> {
+  let lock: DataSource | undefined;
+  let blocked = !present;
+  const aside = `${options.database}.aside`;
+  if (blocked) {
+    await rename(options.database, aside);
+    await mkdir(options.database);
+  }
+  const release = async () => {
+    if (blocked) {
+      await rmdir(options.database);
+      await rename(aside, options.database);
+    }
+    blocked = false;
+    if (lock) await lock.query('ROLLBACK');
+    await lock?.destroy();
+    lock = undefined;
+  };
+  return {
+    options,
+    async remove() {
+      lock = await new DataSource(options).initialize();
+      await lock.query('BEGIN IMMEDIATE');
+    },
+    restore: release,
+    release,
+  };
+}
