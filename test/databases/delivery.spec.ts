@@ -122,9 +122,10 @@ describeEachDatabase('delivery', (create, name) => {
           postgres: 'LOCK TABLE audit_events IN SHARE MODE',
         };
         await holder.query(lock[name]);
+        const { retried } = audit.status();
         const record = (index: number) => audit.record({ action: 'thing.after', resourceId: `${index}` });
         await Promise.all(Array.from({ length: 20 }, (_, index) => record(index)));
-        await eventually(() => expect(audit.status().retried).toBeGreaterThanOrEqual(4));
+        await eventually(() => expect(audit.status().retried).toBeGreaterThanOrEqual(retried + 4));
         expect(audit.status()).toMatchObject({
           healthy: false,
           lastError: expect.stringContaining('no answer'),
@@ -156,9 +157,10 @@ describeEachDatabase('delivery', (create, name) => {
       await audit.record({ action: 'thing.before' });
       // To connect takes longer than a statement may.
       await eventually(() => audit.flush());
+      const { retried } = audit.status();
       store.proxy!.silence();
       await audit.record({ action: 'thing.after' });
-      await eventually(() => expect(audit.status().retried).toBeGreaterThanOrEqual(2));
+      await eventually(() => expect(audit.status().retried).toBeGreaterThanOrEqual(retried + 2));
       expect(audit.status().lastError).toContain('no answer');
       // Only new connections get through: those from before never answer again.
       store.proxy!.answerNewOnes();

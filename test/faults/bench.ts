@@ -10,6 +10,7 @@ import type { Mode } from './ledger.js';
 import { say } from './progress.js';
 import { SEED } from './random.js';
 import type { DatabaseServer } from './servers/database-server.js';
+import { IS_ALL } from './tier.js';
 
 /** What is said of a failure: the end of what the application wrote. */
 const SHOWN_LINES = 15;
@@ -21,6 +22,7 @@ export class Bench {
   private lasting: { readonly value: unknown; readonly applications: Application[] } | undefined;
   private folder!: string;
   private count = 0;
+  private scenarios = 0;
 
   constructor(readonly server: DatabaseServer) {
     beforeAll(async () => {
@@ -76,6 +78,11 @@ export class Bench {
    * application's last words.
    */
   scenario(title: string, timeoutMs: number, run: () => Promise<void>): void {
+    this.scenarios += 1;
+    if (!IS_ALL && this.scenarios % 2 === (this.server.name === 'MariaDB' ? 0 : 1)) {
+      it.skip(`${title}, skipped: on the other server, and on both by -- --all`, () => undefined);
+      return;
+    }
     it(
       title,
       async () => {

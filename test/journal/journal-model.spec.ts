@@ -2,7 +2,7 @@
 // numbered twice, and nothing is kept longer than needed. Real files throughout. Only a full disk is played, since
 // no process can fill its own disk for itself alone: an append fails before it writes. The runs are the same each
 // time; `AUDIT_MODEL_RUNS=2000 AUDIT_MODEL_SEED=7` tries others.
-import { jest } from '@jest/globals';
+import { vi } from 'vitest';
 import fc from 'fast-check';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -106,12 +106,12 @@ class Run {
       if (this.failsEach > 0 && this.appends % this.failsEach === 0) throw new Error('ENOSPC');
       this.line = line;
     };
-    const disk = jest.spyOn(Segment.prototype, 'append').mockImplementation(function (this: Segment, line) {
+    const disk = vi.spyOn(Segment.prototype, 'append').mockImplementation(function (this: Segment, line) {
       beforeAppend(line);
       append.call(this, line);
     });
     // The journal asks a file system that failed again only after a while.
-    const clock = jest.spyOn(performance, 'now').mockImplementation(() => this.clock);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => this.clock);
     const onPoint = (message: unknown) => this.pass((message as { point: JournalPoint }).point);
     subscribe(CHANNEL, onPoint);
     try {

@@ -1,4 +1,4 @@
-// Real processes: signals, and the throttler, whose CommonJS package Jest can't load beside Nest 12.
+// Real processes: signals, threads, and the throttler, whose CommonJS package Node 20 can't load beside Nest 12.
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

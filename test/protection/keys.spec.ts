@@ -1,10 +1,10 @@
 // How values and keys are encrypted: no nonce twice, nothing that fits elsewhere, and no key in memory for longer than it may be.
-import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createEventId } from '../../src/event/event-id.js';
 import { decryptValues, encryptValues } from '../../src/pipeline/protection/encrypted-values.js';
 import { KeyCache } from '../../src/pipeline/protection/key-cache.js';
+import { vi } from 'vitest';
 import { MasterKey, MasterKeys } from '../../src/pipeline/protection/master-keys.js';
 
 const anEvent = () => ({ id: createEventId(Date.now()), tenantId: 'acme' });
@@ -101,23 +101,23 @@ describe('master keys', () => {
 });
 
 describe('the cache of keys', () => {
-  beforeEach(() => jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] }));
-  afterEach(() => jest.useRealTimers());
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] }));
+  afterEach(() => void vi.useRealTimers());
 
   it('keeps them for so long, and zeroes them then', () => {
     const cache = new KeyCache(10, 5_000);
     const [first, second] = [randomBytes(32), randomBytes(32)];
     cache.set('first', first);
-    jest.advanceTimersByTime(3_000);
+    vi.advanceTimersByTime(3_000);
     cache.set('second', second);
     expect(cache.get('first')).toBe(first);
-    jest.advanceTimersByTime(2_000);
+    vi.advanceTimersByTime(2_000);
     expect(first.equals(Buffer.alloc(32))).toBe(true);
     expect(cache.get('first')).toBeUndefined();
     expect(cache.get('second')).toBe(second);
-    jest.advanceTimersByTime(3_000);
+    vi.advanceTimersByTime(3_000);
     expect(second.equals(Buffer.alloc(32))).toBe(true);
-    expect(jest.getTimerCount()).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('keeps so many, those asked for last', () => {
@@ -131,6 +131,6 @@ describe('the cache of keys', () => {
     expect(keys[1]!.equals(Buffer.alloc(32))).toBe(true);
     cache.clear();
     for (const key of keys) expect(key.equals(Buffer.alloc(32))).toBe(true);
-    expect(jest.getTimerCount()).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -2,8 +2,9 @@
 import type { Bench } from '../bench.js';
 import { say } from '../progress.js';
 import { expectNoFailure } from './outages.js';
+import { perTier } from '../tier.js';
 
-const EVENTS = 100_000;
+const EVENTS = perTier(100_000, 20_000);
 const PER_SECOND = 100;
 
 export function describeBacklog(bench: Bench): void {

@@ -8,8 +8,9 @@ import { COMMON, WITH_STRICT } from '../load.js';
 import type { Load } from '../load.js';
 import { say } from '../progress.js';
 import { Random } from '../random.js';
+import { perTier } from '../tier.js';
 
-const KILLS = 20;
+const KILLS = perTier(20, 5);
 const PER_SECOND = 120;
 
 /** Small, so that files end and are deleted all the time. */

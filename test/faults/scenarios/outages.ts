@@ -7,15 +7,16 @@ import { described, expectNothing, isRefusal } from '../ledger.js';
 import type { Load } from '../load.js';
 import { MemoryWatch } from '../memory.js';
 import { say } from '../progress.js';
+import { perTier } from '../tier.js';
 
 const DURABLE_PER_SECOND = 200;
 const STRICT_PER_SECOND = 100;
 /** Both at one rate: until the memory of a process grows no more for that it serves requests. */
 const WARM_UP_PER_SECOND = 300;
-const WARM_UP_MS = 12_000;
-const BEFORE_MS = 2_000;
-const OUTAGE_MS = 5_000;
-const PAUSE_MS = Number(process.env['AUDIT_FAULTS_PAUSE_SECONDS'] ?? 60) * 1_000;
+const WARM_UP_MS = perTier(12_000, 6_000);
+const BEFORE_MS = perTier(2_000, 1_000);
+const OUTAGE_MS = perTier(5_000, 3_500);
+const PAUSE_MS = perTier(60_000, 6_000);
 /** Until a strict application must know that its database is away: its first requests wait so long for their commit, and some. */
 const STRICT_TIMEOUT_MS = 1_000;
 const KNOWN_AFTER_MS = STRICT_TIMEOUT_MS + 2_000;

@@ -12,11 +12,12 @@ import { atEndOfRun, hasEnded } from '../../support/harness/end-of-run.mjs';
 import type { Bench } from '../bench.js';
 import { say } from '../progress.js';
 import { Random } from '../random.js';
+import { perTier } from '../tier.js';
 
 const WRITERS = 8;
 const SEALERS = 3;
 const PER_SECOND = 20;
-const FOR_MS = Number(process.env['AUDIT_FAULTS_SEALING_SECONDS'] ?? 60) * 1_000;
+const FOR_MS = perTier(60_000, 20_000);
 const FAULT_EVERY_MS = 700;
 /** Longer than a lease is respected: another one takes it meanwhile. */
 const LONG_PAUSE_MS = 12_000;

@@ -1,5 +1,5 @@
 // An application in a process of its own, on the built package, for what can only be shown by ending the process, and
-// for packages that Jest can't load. Options come as JSON in the first argument; the port is told on standard output.
+// for packages that can't be loaded beside the tests. Options come as JSON in the first argument; the port is told on standard output.
 import { started } from './threads.js';
 import 'reflect-metadata';
 import { Controller, Get, Module, Param, Post, Res, UseGuards } from '@nestjs/common';

@@ -215,7 +215,7 @@ export function missingReason(name: TestDatabaseName): string | undefined {
 
 function resolved(): Resolved {
   const json = process.env['AUDIT_TEST_RESOLVED'];
-  if (json === undefined) throw new Error('The databases are not known: run the tests with jest.config.mjs.');
+  if (json === undefined) throw new Error('The databases are not known: run the tests with npm test.');
   return JSON.parse(json) as Resolved;
 }
 

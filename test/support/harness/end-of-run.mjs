@@ -1,5 +1,5 @@
 // What a run of the tests has to undo. A process beside it knows of each thing and undoes it when the run has ended,
-// however it ended: Jest runs no global teardown when it is interrupted or killed.
+// however it ended: no teardown runs when the tests are interrupted or killed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

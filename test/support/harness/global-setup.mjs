@@ -1,4 +1,5 @@
-// Before the first test: finds a server of each kind, and hands the result to Jest's workers by the environment.
+// Before the first test: finds a server of each kind, and hands the result to the workers by the environment. After the
+// last one: undoes what it has done, and what a crashed test has left.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,6 +35,7 @@ export default async function globalSetup() {
     throw error;
   });
   process.env.AUDIT_TEST_RESOLVED = JSON.stringify({ ...resolved, templates });
+  return endRun;
 }
 
 function announce(kind, { server, note, missing }) {
