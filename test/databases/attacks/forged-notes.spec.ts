@@ -32,13 +32,13 @@ const LIES = [
   { kind: 'closed', at: () => -1 },
   { kind: 'abandoned', at: (last: number) => last },
   { kind: 'abandoned', at: () => 0 },
-  { kind: 'ended', at: () => 7 },
+  { kind: 'ended', at: (last: number) => last + 2 },
   { kind: 'closed', at: (last: number) => last, id: 'ffffffff-ffff-7fff-bfff-ffffffffffff' },
 ] as const;
 
-function rowOf(lie: (typeof LIES)[number], source: string): Record<string, unknown> {
+function rowOf(lie: (typeof LIES)[number], source: string, last: number): Record<string, unknown> {
   const id = 'id' in lie ? { id: lie.id } : {};
-  return { ...id, source, kind: lie.kind, sequence: lie.at(5), process: 'forged' };
+  return { ...id, source, kind: lie.kind, sequence: lie.at(last), process: 'forged' };
 }
 
 const TITLES = LIES.map((lie) => `${lie.kind} at ${lie.at(5)}${'id' in lie ? ', the newest for ever' : ''}`);
@@ -118,39 +118,55 @@ describeEachDatabase('a forged note of a source', (create, name) => {
   const forged = `${name === 'sqlite' ? '"process"' : 'process'} = 'forged'`;
 
   describe.each(MODES)('in %s', (_, ledger) => {
-    it.each(LIES.map((lie, index) => [TITLES[index]!, lie] as const))(
-      'of this process: %s',
-      async (_title, lie) => {
-        const app = await start(ledger);
-        const [{ metadata }] = (await record(app, 5)) as [AuditLogEvent];
-        expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 5 });
-        const source = metadata['source'] as string;
-        await forge([rowOf(lie, source)]);
+    it(`of this process: ${TITLES.join('; ')}`, async () => {
+      const app = await start(ledger);
+      const [{ metadata }] = (await record(app, 5)) as [AuditLogEvent];
+      let size = 5;
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: size });
+      const source = metadata['source'] as string;
+      for (const lie of LIES) {
+        await forge([rowOf(lie, source, size)]);
 
         await record(app, 3);
+        size += 3;
         await app.audit.checkpoint();
-        expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 8 });
+        expect(await app.audit.checkpoint()).toMatchObject({ treeSize: size });
         expect(await gapsIn(app)).toEqual([]);
         expect((await app.audit.verify()).problems).toMatchObject([{ code: 'source_contradicted', source }]);
-        expect(logged.join()).toContain(`the source ${source}`);
-        expect(await app.audit.sources()).toMatchObject([{ source, state: 'open', events: 8, gaps: [] }]);
+        expect(await app.audit.sources()).toMatchObject([{ source, state: 'open', events: size, gaps: [] }]);
 
         await mend(forged);
-        expect(await app.audit.verify()).toMatchObject({ ok: true, events: 8, pending: 0 });
-      },
-    );
+        expect(await app.audit.verify()).toMatchObject({ ok: true, events: size, pending: 0 });
+      }
+    });
 
-    it.each(LIES.map((lie, index) => [TITLES[index]!, lie] as const))(
-      'of another process that lives: %s',
-      async (_title, lie) => {
-        const [sealer, other] = [await start(ledger), await start({ ...ledger, seal: false }, '-other')];
-        const [{ metadata }] = (await record(other, 5)) as [AuditLogEvent];
-        await sealer.audit.checkpoint();
-        const source = metadata['source'] as string;
-        await forge([rowOf(lie, source)]);
+    // The log says it once for each source, and on each database alike.
+    it.each(
+      LIES.map((lie, index) => [TITLES[index]!, lie] as const).slice(0, name === 'sqlite' ? undefined : 1),
+    )('of this process is told in the log: %s', async (_title, lie) => {
+      const app = await start(ledger);
+      const [{ metadata }] = (await record(app, 5)) as [AuditLogEvent];
+      await app.audit.checkpoint();
+      const source = metadata['source'] as string;
+      await forge([rowOf(lie, source, 5)]);
+      await record(app, 3);
+      await app.audit.checkpoint();
+      await app.audit.checkpoint();
+      expect(logged.join()).toContain(`the source ${source}`);
+    });
+
+    it(`of another process that lives: ${TITLES.join('; ')}`, async () => {
+      const [sealer, other] = [await start(ledger), await start({ ...ledger, seal: false }, '-other')];
+      const [{ metadata }] = (await record(other, 5)) as [AuditLogEvent];
+      let size = 5;
+      await sealer.audit.checkpoint();
+      const source = metadata['source'] as string;
+      for (const lie of LIES) {
+        await forge([rowOf(lie, source, size)]);
 
         await record(other, 3);
-        expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 8 });
+        size += 3;
+        expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
         expect(await gapsIn(sealer)).toEqual([]);
         const { problems } = await sealer.audit.verify();
         // Without keys the journal of a machine that lost its power may really know less.
@@ -161,9 +177,9 @@ describeEachDatabase('a forged note of a source', (create, name) => {
         ]);
 
         await mend(forged);
-        expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: 8, pending: 0 });
-      },
-    );
+        expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: size, pending: 0 });
+      }
+    });
 
     it.each(['started', 'resumed'])('that it has %s stops nothing, and is not recorded', async (kind) => {
       const [sealer, other] = [await start(ledger), await start({ ...ledger, seal: false }, '-other')];
