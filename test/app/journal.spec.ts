@@ -107,6 +107,20 @@ describe('the journal', () => {
     expect(source).toMatchObject({ state: 'closed', firstSequence: 1, lastSequence: 1, gaps: [] });
   });
 
+  it('says of a source that ended in order while its database was away that it has', async () => {
+    const app = await start();
+    await send(app.port, { path: '/things/1' });
+    await apps.pop()!.close();
+    await store.restore();
+    const next = await start();
+    await eventually(() => next.audit.flush());
+    await eventually(async () => {
+      const [own, ended] = await next.audit.sources();
+      expect(own).toMatchObject({ state: 'open' });
+      expect(ended).toMatchObject({ state: 'closed', firstSequence: 1, lastSequence: 1, gaps: [] });
+    });
+  });
+
   it('delivers what a crash left, under the same source, and goes on with its numbers', async () => {
     const app = await start();
     for (let index = 0; index < 20; index += 1) await send(app.port, { path: `/things/${index}` });
