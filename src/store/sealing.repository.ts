@@ -75,6 +75,8 @@ export interface Lease {
   readonly holder: string;
 }
 
+/** Events that one statement of {@link SealingRepository.unsealedEvents} reads: each may have some hundred kilobytes. */
+const UNSEALED_AT_ONCE = 500;
 /** Sources that one statement looks up. */
 const SOURCES_AT_ONCE = 100;
 const SEALER = "'sealer'";
@@ -264,9 +266,10 @@ export class SealingRepository {
     const events = await this.events(
       `${this.joinLeaf(values.next)}
         WHERE e.${q('id')} > ${values.next()} AND e.${q('id')} <= ${values.next()} AND l.${q('event_id')} IS NULL
-        ORDER BY e.${q('id')}`,
+        ORDER BY e.${q('id')} LIMIT ${UNSEALED_AT_ONCE}`,
       [size, afterId, last],
     );
+    if (events.length === UNSEALED_AT_ONCE) return { events, last: String(events.at(-1)!.id) };
     return Number(end?.['count']) < count ? { events } : { events, last };
   }
 
