@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import { createEventId } from '../event/event-id.js';
+import { createEventId, timestampOf } from '../event/event-id.js';
 import { present } from '../event/present.js';
 import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
@@ -411,7 +411,8 @@ export class AuditRecorder {
   }
 
   private classified(draft: AuditEventDraft): AuditLogEvent {
-    const timestamp = draft.timestamp ?? Date.now();
+    // One that was given an id has its time.
+    const timestamp = draft.timestamp ?? (draft.id === undefined ? Date.now() : timestampOf(draft.id));
     const action = this.safe(draft.action, 'action');
     const category = draft.category ?? defaultCategory(action);
     const outcome = draft.outcome ?? 'success';
