@@ -330,9 +330,14 @@ export class AuditRecorder {
     return this.delivery.ownSources;
   }
 
-  /** Which of them the database has taken, see {@link Delivery.takenNumbers}. */
-  get takenNumbers(): Delivery['takenNumbers'] {
-    return this.delivery.takenNumbers;
+  /** Which events have their numbers. */
+  get taken(): Delivery['taken'] {
+    return this.delivery.taken;
+  }
+
+  /** See {@link Delivery.noteReached}. */
+  noteReached(source: string, sequence: number): void {
+    this.delivery.noteReached(source, sequence);
   }
 
   /** An event of the audit's own as it would be recorded now, whose details are the library's words: nothing of them is redacted. */
