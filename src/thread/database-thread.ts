@@ -111,7 +111,7 @@ export class DatabaseThread {
       // Whoever stores finds out.
       () => undefined,
     );
-    if (this.isSealing) calls.tell('startSealing');
+    if (this.isSealing) calls.tell('startSealing', this.sources);
   }
 
   /** @throws Error while it is not there; else what is thrown by it */
@@ -141,7 +141,7 @@ export class DatabaseThread {
 
   startSealing(): void {
     this.isSealing = true;
-    this.calls?.tell('startSealing');
+    this.calls?.tell('startSealing', this.sources);
   }
 
   private giveUp(error: unknown): void {

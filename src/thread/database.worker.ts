@@ -65,7 +65,9 @@ const main: Calls = new Calls(parentPort!, {
     await connect();
     await events.ping(signal);
   },
-  async startSealing() {
+  async startSealing(sources: readonly OwnSource[]) {
+    // One that the process goes on with is its own from the beginning.
+    ownSources = sources;
     await connect();
     sealer.start();
   },
