@@ -1,7 +1,9 @@
 import { SequenceSet } from './sequence-set.js';
 
 /** Ids that are remembered of each source, about 2 MB; of what was stored before these, only the numbers are. */
-const MOST_IDS = 20_000;
+const MOST_IDS = 25_000;
+/** So many of them are forgotten at once: from its beginning, a Map gives its keys slowly where many were deleted. */
+const FORGOTTEN = 5_000;
 
 /** What is known of one source that this process numbers. */
 interface TakenOfSource {
@@ -64,7 +66,14 @@ export class TakenEvents {
     const known = this.of(source);
     known.settled.add(sequence);
     known.ids.set(sequence, id);
-    if (known.ids.size > MOST_IDS) known.ids.delete(known.ids.keys().next().value!);
+    if (known.ids.size > MOST_IDS) {
+      let left = FORGOTTEN;
+      for (const oldest of known.ids.keys()) {
+        known.ids.delete(oldest);
+        left -= 1;
+        if (left === 0) break;
+      }
+    }
     return known;
   }
 
