@@ -34,6 +34,7 @@ import type { RecordedGap } from './sealer/collector.js';
 import { ledgerKeys } from './sealer/ledger-keys.js';
 import { LEDGER_DEFAULTS } from './sealer/ledger-options.js';
 import type { LogSealer } from './sealer/log-sealer.js';
+import { ReachNotes } from './sealer/reach-notes.js';
 import { Sealer } from './sealer/sealer.js';
 import { DeadLetterRepository } from './store/dead-letter.repository.js';
 import { DetectionRepository } from './store/detection.repository.js';
@@ -88,6 +89,7 @@ export class AuditRuntime {
   private readonly database: AuditDatabase;
   /** The sealer's own connection, where it has one and works in this thread. */
   private readonly sealingDatabase: AuditDatabase | undefined;
+  private readonly reachNotes: ReachNotes | undefined;
   private stopListening: () => void = () => undefined;
   private stopMetrics: () => void = () => undefined;
   private isStarted = false;
@@ -143,10 +145,13 @@ export class AuditRuntime {
       logger,
     );
     const ownSources = () => this.recorder.ownSources;
+    const ownersOf = (source: string, sequences: readonly number[]) =>
+      this.recorder.taken.ownersOf(source, sequences);
     const describeGap = (gap: RecordedGap) => this.recorder.gapEvent(gap);
     const stored = (event: AuditLogEvent) => this.recorder.announce(event);
     this.thread = threadOf(options, logger, {
       ownSources,
+      ownersOf,
       describeGap,
       stored,
       whyNotReady: () => this.database.whyNotReady,
@@ -233,6 +238,7 @@ export class AuditRuntime {
         options.ledger ?? {},
         {
           ownSources,
+          ownersOf,
           describeGap,
           stored,
           installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
@@ -241,6 +247,12 @@ export class AuditRuntime {
         logger,
       );
     this.sealer = this.thread?.seals ? new ThreadedSealer(this.thread, sealerHere) : sealerHere();
+    this.reachNotes =
+      keys.signer &&
+      new ReachNotes(ledger, sealing, {
+        taken: () => this.recorder.taken.numbers,
+        note: (source, sequence) => this.recorder.noteReached(source, sequence),
+      });
     const retention = new RetentionRepository(this.database);
     const unsignedUntil = options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil;
     const log = {
@@ -257,7 +269,7 @@ export class AuditRuntime {
         ...(origin !== undefined && { origin }),
         gapTimeoutMs: options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
         ownNumbers: ownSources,
-        takenNumbers: () => this.recorder.takenNumbers,
+        takenNumbers: () => this.recorder.taken.numbers,
         lastSeen: () => this.sealer.lastSeen,
       },
     );
@@ -326,6 +338,7 @@ export class AuditRuntime {
     this.isStarted = true;
     if (!this.thread?.seals) await this.sealingDatabase?.connect(START_PATIENCE_MS);
     this.sealer.start();
+    this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
     this.detector.start();
     if (reportMetrics) {
       this.stopMetrics = reportMetrics(() => this.recorder.status(), this.options.service);
@@ -374,6 +387,7 @@ export class AuditRuntime {
   close(patienceMs?: number): Promise<void> {
     this.closing ??= (async () => {
       this.stopListening();
+      this.reachNotes?.close();
       this.requests.interruptOpen();
       const begun = performance.now();
       const patience =

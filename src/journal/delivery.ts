@@ -19,8 +19,8 @@ import { Flushes } from './flushes.js';
 import { passPoint } from './life.js';
 import type { JournalLoss } from './damage.js';
 import type { DroppedEvents } from './recovery.js';
-import { SequenceSet } from './sequence-set.js';
 import { SourceNotes } from './source-notes.js';
+import { TakenEvents } from './taken-events.js';
 
 /** What is promised of an event when its answer leaves; `docs/guarantees.md` has the whole table. */
 export type DeliveryMode = 'buffered' | 'durable' | 'strict';
@@ -191,8 +191,8 @@ export class Delivery {
   private lastContact = -Infinity;
   private probe: Promise<void> | undefined;
   private readonly notes: SourceNotes;
-  /** Of each source of this process, the numbers that the database has taken. */
-  private readonly taken = new Map<string, SequenceSet>();
+  /** Which events of this process have its numbers, as far as they are settled. */
+  readonly taken = new TakenEvents();
   private readonly waitingForRoom = new Set<() => void>();
   /** Delivery runs in no request's context, whichever request set it off. */
   private readonly context = new AsyncResource('AuditDelivery');
@@ -242,6 +242,7 @@ export class Delivery {
         `The audit journal ${journal.directory} can be written to by ${others}: who writes there can change and invent events. Give the directory to the user of this process alone (chown, chmod 700); in a volume that you can't change, write delivery: { directory } with a directory in it that does not exist yet.`,
       );
     }
+    this.taken.resume(journal.source, journal.sequence);
     this.queue.attach(journal);
     this.takeOver(journal);
     this.every(CHECK_MS, () => {
@@ -419,12 +420,11 @@ export class Delivery {
     return this.queue.sources;
   }
 
-  /** The numbers of each source of this process that the database has taken as events, in ranges, both ends included. */
-  get takenNumbers(): readonly {
-    readonly source: string;
-    readonly ranges: readonly (readonly [from: number, to: number])[];
-  }[] {
-    return [...this.taken].map(([source, { ranges }]) => ({ source, ranges }));
+  /** Says that the source has come to this number: others record what is missing before it. */
+  noteReached(source: string, sequence: number): void {
+    if (this.closed) return;
+    this.notes.add(source, 'reached', sequence);
+    this.sendNotes();
   }
 
   /** Where the journal is; `undefined` where there is none. */
@@ -588,9 +588,10 @@ export class Delivery {
     try {
       await this.bounded((signal) => this.events.store(part, signal));
       passPoint('after-commit');
+      for (const { numbered, id } of part)
+        if (numbered) this.taken.take(numbered.source, numbered.sequence, id);
       this.settle(batch, part);
       this.delivered += part.length;
-      for (const { numbered } of part) if (numbered) this.noteTaken(numbered.source, numbered.sequence);
     } catch (error) {
       const failure = classifyStoreError(error);
       // That events are there already is no failure of the store's; what is left of it is that two are one.
@@ -659,6 +660,8 @@ export class Delivery {
       'refused',
       `The database refuses the audit event ${entry.event.id} itself (${codeOfStoreError(refusal)}). ${where}.`,
     );
+    const { numbered, id } = entry;
+    if (numbered) this.taken.setAside(numbered.source, numbered.sequence, id);
     this.settle(batch, [entry], kept);
     this.dead += 1;
   }
@@ -729,6 +732,7 @@ export class Delivery {
 
   private drop(): void {
     const { source, sequence } = this.queue.skipSequence();
+    this.taken.setAside(source, sequence);
     this.dropped += 1;
     let dropped = this.unreported.find((other) => other.source === source);
     if (!dropped) {
@@ -758,18 +762,16 @@ export class Delivery {
       }
     }
     for (const { source } of this.queue.sources) this.notes.addBegin(source, 'started', 0);
+    this.sendNotes();
+  }
+
+  private sendNotes(): void {
     if (this.notes.isEmpty) return;
     this.notes
       .flush()
       .catch((error: unknown) =>
         this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`),
       );
-  }
-
-  private noteTaken(source: string, sequence: number): void {
-    const taken = this.taken.get(source) ?? new SequenceSet();
-    taken.add(sequence);
-    this.taken.set(source, taken);
   }
 
   /** @param isDelivered nothing is pending: else the journal has the word for the next start */

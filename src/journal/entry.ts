@@ -5,6 +5,8 @@ import type { Segment } from './segment.js';
 /** At the front of an event's text, before anything that a client can say. */
 const TIMESTAMP = /^.{1,100}?"timestamp":(\d{1,15}),/;
 
+const ID = /^\{"id":"([0-9a-f-]{36})",/;
+
 /** A request that has begun, as the journal knows it. */
 export interface Intent {
   readonly number: number;
@@ -59,6 +61,11 @@ export class Entry {
 
   get event(): AuditLogEvent {
     return this.whole ?? (JSON.parse(this.text!) as AuditLogEvent);
+  }
+
+  /** The event's, without parsing it where it is at the front of its text. */
+  get id(): string {
+    return this.whole?.id ?? ID.exec(this.text!)?.[1] ?? this.event.id;
   }
 
   /** As it turned out; it has no text yet. */

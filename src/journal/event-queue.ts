@@ -1,5 +1,6 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { numberOf } from '../store/event-row.js';
 import { DamageFinder } from './damage.js';
 import type { JournalLoss } from './damage.js';
 import { Entry } from './entry.js';
@@ -527,6 +528,10 @@ export class EventQueue implements JournalUser {
     entry.order = ++this.released;
     const { source } = this.journal!;
     if (sequence > 0 && this.finder.source === source) entry.numbered = { source, sequence };
+    else if (sequence === 0) {
+      const [named, number] = numberOf(entry.event);
+      if (named === this.memorySource) entry.numbered = { source: named, sequence: number! };
+    }
     segment.holds += 1;
     this.ready.push(entry);
     this.inMemory += 1;

@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import { createEventId } from '../event/event-id.js';
+import { createEventId, timestampOf } from '../event/event-id.js';
 import { present } from '../event/present.js';
 import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
@@ -330,9 +330,14 @@ export class AuditRecorder {
     return this.delivery.ownSources;
   }
 
-  /** Which of them the database has taken, see {@link Delivery.takenNumbers}. */
-  get takenNumbers(): Delivery['takenNumbers'] {
-    return this.delivery.takenNumbers;
+  /** Which events have their numbers. */
+  get taken(): Delivery['taken'] {
+    return this.delivery.taken;
+  }
+
+  /** See {@link Delivery.noteReached}. */
+  noteReached(source: string, sequence: number): void {
+    this.delivery.noteReached(source, sequence);
   }
 
   /** An event of the audit's own as it would be recorded now, whose details are the library's words: nothing of them is redacted. */
@@ -411,7 +416,8 @@ export class AuditRecorder {
   }
 
   private classified(draft: AuditEventDraft): AuditLogEvent {
-    const timestamp = draft.timestamp ?? Date.now();
+    // One that was given an id has its time.
+    const timestamp = draft.timestamp ?? (draft.id === undefined ? Date.now() : timestampOf(draft.id));
     const action = this.safe(draft.action, 'action');
     const category = draft.category ?? defaultCategory(action);
     const outcome = draft.outcome ?? 'success';

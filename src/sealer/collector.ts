@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
+import type { NumberOwner } from '../journal/taken-events.js';
 import { leafHashOf } from '../store/event-leaf.js';
 import { whyNoEvent } from '../store/event-row.js';
 import type { NumberedRow } from '../store/event-row.js';
@@ -47,6 +48,11 @@ export interface CollectorOptions {
   /** The event that tells of a gap. */
   readonly describeGap: (gap: RecordedGap) => AuditLogEvent | Promise<AuditLogEvent>;
   readonly ownSources: () => readonly OwnSource[];
+  /** Which event has each of these numbers of a source of this process. */
+  readonly ownersOf: (
+    source: string,
+    sequences: readonly number[],
+  ) => readonly NumberOwner[] | Promise<readonly NumberOwner[]>;
   /** Told of each row that is no event and so does not get into the log. */
   readonly passedOver?: (id: string) => void;
   /** Whose notes of sources are believed. */
@@ -65,6 +71,8 @@ const UNNUMBERED_PATIENCE_MS = 3_600_000;
 const SWEEP_INTERVAL_MS = 3_600_000;
 /** Pages of rows of one listing that are looked at in one pass; the next goes on from there. */
 const MAX_PAGES = 10;
+/** How long a row with a number of this process that it has stored no event under yet may be the one that is on its way. */
+const STORING_MS = 2_000;
 /** A source that waits is noted so often within the time of a gap. */
 const MARKS_PER_TIMEOUT = 30;
 
@@ -77,8 +85,9 @@ interface Mark {
 /**
  * Finds what is stored and not in the log yet: each source's events in the order of their numbers, without holes.
  *
- * Where there are keys, what notes say of a source counts only with a signature. A hole in the numbers of any other source is not
- * recorded: what comes after it waits, and holds up nobody else.
+ * Where there are keys, what notes say of a source counts only with a signature. A hole in the numbers of any other source, or beyond what
+ * they say that it has come to, is not recorded: what comes after it waits, and holds up nobody else. Of its own numbers a process seals
+ * only the events that it has given them to.
  */
 export class Collector {
   /** Of each source in which a number is missing, oldest first. */
@@ -140,7 +149,9 @@ export class Collector {
     if (this.queue.isEmpty) {
       for (const source of own.keys()) await this.checkNotes(source, trust);
       const newest = isWide ? await this.sealing.newestSources(NEWEST_EVENTS) : [];
-      await this.queue.fill([...own.keys(), ...newest, ...this.notes.ended], isWide);
+      // Whoever makes up sources can't sign a note of them: those that are noted don't wait for the others.
+      const noted = isWide ? [...this.notes.live, ...this.notes.ended] : [];
+      await this.queue.fill([...own.keys(), ...noted, ...newest], isWide);
       // Unless the batch fills up: then somebody has more.
       this.isLast = !hasKeys || this.notes.isComplete;
     }
@@ -174,33 +185,35 @@ export class Collector {
     if (end !== undefined && end <= sealed) this.notes.ended.delete(source);
     // One that was found dead may have given away more than its journal tells.
     const last = own ?? (note?.kind === 'closed' ? note.sequence : Infinity);
+    // Without keys anybody's note does.
+    const vouched = own ?? (hasKeys ? note?.reached : progress.isNoted ? Infinity : undefined);
     return {
       ...progress,
       known: Math.min(Math.max(stored, end ?? 0), last),
       last,
       end,
-      isVouchedFor: own !== undefined || (hasKeys ? note !== undefined : progress.isNoted),
+      vouched: vouched ?? 0,
+      isVouchedFor: vouched !== undefined,
+      isOwn: own !== undefined,
     };
   }
 
   /** @returns whether a number is missing that may still come */
   private async ofSource(batch: Batch, outlook: Outlook): Promise<boolean> {
     const { source, sealed, known, last, end, isVouchedFor } = outlook;
-    let next = sealed + 1;
+    const at = { next: sealed + 1, isStoring: false };
     const first = Math.min(outlook.next ?? Infinity, last + 1);
-    const isMissing = async (to: number) =>
-      !isVouchedFor || !(await this.isOver(batch, { source, from: next, to }, known));
-    if (first > next && first <= known) {
+    if (first > at.next && first <= known) {
       // Nothing is read as long as it waits.
-      if (await isMissing(first - 1)) return isVouchedFor;
+      if (!(await this.passes(batch, outlook, at, first - 1))) return isVouchedFor;
       if (batch.isFull) return true;
-      next = first;
     }
-    let place: SourcePlace = this.places.get(source) ?? { sequence: next, id: '' };
+    let place: SourcePlace = this.places.get(source) ?? { sequence: at.next, id: '' };
     this.places.delete(source);
     let isAtEnd = first > known;
     for (let pages = 0; !isAtEnd && pages < MAX_PAGES; pages += 1) {
       const rows = await this.sealing.eventsAfter(source, place, batch.limit);
+      const claims = await this.claimsOf(rows, outlook.isOwn);
       isAtEnd = rows.length < batch.limit;
       for (const row of rows) {
         const sequence = Number(row.sequence);
@@ -209,21 +222,60 @@ export class Collector {
           break;
         }
         // A number that is there twice: the other one is no event of the source's.
-        if (sequence < next || !this.isEvent(row)) continue;
+        if (sequence < at.next || !this.isEvent(row, claims)) continue;
+        if (claims.get(row) === 'early') {
+          at.isStoring = true;
+          continue;
+        }
         if (batch.isFull) return true;
-        if (sequence > next && (await isMissing(sequence - 1))) return isVouchedFor;
+        if (sequence > at.next && !(await this.passes(batch, outlook, at, sequence - 1))) return isVouchedFor;
         if (batch.isFull) return true;
         batch.add(row);
-        next = sequence + 1;
+        at.next = sequence + 1;
+        at.isStoring = false;
       }
       if (batch.isFull) return false;
       const { sequence, id } = rows.at(-1) ?? place;
       place = { sequence: Number(sequence), id: id as string };
     }
-    if (isAtEnd) return end !== undefined && next <= end && !batch.isFull ? isMissing(end) : false;
+    if (isAtEnd) {
+      return end !== undefined && at.next <= end && !batch.isFull
+        ? !(await this.passes(batch, outlook, at, end))
+        : false;
+    }
     // Nothing but rows that are no events: they must not hold up what is behind them.
     this.places.set(source, place);
     return true;
+  }
+
+  /**
+   * Goes on past missing numbers, as far as somebody who counts says that they were given away, and their time is over.
+   *
+   * @returns whether through `to`
+   */
+  private async passes(batch: Batch, outlook: Outlook, at: Progress, to: number): Promise<boolean> {
+    const { source, vouched } = outlook;
+    const gap = { source, from: at.next, to: Math.min(to, vouched) };
+    if (gap.to < gap.from || !(await this.isOver(batch, gap, outlook, at.isStoring))) return false;
+    at.next = gap.to + 1;
+    return gap.to === to;
+  }
+
+  /** Of rows with numbers of this process: those that are not known to be the events that have these numbers. */
+  private async claimsOf(rows: readonly NumberedRow[], isOwn: boolean): Promise<Map<NumberedRow, Claim>> {
+    const claims = new Map<NumberedRow, Claim>();
+    const [first] = rows;
+    if (!isOwn || !first) return claims;
+    const owners = await this.options.ownersOf(
+      String(first.source),
+      rows.map(({ sequence }) => Number(sequence)),
+    );
+    for (const [index, row] of rows.entries()) {
+      const owner = owners[index];
+      if (owner === undefined) claims.set(row, 'early');
+      else if (owner !== null && owner !== row.id) claims.set(row, 'forged');
+    }
+    return claims;
   }
 
   /**
@@ -241,7 +293,14 @@ export class Collector {
     this.resumed.delete(listing);
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const rows = await page(after);
-      for (const row of rows) if (!batch.isFull && this.isEvent(row)) batch.add(row);
+      const claims = new Map<NumberedRow, Claim>();
+      for (const { source } of this.options.ownSources()) {
+        const own = rows.filter((row) => row.source === source);
+        for (const [row, claim] of await this.claimsOf(own, true)) claims.set(row, claim);
+      }
+      for (const row of rows) {
+        if (!batch.isFull && this.isEvent(row, claims) && !claims.has(row)) batch.add(row);
+      }
       if (batch.isFull) return false;
       if (rows.length < batch.limit) return true;
       after = rows.at(-1)!.id as string;
@@ -251,8 +310,8 @@ export class Collector {
   }
 
   /** Whether it is an event that this library can have written: nothing else gets into the log. */
-  private isEvent(row: NumberedRow): boolean {
-    if (whyNoEvent(row) === undefined) return true;
+  private isEvent(row: NumberedRow, claims: ReadonlyMap<NumberedRow, Claim>): boolean {
+    if (claims.get(row) !== 'forged' && whyNoEvent(row) === undefined) return true;
     this.options.passedOver?.(String(row.id));
     return false;
   }
@@ -273,12 +332,18 @@ export class Collector {
   }
 
   /** Whether the gap's time is over: then an event tells of it. All gaps of a source have their time at once. */
-  private async isOver(batch: Batch, gap: RecordedGap, known: number): Promise<boolean> {
-    const { gapTimeoutMs, describeGap } = this.options;
+  private async isOver(
+    batch: Batch,
+    gap: RecordedGap,
+    { known, vouched }: Outlook,
+    isStoring: boolean,
+  ): Promise<boolean> {
+    const { describeGap } = this.options;
+    const gapTimeoutMs = Math.max(this.options.gapTimeoutMs, isStoring ? STORING_MS : 0);
     const now = performance.now();
     const marks = this.marks.get(gap.source) ?? [];
     this.marks.set(gap.source, marks);
-    const reach = Math.max(known, gap.to);
+    const reach = Math.max(Math.min(known, vouched), gap.to);
     const last = marks.at(-1);
     if (!last || (last.known < reach && now - last.at >= gapTimeoutMs / MARKS_PER_TIMEOUT)) {
       marks.push({ known: reach, at: now });
@@ -310,7 +375,21 @@ interface Outlook extends SourceProgress {
   readonly end: number | undefined;
   /** Whether it is known to be a process: only then is the loss of a number recorded. */
   readonly isVouchedFor: boolean;
+  /** Up to which number: whoever may insert can make any hole seem to be there beyond it. */
+  readonly vouched: number;
+  /** Whether it is one of this process. */
+  readonly isOwn: boolean;
 }
+
+/** How far a source is looked through. */
+interface Progress {
+  next: number;
+  /** A row of this process is there whose number is not known to be stored yet. */
+  isStoring: boolean;
+}
+
+/** The number is that of another event, or of none that is stored yet. */
+type Claim = 'forged' | 'early';
 
 class Batch implements Collected {
   readonly leaves: NewLeaf[] = [];

@@ -41,7 +41,7 @@ const SIGN_PATIENCE_MS = 10_000;
 const ANSWER_PATIENCE_MS = 1_000;
 
 /** What the sealer is told by the rest of the process. */
-export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'ownSources'> {
+export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'ownSources' | 'ownersOf'> {
   /** A name for the log that its key does not name. */
   readonly installation: () => Promise<string>;
   /** The newest checkpoint that the sealer has made, or goes on from. */

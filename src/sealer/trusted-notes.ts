@@ -5,16 +5,27 @@ import type { SourceRepository } from '../store/source.repository.js';
 /** Notes that are read in one turn: as many signatures are checked at most. */
 const NOTES_AT_ONCE = 250;
 
+/** Sources that were noted and have not ended, of which every turn looks for more: some end without a word. */
+const MOST_LIVE = 1_000;
+
+/** What counts of a source's notes. */
+export interface KnownNote extends Pick<SourceNote, 'id' | 'kind' | 'sequence'> {
+  /** The highest number that its notes say was given away. */
+  readonly reached: number;
+}
+
 /**
  * What is said of sources by notes that a trusted key has signed. They are read a few at a time and over and over, since a note may
  * have any id. Only those with a good signature are kept, so that nobody without a key can fill the memory.
  */
 export class TrustedNotes {
-  private readonly newest = new Map<string, Pick<SourceNote, 'id' | 'kind' | 'sequence'>>();
+  private readonly newest = new Map<string, KnownNote>();
   private after = '';
   private isRead = false;
   /** Sources that have ended, of which the log may not account for all numbers yet. */
   readonly ended = new Set<string>();
+  /** Those that have not; of very many those that were noted last. */
+  readonly live = new Set<string>();
 
   constructor(private readonly sources: SourceRepository) {}
 
@@ -29,7 +40,7 @@ export class TrustedNotes {
   }
 
   /** The newest note of the source. */
-  of(source: string): Pick<SourceNote, 'id' | 'kind' | 'sequence'> | undefined {
+  of(source: string): KnownNote | undefined {
     return this.newest.get(source);
   }
 
@@ -44,9 +55,17 @@ export class TrustedNotes {
   private take(note: SourceNote | undefined, trust: NoteTrust): void {
     if (note?.statement === undefined || note.statement === null) return;
     const { id, source, kind, sequence } = note;
-    if (id <= (this.newest.get(source)?.id ?? '') || !isTrusted(note, trust)) return;
-    this.newest.set(source, { id, kind, sequence });
+    const before = this.newest.get(source);
+    if (id <= (before?.id ?? '') || !isTrusted(note, trust)) return;
+    const reached = Math.max(sequence, before?.reached ?? 0);
+    this.newest.set(source, { id, kind, sequence, reached });
+    this.live.delete(source);
     if (isEnd(note)) this.ended.add(source);
-    else this.ended.delete(source);
+    else {
+      this.ended.delete(source);
+      this.live.add(source);
+      const [oldest] = this.live;
+      if (this.live.size > MOST_LIVE) this.live.delete(oldest!);
+    }
   }
 }

@@ -13,7 +13,7 @@ export class AuditSourceEntity {
   @Column({ type: 'varchar', length: 36 })
   source!: string;
 
-  /** `started`, `resumed`, `closed` or `abandoned`. */
+  /** `started`, `reached`, `resumed`, `closed` or `abandoned`. */
   @Column({ type: 'varchar', length: 16 })
   kind!: string;
 

@@ -7,13 +7,20 @@ import { toAscii } from './ascii.js';
 import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
 import { toInteger } from './column-value.js';
-import { tenantFormsOf, whyUntrusted, readLetter, letterLine } from './dead-letter.js';
+import {
+  letterLine,
+  MAX_LETTER_EVENT,
+  MAX_LETTER_STATEMENT,
+  readLetter,
+  tenantFormsOf,
+  whyUntrusted,
+} from './dead-letter.js';
 import type { LetterRow, LetterTrust } from './dead-letter.js';
 import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
-import { ask, sqlOf } from './sql.js';
+import { ask, boundedText, sqlOf } from './sql.js';
 import type { Row } from './sql.js';
 import type { StatementSigner } from './statement-signer.js';
 import { classifyStoreError } from './store-error.js';
@@ -61,9 +68,7 @@ const COLUMNS = [
 
 /** Characters of the column. */
 const REASON_LIMIT = 1_024;
-/** Of the text of an event, in ASCII: more than any event of the library has. A longer one is not even fetched. */
-const MAX_EVENT = 1024 * 1024;
-/** Letters that verification holds at a time. */
+/** Letters that one statement reads. */
 const SCAN_PAGE = 20;
 
 /**
@@ -123,8 +128,9 @@ export class DeadLetterRepository {
   }): Promise<AuditDeadLetter[]> {
     const letters: AuditDeadLetter[] = [];
     let after: LetterRow['id'] = page.after ?? '';
+    const count = Math.min(page.limit, SCAN_PAGE);
     for (;;) {
-      const rows = await this.waiting(after, page.limit, page.tenantId);
+      const rows = await this.waiting(after, count, page.tenantId);
       for (const row of rows) {
         const { event, untrusted, isReadable } = this.judged(row);
         if (!isReadable) this.database.reader.note('dead letter', row.id);
@@ -134,7 +140,7 @@ export class DeadLetterRepository {
         letters.push({ ...shown(row, event), ...(untrusted !== undefined && { untrusted }) });
         if (letters.length === page.limit) return letters;
       }
-      if (rows.length < page.limit) return letters;
+      if (rows.length < count) return letters;
       after = rows.at(-1)!.id;
     }
   }
@@ -229,11 +235,12 @@ export class DeadLetterRepository {
   }
 
   private columns(): string {
-    const { q } = sqlOf(this.database);
+    const { dialect, q } = sqlOf(this.database);
+    const most = { event: MAX_LETTER_EVENT, statement: MAX_LETTER_STATEMENT };
     return COLUMNS.map((column) => {
       const name = `d.${q(column)}`;
-      const value = column === 'event' ? `CASE WHEN LENGTH(${name}) <= ${MAX_EVENT} THEN ${name} END` : name;
-      return `${value} AS ${q(column)}`;
+      const isLong = column === 'event' || column === 'statement';
+      return `${isLong ? boundedText(dialect, name, most[column]) : name} AS ${q(column)}`;
     }).join(', ');
   }
 

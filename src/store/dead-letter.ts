@@ -21,9 +21,14 @@ export interface LetterRow {
   readonly reason: string | number | null;
   /** `null` also where it is longer than any event. */
   readonly event: string | number | null;
-  /** The statement of whoever kept it, as JSON in ASCII; `null` where nobody has signed it. */
+  /** The statement of whoever kept it, as JSON in ASCII; `null` where nobody has signed it, or it is too long for one. */
   readonly statement: string | number | null;
 }
+
+/** Bytes of the text of an event, in ASCII: more than any event of the library has. */
+export const MAX_LETTER_EVENT = 1024 * 1024;
+/** Bytes of a statement, likewise. */
+export const MAX_LETTER_STATEMENT = 16_384;
 
 /** Whose letters are believed. */
 export interface LetterTrust {

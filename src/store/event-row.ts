@@ -1,6 +1,7 @@
 import { AuditError } from '../event/audit-error.js';
 import { canonicalJson } from '../ledger/canonical-json.js';
 import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
+import { timestampOf } from '../event/event-id.js';
 import { parsedJson, readEvent } from '../event/read-event.js';
 import type { ReadEvent } from '../event/read-event.js';
 import { toInteger } from './column-value.js';
@@ -135,8 +136,14 @@ export function whyNoEvent(row: NumberedRow): string | undefined {
   const { event, unreadable } = readRow(row);
   if (unreadable.length > 0) return `can't be read as an event (${unreadable.join(', ')})`;
   const [source, sequence] = numberOf(event);
-  if (row.source === source && (row.sequence === null ? null : toInteger(row.sequence)) === sequence) {
-    return undefined;
+  if (row.source !== source || (row.sequence === null ? null : toInteger(row.sequence)) !== sequence) {
+    return 'has another number in its columns source and sequence than in its metadata';
   }
-  return 'has another number in its columns source and sequence than in its metadata';
+  if (timestampOf(event.id) !== event.timestamp) return 'has an id of another time than its timestamp';
+  // A proof is of the event, whose text is made anew: sealed in other words, it could never be proved.
+  const isWorded =
+    row.details === canonicalJson(event.details) &&
+    row.compliance_flags === canonicalJson(event.complianceFlags) &&
+    row.metadata === canonicalJson(event.metadata);
+  return isWorded ? undefined : 'its JSON is not worded as this library words it';
 }

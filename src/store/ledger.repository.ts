@@ -4,7 +4,7 @@ import type { AuditDatabase } from './audit-database.js';
 import { EVENT_COLUMNS } from './event-row.js';
 import { toInteger, toText } from './column-value.js';
 import type { NumberedRow } from './event-row.js';
-import { ask, sqlOf } from './sql.js';
+import { ask, boundedText, sqlOf } from './sql.js';
 import { strangeTables } from './strange-tables.js';
 import type { Row, Sql } from './sql.js';
 import type { AuditTable } from './table-name.js';
@@ -58,6 +58,10 @@ export interface TilePlace {
 const MOST_LEAVES = Number.MAX_SAFE_INTEGER;
 /** Levels that have full tiles in a log of that many. */
 const TILE_LEVELS = 6;
+
+/** Bytes of a checkpoint's note, and of a full tile's hashes: more than any of the library's. */
+export const MAX_CHECKPOINT_NOTE = 16_384;
+export const MAX_TILE = 16_384;
 
 /** Ranges of leaves in one statement: SQLite takes fewer than 1,000 conditions. */
 const RANGES = 200;
@@ -237,10 +241,11 @@ export class LedgerRepository {
 
   /** The full tiles of the level, from `from` on to before `to`, in order. Some may be missing. */
   async tiles(level: number, from: number, to: number): Promise<StoredTile[]> {
-    const { q, table, next } = this.sql();
+    const { dialect, q, table, next } = this.sql();
+    const hashes = boundedText(dialect, q('hashes'), MAX_TILE);
     const rows = await ask(
       this.database,
-      `SELECT ${q('tile_index')}, ${q('root')}, ${q('hashes')} FROM ${table('audit_tiles')}
+      `SELECT ${q('tile_index')}, ${q('root')}, ${hashes} AS ${q('hashes')} FROM ${table('audit_tiles')}
         WHERE ${q('level')} = ${next()} AND ${q('tile_index')} >= ${next()} AND ${q('tile_index')} < ${next()}
         ORDER BY ${q('tile_index')}`,
       [level, from, to],
@@ -269,11 +274,12 @@ export class LedgerRepository {
   }
 
   private async checkpointRows(where: string, values: number[]): Promise<StoredCheckpoint[]> {
-    const { q, table } = this.sql();
-    const columns = ['tree_size', 'previous_size', 'root_hash', 'note'].map(q).join(', ');
+    const { dialect, q, table } = this.sql();
+    const columns = ['tree_size', 'previous_size', 'root_hash'].map(q).join(', ');
+    const note = boundedText(dialect, q('note'), MAX_CHECKPOINT_NOTE);
     const rows = await ask(
       this.database,
-      `SELECT ${columns} FROM ${table('audit_checkpoints')} ${where}`,
+      `SELECT ${columns}, ${note} AS ${q('note')} FROM ${table('audit_checkpoints')} ${where}`,
       values,
     );
     return rows.map((row) => ({

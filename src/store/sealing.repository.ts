@@ -75,6 +75,10 @@ export interface Lease {
   readonly holder: string;
 }
 
+/** Events that one statement of {@link SealingRepository.unsealedEvents} reads: each may have some hundred kilobytes. */
+const UNSEALED_AT_ONCE = 500;
+/** Ids that one statement looks up. */
+const IDS_AT_ONCE = 500;
 /** Sources that one statement looks up. */
 const SOURCES_AT_ONCE = 100;
 const SEALER = "'sealer'";
@@ -264,10 +268,50 @@ export class SealingRepository {
     const events = await this.events(
       `${this.joinLeaf(values.next)}
         WHERE e.${q('id')} > ${values.next()} AND e.${q('id')} <= ${values.next()} AND l.${q('event_id')} IS NULL
-        ORDER BY e.${q('id')}`,
+        ORDER BY e.${q('id')} LIMIT ${UNSEALED_AT_ONCE}`,
       [size, afterId, last],
     );
+    if (events.length === UNSEALED_AT_ONCE) return { events, last: String(events.at(-1)!.id) };
     return Number(end?.['count']) < count ? { events } : { events, last };
+  }
+
+  /** The leaves of the source's numbers after one, in order. */
+  async leavesAfter(
+    source: string,
+    sequence: number,
+    limit: number,
+    size: number,
+  ): Promise<{ eventId: string; leafIndex: number; sequence: number }[]> {
+    const { q, table, next } = sqlOf(this.database);
+    const rows = await ask(
+      this.database,
+      `SELECT l.${q('event_id')} AS ${q('event_id')}, l.${q('leaf_index')} AS ${q('leaf_index')}, l.${q('through')} AS ${q('through')}
+        FROM ${table('audit_leaves')} l
+        WHERE l.${q('source')} = ${next()} AND l.${q('through')} > ${next()} AND ${this.sealed('l', next)}
+        ORDER BY l.${q('through')} LIMIT ${limit}`,
+      [source, sequence, size],
+    );
+    return rows.map((row) => ({
+      eventId: toText(row['event_id']),
+      leafIndex: toInteger(row['leaf_index']),
+      sequence: toInteger(row['through']),
+    }));
+  }
+
+  /** How many events of these ids there are. */
+  async countIds(ids: readonly string[]): Promise<number> {
+    let count = 0;
+    for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
+      const { q, table, next } = sqlOf(this.database);
+      const some = ids.slice(from, from + IDS_AT_ONCE);
+      const [row] = await ask(
+        this.database,
+        `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} WHERE ${q('id')} IN (${some.map(next).join(', ')})`,
+        some,
+      );
+      count += Number(row?.['count'] ?? 0);
+    }
+    return count;
   }
 
   /** How many events there are. */

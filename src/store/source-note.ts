@@ -23,6 +23,9 @@ export interface SourceNote {
   readonly statement: string | null;
 }
 
+/** Bytes of a statement: more than any that a process signs. */
+export const MAX_NOTE_STATEMENT = 8_192;
+
 /** Who signs what a process says of its sources, and for which log. */
 export interface NoteAuthority {
   readonly signer: NoteSigner;

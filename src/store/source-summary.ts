@@ -2,13 +2,14 @@
  * What a row of `audit_sources` says of a source.
  *
  * - `started`: a process begins to number its events.
+ * - `reached`: it has come to the sequence, and one before it is missing in the log.
  * - `resumed`: a process goes on with the numbers of one that ended before.
  * - `closed`: it ended in order; every event up to the sequence was delivered.
  * - `abandoned`: it ended without, and nobody goes on.
  */
 export type SourceNoteKind = (typeof SOURCE_NOTE_KINDS)[number];
 
-export const SOURCE_NOTE_KINDS = ['started', 'resumed', 'closed', 'abandoned'] as const;
+export const SOURCE_NOTE_KINDS = ['started', 'reached', 'resumed', 'closed', 'abandoned'] as const;
 
 /** A run of sequences of which there is no event, both ends included. */
 export interface AuditSequenceGap {

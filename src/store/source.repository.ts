@@ -5,15 +5,21 @@ import type { AuditDatabase } from './audit-database.js';
 import { REMOVAL_ACTION } from './retention.repository.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
-import { newNote } from './source-note.js';
+import { MAX_NOTE_STATEMENT, newNote } from './source-note.js';
 import type { NoteTrust, SourceNote } from './source-note.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
-import { ask, isNumber, sqlOf } from './sql.js';
+import { ask, boundedText, isNumber, sqlOf } from './sql.js';
 import type { Row } from './sql.js';
 import { classifyStoreError } from './store-error.js';
 
 const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process', 'statement'] as const;
+
+/** Texts that are read only where they are no longer. */
+const MOST_BYTES: Partial<Record<(typeof COLUMNS)[number], number>> = {
+  process: 1_024,
+  statement: MAX_NOTE_STATEMENT,
+};
 
 /** Most gaps that are listed of one source. */
 const MAX_GAPS = 1_000;
@@ -140,9 +146,13 @@ export class SourceRepository {
     const { dialect, q, table } = sqlOf(this.database);
     const isText = (column: string) => `typeof(${q(column)}) = 'text' AND `;
     const typed = dialect === 'sqlite' ? isText('source') + isText('id') : '';
+    const columns = COLUMNS.map((column) => {
+      const most = MOST_BYTES[column];
+      return most === undefined ? q(column) : `${boundedText(dialect, q(column), most)} AS ${q(column)}`;
+    });
     return ask(
       this.database,
-      `SELECT ${COLUMNS.map(q).join(', ')} FROM ${table('audit_sources')} WHERE ${typed}${where} LIMIT ${limit}`,
+      `SELECT ${columns.join(', ')} FROM ${table('audit_sources')} WHERE ${typed}${where} LIMIT ${limit}`,
       values,
     );
   }

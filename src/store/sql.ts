@@ -61,6 +61,20 @@ export async function askBuilt<T>(
   return Array.from(await answer(asked));
 }
 
+/** SQL: how many bytes the text takes. PostgreSQL knows it without unpacking the text, which may be of any length. */
+export function bytesOf(dialect: SqlDialect, column: string): string {
+  if (dialect === 'sqlite') return `LENGTH(CAST(${column} AS BLOB))`;
+  return dialect === 'postgres' ? `OCTET_LENGTH(${column})` : `LENGTH(${column})`;
+}
+
+/**
+ * SQL: the text, or NULL where it is longer than any that the library writes. A table may have lost its constraints, and what anybody may have written
+ * must not fill the memory.
+ */
+export function boundedText(dialect: SqlDialect, column: string, bytes: number): string {
+  return `CASE WHEN ${bytesOf(dialect, column)} <= ${bytes} THEN ${column} END`;
+}
+
 /**
  * SQL: the column holds a number that a process can have given away. A greater one is not exact in JavaScript, and the next one after it
  * may not fit into the column; SQLite takes any type in any column.

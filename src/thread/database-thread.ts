@@ -6,6 +6,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { EventSink } from '../journal/event-sink.js';
 import type { UnstoredEvent } from '../journal/event-sink.js';
+import type { NumberOwner } from '../journal/taken-events.js';
 import type { OwnSource, RecordedGap } from '../sealer/collector.js';
 import type { LedgerOptions, SignedCheckpoint } from '../sealer/ledger-options.js';
 import { LogSealer } from '../sealer/log-sealer.js';
@@ -26,6 +27,7 @@ export interface ThreadOptions {
 /** What the thread asks of, and tells, the main one. */
 export interface ThreadHost {
   readonly ownSources: () => readonly OwnSource[];
+  readonly ownersOf: (source: string, sequences: readonly number[]) => NumberOwner[];
   readonly describeGap: (gap: RecordedGap) => AuditLogEvent;
   readonly stored: (event: AuditLogEvent) => void;
   /** Why the database can't be used at all, as the main thread sees it. */
@@ -109,7 +111,7 @@ export class DatabaseThread {
       // Whoever stores finds out.
       () => undefined,
     );
-    if (this.isSealing) calls.tell('startSealing');
+    if (this.isSealing) calls.tell('startSealing', this.sources);
   }
 
   /** @throws Error while it is not there; else what is thrown by it */
@@ -139,7 +141,7 @@ export class DatabaseThread {
 
   startSealing(): void {
     this.isSealing = true;
-    this.calls?.tell('startSealing');
+    this.calls?.tell('startSealing', this.sources);
   }
 
   private giveUp(error: unknown): void {
@@ -165,6 +167,7 @@ export class DatabaseThread {
   private callable(): Callable {
     const { host, logger } = this;
     return {
+      ownersOf: ({ source, sequences }: OwnersCall) => host.ownersOf(source, sequences),
       describeGap: (gap: RecordedGap) => host.describeGap(gap),
       stored: (event: AuditLogEvent) => host.stored(event),
       seen: (checkpoint: Checkpoint) => {
@@ -175,6 +178,12 @@ export class DatabaseThread {
       error: (message: string) => logger.error(message),
     };
   }
+}
+
+/** Which events have these numbers of a source. */
+interface OwnersCall {
+  readonly source: string;
+  readonly sequences: readonly number[];
 }
 
 /** Delivery into the thread. */

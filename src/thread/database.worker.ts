@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
+import type { NumberOwner } from '../journal/taken-events.js';
 import type { OwnSource, RecordedGap } from '../sealer/collector.js';
 import { ledgerKeys } from '../sealer/ledger-keys.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
@@ -37,6 +38,8 @@ const sealer: LogSealer = new Sealer(
   {
     // Those that came with the last call: numbers given away since then are sealed later.
     ownSources: () => ownSources,
+    ownersOf: (source: string, sequences: readonly number[]) =>
+      main.call('ownersOf', { source, sequences }) as Promise<NumberOwner[]>,
     describeGap: (gap: RecordedGap) => main.call('describeGap', gap) as Promise<AuditLogEvent>,
     stored: (event: AuditLogEvent) => main.tell('stored', event),
     seen: (checkpoint: Checkpoint) => main.tell('seen', checkpoint),
@@ -62,7 +65,9 @@ const main: Calls = new Calls(parentPort!, {
     await connect();
     await events.ping(signal);
   },
-  async startSealing() {
+  async startSealing(sources: readonly OwnSource[]) {
+    // One that the process goes on with is its own from the beginning.
+    ownSources = sources;
     await connect();
     sealer.start();
   },

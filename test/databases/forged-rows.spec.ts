@@ -29,7 +29,7 @@ describeEachDatabase('forged rows', (create, name) => {
     database = await create();
     store = await openStore(database.options);
     await store.events.append([numbered(source, 1), numbered(source, 5)]);
-    await writeNote(store, { source, kind: 'started', sequence: 0 }, keys.signerKey);
+    await writeNote(store, { source, kind: 'reached', sequence: 5 }, keys.signerKey);
     const writer = await startLedgerApp(database, { ledger });
     await writer.audit.checkpoint();
     [gap] = (await writer.audit.find({ allTenants: true, action: 'audit.gap' })).events as [AuditLogEvent];

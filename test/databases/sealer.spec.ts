@@ -387,7 +387,7 @@ describeEachDatabase('sealing', (create, name) => {
     // One that opens later has its own time.
     const other = createEventId(Date.now());
     await store.events.append([numbered(other, 2)]);
-    await writeNote(store, { source: other, kind: 'started', sequence: 0 }, first.signerKey);
+    await writeNote(store, { source: other, kind: 'reached', sequence: 4 }, first.signerKey);
     await audit.checkpoint();
     await delay(300);
     await store.events.append([numbered(other, 4)]);

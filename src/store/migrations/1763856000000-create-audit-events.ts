@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { TEXT_LIMITS } from '../../event/safe-text.js';
+import { MAX_LETTER_EVENT, MAX_LETTER_STATEMENT } from '../dead-letter.js';
+import { MAX_NOTE_STATEMENT } from '../source-note.js';
 import { quoted } from '../table-name.js';
-import { createTable, dropTables, insertOnce, jsonChecks, textTypes } from './tables.js';
+import { createTable, dropTables, insertOnce, jsonChecks, lengthCheck, textTypes } from './tables.js';
 
 /**
  * Every index but the last is by tenant, then the filter, then the id, which sorts by time: a page of any filter is one
@@ -86,6 +88,11 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
         statement: `${longText('text')} NULL`,
       },
       DEAD_LETTER_INDEXES,
+      ['id'],
+      [
+        lengthCheck(runner, 'event', MAX_LETTER_EVENT),
+        lengthCheck(runner, 'statement', MAX_LETTER_STATEMENT),
+      ],
     );
     await createTable(
       runner,
@@ -100,6 +107,8 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
         statement: `${longText('text')} NULL`,
       },
       SOURCE_INDEXES,
+      ['id'],
+      [lengthCheck(runner, 'statement', MAX_NOTE_STATEMENT)],
     );
     await createTable(
       runner,

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { quoted, tableName } from '../table-name.js';
 import { protectTables, unprotectTables } from './protect-tables.js';
-import { createTable, dropTables, insertOnce, textTypes } from './tables.js';
+import { MAX_CHECKPOINT_NOTE, MAX_TILE } from '../ledger.repository.js';
+import { createTable, dropTables, insertOnce, lengthCheck, textTypes } from './tables.js';
 
 const TABLES = ['audit_leaves', 'audit_tiles', 'audit_checkpoints', 'audit_leases'] as const;
 /** What is only ever inserted into, with what is unique in it. */
@@ -50,7 +51,7 @@ export class CreateAuditLedger1764000000000 implements MigrationInterface {
       },
       {},
       ['level', 'tile_index'],
-      ['level >= 0', 'tile_index >= 0'],
+      ['level >= 0', 'tile_index >= 0', lengthCheck(runner, 'hashes', MAX_TILE)],
     );
     await createTable(
       runner,
@@ -64,7 +65,7 @@ export class CreateAuditLedger1764000000000 implements MigrationInterface {
       },
       {},
       ['tree_size'],
-      ['previous_size >= 0', 'previous_size < tree_size'],
+      ['previous_size >= 0', 'previous_size < tree_size', lengthCheck(runner, 'note', MAX_CHECKPOINT_NOTE)],
     );
     await createTable(
       runner,

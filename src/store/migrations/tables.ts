@@ -1,4 +1,5 @@
 import type { QueryRunner } from 'typeorm';
+import { bytesOf } from '../sql.js';
 import { dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 
@@ -65,6 +66,11 @@ export function jsonChecks(runner: QueryRunner, column: string, begin: '{' | '['
       // Not jsonb, which refuses the escape of NUL.
       return [begins, `octet_length(${name}) <= ${MAX_JSON}`, `(${name}::json) IS NOT NULL`];
   }
+}
+
+/** SQL: the text takes at most so many bytes, or there is none. */
+export function lengthCheck(runner: QueryRunner, column: string, bytes: number): string {
+  return `${bytesOf(dialectOf(runner.connection), quoted(runner.connection, column))} <= ${bytes}`;
 }
 
 /** Bytes of a text column of MySQL, which has the smallest. */

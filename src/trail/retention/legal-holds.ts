@@ -61,6 +61,37 @@ export interface HoldsFound {
   readonly considered: ConsideredHolds;
 }
 
+/** What the events of holds of some tenants say. */
+interface SaidOfHolds {
+  readonly placed: ReadonlyMap<string, LegalHold>;
+  readonly lifted: ReadonlySet<string>;
+  /** Events of holds, also those that are not to be believed. */
+  readonly count: number;
+}
+
+/** How long what was read counts. */
+const READ_MS = 10_000;
+
+/** What was read of holds lately: whoever may insert can write any number of their events, and each is looked at. */
+export class HoldsRead {
+  private readonly known = new Map<string, { readonly at: number; readonly said: SaidOfHolds }>();
+
+  async of(tenantId: string, read: () => Promise<SaidOfHolds>): Promise<SaidOfHolds> {
+    const before = this.known.get(tenantId);
+    if (before && performance.now() - before.at < READ_MS) return before.said;
+    const at = performance.now();
+    const said = await read();
+    // One tenant after another: the others are not asked for again.
+    for (const other of this.known.keys()) if (other !== OF_ALL) this.known.delete(other);
+    this.known.set(tenantId, { at, said });
+    return said;
+  }
+
+  forget(): void {
+    this.known.clear();
+  }
+}
+
 const LONGEST = 1_000;
 
 /**
@@ -128,20 +159,30 @@ export class LegalHolds {
   /**
    * Those on events of a tenant, or all of them. Events of holds that are not to be believed are passed over, and the log says so.
    *
+   * @param read what was read before, which is good for some seconds: whoever asks again and again sees whether any came since
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async on(tenantId: string | undefined): Promise<HoldsFound> {
+  async on(tenantId: string | undefined, read = new HoldsRead()): Promise<HoldsFound> {
     // One of all tenants holds this one's events too.
     const tenants = tenantId === undefined ? [] : [...new Set([tenantId, OF_ALL])];
+    const said: SaidOfHolds[] = [];
+    if (tenantId === undefined) said.push(await this.read());
+    for (const tenant of tenants) said.push(await read.of(tenant, () => this.read([tenant])));
+    const inForce = said
+      .flatMap(({ placed }) => [...placed.values()])
+      .filter(({ id }) => !said.some(({ lifted }) => lifted.has(id)))
+      .filter((hold) => tenantId === undefined || (hold.tenantId ?? tenantId) === tenantId)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    const count = said.reduce((sum, one) => sum + one.count, 0);
+    return { inForce, considered: { tenants, count } };
+  }
+
+  private async read(tenants?: readonly string[]): Promise<SaidOfHolds> {
     const trust = new RecordedTrust(this.log.ledger, this.log.trust);
     const placed = new Map<string, LegalHold>();
     const lifted = new Set<string>();
     let count = 0;
-    const own = this.repository.own(
-      [HOLD_ACTION, RELEASE_ACTION],
-      tenantId === undefined ? undefined : tenants,
-    );
-    for await (const events of own) {
+    for await (const events of this.repository.own([HOLD_ACTION, RELEASE_ACTION], tenants)) {
       for (const event of events) {
         const isHold = event.action === HOLD_ACTION;
         if (isHold) count += 1;
@@ -151,11 +192,7 @@ export class LegalHolds {
         else lifted.add(String(event.details!['holdId']));
       }
     }
-    const inForce = [...placed.values()]
-      .filter(({ id }) => !lifted.has(id))
-      .filter((hold) => tenantId === undefined || (hold.tenantId ?? tenantId) === tenantId)
-      .sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { inForce, considered: { tenants, count } };
+    return { placed, lifted, count };
   }
 
   /** The event of a hold or of its lifting, with its record where there is a key. */

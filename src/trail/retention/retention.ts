@@ -12,6 +12,7 @@ import { leafHashOf } from '../../store/event-leaf.js';
 import { REMOVAL_ACTION, RetentionRepository } from '../../store/retention.repository.js';
 import type { EventSpan, ExpiredEvents, ExpiredRow } from '../../store/retention.repository.js';
 import { ProvenLeaves } from '../proven-leaves.js';
+import { HoldsRead } from './legal-holds.js';
 import type { HoldLog, HoldsFound, LegalHolds } from './legal-holds.js';
 import { RETENTION_DEFAULTS, ruleFor, SMALL_BATCH_SIZE } from './retention-options.js';
 import type { RetentionOptions } from './retention-options.js';
@@ -109,6 +110,7 @@ export class Retention {
     const maintenance = dryRun ? undefined : await this.connect();
     try {
       const now = Date.now();
+      const read = new HoldsRead();
       for await (const tenants of leaves ? this.repository.tenants() : []) {
         for (const tenantId of tenants) {
           signal?.throwIfAborted();
@@ -116,11 +118,11 @@ export class Retention {
             signal?.throwIfAborted();
             const which = { tenantId, category, before };
             const done = groups.reduce((sum, { events }) => sum + events, 0);
-            const work = new Work(which, keepDays, leaves!, done, options);
+            const work = new Work(which, keepDays, leaves!, done, options, read);
             const span = dryRun
               ? await this.look(work)
               : await this.removeGroup(work, maintenance!.repository);
-            const { inForce } = await this.holds.on(tenantId);
+            const { inForce } = await this.holds.on(tenantId, read);
             const held = await this.repository.span(which, inForce, true, work.size);
             const group = { ...which, keepDays, ...span, held: held.events };
             if (group.events + group.held + group.changed > 0) groups.push(group);
@@ -150,8 +152,8 @@ export class Retention {
     return ruled.filter(({ category }) => aged.has(category));
   }
 
-  private async look({ which, size }: Work): Promise<EventSpan & { changed: number }> {
-    const { inForce } = await this.holds.on(which.tenantId);
+  private async look({ which, size, read }: Work): Promise<EventSpan & { changed: number }> {
+    const { inForce } = await this.holds.on(which.tenantId, read);
     return { ...(await this.repository.span(which, inForce, false, size)), changed: 0 };
   }
 
@@ -167,7 +169,7 @@ export class Retention {
     let races = 0;
     for (;;) {
       work.signal?.throwIfAborted();
-      const holds: HoldsFound = await this.holds.on(work.which.tenantId);
+      const holds: HoldsFound = await this.holds.on(work.which.tenantId, work.read);
       const page = await this.repository.expired(work.which, holds.inForce, {
         after,
         limit: batchSize,
@@ -182,6 +184,7 @@ export class Retention {
         const considered = races < MAX_HOLD_RACES ? holds.considered : undefined;
         if (!(await maintenance.remove(ids, event, considered))) {
           races += 1;
+          work.read.forget();
           if (races < MAX_RACES) continue;
           throw new AuditError(
             'AUDIT_STORE_UNAVAILABLE',
@@ -298,6 +301,8 @@ class Work {
     /** Events that were removed before. */
     private readonly done: number,
     private readonly options: RemovalOptions,
+    /** Of holds. Whether one was placed since is seen in the transaction that removes. */
+    readonly read: HoldsRead,
   ) {
     this.signal = options.signal;
   }

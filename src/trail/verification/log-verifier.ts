@@ -6,6 +6,7 @@ import type { NoteVerifier } from '../../ledger/keys.js';
 import { CompactRange } from '../../ledger/merkle.js';
 import { compactRangeAt, rootAt } from '../../ledger/proofs.js';
 import { TILE_WIDTH } from '../../ledger/tile.js';
+import type { TakenNumbers } from '../../journal/taken-events.js';
 import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { RetentionRepository } from '../../store/retention.repository.js';
@@ -43,12 +44,6 @@ export interface OwnNumber {
   readonly sequence: number;
 }
 
-/** What the database has taken of a source of the process itself. */
-export interface TakenNumbers {
-  readonly source: string;
-  readonly ranges: readonly (readonly [from: number, to: number])[];
-}
-
 /** What whoever verifies knows by themselves. */
 export interface VerifierKnowledge {
   readonly verifiers?: readonly NoteVerifier[];
@@ -56,7 +51,7 @@ export interface VerifierKnowledge {
   readonly origin?: string;
   /** What the process itself knows of its sources: the last number that each has given away. */
   readonly ownNumbers?: () => readonly OwnNumber[];
-  /** The numbers of these sources that the database has taken, in ranges, both ends included. */
+  /** Which numbers of these sources the database has taken, and by which events. */
   readonly takenNumbers?: () => readonly TakenNumbers[];
   /** How long a missing number may still come. */
   readonly gapTimeoutMs?: number;
@@ -98,7 +93,10 @@ export class LogVerifier {
       options.onProgress?.({ done, total: Math.max(done, total) });
     };
 
-    const order = new SourceOrder(problems, from > 0 ? await this.store.sealing.gapsBefore(from) : undefined);
+    const before = from > 0 ? await this.store.sealing.gapsBefore(from) : undefined;
+    const taken = new Map(this.known.takenNumbers?.().map((one) => [one.source, one.ids]));
+    const ownerOf = (source: string, sequence: number) => taken.get(source)?.get(sequence);
+    const order = new SourceOrder(problems, before, ownerOf);
     const later = kept.filter((one) => one.treeSize > from);
     const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
     const { node } = new TileReader(ledger, from);

@@ -19,6 +19,8 @@ export class SourceOrder {
   constructor(
     private readonly problems: ProblemList,
     private readonly before?: readonly StoredGap[],
+    /** Which event has the number, of sources of this process. */
+    private readonly ownerOf: (source: string, sequence: number) => string | undefined = () => undefined,
   ) {
     for (const gap of [...(before ?? [])].sort((a, b) => a.from - b.from)) this.open(gap);
   }
@@ -47,6 +49,14 @@ export class SourceOrder {
   next({ source, sequence, through, eventId, leafIndex }: StoredLeaf, isGap: boolean): void {
     if (source === null || sequence === null || through === null) return;
     const where = { source, sequence, eventId, leafIndex };
+    const owner = isGap ? undefined : this.ownerOf(source, sequence);
+    if (owner !== undefined && owner !== eventId) {
+      this.problems.add({
+        ...where,
+        code: 'event_inserted',
+        message: `Leaf ${leafIndex} has number ${sequence} of this process as event ${eventId}, and this process has given it to ${owner === '' ? 'an event that was dropped' : `event ${owner}`}.`,
+      });
+    }
     const reached = this.reached.get(source);
     if (reached === undefined && this.before && this.close(source, sequence)) return;
     const sealed = reached ?? (this.before ? sequence - 1 : 0);

@@ -8,22 +8,35 @@ interface Unsealed {
   first: number;
   /** When its event began, as it says itself. */
   begun: number;
+  /** Its event. */
+  id: string;
   /** The highest number. */
   last: number;
+}
+
+/** Numbers that are missing, both ends included, and the event after them. */
+export interface UnsealedHole {
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
+  /** When that event began, as it says itself. */
+  readonly begun: number;
+  readonly eventId: string;
 }
 
 /** The numbers of stored events that the log does not account for yet, of each source. */
 export class UnsealedNumbers {
   private readonly bySource = new Map<string, Unsealed>();
 
-  note({ source, sequence, timestamp }: NumberedRow, order: SourceOrder): void {
+  note({ id, source, sequence, timestamp }: NumberedRow, order: SourceOrder): void {
     if (source === null || sequence === null) return;
     const number = Number(sequence);
     if (number <= order.sealed(source)) return;
     const begun = toInteger(timestamp);
     const before = this.bySource.get(source);
-    if (!before) this.bySource.set(source, { first: number, begun, last: number });
-    else if (number < before.first) Object.assign(before, { first: number, begun });
+    const here = { first: number, begun, id: String(id) };
+    if (!before) this.bySource.set(source, { ...here, last: number });
+    else if (number < before.first) Object.assign(before, here);
     else before.last = Math.max(before.last, number);
   }
 
@@ -32,12 +45,17 @@ export class UnsealedNumbers {
     return Math.max(order.sealed(source), this.bySource.get(source)?.last ?? 0);
   }
 
-  /** Where the events after a hole began before a time: the numbers of the hole. */
-  holesBefore(time: number, order: SourceOrder): { source: string; from: number; to: number }[] {
-    return [...this.bySource].flatMap(([source, { first, begun }]) => {
+  /**
+   * Where the event after a hole began longer ago than a hole may take to fill up: the numbers of the hole. A time that is as far in the
+   * future, or none, is of no process that waits.
+   */
+  holes(patienceMs: number, order: SourceOrder): UnsealedHole[] {
+    const now = Date.now();
+    return [...this.bySource].flatMap(([source, { first, begun, id }]) => {
       const from = order.sealed(source) + 1;
-      // A time that is none is of no process.
-      return first > from && !(begun >= time) ? [{ source, from, to: first - 1 }] : [];
+      // Of NaN nothing is true.
+      const mayFill = Math.abs(now - begun) <= patienceMs;
+      return first > from && !mayFill ? [{ source, from, to: first - 1, begun, eventId: id }] : [];
     });
   }
 }

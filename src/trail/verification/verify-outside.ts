@@ -48,8 +48,9 @@ export async function verifyOutside(
     const { events, last } = await sealing.unsealedEvents(after, CHUNK, size);
     // Asked for after the events: what was numbered since is not among them.
     const own = new Map(known.ownNumbers?.().map(({ source, sequence }) => [source, sequence]));
+    const ids = new Map(known.takenNumbers?.().map((one) => [one.source, one.ids]));
     for (const event of events) {
-      const wrong = whyForeign(event, order, own);
+      const wrong = whyForeign(event, order, own, ids);
       if (wrong !== undefined) {
         problems.add(insertedEvent(event, wrong));
         continue;
@@ -85,7 +86,7 @@ export async function verifyOutside(
     });
   }
   const said = { ...known, verifiers: trust.verifiers, origin: trust.origin };
-  const afterEnd = await verifySources(store, problems, order, unsealed, said, countKnown);
+  const afterEnd = await verifySources(store, problems, order, unsealed, said, size, countKnown);
   return { pending: pending - afterEnd, deadLetters: waiting.waiting };
 }
 
@@ -94,6 +95,7 @@ function whyForeign(
   event: NumberedRow,
   order: SourceOrder,
   own: ReadonlyMap<string, number>,
+  ids: ReadonlyMap<string, ReadonlyMap<number, string>>,
 ): string | undefined {
   const { source, sequence } = event;
   const wrong = whyNoEvent(event);
@@ -102,6 +104,9 @@ function whyForeign(
   const number = Number(sequence);
   if (!Number.isSafeInteger(number) || number < 1) return 'has a number that no process gives away';
   if (number > (own.get(source) ?? Infinity)) return 'has a number that this process has not given away yet';
+  const id = ids.get(source)?.get(number);
+  if (id === event.id) return undefined;
+  if (id !== undefined) return `this process has given number ${number} to another event`;
   if (number > order.sealed(source) || order.isLost(source, number)) return undefined;
   return `the log has number ${number} of its source as another event`;
 }

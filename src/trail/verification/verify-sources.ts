@@ -1,4 +1,5 @@
 import { safeText } from '../../event/safe-text.js';
+import type { TakenNumbers } from '../../journal/taken-events.js';
 import type { NumberRange } from '../../store/sealing.repository.js';
 import { isEnd } from '../../store/source-note.js';
 import type { SourceNote } from '../../store/source-note.js';
@@ -9,9 +10,11 @@ import type { LogStore, VerifierKnowledge } from './log-verifier.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';
-import type { UnsealedNumbers } from './unsealed-numbers.js';
+import type { UnsealedHole, UnsealedNumbers } from './unsealed-numbers.js';
 import type { AuditProblem } from './verification-result.js';
 
+/** So many times the time of a gap a process has to say how far it is, where a number of it is missing. */
+const WORD_TIMES = 3;
 /** Events after the end of their source that are told of one by one. */
 const LISTED = 1_000;
 
@@ -26,6 +29,7 @@ interface Expected extends NumberRange {
  * Anybody who may insert a row can write a note. So one without a trusted signature accuses no event where there are keys: where it is
  * not true, the note itself is the problem.
  *
+ * @param size leaves that were walked
  * @param countKnown of how many numbers of each range there is an event, or a letter that explains it
  * @returns how many events are stored after the end of their source
  */
@@ -35,13 +39,15 @@ export async function verifySources(
   order: SourceOrder,
   unsealed: UnsealedNumbers,
   known: VerifierKnowledge,
+  size: number,
   countKnown: (ranges: readonly NumberRange[]) => Promise<number[]>,
 ): Promise<number> {
   const { verifiers = [], origin, ownNumbers = () => [], takenNumbers = () => [] } = known;
   const hasKeys = verifiers.length > 0;
   const expected: Expected[] = [];
   const ended: NumberRange[] = [];
-  const noted = new Set<string>();
+  /** Up to which number the loss of one is recorded by the sealer. */
+  const noted = new Map<string, number>();
 
   for await (const standing of sources.standings({ verifiers, origin })) {
     const { source, trusted, claimed } = standing;
@@ -51,7 +57,10 @@ export async function verifySources(
       ? whyNotOwn(standing, own.sequence)
       : whyNotSo(standing, unsealed.highest(source, order), hasKeys);
     if (said !== undefined) problems.add(contradicted(source, said));
-    if (hasKeys ? trusted : claimed) noted.add(source);
+    // What is after the end of one that has closed is told of below.
+    if (trusted?.newest.kind === 'closed') noted.set(source, Infinity);
+    else if (trusted) noted.set(source, trusted.sequence);
+    else if (!hasKeys && claimed) noted.set(source, Infinity);
     if (own) continue;
     const sealed = order.sealed(source);
     if (trusted && isEnd(trusted.newest)) {
@@ -59,6 +68,17 @@ export async function verifySources(
       if (trusted.sequence > sealed) expected.push(lostTail(source, sealed, trusted.sequence));
       const [from, to] = [Math.max(sealed, sequence) + 1, unsealed.highest(source, order)];
       if (kind === 'closed' && to >= from) ended.push({ source, from, to });
+      const end = trusted.sequence;
+      for (const leaf of kind === 'closed' && sealed > end
+        ? await sealing.leavesAfter(source, end, LISTED, size)
+        : []) {
+        problems.add({
+          code: 'event_inserted',
+          ...leaf,
+          source,
+          message: `Event ${leaf.eventId}, leaf ${leaf.leafIndex}, has number ${leaf.sequence} of a source that has closed with number ${end}.`,
+        });
+      }
     }
     const claim = claimed?.ended ?? 0;
     if (claim > Math.max(sealed, trusted?.sequence ?? 0)) {
@@ -75,20 +95,27 @@ export async function verifySources(
 
   const patienceMs = known.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs;
   const own = new Set(ownNumbers().map(({ source }) => source));
-  for (const hole of unsealed.holesBefore(Date.now() - patienceMs, order)) {
-    // The loss of a number of the others is recorded by the sealer, once its time is over.
-    if (!noted.has(hole.source) && !own.has(hole.source)) expected.push(unrecorded(hole));
+  for (const hole of unsealed.holes(patienceMs, order)) {
+    const reached = noted.get(hole.source);
+    if (own.has(hole.source)) continue;
+    if (reached === undefined)
+      expected.push(unrecorded(hole, 'no note that counts tells that it is a process'));
+    // The loss of a number up to there is recorded by the sealer, once its time is over. A process that lives has time to say how far it is.
+    else if (hole.to > reached && !(Math.abs(Date.now() - hole.begun) <= WORD_TIMES * patienceMs)) {
+      expected.push(unrecorded(hole, `its notes tell that it has come to number ${reached}`));
+    }
   }
   await expect(expected, countKnown, problems);
 
-  const taken = takenNumbers().flatMap(({ source, ranges }) => {
+  const all = takenNumbers();
+  const taken = all.flatMap(({ source, ranges }) => {
     const sealed = order.sealed(source);
     return ranges
       .filter(([, to]) => to > sealed)
       .map(([from, to]) => takenBefore({ source, from: Math.max(from, sealed + 1), to }));
   });
   // A dead letter would not do: what was taken is an event.
-  await expect(taken, (ranges) => sealing.countStored(ranges), problems);
+  await expect(taken, (ranges) => countTaken(sealing, ranges, all), problems);
 
   let inserted = 0;
   for (const { source, from, to } of ended) {
@@ -100,6 +127,24 @@ export async function verifySources(
     }
   }
   return inserted;
+}
+
+/** Of how many numbers of each range their events are stored; of those whose ids are forgotten, any event. */
+async function countTaken(
+  sealing: LogStore['sealing'],
+  ranges: readonly NumberRange[],
+  taken: readonly TakenNumbers[],
+): Promise<number[]> {
+  const counts = await sealing.countStored(ranges);
+  for (const [index, { source, from, to }] of ranges.entries()) {
+    const ids: string[] = [];
+    for (const [number, id] of taken.find((one) => one.source === source)?.ids ?? []) {
+      if (number >= from && number <= to && id !== '') ids.push(id);
+    }
+    const missing = ids.length - (await sealing.countIds(ids));
+    counts[index] = Math.min(counts[index]!, to - from + 1 - missing);
+  }
+  return counts;
 }
 
 /** Tells of those of which a number is missing. */
@@ -189,15 +234,17 @@ function claimedTail(source: string, sealed: number, to: number): Expected {
   };
 }
 
-function unrecorded(hole: NumberRange): Expected {
-  const { source, from, to } = hole;
+function unrecorded({ source, from, to, eventId }: UnsealedHole, why: string): Expected {
   return {
-    ...hole,
+    source,
+    from,
+    to,
     problem: (missing) => ({
       code: 'sequence_gap',
       source,
       sequence: from,
-      message: `Of ${numbers(from, to).toLowerCase()} of a source ${missing} are missing, and its events after them are not sealed: no note that counts tells that it is a process.`,
+      eventId,
+      message: `Of ${numbers(from, to).toLowerCase()} of a source ${missing} are missing, and event ${eventId} and what is after it are not sealed: ${why}.`,
     }),
   };
 }

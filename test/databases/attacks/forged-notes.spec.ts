@@ -308,12 +308,15 @@ describeEachDatabase('a forged note of a source', (create, name) => {
       expect(await app.audit.sources()).toMatchObject([{ source, state: 'closed', signed: true }]);
     });
 
-    it('does not say of an event that is in the log that it is not', async () => {
-      await store.events.append([1, 2, 3].map((sequence) => numbered(source, sequence)));
+    it('tells of an event beyond its end that is in the log', async () => {
+      const events = [1, 2, 3].map((sequence) => numbered(source, sequence));
+      await store.events.append(events);
       const app = await start({ signingKey: keys.signerKey });
       expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 3 });
       await writeNote(store, { source, kind: 'closed', sequence: 2 }, keys.signerKey);
-      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 3, pending: 0 });
+      const { problems, events: compared, pending } = await app.audit.verify();
+      expect({ compared, pending }).toEqual({ compared: 3, pending: 0 });
+      expect(problems).toMatchObject([{ code: 'event_inserted', eventId: events[2]!.id, leafIndex: 2 }]);
     });
 
     it('by an unknown key, or of another log, counts for nothing', async () => {

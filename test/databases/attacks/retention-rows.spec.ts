@@ -83,6 +83,25 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
     expect(costs[0]).toBeGreaterThan(0);
   });
 
+  it('that say to be holds are read once for many batches', async () => {
+    let pages = 0;
+    const audit = await log.start({ ledger }, (statement) => {
+      if (/SUBSTR\(e\.["`]details/.test(statement)) pages += 1;
+    });
+    await log.sealed(old(35));
+    const forged = Array.from({ length: 450 }, () =>
+      hostile({ id: createEventId(Date.now()), action: 'audit.hold' }),
+    );
+    await attacker.insert('audit_events', forged);
+    await audit.holds({ tenantId: 'acme' });
+    const once = pages;
+    expect(once).toBeGreaterThan(0);
+    pages = 0;
+    // Five batches, and what is held after them.
+    expect(await audit.removeExpired()).toMatchObject({ removed: 35, held: 0 });
+    expect(pages).toBeLessThanOrEqual(2 * once);
+  });
+
   if (name !== 'sqlite') return;
 
   it('are passed over where their bytes are no text, and hide no others', async () => {

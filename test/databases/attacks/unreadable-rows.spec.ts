@@ -326,6 +326,34 @@ describeEachDatabase('rows that are no events', (create, name) => {
     expect(await audit.verify()).toMatchObject({ ok: true, problems: [], pending: 0 });
   });
 
+  it('are those in other words too, and those whose id is of another time', async () => {
+    const others: readonly RawRow[] = [
+      { details: '{"a":1,"a":2}' },
+      { details: '{ "a": 1 }' },
+      { details: '{"b":1,"a":2}' },
+      { details: '{"a":1.0}' },
+      { details: '{"a":1e2}' },
+      { details: '{"a":"\\u0041"}' },
+      { metadata: '{"note":"forged" }' },
+      { compliance_flags: '["sox", "gdpr"]' },
+      { timestamp: Date.now() - 86_400_000 },
+    ];
+    const rows = others.map(forged);
+    for (const row of rows) await insertRow(attacker, 'audit_events', row);
+    expect(await app.audit.checkpoint()).toMatchObject({ treeSize: honest.length });
+    const { problems, pending } = await app.audit.verify();
+    expect(pending).toBe(0);
+    expect(problems.map(({ code, eventId }) => ({ code, eventId }))).toEqual(
+      rows.map(({ id }) => ({ code: 'event_inserted', eventId: id })),
+    );
+    await expect(app.audit.prove(String(rows[0]!['id']))).rejects.toMatchObject({ code: 'AUDIT_NOT_SEALED' });
+    // As the library words it, whatever it says.
+    const [row] = [forged({ details: '{"a":100,"b":"\\u0007é\u2028"}' })];
+    await insertRow(attacker, 'audit_events', row);
+    expect(await app.audit.checkpoint()).toMatchObject({ treeSize: honest.length + 1 });
+    expect(await app.audit.prove(String(row['id']))).toBeDefined();
+  });
+
   it('take no number of a process, however many they are', async () => {
     const source = createEventId(Date.now());
     const events = [1, 2, 3].map((sequence) => numbered(source, sequence, { tenantId: 'initech' }));

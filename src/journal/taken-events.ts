@@ -1,0 +1,88 @@
+import { SequenceSet } from './sequence-set.js';
+
+/** Ids that are remembered of each source, about 2 MB; of what was stored before these, only the numbers are. */
+const MOST_IDS = 25_000;
+/** So many of them are forgotten at once: from its beginning, a Map gives its keys slowly where many were deleted. */
+const FORGOTTEN = 5_000;
+
+/** What is known of one source that this process numbers. */
+interface TakenOfSource {
+  /** Numbers up to here were given away by an earlier process. */
+  readonly since: number;
+  readonly taken: SequenceSet;
+  /** Those that are settled: taken, a dead letter, or dropped. */
+  readonly settled: SequenceSet;
+  /** Whose event has the number; an empty text where none will ever have it. */
+  readonly ids: Map<number, string>;
+}
+
+/** What the database has taken of a source of this process. */
+export interface TakenNumbers {
+  readonly source: string;
+  /** Both ends included. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+  /** Which event has the number, of the newest, dead letters included; an empty text where it can be none. */
+  readonly ids: ReadonlyMap<number, string>;
+}
+
+/**
+ * Who may have the number: this event; `null`: this process does not know, so anybody; `undefined`: nobody yet.
+ */
+export type NumberOwner = string | null | undefined;
+
+/** Which events this process has given its numbers: whoever may insert rows can take a number, but not that event's id. */
+export class TakenEvents {
+  private readonly sources = new Map<string, TakenOfSource>();
+
+  /** The process goes on with a source that an earlier one has brought to this number. */
+  resume(source: string, since: number): void {
+    this.of(source, since);
+  }
+
+  /** The database has the event. */
+  take(source: string, sequence: number, id: string): void {
+    this.settle(source, sequence, id).taken.add(sequence);
+  }
+
+  /** The event is a dead letter now, and may be stored later; without an id it was dropped. */
+  setAside(source: string, sequence: number, id = ''): void {
+    this.settle(source, sequence, id);
+  }
+
+  get numbers(): TakenNumbers[] {
+    return Array.from(this.sources, ([source, { taken, ids }]) => ({ source, ranges: taken.ranges, ids }));
+  }
+
+  ownersOf(source: string, sequences: readonly number[]): NumberOwner[] {
+    const known = this.sources.get(source);
+    return sequences.map((sequence) => {
+      const id = known?.ids.get(sequence);
+      if (id !== undefined || !known) return id;
+      return sequence <= known.since || known.settled.has(sequence) ? null : undefined;
+    });
+  }
+
+  private settle(source: string, sequence: number, id: string): TakenOfSource {
+    const known = this.of(source);
+    known.settled.add(sequence);
+    known.ids.set(sequence, id);
+    if (known.ids.size > MOST_IDS) {
+      let left = FORGOTTEN;
+      for (const oldest of known.ids.keys()) {
+        known.ids.delete(oldest);
+        left -= 1;
+        if (left === 0) break;
+      }
+    }
+    return known;
+  }
+
+  private of(source: string, since = 0): TakenOfSource {
+    let known = this.sources.get(source);
+    if (!known) {
+      known = { since, taken: new SequenceSet(), settled: new SequenceSet(), ids: new Map() };
+      this.sources.set(source, known);
+    }
+    return known;
+  }
+}

@@ -1,0 +1,71 @@
+import type { TakenNumbers } from '../journal/taken-events.js';
+import type { LedgerRepository } from '../store/ledger.repository.js';
+import type { SealingRepository } from '../store/sealing.repository.js';
+
+/** How often to look at most. */
+const SHORTEST_MS = 250;
+
+/** What is asked, and whom to tell. */
+export interface ReachHost {
+  /** What the database has taken of this process. */
+  readonly taken: () => readonly TakenNumbers[];
+  /** The process is to say, with its signature, that the source has come to this number. */
+  readonly note: (source: string, sequence: number) => void;
+}
+
+/**
+ * Has the process say how far its sources have come, where a number of theirs is missing in the log. Others record the loss only on
+ * its signed word: a hole may as well be made by whoever can insert an event with a number that is not given away yet.
+ */
+export class ReachNotes {
+  private timer: NodeJS.Timeout | undefined;
+  /** Where each source was found to have a hole the last time: the number before it. */
+  private holes = new Map<string, number>();
+  private readonly said = new Map<string, number>();
+  private isLooking = false;
+
+  constructor(
+    private readonly ledger: LedgerRepository,
+    private readonly sealing: SealingRepository,
+    private readonly host: ReachHost,
+  ) {}
+
+  start(gapTimeoutMs: number): void {
+    this.timer = setInterval(() => void this.look(), Math.max(SHORTEST_MS, gapTimeoutMs / 2)).unref();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private async look(): Promise<void> {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    try {
+      await this.lookOnce();
+    } catch {
+      // While the database is away, delivery says so.
+    } finally {
+      this.isLooking = false;
+    }
+  }
+
+  private async lookOnce(): Promise<void> {
+    const last = new Map(
+      this.host.taken().map(({ source, ranges }) => [source, ranges.at(-1)?.[1] ?? 0] as const),
+    );
+    const size = (await this.ledger.head())?.treeSize ?? 0;
+    const holes = new Map<string, number>();
+    for (const { source, sealed, next } of await this.sealing.progressOf([...last.keys()], size)) {
+      const reached = last.get(source)!;
+      if (next === undefined || next === sealed + 1 || reached <= sealed) continue;
+      holes.set(source, sealed);
+      // Seen again: it does not fill up by itself.
+      const isNews = reached > (this.said.get(source) ?? 0) && sealed >= (this.said.get(source) ?? 0);
+      if (this.holes.get(source) !== sealed || !isNews) continue;
+      this.said.set(source, reached);
+      this.host.note(source, reached);
+    }
+    this.holes = holes;
+  }
+}

@@ -1,0 +1,234 @@
+// Whoever may INSERT into audit_events takes numbers of a process that lives: those that it is to give away next, or one far beyond.
+// The genuine events are sealed all the same, and nothing that is forged becomes a loss in the log.
+import 'reflect-metadata';
+import { DataSource } from 'typeorm';
+import type { AuditLogEvent } from 'nest-audit-trail';
+import { createEventId } from '../../../src/event/event-id.js';
+import { generateKeys, parseVerifierKey } from '../../../src/ledger/index.js';
+import { Collector } from '../../../src/sealer/collector.js';
+import { AuditDatabase } from '../../../src/store/audit-database.js';
+import { SealingRepository } from '../../../src/store/sealing.repository.js';
+import { numbered, openStore } from '../../support/audit-store.js';
+import type { AuditStore } from '../../support/audit-store.js';
+import { insertRows, rowOf } from '../../support/event-rows.js';
+import { eventually } from '../../support/eventually.js';
+import { dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
+import type { LedgerApp } from '../../support/ledger-app.js';
+import { writeNote } from '../../support/source-notes.js';
+import { describeEachDatabase } from '../../support/harness/databases.js';
+import type { TestDatabase } from '../../support/harness/databases.js';
+import { grantUsers } from '../../support/granted-users.js';
+import type { GrantedUsers } from '../../support/granted-users.js';
+
+const keys = generateKeys('audit.example');
+/** Ids of then sort before all genuine ones. */
+const LONG_AGO = 1_600_000_000_000;
+
+describeEachDatabase('a number of a process that somebody else takes', (create, name) => {
+  let database: TestDatabase;
+  let store: AuditStore;
+  let users: GrantedUsers;
+  let attacker: DataSource;
+  const apps: LedgerApp[] = [];
+
+  beforeEach(async () => {
+    database = await create();
+    store = await openStore(database.options);
+    users = await grantUsers(database, store.connection);
+    attacker = await new DataSource(users.application).initialize();
+    logged.length = 0;
+  });
+
+  afterEach(async () => {
+    for (const app of apps.splice(0)) await app.close();
+    await attacker.destroy();
+    await users.drop();
+    await store.close();
+    await database.drop();
+  });
+
+  async function start(ledger: object = {}, journal = ''): Promise<LedgerApp> {
+    const app = await startLedgerApp(
+      { ...database, options: users.application, journal: `${database.journal}${journal}` },
+      {
+        migrate: false,
+        ledger: {
+          gapTimeoutMs: 0,
+          signingKey: keys.signerKey,
+          ...(name !== 'sqlite' && { database: users.sealer }),
+          ...ledger,
+        },
+      },
+    );
+    apps.push(app);
+    return app;
+  }
+
+  async function record({ audit }: LedgerApp, count: number): Promise<AuditLogEvent[]> {
+    const events: AuditLogEvent[] = [];
+    for (let done = 0; done < count; done += 1) events.push(await audit.record({ action: 'thing.create' }));
+    await audit.flush();
+    return events;
+  }
+
+  const sourceOf = ([event]: readonly AuditLogEvent[]) => String(event!.metadata['source']);
+
+  async function take(
+    source: string,
+    from: number,
+    to: number,
+    timestamp = LONG_AGO,
+  ): Promise<AuditLogEvent[]> {
+    const events = Array.from({ length: to - from + 1 }, (_, index) =>
+      numbered(source, from + index, { timestamp }),
+    );
+    await insertRows(
+      attacker,
+      'audit_events',
+      events.map((event) => rowOf(event)),
+    );
+    return events;
+  }
+
+  const sealedIds = async () =>
+    (await store.connection.query<{ event_id: string }[]>('SELECT event_id FROM audit_leaves')).map(
+      (row) => row.event_id,
+    );
+  const remove = async (events: readonly AuditLogEvent[]) => {
+    await dropTriggers(store.connection, database);
+    const ids = events.map(({ id }) => `'${id}'`).join(', ');
+    await store.connection.query(`DELETE FROM audit_events WHERE id IN (${ids})`);
+  };
+  const idsOf = (events: readonly AuditLogEvent[]) => events.map(({ id }) => id).sort();
+  const gapsIn = async ({ audit }: LedgerApp) =>
+    (await audit.find({ allTenants: true, action: 'audit.gap' })).events;
+
+  it('is sealed by that process as its own event alone', async () => {
+    const app = await start();
+    const genuine = await record(app, 3);
+    await app.audit.checkpoint();
+    const forged = await take(sourceOf(genuine), 4, 12);
+    genuine.push(...(await record(app, 5)));
+    expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 8 });
+    expect([...(await sealedIds())].sort()).toEqual(idsOf(genuine));
+    expect(logged.join()).toContain('is not sealed');
+    const { problems, pending } = await app.audit.verify();
+    expect(pending).toBe(0);
+    expect(problems.map(({ code }) => code)).toEqual(forged.map(() => 'event_inserted'));
+    expect(problems.map(({ eventId }) => eventId).sort()).toEqual(idsOf(forged));
+    await remove(forged);
+    expect(await app.audit.verify()).toMatchObject({ ok: true, events: 8 });
+  });
+
+  it('is named by that process where another one has sealed it, also once the genuine event is deleted', async () => {
+    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    const source = sourceOf(await record(other, 3));
+    await sealer.audit.checkpoint();
+    const forged = await take(source, 4, 6);
+    expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 6 });
+    const genuine = await record(other, 3);
+    await sealer.audit.checkpoint();
+    const named = async () =>
+      (await other.audit.verify()).problems
+        .filter(({ code }) => code === 'event_inserted')
+        .map(({ eventId }) => String(eventId))
+        .sort();
+    expect(await named()).toEqual(idsOf(forged));
+    expect((await sealer.audit.verify()).problems.map(({ eventId }) => eventId).sort()).toEqual(
+      idsOf(genuine),
+    );
+    await remove(genuine);
+    expect(await named()).toEqual(idsOf(forged));
+  });
+
+  it('far beyond its last leaves no loss in the log, and is named', async () => {
+    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    const genuine = await record(other, 3);
+    await sealer.audit.checkpoint();
+    const [forged] = await take(sourceOf(genuine), 1_000, 1_000);
+    for (let round = 0; round < 3; round += 1) {
+      genuine.push(...(await record(other, 2)));
+      await sealer.audit.checkpoint();
+      expect([...(await sealedIds())].sort()).toEqual(idsOf(genuine));
+    }
+    expect((await sealer.audit.verify()).problems).toMatchObject([
+      { code: 'sequence_gap', sequence: 10, eventId: forged!.id },
+    ]);
+    expect((await other.audit.verify()).problems).toMatchObject([
+      { code: 'event_inserted', eventId: forged!.id },
+    ]);
+    await apps.pop()!.close();
+    await sealer.audit.checkpoint();
+    expect((await sealer.audit.verify()).problems).toMatchObject([
+      { code: 'event_inserted', eventId: forged!.id },
+    ]);
+    expect(await gapsIn(sealer)).toEqual([]);
+    await remove([forged!]);
+    expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: 9, pending: 0 });
+  });
+
+  it('after its last is named once it has closed, though it is in the log', async () => {
+    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    const [forged] = await take(sourceOf(await record(other, 3)), 4, 4);
+    expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 4 });
+    await apps.pop()!.close();
+    expect((await sealer.audit.verify()).problems).toMatchObject([
+      { code: 'event_inserted', eventId: forged!.id, sequence: 4, leafIndex: expect.any(Number) },
+    ]);
+  });
+
+  it('is not needed for a real loss: a process that lives says how far it is', async () => {
+    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    const [, lost] = await record(other, 3);
+    await remove([lost!]);
+    await eventually(async () => {
+      await sealer.audit.checkpoint();
+      expect(await gapsIn(sealer)).toMatchObject([{ details: { from: 2, to: 2 } }]);
+    });
+    const notes = await store.connection.query<{ kind: string; sequence: unknown }[]>(
+      'SELECT kind, sequence FROM audit_sources',
+    );
+    expect(notes.map(({ kind, sequence }) => [kind, Number(sequence)])).toContainEqual(['reached', 3]);
+  });
+
+  it('of very many sources keeps no noted process waiting, and a time to come excuses no hole', async () => {
+    const source = createEventId(Date.now());
+    const genuine = [1, 2].map((sequence) => numbered(source, sequence));
+    await store.events.append(genuine);
+    await writeNote(store, { source, kind: 'started', sequence: 0 }, keys.signerKey);
+    const tomorrow = Date.now() + 86_400_000;
+    const flood = Array.from({ length: 600 }, (_, index) =>
+      numbered(`!${String(index).padStart(5, '0')}`, 2, { timestamp: tomorrow }),
+    );
+    await insertRows(
+      attacker,
+      'audit_events',
+      flood.map((event) => rowOf(event)),
+    );
+    const connection = new AuditDatabase(
+      { database: database.options },
+      { log: () => undefined, warn: () => undefined, error: () => undefined },
+    );
+    await connection.connect(10_000);
+    const collector = new Collector(new SealingRepository(connection), store.sources, {
+      gapTimeoutMs: 60_000,
+      describeGap: () => Promise.reject(new Error('none')),
+      ownSources: () => [],
+      ownersOf: () => [],
+      trust: () =>
+        Promise.resolve({ verifiers: [parseVerifierKey(keys.verifierKey)], origin: 'audit.example' }),
+      warn: () => undefined,
+    });
+    collector.begin();
+    const { leaves } = await collector.next(500, 0, true);
+    expect(leaves.map(({ eventId }) => eventId)).toEqual(genuine.map(({ id }) => id));
+    await connection.close();
+
+    const { audit } = await start({ gapTimeoutMs: 60_000 });
+    await audit.checkpoint();
+    const { problems } = await audit.verify({ maxProblems: 1_000 });
+    expect(problems).toHaveLength(flood.length);
+    expect(problems.map(({ code }) => code)).toEqual(flood.map(() => 'sequence_gap'));
+    expect(problems.map(({ eventId }) => eventId).sort()).toEqual(idsOf(flood));
+  });
+});

@@ -1,0 +1,30 @@
+// Which event has a number of this process, in bounded memory.
+import { TakenEvents } from '../../src/journal/taken-events.js';
+
+describe('the events of this process', () => {
+  it('have their numbers, and nobody else does', () => {
+    const events = new TakenEvents();
+    events.resume('a', 3);
+    events.take('a', 5, 'five');
+    events.setAside('a', 6, 'six');
+    events.setAside('a', 7);
+    // Of an earlier process, of another event, a dead letter, dropped, not stored yet.
+    expect(events.ownersOf('a', [3, 5, 6, 7, 4, 8])).toEqual([null, 'five', 'six', '', undefined, undefined]);
+    expect(events.ownersOf('b', [1])).toEqual([undefined]);
+    expect(events.numbers).toMatchObject([{ source: 'a', ranges: [[5, 5]] }]);
+  });
+
+  it('are remembered by their numbers alone where there are very many', () => {
+    const events = new TakenEvents();
+    for (let sequence = 1; sequence <= 60_000; sequence += 1) events.take('a', sequence, `id ${sequence}`);
+    expect(events.ownersOf('a', [1, 40_001, 60_000, 60_001])).toEqual([
+      null,
+      'id 40001',
+      'id 60000',
+      undefined,
+    ]);
+    const [{ ids, ranges }] = events.numbers as [(typeof events.numbers)[0]];
+    expect(ranges).toEqual([[1, 60_000]]);
+    expect(ids.size).toBeLessThanOrEqual(25_000);
+  });
+});
