@@ -95,6 +95,9 @@ export class LegalHolds {
       ...present('from', time('from', from)),
       ...present('to', time('to', to)),
     };
+    // An end is not a part of the time.
+    if (hold.from !== undefined && hold.to !== undefined && hold.from >= hold.to)
+      throw refuse('to', 'to must be later than from');
     const details = {
       ...hold,
       ...(tenantId === undefined && { allTenants: true }),
@@ -203,10 +206,10 @@ export class LegalHolds {
   }
 }
 
-/** Whether a hold may be about what a user did. */
-export function mayHold(hold: HeldEvents, tenantId: string, userId: string): boolean {
-  const stored = safeId(userId, TEXT_LIMITS.userId);
-  return (hold.tenantId ?? tenantId) === tenantId && (hold.userId ?? stored) === stored;
+/** Whether a hold may be about what a user did. @param forms in which events may have the user */
+export function mayHold(hold: HeldEvents, tenantId: string, forms: readonly string[]): boolean {
+  const { userId } = hold;
+  return (hold.tenantId ?? tenantId) === tenantId && (userId === undefined || forms.includes(userId));
 }
 
 function optional(field: 'userId' | 'resource' | 'resourceId', value: unknown): string | undefined {
