@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { resolve as absolute } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
@@ -240,6 +240,12 @@ export class Delivery {
     if (others !== undefined) {
       this.logger.warn(
         `The audit journal ${journal.directory} can be written to by ${others}: who writes there can change and invent events. Give the directory to the user of this process alone (chown, chmod 700); in a volume that you can't change, write delivery: { directory } with a directory in it that does not exist yet.`,
+      );
+    }
+    for (const { path, size, oversize } of journal.segments) {
+      if (oversize === undefined) continue;
+      this.logger.error(
+        `The file ${path} of the audit journal has ${oversize} bytes, more than the journal writes to one. Its first ${size} bytes are read, and the rest is passed over as damage: see who may write there.`,
       );
     }
     this.queue.attach(journal);
@@ -559,8 +565,9 @@ export class Delivery {
       try {
         left = this.queue.take(this.options.batchSize);
         if (left.length === 0) {
-          // What was still to be read is not there any more.
+          // What was still to be read is not there any more, or not found yet.
           this.noteSettled();
+          await turn();
           continue;
         }
         const before = this.delivered;
