@@ -45,11 +45,12 @@ const UNITS = String.raw`
   :// a:// https://a https://a: https://a@ https://a:b@ https://a:b/@ @ a@ a@a. a@a.a :@
   eyJ -eyJ eyJhbGciOi -eyJhbGciOi eyJhbGciOi. Basic␠ basic␠abcdefg␠ token␠ Bearer␉ sk- -sk- SG. AKIA
   -----BEGIN -----BEGIN␠PRIVATE␠KEY----- -----BEGIN␠A␠ -----END PuTTY-User-Key-File-2 $2b$ $argon2id$ $a
+  identified␠by␠' curl␠-u␠a: curl␠,-ua:b password:A␠=␠" //a:b@ ␠//a: DE12-
   DE12 DE12␠ AT12␠ NO9␠ A/ AAAAAAAA/ YTpi cGFzc3dvcmQ9 é 😀 ﬀ İ`
   .trim()
   .split(/\s+/)
   .map((unit) => unit.replaceAll('␠', ' ').replaceAll('␉', '\t').replaceAll('␍', '\r').replaceAll('␊', '\n'))
-  .concat('`', 'e\u0301', '\u0301\u0323', '\ud800', '\u0000');
+  .concat('password\u00a0=\u00a0', '4111\u00a0', '`', 'e\u0301', '\u0301\u0323', '\ud800', '\u0000');
 /** What comes at last: a quantifier that took all of it gives it back piece by piece. */
 const ENDINGS = ['', 'x', '!', '=', '"', '@', '>', ' ', '\n'];
 
