@@ -8,6 +8,7 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
 import { safeId, safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
+import { unknownProperties } from '../../event/unknown-properties.js';
 import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import type { HoldRecord } from '../../ledger/hold-record.js';
@@ -85,8 +86,8 @@ export class LegalHolds {
   async place(input: LegalHoldInput, record: Recording): Promise<LegalHold> {
     const { tenantId, rest } = splitScope(input);
     const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
-    const [unknown] = Object.keys(others);
-    if (unknown !== undefined) throw refuse(unknown, `it has no property "${unknown}"`);
+    const unknown = unknownProperties(others, new Set());
+    if (unknown) throw refuse(unknown.first, unknown.reason);
     const hold: HeldEvents = {
       ...present('tenantId', tenantId),
       ...present('userId', optional('userId', userId)),
