@@ -284,10 +284,15 @@ export class AuditRuntime {
       redactor,
       reader,
       new DataSubjects(
-        this.keys && { keys: this.keys, transit: this.transit!, storedAs: protection!.subjectStoredAs },
+        this.keys && {
+          keys: this.keys,
+          transit: this.transit!,
+          ...present('subjectField', protection!.subjectField),
+        },
         this.repository,
         reader,
         holds,
+        redactor,
       ),
       {
         holds,

@@ -22,6 +22,7 @@ export class HeldAnswer {
     this.shadow('writableEnded', true);
     this.shadow('write', () => false);
     this.shadow('flushHeaders', () => undefined);
+    this.shadow('writeEarlyHints', () => undefined);
     for (const name of ['writeHead', 'setHeader', 'setHeaders', 'appendHeader', 'removeHeader']) {
       this.shadow(name, () => {
         const error = new Error('Cannot set headers after they are sent to the client');

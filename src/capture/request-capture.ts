@@ -284,7 +284,11 @@ export class RequestCapture {
 
   /** Remembers the response's headers as they are. */
   noteHeaders(): void {
-    this.headersBefore = { ...this.response.getHeaders() };
+    const headers = Object.entries(this.response.getHeaders());
+    // Lists as well: Node's `appendHeader` adds to the one that is there.
+    this.headersBefore = Object.fromEntries(
+      headers.map(([name, value]) => [name, Array.isArray(value) ? [...value] : value]),
+    );
   }
 
   /** The head of the answer is written. */

@@ -18,7 +18,16 @@ interface Part {
   readonly isSecret: boolean;
 }
 
-const SEPARATOR = /[/\\]|%2f|%5c/i;
+const SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
+/** A text that is escaped within an escaped text, and no further. */
+const DEPTH = 3;
+
+/** A segment that is one to whoever reads the path. */
+interface Step {
+  readonly text: string;
+  /** Among all segments. */
+  readonly at: number;
+}
 
 /** The paths of requests as they may be stored: with the values of secret parameters redacted. */
 export class SafePaths {
@@ -66,24 +75,39 @@ export class SafePaths {
    */
   ofNoRoute(path: string): string {
     if (this.likely.size === 0) return path;
-    const segments = path.split(SEPARATOR).filter((segment) => segment !== '');
-    const read = segments.map((segment) => percentDecoded(segment).toLowerCase());
+    const segments = path.split(SEPARATOR);
+    const read = segments.map((segment) => asRead(segment));
+    const steps = read.flatMap((text, at) => (text === '' || text === '.' ? [] : [{ text, at }]));
     const secret = new Set<number>();
-    let end = segments.length;
+    let end = this.noteSecrets(steps, secret);
+    // As a client or a proxy would shorten it, too.
+    if (read.includes('..')) end = Math.min(end, this.noteSecrets(withoutParents(steps), secret));
+    if (secret.size === 0) return path;
+    const kept = steps.filter(({ at }) => at <= end);
+    return `/${kept.map(({ at }) => (secret.has(at) ? REDACTED : segments[at])).join('/')}`;
+  }
+
+  /**
+   * Looks at each step once.
+   *
+   * @param secret gets the places of segments that would be secret
+   * @returns the last place that is to be kept
+   */
+  private noteSecrets(steps: readonly Step[], secret: Set<number>): number {
+    const read = steps.map(({ text }) => text);
+    let end = steps.length;
     for (let index = 0; index < end; index += 1) {
       for (const [{ parts, isWild }, place] of this.likely.get(read[index]!) ?? []) {
         const begin = index - place;
         if (begin < 0 || !fits(read, parts, begin)) continue;
-        parts.forEach((part, more) => part.isSecret && secret.add(begin + more));
+        parts.forEach((part, more) => part.isSecret && secret.add(steps[begin + more]!.at));
         if (isWild && begin + parts.length < end) {
           end = begin + parts.length;
-          secret.add(end);
+          secret.add(steps[end]!.at);
         }
       }
     }
-    if (secret.size === 0) return path;
-    const kept = segments.slice(0, end + 1);
-    return `/${kept.map((segment, index) => (secret.has(index) ? REDACTED : segment)).join('/')}`;
+    return steps[end]?.at ?? Infinity;
   }
 
   private routeOf(pattern: string): SecretRoute | undefined {
@@ -113,6 +137,23 @@ export class SafePaths {
   private hasSecretParameter(pattern: string): boolean {
     return (pattern.match(/[:*][\p{L}\p{N}_$]+/gu) ?? []).some((name) => this.isSecretKey(name.slice(1)));
   }
+}
+
+/** A segment as the most generous server reads it: decoded, without its parameters (RFC 3986, section 3.3) and the spaces around it. */
+function asRead(segment: string): string {
+  let text = segment;
+  for (let depth = 0; depth < DEPTH && text.includes('%'); depth += 1) text = percentDecoded(text);
+  const end = text.indexOf(';');
+  return (end < 0 ? text : text.slice(0, end)).trim().toLowerCase();
+}
+
+function withoutParents(steps: readonly Step[]): Step[] {
+  const left: Step[] = [];
+  for (const step of steps) {
+    if (step.text === '..') left.pop();
+    else left.push(step);
+  }
+  return left;
 }
 
 /** Whether the segments from the place on are those of the route. */

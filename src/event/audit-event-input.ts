@@ -1,5 +1,6 @@
 import {
   ArrayMaxSize,
+  getMetadataStorage,
   IsArray,
   IsIn,
   IsInt,
@@ -18,6 +19,7 @@ import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from './audit-log-event.js';
 import { isPlainInput } from './plain-input.js';
 import { TEXT_LIMITS } from './safe-text.js';
+import { unknownProperties } from './unknown-properties.js';
 
 /**
  * What an application gives to `AuditService.record()`: only `action` is needed. Who, where and in which request is
@@ -143,6 +145,13 @@ class AuditEventInputRules implements AuditEventInput {
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
+/** All that an event may have: what has a rule. */
+const PROPERTIES: ReadonlySet<string> = new Set(
+  getMetadataStorage()
+    .getTargetValidationMetadatas(AuditEventInputRules, '', false, false)
+    .map(({ propertyName }) => propertyName),
+);
+
 /**
  * Refuses what is not an {@link AuditEventInput}.
  *
@@ -156,10 +165,13 @@ export function assertEventInput(input: unknown): asserts input is AuditEventInp
     );
   }
   if (isPlainInput(input)) return;
-  const [error] = validateSync(Object.assign(new AuditEventInputRules(), input), {
-    whitelist: true,
-    forbidNonWhitelisted: true,
-  });
+  const unknown = unknownProperties(input, PROPERTIES);
+  if (unknown) {
+    throw new AuditError('AUDIT_INVALID_EVENT', `The audit event was not recorded: ${unknown.reason}.`, {
+      field: unknown.first,
+    });
+  }
+  const [error] = validateSync(Object.assign(new AuditEventInputRules(), input));
   if (!error) return;
   const [reason] = Object.values(error.constraints ?? {});
   throw new AuditError(

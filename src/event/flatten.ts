@@ -251,14 +251,25 @@ function toScalar(
       return value;
     case 'number':
       if (!Number.isFinite(value)) return String(value);
+      if (Math.abs(value) >= LEAST_CARD) return numberOf(value, rules);
       return Object.is(value, -0) ? 0 : value;
     case 'bigint':
-      return cutText(value.toString(), FACT_LIMITS.string);
+      return textOf(value.toString(), rules);
     case 'object':
       return value === null ? undefined : objectToScalar(value, rules);
     default:
       return undefined;
   }
+}
+
+/** Shorter numbers are no card's. */
+const LEAST_CARD = 10 ** 12;
+
+/** The number, or what its digits become as a text where they are a secret. */
+function numberOf(value: number, rules: Pick<FactRules, 'text' | 'limit'>): number | string {
+  const text = String(value);
+  const safe = textOf(text, rules);
+  return safe === text ? value : safe;
 }
 
 function textOf(text: string, { text: redacted, limit }: Pick<FactRules, 'text' | 'limit'>): string {

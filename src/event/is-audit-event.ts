@@ -1,6 +1,6 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
-import type { AuditLogEvent } from './audit-log-event.js';
-import { isFacts, isOneOf, isTexts, isWellFormed, isWithin, LAST_TIME } from './event-checks.js';
+import type { AuditFacts, AuditLogEvent } from './audit-log-event.js';
+import { isFacts, isOneOf, isText, isTexts, isWellFormed, isWithin, LAST_TIME } from './event-checks.js';
 import { isEventId, timestampOf } from './event-id.js';
 import { safeText, TEXT_LIMITS } from './safe-text.js';
 
@@ -32,9 +32,21 @@ const CHECKS: Readonly<Record<keyof AuditLogEvent, Check>> = {
   outcome: isOneOf(OUTCOMES),
   riskScore: isWithin(100),
   complianceFlags: (value) => isTexts(value, isWellFormed),
-  metadata: (value) => isFacts(value, isWellFormed),
+  metadata: (value) => isFacts(value, isWellFormed) && areOwnMarks(value),
 };
 const NAMES = Object.keys(CHECKS) as (keyof AuditLogEvent)[];
+
+/** What stands under `protected`: encrypted values, or what became of them. */
+const PROTECTED = /^(?:(?:v1|t1)\.[0-9a-f-]{36}\.[\w-]{38,}|erased|withheld)$/;
+
+/** What only the library says in `metadata`: that something can't be read, reads alone say. */
+function areOwnMarks({ unreadable, protected: values, protectedFields }: AuditFacts): boolean {
+  return (
+    unreadable === undefined &&
+    (values === undefined || (isText(values) && PROTECTED.test(values))) &&
+    (protectedFields === undefined || isTexts(protectedFields))
+  );
+}
 
 /**
  * Whether the value is an event as the pipeline leaves it, complete and within its bounds. For what comes from where

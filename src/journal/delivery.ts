@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { resolve as absolute } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
@@ -243,6 +243,12 @@ export class Delivery {
       );
     }
     this.taken.resume(journal.source, journal.sequence);
+    for (const { path, size, oversize } of journal.segments) {
+      if (oversize === undefined) continue;
+      this.logger.error(
+        `The file ${path} of the audit journal has ${oversize} bytes, more than the journal writes to one. Its first ${size} bytes are read, and the rest is passed over as damage: see who may write there.`,
+      );
+    }
     this.queue.attach(journal);
     this.takeOver(journal);
     this.every(CHECK_MS, () => {
@@ -559,8 +565,9 @@ export class Delivery {
       try {
         left = this.queue.take(this.options.batchSize);
         if (left.length === 0) {
-          // What was still to be read is not there any more.
+          // What was still to be read is not there any more, or not found yet.
           this.noteSettled();
+          await turn();
           continue;
         }
         const before = this.delivered;

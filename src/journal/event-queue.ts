@@ -16,6 +16,8 @@ const LIVE_EVENTS = 2_000;
 const LIVE_SIZE = 8 * 1024 * 1024;
 /** What is still open so many segments behind is written again, so that it does not keep them all. */
 const CARRY_AFTER = 4;
+/** A journal may hold much that is no event: so many reads of it, and then something else. */
+const READS_AT_ONCE = 64;
 
 /**
  * The events between application and database, in the order in which they were released. Without a journal they are in
@@ -459,10 +461,11 @@ export class EventQueue implements JournalUser {
     this.finder = position === 0 ? new DamageFinder() : new DamageFinder(source, sequence, newestNumber);
   }
 
-  /** Reads on until there are `wanted` events, or nothing is left to be read. */
+  /** Reads on until there are `wanted` events, or nothing is left to be read, or it took long enough for now. */
   private readBacklog(wanted: number): void {
     const hasSpace = () => this.ready.length === 0 || this.sizeInMemory < LIVE_SIZE;
-    while (this.reader && this.ready.length < wanted && hasSpace()) {
+    for (let reads = 0; reads < READS_AT_ONCE; reads += 1) {
+      if (!this.reader || this.ready.length >= wanted || !hasSpace()) return;
       const { segment, position } = this.reader;
       const journal = this.journal!;
       const { found, next: end } =

@@ -24,6 +24,8 @@ const READ_BYTES = 256 * 1024;
 const LONGEST_LINE = 4 * 1024 * 1024;
 /** Where there is no end of a line within so much, there is nothing more of the journal in the file. */
 const LONGEST_DAMAGE = 64 * 1024 * 1024;
+/** No segment is larger: what the option `delivery.segmentKilobytes` allows, and a line that reaches beyond it. */
+const LONGEST_SEGMENT = 1024 * 1024 * 1024 + LONGEST_LINE;
 const NEWLINE = 0x0a;
 const datasync = promisify(fdatasync);
 /** So many segments are kept open at most. */
@@ -44,6 +46,8 @@ export class Segment {
   /** How much of it in memory is not settled: open intents, open answers, events on their way. */
   holds = 0;
   private torn = false;
+  /** A line that was too long to be one goes on here, and is not looked at after `until`. */
+  private damage: { readonly at: number; readonly until: number } | undefined;
   private syncs = 0;
   /** Files that are done with, but may still be in use by a sync. */
   private readonly retired: number[] = [];
@@ -56,6 +60,8 @@ export class Segment {
     private opened: number | undefined,
     /** Bytes. */
     public size: number,
+    /** The bytes of its file, where these are more than a segment can have: only its beginning is read. */
+    readonly oversize?: number,
   ) {}
 
   static create(directory: string, number: number): Segment {
@@ -72,15 +78,24 @@ export class Segment {
   static leftBehind(directory: string, number: number, uid: number): Segment {
     const opened = openOwn(pathOf(directory, number), constants.O_RDONLY, uid);
     const { size } = fstatSync(opened);
-    const segment = new Segment(directory, number, uid, opened, size);
+    const isTooLarge = size > LONGEST_SEGMENT;
+    const segment = new Segment(
+      directory,
+      number,
+      uid,
+      opened,
+      Math.min(size, LONGEST_SEGMENT),
+      isTooLarge ? size : undefined,
+    );
     segment.rest();
     return segment;
   }
 
   /** The number in the name of a segment's file; `undefined` for other files. */
   static numberOf(name: string): number | undefined {
-    const digits = FILE.exec(name)?.[1];
-    return digits === undefined ? undefined : Number(digits);
+    const number = Number(FILE.exec(name)?.[1]);
+    // Not by another name of the same number, with more zeros before it.
+    return nameOf(number) === name ? number : undefined;
   }
 
   get path(): string {
@@ -123,15 +138,18 @@ export class Segment {
 
   /**
    * The complete lines from `position` on, as many as one read brings, and where to go on. A last line without its
-   * end is answered, as damaged, only when `toTheEnd` says that nothing will be added to it.
+   * end is answered, as damaged, only when `toTheEnd` says that nothing will be added to it. Within damage there may be none.
    */
   read(position: number, toTheEnd: boolean): { readonly found: FoundLine[]; readonly next: number } {
+    if (this.damage?.at === position) return { found: [], next: this.passDamage(this.damage) };
     let buffer = this.bytes(position, READ_BYTES);
     // A line longer than one read.
     while (!buffer.includes(NEWLINE) && position + buffer.length < this.size) {
       if (buffer.length > LONGEST_LINE) {
         const line = { line: undefined, raw: buffer.subarray(0, 64) };
-        return { found: [line], next: this.endOfDamage(position + buffer.length) };
+        const at = position + buffer.length;
+        this.damage = { at, until: at + LONGEST_DAMAGE };
+        return { found: [line], next: at };
       }
       const more = this.bytes(position + buffer.length, READ_BYTES);
       if (more.length === 0) break;
@@ -227,16 +245,24 @@ export class Segment {
     }
   }
 
-  /** Where the line ends in which `position` is; the end of the file where that is too far away to be one. */
-  private endOfDamage(position: number): number {
-    for (let at = position; at < position + LONGEST_DAMAGE;) {
-      const bytes = this.bytes(at, READ_BYTES);
+  /**
+   * A part of the way to the end of the line in which the damage is, so that whoever reads can do something else in between.
+   *
+   * @returns where to go on; the end of the file where the end of the line is too far away to be one
+   */
+  private passDamage({ at, until }: { readonly at: number; readonly until: number }): number {
+    this.damage = undefined;
+    let from = at;
+    while (from < Math.min(until, at + LONGEST_LINE)) {
+      const bytes = this.bytes(from, READ_BYTES);
       const end = bytes.indexOf(NEWLINE);
-      if (end >= 0) return at + end + 1;
-      if (bytes.length === 0) break;
-      at += bytes.length;
+      if (end >= 0) return from + end + 1;
+      if (bytes.length === 0) return this.size;
+      from += bytes.length;
     }
-    return this.size;
+    if (from >= until) return this.size;
+    this.damage = { at: from, until };
+    return from;
   }
 
   /** A line that did not fit leaves no half of it, or else is closed off before the next. */
@@ -251,5 +277,9 @@ export class Segment {
 }
 
 function pathOf(directory: string, number: number): string {
-  return join(directory, `${String(number).padStart(12, '0')}.journal`);
+  return join(directory, nameOf(number));
+}
+
+function nameOf(number: number): string {
+  return `${String(number).padStart(12, '0')}.journal`;
 }

@@ -13,6 +13,7 @@ export { checkProof, PROOF_FORMAT, toTlogProof } from './proof-bundle.js';
 export type { AuditProof, ProofCheck } from './proof-bundle.js';
 export { compactRangeAt, consistencyProof, inclusionProof, rootAt } from './proofs.js';
 export type { NodeReader } from './proofs.js';
+export { parseStrictJson } from './strict-json.js';
 export {
   decodeHashes,
   encodeHashes,

@@ -35,13 +35,17 @@ export type ProofCheck =
 /**
  * Checks a bundle against keys that are trusted. Never throws: a bundle that is malformed in any way proves nothing.
  *
- * @param bundle what `prove()` answered, or its JSON was parsed to
+ * @param bundle what `prove()` answered, or its JSON was parsed to by `parseStrictJson`: `JSON.parse` takes the last of two members of one
+ *   name, and others the first
  * @param verifiers one of them must have signed the checkpoint
  */
 export function checkProof(bundle: unknown, verifiers: readonly NoteVerifier[]): ProofCheck {
   const refused = (reason: string): ProofCheck => ({ ok: false, reason });
   try {
-    const { format, event, leafIndex, treeSize, proof, checkpoint: note } = bundle as AuditProof;
+    // A member more could be what somebody else reads in place of these.
+    if (!hasAllOf(bundle))
+      return refused('It has something that no proof has, or lacks what every proof has.');
+    const { format, event, leafIndex, treeSize, proof, checkpoint: note } = bundle;
     if (format !== PROOF_FORMAT) return refused(`It is no proof of the format ${PROOF_FORMAT}.`);
     const { text, verifiedBy } = openNote(note, verifiers);
     if (verifiedBy.length === 0) return refused('Its checkpoint is not signed by any of the keys.');
@@ -76,6 +80,15 @@ export function toTlogProof({ leafIndex, proof, checkpoint }: AuditProof): strin
     return bytes;
   });
   return formatTlogProof({ leafIndex, proof: hashes, checkpoint });
+}
+
+const MEMBERS = ['format', 'event', 'leafIndex', 'treeSize', 'proof', 'checkpoint'];
+
+/** Whether the bundle itself has just the members of one. */
+function hasAllOf(bundle: unknown): bundle is AuditProof {
+  if (!isRecord(bundle)) return false;
+  const names = Object.keys(bundle as object);
+  return names.length === MEMBERS.length && MEMBERS.every((name) => names.includes(name));
 }
 
 /** Whether all of it goes into the leaf: what does not could be anything. */

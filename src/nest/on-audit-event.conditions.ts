@@ -1,6 +1,7 @@
 import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
+import { Redactor } from '../pipeline/redaction/redactor.js';
 import type { EventFilter } from '../store/event-filter.js';
 import { toFilter } from '../trail/to-filter.js';
 
@@ -94,6 +95,8 @@ export function toEventFilter(method: string, filter: AuditEventFilter): EventFi
       ...(minRisk !== undefined && { minRiskScore: minRisk }),
     },
     tenantId,
+    // No condition names an id, so nothing of it is redacted.
+    new Redactor({ patterns: false }),
   );
 }
 

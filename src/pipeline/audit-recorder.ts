@@ -3,7 +3,6 @@ import { createEventId, timestampOf } from '../event/event-id.js';
 import { present } from '../event/present.js';
 import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
-import { withinReach } from '../event/within-reach.js';
 import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
@@ -33,11 +32,9 @@ import type { Protector } from './protection/protector.js';
 import type { Redactor } from './redaction/redactor.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
+import { storedText } from './stored-text.js';
 import { applyJudgement } from './stage.js';
 import type { Stage } from './stage.js';
-
-/** By which things are told apart: two that differ must not become equal. */
-const IDS: ReadonlySet<string> = new Set(['userId', 'resourceId', 'sessionId']);
 
 /** Events kept for those who listen from the application's start. */
 const MAX_RECOVERED = 1_000;
@@ -482,12 +479,7 @@ export class AuditRecorder {
   }
 
   private safe(text: string, name: keyof typeof TEXT_LIMITS): string {
-    const limit = TEXT_LIMITS[name];
-    const seen = withinReach(text, limit);
-    const safe = this.redactor.field(name, seen);
-    // A secret that was taken out must not come back as a digest.
-    if (IDS.has(name)) return safeId(safe === seen ? text : safe, limit, name === 'userId');
-    return safeText(safe, limit, Math.max(text.length, safe.length));
+    return storedText(this.redactor, name, text);
   }
 
   /** The event as the journal may have it. */

@@ -36,7 +36,7 @@ export interface EventFilter {
   /** Keys of `metadata` with exactly this value. */
   readonly metadata?: Readonly<Record<string, AuditValue>>;
   /** Of this person: what they did, or what has values under one of their keys. */
-  readonly subject?: { readonly userId: string; readonly keyIds: readonly string[] };
+  readonly subject?: { readonly userIds: readonly string[]; readonly keyIds: readonly string[] };
   /** Found anywhere in the text of the event, whatever the case of ASCII letters. */
   readonly text?: string;
 }
@@ -99,7 +99,10 @@ export function mentionOf(keyId: string): string {
 
 function isOf({ userId, metadata }: AuditLogEvent, subject: NonNullable<EventFilter['subject']>): boolean {
   const text = canonicalJson(metadata);
-  return userId === subject.userId || subject.keyIds.some((keyId) => text.includes(mentionOf(keyId)));
+  return (
+    (userId !== undefined && subject.userIds.includes(userId)) ||
+    subject.keyIds.some((keyId) => text.includes(mentionOf(keyId)))
+  );
 }
 
 function containsFacts(

@@ -43,11 +43,11 @@ export function applyFilter<T extends ObjectLiteral>(
   applyFacts(query, 'details', filter.details, contains);
   applyFacts(query, 'metadata', filter.metadata, contains);
   if (filter.subject) {
-    const { userId, keyIds } = filter.subject;
+    const { userIds, keyIds } = filter.subject;
     const any = keyIds.map((_, index) => contains('e.metadata', `:mention${index}`));
     const mentions = keyIds.map((keyId, index) => [`mention${index}`, mentionOf(keyId)]);
-    query.andWhere(`(${['e.user_id = :subjectUser', ...any].join(' OR ')})`, {
-      subjectUser: userId,
+    query.andWhere(`(${['e.user_id IN (:...subjectUsers)', ...any].join(' OR ')})`, {
+      subjectUsers: userIds,
       ...Object.fromEntries(mentions),
     });
   }

@@ -75,6 +75,12 @@ async function checkSession(connection: MysqlConnection): Promise<void> {
       'a sql_mode without it',
     );
   }
+  if (String(mode).includes('EMPTY_STRING_IS_NULL')) {
+    throw refusal(
+      'has the sql_mode EMPTY_STRING_IS_NULL, in which no row is found that comes after an empty text',
+      'a sql_mode without it',
+    );
+  }
 }
 
 function refusal(what: string, write: string): AuditError {

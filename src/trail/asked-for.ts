@@ -2,10 +2,11 @@ import { AuditError } from '../event/audit-error.js';
 import { isEventId } from '../event/event-id.js';
 import { readEntries } from '../event/flatten.js';
 import { present } from '../event/present.js';
-import { REDACTED, safeId, TEXT_LIMITS } from '../event/safe-text.js';
+import { REDACTED } from '../event/safe-text.js';
 import type { ProtectedField } from '../pipeline/protection/protection-options.js';
 import { REDACTED_FIELDS } from '../pipeline/redaction/redaction-options.js';
 import type { Redactor } from '../pipeline/redaction/redactor.js';
+import { storedForm } from '../pipeline/stored-text.js';
 import type { LegalHoldInput, LegalHoldRelease } from './retention/legal-holds.js';
 
 /** What is protected in events, and the digest that stands for such a value elsewhere. */
@@ -79,34 +80,54 @@ export class AskedFor {
   /**
    * A legal hold whose user and resource are in the form in which events have them: so it finds these, and names nobody in clear.
    *
-   * @throws AuditError `AUDIT_INVALID_QUERY` on what is protected: nobody finds events by it
+   * @throws AuditError `AUDIT_INVALID_QUERY` on what is protected, or redacted so that several become one: no event is found by it
    */
   async hold(hold: LegalHoldInput): Promise<LegalHoldInput> {
-    const { tenantId = '', placedBy } = hold;
-    const named: Partial<Record<'userId' | 'resourceId', string>> = {};
-    for (const name of ['userId', 'resourceId'] as const) {
+    const { tenantId = '', placedBy, reason } = hold;
+    const named: Partial<Record<'userId' | 'resource' | 'resourceId', string>> = {};
+    for (const name of ['userId', 'resource', 'resourceId'] as const) {
       const value: unknown = hold[name];
-      if (typeof value !== 'string') continue;
-      if (this.protection?.fields.includes(name)) {
-        throw new AuditError(
-          'AUDIT_INVALID_QUERY',
-          `The legal hold is not valid: ${name} is among protect.fields, so that no event is found by it. Place the hold on a resource, a time or the tenant.`,
-          { field: name },
+      if (typeof value !== 'string' || value === '') continue;
+      if (name !== 'resource' && this.protection?.fields.includes(name)) {
+        throw notHeld(
+          name,
+          `${name} is among protect.fields, so that no event is found by it. Place the hold on a resource, a time or the tenant`,
         );
       }
-      named[name] = safeId(await this.field(name, value, tenantId), TEXT_LIMITS[name]);
+      const stored = storedForm(this.redactor, name, value);
+      if (stored === undefined) {
+        throw notHeld(
+          name,
+          `redaction makes one value of several in the place of this ${name}, so that its events can't be told from others. Place the hold on the value that they show, on a time or on the tenant`,
+        );
+      }
+      named[name] = stored;
     }
-    return { ...hold, ...named, ...present('placedBy', await this.person(placedBy, tenantId)) };
+    return {
+      ...hold,
+      ...named,
+      ...present('reason', this.words(reason)),
+      ...present('placedBy', await this.person(placedBy, tenantId)),
+    };
   }
 
   async release(release: LegalHoldRelease): Promise<LegalHoldRelease> {
-    return { ...release, ...present('liftedBy', await this.person(release.liftedBy, '')) };
+    return {
+      ...release,
+      ...present('reason', this.words(release.reason)),
+      ...present('liftedBy', await this.person(release.liftedBy, '')),
+    };
+  }
+
+  /** @returns `undefined` for what is no text, which is refused elsewhere */
+  private words(value: unknown): string | undefined {
+    return typeof value === 'string' ? this.redactor.text(value) : undefined;
   }
 
   /** @returns `undefined` for what is no name, which is refused elsewhere */
   private async person(value: unknown, tenantId: string): Promise<string | undefined> {
     return typeof value === 'string' && value.trim() !== ''
-      ? this.field('userId', value, tenantId)
+      ? this.words(await this.field('userId', value, tenantId))
       : undefined;
   }
 
@@ -145,4 +166,8 @@ export class AskedFor {
       return HIDDEN;
     }
   }
+}
+
+function notHeld(field: string, reason: string): AuditError {
+  return new AuditError('AUDIT_INVALID_QUERY', `The legal hold is not valid: ${reason}.`, { field });
 }

@@ -2,6 +2,7 @@ import { plainToInstance, Transform, Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayNotEmpty,
+  getMetadataStorage,
   IsIn,
   IsInt,
   IsNotEmpty,
@@ -19,12 +20,15 @@ import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 import { ownProperties } from '../event/own-properties.js';
 import { showValue } from '../event/show-value.js';
+import { unknownProperties } from '../event/unknown-properties.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity, AuditValue } from '../event/audit-log-event.js';
 
 /** Most events that one page holds. */
 export const MAX_LIMIT = 1_000;
 /** Most values of one field. */
 const MAX_VALUES = 100;
+/** Of a user, a thing or a session: events end a longer one than they store in a digest. */
+const LONGEST_ID = 4_096;
 /** Most keys of `details` or `metadata` that one query compares. */
 const MAX_FACTS = 20;
 export const DEFAULT_LIMIT = 50;
@@ -57,7 +61,10 @@ function Words(): PropertyDecorator {
   return Transform(({ value }: { value: unknown }) => {
     if (value === undefined || value === null) return value;
     const list: unknown[] = Array.isArray(value) ? value : [value];
-    return list.flatMap((item) => (typeof item === 'string' ? item.split(',') : [item]));
+    // Of a text with more words, the first that are too many are enough to refuse it.
+    return list
+      .slice(0, MAX_VALUES + 1)
+      .flatMap((item) => (typeof item === 'string' ? item.split(',', MAX_VALUES + 1) : [item]));
   });
 }
 
@@ -168,7 +175,7 @@ export class AuditQueryDto {
   @Texts(36)
   readonly id?: string | readonly string[];
 
-  @Texts(255)
+  @Texts(LONGEST_ID)
   readonly userId?: string | readonly string[];
 
   /** Exact, or every action below a name: `invoice.*` */
@@ -178,7 +185,7 @@ export class AuditQueryDto {
   @Texts(128)
   readonly resource?: string | readonly string[];
 
-  @Texts(255)
+  @Texts(LONGEST_ID)
   readonly resourceId?: string | readonly string[];
 
   @Texts(64)
@@ -187,7 +194,7 @@ export class AuditQueryDto {
   @Texts(512)
   readonly userAgent?: string | readonly string[];
 
-  @Texts(255)
+  @Texts(LONGEST_ID)
   readonly sessionId?: string | readonly string[];
 
   @Vocabulary(SEVERITIES)
@@ -256,6 +263,13 @@ export class AuditQueryDto {
   readonly cursor?: string;
 }
 
+/** All that a query may have: what has a check. */
+const PROPERTIES: ReadonlySet<string> = new Set(
+  getMetadataStorage()
+    .getTargetValidationMetadatas(AuditQueryDto, '', false, false)
+    .map(({ propertyName }) => propertyName),
+);
+
 /** The query in its checked form. */
 export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQueryDto[K] }, 'from' | 'to'> & {
   readonly from?: number;
@@ -269,16 +283,15 @@ export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQuer
  */
 export function checkQuery(query: object): CheckedQuery {
   const own = ownProperties(query, (field = 'query') => refuse(field, `${field} can't be read`));
+  const unknown = unknownProperties(own, PROPERTIES);
+  if (unknown) throw refuse(unknown.first, unknown.reason);
   const plain = Object.fromEntries(
     Object.entries(own).map(([name, value]) => [name, plainValue(name, value)]),
   );
   const checked = plainToInstance(AuditQueryDto, plain);
-  const [error] = validateSync(checked, { whitelist: true, forbidNonWhitelisted: true });
+  const [error] = validateSync(checked);
   if (error) {
-    const unknown = error.constraints?.['whitelistValidation'] !== undefined;
-    const reason = unknown
-      ? `it has no property "${error.property}"`
-      : (Object.values(error.constraints ?? {})[0] ?? `${error.property} is not valid`);
+    const reason = Object.values(error.constraints ?? {})[0] ?? `${error.property} is not valid`;
     throw refuse(error.property, reason);
   }
   return checked as CheckedQuery;

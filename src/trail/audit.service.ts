@@ -764,7 +764,7 @@ export class AuditService {
       );
     }
     const checked = checkQuery(rest);
-    return { checked, filter: toFilter(checked, tenantId) };
+    return { checked, filter: toFilter(checked, tenantId, this.redactor) };
   }
 
   private cursors(): Promise<CursorSigner> {

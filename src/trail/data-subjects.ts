@@ -1,11 +1,13 @@
 import { AuditError } from '../event/audit-error.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { safeId, TEXT_LIMITS } from '../event/safe-text.js';
 import { KeyUnavailableError } from '../pipeline/protection/master-keys.js';
 import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
 import type { SubjectKeys } from '../pipeline/protection/subject-keys.js';
 import type { TransitKeys } from '../pipeline/protection/transit-keys.js';
+import type { Redactor } from '../pipeline/redaction/redactor.js';
+import { formsOf, storedForm } from '../pipeline/stored-text.js';
+import type { IdField } from '../pipeline/stored-text.js';
 import { checkTenantId, ownQuery, ownValue } from './audit-scope.js';
 import { mayHold } from './retention/legal-holds.js';
 import type { LegalHolds } from './retention/legal-holds.js';
@@ -51,6 +53,11 @@ export interface KeyRotation {
   readonly damaged: number;
 }
 
+/** A person in the forms in which events have them. */
+interface CheckedSubject extends AuditSubject {
+  readonly userIds: readonly string[];
+}
+
 /** Events read at a time by an export. */
 const EXPORT_PAGE = 500;
 
@@ -60,8 +67,8 @@ type Recording = (event: AuditEventInput) => Promise<AuditLogEvent>;
 export interface SubjectProtection {
   readonly keys: SubjectKeys;
   readonly transit: TransitKeys;
-  /** How events have the name of a person, which may be longer than they store. */
-  readonly storedAs: (subjectId: string) => string;
+  /** The field of the event that names the person, where it is one of these. */
+  readonly subjectField?: IdField;
 }
 
 /** What the law gives a person: to have their data erased, and to get them; and the care for the keys that makes it possible. */
@@ -71,6 +78,7 @@ export class DataSubjects {
     private readonly repository: AuditEventRepository,
     private readonly reader: ProtectedReader,
     private readonly holds: LegalHolds,
+    private readonly redactor: Redactor,
   ) {}
 
   /**
@@ -78,10 +86,10 @@ export class DataSubjects {
    * @param flush stores what is under way
    */
   async forget(subject: AuditSubject, record: Recording, flush: () => Promise<void>): Promise<AuditErasure> {
-    const { keys, transit, storedAs } = this.needed('forget()');
-    const { tenantId, subjectId } = checkSubject(subject, storedAs);
+    const { keys, transit } = this.needed('forget()');
+    const { tenantId, subjectId, userIds } = this.check(subject);
     const { inForce } = await this.holds.on(tenantId);
-    const hold = inForce.find((one) => mayHold(one, tenantId, subjectId));
+    const hold = inForce.find((one) => mayHold(one, tenantId, userIds));
     if (hold) {
       throw new AuditError(
         'AUDIT_HELD',
@@ -116,8 +124,7 @@ export class DataSubjects {
 
   /** @throws AuditError at the call, not at the first event */
   export(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
-    const { tenantId, subjectId } = checkSubject(subject, this.protection?.storedAs ?? ((id) => id));
-    return this.eventsOf(tenantId, subjectId);
+    return this.eventsOf(this.check(subject));
   }
 
   async rotateKeys(
@@ -137,11 +144,15 @@ export class DataSubjects {
     return { rewrapped, renewed, damaged };
   }
 
-  private async *eventsOf(tenantId: string, subjectId: string): AsyncGenerator<AuditLogEvent, void> {
+  private async *eventsOf({
+    tenantId,
+    subjectId,
+    userIds,
+  }: CheckedSubject): AsyncGenerator<AuditLogEvent, void> {
     const filter = {
       tenantId,
       subject: {
-        userId: safeId(subjectId, TEXT_LIMITS.userId),
+        userIds,
         keyIds: await this.keyIdsOf(tenantId, subjectId),
       },
     };
@@ -165,6 +176,27 @@ export class DataSubjects {
     return rows.map(({ id }) => id);
   }
 
+  /** @throws AuditError `AUDIT_INVALID_QUERY` naming the field */
+  private check(subject: AuditSubject): CheckedSubject {
+    const own = ownQuery(subject);
+    for (const field of ['tenantId', 'subjectId'] as const) {
+      const value = ownValue(own, field);
+      if (typeof value === 'string' && value !== '') continue;
+      throw refuse(field, `${field} must be a text that is not empty, as the event has it`);
+    }
+    const { tenantId, subjectId } = own;
+    checkTenantId(tenantId);
+    const field = this.protection ? this.protection.subjectField : 'userId';
+    const stored = field ? storedForm(this.redactor, field, subjectId) : subjectId;
+    if (stored === undefined) {
+      throw refuse(
+        'subjectId',
+        'redaction makes one value of several in its place, so that its events can not be told from others',
+      );
+    }
+    return { tenantId, subjectId: stored, userIds: formsOf(this.redactor, 'userId', subjectId) };
+  }
+
   private needed(call: string): SubjectProtection {
     if (this.protection) return this.protection;
     throw new AuditError(
@@ -173,23 +205,6 @@ export class DataSubjects {
       { field: 'protect' },
     );
   }
-}
-
-/** @throws AuditError `AUDIT_INVALID_QUERY` naming the field */
-function checkSubject(subject: AuditSubject, storedAs: (subjectId: string) => string): AuditSubject {
-  const own = ownQuery(subject);
-  for (const field of ['tenantId', 'subjectId'] as const) {
-    const value = ownValue(own, field);
-    if (typeof value === 'string' && value !== '') continue;
-    throw new AuditError(
-      'AUDIT_INVALID_QUERY',
-      `The person is not named: ${field} must be a text that is not empty, as the event has it.`,
-      { field },
-    );
-  }
-  const { tenantId, subjectId } = own;
-  checkTenantId(tenantId);
-  return { tenantId, subjectId: storedAs(subjectId) };
 }
 
 async function reachable<T>(asked: Promise<T>): Promise<T> {
@@ -201,4 +216,8 @@ async function reachable<T>(asked: Promise<T>): Promise<T> {
       cause: error,
     });
   }
+}
+
+function refuse(field: string, reason: string): AuditError {
+  return new AuditError('AUDIT_INVALID_QUERY', `The person is not named: ${reason}.`, { field });
 }

@@ -1,6 +1,7 @@
 import { AuditError } from '../event/audit-error.js';
 import { isEventId } from '../event/event-id.js';
 import { present } from '../event/present.js';
+import { unknownProperties } from '../event/unknown-properties.js';
 import { checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import { splitScope } from './audit-scope.js';
 import type { AuditScope } from './audit-scope.js';
@@ -25,8 +26,8 @@ export function checkDeadLetterQuery(
 ): { readonly tenantId?: string; readonly limit: number; readonly after?: string } {
   const { tenantId, rest } = splitScope(query);
   const { limit: asked, after, ...others } = rest;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw refuse(unknown, `it has no property "${unknown}"`);
+  const unknown = unknownProperties(others, new Set());
+  if (unknown) throw refuse(unknown.first, unknown.reason);
   for (const field of notHere) {
     if ((rest as Record<string, unknown>)[field] === undefined) continue;
     throw refuse(field, `${field} has no meaning here`);

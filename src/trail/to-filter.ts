@@ -1,31 +1,38 @@
-import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { AuditError } from '../event/audit-error.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { present } from '../event/present.js';
+import type { Redactor } from '../pipeline/redaction/redactor.js';
+import { formsOf } from '../pipeline/stored-text.js';
+import type { IdField } from '../pipeline/stored-text.js';
 import type { EventFilter } from '../store/event-filter.js';
 import type { CheckedQuery } from './audit-query.dto.js';
 
 type Texts = string | readonly string[];
 
 /** The store's filter for a checked query, its texts in the form in which events store theirs. */
-export function toFilter(query: CheckedQuery, tenantId: string | undefined): EventFilter {
+export function toFilter(query: CheckedQuery, tenantId: string | undefined, redactor: Redactor): EventFilter {
+  const ids = (name: IdField) => {
+    const given = query[name];
+    return given === undefined ? undefined : [given].flat().flatMap((id) => formsOf(redactor, name, id));
+  };
   const actions = list(query.action, TEXT_LIMITS.action);
   const exact = actions?.filter((action) => !action.endsWith('*'));
   const prefixes = actions?.filter((action) => action.endsWith('*')).map((action) => action.slice(0, -1));
   return {
     ...present('tenantId', tenantId),
     ...present('id', list(query.id, 36)),
-    ...present('userId', list(query.userId, TEXT_LIMITS.userId, safeId)),
+    ...present('userId', ids('userId')),
     ...(exact?.length && { action: exact }),
     ...(prefixes?.length && { actionPrefix: prefixes.map(checkPrefix) }),
     ...present('resource', list(query.resource, TEXT_LIMITS.resource)),
-    ...present('resourceId', list(query.resourceId, TEXT_LIMITS.resourceId, safeId)),
+    ...present('resourceId', ids('resourceId')),
     ...present(
       'ipAddress',
       list(query.ipAddress, 64)?.map((address) => canonicalIp(address) ?? address),
     ),
     ...present('userAgent', list(query.userAgent, TEXT_LIMITS.userAgent)),
-    ...present('sessionId', list(query.sessionId, TEXT_LIMITS.sessionId, safeId)),
+    ...present('sessionId', ids('sessionId')),
     ...present('severity', list(query.severity, 16)),
     ...present('category', list(query.category, 32)),
     ...present('outcome', list(query.outcome, 16)),
@@ -40,15 +47,8 @@ export function toFilter(query: CheckedQuery, tenantId: string | undefined): Eve
   };
 }
 
-function list(
-  value: Texts | undefined,
-  limit: number,
-  safe: (text: string, limit: number) => string = safeText,
-): readonly string[] | undefined {
-  if (value === undefined) return undefined;
-  return (Array.isArray(value) ? (value as readonly string[]) : [value as string]).map((text) =>
-    safe(text, limit),
-  );
+function list(value: Texts | undefined, limit: number): readonly string[] | undefined {
+  return value === undefined ? undefined : [value].flat().map((text) => safeText(text, limit));
 }
 
 function checkPrefix(prefix: string): string {

@@ -229,6 +229,7 @@ describeEachDatabase('retention', (create, name) => {
       placedBy: { reason: 'x' },
       userId: { ...because, userId: '' },
       from: { ...because, from: 'yesterday' },
+      to: { ...because, from: OLD, to: OLD },
       why: { ...because, why: 'x' },
     })) {
       await expect(audit.placeHold({ tenantId: 'acme', ...wrong } as never)).rejects.toMatchObject({

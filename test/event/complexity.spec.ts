@@ -8,11 +8,12 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
+import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import { queryOf, rawPathOf } from '../../src/capture/request-target.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
 import { SafePaths } from '../../src/capture/route-path.js';
 import { SentValues } from '../../src/capture/sent-values.js';
+import { assertEventInput } from '../../src/event/audit-event-input.js';
 import { flattenFacts } from '../../src/event/flatten.js';
 import { canonicalIp } from '../../src/event/ip-address.js';
 import { safeText } from '../../src/event/safe-text.js';
@@ -21,6 +22,7 @@ import { readPath } from '../../src/pipeline/policy/request-path.js';
 import { Redactor } from '../../src/pipeline/redaction/redactor.js';
 import { fold, normalize } from '../../src/pipeline/rules/comparable-text.js';
 import { decimalOf } from '../../src/pipeline/rules/decimal.js';
+import { checkQuery } from '../../src/trail/audit-query.dto.js';
 import { send } from '../support/http-client.js';
 import type { Call } from '../support/http-client.js';
 import { createDatabase } from '../support/harness/databases.js';
@@ -43,11 +45,12 @@ const UNITS = String.raw`
   :// a:// https://a https://a: https://a@ https://a:b@ https://a:b/@ @ a@ a@a. a@a.a :@
   eyJ -eyJ eyJhbGciOi -eyJhbGciOi eyJhbGciOi. Basic␠ basic␠abcdefg␠ token␠ Bearer␉ sk- -sk- SG. AKIA
   -----BEGIN -----BEGIN␠PRIVATE␠KEY----- -----BEGIN␠A␠ -----END PuTTY-User-Key-File-2 $2b$ $argon2id$ $a
+  identified␠by␠' curl␠-u␠a: curl␠,-ua:b password:A␠=␠" //a:b@ ␠//a: DE12-
   DE12 DE12␠ AT12␠ NO9␠ A/ AAAAAAAA/ YTpi cGFzc3dvcmQ9 é 😀 ﬀ İ`
   .trim()
   .split(/\s+/)
   .map((unit) => unit.replaceAll('␠', ' ').replaceAll('␉', '\t').replaceAll('␍', '\r').replaceAll('␊', '\n'))
-  .concat('`', 'e\u0301', '\u0301\u0323', '\ud800', '\u0000');
+  .concat('password\u00a0=\u00a0', '4111\u00a0', '`', 'e\u0301', '\u0301\u0323', '\ud800', '\u0000');
 /** What comes at last: a quantifier that took all of it gives it back piece by piece. */
 const ENDINGS = ['', 'x', '!', '=', '"', '@', '>', ' ', '\n'];
 
@@ -106,6 +109,17 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   'the path as policies read it': (text) => globs.map((glob) => glob.fits(readPath(text))),
   'a number of a rule': (text) => decimalOf(text),
   'a text of a rule': (text) => [normalize(text), fold(text)],
+};
+
+/** Queries, as a controller may take them from a client. */
+const QUERIES: Readonly<Record<string, (size: number) => object>> = {
+  'many unknown properties': (size) => VALUES['many keys']!(size * 32) as object,
+  'a long unknown property': (size) => ({ ['k'.repeat(size)]: 1 }),
+  'many commas': (size) => ({ severity: ','.repeat(size * 16) }),
+  'many words': (size) => ({ severity: Array(size).fill('low') }),
+  'many texts': (size) => ({ userId: Array(size).fill('ann') }),
+  'a long text': (size) => ({ userId: 'a'.repeat(size * 16), text: 'b'.repeat(size * 16) }),
+  'many facts': (size) => ({ details: VALUES['many keys']!(size) }),
 };
 
 /** Values of many parts. */
@@ -171,6 +185,28 @@ describe('work in proportion to what a client sends', () => {
       return () => sent.read({ body: [body], query: [body] }, isSecret);
     });
     expect(failures({ facts, read })).toEqual([]);
+  });
+});
+
+describe('what is asked for', () => {
+  it.each(Object.keys(QUERIES))('takes time in proportion to %s', async (shape) => {
+    const growths: Record<string, Growth> = {};
+    for (const [what, check] of Object.entries({ checkQuery, assertEventInput })) {
+      growths[what] = await growthOf(SIZE, (size) => {
+        const query = QUERIES[shape]!(size);
+        return () => expect(() => check(query)).toThrow(AuditError);
+      });
+    }
+    expect(failures(growths)).toEqual([]);
+  });
+
+  it.each([checkQuery, assertEventInput])('is refused by the names of the first properties', (check) => {
+    const many = { ['k'.repeat(1_000)]: 1, ...(VALUES['many keys']!(1_000) as object) };
+    expect(() => check(many)).toThrow(
+      /: it has no property "k{40,}…\[cut from 1000\]", "key 0", "key 1" and 123 more\.$/,
+    );
+    // What class-validator would say of a longer text is as long as the text.
+    expect(() => check({ action: 'a.b', severity: ','.repeat(2_000) })).toThrow(/^.{0,400}$/);
   });
 });
 

@@ -234,6 +234,16 @@ describe('the event', () => {
     ['/r%65set/abc', '/reset/:token', '/r%65set/[redacted]'],
     ['/reset%2Fabc', '/reset/:token', '/reset/[redacted]'],
     ['/users/7/keys/abc', '/users/:id/keys/:apiKey', '/users/7/keys/[redacted]'],
+    ['/reset/./abc', '/reset/:token', '/reset/[redacted]'],
+    ['/reset/%2e/abc', '/reset/:token', '/reset/[redacted]'],
+    ['/reset/;a/abc', '/reset/:token', '/reset/[redacted]'],
+    ['/reset;a=1/abc', '/reset/:token', '/reset;a=1/[redacted]'],
+    ['/reset%20/abc', '/reset/:token', '/reset%20/[redacted]'],
+    ['/r%2565set/abc', '/reset/:token', '/r%2565set/[redacted]'],
+    ['/reset%252fabc', '/reset/:token', '/reset/[redacted]'],
+    ['/reset/abc/..', '/reset/:token', '/reset/[redacted]/..'],
+    ['/reset/x/../abc', '/reset/:token', '/reset/[redacted]/../[redacted]'],
+    ['/invoices/./7;a=1', '/reset/:token', '/invoices/./7;a=1'],
   ])('writes the unrouted path %s beside the route %s as %s', (path, route, redacted) => {
     const paths = new SafePaths(createSecretKeyTest());
     paths.learn([route]);

@@ -1,10 +1,12 @@
 import { AuditError } from '../../event/audit-error.js';
-import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
+import { present } from '../../event/present.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../key-bytes.js';
 import { REDACTED_FIELDS } from '../redaction/redaction-options.js';
 import type { RedactionOptions } from '../redaction/redaction-options.js';
+import { ID_FIELDS } from '../stored-text.js';
+import type { IdField } from '../stored-text.js';
 import { MasterKey } from './master-keys.js';
 import type { KeyManagement } from './master-keys.js';
 
@@ -55,8 +57,8 @@ export interface Protection {
   readonly protectsFacts: boolean;
   /** @throws what the application's function throws */
   readonly subjectOf: (event: AuditLogEvent) => string | undefined;
-  /** How events have the name of a subject. */
-  readonly subjectStoredAs: (subjectId: string) => string;
+  /** The field of the event that names the person, where it is one of these. */
+  readonly subjectField?: IdField;
   /** Absent where a KMS wraps. */
   readonly masterKey?: MasterKey;
   readonly retiredMasterKeys: readonly MasterKey[];
@@ -102,7 +104,10 @@ export function checkProtection(
     protectsFacts: facts.length > 0,
     isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(options.subject ?? PROTECTION_DEFAULTS.subject),
-    subjectStoredAs: storedAs(options.subject ?? PROTECTION_DEFAULTS.subject),
+    ...present(
+      'subjectField',
+      ID_FIELDS.find((field) => field === (options.subject ?? PROTECTION_DEFAULTS.subject)),
+    ),
     ...masterKeysOf(options, environment),
     cacheSeconds: options.cacheSeconds ?? PROTECTION_DEFAULTS.cacheSeconds,
     cacheKeys: options.cacheKeys ?? PROTECTION_DEFAULTS.cacheKeys,
@@ -151,12 +156,6 @@ function subjectOf(
     const value = event[record][name];
     return value === undefined ? undefined : String(value);
   };
-}
-
-/** A field that is too long or strange for its column is stored as another text. */
-function storedAs(subject: NonNullable<ProtectionOptions['subject']>): (subjectId: string) => string {
-  if (subject !== 'userId' && subject !== 'resourceId' && subject !== 'sessionId') return (id) => id;
-  return (id) => safeId(id, TEXT_LIMITS[subject]);
 }
 
 function masterKeysOf(

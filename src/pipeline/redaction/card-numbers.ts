@@ -1,7 +1,8 @@
 import type { Place } from './secret-key.js';
 
-/** Digits, also parted by single spaces and hyphens. A run that goes on in letters is of an id, such as a UUID. */
-const RUN = /(?<![0-9a-f.,-])\d(?:[ -]?\d){12,}(?!\w|[.,-]\w)/gi;
+/** Digits, also parted by single spaces (no-break ones too) and hyphens. A run that goes on in letters is of an id, such as a UUID. */
+const RUN = /(?<![0-9a-f.,-])\d(?:[ \u00a0\u202f-]?\d){12,}(?!\w|[.,-]\w)/gi;
+const SEPARATORS = /[ \u00a0\u202f-]/g;
 const [LEAST_DIGITS, MOST_DIGITS] = [13, 19];
 
 /** What an issuer's numbers begin with, and how long they are (ISO/IEC 7812). */
@@ -31,7 +32,7 @@ export function cardsIn(text: string): Place[] {
   const places: Place[] = [];
   for (const { 0: run, index } of text.matchAll(RUN)) {
     // Of digits alone a card is all of them.
-    if (run.length <= MOST_DIGITS || /[ -]/.test(run)) places.push(...cardsInRun(run, index));
+    if (run.length <= MOST_DIGITS || run.search(SEPARATORS) >= 0) places.push(...cardsInRun(run, index));
   }
   return places;
 }
@@ -71,7 +72,7 @@ function digitsOf(run: string): Digits {
     at.push(index);
     begins.push(index === 0 || !isDigit(run, index - 1));
   }
-  return { digits: run.replaceAll(/[ -]/g, ''), at, begins };
+  return { digits: run.replaceAll(SEPARATORS, ''), at, begins };
 }
 
 function isDigit(run: string, index: number): boolean {

@@ -23,7 +23,7 @@ const IBAN_LENGTHS: Readonly<Record<string, number>> = Object.fromEntries(
   }).flatMap(([length, countries]) => countries.split(' ').map((country) => [country, Number(length)])),
 );
 
-/** Longest IBAN, with a space after every character. */
+/** Longest IBAN, with a space or a hyphen after every character. */
 const IBAN_REACH = 2 * 34;
 
 /** IBANs, by the length of their country and their check digits. */
@@ -42,7 +42,7 @@ const byLength = new Map<number, RegExp>();
 function ofLength(length: number): RegExp {
   const known = byLength.get(length);
   if (known) return known;
-  const pattern = new RegExp(`^(?:[A-Z0-9] ?){${length - 1}}[A-Z0-9](?![A-Z0-9])`, 'i');
+  const pattern = new RegExp(`^(?:[A-Z0-9][ \\u00a0\\u202f-]?){${length - 1}}[A-Z0-9](?![A-Z0-9])`, 'i');
   byLength.set(length, pattern);
   return pattern;
 }
@@ -53,7 +53,7 @@ function lengthOfIban(text: string, at: number): number | undefined {
   if (length === undefined) return undefined;
   const iban = ofLength(length).exec(text.slice(at, at + IBAN_REACH))?.[0];
   if (iban === undefined) return undefined;
-  const compact = iban.replaceAll(' ', '');
+  const compact = iban.replaceAll(/[ \u00a0\u202f-]/g, '');
   // A digest or an object id in hexadecimal.
   if (/^[a-f]{2}\d{2}[0-9a-f]*[a-f]/.test(compact)) return undefined;
   return mod97(compact.toUpperCase()) === 1 ? iban.length : undefined;

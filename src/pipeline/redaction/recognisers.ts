@@ -82,11 +82,11 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
   },
   // RFC 3986, section 3.2.1.
   url: {
-    hint: /:\/\//,
+    hint: /\/\//,
     find: userInfoIn,
   },
   card: {
-    hint: /\d(?:[ -]?\d){12}/,
+    hint: /\d(?:[ \u00a0\u202f-]?\d){12}/,
     find: cardsIn,
   },
   iban: {

@@ -8,6 +8,7 @@ import type { PatternName, Recogniser } from './recognisers.js';
 import { checkRedaction } from './redaction-options.js';
 import type { RedactionMode, RedactionOptions } from './redaction-options.js';
 import { secretArguments } from './secret-arguments.js';
+import { curlPasswords, identifiedBy } from './secret-commands.js';
 import { secretElements } from './secret-elements.js';
 import { createSecretKeyTest } from './secret-key.js';
 import type { SecretTest } from '../../event/flatten.js';
@@ -38,6 +39,8 @@ const PRINTABLE_TEXT = /^[\t\n\r\u0020-\u007e\u00a0-\ud7ff]+$/;
 const NAMED = [
   { hint: /<\p{L}/u, find: secretElements },
   { hint: /-[a-z]/i, find: secretArguments },
+  { hint: /\bidentified\s/i, find: identifiedBy },
+  { hint: /\bcurl\b/i, find: curlPasswords },
   { hint: /[=:"'`]/, find: secretValues },
 ] as const;
 

@@ -75,6 +75,12 @@ const SECRET_WORDS = new Set([
   'cvc',
   'dsn',
   'jwt',
+  'mypass',
+  'mypin',
+  'newpass',
+  'newpin',
+  'oldpass',
+  'oldpin',
   'otp',
   'pan',
   'pass',
@@ -85,6 +91,7 @@ const SECRET_WORDS = new Set([
   'signature',
   'ssn',
   'totp',
+  'userpin',
 ]);
 
 /** Secret as the whole of a key, where the value is a digest: mostly that of a password. */
@@ -132,10 +139,14 @@ function isSecretPart(part: string, own: ReadonlySet<string>): boolean {
 
 function squash(key: string): string {
   if (ASCII.test(key)) return key.toLowerCase().replace(/[^a-z0-9]+/g, '');
-  return key
-    .normalize('NFKC')
+  return withoutMarks(key)
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, '');
+}
+
+/** `pässword` → `password` */
+function withoutMarks(key: string): string {
+  return ASCII.test(key) ? key : key.normalize('NFKD').replace(/\p{M}+/gu, '');
 }
 
 function singular(squashed: string): string {
@@ -144,8 +155,7 @@ function singular(squashed: string): string {
 
 /** `customerCVV2` → `customer`, `cvv` */
 function wordsOf(key: string): string[] {
-  return key
-    .normalize('NFKC')
+  return withoutMarks(key)
     .replace(/([\p{Ll}\p{N}])(\p{Lu})/gu, '$1 $2')
     .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')
     .toLowerCase()

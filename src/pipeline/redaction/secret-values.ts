@@ -6,11 +6,13 @@ import { isEnding, valueInText } from './value-in-text.js';
 import type { Ending } from './value-in-text.js';
 
 /** What stands between a key and its value within a text; in SQL and in sentences, a space before a quote. */
-const SEPARATOR = /[=:]|[ \t](?=\\{0,8}["'`])/g;
+const SEPARATOR = /[=:]|[ \t\u00a0](?=\\{0,8}["'`])/g;
 /** The rest of a separator: `=>`, `:=`. */
 const SIGN = /[=:>~]{0,2}/y;
 /** The value may stand on the next line. */
-const SPACE = /[ \t]*(?:\r?\n[ \t]*)?/y;
+const SPACE = /[ \t\u00a0\u202f]*(?:\r?\n[ \t\u00a0\u202f]*)?/y;
+/** A type between a name and its value: `password: String! = `. */
+const TYPED = /:\s{0,3}[\w.<>[\]|?!]{1,64}\s{0,3}=\s{0,3}(?=\\{0,8}["'`])/y;
 /** The lines below a key of YAML that are its value. */
 const BLOCK = /[ \t]*(?:[|>][-+\d]{0,2}[ \t]*)?\r?\n(?:(?:[ \t]+|- )[^\n]*(?:\n|$))+/y;
 /** The name that stands after the separator: of a pair, or of a part of a form. */
@@ -111,7 +113,7 @@ function keyAtEnd(text: string): Key {
 }
 
 function isSpace(code: number): boolean {
-  return code === 32 || (code >= 9 && code <= 13);
+  return code === 32 || (code >= 9 && code <= 13) || code === 0xa0 || code === 0x202f;
 }
 
 /** Letters and digits of any language, and `_.$-`. */
@@ -133,6 +135,10 @@ function valueOfKey(text: string, separator: number, key: string, keyAt: number,
     const block = BLOCK.exec(text)?.[0];
     if (block !== undefined) return [signed, signed + block.length];
   }
+  TYPED.lastIndex = separator;
+  const typed = isColon ? TYPED.exec(text)?.[0] : undefined;
+  // The type as well: it may be the value.
+  if (typed !== undefined) return [signed, valueInText(text, separator + typed.length)[1]];
   if (isColon && HEADER.test(key)) return headerValue(text, signed, text[keyAt - 1]);
   const isSetting = hasLines && isSpace(text.charCodeAt(signed)) && startsLine(text, keyAt);
   return valueOf(text, separator, isSetting || PHRASE.test(key) ? '\n' : undefined);

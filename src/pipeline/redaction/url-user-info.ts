@@ -1,7 +1,7 @@
 import type { Place } from './secret-key.js';
 
-/** What follows a scheme, up to where the URL ends or another begins: no two overlap. */
-const URL_REST = /:\/\/(?<rest>(?:(?!:\/\/)[^\s"'<>`])*)/g;
+/** What follows a scheme, or what is none, up to where the URL ends or another begins: no two overlap. */
+const URL_REST = /(?<colon>:|(?<![^\s"'`=(,<>]))\/\/(?<rest>(?:(?!:\/\/)[^\s"'<>`])*)/g;
 const WEB = /(?:https?|wss?)$/i;
 /** Who is no secret: the user of everybody who clones a repository. */
 const EVERYBODY = 'git';
@@ -15,10 +15,10 @@ const TOKEN_LENGTH = 20;
 export function userInfoIn(text: string): Place[] {
   const places: Place[] = [];
   for (const { index, groups } of text.matchAll(URL_REST)) {
-    const rest = groups!['rest']!;
+    const { rest = '', colon = '' } = groups!;
     const secret = secretOf(rest, text.slice(Math.max(0, index - 5), index));
     if (!secret) continue;
-    const begin = index + '://'.length;
+    const begin = index + colon.length + '//'.length;
     places.push([begin + secret[0], begin + secret[1]]);
   }
   return places;

@@ -8,6 +8,7 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
 import { safeId, safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
+import { unknownProperties } from '../../event/unknown-properties.js';
 import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import type { HoldRecord } from '../../ledger/hold-record.js';
@@ -116,8 +117,8 @@ export class LegalHolds {
   async place(input: LegalHoldInput, record: Recording): Promise<LegalHold> {
     const { tenantId, rest } = splitScope(input);
     const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
-    const [unknown] = Object.keys(others);
-    if (unknown !== undefined) throw refuse(unknown, `it has no property "${unknown}"`);
+    const unknown = unknownProperties(others, new Set());
+    if (unknown) throw refuse(unknown.first, unknown.reason);
     const hold: HeldEvents = {
       ...present('tenantId', tenantId),
       ...present('userId', optional('userId', userId)),
@@ -126,6 +127,9 @@ export class LegalHolds {
       ...present('from', time('from', from)),
       ...present('to', time('to', to)),
     };
+    // An end is not a part of the time.
+    if (hold.from !== undefined && hold.to !== undefined && hold.from >= hold.to)
+      throw refuse('to', 'to must be later than from');
     const details = {
       ...hold,
       ...(tenantId === undefined && { allTenants: true }),
@@ -240,10 +244,10 @@ export class LegalHolds {
   }
 }
 
-/** Whether a hold may be about what a user did. */
-export function mayHold(hold: HeldEvents, tenantId: string, userId: string): boolean {
-  const stored = safeId(userId, TEXT_LIMITS.userId);
-  return (hold.tenantId ?? tenantId) === tenantId && (hold.userId ?? stored) === stored;
+/** Whether a hold may be about what a user did. @param forms in which events may have the user */
+export function mayHold(hold: HeldEvents, tenantId: string, forms: readonly string[]): boolean {
+  const { userId } = hold;
+  return (hold.tenantId ?? tenantId) === tenantId && (userId === undefined || forms.includes(userId));
 }
 
 function optional(field: 'userId' | 'resource' | 'resourceId', value: unknown): string | undefined {

@@ -194,6 +194,11 @@ function wrongBodies(event: AuditLogEvent): string[] {
     { metadata: { ...event.metadata, sequence: 7 } },
     { metadata: { ...event.metadata, sequence: '3' } },
     { metadata: { ...event.metadata, sequence: 1e308 } },
+    { metadata: { ...event.metadata, unreadable: ['details'] } },
+    { metadata: { ...event.metadata, protected: 'v1.x.y' } },
+    { metadata: { ...event.metadata, protected: true } },
+    { metadata: { ...event.metadata, protected: ['erased'] } },
+    { metadata: { ...event.metadata, protectedFields: 'userId' } },
     { more: 1 },
     { toJSON: 'x' },
   ];
@@ -414,6 +419,7 @@ describe('a file of the journal that is none', () => {
         await truncate(path, 2 ** 40);
       },
     ],
+    ['numbered with more zeros', '0000000000001.journal', (path) => writeFile(path, 'x\n')],
     ['numbered absurdly', '999999999999.journal', (path) => writeFile(path, 'x\n')],
     ['numbered without bounds', '9999999999999999.journal', (path) => writeFile(path, 'x\n')],
     ['an owner without bounds', 'owner.9999999999999999', (path) => writeFile(path, '{}')],
@@ -427,6 +433,18 @@ describe('a file of the journal that is none', () => {
     await expectWell(app);
     const again = await killed.startAgain();
     await expectWell(again);
+  });
+
+  it('larger than a segment, is read as far as a segment can be, and the log names it', async () => {
+    const path = await newest(killed.directory);
+    await truncate(path, 2 ** 40);
+    const app = await killed.start();
+    await eventually(() => app.audit.flush());
+    expectAll(await storedBy(app), killed.events);
+    expect(app.logged).toContainEqual(
+      expect.stringContaining(`${path} of the audit journal has 1099511627776 bytes`),
+    );
+    await expectWell(app);
   });
 });
 

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../../src/cli/program.js';
+import { checkProof, LedgerFormatError, parseStrictJson, parseVerifierKey } from 'nest-audit-trail/ledger';
 import { generateKeys } from '../../../src/ledger/keys.js';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
@@ -81,6 +82,34 @@ describe('proof bundles that say two things at once', () => {
         { code: 2, out: '', err: expect.stringMatching(/twice|is not written as/) },
       ]);
     }
+  });
+
+  it('are refused where they have a member that no proof has', async () => {
+    const event = JSON.stringify((JSON.parse(bundle) as { event: object }).event);
+    const decoys: Record<string, string> = {
+      'another event': bundle.replace('"event":', `"Event": ${event}, "event":`),
+      'a note': bundle.replace('"event":', '"verified": true, "event":'),
+      'a prototype': bundle.replace('"event":', `"__proto__": {"event": ${event}}, "event":`),
+      'a prototype of the event': bundle.replace('"event": {', '"event": {"__proto__": {"action": "x"},'),
+      'all in a prototype': `{"__proto__": ${bundle}}`,
+    };
+    for (const [what, text] of Object.entries(decoys)) {
+      expect([what, text]).not.toEqual([what, bundle]);
+      expect([what, await verify(text)]).toMatchObject([
+        what,
+        { code: 1, out: expect.stringContaining('BROKEN') },
+      ]);
+    }
+    const inherited: unknown = Object.create(JSON.parse(bundle) as object);
+    expect(checkProof(inherited, [parseVerifierKey(keys.verifierKey)]).ok).toBe(false);
+  });
+
+  it('are told from others by whoever checks them in code', () => {
+    const verifiers = [parseVerifierKey(keys.verifierKey)];
+    expect(checkProof(parseStrictJson(bundle), verifiers)).toMatchObject({ ok: true });
+    expect(() => parseStrictJson(bundle.replace('"event":', '"event": {}, "event":'))).toThrow(
+      LedgerFormatError,
+    );
   });
 
   it('are refused where they are nested without an end, in time that grows with their length', async () => {

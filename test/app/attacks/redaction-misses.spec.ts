@@ -10,6 +10,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
+import { flattenFacts } from '../../../src/event/flatten.js';
+import { Redactor } from '../../../src/pipeline/redaction/redactor.js';
 import { narrowActions, POISON } from '../../support/narrow-column.js';
 import { send } from '../../support/http-client.js';
 import { describeOnSqlite } from '../../support/harness/databases.js';
@@ -121,6 +123,16 @@ const SHAPES: Readonly<Record<string, (secret: string) => unknown>> = {
   'base64 of XML': (s) => b64(`<password>${s}</password>`),
   'a connection string': (s) => `Server=db;User Id=sa;Pwd=${s};Encrypt=true`,
   'a statement of SQL': (s) => `CREATE USER ann WITH PASSWORD '${s}'`,
+  'a statement of SQL that makes a user': (s) => `CREATE USER ann IDENTIFIED BY '${s}'`,
+  'a statement of SQL with a plugin': (s) => `ALTER USER ann IDENTIFIED WITH mysql_native_password BY "${s}"`,
+  'a setting with no-break spaces': (s) => `password\u00a0=\u00a0${s}`,
+  'a URL without a scheme': (s) => `clone //ann:${s}@example.com/a`,
+  'a command of curl': (s) => `curl -s -u ann:${s} https://example.com`,
+  'a command of curl in a list': (s) => `["curl","--user","ann:${s}"]`,
+  'a variable of GraphQL': (s) => `query($user: String, $password: String! = "${s}")`,
+  'a variable of TypeScript': (s) => `const password: string = '${s}';`,
+  'keys in one word': (s) => ({ newpass: s, mypin: s, oldPass2: s }),
+  'a key with an umlaut': (s) => [{ pässword: s }, { 'pa\u0308ssword': s }, `pässword=${s}`],
   'a quote that is doubled': (s) => `password='it''s ${s}'`,
   'a bracket in a password': (s) => `password=ab)c]${s} ok`,
   'a hash by bcrypt': (s) => `found $2b$10$${s}${s} in the table`,
@@ -138,6 +150,12 @@ const ORDINARY: Readonly<Record<string, unknown>> = {
   usage: 'Usage: login <user> <password> [options]',
   xml: '<order><id>7</id><amount>12</amount></order>',
   html: '<a href="/invoices/7">Invoice 7</a>',
+  identified: 'identified by the police',
+  commented: '// see ann@example.com',
+  container: 'docker run -u 1000:1000 web',
+  typed: 'amount: Int = "7"',
+  at: 1764338400000,
+  crème: 'brûlée',
   scoped: 'https://registry.npmjs.org/@nestjs/core',
   port: 'http://localhost:3000/@vite/client',
   profile: 'https://social.example/@ann',
@@ -260,6 +278,19 @@ describeOnSqlite('redaction misses no secret by the shape that it has', (create)
     const secret = secretOf.get(shape)!;
     expect(kept.includes(secret)).toBe(false);
     expect(kept.includes(b64(`ann:${secret}`).slice(8, 28))).toBe(false);
+  });
+
+  it.each([
+    4111111111111111,
+    [7, 4111111111111111],
+    '4111\u00a01111\u202f1111 1111',
+    'DE89-3704-0044-0532-0130-00',
+    'DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000',
+  ])('an account as %j', (account) => {
+    const { given } = flattenFacts({ given: account }, () => false, {
+      text: (text) => new Redactor().text(text),
+    });
+    expect(given).toEqual(Array.isArray(account) ? ['7', '[redacted]'] : '[redacted]');
   });
 
   it('a digest under the key hash', () => {

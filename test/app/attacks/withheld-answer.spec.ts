@@ -53,6 +53,8 @@ describe('headers of a strict answer that is withheld', () => {
     class TokensController {
       @Post() async create(@Res() response: Response): Promise<void> {
         response.set(OF_THE_HANDLER);
+        // Node adds to the list that the middleware has given.
+        response.appendHeader('x-list', 'secret');
         response.removeHeader('x-frame-options');
         response.setHeader('access-control-allow-origin', 'https://secret.example');
         response.status(201);
@@ -82,6 +84,7 @@ describe('headers of a strict answer that is withheld', () => {
     app.use((_request: Request, response: Response, next: NextFunction) => {
       response.setHeader('access-control-allow-origin', 'https://app.example');
       response.setHeader('vary', 'Origin');
+      response.setHeader('x-list', ['of the middleware']);
       response.setHeader('content-security-policy', "default-src 'self'");
       response.setHeader('x-frame-options', 'DENY');
       response.setHeader('etag', '"of the middleware"');
@@ -117,6 +120,7 @@ describe('headers of a strict answer that is withheld', () => {
       'x-powered-by': 'Express',
       'access-control-allow-origin': 'https://app.example',
       vary: 'Origin',
+      'x-list': 'of the middleware',
       'content-security-policy': "default-src 'self'",
       'x-frame-options': 'DENY',
       'x-ratelimit-remaining': '9',
@@ -130,7 +134,7 @@ describe('headers of a strict answer that is withheld', () => {
     gate.open();
     const { status, headers, body } = await send(port, { method: 'POST', path: '/tokens' });
     expect([status, body]).toEqual([201, 'secret']);
-    expect(headers).toMatchObject({ location: '/invoices/secret', 'x-auth-token': 'secret' });
+    expect(headers).toMatchObject({ location: '/invoices/secret', 'x-list': 'of the middleware, secret' });
     expect(headers['set-cookie']).toEqual(['sid=secret']);
   });
 });

@@ -178,6 +178,90 @@ describeEachDatabase('identifiers in the events of the audit itself', (create) =
     expect(JSON.stringify(await stored())).not.toContain(USER);
   });
 
+  const old = (userId: string, more: object = {}) =>
+    audit.record({
+      ...TENANT,
+      action: 'invoice.pay',
+      userId,
+      timestamp: Date.now() - 10 * 86_400_000,
+      ...more,
+    });
+
+  it('of a legal hold are digests where a pattern makes them so, and what it says holds no secret', async () => {
+    await start({
+      retention: { rules: [{ keepDays: 1 }] },
+      protect: { fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') },
+      redaction: { patterns: { email: 'hmac' }, pseudonymKey: randomBytes(32).toString('base64') },
+    });
+    const held = [await old(USER), await old('bob', { resource: EMAIL, resourceId: EMAIL })];
+    const free = [await old(`x${USER}`), await old('bob', { resource: EMAIL, resourceId: 'INV-7' })];
+    await eventually(() => audit.flush());
+    await audit.checkpoint();
+    const because = { reason: `password=planted1 of ${EMAIL}`, placedBy: 'Bearer planted2planted2' };
+    const holds = [
+      await audit.placeHold({ ...TENANT, userId: USER, ...because }),
+      await audit.placeHold({ ...TENANT, resource: EMAIL, resourceId: EMAIL, ...because }),
+    ];
+    expect(holds).toMatchObject([
+      {
+        userId: audit.pseudonym(USER),
+        reason: `password=[redacted] of ${audit.pseudonym(EMAIL)}`,
+        placedBy: 'Bearer [redacted]',
+      },
+      { resource: audit.pseudonym(EMAIL), resourceId: audit.pseudonym(EMAIL) },
+    ]);
+    await expect(audit.forget({ ...TENANT, subjectId: USER })).rejects.toMatchObject({ code: 'AUDIT_HELD' });
+    expect(await audit.removeExpired()).toMatchObject({ removed: 2, held: 2 });
+    for (const { id } of held) expect(await audit.findById(id, TENANT)).toBeDefined();
+    for (const { id } of free) expect(await audit.findById(id, TENANT)).toBeUndefined();
+    for (const { id } of holds)
+      await audit.liftHold(id, { reason: 'password=planted3', liftedBy: `Bearer planted4planted4 ${USER}` });
+    const found = await audit.find({ ...TENANT, userId: USER, action: 'invoice.pay' });
+    expect(found.events.map(({ userId }) => userId)).toEqual(Array(2).fill(audit.pseudonym(USER)));
+    expect(await audit.forget({ ...TENANT, subjectId: USER })).toMatchObject({ keys: 1 });
+    let exported = 0;
+    for await (const event of audit.exportSubject({ ...TENANT, subjectId: USER }))
+      if (event.action === 'invoice.pay') exported += 1;
+    expect(exported).toBe(2);
+    const rows = JSON.stringify(await stored());
+    for (const name of [...NAMES.slice(0, 1), EMAIL, 'planted1', 'planted2', 'planted3', 'planted4'])
+      expect(rows).not.toContain(name);
+  });
+
+  it('of a legal hold are refused where redaction makes one value of several', async () => {
+    await start({
+      retention: { rules: [{ keepDays: 1 }] },
+      redaction: { patterns: { email: 'mask' }, fields: { resourceId: 'remove' } },
+    });
+    const masked = await old(USER);
+    await eventually(() => audit.flush());
+    await audit.checkpoint();
+    const because = { reason: 'case 7', placedBy: 'bob' };
+    for (const [field, value] of [
+      ['userId', USER],
+      // By a pattern that is always looked for.
+      ['userId', '4111111111111111'],
+      ['resource', EMAIL],
+      ['resourceId', 'INV-7'],
+    ] as const) {
+      await expect(audit.placeHold({ ...TENANT, [field]: value, ...because })).rejects.toMatchObject({
+        code: 'AUDIT_INVALID_QUERY',
+        field,
+      });
+    }
+    await expect(
+      (async () => {
+        for await (const _event of audit.exportSubject({ ...TENANT, subjectId: USER })) break;
+      })(),
+    ).rejects.toMatchObject({ field: 'subjectId' });
+    // Nor does a read by one of them show the others.
+    expect((await audit.find({ ...TENANT, userId: USER })).events).toEqual([]);
+    // All of them can be held together.
+    await audit.placeHold({ ...TENANT, userId: masked.userId!, ...because });
+    expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: 1 });
+    expect(JSON.stringify(await stored("WHERE action = 'audit.hold'"))).not.toContain(USER);
+  });
+
   it('of a legal hold are refused where they are protected: it would hold nothing', async () => {
     await start({
       protect: { fields: ['userId'], masterKey: randomBytes(32).toString('base64') },

@@ -206,10 +206,16 @@ describeMysql(
       ['SET NAMES latin1', /write charset: 'utf8mb4'/],
       ['SET character_set_results = latin1', /write charset: 'utf8mb4'/],
       ["SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", /write a sql_mode without it/],
+      // In MariaDB alone.
+      ["SET SESSION sql_mode = 'EMPTY_STRING_IS_NULL'", /EMPTY_STRING_IS_NULL.*write a sql_mode without it/],
     ])('refuses to share a data source after %s', async (statement, message) => {
       const dataSource = await single();
       try {
-        await dataSource.query(statement);
+        const isKnown = await dataSource.query(statement).then(
+          () => true,
+          (error: { code?: string }) => error.code !== 'ER_WRONG_VALUE_FOR_VAR',
+        );
+        if (!isKnown) return;
         await expect(start(database.journal, { dataSource, migrate: false })).rejects.toMatchObject({
           code: 'AUDIT_INVALID_OPTIONS',
           field: 'dataSource',
