@@ -1,6 +1,7 @@
 // An application with retention that runs with the rights of docs/hardening.md and no more, and what attackers do to its tables.
 import type { Logger } from 'typeorm';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, AuditProblem } from 'nest-audit-trail';
+import { isEventId, timestampOf } from '../../src/event/event-id.js';
 import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
 import { openStore } from './audit-store.js';
 import type { AuditStore } from './audit-store.js';
@@ -147,7 +148,7 @@ export function invented(
   event: Pick<AuditLogEvent, 'id' | 'action'> & Partial<AuditLogEvent>,
 ): AuditLogEvent {
   return {
-    timestamp: Date.now(),
+    timestamp: isEventId(event.id) ? timestampOf(event.id) : Date.now(),
     tenantId: 'acme',
     resource: 'audit',
     details: {},
