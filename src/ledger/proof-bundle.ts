@@ -44,7 +44,7 @@ export function checkProof(bundle: unknown, verifiers: readonly NoteVerifier[]):
   try {
     // A member more could be what somebody else reads in place of these.
     if (!hasAllOf(bundle))
-      return refused('It has something that no proof has, or lacks what every proof has.');
+      return refused('It is no proof: it has a member that no proof has, or lacks one that each has.');
     const { format, event, leafIndex, treeSize, proof, checkpoint: note } = bundle;
     if (format !== PROOF_FORMAT) return refused(`It is no proof of the format ${PROOF_FORMAT}.`);
     const { text, verifiedBy } = openNote(note, verifiers);

@@ -65,7 +65,8 @@ describeEachDatabase('a process', (create, name) => {
     child = spawn(process.execPath, ['build/process/served-app.js', options, ...more], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    for await (const line of createInterface(child.stdout!)) return Number(line);
+    // What is logged goes the same way, and may come first.
+    for await (const line of createInterface(child.stdout!)) if (/^\d+$/u.test(line)) return Number(line);
     throw new Error('The process ended before it listened.');
   }
 
