@@ -62,7 +62,7 @@ export class AuditError extends Error {
 
 /** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. Never throws. */
 export function errorNameOf(thrown: unknown): string {
-  // Also an error of another realm, such as Node's own under Jest.
+  // Also an error of another context, as of `node:vm`.
   if (!(thrown instanceof Error) && !types.isNativeError(thrown))
     return thrown === null ? 'null' : typeof thrown;
   try {

@@ -41,8 +41,7 @@ export async function ask<T extends Row = Row>(
   statement: string,
   values: StatementValues = [],
 ): Promise<T[]> {
-  // `Array.from`: under Jest the driver's lists are of another realm than the caller's.
-  return Array.from(await answer(runStatement<T[]>(database.ready(), statement, values)));
+  return answer(runStatement<T[]>(database.ready(), statement, values));
 }
 
 /**
@@ -58,7 +57,7 @@ export async function askBuilt<T>(
   const asked = runStatement<T[]>(database.ready(), statement, values as (string | number)[], {
     fromReplica: true,
   });
-  return Array.from(await answer(asked));
+  return answer(asked);
 }
 
 /** SQL: how many bytes the text takes. PostgreSQL knows it without unpacking the text, which may be of any length. */

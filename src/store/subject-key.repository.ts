@@ -149,7 +149,7 @@ export class SubjectKeyRepository {
       manager && dialect === 'sqlite'
         ? runWithin<Row[]>(manager, text, values)
         : runStatement<Row[]>(source, text, values, { signal });
-    return Array.from(await answer(rows), fromRow);
+    return (await answer(rows)).map(fromRow);
   }
 }
 
