@@ -1,7 +1,9 @@
 // Each test has a database of its own, and nothing of it is left afterwards.
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { DataSource } from 'typeorm';
+import { startLedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
@@ -15,6 +17,19 @@ describeEachDatabase('a test database', (create, name) => {
     await source.destroy();
     await database.drop();
     await expectGone(database);
+  });
+
+  it('is one that the thread of delivery stores into, where it is a server', async () => {
+    const started: Worker[] = [];
+    const note = (worker: Worker) => void started.push(worker);
+    process.on('worker', note);
+    const database = await create();
+    const app = await startLedgerApp(database);
+    await app.audit.record({ action: 'thing.create' });
+    await app.audit.flush();
+    await app.close();
+    process.off('worker', note);
+    expect(started).toHaveLength(name === 'sqlite' ? 0 : 1);
   });
 
   it('is not shared', async () => {
@@ -37,6 +52,17 @@ describeEachDatabase('a test database', (create, name) => {
     await expectGone(database);
     await runner.release();
     await source.destroy();
+  });
+});
+
+describe('the tests of databases', () => {
+  it('turn off the thread nowhere', () => {
+    const specs = readdirSync('test/databases', { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.spec.ts'),
+    );
+    expect(specs.length).toBeGreaterThan(20);
+    const off = /thread: fals[e]/u;
+    expect(specs.filter((name) => off.test(readFileSync(`test/databases/${name}`, 'utf8')))).toEqual([]);
   });
 });
 

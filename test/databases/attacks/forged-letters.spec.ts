@@ -45,9 +45,6 @@ describeEachDatabase('forged dead letters', (create, name) => {
   beforeEach(async () => {
     logged.length = 0;
     database = await create();
-    await (
-      await startLedgerApp(as(database, database.options, '-owner'), { ledger: { seal: false } })
-    ).close();
     owner = await new DataSource(database.options).initialize();
     users = await grantUsers(database, owner);
     attacker = await new DataSource(users.application).initialize();

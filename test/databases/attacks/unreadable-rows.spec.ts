@@ -72,9 +72,6 @@ describeEachDatabase('rows that are no events', (create, name) => {
     logged.length = 0;
     database = await create();
     // The tables are somebody else's, as docs/hardening.md has it.
-    await (
-      await startLedgerApp(as(database, database.options, '-owner'), { ledger: { seal: false } })
-    ).close();
     owner = await new DataSource(database.options).initialize();
     users = await grantUsers(database, owner);
     attacker = await new DataSource(users.application).initialize();
