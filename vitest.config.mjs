@@ -51,7 +51,7 @@ export default defineConfig({
       'test/support/harness/summary.reporter.mjs',
     ],
     // What the tests' own processes run: not what other processes and the thread of delivery run.
-    coverage: { provider: 'v8', include: ['dist/esm/**'], reporter: ['text-summary'] },
+    coverage: { provider: 'v8', include: ['dist/esm/**/*.js'], reporter: ['text-summary'] },
     server: { deps: { external: [/\/dist\//u] } },
   },
 });
