@@ -1,6 +1,5 @@
 import {
   ArrayMaxSize,
-  getMetadataStorage,
   IsArray,
   IsIn,
   IsInt,
@@ -19,7 +18,7 @@ import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from './audit-log-event.js';
 import { isPlainInput } from './plain-input.js';
 import { TEXT_LIMITS } from './safe-text.js';
-import { unknownProperties } from './unknown-properties.js';
+import { propertiesOf, unknownProperties } from './unknown-properties.js';
 
 /**
  * What an application gives to `AuditService.record()`: only `action` is needed. Who, where and in which request is
@@ -146,11 +145,7 @@ class AuditEventInputRules implements AuditEventInput {
 }
 
 /** All that an event may have: what has a rule. */
-const PROPERTIES: ReadonlySet<string> = new Set(
-  getMetadataStorage()
-    .getTargetValidationMetadatas(AuditEventInputRules, '', false, false)
-    .map(({ propertyName }) => propertyName),
-);
+const PROPERTIES = propertiesOf(AuditEventInputRules);
 
 /**
  * Refuses what is not an {@link AuditEventInput}.

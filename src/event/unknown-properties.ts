@@ -1,3 +1,4 @@
+import { getMetadataStorage } from 'class-validator';
 import { cutText } from './safe-text.js';
 
 /** How many are named. */
@@ -10,6 +11,12 @@ export interface UnknownProperties {
   readonly first: string;
   /** `it has no property "a", "b"` */
   readonly reason: string;
+}
+
+/** The properties of a class that have a rule of class-validator's. */
+export function propertiesOf(checked: new () => object): ReadonlySet<string> {
+  const rules = getMetadataStorage().getTargetValidationMetadatas(checked, '', false, false);
+  return new Set(rules.map(({ propertyName }) => propertyName));
 }
 
 /** Looks before class-validator does, which takes time that grows with the square of their number. */

@@ -1,4 +1,3 @@
-import { AuditError } from '../event/audit-error.js';
 import { isEventId } from '../event/event-id.js';
 import { readEntries } from '../event/flatten.js';
 import { present } from '../event/present.js';
@@ -7,6 +6,7 @@ import type { ProtectedField } from '../pipeline/protection/protection-options.j
 import { REDACTED_FIELDS } from '../pipeline/redaction/redaction-options.js';
 import type { Redactor } from '../pipeline/redaction/redactor.js';
 import { storedForm } from '../pipeline/stored-text.js';
+import { refuseHold } from './retention/legal-holds.js';
 import type { LegalHoldInput, LegalHoldRelease } from './retention/legal-holds.js';
 
 /** What is protected in events, and the digest that stands for such a value elsewhere. */
@@ -89,14 +89,14 @@ export class AskedFor {
       const value: unknown = hold[name];
       if (typeof value !== 'string' || value === '') continue;
       if (name !== 'resource' && this.protection?.fields.includes(name)) {
-        throw notHeld(
+        throw refuseHold(
           name,
           `${name} is among protect.fields, so that no event is found by it. Place the hold on a resource, a time or the tenant`,
         );
       }
       const stored = storedForm(this.redactor, name, value);
       if (stored === undefined) {
-        throw notHeld(
+        throw refuseHold(
           name,
           `redaction makes one value of several in the place of this ${name}, so that its events can't be told from others. Place the hold on the value that they show, on a time or on the tenant`,
         );
@@ -166,8 +166,4 @@ export class AskedFor {
       return HIDDEN;
     }
   }
-}
-
-function notHeld(field: string, reason: string): AuditError {
-  return new AuditError('AUDIT_INVALID_QUERY', `The legal hold is not valid: ${reason}.`, { field });
 }

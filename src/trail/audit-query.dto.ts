@@ -2,7 +2,6 @@ import { plainToInstance, Transform, Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayNotEmpty,
-  getMetadataStorage,
   IsIn,
   IsInt,
   IsNotEmpty,
@@ -20,7 +19,7 @@ import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 import { ownProperties } from '../event/own-properties.js';
 import { showValue } from '../event/show-value.js';
-import { unknownProperties } from '../event/unknown-properties.js';
+import { propertiesOf, unknownProperties } from '../event/unknown-properties.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity, AuditValue } from '../event/audit-log-event.js';
 
 /** Most events that one page holds. */
@@ -264,11 +263,7 @@ export class AuditQueryDto {
 }
 
 /** All that a query may have: what has a check. */
-const PROPERTIES: ReadonlySet<string> = new Set(
-  getMetadataStorage()
-    .getTargetValidationMetadatas(AuditQueryDto, '', false, false)
-    .map(({ propertyName }) => propertyName),
-);
+const PROPERTIES = propertiesOf(AuditQueryDto);
 
 /** The query in its checked form. */
 export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQueryDto[K] }, 'from' | 'to'> & {

@@ -1,8 +1,9 @@
+import { BETWEEN_GROUPS, withoutSeparators } from './number-groups.js';
 import type { Place } from './secret-key.js';
 
-/** Digits, also parted by single spaces (no-break ones too) and hyphens. A run that goes on in letters is of an id, such as a UUID. */
-const RUN = /(?<![0-9a-f.,-])\d(?:[ \u00a0\u202f-]?\d){12,}(?!\w|[.,-]\w)/gi;
-const SEPARATORS = /[ \u00a0\u202f-]/g;
+/** Digits, also in groups. A run that goes on in letters is of an id, such as a UUID. */
+const RUN = new RegExp(String.raw`(?<![0-9a-f.,-])\d(?:${BETWEEN_GROUPS}?\d){12,}(?!\w|[.,-]\w)`, 'gi');
+const GROUPED = new RegExp(BETWEEN_GROUPS);
 const [LEAST_DIGITS, MOST_DIGITS] = [13, 19];
 
 /** What an issuer's numbers begin with, and how long they are (ISO/IEC 7812). */
@@ -32,7 +33,7 @@ export function cardsIn(text: string): Place[] {
   const places: Place[] = [];
   for (const { 0: run, index } of text.matchAll(RUN)) {
     // Of digits alone a card is all of them.
-    if (run.length <= MOST_DIGITS || run.search(SEPARATORS) >= 0) places.push(...cardsInRun(run, index));
+    if (run.length <= MOST_DIGITS || GROUPED.test(run)) places.push(...cardsInRun(run, index));
   }
   return places;
 }
@@ -72,7 +73,7 @@ function digitsOf(run: string): Digits {
     at.push(index);
     begins.push(index === 0 || !isDigit(run, index - 1));
   }
-  return { digits: run.replaceAll(SEPARATORS, ''), at, begins };
+  return { digits: withoutSeparators(run), at, begins };
 }
 
 function isDigit(run: string, index: number): boolean {

@@ -1,3 +1,4 @@
+import { BETWEEN_GROUPS, withoutSeparators } from './number-groups.js';
 import type { Place } from './secret-key.js';
 
 /** The length of an IBAN by its country (ISO 13616, SWIFT's registry). */
@@ -42,7 +43,7 @@ const byLength = new Map<number, RegExp>();
 function ofLength(length: number): RegExp {
   const known = byLength.get(length);
   if (known) return known;
-  const pattern = new RegExp(`^(?:[A-Z0-9][ \\u00a0\\u202f-]?){${length - 1}}[A-Z0-9](?![A-Z0-9])`, 'i');
+  const pattern = new RegExp(`^(?:[A-Z0-9]${BETWEEN_GROUPS}?){${length - 1}}[A-Z0-9](?![A-Z0-9])`, 'i');
   byLength.set(length, pattern);
   return pattern;
 }
@@ -53,7 +54,7 @@ function lengthOfIban(text: string, at: number): number | undefined {
   if (length === undefined) return undefined;
   const iban = ofLength(length).exec(text.slice(at, at + IBAN_REACH))?.[0];
   if (iban === undefined) return undefined;
-  const compact = iban.replaceAll(/[ \u00a0\u202f-]/g, '');
+  const compact = withoutSeparators(iban);
   // A digest or an object id in hexadecimal.
   if (/^[a-f]{2}\d{2}[0-9a-f]*[a-f]/.test(compact)) return undefined;
   return mod97(compact.toUpperCase()) === 1 ? iban.length : undefined;

@@ -1,3 +1,4 @@
+import { BETWEEN_GROUPS } from './number-groups.js';
 import { cardsIn } from './card-numbers.js';
 import { ibansIn } from './ibans.js';
 import type { Place } from './secret-key.js';
@@ -86,7 +87,7 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
     find: userInfoIn,
   },
   card: {
-    hint: /\d(?:[ \u00a0\u202f-]?\d){12}/,
+    hint: new RegExp(String.raw`\d(?:${BETWEEN_GROUPS}?\d){12}`),
     find: cardsIn,
   },
   iban: {

@@ -118,7 +118,7 @@ export class LegalHolds {
     const { tenantId, rest } = splitScope(input);
     const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
     const unknown = unknownProperties(others, new Set());
-    if (unknown) throw refuse(unknown.first, unknown.reason);
+    if (unknown) throw refuseHold(unknown.first, unknown.reason);
     const hold: HeldEvents = {
       ...present('tenantId', tenantId),
       ...present('userId', optional('userId', userId)),
@@ -129,7 +129,7 @@ export class LegalHolds {
     };
     // An end is not a part of the time.
     if (hold.from !== undefined && hold.to !== undefined && hold.from >= hold.to)
-      throw refuse('to', 'to must be later than from');
+      throw refuseHold('to', 'to must be later than from');
     const details = {
       ...hold,
       ...(tenantId === undefined && { allTenants: true }),
@@ -146,9 +146,9 @@ export class LegalHolds {
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where there is none of this id in force; else as {@link place}
    */
   async lift(id: string, { reason, liftedBy }: LegalHoldRelease, record: Recording): Promise<LegalHold> {
-    if (!isEventId(id)) throw refuse('id', 'id must be that of a hold');
+    if (!isEventId(id)) throw refuseHold('id', 'id must be that of a hold');
     const hold = (await this.on(undefined)).inForce.find((one) => one.id === id);
-    if (!hold) throw refuse('id', 'no hold of this id is in force');
+    if (!hold) throw refuseHold('id', 'no hold of this id is in force');
     const details = { holdId: id, reason: said('reason', reason), liftedBy: said('liftedBy', liftedBy) };
     await record(await this.draft('hold-release', hold.tenantId ?? OF_ALL, details));
     return hold;
@@ -256,22 +256,23 @@ function optional(field: 'userId' | 'resource' | 'resourceId', value: unknown): 
   if (typeof value === 'string' && value !== '' && value.length <= LONGEST) {
     return field === 'resource' ? safeText(value, TEXT_LIMITS[field]) : safeId(value, TEXT_LIMITS[field]);
   }
-  throw refuse(field, `${field} must be a text that is not empty, and is ${showValue(value)}`);
+  throw refuseHold(field, `${field} must be a text that is not empty, and is ${showValue(value)}`);
 }
 
 function said(field: string, value: unknown): string {
   if (typeof value === 'string' && value.trim() !== '' && value.length <= LONGEST)
     return value.toWellFormed();
-  throw refuse(field, `${field} must be a text of at most ${LONGEST} characters that is not empty`);
+  throw refuseHold(field, `${field} must be a text of at most ${LONGEST} characters that is not empty`);
 }
 
 function time(field: string, value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const time = types.isDate(value) ? Date.prototype.getTime.call(value) : value;
   if (isTime(time)) return time;
-  throw refuse(field, `${field} must be a time: Unix epoch in milliseconds, or a Date`);
+  throw refuseHold(field, `${field} must be a time: Unix epoch in milliseconds, or a Date`);
 }
 
-function refuse(field: string, reason: string): AuditError {
+/** What to throw where a hold, or its lifting, is not valid. */
+export function refuseHold(field: string, reason: string): AuditError {
   return new AuditError('AUDIT_INVALID_QUERY', `The legal hold is not valid: ${reason}.`, { field });
 }
