@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { AuditDatabaseOptions, AuditLogEvent } from 'nest-audit-trail';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from 'nest-audit-trail';
 import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
-import type { TestDatabase, TestDatabaseName } from './harness/databases.js';
+import type { TestDatabase } from './harness/databases.js';
 
 export type RawRow = Readonly<Record<string, unknown>>;
 
@@ -11,6 +11,9 @@ export function rowOf(event: AuditLogEvent, change: RawRow = {}): RawRow {
   const values = toRow(event);
   return { ...Object.fromEntries(ROW_COLUMNS.map((column, index) => [column, values[index]])), ...change };
 }
+
+/** Values in one statement: PostgreSQL and SQLite take somewhat more. */
+const MOST_VALUES = 20_000;
 
 /** Inserts rows of the same columns by plain SQL. */
 export async function insertRows(
@@ -20,8 +23,9 @@ export async function insertRows(
 ): Promise<void> {
   const columns = Object.keys(rows[0]!);
   const names = columns.map((column) => connection.driver.escape(column));
-  for (let from = 0; from < rows.length; from += 200) {
-    const part = rows.slice(from, from + 200);
+  const atOnce = Math.floor(MOST_VALUES / columns.length);
+  for (let from = 0; from < rows.length; from += atOnce) {
+    const part = rows.slice(from, from + atOnce);
     let count = 0;
     const place = () => (connection.options.type === 'postgres' ? `$${++count}` : '?');
     const places = part.map(() => `(${columns.map(place).join(', ')})`);
@@ -34,20 +38,6 @@ export async function insertRows(
 
 export function insertRow(connection: DataSource, table: string, row: RawRow): Promise<void> {
   return insertRows(connection, table, [row]);
-}
-
-/** Lets through what the constraints of the tables refuse, for this connection of who may do so: on SQLite anybody. */
-export async function withoutChecks(connection: DataSource, name: TestDatabaseName): Promise<void> {
-  if (name === 'sqlite') return void (await connection.query('PRAGMA ignore_check_constraints = ON'));
-  const schema = name === 'mysql' ? 'DATABASE()' : 'current_schema()';
-  const checks: { tab: string; name: string }[] = await connection.query(
-    `SELECT t.TABLE_NAME AS tab, t.CONSTRAINT_NAME AS name FROM information_schema.TABLE_CONSTRAINTS t
-      WHERE t.CONSTRAINT_TYPE = 'CHECK' AND t.TABLE_SCHEMA = ${schema} AND t.CONSTRAINT_NAME NOT LIKE '%not_null'`,
-  );
-  const q = (identifier: string) => connection.driver.escape(identifier);
-  for (const { tab, name: check } of checks) {
-    await connection.query(`ALTER TABLE ${q(tab)} DROP CONSTRAINT ${q(check)}`);
-  }
 }
 
 /** What the command line takes as `--database-url`. */

@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
+import { insertRows } from './event-rows.js';
 import type { TestDatabase } from './harness/databases.js';
 
 export const LEDGER_TABLES = ['audit_events', 'audit_leaves', 'audit_tiles', 'audit_checkpoints'] as const;
@@ -47,21 +48,18 @@ export async function startLedgerApp(
 
 /** The attacker: raw SQL, with the triggers and the checks dropped. */
 export class RawTables {
-  private constructor(
-    readonly connection: DataSource,
-    private readonly database: TestDatabase,
-  ) {}
+  private constructor(readonly connection: DataSource) {}
 
   static async open(database: TestDatabase): Promise<RawTables> {
-    const tables = new RawTables(await new DataSource(database.options).initialize(), database);
+    const tables = new RawTables(await new DataSource(database.options).initialize());
     await dropTriggers(tables.connection, database);
     await dropChecks(tables.connection, database);
     return tables;
   }
 
   /** An attacker with the rights of one user; nothing is dropped. */
-  static async as(database: TestDatabase, options: AuditDatabaseOptions): Promise<RawTables> {
-    return new RawTables(await new DataSource(options).initialize(), database);
+  static async as(options: AuditDatabaseOptions): Promise<RawTables> {
+    return new RawTables(await new DataSource(options).initialize());
   }
 
   q(name: string): string {
@@ -78,17 +76,7 @@ export class RawTables {
   }
 
   async insert(table: string, rows: readonly Row[]): Promise<void> {
-    for (let from = 0; from < rows.length; from += 200) {
-      const part = rows.slice(from, from + 200);
-      const columns = Object.keys(part[0]!);
-      let count = 0;
-      const place = () => (this.database.name === 'postgres' ? `$${++count}` : '?');
-      const places = part.map(() => `(${columns.map(place).join(',')})`).join(',');
-      await this.connection.query(
-        `INSERT INTO ${this.q(table)} (${columns.map((column) => this.q(column)).join(',')}) VALUES ${places}`,
-        part.flatMap((row) => columns.map((column) => row[column])),
-      );
-    }
+    if (rows.length > 0) await insertRows(this.connection, table, rows);
   }
 
   async snapshot(): Promise<Map<string, Row[]>> {

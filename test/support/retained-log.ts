@@ -85,7 +85,7 @@ export class RetainedLog {
 
   /** Somebody who has the password of the application, which may insert. */
   async inserter(): Promise<RawTables> {
-    return this.keep(await RawTables.as(this.database, this.users.application));
+    return this.keep(await RawTables.as(this.users.application));
   }
 
   /** The checks of the tables are gone, as where they were made before there were any: rows may then hold what is no JSON. */

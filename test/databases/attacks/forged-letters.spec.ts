@@ -1,21 +1,19 @@
 // Dead letters that no process of this library has written: whoever may INSERT makes them. They explain no missing number
 // where the log is signed, are replayed into no tenant, are shown to nobody whose they are not, and stop nothing.
 import 'reflect-metadata';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { run } from '../../../src/cli/program.js';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys, parseSignerKey } from '../../../src/ledger/index.js';
+import { AttackedDatabase } from '../../support/attacked-database.js';
 import { numbered } from '../../support/audit-store.js';
-import { dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
+import { dropChecks, logged } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { narrowActions, POISON, widenActions } from '../../support/narrow-column.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
-import type { TestDatabase } from '../../support/harness/databases.js';
-import { as, insertRow, withoutChecks, rowOf, urlOf, wrongOf } from '../../support/event-rows.js';
+import { insertRow, rowOf, urlOf, wrongOf } from '../../support/event-rows.js';
 import type { RawRow } from '../../support/event-rows.js';
-import { grantUsers } from '../../support/granted-users.js';
-import type { GrantedUsers } from '../../support/granted-users.js';
 
 const keys = generateKeys('audit.example');
 const signed = { signingKey: keys.signerKey, gapTimeoutMs: 0 };
@@ -36,49 +34,23 @@ function letterOf(event: AuditLogEvent, change: RawRow = {}): RawRow {
 }
 
 describeEachDatabase('forged dead letters', (create, name) => {
-  let database: TestDatabase;
+  let log: AttackedDatabase;
   let owner: DataSource;
   let attacker: DataSource;
-  let users: GrantedUsers;
-  const apps: LedgerApp[] = [];
 
   beforeEach(async () => {
-    logged.length = 0;
-    database = await create();
-    owner = await new DataSource(database.options).initialize();
-    users = await grantUsers(database, owner);
-    attacker = await new DataSource(users.application).initialize();
+    log = await AttackedDatabase.of(await create());
+    owner = log.owner.connection;
+    attacker = log.attacker;
   });
-
-  afterEach(async () => {
-    for (const app of apps.splice(0)) await app.close();
-    await attacker.destroy();
-    await users.drop();
-    await owner.destroy();
-    await database.drop();
-  });
+  afterEach(() => log.close());
 
   let started = 0;
-  async function start(ledger: AuditModuleOptions['ledger']): Promise<LedgerApp> {
-    const app = await startLedgerApp(as(database, users.application, `-${++started}`), {
-      migrate: false,
-      // A SQLite file has no users.
-      ledger: { ...(name !== 'sqlite' && { database: users.sealer }), ...ledger },
-    });
-    apps.push(app);
-    return app;
-  }
-
-  async function stop(app: LedgerApp): Promise<void> {
-    apps.splice(apps.indexOf(app), 1);
-    await app.close();
-  }
+  const start = (ledger: AuditModuleOptions['ledger']) => log.start(ledger, `-${++started}`);
+  const stop = (app: LedgerApp) => log.stop(app);
 
   const insertLetter = (row: RawRow) => insertRow(attacker, 'audit_dead_letters', row);
-  const remove = async (table: string, id: string) => {
-    await dropTriggers(owner, database);
-    await owner.query(`DELETE FROM ${table} WHERE id = '${id}'`);
-  };
+  const remove = (table: string, id: string) => log.remove(table, `id = '${id}'`);
   const codesOf = async ({ audit }: LedgerApp) =>
     (await audit.verify({ maxProblems: 1_000 })).problems.map(({ code }) => code);
   const storedIds = async () =>
@@ -131,7 +103,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
     expect(await codesOf(app)).toEqual(expect.arrayContaining(['letter_untrusted', 'sequence_gap']));
     let out = '';
     const output = { stdout: { write: (text: string) => (out += text) }, stderr: { write: () => undefined } };
-    const url = urlOf({ options: users.application });
+    const url = urlOf({ options: log.users.application });
     expect(await run(['verify', '--database-url', url, '--key', keys.verifierKey], output)).toBe(1);
     expect(out).toMatch(/letter_untrusted: [^]*sequence_gap: |sequence_gap: [^]*letter_untrusted: /);
     // Whoever may deletes the forgery, and the loss stays.
@@ -264,7 +236,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
 
   it('stop nothing, whatever is in them', async () => {
     // These refuse what is longer than any letter.
-    await withoutChecks(name === 'sqlite' ? attacker : owner, name);
+    await dropChecks(name === 'sqlite' ? attacker : owner, { name });
     const app = await start(signed);
     const before = await honestLetter(app);
     const source = createEventId(Date.now());

@@ -2,19 +2,17 @@
 // and leaves nothing in the log that stays when the row is deleted.
 import 'reflect-metadata';
 import { setImmediate as turn } from 'node:timers/promises';
-import { DataSource } from 'typeorm';
 import type { AuditLogEvent, LedgerOptions } from 'nest-audit-trail';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys } from '../../../src/ledger/index.js';
-import { numbered, openStore } from '../../support/audit-store.js';
+import { AttackedDatabase } from '../../support/attacked-database.js';
+import { numbered } from '../../support/audit-store.js';
 import type { AuditStore } from '../../support/audit-store.js';
-import { dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
+import { dropTriggers, logged } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
+import { insertRows } from '../../support/event-rows.js';
 import { writeNote } from '../../support/source-notes.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
-import type { TestDatabase } from '../../support/harness/databases.js';
-import { grantUsers } from '../../support/granted-users.js';
-import type { GrantedUsers } from '../../support/granted-users.js';
 
 const keys = generateKeys('audit.example');
 const MODES = [
@@ -44,39 +42,16 @@ function rowOf(lie: (typeof LIES)[number], source: string, last: number): Record
 const TITLES = LIES.map((lie) => `${lie.kind} at ${lie.at(5)}${'id' in lie ? ', the newest for ever' : ''}`);
 
 describeEachDatabase('a forged note of a source', (create, name) => {
-  let database: TestDatabase;
+  let log: AttackedDatabase;
   let store: AuditStore;
-  let users: GrantedUsers;
-  let attacker: DataSource;
-  const apps: LedgerApp[] = [];
 
   beforeEach(async () => {
-    database = await create();
-    store = await openStore(database.options);
-    users = await grantUsers(database, store.connection);
-    attacker = await new DataSource(users.application).initialize();
-    logged.length = 0;
+    log = await AttackedDatabase.of(await create());
+    store = log.owner;
   });
+  afterEach(() => log.close());
 
-  afterEach(async () => {
-    for (const app of apps.splice(0)) await app.close();
-    await attacker.destroy();
-    await users.drop();
-    await store.close();
-    await database.drop();
-  });
-
-  async function start(ledger: LedgerOptions, journal = ''): Promise<LedgerApp> {
-    const app = await startLedgerApp(
-      { ...database, options: users.application, journal: `${database.journal}${journal}` },
-      {
-        migrate: false,
-        ledger: { gapTimeoutMs: 0, ...(name !== 'sqlite' && { database: users.sealer }), ...ledger },
-      },
-    );
-    apps.push(app);
-    return app;
-  }
+  const start = (ledger: LedgerOptions, journal = '') => log.start({ gapTimeoutMs: 0, ...ledger }, journal);
 
   async function record({ audit }: LedgerApp, count: number): Promise<AuditLogEvent[]> {
     const recorded = await Promise.all(
@@ -86,32 +61,20 @@ describeEachDatabase('a forged note of a source', (create, name) => {
     return recorded;
   }
 
-  const q = (column: string) => attacker.driver.escape(column);
-
-  async function forge(rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
-    for (let from = 0; from < rows.length; from += 1_000) {
-      const part = rows.slice(from, from + 1_000).map((row) => ({
+  const forge = (rows: readonly Readonly<Record<string, unknown>>[]) =>
+    insertRows(
+      log.attacker,
+      'audit_sources',
+      rows.map((row) => ({
         id: createEventId(Date.now()),
         timestamp: Date.now(),
         process: '{}',
         ...row,
-      }));
-      let count = 0;
-      const place = () => (name === 'postgres' ? `$${++count}` : '?');
-      const columns = Object.keys(part[0]!);
-      const places = part.map(() => `(${columns.map(place).join(', ')})`).join(', ');
-      await attacker.query(
-        `INSERT INTO audit_sources (${columns.map(q).join(', ')}) VALUES ${places}`,
-        part.flatMap((row) => Object.values(row)),
-      );
-    }
-  }
+      })),
+    );
 
   /** Who owns the tables deletes what was forged. */
-  async function mend(condition: string): Promise<void> {
-    await dropTriggers(store.connection, database);
-    await store.connection.query(`DELETE FROM audit_sources WHERE ${condition}`);
-  }
+  const mend = (condition: string) => log.remove('audit_sources', condition);
 
   const gapsIn = async ({ audit }: LedgerApp) =>
     (await audit.find({ allTenants: true, action: 'audit.gap' })).events;
@@ -241,7 +204,7 @@ describeEachDatabase('a forged note of a source', (create, name) => {
       const { source } = metadata;
       await forge([{ source, kind: 'closed', sequence: 5, process: 'forged' }]);
       const lost = await record(app, 20);
-      await dropTriggers(store.connection, database);
+      await dropTriggers(store.connection, log.database);
       for (const { id } of lost) {
         await store.connection.query(`DELETE FROM audit_events WHERE id = '${id}'`);
       }
@@ -367,7 +330,7 @@ describeEachDatabase('a forged note of a source', (create, name) => {
       const sign = () => Promise.reject<Uint8Array>(new Error('the KMS is away'));
       const app = await start({ signingKey: { verifierKey: keys.verifierKey, sign } });
       const [{ metadata }] = (await record(app, 2)) as [AuditLogEvent];
-      await apps.pop()!.close();
+      await log.stop(app);
       const rows: Record<string, unknown>[] = await store.connection.query(
         'SELECT kind, statement FROM audit_sources ORDER BY id',
       );

@@ -1,20 +1,17 @@
 // Whoever may INSERT into audit_events: events of thousands of sources that never were keep nobody waiting, neither the sealer nor
 // the process that it runs in, and leave no record of a loss in the log.
 import 'reflect-metadata';
-import { DataSource } from 'typeorm';
 import type { AuditDatabaseOptions } from 'nest-audit-trail';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys } from '../../../src/ledger/index.js';
-import { ROW_COLUMNS, toRow } from '../../../src/store/event-row.js';
-import { numbered, openStore } from '../../support/audit-store.js';
+import { AttackedDatabase } from '../../support/attacked-database.js';
+import { numbered } from '../../support/audit-store.js';
 import type { AuditStore } from '../../support/audit-store.js';
+import { as, insertRow, insertRows, rowOf } from '../../support/event-rows.js';
 import { eventually } from '../../support/eventually.js';
-import { dropTriggers, startLedgerApp } from '../../support/ledger-app.js';
+import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
-import type { TestDatabase } from '../../support/harness/databases.js';
-import { grantUsers } from '../../support/granted-users.js';
-import type { GrantedUsers } from '../../support/granted-users.js';
 
 const keys = generateKeys('audit.example');
 
@@ -56,37 +53,25 @@ class Statements {
 describeEachDatabase('events of made-up sources', (create, name) => {
   const COUNT = name === 'sqlite' ? 20_000 : 4_000;
   const FEWER = 3_000;
-  let database: TestDatabase;
+  let log: AttackedDatabase;
   let store: AuditStore;
-  let users: GrantedUsers;
-  let attacker: DataSource;
   let statements: Statements;
-  const apps: LedgerApp[] = [];
 
   beforeEach(async () => {
-    database = await create();
-    store = await openStore(database.options);
-    users = await grantUsers(database, store.connection);
-    attacker = await new DataSource(users.application).initialize();
+    log = await AttackedDatabase.of(await create());
+    store = log.owner;
     statements = new Statements();
   });
-
-  afterEach(async () => {
-    for (const app of apps.splice(0)) await app.close();
-    await attacker.destroy();
-    await users.drop();
-    await store.close();
-    await database.drop();
-  });
+  afterEach(() => log.close());
 
   async function start(ledger: object = {}, journal = ''): Promise<LedgerApp> {
+    const { database } = log;
     const options = { ...database.options, logging: true, logger: statements.logger } as AuditDatabaseOptions;
-    const app = await startLedgerApp(
-      { ...database, options, journal: `${database.journal}${journal}` },
-      { ledger: { signingKey: keys.signerKey, gapTimeoutMs: 0, ...ledger } },
+    return log.keep(
+      await startLedgerApp(as(database, options, journal), {
+        ledger: { signingKey: keys.signerKey, gapTimeoutMs: 0, ...ledger },
+      }),
     );
-    apps.push(app);
-    return app;
   }
 
   async function record({ audit }: LedgerApp, count: number): Promise<void> {
@@ -96,20 +81,14 @@ describeEachDatabase('events of made-up sources', (create, name) => {
 
   /** Events of as many sources, each with these numbers. */
   async function makeUp(count: number, sequences: readonly number[]): Promise<void> {
-    const q = (column: string) => attacker.driver.escape(column);
     const events = Array.from({ length: count }, () => createEventId(Date.now())).flatMap((source) =>
       sequences.map((sequence) => numbered(source, sequence)),
     );
-    for (let from = 0; from < events.length; from += 1_000) {
-      const rows = events.slice(from, from + 1_000).map(toRow);
-      let places = 0;
-      const place = () => (name === 'postgres' ? `$${++places}` : '?');
-      const values = rows.map((row) => `(${row.map(place).join(', ')})`);
-      await attacker.query(
-        `INSERT INTO audit_events (${ROW_COLUMNS.map(q).join(', ')}) VALUES ${values.join(', ')}`,
-        rows.flat(),
-      );
-    }
+    await insertRows(
+      log.attacker,
+      'audit_events',
+      events.map((event) => rowOf(event)),
+    );
   }
 
   it('cost the sealer, sources() and verify() a few statements for many sources', async () => {
@@ -154,8 +133,7 @@ describeEachDatabase('events of made-up sources', (create, name) => {
     expect(pending).toBe(50);
     expect(problems).toHaveLength(50);
     for (const problem of problems) expect(problem).toMatchObject({ code: 'sequence_gap', sequence: 2 });
-    await dropTriggers(store.connection, database);
-    await store.connection.query("DELETE FROM audit_events WHERE sequence = 3 AND tenant_id = 'acme'");
+    await log.remove('audit_events', "sequence = 3 AND tenant_id = 'acme'");
     expect(await audit.verify()).toMatchObject({ ok: true, events: 55, pending: 0 });
   });
 
@@ -167,16 +145,7 @@ describeEachDatabase('events of made-up sources', (create, name) => {
       await record(other, 2);
       const source = (await other.audit.find({ allTenants: true, limit: 1 })).events[0]!.metadata['source'];
       const forged = numbered(String(source), 1);
-      const row = toRow(forged);
-      const q = (column: string) => attacker.driver.escape(column);
-      const places = ROW_COLUMNS.map((column, index) => {
-        if (column === 'sequence') return sequence;
-        return name === 'postgres' ? `$${index < ROW_COLUMNS.indexOf('sequence') ? index + 1 : index}` : '?';
-      });
-      await attacker.query(
-        `INSERT INTO audit_events (${ROW_COLUMNS.map(q).join(', ')}) VALUES (${places.join(', ')})`,
-        row.filter((_, index) => ROW_COLUMNS[index] !== 'sequence'),
-      );
+      await insertRow(log.attacker, 'audit_events', rowOf(forged, { sequence }));
       expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 4 });
       await record(other, 2);
       expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 6 });

@@ -1,17 +1,14 @@
 // Whoever may INSERT into audit_sources or audit_dead_letters: texts of any length, which a database packs into little, must not fill the
 // memory of the application, whose sealer reads such rows by hundreds.
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys } from '../../../src/ledger/index.js';
-import { openStore } from '../../support/audit-store.js';
+import { AttackedDatabase } from '../../support/attacked-database.js';
 import type { AuditStore } from '../../support/audit-store.js';
-import { as, insertRow, insertRows, withoutChecks } from '../../support/event-rows.js';
+import { insertRow, insertRows } from '../../support/event-rows.js';
 import type { RawRow } from '../../support/event-rows.js';
-import { grantUsers } from '../../support/granted-users.js';
-import type { GrantedUsers } from '../../support/granted-users.js';
-import { startLedgerApp } from '../../support/ledger-app.js';
+import { dropChecks } from '../../support/ledger-app.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
-import type { TestDatabase } from '../../support/harness/databases.js';
 
 const keys = generateKeys('audit.example');
 
@@ -34,24 +31,16 @@ const letterWith = (text: RawRow): RawRow => ({
 });
 
 describeEachDatabase('an oversized row', (create, name) => {
-  let database: TestDatabase;
+  let log: AttackedDatabase;
   let store: AuditStore;
-  let users: GrantedUsers;
   let attacker: DataSource;
 
   beforeEach(async () => {
-    database = await create();
-    store = await openStore(database.options);
-    users = await grantUsers(database, store.connection);
-    attacker = await new DataSource(users.application).initialize();
+    log = await AttackedDatabase.of(await create());
+    store = log.owner;
+    attacker = log.attacker;
   });
-
-  afterEach(async () => {
-    await attacker.destroy();
-    await users.drop();
-    await store.close();
-    await database.drop();
-  });
+  afterEach(() => log.close());
 
   it('is refused', async () => {
     const refused: [string, RawRow][] = [
@@ -68,39 +57,32 @@ describeEachDatabase('an oversized row', (create, name) => {
   });
 
   it('is not read where the constraints are gone, and counts for nothing', async () => {
-    await withoutChecks(store.connection, name);
-    if (name === 'sqlite') await withoutChecks(attacker, name);
-    const { audit, close } = await startLedgerApp(as(database, users.application), {
-      migrate: false,
-      ledger: { signingKey: keys.signerKey, ...(name !== 'sqlite' && { database: users.sealer }) },
-    });
-    try {
-      await audit.record({ action: 'thing.create' });
-      await audit.flush();
-      // MySQL's type holds no more.
-      const text = 'x'.repeat(name === 'mysql' ? 65_000 : 1_000_000);
-      const notes = Array.from({ length: 20 }, () => noteWith({ statement: text }));
-      await insertRows(attacker, 'audit_sources', notes);
-      await insertRow(attacker, 'audit_dead_letters', letterWith({ statement: text }));
-      await insertRow(attacker, 'audit_dead_letters', letterWith({ event: `"${'x'.repeat(2_000_000)}"` }));
-      for (const rows of [
-        await store.sources.notesById('', 250),
-        [await store.sources.newestNote(String(notes[3]!['source']))],
-      ]) {
-        expect(JSON.stringify(rows).length).toBeLessThan(20_000);
-      }
-      for await (const standing of store.sources.standings({ verifiers: [] })) {
-        expect(standing.claimed?.newest.statement?.length ?? 0).toBeLessThan(8_193);
-      }
-      expect(await audit.checkpoint()).toMatchObject({ treeSize: 1 });
-      const letters = await audit.deadLetters({ allTenants: true });
-      expect(letters).toHaveLength(2);
-      for (const letter of letters) expect(letter.untrusted).toBeDefined();
-      expect(JSON.stringify(letters).length).toBeLessThan(20_000);
-      const { problems } = await audit.verify();
-      expect(problems.map(({ code }) => code)).toEqual(['letter_untrusted', 'letter_untrusted']);
-    } finally {
-      await close();
+    await dropChecks(store.connection, { name });
+    if (name === 'sqlite') await dropChecks(attacker, { name });
+    const { audit } = await log.start({ signingKey: keys.signerKey });
+    await audit.record({ action: 'thing.create' });
+    await audit.flush();
+    // MySQL's type holds no more.
+    const text = 'x'.repeat(name === 'mysql' ? 65_000 : 1_000_000);
+    const notes = Array.from({ length: 20 }, () => noteWith({ statement: text }));
+    await insertRows(attacker, 'audit_sources', notes);
+    await insertRow(attacker, 'audit_dead_letters', letterWith({ statement: text }));
+    await insertRow(attacker, 'audit_dead_letters', letterWith({ event: `"${'x'.repeat(2_000_000)}"` }));
+    for (const rows of [
+      await store.sources.notesById('', 250),
+      [await store.sources.newestNote(String(notes[3]!['source']))],
+    ]) {
+      expect(JSON.stringify(rows).length).toBeLessThan(20_000);
     }
+    for await (const standing of store.sources.standings({ verifiers: [] })) {
+      expect(standing.claimed?.newest.statement?.length ?? 0).toBeLessThan(8_193);
+    }
+    expect(await audit.checkpoint()).toMatchObject({ treeSize: 1 });
+    const letters = await audit.deadLetters({ allTenants: true });
+    expect(letters).toHaveLength(2);
+    for (const letter of letters) expect(letter.untrusted).toBeDefined();
+    expect(JSON.stringify(letters).length).toBeLessThan(20_000);
+    const { problems } = await audit.verify();
+    expect(problems.map(({ code }) => code)).toEqual(['letter_untrusted', 'letter_untrusted']);
   });
 });

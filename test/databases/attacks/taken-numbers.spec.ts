@@ -1,68 +1,38 @@
 // Whoever may INSERT into audit_events takes numbers of a process that lives: those that it is to give away next, or one far beyond.
 // The genuine events are sealed all the same, and nothing that is forged becomes a loss in the log.
 import 'reflect-metadata';
-import { DataSource } from 'typeorm';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys, parseVerifierKey } from '../../../src/ledger/index.js';
 import { Collector } from '../../../src/sealer/collector.js';
 import { AuditDatabase } from '../../../src/store/audit-database.js';
 import { SealingRepository } from '../../../src/store/sealing.repository.js';
-import { numbered, openStore } from '../../support/audit-store.js';
+import { AttackedDatabase } from '../../support/attacked-database.js';
+import { numbered } from '../../support/audit-store.js';
 import type { AuditStore } from '../../support/audit-store.js';
 import { insertRows, rowOf } from '../../support/event-rows.js';
 import { eventually } from '../../support/eventually.js';
-import { dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
+import { logged } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { writeNote } from '../../support/source-notes.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
-import type { TestDatabase } from '../../support/harness/databases.js';
-import { grantUsers } from '../../support/granted-users.js';
-import type { GrantedUsers } from '../../support/granted-users.js';
 
 const keys = generateKeys('audit.example');
 /** Ids of then sort before all genuine ones. */
 const LONG_AGO = 1_600_000_000_000;
 
-describeEachDatabase('a number of a process that somebody else takes', (create, name) => {
-  let database: TestDatabase;
+describeEachDatabase('a number of a process that somebody else takes', (create) => {
+  let log: AttackedDatabase;
   let store: AuditStore;
-  let users: GrantedUsers;
-  let attacker: DataSource;
-  const apps: LedgerApp[] = [];
 
   beforeEach(async () => {
-    database = await create();
-    store = await openStore(database.options);
-    users = await grantUsers(database, store.connection);
-    attacker = await new DataSource(users.application).initialize();
-    logged.length = 0;
+    log = await AttackedDatabase.of(await create());
+    store = log.owner;
   });
+  afterEach(() => log.close());
 
-  afterEach(async () => {
-    for (const app of apps.splice(0)) await app.close();
-    await attacker.destroy();
-    await users.drop();
-    await store.close();
-    await database.drop();
-  });
-
-  async function start(ledger: object = {}, journal = ''): Promise<LedgerApp> {
-    const app = await startLedgerApp(
-      { ...database, options: users.application, journal: `${database.journal}${journal}` },
-      {
-        migrate: false,
-        ledger: {
-          gapTimeoutMs: 0,
-          signingKey: keys.signerKey,
-          ...(name !== 'sqlite' && { database: users.sealer }),
-          ...ledger,
-        },
-      },
-    );
-    apps.push(app);
-    return app;
-  }
+  const start = (ledger: object = {}, journal = '') =>
+    log.start({ gapTimeoutMs: 0, signingKey: keys.signerKey, ...ledger }, journal);
 
   async function record({ audit }: LedgerApp, count: number): Promise<AuditLogEvent[]> {
     const events: AuditLogEvent[] = [];
@@ -83,7 +53,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create, 
       numbered(source, from + index, { timestamp }),
     );
     await insertRows(
-      attacker,
+      log.attacker,
       'audit_events',
       events.map((event) => rowOf(event)),
     );
@@ -94,11 +64,8 @@ describeEachDatabase('a number of a process that somebody else takes', (create, 
     (await store.connection.query<{ event_id: string }[]>('SELECT event_id FROM audit_leaves')).map(
       (row) => row.event_id,
     );
-  const remove = async (events: readonly AuditLogEvent[]) => {
-    await dropTriggers(store.connection, database);
-    const ids = events.map(({ id }) => `'${id}'`).join(', ');
-    await store.connection.query(`DELETE FROM audit_events WHERE id IN (${ids})`);
-  };
+  const remove = (events: readonly AuditLogEvent[]) =>
+    log.remove('audit_events', `id IN (${events.map(({ id }) => `'${id}'`).join(', ')})`);
   const idsOf = (events: readonly AuditLogEvent[]) => events.map(({ id }) => id).sort();
   const gapsIn = async ({ audit }: LedgerApp) =>
     (await audit.find({ allTenants: true, action: 'audit.gap' })).events;
@@ -157,7 +124,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create, 
     expect((await other.audit.verify()).problems).toMatchObject([
       { code: 'event_inserted', eventId: forged!.id },
     ]);
-    await apps.pop()!.close();
+    await log.stop(other);
     await sealer.audit.checkpoint();
     expect((await sealer.audit.verify()).problems).toMatchObject([
       { code: 'event_inserted', eventId: forged!.id },
@@ -171,7 +138,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create, 
     const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
     const [forged] = await take(sourceOf(await record(other, 3)), 4, 4);
     expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 4 });
-    await apps.pop()!.close();
+    await log.stop(other);
     expect((await sealer.audit.verify()).problems).toMatchObject([
       { code: 'event_inserted', eventId: forged!.id, sequence: 4, leafIndex: expect.any(Number) },
     ]);
@@ -201,12 +168,12 @@ describeEachDatabase('a number of a process that somebody else takes', (create, 
       numbered(`!${String(index).padStart(5, '0')}`, 2, { timestamp: tomorrow }),
     );
     await insertRows(
-      attacker,
+      log.attacker,
       'audit_events',
       flood.map((event) => rowOf(event)),
     );
     const connection = new AuditDatabase(
-      { database: database.options },
+      { database: log.database.options },
       { log: () => undefined, warn: () => undefined, error: () => undefined },
     );
     await connection.connect(10_000);

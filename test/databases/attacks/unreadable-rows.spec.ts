@@ -9,11 +9,11 @@ import { run } from '../../../src/cli/program.js';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys } from '../../../src/ledger/index.js';
 import { numbered } from '../../support/audit-store.js';
-import { dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
+import { dropChecks, dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
-import { as, insertRow, insertRows, rowOf, urlOf, withoutChecks, wrongOf } from '../../support/event-rows.js';
+import { as, insertRow, insertRows, rowOf, urlOf, wrongOf } from '../../support/event-rows.js';
 import type { RawRow } from '../../support/event-rows.js';
 import { grantUsers } from '../../support/granted-users.js';
 import type { GrantedUsers } from '../../support/granted-users.js';
@@ -126,7 +126,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
   async function insertAll(): Promise<RawRow[]> {
     const rows = [...TAKEN, ...REFUSED].map(forged);
     for (const row of rows.slice(0, TAKEN.length)) await insertRow(attacker, 'audit_events', row);
-    await withoutChecks(owner, name);
+    await dropChecks(owner, { name });
     for (const row of rows.slice(TAKEN.length)) await insertRow(owner, 'audit_events', row);
     return rows;
   }
@@ -407,7 +407,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
   it('are named where a sealed event was made one, by who may change the tables', async () => {
     const [first] = honest;
     await dropTriggers(owner, database);
-    await withoutChecks(owner, name);
+    await dropChecks(owner, { name });
     for (const details of ['{', 'null', '{"a":{}}']) {
       await owner.query(`UPDATE audit_events SET details = '${details}' WHERE id = '${first!.id}'`);
       const { problems } = await app.audit.verify();
