@@ -69,9 +69,9 @@ export async function verifySources(
       const [from, to] = [Math.max(sealed, sequence) + 1, unsealed.highest(source, order)];
       if (kind === 'closed' && to >= from) ended.push({ source, from, to });
       const end = trusted.sequence;
-      for (const leaf of kind === 'closed' && sealed > end
-        ? await sealing.leavesAfter(source, end, LISTED, size)
-        : []) {
+      const late =
+        kind === 'closed' && sealed > end ? await sealing.leavesAfter(source, end, LISTED, size) : [];
+      for (const leaf of late) {
         problems.add({
           code: 'event_inserted',
           ...leaf,
@@ -93,30 +93,53 @@ export async function verifySources(
     });
   }
 
-  const patienceMs = known.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs;
-  const own = new Set(ownNumbers().map(({ source }) => source));
-  for (const hole of unsealed.holes(patienceMs, order)) {
-    const reached = noted.get(hole.source);
-    if (own.has(hole.source)) continue;
-    if (reached === undefined)
-      expected.push(unrecorded(hole, 'no note that counts tells that it is a process'));
-    // The loss of a number up to there is recorded by the sealer, once its time is over. A process that lives has time to say how far it is.
-    else if (hole.to > reached && !(Math.abs(Date.now() - hole.begun) <= WORD_TIMES * patienceMs)) {
-      expected.push(unrecorded(hole, `its notes tell that it has come to number ${reached}`));
-    }
-  }
+  expected.push(...unrecordedHoles(known, order, unsealed, noted));
   await expect(expected, countKnown, problems);
 
-  const all = takenNumbers();
-  const taken = all.flatMap(({ source, ranges }) => {
+  // A dead letter would not do: what was taken is an event.
+  const taken = takenNumbers();
+  await expect(takenUnsealed(taken, order), (ranges) => countTaken(sealing, ranges, taken), problems);
+  return reportStoredAfterEnd(sealing, ended, problems);
+}
+
+/** Holes of other processes whose loss the sealer does not record, since nobody who counts says that the numbers were given away. */
+function unrecordedHoles(
+  { gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs, ownNumbers = () => [] }: VerifierKnowledge,
+  order: SourceOrder,
+  unsealed: UnsealedNumbers,
+  noted: ReadonlyMap<string, number>,
+): Expected[] {
+  const own = new Set(ownNumbers().map(({ source }) => source));
+  return unsealed.holes(gapTimeoutMs, order).flatMap((hole) => {
+    const reached = noted.get(hole.source);
+    if (own.has(hole.source)) return [];
+    if (reached === undefined) return [unrecorded(hole, 'no note that counts tells that it is a process')];
+    // The loss of a number up to there is recorded by the sealer, once its time is over. A process that lives has time to say how far it is.
+    const mayBeSaid = Math.abs(Date.now() - hole.begun) <= WORD_TIMES * gapTimeoutMs;
+    if (hole.to <= reached || mayBeSaid) return [];
+    return [unrecorded(hole, `its notes tell that it has come to number ${reached}`)];
+  });
+}
+
+/** What the database has taken of this process, and the log does not account for yet. */
+function takenUnsealed(taken: readonly TakenNumbers[], order: SourceOrder): Expected[] {
+  return taken.flatMap(({ source, ranges }) => {
     const sealed = order.sealed(source);
     return ranges
       .filter(([, to]) => to > sealed)
       .map(([from, to]) => takenBefore({ source, from: Math.max(from, sealed + 1), to }));
   });
-  // A dead letter would not do: what was taken is an event.
-  await expect(taken, (ranges) => countTaken(sealing, ranges, all), problems);
+}
 
+/**
+ * @param ended numbers of sources that have closed before them
+ * @returns how many events are stored with these
+ */
+async function reportStoredAfterEnd(
+  sealing: LogStore['sealing'],
+  ended: readonly NumberRange[],
+  problems: ProblemList,
+): Promise<number> {
   let inserted = 0;
   for (const { source, from, to } of ended) {
     for (const event of await sealing.eventsAfter(source, { sequence: from, id: '' }, LISTED)) {
