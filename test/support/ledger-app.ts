@@ -79,9 +79,9 @@ export class RawTables {
     if (rows.length > 0) await insertRows(this.connection, table, rows);
   }
 
-  async snapshot(): Promise<Map<string, Row[]>> {
+  async snapshot(names: readonly (keyof typeof ORDER)[] = LEDGER_TABLES): Promise<Map<string, Row[]>> {
     const tables = new Map<string, Row[]>();
-    for (const table of LEDGER_TABLES) tables.set(table, await this.rows(table, ORDER[table]));
+    for (const name of names) tables.set(name, await this.rows(name, ORDER[name]));
     return tables;
   }
 
@@ -141,4 +141,7 @@ const ORDER = {
   audit_leaves: 'leaf_index',
   audit_tiles: 'level',
   audit_checkpoints: 'tree_size',
+  audit_sources: 'id',
+  audit_leases: 'name',
+  audit_dead_letters: 'id',
 } as const;

@@ -45,11 +45,10 @@ describeEachDatabase('a forged note of a source', (create, name) => {
   let log: AttackedDatabase;
   let store: AuditStore;
 
-  beforeEach(async () => {
+  async function open(): Promise<void> {
     log = await AttackedDatabase.of(await create());
     store = log.owner;
-  });
-  afterEach(() => log.close());
+  }
 
   const start = (ledger: LedgerOptions, journal = '') => log.start({ gapTimeoutMs: 0, ...ledger }, journal);
 
@@ -80,28 +79,132 @@ describeEachDatabase('a forged note of a source', (create, name) => {
     (await audit.find({ allTenants: true, action: 'audit.gap' })).events;
   const forged = `${name === 'sqlite' ? '"process"' : 'process'} = 'forged'`;
 
-  describe.each(MODES)('in %s', (_, ledger) => {
-    it(`of this process: ${TITLES.join('; ')}`, async () => {
-      const app = await start(ledger);
-      const [{ metadata }] = (await record(app, 5)) as [AuditLogEvent];
-      let size = 5;
-      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: size });
-      const source = metadata['source'] as string;
-      for (const lie of LIES) {
-        await forge([rowOf(lie, source, size)]);
+  describe.each(MODES)('in %s, where two processes record', (_, ledger) => {
+    let sealer: LedgerApp;
+    let other: LedgerApp;
+    let own: string;
+    let others: string;
+    /** Of the log, in leaves. */
+    let size: number;
 
-        await record(app, 3);
-        size += 3;
-        await app.audit.checkpoint();
-        expect(await app.audit.checkpoint()).toMatchObject({ treeSize: size });
-        expect(await gapsIn(app)).toEqual([]);
-        expect((await app.audit.verify()).problems).toMatchObject([{ code: 'source_contradicted', source }]);
-        expect(await app.audit.sources()).toMatchObject([{ source, state: 'open', events: size, gaps: [] }]);
+    beforeAll(async () => {
+      await open();
+      sealer = await start(ledger);
+      other = await start({ ...ledger, seal: false }, '-other');
+      [own, others] = (await Promise.all([sealer, other].map((app) => record(app, 5)))).map(
+        ([event]) => event!.metadata['source'] as string,
+      ) as [string, string];
+      size = 10;
+      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
+    });
+    afterAll(() => log.close());
+
+    async function recordMore(app: LedgerApp, count: number): Promise<void> {
+      await record(app, count);
+      size += count;
+    }
+
+    /** Of the two there are. */
+    async function summaryOf(source: string) {
+      const sources = await sealer.audit.sources();
+      expect(sources.map((one) => one.source).sort()).toEqual([own, others].sort());
+      return sources.find((one) => one.source === source)!;
+    }
+
+    const lastOf = async (source: string) => (await summaryOf(source)).events;
+
+    it(`of this process: ${TITLES.join('; ')}`, async () => {
+      let last = await lastOf(own);
+      for (const lie of LIES) {
+        await forge([rowOf(lie, own, last)]);
+
+        await recordMore(sealer, 3);
+        last += 3;
+        await sealer.audit.checkpoint();
+        expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
+        expect(await gapsIn(sealer)).toEqual([]);
+        expect((await sealer.audit.verify()).problems).toMatchObject([
+          { code: 'source_contradicted', source: own },
+        ]);
+        expect(await summaryOf(own)).toMatchObject({ state: 'open', events: last, gaps: [] });
 
         await mend(forged);
-        expect(await app.audit.verify()).toMatchObject({ ok: true, events: size, pending: 0 });
+        expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: size, pending: 0 });
       }
     });
+
+    it(`of another process that lives: ${TITLES.join('; ')}`, async () => {
+      for (const lie of LIES) {
+        await forge([rowOf(lie, others, await lastOf(others))]);
+
+        await recordMore(other, 3);
+        expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
+        expect(await gapsIn(sealer)).toEqual([]);
+        const { problems } = await sealer.audit.verify();
+        // Without keys the journal of a machine that lost its power may really know less.
+        const isBelieved = lie.kind === 'abandoned' && !('signingKey' in ledger);
+        expect(problems).toMatchObject(isBelieved ? [] : [{ code: 'source_contradicted', source: others }]);
+        expect((await other.audit.verify()).problems).toMatchObject([
+          { code: 'source_contradicted', source: others },
+        ]);
+
+        await mend(forged);
+        expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: size, pending: 0 });
+      }
+    });
+
+    it.each(['started', 'resumed'])('that it has %s stops nothing, and is not recorded', async (kind) => {
+      await forge([own, others].map((source) => ({ kind, source, sequence: 9e15, process: 'forged' })));
+      await recordMore(sealer, 3);
+      await recordMore(other, 3);
+      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
+      expect(await gapsIn(sealer)).toEqual([]);
+      // Of another process it may be so: what it has given away may be on its way.
+      expect((await sealer.audit.verify()).problems).toMatchObject([
+        { code: 'source_contradicted', source: own },
+      ]);
+      await mend(forged);
+      expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: size });
+    });
+
+    it('of a source that never was leaves nothing in the log', async () => {
+      const sources = Array.from({ length: 300 }, () => createEventId(Date.now()));
+      await forge(sources.map((source) => ({ source, kind: 'closed', sequence: 9e15, process: 'forged' })));
+      await recordMore(sealer, 2);
+      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
+      expect(await gapsIn(sealer)).toEqual([]);
+      const { problems } = await sealer.audit.verify({ maxProblems: 1_000 });
+      const code = 'signingKey' in ledger ? 'source_contradicted' : 'sequence_gap';
+      expect(new Set(problems.map((problem) => problem.code))).toEqual(new Set([code]));
+      expect(new Set(problems.map(({ source }) => source))).toEqual(new Set(sources));
+      await mend(forged);
+      expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: size });
+    });
+
+    it('many thousand times stops nothing', async () => {
+      const last = await lastOf(own);
+      await forge(
+        Array.from({ length: name === 'sqlite' ? 100_000 : 20_000 }, () => ({
+          source: own,
+          kind: 'closed',
+          sequence: last,
+          process: 'forged',
+        })),
+      );
+      await recordMore(sealer, 3);
+      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
+      expect((await sealer.audit.verify()).problems).toMatchObject([
+        { code: 'source_contradicted', source: own },
+      ]);
+      expect(await summaryOf(own)).toMatchObject({ state: 'open', gaps: [] });
+      await mend(forged);
+      expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: size });
+    }, 120_000);
+  });
+
+  describe.each(MODES)('in %s', (_, ledger) => {
+    beforeEach(open);
+    afterEach(() => log.close());
 
     // The log says it once for each source, and on each database alike.
     it.each(
@@ -117,85 +220,6 @@ describeEachDatabase('a forged note of a source', (create, name) => {
       await app.audit.checkpoint();
       expect(logged.join()).toContain(`the source ${source}`);
     });
-
-    it(`of another process that lives: ${TITLES.join('; ')}`, async () => {
-      const [sealer, other] = [await start(ledger), await start({ ...ledger, seal: false }, '-other')];
-      const [{ metadata }] = (await record(other, 5)) as [AuditLogEvent];
-      let size = 5;
-      await sealer.audit.checkpoint();
-      const source = metadata['source'] as string;
-      for (const lie of LIES) {
-        await forge([rowOf(lie, source, size)]);
-
-        await record(other, 3);
-        size += 3;
-        expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: size });
-        expect(await gapsIn(sealer)).toEqual([]);
-        const { problems } = await sealer.audit.verify();
-        // Without keys the journal of a machine that lost its power may really know less.
-        const isBelieved = lie.kind === 'abandoned' && !('signingKey' in ledger);
-        expect(problems).toMatchObject(isBelieved ? [] : [{ code: 'source_contradicted', source }]);
-        expect((await other.audit.verify()).problems).toMatchObject([
-          { code: 'source_contradicted', source },
-        ]);
-
-        await mend(forged);
-        expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: size, pending: 0 });
-      }
-    });
-
-    it.each(['started', 'resumed'])('that it has %s stops nothing, and is not recorded', async (kind) => {
-      const [sealer, other] = [await start(ledger), await start({ ...ledger, seal: false }, '-other')];
-      const sources = [sealer, other].map((app) => record(app, 5));
-      const [own, others] = (await Promise.all(sources)).map(([event]) => event!.metadata['source']);
-      await forge([own, others].map((source) => ({ kind, source, sequence: 9e15, process: 'forged' })));
-      await record(sealer, 3);
-      await record(other, 3);
-      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 16 });
-      expect(await gapsIn(sealer)).toEqual([]);
-      // Of another process it may be so: what it has given away may be on its way.
-      expect((await sealer.audit.verify()).problems).toMatchObject([
-        { code: 'source_contradicted', source: own },
-      ]);
-      await mend(forged);
-      expect(await sealer.audit.verify()).toMatchObject({ ok: true, events: 16 });
-    });
-
-    it('of a source that never was leaves nothing in the log', async () => {
-      const app = await start(ledger);
-      await record(app, 2);
-      const sources = Array.from({ length: 300 }, () => createEventId(Date.now()));
-      await forge(sources.map((source) => ({ source, kind: 'closed', sequence: 9e15, process: 'forged' })));
-      await record(app, 2);
-      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 4 });
-      expect(await gapsIn(app)).toEqual([]);
-      const { problems } = await app.audit.verify({ maxProblems: 1_000 });
-      const code = 'signingKey' in ledger ? 'source_contradicted' : 'sequence_gap';
-      expect(new Set(problems.map((problem) => problem.code))).toEqual(new Set([code]));
-      expect(new Set(problems.map(({ source }) => source))).toEqual(new Set(sources));
-      await mend(forged);
-      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 4 });
-    });
-
-    it('many thousand times stops nothing', async () => {
-      const app = await start(ledger);
-      const [{ metadata }] = (await record(app, 3)) as [AuditLogEvent];
-      const { source } = metadata;
-      await forge(
-        Array.from({ length: name === 'sqlite' ? 100_000 : 20_000 }, () => ({
-          source,
-          kind: 'closed',
-          sequence: 3,
-          process: 'forged',
-        })),
-      );
-      await record(app, 3);
-      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 6 });
-      expect((await app.audit.verify()).problems).toMatchObject([{ code: 'source_contradicted', source }]);
-      expect(await app.audit.sources()).toMatchObject([{ source, state: 'open', gaps: [] }]);
-      await mend(forged);
-      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 6 });
-    }, 120_000);
 
     it('hides no event that is deleted before it is sealed', async () => {
       const app = await start(ledger);
@@ -253,6 +277,9 @@ describeEachDatabase('a forged note of a source', (create, name) => {
   });
 
   describe('with a signature', () => {
+    beforeEach(open);
+    afterEach(() => log.close());
+
     const source = createEventId(Date.now());
 
     it('counts: its end is known, and what is missing of it is recorded', async () => {
