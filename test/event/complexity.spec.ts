@@ -150,7 +150,7 @@ function nested(depth: number, around: (inner: unknown) => unknown): unknown {
   return value;
 }
 
-const SIZE = 4_096;
+const SIZE = 2_048;
 
 function failures(growths: Readonly<Record<string, Growth>>): string[] {
   return Object.entries(growths)
