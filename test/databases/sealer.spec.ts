@@ -242,93 +242,6 @@ describeEachDatabase('sealing', (create, name) => {
     expect(result).toMatchObject({ ok: true, pending: 0, events: 200 * count, treeSize: 200 * count });
   });
 
-  it('changes keys, and goes on from nobody else', async () => {
-    const old = await start({ signingKey: first.signerKey });
-    await record(old, 2);
-    await apps.pop()!.close();
-
-    const stranger = await start({ signingKey: second.signerKey });
-    await record(stranger, 1);
-    await stranger.audit.flush();
-    await expect(stranger.audit.checkpoint()).rejects.toMatchObject({
-      code: 'AUDIT_LEDGER_BROKEN',
-      message: expect.stringContaining('ledger.verifierKeys'),
-    });
-    await apps.pop()!.close();
-
-    const next = await start({ signingKey: second.signerKey, verifierKeys: [first.verifierKey] });
-    expect(openedBy((await next.audit.checkpoint()).note)).toEqual([second.verifierKey]);
-    expect(await next.audit.verify()).toMatchObject({ ok: true, events: 3, unsigned: 0 });
-    const { problems } = await next.audit.verify({ keys: [second.verifierKey] });
-    expect(problems).toMatchObject([{ code: 'checkpoint_untrusted', treeSize: 2 }]);
-  });
-
-  it('signs by a key that is elsewhere, and what was not signed before only where that is said', async () => {
-    const unsigned = await start();
-    await record(unsigned, 2);
-    await unsigned.audit.flush();
-    const { origin } = await unsigned.audit.checkpoint();
-    await apps.pop()!.close();
-    const signer = parseSignerKey(first.signerKey);
-    const signingKey = {
-      verifierKey: first.verifierKey,
-      sign: async (bytes: Uint8Array) => signer.sign(bytes),
-    };
-    for (const [options, said] of [
-      [{ origin }, 'write ledger: { unsignedUntil: 2 }'],
-      [{ origin, unsignedUntil: 1 }, 'write ledger: { unsignedUntil: 2 }'],
-      [{ unsignedUntil: 2 }, `write ledger: { origin: '${origin}' }`],
-    ] as const) {
-      const refusing = await start({ signingKey, ...options });
-      await record(refusing, 1);
-      await refusing.audit.flush();
-      await expect(refusing.audit.checkpoint()).rejects.toMatchObject({
-        code: 'AUDIT_LEDGER_BROKEN',
-        message: expect.stringContaining(said),
-      });
-      await apps.pop()!.close();
-    }
-    const app = await start({ signingKey, origin, unsignedUntil: 2 });
-    await app.audit.flush();
-    const { note, treeSize } = await app.audit.checkpoint();
-    expect(openedBy(note)).toEqual([first.verifierKey]);
-    expect(await app.audit.verify()).toMatchObject({ ok: true, unsigned: 1, checkpoints: 2, treeSize });
-    expect((await app.audit.verify({ unsignedUntil: 0 })).problems).toMatchObject([
-      {
-        code: 'checkpoint_untrusted',
-        treeSize: 2,
-        message: expect.stringContaining('2 leaves is not signed'),
-      },
-    ]);
-    // A process that has no key must not go on without.
-    await apps.pop()!.close();
-    const keyless = await start({ origin, seal: true });
-    await record(keyless, 1);
-    await keyless.audit.flush();
-    await keyless.audit.checkpoint();
-    const reader = await start(
-      { seal: false, verifierKeys: [first.verifierKey], unsignedUntil: 2 },
-      `${database.journal}-2`,
-    );
-    expect((await reader.audit.verify()).problems).toMatchObject([{ code: 'checkpoint_untrusted' }]);
-  });
-
-  it('goes on from no log of another name', async () => {
-    const other = await start({ signingKey: first.signerKey, origin: 'other.example' });
-    await record(other, 1);
-    await apps.pop()!.close();
-    const app = await start({ signingKey: first.signerKey });
-    await record(app, 1);
-    await app.audit.flush();
-    await expect(app.audit.checkpoint()).rejects.toMatchObject({
-      code: 'AUDIT_LEDGER_BROKEN',
-      message: expect.stringContaining('is that of other.example'),
-    });
-    expect((await app.audit.verify()).problems).toMatchObject([
-      { code: 'checkpoint_untrusted', treeSize: 1, message: expect.stringContaining('other.example') },
-    ]);
-  });
-
   it('does not sign again what was set back, cut off or exchanged under its eyes', async () => {
     const app = await start({ signingKey: first.signerKey });
     const grow = async () => {
@@ -421,30 +334,133 @@ describeEachDatabase('sealing', (create, name) => {
     await eventually(async () => expect(await app.audit.verify()).toMatchObject({ pending: 0, treeSize: 1 }));
   });
 
-  it('hands on at its start what the one before may not have handed on', async () => {
-    const silent = await start({ signingKey: first.signerKey });
-    await record(silent, 2);
-    await silent.audit.flush();
-    const newest = await silent.audit.checkpoint();
-    await apps.pop()!.close();
-    const handed: SignedCheckpoint[] = [];
-    const file = `${database.journal}-torn.jsonl`;
-    writeFileSync(file, '{"origin":"audit.exa');
-    await start({
-      signingKey: first.signerKey,
-      intervalMs: 20,
-      publish: [(checkpoint) => void handed.push(checkpoint), { file }],
-    });
-    await eventually(() => expect(handed).toEqual([newest]));
-    await eventually(() => expect(readFileSync(file, 'utf8').endsWith('\n')).toBe(true));
-    const [torn, line] = readFileSync(file, 'utf8').split('\n');
-    expect(torn).toBe('{"origin":"audit.exa');
-    expect(JSON.parse(line!)).toEqual(newest);
-    rmSync(file);
-  });
-
-  // It takes ten seconds, and has nothing to do with the database.
+  // What has nothing to do with the database.
   if (name === 'sqlite') {
+    it('changes keys, and goes on from nobody else', async () => {
+      const old = await start({ signingKey: first.signerKey });
+      await record(old, 2);
+      await apps.pop()!.close();
+
+      const stranger = await start({ signingKey: second.signerKey });
+      await record(stranger, 1);
+      await stranger.audit.flush();
+      await expect(stranger.audit.checkpoint()).rejects.toMatchObject({
+        code: 'AUDIT_LEDGER_BROKEN',
+        message: expect.stringContaining('ledger.verifierKeys'),
+      });
+      await apps.pop()!.close();
+
+      const next = await start({ signingKey: second.signerKey, verifierKeys: [first.verifierKey] });
+      expect(openedBy((await next.audit.checkpoint()).note)).toEqual([second.verifierKey]);
+      expect(await next.audit.verify()).toMatchObject({ ok: true, events: 3, unsigned: 0 });
+      const { problems } = await next.audit.verify({ keys: [second.verifierKey] });
+      expect(problems).toMatchObject([{ code: 'checkpoint_untrusted', treeSize: 2 }]);
+    });
+
+    it('signs by a key that is elsewhere, and what was not signed before only where that is said', async () => {
+      const unsigned = await start();
+      await record(unsigned, 2);
+      await unsigned.audit.flush();
+      const { origin } = await unsigned.audit.checkpoint();
+      await apps.pop()!.close();
+      const signer = parseSignerKey(first.signerKey);
+      const signingKey = {
+        verifierKey: first.verifierKey,
+        sign: async (bytes: Uint8Array) => signer.sign(bytes),
+      };
+      for (const [options, said] of [
+        [{ origin }, 'write ledger: { unsignedUntil: 2 }'],
+        [{ origin, unsignedUntil: 1 }, 'write ledger: { unsignedUntil: 2 }'],
+        [{ unsignedUntil: 2 }, `write ledger: { origin: '${origin}' }`],
+      ] as const) {
+        const refusing = await start({ signingKey, ...options });
+        await record(refusing, 1);
+        await refusing.audit.flush();
+        await expect(refusing.audit.checkpoint()).rejects.toMatchObject({
+          code: 'AUDIT_LEDGER_BROKEN',
+          message: expect.stringContaining(said),
+        });
+        await apps.pop()!.close();
+      }
+      const app = await start({ signingKey, origin, unsignedUntil: 2 });
+      await app.audit.flush();
+      const { note, treeSize } = await app.audit.checkpoint();
+      expect(openedBy(note)).toEqual([first.verifierKey]);
+      expect(await app.audit.verify()).toMatchObject({ ok: true, unsigned: 1, checkpoints: 2, treeSize });
+      expect((await app.audit.verify({ unsignedUntil: 0 })).problems).toMatchObject([
+        {
+          code: 'checkpoint_untrusted',
+          treeSize: 2,
+          message: expect.stringContaining('2 leaves is not signed'),
+        },
+      ]);
+      // A process that has no key must not go on without.
+      await apps.pop()!.close();
+      const keyless = await start({ origin, seal: true });
+      await record(keyless, 1);
+      await keyless.audit.flush();
+      await keyless.audit.checkpoint();
+      const reader = await start(
+        { seal: false, verifierKeys: [first.verifierKey], unsignedUntil: 2 },
+        `${database.journal}-2`,
+      );
+      expect((await reader.audit.verify()).problems).toMatchObject([{ code: 'checkpoint_untrusted' }]);
+    });
+
+    it('goes on from no log of another name', async () => {
+      const other = await start({ signingKey: first.signerKey, origin: 'other.example' });
+      await record(other, 1);
+      await apps.pop()!.close();
+      const app = await start({ signingKey: first.signerKey });
+      await record(app, 1);
+      await app.audit.flush();
+      await expect(app.audit.checkpoint()).rejects.toMatchObject({
+        code: 'AUDIT_LEDGER_BROKEN',
+        message: expect.stringContaining('is that of other.example'),
+      });
+      expect((await app.audit.verify()).problems).toMatchObject([
+        { code: 'checkpoint_untrusted', treeSize: 1, message: expect.stringContaining('other.example') },
+      ]);
+    });
+
+    it('hands on at its start what the one before may not have handed on', async () => {
+      const silent = await start({ signingKey: first.signerKey });
+      await record(silent, 2);
+      await silent.audit.flush();
+      const newest = await silent.audit.checkpoint();
+      await apps.pop()!.close();
+      const handed: SignedCheckpoint[] = [];
+      const file = `${database.journal}-torn.jsonl`;
+      writeFileSync(file, '{"origin":"audit.exa');
+      await start({
+        signingKey: first.signerKey,
+        intervalMs: 20,
+        publish: [(checkpoint) => void handed.push(checkpoint), { file }],
+      });
+      await eventually(() => expect(handed).toEqual([newest]));
+      await eventually(() => expect(readFileSync(file, 'utf8').endsWith('\n')).toBe(true));
+      const [torn, line] = readFileSync(file, 'utf8').split('\n');
+      expect(torn).toBe('{"origin":"audit.exa');
+      expect(JSON.parse(line!)).toEqual(newest);
+      rmSync(file);
+    });
+
+    it('is verified only as can be', async () => {
+      const { audit } = await start();
+      for (const [options, field] of [
+        [{ from: -1 }, 'from'],
+        [{ from: 1 }, 'from'],
+        [{ to: 1 }, 'to'],
+        [{ maxProblems: 0 }, 'maxProblems'],
+        [{ keys: ['key'] }, 'keys[0]'],
+        [{ checkpoints: ['note'] }, 'checkpoints[0]'],
+      ] as const) {
+        await expect(audit.verify(options)).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY', field });
+      }
+      const aborted = AbortSignal.abort(new Error('enough'));
+      await expect(audit.verify({ signal: aborted })).rejects.toThrow('enough');
+    });
+
     it('waits for no key that does not answer', async () => {
       let answer = new Promise<Uint8Array>(() => undefined);
       const sign = () => answer;
@@ -591,21 +607,5 @@ describeEachDatabase('sealing', (create, name) => {
       }
     }
     expect(await app.audit.verify()).toMatchObject({ ok: true, events: 300 });
-  });
-
-  it('is verified only as can be', async () => {
-    const { audit } = await start();
-    for (const [options, field] of [
-      [{ from: -1 }, 'from'],
-      [{ from: 1 }, 'from'],
-      [{ to: 1 }, 'to'],
-      [{ maxProblems: 0 }, 'maxProblems'],
-      [{ keys: ['key'] }, 'keys[0]'],
-      [{ checkpoints: ['note'] }, 'checkpoints[0]'],
-    ] as const) {
-      await expect(audit.verify(options)).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY', field });
-    }
-    const aborted = AbortSignal.abort(new Error('enough'));
-    await expect(audit.verify({ signal: aborted })).rejects.toThrow('enough');
   });
 });
