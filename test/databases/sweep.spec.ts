@@ -8,14 +8,14 @@ import { isOwnEvent, meets } from '../../src/pipeline/detection/detections.js';
 import { DetectionRepository } from '../../src/store/detection.repository.js';
 import type { EventCondition } from '../../src/store/detection.repository.js';
 import { eventually } from '../support/eventually.js';
-import { describeOnSqlite } from '../support/harness/databases.js';
+import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { failedLogin, findingEvent, ListeningHost, silent, watched } from '../support/watched.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-describeOnSqlite('detection', (create) => {
+describeEachDatabase('detection', (create, name) => {
   let database: TestDatabase;
   let connection: AuditDatabase;
   let events: AuditEventRepository;
@@ -90,95 +90,6 @@ describeOnSqlite('detection', (create) => {
     await other.record(login(21));
     await one.detector.sweep();
     await other.detector.sweep();
-    expect(await findingsIn()).toHaveLength(1);
-  });
-
-  it('finds nothing below the threshold', async () => {
-    const [one, other] = [process(), process()];
-    for (const [index, event] of logins(9).entries()) await (index % 2 ? one : other).record(event);
-    // Other tenants, other addresses, successes, and what is a window older.
-    await one.record(login(20, { tenantId: `${acme}-x` }), login(21, { ipAddress: '192.0.2.2' }));
-    await one.record(login(22, { outcome: 'success' }), login(0, { timestamp: now - 6 * MINUTE }));
-    await one.detector.sweep();
-    await other.detector.sweep();
-    expect(await findingsIn()).toEqual([]);
-  });
-
-  it('finds it though another process stores the decisive events last', async () => {
-    const [one, other] = [process(), process()];
-    const all = logins(10);
-    await one.record(...all.slice(5));
-    await one.detector.sweep();
-    // Recorded before, stored after: as of a database that was away.
-    for (const event of all.slice(0, 5)) other.detector.observe(event);
-    await events.append(all.slice(0, 5));
-    await other.detector.sweep();
-    expect((await findingsIn()).map(({ timestamp }) => timestamp)).toEqual([all[9]!.timestamp]);
-  });
-
-  it('goes on after a restart', async () => {
-    const before = process();
-    await before.record(...logins(6));
-    const after = process();
-    await after.record(...logins(4, 6));
-    await after.detector.sweep();
-    expect(await findingsIn()).toHaveLength(1);
-    const again = process();
-    await again.record(login(30));
-    await again.detector.sweep();
-    expect(await findingsIn()).toHaveLength(1);
-  });
-
-  it('finds it again after a full window, also where it looks late', async () => {
-    const one = process();
-    const at = (minutes: number) =>
-      Array.from({ length: 10 }, (_, index) => login(index, { timestamp: now - minutes * MINUTE + index }));
-    await one.record(...at(20), ...at(17), ...at(14));
-    await one.detector.sweep();
-    const found = await findingsIn();
-    // Three minutes after the first is the same window, six minutes are not.
-    expect(found.map(({ timestamp }) => timestamp)).toEqual([now - 20 * MINUTE + 9, now - 14 * MINUTE]);
-  });
-
-  it('reports what it alone has seen while the database is away, and not once more when that is back', async () => {
-    let away = true;
-    const unreachable = new Error('away');
-    const one = process();
-    const host = new ListeningHost(events, () => (away ? Promise.reject(unreachable) : Promise.resolve()));
-    const detector = new Detector({}, repository, host, silent);
-    const all = logins(10);
-    for (const event of all) detector.observe(event);
-    detector.observe(login(11));
-    await detector.sweep();
-    await detector.sweep();
-    expect(host.reported).toHaveLength(1);
-    expect(host.reported[0]).toMatchObject({ key: '192.0.2.1', count: 10, lastAt: all[9]!.timestamp });
-    away = false;
-    await events.append([...all, findingEvent(host.reported[0]!)]);
-    await detector.sweep();
-    await one.record(login(12));
-    await one.detector.sweep();
-    expect(host.stored).toEqual([]);
-    expect(await findingsIn()).toHaveLength(1);
-  });
-
-  it('still finds together what was recorded while the database was away', async () => {
-    let away = true;
-    const [one, other] = [0, 1].map(() => {
-      const host = new ListeningHost(events, () =>
-        away ? Promise.reject(new Error('away')) : Promise.resolve(),
-      );
-      return { host, detector: new Detector({}, repository, host, silent) };
-    });
-    const all = Array.from({ length: 10 }, (_, index) => login(index, { timestamp: now - 3 * HOUR + index }));
-    for (const [index, event] of all.entries()) (index % 2 ? one! : other!).detector.observe(event);
-    await one!.detector.sweep();
-    await other!.detector.sweep();
-    away = false;
-    await events.append(all);
-    await one!.detector.sweep();
-    await other!.detector.sweep();
-    expect([one!.host.reported, other!.host.reported]).toEqual([[], []]);
     expect(await findingsIn()).toHaveLength(1);
   });
 
@@ -345,32 +256,6 @@ describeOnSqlite('detection', (create) => {
     expect(await findingsIn()).toHaveLength(1);
   });
 
-  it('starts again where the database went away amid a flood', async () => {
-    let away = false;
-    const failing = Object.assign(Object.create(repository) as DetectionRepository, {
-      matching: async (...args: Parameters<DetectionRepository['matching']>) => {
-        if (away) throw new Error('away');
-        return repository.matching(...args);
-      },
-    });
-    const one = process({ rapidActions: { enabled: false } }, failing, { eventsASweep: 500 });
-    const attempt = (index: number, account: string) =>
-      login(index, { ipAddress: `10.1.${index >> 8}.${index & 255}`, details: { account } });
-    await one.record(...Array.from({ length: 900 }, (_, index) => attempt(index, `f-${index % 100}`)));
-    await one.record(...Array.from({ length: 10 }, (_, index) => attempt(900 + index, 'first')));
-    await one.record(...Array.from({ length: 9 }, (_, index) => attempt(920 + index, 'second')));
-    await one.detector.sweep();
-    away = true;
-    await one.detector.sweep();
-    // What it was reading is decided by its memory.
-    expect(one.host.reported.map(({ key }) => key)).toEqual(['first']);
-    away = false;
-    await one.record(attempt(950, 'second'));
-    for (let sweeps = 0; sweeps < 4; sweeps += 1) await one.detector.sweep();
-    const found = await findingsIn();
-    expect(found.map(({ details }) => [details['key'], details['count']])).toEqual([['second', 10]]);
-  });
-
   it('counts a bad login once where the application and its request record it', async () => {
     const one = process();
     const pair = (index: number) => [
@@ -402,30 +287,6 @@ describeOnSqlite('detection', (create) => {
     expect(found[0]).not.toHaveProperty('ipAddress');
   });
 
-  it('is not blinded by an event of the far future', async () => {
-    const one = process();
-    await one.record(...logins(5), login(0, { timestamp: now + 365 * 24 * HOUR }), ...logins(4, 5));
-    await one.detector.sweep();
-    expect(await findingsIn()).toEqual([]);
-    await one.record(login(9));
-    await one.detector.sweep();
-    expect((await findingsIn()).map(({ timestamp }) => timestamp)).toEqual([now - 10_000 + 9]);
-    // Nor is there a finding of that time.
-    const ahead = Array.from({ length: 10 }, (_, index) =>
-      login(index, { ipAddress: '192.0.2.7', timestamp: now + HOUR + index }),
-    );
-    await one.record(...ahead, login(20, { ipAddress: '192.0.2.7' }));
-    // The account of them all, whose events the database does not count beforehand.
-    await one.record(
-      ...ahead.map(({ timestamp }) =>
-        login(0, { timestamp, details: { account: 'jo' }, ipAddress: '192.0.2.8' }),
-      ),
-      login(21, { ipAddress: '192.0.2.8', details: { account: 'jo' } }),
-    );
-    await one.detector.sweep();
-    expect(await findingsIn()).toHaveLength(1);
-  });
-
   it('reads more events of a key than one page has', async () => {
     const one = process({ rapidActions: { threshold: 1_000, windowSeconds: 120 } });
     const many = Array.from({ length: 1_200 }, (_, index) =>
@@ -437,68 +298,6 @@ describeOnSqlite('detection', (create) => {
     expect(more).toEqual([]);
     expect(found!.details).toMatchObject({ count: 1_000, lastAt: many[999]!.timestamp });
     expect(found!.details['eventIds']).toEqual(many.slice(950, 1_000).map(({ id }) => id));
-  });
-
-  it('sweeps by itself once it is started, soon after memory has found something', async () => {
-    const one = process();
-    one.detector.start();
-    await one.record(...logins(10));
-    await eventually(async () => expect(await findingsIn()).toHaveLength(1));
-    await one.detector.close();
-  });
-
-  it('sweeps a last time when it closes, and no more after', async () => {
-    const [one, other] = [process(), process()];
-    one.detector.start();
-    await other.record(...logins(5));
-    await one.record(...logins(5, 5));
-    await one.detector.close(10_000);
-    expect(await findingsIn()).toHaveLength(1);
-  });
-
-  it('waits for a sweep that is under way when it closes', async () => {
-    let flushed = () => {};
-    const flush = new Promise<void>((resolve) => (flushed = resolve));
-    const one = process({}, repository, { host: new ListeningHost(events, () => flush) });
-    await one.record(...logins(10));
-    const sweeping = one.detector.sweep();
-    // It has taken what there is to look up.
-    await new Promise(setImmediate);
-    let isClosed = false;
-    const closing = one.detector.close(10_000).then(() => (isClosed = true));
-    await new Promise(setImmediate);
-    expect(isClosed).toBe(false);
-    flushed();
-    await closing;
-    expect(await findingsIn()).toHaveLength(1);
-    await sweeping;
-  });
-
-  it('says nothing after it has closed', async () => {
-    let fail: (error: Error) => void = () => {};
-    const flush = new Promise<void>((_, reject) => (fail = reject));
-    const one = process({}, repository, { host: new ListeningHost(events, () => flush) });
-    await one.record(...logins(10));
-    const sweeping = one.detector.sweep();
-    await one.detector.close(20);
-    fail(new Error('away'));
-    await sweeping;
-    expect([one.host.reported, one.host.stored]).toEqual([[], []]);
-  });
-
-  it('passes over a finding that is stored already', async () => {
-    const one = process();
-    await one.record(...logins(10));
-    await one.detector.sweep();
-    // As one that has not seen the other's when it looked.
-    const blind = Object.assign(Object.create(repository) as DetectionRepository, {
-      findingTimes: async () => [],
-    });
-    const other = process({}, blind);
-    await other.record(login(9, { timestamp: now - 10_000 + 11 }));
-    await other.detector.sweep();
-    expect(other.host.stored).toHaveLength(1);
-    expect(await findingsIn()).toHaveLength(1);
   });
 
   describe('the database', () => {
@@ -620,5 +419,209 @@ describeOnSqlite('detection', (create) => {
         { ipAddress: '192.0.2.4', userAgent: 'agent 4' },
       ]);
     });
+  });
+
+  // When it looks, and what it remembers: the same on each database.
+  if (name !== 'sqlite') return;
+
+  it('finds nothing below the threshold', async () => {
+    const [one, other] = [process(), process()];
+    for (const [index, event] of logins(9).entries()) await (index % 2 ? one : other).record(event);
+    // Other tenants, other addresses, successes, and what is a window older.
+    await one.record(login(20, { tenantId: `${acme}-x` }), login(21, { ipAddress: '192.0.2.2' }));
+    await one.record(login(22, { outcome: 'success' }), login(0, { timestamp: now - 6 * MINUTE }));
+    await one.detector.sweep();
+    await other.detector.sweep();
+    expect(await findingsIn()).toEqual([]);
+  });
+
+  it('finds it though another process stores the decisive events last', async () => {
+    const [one, other] = [process(), process()];
+    const all = logins(10);
+    await one.record(...all.slice(5));
+    await one.detector.sweep();
+    // Recorded before, stored after: as of a database that was away.
+    for (const event of all.slice(0, 5)) other.detector.observe(event);
+    await events.append(all.slice(0, 5));
+    await other.detector.sweep();
+    expect((await findingsIn()).map(({ timestamp }) => timestamp)).toEqual([all[9]!.timestamp]);
+  });
+
+  it('goes on after a restart', async () => {
+    const before = process();
+    await before.record(...logins(6));
+    const after = process();
+    await after.record(...logins(4, 6));
+    await after.detector.sweep();
+    expect(await findingsIn()).toHaveLength(1);
+    const again = process();
+    await again.record(login(30));
+    await again.detector.sweep();
+    expect(await findingsIn()).toHaveLength(1);
+  });
+
+  it('finds it again after a full window, also where it looks late', async () => {
+    const one = process();
+    const at = (minutes: number) =>
+      Array.from({ length: 10 }, (_, index) => login(index, { timestamp: now - minutes * MINUTE + index }));
+    await one.record(...at(20), ...at(17), ...at(14));
+    await one.detector.sweep();
+    const found = await findingsIn();
+    // Three minutes after the first is the same window, six minutes are not.
+    expect(found.map(({ timestamp }) => timestamp)).toEqual([now - 20 * MINUTE + 9, now - 14 * MINUTE]);
+  });
+
+  it('reports what it alone has seen while the database is away, and not once more when that is back', async () => {
+    let away = true;
+    const unreachable = new Error('away');
+    const one = process();
+    const host = new ListeningHost(events, () => (away ? Promise.reject(unreachable) : Promise.resolve()));
+    const detector = new Detector({}, repository, host, silent);
+    const all = logins(10);
+    for (const event of all) detector.observe(event);
+    detector.observe(login(11));
+    await detector.sweep();
+    await detector.sweep();
+    expect(host.reported).toHaveLength(1);
+    expect(host.reported[0]).toMatchObject({ key: '192.0.2.1', count: 10, lastAt: all[9]!.timestamp });
+    away = false;
+    await events.append([...all, findingEvent(host.reported[0]!)]);
+    await detector.sweep();
+    await one.record(login(12));
+    await one.detector.sweep();
+    expect(host.stored).toEqual([]);
+    expect(await findingsIn()).toHaveLength(1);
+  });
+
+  it('still finds together what was recorded while the database was away', async () => {
+    let away = true;
+    const [one, other] = [0, 1].map(() => {
+      const host = new ListeningHost(events, () =>
+        away ? Promise.reject(new Error('away')) : Promise.resolve(),
+      );
+      return { host, detector: new Detector({}, repository, host, silent) };
+    });
+    const all = Array.from({ length: 10 }, (_, index) => login(index, { timestamp: now - 3 * HOUR + index }));
+    for (const [index, event] of all.entries()) (index % 2 ? one! : other!).detector.observe(event);
+    await one!.detector.sweep();
+    await other!.detector.sweep();
+    away = false;
+    await events.append(all);
+    await one!.detector.sweep();
+    await other!.detector.sweep();
+    expect([one!.host.reported, other!.host.reported]).toEqual([[], []]);
+    expect(await findingsIn()).toHaveLength(1);
+  });
+
+  it('starts again where the database went away amid a flood', async () => {
+    let away = false;
+    const failing = Object.assign(Object.create(repository) as DetectionRepository, {
+      matching: async (...args: Parameters<DetectionRepository['matching']>) => {
+        if (away) throw new Error('away');
+        return repository.matching(...args);
+      },
+    });
+    const one = process({ rapidActions: { enabled: false } }, failing, { eventsASweep: 500 });
+    const attempt = (index: number, account: string) =>
+      login(index, { ipAddress: `10.1.${index >> 8}.${index & 255}`, details: { account } });
+    await one.record(...Array.from({ length: 900 }, (_, index) => attempt(index, `f-${index % 100}`)));
+    await one.record(...Array.from({ length: 10 }, (_, index) => attempt(900 + index, 'first')));
+    await one.record(...Array.from({ length: 9 }, (_, index) => attempt(920 + index, 'second')));
+    await one.detector.sweep();
+    away = true;
+    await one.detector.sweep();
+    // What it was reading is decided by its memory.
+    expect(one.host.reported.map(({ key }) => key)).toEqual(['first']);
+    away = false;
+    await one.record(attempt(950, 'second'));
+    for (let sweeps = 0; sweeps < 4; sweeps += 1) await one.detector.sweep();
+    const found = await findingsIn();
+    expect(found.map(({ details }) => [details['key'], details['count']])).toEqual([['second', 10]]);
+  });
+
+  it('is not blinded by an event of the far future', async () => {
+    const one = process();
+    await one.record(...logins(5), login(0, { timestamp: now + 365 * 24 * HOUR }), ...logins(4, 5));
+    await one.detector.sweep();
+    expect(await findingsIn()).toEqual([]);
+    await one.record(login(9));
+    await one.detector.sweep();
+    expect((await findingsIn()).map(({ timestamp }) => timestamp)).toEqual([now - 10_000 + 9]);
+    // Nor is there a finding of that time.
+    const ahead = Array.from({ length: 10 }, (_, index) =>
+      login(index, { ipAddress: '192.0.2.7', timestamp: now + HOUR + index }),
+    );
+    await one.record(...ahead, login(20, { ipAddress: '192.0.2.7' }));
+    // The account of them all, whose events the database does not count beforehand.
+    await one.record(
+      ...ahead.map(({ timestamp }) =>
+        login(0, { timestamp, details: { account: 'jo' }, ipAddress: '192.0.2.8' }),
+      ),
+      login(21, { ipAddress: '192.0.2.8', details: { account: 'jo' } }),
+    );
+    await one.detector.sweep();
+    expect(await findingsIn()).toHaveLength(1);
+  });
+
+  it('sweeps by itself once it is started, soon after memory has found something', async () => {
+    const one = process();
+    one.detector.start();
+    await one.record(...logins(10));
+    await eventually(async () => expect(await findingsIn()).toHaveLength(1));
+    await one.detector.close();
+  });
+
+  it('sweeps a last time when it closes, and no more after', async () => {
+    const [one, other] = [process(), process()];
+    one.detector.start();
+    await other.record(...logins(5));
+    await one.record(...logins(5, 5));
+    await one.detector.close(10_000);
+    expect(await findingsIn()).toHaveLength(1);
+  });
+
+  it('waits for a sweep that is under way when it closes', async () => {
+    let flushed = () => {};
+    const flush = new Promise<void>((resolve) => (flushed = resolve));
+    const one = process({}, repository, { host: new ListeningHost(events, () => flush) });
+    await one.record(...logins(10));
+    const sweeping = one.detector.sweep();
+    // It has taken what there is to look up.
+    await new Promise(setImmediate);
+    let isClosed = false;
+    const closing = one.detector.close(10_000).then(() => (isClosed = true));
+    await new Promise(setImmediate);
+    expect(isClosed).toBe(false);
+    flushed();
+    await closing;
+    expect(await findingsIn()).toHaveLength(1);
+    await sweeping;
+  });
+
+  it('says nothing after it has closed', async () => {
+    let fail: (error: Error) => void = () => {};
+    const flush = new Promise<void>((_, reject) => (fail = reject));
+    const one = process({}, repository, { host: new ListeningHost(events, () => flush) });
+    await one.record(...logins(10));
+    const sweeping = one.detector.sweep();
+    await one.detector.close(20);
+    fail(new Error('away'));
+    await sweeping;
+    expect([one.host.reported, one.host.stored]).toEqual([[], []]);
+  });
+
+  it('passes over a finding that is stored already', async () => {
+    const one = process();
+    await one.record(...logins(10));
+    await one.detector.sweep();
+    // As one that has not seen the other's when it looked.
+    const blind = Object.assign(Object.create(repository) as DetectionRepository, {
+      findingTimes: async () => [],
+    });
+    const other = process({}, blind);
+    await other.record(login(9, { timestamp: now - 10_000 + 11 }));
+    await other.detector.sweep();
+    expect(other.host.stored).toHaveLength(1);
+    expect(await findingsIn()).toHaveLength(1);
   });
 });
