@@ -1,0 +1,109 @@
+// One strict application with every feature on, for each database: what other suites test on SQLite alone works on the servers too.
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import { generateKeys } from '../../src/ledger/index.js';
+import { eventually } from '../support/eventually.js';
+import { send } from '../support/http-client.js';
+import { describeEachDatabase } from '../support/harness/databases.js';
+import type { TestDatabase } from '../support/harness/databases.js';
+import { as, startPolicyApp } from '../support/policy-app.js';
+import type { PolicyApp } from '../support/policy-app.js';
+
+const ANN = { id: 'ann', tenantId: 'acme', roles: ['clerk'] };
+const TENANT = { tenantId: 'acme' };
+
+describeEachDatabase('an application with every feature', (create) => {
+  let database: TestDatabase;
+  let app: PolicyApp;
+
+  beforeAll(async () => {
+    database = await create();
+    app = await startPolicyApp({
+      database: database.options,
+      delivery: { mode: 'strict', directory: database.journal },
+      ledger: { signingKey: generateKeys('audit.example').signerKey },
+      auditReads: true,
+      policy: [{ level: 'none', match: { path: '/health' } }],
+      protect: { fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') },
+      redaction: { fields: { 'details.body.iban': 'mask' } },
+      compliance: {
+        rules: [
+          {
+            id: 'large-payment',
+            name: 'Large payments',
+            category: 'compliance',
+            severity: 'high',
+            conditions: { field: 'details.body.amount', operator: 'greater_than', value: 1_000 },
+            actions: ['block'],
+          },
+        ],
+      },
+    });
+  });
+
+  afterAll(() => app?.close());
+
+  const pay = (amount: number) =>
+    send(app.port, {
+      method: 'POST',
+      path: '/payments',
+      headers: { ...as(ANN), 'user-agent': 'PlantedBrowser/1' },
+      body: JSON.stringify({ amount, iban: 'DE89370400440532013000', password: 'planted' }),
+    });
+
+  it('commits the event before it answers, redacted and protected', async () => {
+    expect((await pay(10)).status).toBe(201);
+    const query = { ...TENANT, action: 'payment.create' };
+    const [event, ...others] = (await app.audit.find(query)).events;
+    expect(others).toEqual([]);
+    expect(event).toMatchObject({
+      userId: 'ann',
+      userAgent: '[protected]',
+      outcome: 'success',
+      details: { 'body.amount': 10, note: 'annotated', approver: 'ann' },
+      metadata: { statusCode: 201 },
+    });
+    expect(JSON.stringify(event)).not.toMatch(/planted|DE8937/);
+    const [revealed] = (await app.audit.find({ ...query, reveal: true })).events;
+    expect(revealed!.userAgent).toBe('PlantedBrowser/1');
+  });
+
+  it('blocks what a rule forbids, before the handler', async () => {
+    const ran = app.handled.length;
+    expect((await pay(2_000)).status).toBe(403);
+    expect(app.handled).toHaveLength(ran);
+    const { events } = await app.audit.find({ ...TENANT, outcome: 'failure', action: 'payment.create' });
+    expect(events).toMatchObject([{ complianceFlags: ['large-payment'], metadata: { statusCode: 403 } }]);
+  });
+
+  it('records nothing of what the policy silences', async () => {
+    expect((await send(app.port, { path: '/health' })).status).toBe(200);
+    await app.audit.flush();
+    expect((await app.audit.find({ allTenants: true, resource: 'health' })).events).toEqual([]);
+  });
+
+  it('finds who tries many passwords', async () => {
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      await app.audit.record({
+        ...TENANT,
+        action: 'auth.login',
+        category: 'authentication',
+        outcome: 'failure',
+        userId: 'bob',
+        ipAddress: '192.0.2.1',
+      });
+    }
+    await eventually(async () => {
+      const { events } = await app.audit.find({ ...TENANT, action: 'detection.brute-force' });
+      expect(events.map(({ details }) => details['key'])).toContain('192.0.2.1');
+    });
+  });
+
+  it('records who read the audit, and proves all of it', async () => {
+    await app.audit.flush();
+    const { events } = await app.audit.find({ ...TENANT, action: 'audit.read' });
+    expect(events.length).toBeGreaterThan(0);
+    await app.audit.checkpoint();
+    expect(await app.audit.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+});
