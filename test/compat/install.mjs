@@ -33,37 +33,40 @@ export async function install(folder, { packages }, node, tarball, repository) {
     versions[name] = await versionOf(folder, name);
     if (!isVersion(versions[name], wanted)) throw new Error(`${name} ${versions[name]} is not ${wanted}`);
   }
-  await alone(() => placeAddon(folder, versions['better-sqlite3'], node, repository));
+  await placeAddon(folder, versions['better-sqlite3'], node, repository);
   return versions;
 }
 
+/** By the file that is kept of it: who has placed it last, or is about to. */
+const placed = new Map();
+
 /**
- * Compiles better-sqlite3, or takes it from where the same is compiled already: the repository, or what an earlier run
- * has kept. To compile it takes longer than everything else together.
+ * Places the compiled better-sqlite3. To compile it takes longer than everything else together, so what is compiled is
+ * kept for later runs, and two cells do not compile the same.
  */
-async function placeAddon(folder, version, { modules, env }, repository) {
+async function placeAddon(folder, version, node, repository) {
   const platform = `${process.platform}-${process.arch}`;
-  const kept = join(repository, CACHE, `better-sqlite3-${version}-node-abi${modules}-${platform}.node`);
+  const kept = join(repository, CACHE, `better-sqlite3-${version}-node-abi${node.modules}-${platform}.node`);
   const sources = [kept];
   if ((await versionOf(repository, 'better-sqlite3')) === version) sources.push(join(repository, BINARY));
+  const before = placed.get(kept)?.catch(() => undefined);
+  const placing = Promise.resolve(before).then(() => takeOrCompile(folder, node.env, sources));
+  placed.set(kept, placing);
+  await placing;
+}
+
+/** @param sources where it may be compiled already; where it is in none, the first will have it */
+async function takeOrCompile(folder, env, sources) {
   for (const source of sources) {
     await cp(source, join(folder, BINARY)).catch(() => undefined);
     if (await addonLoads(folder, env)) return;
   }
   await npm(folder, ['rebuild', 'better-sqlite3'], 15, env);
+  const [kept] = sources;
   await mkdir(dirname(kept), { recursive: true });
   // Another run may be reading it.
   await cp(join(folder, BINARY), `${kept}.${process.pid}`);
   await rename(`${kept}.${process.pid}`, kept);
-}
-
-let last = Promise.resolve();
-
-/** One after another: what two cells need is compiled once. */
-function alone(work) {
-  const mine = last.then(work);
-  last = mine.catch(() => undefined);
-  return mine;
 }
 
 async function versionOf(folder, name) {
