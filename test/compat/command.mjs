@@ -4,21 +4,20 @@ import { spawn } from 'node:child_process';
 const running = new Set();
 let stopped = false;
 
-/** npm itself, as it was started; else the one on the PATH. */
-const npmProgram = process.env.npm_execpath?.endsWith('.js')
-  ? [process.execPath, process.env.npm_execpath]
-  : ['npm'];
+/** npm itself, as it was started, on the Node that is first on the PATH; else the npm on the PATH. */
+const npmProgram = process.env.npm_execpath?.endsWith('.js') ? ['node', process.env.npm_execpath] : ['npm'];
 
 /**
  * Starts a program. What it prints is collected in `output`; `ended` resolves to how it ended, and never rejects.
  *
+ * @param env what its environment has beside this process's own
  * @throws Error when the run was stopped
  */
-export function start(folder, [program, ...args]) {
+export function start(folder, [program, ...args], env = {}) {
   if (stopped) throw new Error('the run was stopped');
   const child = spawn(program, args, {
     cwd: folder,
-    env: environment(),
+    env: { ...environment(), ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -40,8 +39,8 @@ export function start(folder, [program, ...args]) {
  * @returns what it printed
  * @throws Error with what it printed as `output`, when it fails or takes longer than `minutes`
  */
-export async function run(folder, command, minutes) {
-  const started = start(folder, command);
+export async function run(folder, command, minutes, env) {
+  const started = start(folder, command, env);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -54,8 +53,8 @@ export async function run(folder, command, minutes) {
   throw Object.assign(new Error(`${command.join(' ')}: ${why}`), { output: started.output });
 }
 
-export function npm(folder, args, minutes) {
-  return run(folder, [...npmProgram, ...args], minutes);
+export function npm(folder, args, minutes, env) {
+  return run(folder, [...npmProgram, ...args], minutes, env);
 }
 
 /** Kills whatever still runs, and starts nothing more. */

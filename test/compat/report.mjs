@@ -2,6 +2,7 @@
 const startedAt = Date.now();
 let passed = 0;
 let failed = 0;
+const skipped = [];
 
 /**
  * Does one step.
@@ -25,21 +26,25 @@ export async function step(name, work) {
   }
 }
 
+/** Says what did not run, here and at the end. */
+export function skip(name, reason) {
+  skipped.push(`SKIPPED ${name}: ${reason}`);
+  console.log(`${seconds(startedAt)}  ${skipped.at(-1)}`);
+}
+
 /** Prints the closing line. The process's exit code follows it. */
 export function conclude() {
-  console.log(`${passed} passed, ${failed} failed`);
+  for (const line of skipped) console.log(line);
+  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }
 
-/** The closing lines of Jest and of Node's test runner. */
+/** The closing lines of Jest and of Vitest. */
 function countTests(output) {
-  if (typeof output !== 'string') return undefined;
-  const jest = /^Tests: .*total$/m.exec(output)?.[0];
-  const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(jest)?.[1] ?? 0);
-  if (jest) return { passed: count('passed'), failed: count('failed') };
-  const [, pass] = /^\S+ pass (\d+)$/m.exec(output) ?? [];
-  const [, fail] = /^\S+ fail (\d+)$/m.exec(output) ?? [];
-  return pass === undefined ? undefined : { passed: Number(pass), failed: Number(fail) };
+  const line = /^ *Tests:? .*\d (?:passed|failed).*$/m.exec(output ?? '')?.[0];
+  if (line === undefined) return undefined;
+  const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(line)?.[1] ?? 0);
+  return { passed: count('passed'), failed: count('failed') };
 }
 
 function seconds(since) {

@@ -1,25 +1,31 @@
-// Installs the package, as it would be published, in two applications, and has each of them prove that it works there.
+// Installs the package, as it would be published, in applications, and has each of them prove that it works there:
 //
-// The applications are the folders beside this file; what is in `shared/` is copied into both, so that they prove the
-// same. AUDIT_COMPAT_KEEP=1 keeps the installed applications and says where they are.
+//   npm run test:compat [-- --all | <word of a cell's name> ...]
+//
+// The cells are in `cells.mjs`. The applications are the folders beside this file; what is in `shared/` is copied into each,
+// so that they prove the same. AUDIT_COMPAT_KEEP=1 keeps the installed applications and says where they are.
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endRun } from '../support/harness/end-of-run.mjs';
+import { chooseCells } from './cells.mjs';
 import { stopAll, npm } from './command.mjs';
 import { checkDeployed } from './deployed.mjs';
 import { install, pack } from './install.mjs';
-import { conclude, step } from './report.mjs';
+import { nodeOfVersion } from './node-version.mjs';
+import { conclude, skip, step } from './report.mjs';
+import { findMariaDb } from './server.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const repository = fileURLToPath(new URL('../..', import.meta.url));
-const applications = ['nest11-cjs', 'nest12-esm'];
+const chosen = chooseCells(process.argv.slice(2));
 
 const MINUTES = 30;
+// Much of it waits for the network, and compiling takes one core.
+const AT_A_TIME = 2;
 
 const work = await mkdtemp(join(tmpdir(), 'nest-audit-trail-compat-'));
-// Whatever the programs started here put into the temporary folder goes with it.
-process.env.TMPDIR = work;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     stopAll();
@@ -29,31 +35,54 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 setTimeout(stopAll, MINUTES * 60_000).unref();
 
 try {
+  let server;
   let tarball;
-  const compiled = [repository];
-  if (await step('npm pack', async () => void (tarball = await pack(repository, work)))) {
-    for (const name of applications) await prove(name, tarball, compiled);
-  }
+  const isReady =
+    (await step('MariaDB', async () => void (server = await findMariaDb()))) &&
+    (await step('npm pack', async () => void (tarball = await pack(repository, work))));
+  // Whatever the programs started from here on put into the temporary folder goes with it. The server is not one of them: it is
+  // run by a user who may not enter it.
+  process.env.TMPDIR = work;
+  const waiting = isReady ? [...chosen] : [];
+  const proveWaiting = async () => {
+    for (let cell = waiting.shift(); cell; cell = waiting.shift()) await prove(cell, tarball, server);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, proveWaiting));
 } finally {
   stopAll();
   await cleanUp();
 }
 conclude();
 
-/** Installs one application and takes it through its own npm scripts. */
-async function prove(name, tarball, compiled) {
+/** Installs one application and takes it through its own npm scripts, on the cell's Node. */
+async function prove(cell, tarball, server) {
+  const { name, application } = cell;
   const folder = join(work, name);
-  await cp(join(here, name), folder, { recursive: true });
+  await cp(join(here, application), folder, { recursive: true });
   await cp(join(here, 'shared'), join(folder, 'src'), { recursive: true });
-  if (!(await step(`${name}: npm install`, () => install(folder, tarball, compiled)))) return;
-  compiled.push(folder);
-  await step(`${name}: types`, () => npm(folder, ['run', 'types'], 5));
-  if (!(await step(`${name}: build`, () => npm(folder, ['run', 'build'], 5)))) return;
-  await step(`${name}: tests`, () => npm(folder, ['test'], 5));
-  await step(`${name}: node dist/main.js`, () => checkDeployed(folder));
+  let env;
+  const isInstalled = await step(`${name}: npm install`, async () => {
+    const node = await nodeOfVersion(cell.node, work);
+    ({ env } = node);
+    const versions = await install(folder, cell, node, tarball, repository);
+    const all = Object.entries({ node: node.version, ...versions });
+    console.log(`        ${name}: ${all.map((one) => one.join(' ')).join(', ')}`);
+  });
+  if (!isInstalled) return;
+  await step(`${name}: types`, () => npm(folder, ['run', 'types'], 5, env));
+  if (!(await step(`${name}: build`, () => npm(folder, ['run', 'build'], 5, env)))) return;
+  await step(`${name}: tests on SQLite`, () => npm(folder, ['test'], 5, env));
+  await step(`${name}: node dist/main.js on SQLite`, () => checkDeployed(folder, env));
+  if (server.missing) return skip(`${name} on MariaDB`, server.missing);
+  const onServer = { ...env, AUDIT_COMPAT_MYSQL_URL: server.url };
+  await step(`${name}: tests on MariaDB`, () => npm(folder, ['test'], 5, onServer));
+  await step(`${name}: node dist/main.js on MariaDB`, async () =>
+    checkDeployed(folder, env, await server.create()),
+  );
 }
 
 async function cleanUp() {
+  await endRun();
   if (process.env.AUDIT_COMPAT_KEEP) console.log(`Kept in ${work}`);
   else await rm(work, { recursive: true, force: true });
 }

@@ -2,6 +2,7 @@ import { Module, ValidationPipe } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { databaseOptionsOf } from 'nest-audit-trail';
 import { AuditTrailController } from './audit-trail.controller.js';
 import { BearerGuard } from './bearer.guard.js';
 import { Invoice } from './invoice.entity.js';
@@ -10,8 +11,8 @@ import { SlowReportController } from './slow-report.controller.js';
 
 /** How a test wants the application. */
 export interface AppOptions {
-  /** The application's own SQLite file. */
-  readonly database: string;
+  /** The application's own database. */
+  readonly databaseUrl: string;
   readonly audit: DynamicModule;
   /** Which of the two modules the application names first: Nest starts and stops them in that order. */
   readonly auditFirst?: boolean;
@@ -20,10 +21,9 @@ export interface AppOptions {
 /** The application: TypeORM, a global guard, a global pipe, three controllers and the audit. */
 @Module({})
 export class AppModule {
-  static with({ database, audit, auditFirst = false }: AppOptions): DynamicModule {
+  static with({ databaseUrl, audit, auditFirst = false }: AppOptions): DynamicModule {
     const typeOrm = TypeOrmModule.forRoot({
-      type: 'better-sqlite3',
-      database,
+      ...databaseOptionsOf(databaseUrl),
       entities: [Invoice],
       synchronize: true,
     });

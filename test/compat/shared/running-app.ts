@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DynamicModule, INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { AuditEventEntity, AuditModule, AuditService } from 'nest-audit-trail';
+import { AuditEventEntity, AuditModule, AuditService, databaseOptionsOf } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
 import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
+import { freshDatabases, isOnServer } from './fresh-databases.js';
+import { watchThreads } from './watch-threads.js';
 
 /** Where the events are kept: in a database of the audit's own, or in the application's. */
 export type Keeping = 'own database' | 'shared data source';
@@ -28,18 +30,12 @@ export interface RunOptions {
   readonly ledger?: AuditModuleOptions['ledger'];
   readonly auditFirst?: boolean;
   /** Takes the place of `AuditModule.forRoot()`. */
-  readonly audit?: (files: Files) => DynamicModule;
+  readonly audit?: () => DynamicModule;
   /** Makes the application some other way than `NestFactory.create()`. */
   readonly create?: (module: DynamicModule) => Promise<INestApplication>;
 }
 
-/** The SQLite files of one application. */
-export interface Files {
-  readonly application: string;
-  readonly audit: string;
-}
-
-/** The application, listening on a port of its own, in a temporary folder. */
+/** The application, listening on a port of its own, with a temporary folder and databases of its own. */
 export class RunningApp {
   private constructor(
     readonly app: INestApplication,
@@ -50,27 +46,30 @@ export class RunningApp {
   /** Starts the application, hands it to the scenario, and removes it. */
   static async use(options: RunOptions, scenario: (app: RunningApp) => Promise<void>): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'nest-audit-trail-app-'));
-    const files = { application: join(folder, 'app.sqlite'), audit: join(folder, 'audit.sqlite') };
     const { keeping = 'own database', delivery = {}, ledger = {}, auditFirst = false } = options;
     const own = keeping === 'own database';
+    const threads = watchThreads();
     try {
+      const databases = await freshDatabases(folder);
       const audit =
-        options.audit?.(files) ??
+        options.audit?.() ??
         AuditModule.forRoot({
-          ...(own
-            ? { database: { type: 'better-sqlite3', database: files.audit } }
-            : { dataSource: 'default' }),
+          ...(own ? { database: databaseOptionsOf(databases.audit) } : { dataSource: 'default' }),
           delivery: { directory: join(folder, 'audit-journal'), ...delivery },
           ledger,
         });
-      const module = AppModule.with({ database: files.application, audit, auditFirst });
+      const module = AppModule.with({ databaseUrl: databases.application, audit, auditFirst });
       const app = await (options.create ?? create)(module);
       try {
         await app.listen(0, '127.0.0.1');
-        await scenario(new RunningApp(app, await app.getUrl(), own ? files.audit : files.application));
+        await scenario(
+          new RunningApp(app, await app.getUrl(), own ? databases.audit : databases.application),
+        );
       } finally {
         await app.close();
       }
+      // Only a server's own connections are a thread's.
+      threads.assertStarted(own && isOnServer ? 1 : 0);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -97,8 +96,7 @@ export class RunningApp {
   /** What is in the table, read with a connection that is neither the application's nor the audit's. */
   async stored(): Promise<AuditEventEntity[]> {
     const reader = new DataSource({
-      type: 'better-sqlite3',
-      database: this.events,
+      ...databaseOptionsOf(this.events),
       entities: [AuditEventEntity],
     });
     await reader.initialize();

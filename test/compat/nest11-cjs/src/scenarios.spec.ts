@@ -1,3 +1,0 @@
-import { scenarios } from './scenarios/all.js';
-
-for (const { name, run } of scenarios) test(name, run);

@@ -1,0 +1,11 @@
+import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from 'nest-audit-trail';
+import { DataSource } from 'typeorm';
+
+/** For TypeORM's command line, which migrates the database of the deployed application where that is on a server. */
+export default new DataSource({
+  type: 'mysql',
+  url: process.env['AUDIT_OWNER_URL'],
+  entities: AUDIT_ENTITIES,
+  migrations: AUDIT_MIGRATIONS,
+  migrationsTableName: AUDIT_MIGRATIONS_TABLE,
+});
