@@ -45,19 +45,19 @@ describeEachDatabase('protection', (create, name) => {
   let app: LedgerApp | undefined;
   let masterKey: string;
 
-  beforeEach(async () => {
+  async function open(): Promise<void> {
     database = await create();
     masterKey = aKey();
     logged.length = 0;
-  });
+  }
 
-  afterEach(async () => {
+  async function close(): Promise<void> {
     await app?.close();
     app = undefined;
     await store?.release();
     store = undefined;
     await database.drop();
-  });
+  }
 
   async function start(
     protect: Partial<ProtectionOptions> | false = {},
@@ -154,684 +154,724 @@ describeEachDatabase('protection', (create, name) => {
     },
   };
 
-  it('keeps values in clear nowhere, shows them to those who may see them, and [protected] to all others', async () => {
-    const { audit } = await start();
-    const seen: AuditLogEvent[] = [];
-    audit.observe().subscribe((event) => seen.push(event));
-    const recorded = await audit.record(ANN);
-    expectNothingIn(await journalText());
-    await audit.flush();
-    expect(recorded).toMatchObject(HIDDEN('[protected]'));
-    expect(seen).toMatchObject([HIDDEN('[protected]')]);
-    const { events } = await audit.find({ tenantId: 'acme' });
-    expect(events).toMatchObject([HIDDEN('[protected]')]);
-    expect(Object.keys(events[0]!.metadata)).not.toContain('protected');
-    const revealed = await audit.find({ tenantId: 'acme', reveal: true });
-    expect(revealed.events).toMatchObject([CLEAR]);
-    expect(await reveal(recorded.id)).toMatchObject(CLEAR);
-    const streamed: AuditLogEvent[] = [];
-    for await (const event of audit.stream({ tenantId: 'acme', reveal: true })) streamed.push(event);
-    expect(streamed).toMatchObject([CLEAR]);
-    const history = await audit.history({
-      tenantId: 'acme',
-      resource: 'invoice',
-      resourceId: 'none',
-      reveal: true,
+  describe('in one application', () => {
+    beforeAll(async () => {
+      await open();
+      await start();
     });
-    expect(history.events).toEqual([]);
-    await audit.checkpoint();
-    expect(await audit.verify()).toMatchObject({ ok: true });
-    // A proof is of what is stored.
-    const proof = await audit.prove(recorded.id);
-    expect(proof?.event.metadata['protected']).toMatch(/^v1\./);
-    await stop();
-    expectNothingIn(await allThatIsKept());
-    expect((await readdir(database.journal)).filter((file) => !file.startsWith('owner.'))).toEqual([]);
-  });
+    afterAll(close);
 
-  it('says what is wrong with reveal', async () => {
-    const { audit } = await start();
-    await expect(audit.find({ ...ALL, reveal: 'yes' } as never)).rejects.toThrow(
-      /reveal must be true or false/,
-    );
-    await expect(audit.statistics({ ...ALL, reveal: true } as never)).rejects.toMatchObject({
-      field: 'reveal',
-    });
-    await stop();
-    await start(false);
-    await expect(app!.audit.find({ ...ALL, reveal: true })).rejects.toThrow(/without the option protect/);
-    await expect(app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' })).rejects.toThrow(
-      /the option protect/,
-    );
-  });
+    it('forgets a person: their values are gone for ever, from journal and dead letters too, and the log verifies', async () => {
+      const { audit } = app!;
+      const { id } = await audit.record(ANN);
+      const bob = await audit.record({ ...ANN, userId: 'bob' });
+      const elsewhere = await audit.record({ ...ANN, tenantId: 'other' });
+      await audit.flush();
+      const connection = await new DataSource(database.options).initialize();
+      await narrowActions(connection, name);
+      const poison = await audit.record({ ...ANN, action: POISON });
+      await audit.flush();
+      await widenActions(connection, name);
+      await connection.destroy();
+      expect(await audit.deadLetters({ ...ALL, reveal: true })).toMatchObject([
+        { event: { ...CLEAR, id: poison.id } },
+      ]);
+      await audit.checkpoint();
+      const own = [id, bob.id, elsewhere.id, poison.id];
+      const lines = (await journalText()).split('\n');
+      const journal = lines.filter((line) => own.some((one) => line.includes(one))).join('\n');
+      const before = await rowsOf('audit_events');
 
-  it('protects the user, the session and the resource of a request, before its journal and its intents', async () => {
-    const things = await startThings({
-      database: database.options,
-      delivery: { directory: database.journal, drainOnSignals: false },
-      detection: { enabled: false },
-      capture: { resolve: { user: () => 'ann', tenant: () => 'acme', session: () => 'session-planted-1' } },
-      protect: {
-        fields: [
-          'userId',
-          'sessionId',
-          'resourceId',
-          'ipAddress',
-          'userAgent',
-          'metadata.path',
-          'metadata.requestId',
-        ],
-        masterKey,
-      },
-    });
-    try {
-      await send(things.port, {
-        method: 'POST',
-        path: '/things/planted-thing',
-        headers: { 'user-agent': AGENT, 'x-request-id': 'planted-request' },
-      });
-      const journal = await journalText();
-      expect(journal).toMatch(/ intent /);
-      await things.audit.flush();
-      const kept = journal + (await journalText()) + JSON.stringify(await rowsOf('audit_events'));
-      for (const planted of [
-        '"ann"',
-        'session-planted-1',
-        'planted-thing',
-        AGENT,
-        '127.0.0.1',
-        'planted-request',
-      ]) {
-        expect(kept).not.toContain(planted);
+      const erasure = await audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+      expect(erasure).toMatchObject({ keys: 1, journalCleared: true });
+      for (const show of [true, false]) {
+        expect(await audit.findById(id, { ...ALL, reveal: show })).toMatchObject(HIDDEN('[erased]'));
+        expect(await audit.deadLetters({ ...ALL, reveal: show })).toMatchObject([
+          { event: HIDDEN('[erased]') },
+        ]);
       }
-      const { events } = await things.audit.find({ tenantId: 'acme', reveal: true });
+      expect(await reveal(bob.id)).toMatchObject({ ...CLEAR, userId: 'bob' });
+      expect(await reveal(elsewhere.id)).toMatchObject(CLEAR);
+      // It is an event, and names the person by no more than a digest.
+      const { events } = await audit.find({ tenantId: 'acme', action: 'audit.erase' });
       expect(events).toMatchObject([
         {
-          userId: 'ann',
-          sessionId: 'session-planted-1',
-          resourceId: 'planted-thing',
-          userAgent: AGENT,
-          ipAddress: '127.0.0.1',
-          metadata: { path: '/things/planted-thing', requestId: 'planted-request', statusCode: 201 },
+          id: erasure.eventId,
+          category: 'compliance',
+          outcome: 'success',
+          details: { subject: erasure.subject, keys: 1 },
         },
       ]);
-      await things.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
-      const erased = await things.audit.find({ tenantId: 'acme', resource: 'thing', reveal: true });
-      expect(erased.events).toMatchObject([
-        { userId: '[erased]', resourceId: '[erased]', metadata: { path: '[erased]', statusCode: 201 } },
-      ]);
-    } finally {
-      await things.close();
-    }
-  });
-
-  it('gives back what a killed process had in its journal, but not once its person is forgotten', async () => {
-    store = await removable(database, true);
-    const kept = `${database.journal}-kept`;
-    const other = `${database.journal}-other`;
-    try {
-      const first = await startLedgerApp(
-        { ...database, options: store.options },
-        { protect: { fields: FIELDS, masterKey } },
+      expect(JSON.stringify(events)).not.toContain('"ann"');
+      // Nothing that could open them is left: neither the key in the table, nor that of what the journal has.
+      const keys = await rowsOf('audit_keys');
+      const destroyed = keys.filter(({ subject }) => subject === erasure.subject);
+      expect(destroyed).toMatchObject([{ wrapped: '' }]);
+      const carried = [...journal.matchAll(/"t1\.([0-9a-f-]{36})\./g)].map(([, key]) => key);
+      expect(carried.length).toBeGreaterThan(2);
+      const files = await readdir(database.journal);
+      for (const key of carried) expect(files).not.toContain(`transit-${key}.key`);
+      // The events are as they were.
+      const after = await rowsOf('audit_events');
+      expect(after.filter((row) => before.some((old) => old['id'] === row['id']))).toHaveLength(
+        before.length,
       );
-      let early: AuditLogEvent;
-      let bob: AuditLogEvent;
-      try {
-        await first.audit.record({ action: 'thing.note', tenantId: 'acme' });
-        await first.audit.flush();
-        await store.remove();
-        early = await first.audit.record(ANN);
-        bob = await first.audit.record({ ...ANN, userId: 'bob' });
-        await mkdir(kept, { recursive: true });
-        await mkdir(other, { recursive: true });
-        await crash(database.journal, kept);
-        await crash(database.journal, other);
-        expectNothingIn(await journalText(kept));
-      } finally {
-        await store.restore();
-        await first.close();
-      }
-      // What is written twice is passed over: this is a database without the events.
-      await withTables(async (connection) => {
-        const raw = await RawTables.open(database);
-        await raw.query('DELETE FROM audit_events');
-        await raw.close();
-        expect(
-          Number((await connection.query<{ n: number }[]>('SELECT COUNT(*) AS n FROM audit_events'))[0]!.n),
-        ).toBe(0);
+      for (const old of before) expect(after).toContainEqual(old);
+      await audit.checkpoint();
+      expect(await audit.verify()).toMatchObject({ ok: true, problems: [] });
+      // What comes later has another key.
+      const later = await audit.record(ANN);
+      await audit.flush();
+      expect(await reveal(later.id)).toMatchObject(CLEAR);
+      expect(await reveal(id)).toMatchObject(HIDDEN('[erased]'));
+      // Again, and of somebody who was never seen.
+      expect(await audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
+      expect(await reveal(later.id)).toMatchObject(HIDDEN('[erased]'));
+      expect(await audit.forget({ tenantId: 'acme', subjectId: 'nobody' })).toMatchObject({ keys: 0 });
+      await expect(audit.forget({ tenantId: 'acme', subjectId: '' })).rejects.toMatchObject({
+        code: 'AUDIT_INVALID_QUERY',
+        field: 'subjectId',
       });
-      await start({}, { delivery: { directory: kept } });
-      await app!.audit.flush();
-      expect(await reveal(early.id)).toMatchObject(CLEAR);
-      await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
-      const erasedAt = await app!.audit.find({ ...ALL, action: 'audit.erase' });
-      expect(erasedAt.events).toHaveLength(1);
-      await stop();
-      await withTables(async () => {
-        const raw = await RawTables.open(database);
-        await raw.query('DELETE FROM audit_events');
-        await raw.close();
-      });
-      // Another copy of the journal, as from a machine that comes back late.
-      await start({}, { delivery: { directory: other } });
-      await app!.audit.flush();
-      expect(await reveal(early.id)).toMatchObject(HIDDEN('[erased]'));
-      expect(await reveal(bob.id)).toMatchObject({ ...CLEAR, userId: 'bob' });
-      await stop();
-    } finally {
-      await rm(kept, { recursive: true, force: true });
-      await rm(other, { recursive: true, force: true });
-    }
-  });
-
-  it('forgets a person: their values are gone for ever, from journal and dead letters too, and the log verifies', async () => {
-    const { audit } = await start();
-    const { id } = await audit.record(ANN);
-    const bob = await audit.record({ ...ANN, userId: 'bob' });
-    const elsewhere = await audit.record({ ...ANN, tenantId: 'other' });
-    await audit.flush();
-    const connection = await new DataSource(database.options).initialize();
-    await narrowActions(connection, name);
-    const poison = await audit.record({ ...ANN, action: POISON });
-    await audit.flush();
-    await widenActions(connection, name);
-    await connection.destroy();
-    expect(await audit.deadLetters({ ...ALL, reveal: true })).toMatchObject([
-      { event: { ...CLEAR, id: poison.id } },
-    ]);
-    await audit.checkpoint();
-    const journal = await journalText();
-    const before = await rowsOf('audit_events');
-
-    const erasure = await audit.forget({ tenantId: 'acme', subjectId: 'ann' });
-    expect(erasure).toMatchObject({ keys: 1, journalCleared: true });
-    for (const show of [true, false]) {
-      expect(await audit.findById(id, { ...ALL, reveal: show })).toMatchObject(HIDDEN('[erased]'));
-      expect(await audit.deadLetters({ ...ALL, reveal: show })).toMatchObject([
-        { event: HIDDEN('[erased]') },
-      ]);
-    }
-    expect(await reveal(bob.id)).toMatchObject({ ...CLEAR, userId: 'bob' });
-    expect(await reveal(elsewhere.id)).toMatchObject(CLEAR);
-    // It is an event, and names the person by no more than a digest.
-    const { events } = await audit.find({ tenantId: 'acme', action: 'audit.erase' });
-    expect(events).toMatchObject([
-      {
-        id: erasure.eventId,
-        category: 'compliance',
-        outcome: 'success',
-        details: { subject: erasure.subject, keys: 1 },
-      },
-    ]);
-    expect(JSON.stringify(events)).not.toContain('"ann"');
-    // Nothing that could open them is left: neither the key in the table, nor that of what the journal has.
-    const keys = await rowsOf('audit_keys');
-    const destroyed = keys.filter(({ subject }) => subject === erasure.subject);
-    expect(destroyed).toMatchObject([{ wrapped: '' }]);
-    const carried = [...journal.matchAll(/"t1\.([0-9a-f-]{36})\./g)].map(([, key]) => key);
-    expect(carried.length).toBeGreaterThan(2);
-    const files = await readdir(database.journal);
-    for (const key of carried) expect(files).not.toContain(`transit-${key}.key`);
-    // The events are as they were.
-    const after = await rowsOf('audit_events');
-    expect(after.filter((row) => before.some((old) => old['id'] === row['id']))).toHaveLength(before.length);
-    for (const old of before) expect(after).toContainEqual(old);
-    await audit.checkpoint();
-    expect(await audit.verify()).toMatchObject({ ok: true, problems: [] });
-    // What comes later has another key.
-    const later = await audit.record(ANN);
-    await audit.flush();
-    expect(await reveal(later.id)).toMatchObject(CLEAR);
-    expect(await reveal(id)).toMatchObject(HIDDEN('[erased]'));
-    // Again, and of somebody who was never seen.
-    expect(await audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
-    expect(await reveal(later.id)).toMatchObject(HIDDEN('[erased]'));
-    expect(await audit.forget({ tenantId: 'acme', subjectId: 'nobody' })).toMatchObject({ keys: 0 });
-    await expect(audit.forget({ tenantId: 'acme', subjectId: '' })).rejects.toMatchObject({
-      code: 'AUDIT_INVALID_QUERY',
-      field: 'subjectId',
+      await expect(audit.forget(undefined as never)).rejects.toMatchObject({ field: 'tenantId' });
     });
-    await expect(audit.forget(undefined as never)).rejects.toMatchObject({ field: 'tenantId' });
-  });
 
-  it('destroys the key of its journal once that is old and nothing needs it', async () => {
-    const { audit } = await start({ cacheSeconds: 1 });
-    await audit.record(ANN);
-    const keyFiles = async () => (await readdir(database.journal)).filter((file) => file.endsWith('.key'));
-    const [first] = await eventually(async () => {
-      const files = await keyFiles();
-      expect(files).toHaveLength(1);
-      return files;
-    });
-    expect(await journalText()).toContain(first!.replace(/^transit-|\.key$/g, ''));
-    await audit.flush();
-    await eventually(async () => expect(await keyFiles()).not.toContain(first));
-    const { id } = await audit.record(ANN);
-    await audit.flush();
-    expect(await reveal(id)).toMatchObject(CLEAR);
-  });
-
-  it('forgets a person while they are written of', async () => {
-    const { audit } = await start();
-    const recorded: { id: string; before: boolean }[] = [];
-    let forgotten = false;
-    let stopped = false;
-    const write = async () => {
-      while (!stopped) {
-        const before = !forgotten;
-        const { id } = await audit.record(ANN);
-        recorded.push({ id, before });
-        if (recorded.length % 7 === 0) await audit.flush();
-        await new Promise((resolve) => setImmediate(resolve));
+    it('forgets a person while they are written of', async () => {
+      const { audit } = app!;
+      const ann = { ...ANN, tenantId: 'globex' };
+      const recorded: { id: string; before: boolean }[] = [];
+      let forgotten = false;
+      let stopped = false;
+      const write = async () => {
+        while (!stopped) {
+          const before = !forgotten;
+          const { id } = await audit.record(ann);
+          recorded.push({ id, before });
+          if (recorded.length % 7 === 0) await audit.flush();
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      };
+      const writers = [write(), write(), write()];
+      await eventually(() => expect(recorded.length).toBeGreaterThan(50));
+      const asked = recorded.length;
+      const erasure = await audit.forget({ tenantId: 'globex', subjectId: 'ann' });
+      forgotten = true;
+      const done = recorded.length;
+      await eventually(() => expect(recorded.length).toBeGreaterThan(done + 50));
+      stopped = true;
+      await Promise.all(writers);
+      await audit.flush();
+      let erased = 0;
+      for (const [place, { id, before }] of recorded.entries()) {
+        const event = await reveal(id);
+        if (event.ipAddress === '[erased]') erased += 1;
+        if (place < asked) expect(event).toMatchObject(HIDDEN('[erased]'));
+        else if (!before) expect(event).toMatchObject(CLEAR);
+        else expect([ADDRESS, '[erased]']).toContain(event.ipAddress);
+        if (event.timestamp <= erasure.at) expect(event).toMatchObject(HIDDEN('[erased]'));
       }
-    };
-    const writers = [write(), write(), write()];
-    await eventually(() => expect(recorded.length).toBeGreaterThan(50));
-    const asked = recorded.length;
-    const erasure = await audit.forget({ tenantId: 'acme', subjectId: 'ann' });
-    forgotten = true;
-    const done = recorded.length;
-    await eventually(() => expect(recorded.length).toBeGreaterThan(done + 50));
-    stopped = true;
-    await Promise.all(writers);
-    await audit.flush();
-    let erased = 0;
-    for (const [place, { id, before }] of recorded.entries()) {
-      const event = await reveal(id);
-      if (event.ipAddress === '[erased]') erased += 1;
-      if (place < asked) expect(event).toMatchObject(HIDDEN('[erased]'));
-      else if (!before) expect(event).toMatchObject(CLEAR);
-      else expect([ADDRESS, '[erased]']).toContain(event.ipAddress);
-      if (event.timestamp <= erasure.at) expect(event).toMatchObject(HIDDEN('[erased]'));
-    }
-    expect(erased).toBeGreaterThanOrEqual(asked);
-    await audit.checkpoint();
-    expect(await audit.verify()).toMatchObject({ ok: true });
-  });
-
-  it('rotates the master key and the keys of persons', async () => {
-    await start();
-    const old = await app!.audit.record(ANN);
-    await app!.audit.record({ ...ANN, userId: 'bob' });
-    await app!.audit.flush();
-    await app!.audit.checkpoint();
-    await stop();
-    const before = await rowsOf('audit_keys');
-    const retired = masterKey;
-    masterKey = aKey();
-    // The new one alone is not enough yet.
-    await expect(start()).rejects.toMatchObject({
-      code: 'AUDIT_INVALID_OPTIONS',
-      field: 'protect.masterKey',
-    });
-    await start({ retiredMasterKeys: [retired] });
-    expect(await reveal(old.id)).toMatchObject(CLEAR);
-    const rotation = await app!.audit.rotateKeys({ dataKeys: true });
-    expect(rotation).toEqual({ rewrapped: 3, renewed: 2, damaged: 0 });
-    expect(await app!.audit.rotateKeys()).toEqual({ rewrapped: 0, renewed: 0, damaged: 0 });
-    const fresh = await app!.audit.record(ANN);
-    await app!.audit.flush();
-    await app!.audit.checkpoint();
-    expect(await app!.audit.verify()).toMatchObject({ ok: true });
-    const { events } = await app!.audit.find({ ...ALL, action: 'audit.rotate-keys', order: 'oldest' });
-    expect(events).toMatchObject([
-      { category: 'compliance', details: { rewrapped: 3, renewed: 2 } },
-      { details: { rewrapped: 0 } },
-    ]);
-    await stop();
-    await start();
-    expect(await reveal(old.id)).toMatchObject(CLEAR);
-    expect(await reveal(fresh.id)).toMatchObject(CLEAR);
-    const after = await rowsOf('audit_keys');
-    const mastersBefore = new Set(before.map((row) => row['master_id']));
-    expect(after.some((row) => mastersBefore.has(row['master_id']))).toBe(false);
-    const stored = await rowsOf('audit_events');
-    const keyOf = (id: string) =>
-      /"protected":"v1\.([^.]+)/.exec(String(stored.find((row) => row['id'] === id)!['metadata']))![1];
-    expect(keyOf(old.id)).not.toBe(keyOf(fresh.id));
-    // Erased is what either has encrypted.
-    expect(await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 2 });
-    expect(await reveal(old.id)).toMatchObject(HIDDEN('[erased]'));
-    expect(await reveal(fresh.id)).toMatchObject(HIDDEN('[erased]'));
-  });
-
-  it('works with a KMS, waits while it is away, and moves to it from a master key', async () => {
-    await start();
-    const local = await app!.audit.record(ANN);
-    await app!.audit.flush();
-    await stop();
-    const secret = randomBytes(64);
-    const xored = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte, place) => byte ^ secret[place]!);
-    let away = false;
-    const asked: string[] = [];
-    const kms = {
-      keyId: 'projects/audit/keys/1',
-      async wrap(key: Uint8Array) {
-        asked.push('wrap');
-        if (away) throw new Error('KMS down');
-        return xored(key);
-      },
-      async unwrap(wrapped: Uint8Array, keyId: string) {
-        asked.push(`unwrap ${keyId}`);
-        if (away) throw new Error('KMS down');
-        return xored(wrapped);
-      },
-    };
-    await start({ kms, retiredMasterKeys: [masterKey], cacheKeys: 1 });
-    expect(await reveal(local.id)).toMatchObject(CLEAR);
-    expect(await app!.audit.rotateKeys()).toMatchObject({ rewrapped: 2 });
-    await stop();
-    await start({ kms, cacheKeys: 1 });
-    expect(await reveal(local.id)).toMatchObject(CLEAR);
-    expect(asked).toContain('unwrap projects/audit/keys/1');
-    // There is room for one key.
-    const { id: another } = await app!.audit.record({ ...ANN, userId: 'bob' });
-    await app!.audit.flush();
-    expect(await reveal(another)).toMatchObject({ ...CLEAR, userId: 'bob' });
-    away = true;
-    const waiting = await app!.audit.record({ ...ANN, userId: 'carl' });
-    const other = await app!.audit.record({ action: 'thing.note' });
-    await expect(app!.audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
-    expect(app!.audit.status().lastError).toContain('protect.kms');
-    await expect(app!.audit.find({ ...ALL, userId: 'ann', reveal: true })).rejects.toMatchObject({
-      code: 'AUDIT_STORE_UNAVAILABLE',
-    });
-    away = false;
-    await eventually(() => app!.audit.flush());
-    expect(await reveal(waiting.id)).toMatchObject({ ...CLEAR, userId: 'carl' });
-    expect(await reveal(other.id)).toMatchObject({ action: 'thing.note' });
-  });
-
-  it('refuses values that were changed, cut, or moved to another event, person or tenant', async () => {
-    const { audit } = await start();
-    const [first, second, bob, other] = [
-      await audit.record(ANN),
-      await audit.record({ ...ANN, details: { customer: { email: 'second@example.test' } } }),
-      await audit.record({ ...ANN, userId: 'bob' }),
-      await audit.record({ ...ANN, tenantId: 'other' }),
-    ] as const;
-    await audit.flush();
-    await audit.checkpoint();
-    const raw = await RawTables.open(database);
-    try {
-      const rows = await raw.rows('audit_events', 'id');
-      const metadataOf = (id: string) =>
-        JSON.parse(String(rows.find((row) => row['id'] === id)!['metadata'])) as Record<string, unknown>;
-      const protectedOf = (id: string) => String(metadataOf(id)['protected']);
-      const write = (id: string, text: string) => {
-        const metadata = JSON.stringify({ ...metadataOf(id), protected: text });
-        return raw.connection.query(
-          name === 'postgres'
-            ? 'UPDATE audit_events SET metadata = $1 WHERE id = $2'
-            : 'UPDATE audit_events SET metadata = ? WHERE id = ?',
-          [metadata, id],
-        );
-      };
-      const own = protectedOf(first.id);
-      const [version, keyId, encoded] = own.split('.') as [string, string, string];
-      const bytes = Buffer.from(encoded, 'base64url');
-      const changed = (at: number) => {
-        const copy = Buffer.from(bytes);
-        copy[at < 0 ? copy.length + at : at]! ^= 1;
-        return [version, keyId, copy.toString('base64url')].join('.');
-      };
-      const forged: Record<string, string> = {
-        nonce: changed(0),
-        ciphertext: changed(14),
-        tag: changed(-1),
-        'tag at its begin': changed(-16),
-        'without its last byte': [version, keyId, bytes.subarray(0, -1).toString('base64url')].join('.'),
-        'without its tag': [version, keyId, bytes.subarray(0, -16).toString('base64url')].join('.'),
-        longer: [version, keyId, Buffer.concat([bytes, Buffer.alloc(1)]).toString('base64url')].join('.'),
-        'of nothing but zeros': [version, keyId, Buffer.alloc(60).toString('base64url')].join('.'),
-        'of another event of the person': protectedOf(second.id),
-        'of another person': protectedOf(bob.id),
-        'of another tenant': protectedOf(other.id),
-        'under the key of another person': [version, protectedOf(bob.id).split('.')[1], encoded].join('.'),
-        'no such form': 'v1.x.y',
-        'another version': ['t1', keyId, encoded].join('.'),
-      };
-      for (const [what, text] of Object.entries(forged)) {
-        await write(first.id, text);
-        expect([what, await reveal(first.id)]).toMatchObject([what, HIDDEN('[unreadable]')]);
-        const verified = await audit.verify();
-        expect([what, verified.ok, verified.problems[0]?.eventId]).toEqual([what, false, first.id]);
-      }
-      await write(first.id, own);
+      expect(erased).toBeGreaterThanOrEqual(asked);
+      await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true });
-      expect(await reveal(first.id)).toMatchObject(CLEAR);
+    });
+  });
+
+  describe('in one application that protects all details, and finds persons by a function', () => {
+    beforeAll(async () => {
+      await open();
+      const subject = ({ details, userId }: AuditLogEvent) => String(details['about'] ?? userId);
+      await start({ fields: ['details', 'ipAddress'], subject });
+    });
+    afterAll(close);
+
+    it('keeps what fits where more is to be protected than a row takes', async () => {
+      const { audit } = app!;
+      const large = Object.fromEntries(
+        Array.from({ length: 28 }, (_, index) => [
+          `n${index}`,
+          String(index).repeat(2_000 / String(index).length),
+        ]),
+      );
+      const { id } = await audit.record({ ...ANN, tenantId: 'globex', details: { ...large, small: 'kept' } });
+      await audit.flush();
+      expect(audit.status()).toMatchObject({ dead: 0, pending: 0 });
+      const event = await reveal(id);
+      expect(event).toMatchObject({
+        ipAddress: ADDRESS,
+        details: { small: 'kept' },
+        metadata: { stageErrors: ['protect'] },
+      });
+      const values = Object.values(event.details);
+      expect(values.filter((value) => value === '[withheld]').length).toBeGreaterThan(0);
+      expect(values.filter((value) => String(value).length > 1_000).length).toBeGreaterThan(15);
+    });
+
+    it('answers a request for access by all events of the person', async () => {
+      const { audit } = app!;
+      const own = await audit.record(ANN);
+      const about = await audit.record({
+        ...ANN,
+        userId: 'bob',
+        details: { about: 'ann', customer: { email: EMAIL } },
+      });
+      await audit.record({ ...ANN, userId: 'bob' });
+      await audit.record({ ...ANN, tenantId: 'other' });
+      const plain = await audit.record({ action: 'thing.read', tenantId: 'acme', userId: 'ann' });
+      await audit.flush();
+      const events: AuditLogEvent[] = [];
+      for await (const event of audit.exportSubject({ tenantId: 'acme', subjectId: 'ann' }))
+        events.push(event);
+      expect(events.map(({ id }) => id)).toEqual([own.id, about.id, plain.id]);
+      expect(events[1]).toMatchObject({ ipAddress: ADDRESS, details: { 'customer.email': EMAIL } });
+      expect(() => audit.exportSubject({ tenantId: 'acme' } as never)).toThrow(/subjectId/);
+    });
+  });
+
+  describe('in an application of its own', () => {
+    beforeEach(open);
+    afterEach(close);
+
+    it('keeps values in clear nowhere, shows them to those who may see them, and [protected] to all others', async () => {
+      const { audit } = await start();
+      const seen: AuditLogEvent[] = [];
+      audit.observe().subscribe((event) => seen.push(event));
+      const recorded = await audit.record(ANN);
+      expectNothingIn(await journalText());
+      await audit.flush();
+      expect(recorded).toMatchObject(HIDDEN('[protected]'));
+      expect(seen).toMatchObject([HIDDEN('[protected]')]);
+      const { events } = await audit.find({ tenantId: 'acme' });
+      expect(events).toMatchObject([HIDDEN('[protected]')]);
+      expect(Object.keys(events[0]!.metadata)).not.toContain('protected');
+      const revealed = await audit.find({ tenantId: 'acme', reveal: true });
+      expect(revealed.events).toMatchObject([CLEAR]);
+      expect(await reveal(recorded.id)).toMatchObject(CLEAR);
+      const streamed: AuditLogEvent[] = [];
+      for await (const event of audit.stream({ tenantId: 'acme', reveal: true })) streamed.push(event);
+      expect(streamed).toMatchObject([CLEAR]);
+      const history = await audit.history({
+        tenantId: 'acme',
+        resource: 'invoice',
+        resourceId: 'none',
+        reveal: true,
+      });
+      expect(history.events).toEqual([]);
+      await audit.checkpoint();
+      expect(await audit.verify()).toMatchObject({ ok: true });
+      // A proof is of what is stored.
+      const proof = await audit.prove(recorded.id);
+      expect(proof?.event.metadata['protected']).toMatch(/^v1\./);
       await stop();
-
-      // A key that was moved to another person's row is no key there.
-      const keys = await raw.rows('audit_keys', 'id');
-      const wrappedOf = (id: string) => String(keys.find((row) => row['id'] === id)!['wrapped']);
-      const bobsKey = protectedOf(bob.id).split('.')[1]!;
-      await raw.query(`UPDATE audit_keys SET wrapped = '${wrappedOf(bobsKey)}' WHERE id = '${keyId}'`);
-      await start();
-      expect(await reveal(first.id)).toMatchObject(HIDDEN('[unreadable]'));
-      // Who is written of then is recorded without these values, and nothing is stored in clear.
-      const withheld = await app!.audit.record(ANN);
-      await app!.audit.flush();
-      expect(await reveal(withheld.id)).toMatchObject(HIDDEN('[withheld]'));
-      expect(await reveal(withheld.id)).toMatchObject({ metadata: { stageErrors: ['protect'] } });
-      expect(logged.join('\n')).toContain(keyId);
-      expect(await reveal(bob.id)).toMatchObject({ ...CLEAR, userId: 'bob' });
       expectNothingIn(await allThatIsKept());
-    } finally {
-      await raw.close();
-    }
-  });
-
-  it('withholds values where protection fails, and says so in the event', async () => {
-    const { audit } = await start({
-      subject: () => {
-        throw new TypeError(EMAIL);
-      },
+      expect((await readdir(database.journal)).filter((file) => !file.startsWith('owner.'))).toEqual([]);
     });
-    const { id, metadata } = await audit.record(ANN);
-    expect(metadata).toMatchObject({ stageErrors: ['protect'] });
-    await audit.flush();
-    expect(await reveal(id)).toMatchObject({
-      ...HIDDEN('[withheld]'),
-      metadata: { stageErrors: ['protect'] },
-    });
-    expectNothingIn(await allThatIsKept());
-  });
 
-  it('keeps what fits where more is to be protected than a row takes', async () => {
-    const { audit } = await start({ fields: ['details', 'ipAddress'] });
-    const large = Object.fromEntries(
-      Array.from({ length: 28 }, (_, index) => [
-        `n${index}`,
-        String(index).repeat(2_000 / String(index).length),
-      ]),
-    );
-    const { id } = await audit.record({ ...ANN, details: { ...large, small: 'kept' } });
-    await audit.flush();
-    expect(audit.status()).toMatchObject({ dead: 0, pending: 0 });
-    const event = await reveal(id);
-    expect(event).toMatchObject({
-      ipAddress: ADDRESS,
-      details: { small: 'kept' },
-      metadata: { stageErrors: ['protect'] },
-    });
-    const values = Object.values(event.details);
-    expect(values.filter((value) => value === '[withheld]').length).toBeGreaterThan(0);
-    expect(values.filter((value) => String(value).length > 1_000).length).toBeGreaterThan(15);
-  });
-
-  it('finds whose data these are by a field or a function of the event', async () => {
-    await start({ subject: 'details.customerId' });
-    const customer = { ...ANN, details: { customerId: 'c-7', customer: { email: EMAIL } } };
-    const { id } = await app!.audit.record(customer);
-    const nobodys = await app!.audit.record(ANN);
-    await app!.audit.flush();
-    await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
-    expect(await reveal(id)).toMatchObject({ ipAddress: ADDRESS });
-    await app!.audit.forget({ tenantId: 'acme', subjectId: 'c-7' });
-    expect(await reveal(id)).toMatchObject({
-      ipAddress: '[erased]',
-      details: { customerId: 'c-7', 'customer.email': '[erased]' },
-    });
-    expect(await reveal(nobodys.id)).toMatchObject(CLEAR);
-  });
-
-  it('answers a request for access by all events of the person', async () => {
-    const { audit } = await start({ subject: ({ details, userId }) => String(details['about'] ?? userId) });
-    const own = await audit.record(ANN);
-    const about = await audit.record({
-      ...ANN,
-      userId: 'bob',
-      details: { about: 'ann', customer: { email: EMAIL } },
-    });
-    await audit.record({ ...ANN, userId: 'bob' });
-    await audit.record({ ...ANN, tenantId: 'other' });
-    const plain = await audit.record({ action: 'thing.read', tenantId: 'acme', userId: 'ann' });
-    await audit.flush();
-    const events: AuditLogEvent[] = [];
-    for await (const event of audit.exportSubject({ tenantId: 'acme', subjectId: 'ann' })) events.push(event);
-    expect(events.map(({ id }) => id)).toEqual([own.id, about.id, plain.id]);
-    expect(events[1]).toMatchObject({ ipAddress: ADDRESS, details: { 'customer.email': EMAIL } });
-    expect(() => audit.exportSubject({ tenantId: 'acme' } as never)).toThrow(/subjectId/);
-  });
-
-  it('protects what repeats a protected field, and whom findings of detection are about', async () => {
-    const { audit } = await start({ fields: ['userId', 'ipAddress', 'details.account'] });
-    const found = { action: 'detection.brute-force', resource: 'detection' };
-    for (const event of [
-      { action: 'thing.note', userId: 'ann.planted', metadata: { again: 'ann.planted', n: 1 } },
-      { action: 'login', ipAddress: ADDRESS, details: { account: 'ann.planted', from: ADDRESS } },
-      // As detection writes them.
-      { ...found, ipAddress: ADDRESS, details: { by: 'address', key: ADDRESS } },
-      { ...found, details: { by: 'address', key: '2001:db8:abcd::/64' } },
-      { ...found, details: { by: 'account', key: 'ann.planted' } },
-    ]) {
-      await audit.record(event);
-    }
-    await audit.flush();
-    const kept = (await journalText()) + JSON.stringify(await Promise.all(TABLES.map(rowsOf)));
-    for (const planted of ['ann.planted', ADDRESS, '2001:db8:abcd']) expect(kept).not.toContain(planted);
-    const { events } = await audit.find({ ...ALL, order: 'oldest', reveal: true });
-    expect(
-      events.map(({ userId, ipAddress, details, metadata }) => [
-        userId,
-        ipAddress,
-        details['key'] ?? details['from'],
-        metadata['again'],
-      ]),
-    ).toEqual([
-      ['ann.planted', undefined, undefined, 'ann.planted'],
-      [undefined, ADDRESS, ADDRESS, undefined],
-      [undefined, ADDRESS, ADDRESS, undefined],
-      [undefined, undefined, '2001:db8:abcd::/64', undefined],
-      [undefined, undefined, 'ann.planted', undefined],
-    ]);
-  });
-
-  it('says that detection does not find by what is protected', async () => {
-    await start({ fields: ['ipAddress', 'details.account'] }, { detection: {} });
-    expect(logged.join('\n')).toMatch(/protect\.fields has ipAddress, details\.account: .*detection/);
-  });
-
-  it('writes in the transaction of the caller', async () => {
-    const connection = await new DataSource(database.options).initialize();
-    try {
-      await start({}, { dataSource: undefined });
-      const shared = await startLedgerApp(
-        { ...database, options: undefined as never, journal: `${database.journal}-shared` },
-        { dataSource: connection, protect: { fields: FIELDS, masterKey } },
-      ).catch(async (error: unknown) => {
-        await stop();
-        throw error;
+    it('protects the user, the session and the resource of a request, before its journal and its intents', async () => {
+      const things = await startThings({
+        database: database.options,
+        delivery: { directory: database.journal, drainOnSignals: false },
+        detection: { enabled: false },
+        capture: { resolve: { user: () => 'ann', tenant: () => 'acme', session: () => 'session-planted-1' } },
+        protect: {
+          fields: [
+            'userId',
+            'sessionId',
+            'resourceId',
+            'ipAddress',
+            'userAgent',
+            'metadata.path',
+            'metadata.requestId',
+          ],
+          masterKey,
+        },
       });
       try {
-        const committed = await connection.transaction(async (manager) => {
-          const event = await shared.audit.record(ANN, { manager });
-          await shared.audit.record({ ...ANN, userId: 'dora' }, { manager });
-          return event;
+        await send(things.port, {
+          method: 'POST',
+          path: '/things/planted-thing',
+          headers: { 'user-agent': AGENT, 'x-request-id': 'planted-request' },
         });
-        expect(committed).toMatchObject(HIDDEN('[protected]'));
-        const gone = connection.transaction(async (manager) => {
-          await shared.audit.record({ ...ANN, userId: 'eve' }, { manager });
-          throw new Error('rolled back');
-        });
-        await expect(gone).rejects.toThrow('rolled back');
-        expect(await reveal(committed.id)).toMatchObject(CLEAR);
-        const eve = await shared.audit.record({ ...ANN, userId: 'eve' });
-        await shared.audit.flush();
-        expect(await reveal(eve.id)).toMatchObject({ ...CLEAR, userId: 'eve' });
-        expect((await shared.audit.find({ ...ALL, userId: 'eve' })).events).toHaveLength(1);
+        const journal = await journalText();
+        expect(journal).toMatch(/ intent /);
+        await things.audit.flush();
+        const kept = journal + (await journalText()) + JSON.stringify(await rowsOf('audit_events'));
+        for (const planted of [
+          '"ann"',
+          'session-planted-1',
+          'planted-thing',
+          AGENT,
+          '127.0.0.1',
+          'planted-request',
+        ]) {
+          expect(kept).not.toContain(planted);
+        }
+        const { events } = await things.audit.find({ tenantId: 'acme', reveal: true });
+        expect(events).toMatchObject([
+          {
+            userId: 'ann',
+            sessionId: 'session-planted-1',
+            resourceId: 'planted-thing',
+            userAgent: AGENT,
+            ipAddress: '127.0.0.1',
+            metadata: { path: '/things/planted-thing', requestId: 'planted-request', statusCode: 201 },
+          },
+        ]);
+        await things.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+        const erased = await things.audit.find({ tenantId: 'acme', resource: 'thing', reveal: true });
+        expect(erased.events).toMatchObject([
+          { userId: '[erased]', resourceId: '[erased]', metadata: { path: '[erased]', statusCode: 201 } },
+        ]);
       } finally {
-        await shared.close();
+        await things.close();
       }
-    } finally {
-      await connection.destroy();
-      await rm(`${database.journal}-shared`, { recursive: true, force: true });
-    }
-  });
-
-  it('does not start with keys that are none, or not those of the data', async () => {
-    const refused = async (protect: unknown, field: string, text: RegExp) => {
-      const error: unknown = await startLedgerApp(database, { protect: protect as never }).then(
-        (started) => started.close(),
-        (reason: unknown) => reason,
-      );
-      expect(error).toBeInstanceOf(AuditError);
-      expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field });
-      expect(String(error)).toMatch(text);
-    };
-    const short = randomBytes(31).toString('base64');
-    await refused({ fields: FIELDS, masterKey: short }, 'protect.masterKey', /has 31 bytes: write 32 bytes/);
-    await refused(
-      { fields: FIELDS, masterKey: randomBytes(33).toString('hex') },
-      'protect.masterKey',
-      /33 bytes/,
-    );
-    await refused({ fields: FIELDS, masterKey: 'not a key!' }, 'protect.masterKey', /neither base64 nor hex/);
-    await refused({ fields: FIELDS }, 'protect.masterKey', /is missing.*AUDIT_MASTER_KEY/);
-    await refused(
-      { fields: FIELDS, masterKey, retiredMasterKeys: [short] },
-      'protect.retiredMasterKeys[0]',
-      /31 bytes/,
-    );
-    await refused({ masterKey }, 'protect.fields', /is missing/);
-    await refused({ fields: ['metadata.sequence'], masterKey }, 'protect.fields[0]', /can't be protected/);
-    await refused({ fields: ['tenantId'], masterKey }, 'protect.fields[0]', /can't be protected/);
-    await refused({ fields: FIELDS, masterKey, subject: 'details' }, 'protect.subject', /write 'userId'/);
-    await refused({ fields: FIELDS, kms: { keyId: 'k' } }, 'protect.kms.wrap', /write a function/);
-    await refused({ fields: FIELDS, masterKey, kms: { keyId: 'k' } }, 'protect.kms', /exclude each other/);
-    await refused(
-      { fields: FIELDS, masterKey, cacheSeconds: 0 },
-      'protect.cacheSeconds',
-      /an integer from 1/,
-    );
-    expect(logged.join('\n')).not.toContain(short);
-
-    await start();
-    const { id } = await app!.audit.record(ANN);
-    await app!.audit.flush();
-    await stop();
-    await refused(
-      { fields: FIELDS, masterKey: aKey() },
-      'protect.masterKey',
-      /does not fit the protected data/,
-    );
-    await refused(undefined, 'protect', /has protected data/);
-    // Said in so many words, it is meant.
-    await start(false);
-    expect(await app!.audit.findById(id, ALL)).toMatchObject(HIDDEN('[protected]'));
-  });
-
-  it('refuses names that the library itself uses', async () => {
-    const { audit } = await start(false);
-    const { id } = await audit.record({
-      action: 'thing.note',
-      metadata: { protected: 'erased', protectedFields: ['userId'], mine: 1 },
     });
-    await audit.flush();
-    const event = await audit.findById(id, ALL);
-    expect(event?.metadata).toMatchObject({ mine: 1 });
-    expect(event?.userId).toBeUndefined();
-    expect(Object.keys(event!.metadata)).not.toContain('protected');
+
+    it('gives back what a killed process had in its journal, but not once its person is forgotten', async () => {
+      store = await removable(database, true);
+      const kept = `${database.journal}-kept`;
+      const other = `${database.journal}-other`;
+      try {
+        const first = await startLedgerApp(
+          { ...database, options: store.options },
+          { protect: { fields: FIELDS, masterKey } },
+        );
+        let early: AuditLogEvent;
+        let bob: AuditLogEvent;
+        try {
+          await first.audit.record({ action: 'thing.note', tenantId: 'acme' });
+          await first.audit.flush();
+          await store.remove();
+          early = await first.audit.record(ANN);
+          bob = await first.audit.record({ ...ANN, userId: 'bob' });
+          await mkdir(kept, { recursive: true });
+          await mkdir(other, { recursive: true });
+          await crash(database.journal, kept);
+          await crash(database.journal, other);
+          expectNothingIn(await journalText(kept));
+        } finally {
+          await store.restore();
+          await first.close();
+        }
+        // What is written twice is passed over: this is a database without the events.
+        await withTables(async (connection) => {
+          const raw = await RawTables.open(database);
+          await raw.query('DELETE FROM audit_events');
+          await raw.close();
+          expect(
+            Number((await connection.query<{ n: number }[]>('SELECT COUNT(*) AS n FROM audit_events'))[0]!.n),
+          ).toBe(0);
+        });
+        await start({}, { delivery: { directory: kept } });
+        await app!.audit.flush();
+        expect(await reveal(early.id)).toMatchObject(CLEAR);
+        await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+        const erasedAt = await app!.audit.find({ ...ALL, action: 'audit.erase' });
+        expect(erasedAt.events).toHaveLength(1);
+        await stop();
+        await withTables(async () => {
+          const raw = await RawTables.open(database);
+          await raw.query('DELETE FROM audit_events');
+          await raw.close();
+        });
+        // Another copy of the journal, as from a machine that comes back late.
+        await start({}, { delivery: { directory: other } });
+        await app!.audit.flush();
+        expect(await reveal(early.id)).toMatchObject(HIDDEN('[erased]'));
+        expect(await reveal(bob.id)).toMatchObject({ ...CLEAR, userId: 'bob' });
+        await stop();
+      } finally {
+        await rm(kept, { recursive: true, force: true });
+        await rm(other, { recursive: true, force: true });
+      }
+    });
+
+    it('destroys the key of its journal once that is old and nothing needs it', async () => {
+      const { audit } = await start({ cacheSeconds: 1 });
+      await audit.record(ANN);
+      const keyFiles = async () => (await readdir(database.journal)).filter((file) => file.endsWith('.key'));
+      const [first] = await eventually(async () => {
+        const files = await keyFiles();
+        expect(files).toHaveLength(1);
+        return files;
+      });
+      expect(await journalText()).toContain(first!.replace(/^transit-|\.key$/g, ''));
+      await audit.flush();
+      await eventually(async () => expect(await keyFiles()).not.toContain(first));
+      const { id } = await audit.record(ANN);
+      await audit.flush();
+      expect(await reveal(id)).toMatchObject(CLEAR);
+    });
+
+    it('rotates the master key and the keys of persons', async () => {
+      await start({}, { delivery: { thread: false } });
+      const old = await app!.audit.record(ANN);
+      await app!.audit.record({ ...ANN, userId: 'bob' });
+      await app!.audit.flush();
+      await app!.audit.checkpoint();
+      await stop();
+      const before = await rowsOf('audit_keys');
+      const retired = masterKey;
+      masterKey = aKey();
+      // The new one alone is not enough yet.
+      await expect(start()).rejects.toMatchObject({
+        code: 'AUDIT_INVALID_OPTIONS',
+        field: 'protect.masterKey',
+      });
+      await start({ retiredMasterKeys: [retired] });
+      expect(await reveal(old.id)).toMatchObject(CLEAR);
+      const rotation = await app!.audit.rotateKeys({ dataKeys: true });
+      expect(rotation).toEqual({ rewrapped: 3, renewed: 2, damaged: 0 });
+      expect(await app!.audit.rotateKeys()).toEqual({ rewrapped: 0, renewed: 0, damaged: 0 });
+      const fresh = await app!.audit.record(ANN);
+      await app!.audit.flush();
+      await app!.audit.checkpoint();
+      expect(await app!.audit.verify()).toMatchObject({ ok: true });
+      const { events } = await app!.audit.find({ ...ALL, action: 'audit.rotate-keys', order: 'oldest' });
+      expect(events).toMatchObject([
+        { category: 'compliance', details: { rewrapped: 3, renewed: 2 } },
+        { details: { rewrapped: 0 } },
+      ]);
+      await stop();
+      await start();
+      expect(await reveal(old.id)).toMatchObject(CLEAR);
+      expect(await reveal(fresh.id)).toMatchObject(CLEAR);
+      const after = await rowsOf('audit_keys');
+      const mastersBefore = new Set(before.map((row) => row['master_id']));
+      expect(after.some((row) => mastersBefore.has(row['master_id']))).toBe(false);
+      const stored = await rowsOf('audit_events');
+      const keyOf = (id: string) =>
+        /"protected":"v1\.([^.]+)/.exec(String(stored.find((row) => row['id'] === id)!['metadata']))![1];
+      expect(keyOf(old.id)).not.toBe(keyOf(fresh.id));
+      // Erased is what either has encrypted.
+      expect(await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 2 });
+      expect(await reveal(old.id)).toMatchObject(HIDDEN('[erased]'));
+      expect(await reveal(fresh.id)).toMatchObject(HIDDEN('[erased]'));
+    });
+
+    it('works with a KMS, waits while it is away, and moves to it from a master key', async () => {
+      await start({}, { delivery: { thread: false } });
+      const local = await app!.audit.record(ANN);
+      await app!.audit.flush();
+      await stop();
+      const secret = randomBytes(64);
+      const xored = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte, place) => byte ^ secret[place]!);
+      let away = false;
+      const asked: string[] = [];
+      const kms = {
+        keyId: 'projects/audit/keys/1',
+        async wrap(key: Uint8Array) {
+          asked.push('wrap');
+          if (away) throw new Error('KMS down');
+          return xored(key);
+        },
+        async unwrap(wrapped: Uint8Array, keyId: string) {
+          asked.push(`unwrap ${keyId}`);
+          if (away) throw new Error('KMS down');
+          return xored(wrapped);
+        },
+      };
+      await start({ kms, retiredMasterKeys: [masterKey], cacheKeys: 1 });
+      expect(await reveal(local.id)).toMatchObject(CLEAR);
+      expect(await app!.audit.rotateKeys()).toMatchObject({ rewrapped: 2 });
+      await stop();
+      await start({ kms, cacheKeys: 1 });
+      expect(await reveal(local.id)).toMatchObject(CLEAR);
+      expect(asked).toContain('unwrap projects/audit/keys/1');
+      // There is room for one key.
+      const { id: another } = await app!.audit.record({ ...ANN, userId: 'bob' });
+      await app!.audit.flush();
+      expect(await reveal(another)).toMatchObject({ ...CLEAR, userId: 'bob' });
+      away = true;
+      const waiting = await app!.audit.record({ ...ANN, userId: 'carl' });
+      const other = await app!.audit.record({ action: 'thing.note' });
+      await expect(app!.audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+      expect(app!.audit.status().lastError).toContain('protect.kms');
+      await expect(app!.audit.find({ ...ALL, userId: 'ann', reveal: true })).rejects.toMatchObject({
+        code: 'AUDIT_STORE_UNAVAILABLE',
+      });
+      away = false;
+      await eventually(() => app!.audit.flush());
+      expect(await reveal(waiting.id)).toMatchObject({ ...CLEAR, userId: 'carl' });
+      expect(await reveal(other.id)).toMatchObject({ action: 'thing.note' });
+    });
+
+    it('refuses values that were changed, cut, or moved to another event, person or tenant', async () => {
+      const { audit } = await start();
+      const [first, second, bob, other] = [
+        await audit.record(ANN),
+        await audit.record({ ...ANN, details: { customer: { email: 'second@example.test' } } }),
+        await audit.record({ ...ANN, userId: 'bob' }),
+        await audit.record({ ...ANN, tenantId: 'other' }),
+      ] as const;
+      await audit.flush();
+      await audit.checkpoint();
+      const raw = await RawTables.open(database);
+      try {
+        const rows = await raw.rows('audit_events', 'id');
+        const metadataOf = (id: string) =>
+          JSON.parse(String(rows.find((row) => row['id'] === id)!['metadata'])) as Record<string, unknown>;
+        const protectedOf = (id: string) => String(metadataOf(id)['protected']);
+        const write = (id: string, text: string) => {
+          const metadata = JSON.stringify({ ...metadataOf(id), protected: text });
+          return raw.connection.query(
+            name === 'postgres'
+              ? 'UPDATE audit_events SET metadata = $1 WHERE id = $2'
+              : 'UPDATE audit_events SET metadata = ? WHERE id = ?',
+            [metadata, id],
+          );
+        };
+        const own = protectedOf(first.id);
+        const [version, keyId, encoded] = own.split('.') as [string, string, string];
+        const bytes = Buffer.from(encoded, 'base64url');
+        const changed = (at: number) => {
+          const copy = Buffer.from(bytes);
+          copy[at < 0 ? copy.length + at : at]! ^= 1;
+          return [version, keyId, copy.toString('base64url')].join('.');
+        };
+        const forged: Record<string, string> = {
+          nonce: changed(0),
+          ciphertext: changed(14),
+          tag: changed(-1),
+          'tag at its begin': changed(-16),
+          'without its last byte': [version, keyId, bytes.subarray(0, -1).toString('base64url')].join('.'),
+          'without its tag': [version, keyId, bytes.subarray(0, -16).toString('base64url')].join('.'),
+          longer: [version, keyId, Buffer.concat([bytes, Buffer.alloc(1)]).toString('base64url')].join('.'),
+          'of nothing but zeros': [version, keyId, Buffer.alloc(60).toString('base64url')].join('.'),
+          'of another event of the person': protectedOf(second.id),
+          'of another person': protectedOf(bob.id),
+          'of another tenant': protectedOf(other.id),
+          'under the key of another person': [version, protectedOf(bob.id).split('.')[1], encoded].join('.'),
+          'no such form': 'v1.x.y',
+          'another version': ['t1', keyId, encoded].join('.'),
+        };
+        for (const [what, text] of Object.entries(forged)) {
+          await write(first.id, text);
+          expect([what, await reveal(first.id)]).toMatchObject([what, HIDDEN('[unreadable]')]);
+          const verified = await audit.verify();
+          expect([what, verified.ok, verified.problems[0]?.eventId]).toEqual([what, false, first.id]);
+        }
+        await write(first.id, own);
+        expect(await audit.verify()).toMatchObject({ ok: true });
+        expect(await reveal(first.id)).toMatchObject(CLEAR);
+        await stop();
+
+        // A key that was moved to another person's row is no key there.
+        const keys = await raw.rows('audit_keys', 'id');
+        const wrappedOf = (id: string) => String(keys.find((row) => row['id'] === id)!['wrapped']);
+        const bobsKey = protectedOf(bob.id).split('.')[1]!;
+        await raw.query(`UPDATE audit_keys SET wrapped = '${wrappedOf(bobsKey)}' WHERE id = '${keyId}'`);
+        await start();
+        expect(await reveal(first.id)).toMatchObject(HIDDEN('[unreadable]'));
+        // Who is written of then is recorded without these values, and nothing is stored in clear.
+        const withheld = await app!.audit.record(ANN);
+        await app!.audit.flush();
+        expect(await reveal(withheld.id)).toMatchObject(HIDDEN('[withheld]'));
+        expect(await reveal(withheld.id)).toMatchObject({ metadata: { stageErrors: ['protect'] } });
+        expect(logged.join('\n')).toContain(keyId);
+        expect(await reveal(bob.id)).toMatchObject({ ...CLEAR, userId: 'bob' });
+        expectNothingIn(await allThatIsKept());
+      } finally {
+        await raw.close();
+      }
+    });
+
+    it('writes in the transaction of the caller', async () => {
+      const connection = await new DataSource(database.options).initialize();
+      try {
+        // It only reveals.
+        await start({}, { dataSource: undefined, delivery: { thread: false } });
+        const shared = await startLedgerApp(
+          { ...database, options: undefined as never, journal: `${database.journal}-shared` },
+          { dataSource: connection, protect: { fields: FIELDS, masterKey } },
+        ).catch(async (error: unknown) => {
+          await stop();
+          throw error;
+        });
+        try {
+          const committed = await connection.transaction(async (manager) => {
+            const event = await shared.audit.record(ANN, { manager });
+            await shared.audit.record({ ...ANN, userId: 'dora' }, { manager });
+            return event;
+          });
+          expect(committed).toMatchObject(HIDDEN('[protected]'));
+          const gone = connection.transaction(async (manager) => {
+            await shared.audit.record({ ...ANN, userId: 'eve' }, { manager });
+            throw new Error('rolled back');
+          });
+          await expect(gone).rejects.toThrow('rolled back');
+          expect(await reveal(committed.id)).toMatchObject(CLEAR);
+          const eve = await shared.audit.record({ ...ANN, userId: 'eve' });
+          await shared.audit.flush();
+          expect(await reveal(eve.id)).toMatchObject({ ...CLEAR, userId: 'eve' });
+          expect((await shared.audit.find({ ...ALL, userId: 'eve' })).events).toHaveLength(1);
+        } finally {
+          await shared.close();
+        }
+      } finally {
+        await connection.destroy();
+        await rm(`${database.journal}-shared`, { recursive: true, force: true });
+      }
+    });
+
+    // What is protected, and which options do, is decided before the database is asked.
+    if (name !== 'sqlite') return;
+
+    it('says what is wrong with reveal', async () => {
+      const { audit } = await start();
+      await expect(audit.find({ ...ALL, reveal: 'yes' } as never)).rejects.toThrow(
+        /reveal must be true or false/,
+      );
+      await expect(audit.statistics({ ...ALL, reveal: true } as never)).rejects.toMatchObject({
+        field: 'reveal',
+      });
+      await stop();
+      await start(false);
+      await expect(app!.audit.find({ ...ALL, reveal: true })).rejects.toThrow(/without the option protect/);
+      await expect(app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' })).rejects.toThrow(
+        /the option protect/,
+      );
+    });
+
+    it('withholds values where protection fails, and says so in the event', async () => {
+      const { audit } = await start({
+        subject: () => {
+          throw new TypeError(EMAIL);
+        },
+      });
+      const { id, metadata } = await audit.record(ANN);
+      expect(metadata).toMatchObject({ stageErrors: ['protect'] });
+      await audit.flush();
+      expect(await reveal(id)).toMatchObject({
+        ...HIDDEN('[withheld]'),
+        metadata: { stageErrors: ['protect'] },
+      });
+      expectNothingIn(await allThatIsKept());
+    });
+
+    it('finds whose data these are by a field or a function of the event', async () => {
+      await start({ subject: 'details.customerId' });
+      const customer = { ...ANN, details: { customerId: 'c-7', customer: { email: EMAIL } } };
+      const { id } = await app!.audit.record(customer);
+      const nobodys = await app!.audit.record(ANN);
+      await app!.audit.flush();
+      await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+      expect(await reveal(id)).toMatchObject({ ipAddress: ADDRESS });
+      await app!.audit.forget({ tenantId: 'acme', subjectId: 'c-7' });
+      expect(await reveal(id)).toMatchObject({
+        ipAddress: '[erased]',
+        details: { customerId: 'c-7', 'customer.email': '[erased]' },
+      });
+      expect(await reveal(nobodys.id)).toMatchObject(CLEAR);
+    });
+
+    it('protects what repeats a protected field, and whom findings of detection are about', async () => {
+      const { audit } = await start({ fields: ['userId', 'ipAddress', 'details.account'] });
+      const found = { action: 'detection.brute-force', resource: 'detection' };
+      for (const event of [
+        { action: 'thing.note', userId: 'ann.planted', metadata: { again: 'ann.planted', n: 1 } },
+        { action: 'login', ipAddress: ADDRESS, details: { account: 'ann.planted', from: ADDRESS } },
+        // As detection writes them.
+        { ...found, ipAddress: ADDRESS, details: { by: 'address', key: ADDRESS } },
+        { ...found, details: { by: 'address', key: '2001:db8:abcd::/64' } },
+        { ...found, details: { by: 'account', key: 'ann.planted' } },
+      ]) {
+        await audit.record(event);
+      }
+      await audit.flush();
+      const kept = (await journalText()) + JSON.stringify(await Promise.all(TABLES.map(rowsOf)));
+      for (const planted of ['ann.planted', ADDRESS, '2001:db8:abcd']) expect(kept).not.toContain(planted);
+      const { events } = await audit.find({ ...ALL, order: 'oldest', reveal: true });
+      expect(
+        events.map(({ userId, ipAddress, details, metadata }) => [
+          userId,
+          ipAddress,
+          details['key'] ?? details['from'],
+          metadata['again'],
+        ]),
+      ).toEqual([
+        ['ann.planted', undefined, undefined, 'ann.planted'],
+        [undefined, ADDRESS, ADDRESS, undefined],
+        [undefined, ADDRESS, ADDRESS, undefined],
+        [undefined, undefined, '2001:db8:abcd::/64', undefined],
+        [undefined, undefined, 'ann.planted', undefined],
+      ]);
+    });
+
+    it('says that detection does not find by what is protected', async () => {
+      await start({ fields: ['ipAddress', 'details.account'] }, { detection: {} });
+      expect(logged.join('\n')).toMatch(/protect\.fields has ipAddress, details\.account: .*detection/);
+    });
+
+    it('does not start with keys that are none, or not those of the data', async () => {
+      const refused = async (protect: unknown, field: string, text: RegExp) => {
+        const error: unknown = await startLedgerApp(database, { protect: protect as never }).then(
+          (started) => started.close(),
+          (reason: unknown) => reason,
+        );
+        expect(error).toBeInstanceOf(AuditError);
+        expect(error).toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field });
+        expect(String(error)).toMatch(text);
+      };
+      const short = randomBytes(31).toString('base64');
+      await refused(
+        { fields: FIELDS, masterKey: short },
+        'protect.masterKey',
+        /has 31 bytes: write 32 bytes/,
+      );
+      await refused(
+        { fields: FIELDS, masterKey: randomBytes(33).toString('hex') },
+        'protect.masterKey',
+        /33 bytes/,
+      );
+      await refused(
+        { fields: FIELDS, masterKey: 'not a key!' },
+        'protect.masterKey',
+        /neither base64 nor hex/,
+      );
+      await refused({ fields: FIELDS }, 'protect.masterKey', /is missing.*AUDIT_MASTER_KEY/);
+      await refused(
+        { fields: FIELDS, masterKey, retiredMasterKeys: [short] },
+        'protect.retiredMasterKeys[0]',
+        /31 bytes/,
+      );
+      await refused({ masterKey }, 'protect.fields', /is missing/);
+      await refused({ fields: ['metadata.sequence'], masterKey }, 'protect.fields[0]', /can't be protected/);
+      await refused({ fields: ['tenantId'], masterKey }, 'protect.fields[0]', /can't be protected/);
+      await refused({ fields: FIELDS, masterKey, subject: 'details' }, 'protect.subject', /write 'userId'/);
+      await refused({ fields: FIELDS, kms: { keyId: 'k' } }, 'protect.kms.wrap', /write a function/);
+      await refused({ fields: FIELDS, masterKey, kms: { keyId: 'k' } }, 'protect.kms', /exclude each other/);
+      await refused(
+        { fields: FIELDS, masterKey, cacheSeconds: 0 },
+        'protect.cacheSeconds',
+        /an integer from 1/,
+      );
+      expect(logged.join('\n')).not.toContain(short);
+
+      await start();
+      const { id } = await app!.audit.record(ANN);
+      await app!.audit.flush();
+      await stop();
+      await refused(
+        { fields: FIELDS, masterKey: aKey() },
+        'protect.masterKey',
+        /does not fit the protected data/,
+      );
+      await refused(undefined, 'protect', /has protected data/);
+      // Said in so many words, it is meant.
+      await start(false);
+      expect(await app!.audit.findById(id, ALL)).toMatchObject(HIDDEN('[protected]'));
+    });
+
+    it('refuses names that the library itself uses', async () => {
+      const { audit } = await start(false);
+      const { id } = await audit.record({
+        action: 'thing.note',
+        metadata: { protected: 'erased', protectedFields: ['userId'], mine: 1 },
+      });
+      await audit.flush();
+      const event = await audit.findById(id, ALL);
+      expect(event?.metadata).toMatchObject({ mine: 1 });
+      expect(event?.userId).toBeUndefined();
+      expect(Object.keys(event!.metadata)).not.toContain('protected');
+    });
   });
 });

@@ -31,13 +31,18 @@ export class AttackedDatabase {
   }
 
   /** @param journal what the name of its directory ends in: each application that runs has one of its own */
-  async start(ledger: AuditModuleOptions['ledger'] = {}, journal = ''): Promise<LedgerApp> {
+  async start(
+    ledger: AuditModuleOptions['ledger'] = {},
+    journal = '',
+    delivery: AuditModuleOptions['delivery'] = {},
+  ): Promise<LedgerApp> {
     const { database, users } = this;
     // A SQLite file has no users.
     const sealer = database.name !== 'sqlite' && { database: users.sealer };
     return this.keep(
       await startLedgerApp(as(database, users.application, journal), {
         migrate: false,
+        delivery,
         ledger: { ...sealer, ...ledger },
       }),
     );

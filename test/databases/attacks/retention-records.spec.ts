@@ -27,21 +27,18 @@ const ledger = { signingKey: signerKey };
 describeEachDatabase('records of removed events that an attacker bends', (create) => {
   const logs: RetainedLog[] = [];
   let folder: string;
-  let log: RetainedLog;
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'audit-attack-'));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  beforeEach(async () => {
-    log = await another();
-  });
   afterEach(async () => {
     for (const one of logs.splice(0)) await one.close();
   });
 
-  async function another(): Promise<RetainedLog> {
+  /** One for this test alone. */
+  async function newLog(): Promise<RetainedLog> {
     const made = await RetainedLog.on(await create());
     logs.push(made);
     return made;
@@ -95,6 +92,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     ['among the last leaves', 0],
     ['under a full tile', 256],
   ])('signs no removal of an event in whose place a decoy was put for a while: %s', async (_, more) => {
+    const log = await newLog();
     const audit = await log.start({ ledger });
     const [evidence] = await log.sealed([{ action: 'invoice.pay', userId: 'ann' }, ...old(3)]);
     await log.sealed(Array.from({ length: more }, () => ({ action: 'invoice.pay' })));
@@ -117,6 +115,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
   });
 
   it('signs no removal by leaves, tiles and a checkpoint that were made without the key', async () => {
+    const log = await newLog();
     const audit = await log.start({ ledger });
     const [first] = await log.sealed(old(1));
     const raw = await log.writer();
@@ -133,23 +132,25 @@ describeEachDatabase('records of removed events that an attacker bends', (create
   });
 
   it("believes no record of another log, whether or not it has this one's name and key", async () => {
+    const log = await newLog();
+    await log.start({ ledger });
+    const victims = await log.sealed(old(5));
+    const raw = await log.writer();
+    const sound = await raw.snapshot();
     for (const origin of ['other.test', 'audit.test']) {
-      const [target, other] = [await another(), await another()];
-      await target.start({ ledger });
-      const victims = await target.sealed(old(5));
-      const elsewhere = await other.start({ ledger: { ...ledger, origin } });
+      const other = await newLog();
+      const elsewhere = await other.start({ ledger: { ...ledger, origin }, delivery: { thread: false } });
       await other.sealed(old(5, { resource: 'nothing' }));
       await elsewhere.removeExpired();
       const row = await removalRow(await other.writer());
 
-      const raw = await target.writer();
       await deleteEvents(
         raw,
         victims.map(({ id }) => id),
       );
       await raw.insert('audit_events', [row]);
       // The name of the log is not said: it is that of its newest checkpoint.
-      const { ok, problems, removed } = await verify(target);
+      const { ok, problems, removed } = await verify(log);
       expect([ok, removed]).toEqual([false, undefined]);
       expect(found(problems)).toEqual(
         expect.arrayContaining([
@@ -157,11 +158,13 @@ describeEachDatabase('records of removed events that an attacker bends', (create
           ...victims.map(({ id }) => ['event_missing', id]),
         ]),
       );
+      await raw.restore(sound);
     }
   });
 
   it('says so where the event of a legal hold was taken away while the events went', async () => {
-    await log.start({ ledger });
+    const log = await newLog();
+    await log.start({ ledger, delivery: { thread: false } });
     const gone = await log.sealed(old(5, { userId: 'ann' }));
     const raw = await log.writer();
     // As another process has placed them yesterday.
@@ -206,6 +209,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
   });
 
   it('can be of as many leaves that are apart as a batch may have', async () => {
+    const log = await newLog();
     const audit = await log.start({
       ledger,
       retention: { rules: [{ tenantId: 'acme', keepDays: 365 }], batchSize: 1_000, pauseMs: 0 },
@@ -217,106 +221,109 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     expect(await verify(log)).toMatchObject({ ok: true, removed: 1_000 });
   });
 
-  it('names the record whose leaf was given the id of another event', async () => {
-    const audit = await log.start({ ledger });
-    await log.sealed(old(5));
-    await audit.removeExpired();
-    const { note } = await audit.checkpoint();
-    const raw = await log.writer();
-    const row = await removalRow(raw);
-    expect(await verifyFully(log, note)).toMatchObject({ ok: true, removed: 5 });
-    await raw.query(`UPDATE audit_leaves SET event_id = '${createEventId(OLD)}' WHERE leaf_index = 2`);
-    const { ok, problems } = await verifyFully(log, note);
-    expect(ok).toBe(false);
-    const told = problems.find(({ code }) => code === 'removal_untrusted')!;
-    expect(told).toMatchObject({ eventId: row['id'], leafIndex: 0 });
-    expect(told.message).toContain('leaves 0-4');
-    // Of a part of the log as well, though the event of the record is in another.
-    expect((await verify(log, '--from', '1', '--to', '4')).ok).toBe(false);
-  });
+  describe('where five events were removed by right', () => {
+    let log: RetainedLog;
+    let gone: AuditLogEvent[];
+    let note: string;
+    let raw: RawTables;
+    let row: Row;
+    let sound: Awaited<ReturnType<RawTables['snapshot']>>;
 
-  it('believes no record that says anything else than it did', async () => {
-    const audit = await log.start({ ledger });
-    const gone = await log.sealed(old(5));
-    await log.sealed([{ action: 'invoice.pay' }]);
-    await audit.removeExpired();
-    const { note } = await audit.checkpoint();
-    const raw = await log.writer();
-    const row = await removalRow(raw);
-    const record = recordOf(row);
-    const lines = openNote(record, []).text.split('\n');
-    expect(lines).toEqual([
-      'nest-audit-trail/removal/v1',
-      'audit.test',
-      row['id'],
-      '6',
-      expect.stringMatching(/^[\w+/]{43}=$/),
-      '0-4',
-      expect.stringMatching(/^[\w+/]{43}=$/),
-      'no holds',
-      '',
-    ]);
-    const other = Buffer.alloc(32, 7).toString('base64');
-    const changes: [line: number, text: string][] = [
-      [1, 'other.test'],
-      [2, createEventId(Date.now())],
-      [3, '5'],
-      [3, '7'],
-      [3, '9007199254740991'],
-      [4, other],
-      [5, '0-3'],
-      [5, '0-5'],
-      [5, '1-5'],
-      [5, '0-4,9007199254740990'],
-      [5, '0-9007199254740990'],
-      [5, '4-0'],
-      [5, ''],
-      [6, other],
-      [6, 'none'],
-      [7, ''],
-    ];
-    const events = await raw.rows('audit_events', 'id');
-    for (const [line, text] of changes) {
-      const changed = lines.with(line, text).join('\n');
-      // As whoever has no key can change it, and as a process would sign it that was fooled.
-      for (const forged of [record.replace(lines.join('\n'), changed), await signNote(changed, [signer])]) {
-        await deleteEvents(raw, [String(row['id'])]);
-        await raw.insert('audit_events', [withRecord(row, forged)]);
-        const { problems } = await verifyFully(log, note);
-        expect(found(problems)).toEqual(
-          expect.arrayContaining([
-            ['removal_untrusted', row['id']],
-            ...gone.map(({ id }) => ['event_missing', id]),
-          ]),
-        );
+    beforeAll(async () => {
+      log = await RetainedLog.on(await create());
+      const audit = await log.start({ ledger });
+      gone = await log.sealed(old(5));
+      await log.sealed([{ action: 'invoice.pay' }]);
+      await audit.removeExpired();
+      ({ note } = await audit.checkpoint());
+      raw = await log.writer();
+      row = await removalRow(raw);
+      sound = await raw.snapshot();
+    });
+    afterEach(() => raw.restore(sound));
+    afterAll(() => log.close());
+
+    it('names the record whose leaf was given the id of another event', async () => {
+      expect(await verifyFully(log, note)).toMatchObject({ ok: true, removed: 5 });
+      await raw.query(`UPDATE audit_leaves SET event_id = '${createEventId(OLD)}' WHERE leaf_index = 2`);
+      const { ok, problems } = await verifyFully(log, note);
+      expect(ok).toBe(false);
+      const told = problems.find(({ code }) => code === 'removal_untrusted')!;
+      expect(told).toMatchObject({ eventId: row['id'], leafIndex: 0 });
+      expect(told.message).toContain('leaves 0-4');
+      // Of a part of the log as well, though the event of the record is in another.
+      expect((await verify(log, '--from', '1', '--to', '4')).ok).toBe(false);
+    });
+
+    it('believes no record that says anything else than it did', async () => {
+      const record = recordOf(row);
+      const lines = openNote(record, []).text.split('\n');
+      expect(lines).toEqual([
+        'nest-audit-trail/removal/v1',
+        'audit.test',
+        row['id'],
+        '6',
+        expect.stringMatching(/^[\w+/]{43}=$/),
+        '0-4',
+        expect.stringMatching(/^[\w+/]{43}=$/),
+        'no holds',
+        '',
+      ]);
+      const other = Buffer.alloc(32, 7).toString('base64');
+      const changes: [line: number, text: string][] = [
+        [1, 'other.test'],
+        [2, createEventId(Date.now())],
+        [3, '5'],
+        [3, '7'],
+        [3, '9007199254740991'],
+        [4, other],
+        [5, '0-3'],
+        [5, '0-5'],
+        [5, '1-5'],
+        [5, '0-4,9007199254740990'],
+        [5, '0-9007199254740990'],
+        [5, '4-0'],
+        [5, ''],
+        [6, other],
+        [6, 'none'],
+        [7, ''],
+      ];
+      for (const [line, text] of changes) {
+        const changed = lines.with(line, text).join('\n');
+        // As whoever has no key can change it, and as a process would sign it that was fooled.
+        for (const forged of [record.replace(lines.join('\n'), changed), await signNote(changed, [signer])]) {
+          await deleteEvents(raw, [String(row['id'])]);
+          await raw.insert('audit_events', [withRecord(row, forged)]);
+          const { problems } = await verifyFully(log, note);
+          expect(found(problems)).toEqual(
+            expect.arrayContaining([
+              ['removal_untrusted', row['id']],
+              ...gone.map(({ id }) => ['event_missing', id]),
+            ]),
+          );
+        }
       }
-    }
-    await raw.query('DELETE FROM audit_events');
-    await raw.insert('audit_events', events);
-    expect(await verifyFully(log, note)).toMatchObject({ ok: true, removed: 5 });
-  });
+      await raw.restore(sound);
+      expect(await verifyFully(log, note)).toMatchObject({ ok: true, removed: 5 });
+    });
 
-  it('believes no record that is shown by another event', async () => {
-    const audit = await log.start({ ledger });
-    const gone = await log.sealed(old(5));
-    await audit.removeExpired();
-    const { note } = await audit.checkpoint();
-    const raw = await log.writer();
-    const row = await removalRow(raw);
-    const copy = { ...row, id: createEventId(Date.now()) };
-    await deleteEvents(raw, [String(row['id'])]);
-    await raw.insert('audit_events', [copy]);
-    const { problems } = await verifyFully(log, note);
-    expect(found(problems)).toEqual(
-      expect.arrayContaining([
-        ['removal_untrusted', copy.id],
-        ...[...gone.map(({ id }) => id), row['id']].map((id) => ['event_missing', id]),
-      ]),
-    );
+    it('believes no record that is shown by another event', async () => {
+      const copy = { ...row, id: createEventId(Date.now()) };
+      await deleteEvents(raw, [String(row['id'])]);
+      await raw.insert('audit_events', [copy]);
+      const { problems } = await verifyFully(log, note);
+      expect(found(problems)).toEqual(
+        expect.arrayContaining([
+          ['removal_untrusted', copy.id],
+          ...[...gone.map(({ id }) => id), row['id']].map((id) => ['event_missing', id]),
+        ]),
+      );
+    });
   });
 
   it('excuses nothing by the record of a branch that a restored backup has cut off', async () => {
-    await log.start({ ledger });
+    const log = await newLog();
+    await log.start({ ledger, delivery: { thread: false } });
     const victims = await log.sealed(old(5));
     const raw = await log.writer();
     const backup = await raw.snapshot();
@@ -347,6 +354,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
   });
 
   it('is answered by verify whatever the events of removals hold', async () => {
+    const log = await newLog();
     const audit = await log.start({ ledger });
     await log.sealed(old(5));
     await audit.removeExpired();

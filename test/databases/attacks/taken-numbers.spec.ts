@@ -1,7 +1,7 @@
 // Whoever may INSERT into audit_events takes numbers of a process that lives: those that it is to give away next, or one far beyond.
 // The genuine events are sealed all the same, and nothing that is forged becomes a loss in the log.
 import 'reflect-metadata';
-import type { AuditLogEvent } from 'nest-audit-trail';
+import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys, parseVerifierKey } from '../../../src/ledger/index.js';
 import { Collector } from '../../../src/sealer/collector.js';
@@ -31,8 +31,10 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
   });
   afterEach(() => log.close());
 
-  const start = (ledger: object = {}, journal = '') =>
-    log.start({ gapTimeoutMs: 0, signingKey: keys.signerKey, ...ledger }, journal);
+  const start = (ledger: object = {}, journal = '', delivery: AuditModuleOptions['delivery'] = {}) =>
+    log.start({ gapTimeoutMs: 0, signingKey: keys.signerKey, ...ledger }, journal, delivery);
+  /** Another process, which only records: the thread would do no more than store. */
+  const startOther = () => start({ seal: false }, '-other', { thread: false });
 
   async function record({ audit }: LedgerApp, count: number): Promise<AuditLogEvent[]> {
     const events: AuditLogEvent[] = [];
@@ -109,7 +111,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
   });
 
   it('far beyond its last leaves no loss in the log, and is named', async () => {
-    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    const [sealer, other] = [await start(), await startOther()];
     const genuine = await record(other, 3);
     await sealer.audit.checkpoint();
     const [forged] = await take(sourceOf(genuine), 1_000, 1_000);
@@ -135,7 +137,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
   });
 
   it('after its last is named once it has closed, though it is in the log', async () => {
-    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    const [sealer, other] = [await start(), await startOther()];
     const [forged] = await take(sourceOf(await record(other, 3)), 4, 4);
     expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 4 });
     await log.stop(other);
@@ -145,7 +147,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
   });
 
   it('is not needed for a real loss: a process that lives says how far it is', async () => {
-    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    const [sealer, other] = [await start(), await startOther()];
     const [, lost] = await record(other, 3);
     await remove([lost!]);
     await eventually(async () => {

@@ -68,13 +68,17 @@ describeEachDatabase('rows that are no events', (create, name) => {
   let app: LedgerApp;
   let honest: AuditLogEvent[];
 
-  beforeEach(async () => {
+  async function open(): Promise<void> {
     logged.length = 0;
     database = await create();
     // The tables are somebody else's, as docs/hardening.md has it.
     owner = await new DataSource(database.options).initialize();
     users = await grantUsers(database, owner);
     attacker = await new DataSource(users.application).initialize();
+  }
+
+  async function openAndStart(): Promise<void> {
+    await open();
     app = await startLedgerApp(as(database, users.application), {
       migrate: false,
       ledger: {
@@ -87,17 +91,21 @@ describeEachDatabase('rows that are no events', (create, name) => {
       retention: { rules: [{ keepDays: 1 }], database: users.maintenance },
     });
     honest = [];
-    for (const tenantId of ['acme', 'globex', 'acme']) honest.push(await record(tenantId));
+    for (const tenantId of ['acme', 'globex', 'acme']) await record(tenantId);
     await app.audit.checkpoint();
-  });
+  }
 
-  afterEach(async () => {
-    await app.close();
+  async function close(): Promise<void> {
     await attacker.destroy();
     await users.drop();
     await owner.destroy();
     await database.drop();
-  });
+  }
+
+  async function stopAndClose(): Promise<void> {
+    await app.close();
+    await close();
+  }
 
   async function record(tenantId: string): Promise<AuditLogEvent> {
     const event = await app.audit.record({
@@ -108,6 +116,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
       details: { email: 'ann@example.test' },
     });
     await app.audit.flush();
+    honest.push(event);
     return event;
   }
 
@@ -148,274 +157,309 @@ describeEachDatabase('rows that are no events', (create, name) => {
     }
   }
 
-  it('are refused by the tables where they are no JSON of an event or out of range', async () => {
-    for (const change of REFUSED) {
-      const failure: unknown = await insertRow(attacker, 'audit_events', forged(change)).catch(
-        (error: unknown) => error,
-      );
-      expect([change, failure]).toEqual([change, expect.objectContaining({ message: expect.any(String) })]);
-    }
-    // So it was not for something else.
-    await insertRow(attacker, 'audit_events', forged({}));
-  });
+  describe('in tables of which nobody reads', () => {
+    beforeEach(open);
+    afterEach(close);
 
-  it('are none that the library writes, whatever it is given', async () => {
-    const text = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 80 }),
-      fc.string({ unit: 'grapheme', maxLength: 80 }),
-    );
-    const odd = fc.constantFrom(
-      '\u0000',
-      '\ud800',
-      '\u2028"\\',
-      '\\u0000',
-      '{',
-      ']',
-      '__proto__',
-      'unreadable',
-      'x'.repeat(9_000),
-    );
-    const leaf = fc.oneof(
-      text,
-      odd,
-      fc.double(),
-      fc.integer(),
-      fc.maxSafeInteger(),
-      fc.boolean(),
-      fc.bigInt(),
-      fc.date(),
-    );
-    const facts = fc.dictionary(
-      fc.oneof(text, odd),
-      fc.oneof(leaf, fc.array(leaf, { maxLength: 5 }), fc.object({ maxDepth: 5, withNullPrototype: true })),
-    );
-    const some = fc.sample(fc.record({ details: facts, metadata: facts }), { seed: 17, numRuns: 150 });
-    some.push({
-      details: Object.fromEntries(
-        Array.from({ length: 300 }, (_, key) => [`k${key}é🧾`, '\u0001🧾'.repeat(400)]),
-      ),
-      metadata: {},
+    it('are refused by the tables where they are no JSON of an event or out of range', async () => {
+      for (const change of REFUSED) {
+        const failure: unknown = await insertRow(attacker, 'audit_events', forged(change)).catch(
+          (error: unknown) => error,
+        );
+        expect([change, failure]).toEqual([change, expect.objectContaining({ message: expect.any(String) })]);
+      }
+      // So it was not for something else.
+      await insertRow(attacker, 'audit_events', forged({}));
     });
-    const recorded: AuditLogEvent[] = [];
-    for (const given of some) {
-      recorded.push(
-        await app.audit.record({
-          action: 'thing.check',
-          tenantId: 'initech',
-          ...given,
-          complianceFlags: ['ö"\\'],
-        }),
-      );
-    }
-    await app.audit.flush();
-    expect(app.audit.status()).toMatchObject({ dead: 0, pending: 0 });
-    const stored = await collected(app.audit.stream({ tenantId: 'initech', order: 'oldest' }));
-    expect(stored).toEqual(recorded);
-    expect(app.audit.status().unreadable).toBe(0);
-    await app.audit.checkpoint();
-    expect(await app.audit.verify()).toMatchObject({ ok: true, pending: 0 });
   });
 
-  it('are shown to their tenant as what they are, and nobody else sees anything of them', async () => {
-    const rows = await insertAll();
-    const mine = [
-      ...idsOf(honest.filter(({ tenantId }) => tenantId === 'acme')),
-      ...rows.map(({ id }) => String(id)),
-    ].sort();
-    const { audit } = app;
-    for (const order of ['newest', 'oldest'] as const) {
-      const found = await pagesOf((cursor) =>
-        audit.find({ tenantId: 'acme', order, limit: 3, ...(cursor !== undefined && { cursor }) }),
+  describe('in a log that each test leaves as it was, but for what it sealed', () => {
+    beforeAll(async () => {
+      await openAndStart();
+      await dropTriggers(owner, database);
+    });
+    afterEach(async () => {
+      await app.audit.checkpoint();
+      await owner.query('DELETE FROM audit_events WHERE id NOT IN (SELECT event_id FROM audit_leaves)');
+    });
+    afterAll(stopAndClose);
+
+    it('are none that the library writes, whatever it is given', async () => {
+      const text = fc.oneof(
+        fc.string({ unit: 'binary', maxLength: 80 }),
+        fc.string({ unit: 'grapheme', maxLength: 80 }),
       );
-      expect(idsOf(found)).toEqual(mine);
-      expect(idsOf(await collected(audit.stream({ tenantId: 'acme', order })))).toEqual(mine);
-    }
-    const history = { tenantId: 'acme', resource: 'thing', resourceId: '7' };
-    expect(idsOf((await audit.history(history)).events)).toEqual(mine);
-    const person = { tenantId: 'acme', subjectId: 'ann' };
-    const exported = await collected(audit.exportSubject(person));
-    // Its protected values are the person's; the forged ones' user is.
-    expect(idsOf(exported)).toEqual(mine);
-    const { events } = await audit.find({ tenantId: 'acme', reveal: true });
-    for (const event of [...events, ...exported]) expect([event.id, wrongOf(event)]).toEqual([event.id, []]);
-    for (const event of events) {
-      const isForged = rows.some(({ id }) => id === event.id);
-      expect([event, event.metadata['unreadable'] !== undefined]).toEqual([event, isForged]);
-    }
-    // What can be read of them is shown.
-    for (const row of rows) {
-      const event = events.find(({ id }) => id === row['id'])!;
-      expect(event).toMatchObject({
-        tenantId: 'acme',
+      const odd = fc.constantFrom(
+        '\u0000',
+        '\ud800',
+        '\u2028"\\',
+        '\\u0000',
+        '{',
+        ']',
+        '__proto__',
+        'unreadable',
+        'x'.repeat(9_000),
+      );
+      const leaf = fc.oneof(
+        text,
+        odd,
+        fc.double(),
+        fc.integer(),
+        fc.maxSafeInteger(),
+        fc.boolean(),
+        fc.bigInt(),
+        fc.date(),
+      );
+      const facts = fc.dictionary(
+        fc.oneof(text, odd),
+        fc.oneof(leaf, fc.array(leaf, { maxLength: 5 }), fc.object({ maxDepth: 5, withNullPrototype: true })),
+      );
+      const some = fc.sample(fc.record({ details: facts, metadata: facts }), { seed: 17, numRuns: 150 });
+      some.push({
+        details: Object.fromEntries(
+          Array.from({ length: 300 }, (_, key) => [`k${key}é🧾`, '\u0001🧾'.repeat(400)]),
+        ),
+        metadata: {},
+      });
+      const before = app.audit.status().unreadable;
+      const recorded: AuditLogEvent[] = [];
+      for (const given of some) {
+        recorded.push(
+          await app.audit.record({
+            action: 'thing.check',
+            tenantId: 'umbrella',
+            ...given,
+            complianceFlags: ['ö"\\'],
+          }),
+        );
+      }
+      await app.audit.flush();
+      expect(app.audit.status()).toMatchObject({ dead: 0, pending: 0 });
+      const stored = await collected(app.audit.stream({ tenantId: 'umbrella', order: 'oldest' }));
+      expect(stored).toEqual(recorded);
+      expect(app.audit.status().unreadable).toBe(before);
+      await app.audit.checkpoint();
+      expect(await app.audit.verify()).toMatchObject({ ok: true, pending: 0 });
+    });
+
+    it('are shown to their tenant as what they are, and nobody else sees anything of them', async () => {
+      const rows = await insertAll();
+      const mine = [
+        ...idsOf(honest.filter(({ tenantId }) => tenantId === 'acme')),
+        ...rows.map(({ id }) => String(id)),
+      ].sort();
+      const { audit } = app;
+      for (const order of ['newest', 'oldest'] as const) {
+        const found = await pagesOf((cursor) =>
+          audit.find({ tenantId: 'acme', order, limit: 3, ...(cursor !== undefined && { cursor }) }),
+        );
+        expect(idsOf(found)).toEqual(mine);
+        expect(idsOf(await collected(audit.stream({ tenantId: 'acme', order })))).toEqual(mine);
+      }
+      const history = { tenantId: 'acme', resource: 'thing', resourceId: '7' };
+      expect(idsOf((await audit.history(history)).events)).toEqual(mine);
+      const person = { tenantId: 'acme', subjectId: 'ann' };
+      const exported = await collected(audit.exportSubject(person));
+      // Its protected values are the person's; the forged ones' user is.
+      expect(idsOf(exported)).toEqual(mine);
+      const { events } = await audit.find({ tenantId: 'acme', reveal: true });
+      for (const event of [...events, ...exported])
+        expect([event.id, wrongOf(event)]).toEqual([event.id, []]);
+      for (const event of events) {
+        const isForged = rows.some(({ id }) => id === event.id);
+        expect([event, event.metadata['unreadable'] !== undefined]).toEqual([event, isForged]);
+      }
+      // What can be read of them is shown.
+      for (const row of rows) {
+        const event = events.find(({ id }) => id === row['id'])!;
+        expect(event).toMatchObject({
+          tenantId: 'acme',
+          action: 'thing.create',
+          userId: 'ann',
+          resourceId: '7',
+        });
+        for (const part of event.metadata['unreadable'] as string[]) expect(part).toMatch(/^[a-zA-Z]+$/);
+        if (row['metadata'] === '{"note":"forged"}') expect(event.metadata['note']).toBe('forged');
+      }
+      expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+      const byId = await audit.findById(String(rows[0]!['id']), { tenantId: 'acme' });
+      expect(byId).toMatchObject({ details: { 'a.b': 1 }, metadata: { unreadable: ['details'] } });
+
+      const statistics = await audit.statistics({ tenantId: 'acme' });
+      expect(statistics.total).toBe(mine.length);
+      expect(Object.keys(statistics.byCategory)).toEqual(['data_modification']);
+      expect(Object.keys(statistics.bySeverity)).toEqual(['low']);
+      expect(Object.keys(statistics.byOutcome)).toEqual(['success']);
+
+      const others = idsOf(honest.filter(({ tenantId }) => tenantId === 'globex'));
+      const globex = (await audit.find({ tenantId: 'globex' })).events;
+      expect([idsOf(globex), globex[0]!.metadata['unreadable']]).toEqual([others, undefined]);
+      expect(await audit.statistics({ tenantId: 'globex' })).toMatchObject({ total: 1 });
+      expect(idsOf(await collected(audit.exportSubject({ tenantId: 'globex', subjectId: 'ann' })))).toEqual(
+        others,
+      );
+    });
+
+    it('are not sealed and hold up nothing; verify() and the command line name each until it is deleted', async () => {
+      const { audit } = app;
+      const { treeSize } = await audit.checkpoint();
+      const rows = await insertAll();
+      const late = await record('acme');
+      await audit.checkpoint();
+      expect(await audit.prove(late.id, { tenantId: 'acme' })).toMatchObject({ leafIndex: treeSize });
+      const names = rows.map(({ id }) => String(id)).sort();
+      const result = await audit.verify({ maxProblems: 1_000 });
+      expect(result.problems.map(({ code }) => code)).toEqual(names.map(() => 'event_inserted'));
+      expect(result.problems.map(({ eventId }) => eventId!).sort()).toEqual(names);
+      expect(result).toMatchObject({
+        ok: false,
+        treeSize: treeSize + 1,
+        events: treeSize + 1,
+        pending: 0,
+      });
+      await expect(audit.prove(names[0]!, { tenantId: 'acme' })).rejects.toMatchObject({
+        code: expect.stringMatching(/^AUDIT_/),
+      });
+
+      let out = '';
+      const output = {
+        stdout: { write: (text: string) => (out += text) },
+        stderr: { write: () => undefined },
+      };
+      const url = urlOf({ options: users.application });
+      const code = await run(
+        ['verify', '--database-url', url, '--key', keys.verifierKey, '--max-problems', '1000'],
+        output,
+      );
+      expect(code).toBe(1);
+      for (const id of names) expect(out).toContain(id);
+      expect(await run(['prove', late.id, '--database-url', url], output)).toBe(0);
+
+      for (const id of names) await owner.query(`DELETE FROM audit_events WHERE id = '${id}'`);
+      expect(await audit.verify()).toMatchObject({ ok: true, problems: [], pending: 0 });
+    });
+
+    it('are those in other words too, and those whose id is of another time', async () => {
+      const others: readonly RawRow[] = [
+        { details: '{"a":1,"a":2}' },
+        { details: '{ "a": 1 }' },
+        { details: '{"b":1,"a":2}' },
+        { details: '{"a":1.0}' },
+        { details: '{"a":1e2}' },
+        { details: '{"a":"\\u0041"}' },
+        { metadata: '{"note":"forged" }' },
+        { compliance_flags: '["sox", "gdpr"]' },
+        { timestamp: Date.now() - 86_400_000 },
+      ];
+      const { treeSize } = await app.audit.checkpoint();
+      const rows = others.map(forged);
+      for (const row of rows) await insertRow(attacker, 'audit_events', row);
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize });
+      const { problems, pending } = await app.audit.verify();
+      expect(pending).toBe(0);
+      expect(problems.map(({ code, eventId }) => ({ code, eventId }))).toEqual(
+        rows.map(({ id }) => ({ code: 'event_inserted', eventId: id })),
+      );
+      await expect(app.audit.prove(String(rows[0]!['id']))).rejects.toMatchObject({
+        code: 'AUDIT_NOT_SEALED',
+      });
+      // As the library words it, whatever it says.
+      const [row] = [forged({ tenant_id: 'initech', details: '{"a":100,"b":"\\u0007é\u2028"}' })];
+      await insertRow(attacker, 'audit_events', row);
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: treeSize + 1 });
+      expect(await app.audit.prove(String(row['id']))).toBeDefined();
+    });
+
+    it('take no number of a process, however many they are', async () => {
+      const source = createEventId(Date.now());
+      const events = [1, 2, 3].map((sequence) => numbered(source, sequence, { tenantId: 'initech' }));
+      // More than the sealer reads at a time, each before the honest one.
+      const junk = Array.from({ length: 1_100 }, (_, index) => {
+        const id = `00000000-0000-7000-8000-${String(index).padStart(12, '0')}`;
+        const half = numbered(source, 2, { id, tenantId: 'initech' });
+        return rowOf(half, index % 2 ? { outcome: 'bogus' } : { metadata: '{}' });
+      });
+      await insertRows(attacker, 'audit_events', junk);
+      for (const event of events) await insertRow(attacker, 'audit_events', rowOf(event));
+      await app.audit.checkpoint();
+      const { problems } = await app.audit.verify({ maxProblems: 2_000 });
+      expect(problems.filter(({ eventId }) => events.some(({ id }) => id === eventId))).toEqual([]);
+      expect(problems).toHaveLength(1_100);
+      for (const { id } of events) expect(await app.audit.prove(id)).toBeDefined();
+    });
+
+    it('starve no event without a number, however many they are', async () => {
+      const now = Date.now();
+      const junk = Array.from({ length: 1_100 }, () => ({
+        ...forged({ severity: 'bogus' }),
+        id: createEventId(now - 60_000),
+      }));
+      await insertRows(attacker, 'audit_events', junk);
+      await app.audit.placeHold({ tenantId: 'hooli', reason: 'case 7', placedBy: 'counsel' });
+      const [hold] = (await app.audit.find({ tenantId: 'hooli', action: 'audit.hold' })).events;
+      await app.audit.checkpoint();
+      expect(await app.audit.prove(hold!.id)).toBeDefined();
+    });
+
+    it('are named where a sealed event was made one, by who may change the tables', async () => {
+      const [first] = honest;
+      await dropChecks(owner, { name });
+      const [row] = await owner.query<RawRow[]>(`SELECT details FROM audit_events WHERE id = '${first!.id}'`);
+      for (const details of ['{', 'null', '{"a":{}}']) {
+        await owner.query(`UPDATE audit_events SET details = '${details}' WHERE id = '${first!.id}'`);
+        const { problems } = await app.audit.verify();
+        expect(problems).toMatchObject([{ code: 'event_changed', eventId: first!.id, leafIndex: 0 }]);
+        await expect(app.audit.prove(first!.id)).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
+        expect(await app.audit.findById(first!.id, { tenantId: 'acme' })).toMatchObject({
+          metadata: { unreadable: ['details'] },
+        });
+      }
+      // As it was.
+      await owner.query(
+        `UPDATE audit_events SET details = '${String(row!['details'])}' WHERE id = '${first!.id}'`,
+      );
+      expect(await app.audit.verify()).toMatchObject({ ok: true });
+    });
+  });
+
+  describe('in a log of their own', () => {
+    beforeEach(openAndStart);
+    afterEach(stopAndClose);
+
+    it('are counted and logged where a person looks, without a word of what they hold', async () => {
+      expect(app.audit.status().unreadable).toBe(0);
+      await app.audit.find({ tenantId: 'acme' });
+      expect(app.audit.status().unreadable).toBe(0);
+      const row = forged({ details: '{"a":{"planted\\u001b[31m":"text"}}', severity: 'planted' });
+      await insertRow(attacker, 'audit_events', row);
+      await app.audit.find({ tenantId: 'globex' });
+      expect(app.audit.status().unreadable).toBe(0);
+      await app.audit.find({ tenantId: 'acme' });
+      expect(app.audit.status().unreadable).toBe(1);
+      expect(logged.filter((line) => line.includes(String(row['id'])))).toHaveLength(1);
+      expect(logged.join('\n')).not.toContain('planted');
+    });
+
+    it('stop neither retention nor an erasure', async () => {
+      const old = await app.audit.record({
         action: 'thing.create',
-        userId: 'ann',
-        resourceId: '7',
+        tenantId: 'globex',
+        timestamp: Date.now() - 3 * 86_400_000,
       });
-      for (const part of event.metadata['unreadable'] as string[]) expect(part).toMatch(/^[a-zA-Z]+$/);
-      if (row['metadata'] === '{"note":"forged"}') expect(event.metadata['note']).toBe('forged');
-    }
-    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
-    const byId = await audit.findById(String(rows[0]!['id']), { tenantId: 'acme' });
-    expect(byId).toMatchObject({ details: { 'a.b': 1 }, metadata: { unreadable: ['details'] } });
-
-    const statistics = await audit.statistics({ tenantId: 'acme' });
-    expect(statistics.total).toBe(mine.length);
-    expect(Object.keys(statistics.byCategory)).toEqual(['data_modification']);
-    expect(Object.keys(statistics.bySeverity)).toEqual(['low']);
-    expect(Object.keys(statistics.byOutcome)).toEqual(['success']);
-
-    const others = idsOf(honest.filter(({ tenantId }) => tenantId === 'globex'));
-    const globex = (await audit.find({ tenantId: 'globex' })).events;
-    expect([idsOf(globex), globex[0]!.metadata['unreadable']]).toEqual([others, undefined]);
-    expect(await audit.statistics({ tenantId: 'globex' })).toMatchObject({ total: 1 });
-    expect(idsOf(await collected(audit.exportSubject({ tenantId: 'globex', subjectId: 'ann' })))).toEqual(
-      others,
-    );
-  });
-
-  it('are counted and logged where a person looks, without a word of what they hold', async () => {
-    expect(app.audit.status().unreadable).toBe(0);
-    await app.audit.find({ tenantId: 'acme' });
-    expect(app.audit.status().unreadable).toBe(0);
-    const row = forged({ details: '{"a":{"planted\\u001b[31m":"text"}}', severity: 'planted' });
-    await insertRow(attacker, 'audit_events', row);
-    await app.audit.find({ tenantId: 'globex' });
-    expect(app.audit.status().unreadable).toBe(0);
-    await app.audit.find({ tenantId: 'acme' });
-    expect(app.audit.status().unreadable).toBe(1);
-    expect(logged.filter((line) => line.includes(String(row['id'])))).toHaveLength(1);
-    expect(logged.join('\n')).not.toContain('planted');
-  });
-
-  it('are not sealed and hold up nothing; verify() and the command line name each until it is deleted', async () => {
-    const rows = await insertAll();
-    const { audit } = app;
-    const late = await record('acme');
-    await audit.checkpoint();
-    expect(await audit.prove(late.id, { tenantId: 'acme' })).toMatchObject({ leafIndex: honest.length });
-    const names = rows.map(({ id }) => String(id)).sort();
-    const result = await audit.verify({ maxProblems: 1_000 });
-    expect(result.problems.map(({ code }) => code)).toEqual(names.map(() => 'event_inserted'));
-    expect(result.problems.map(({ eventId }) => eventId!).sort()).toEqual(names);
-    expect(result).toMatchObject({
-      ok: false,
-      treeSize: honest.length + 1,
-      events: honest.length + 1,
-      pending: 0,
+      await app.audit.flush();
+      await app.audit.checkpoint();
+      await insertAll();
+      for (const action of ['audit.gap', 'audit.erase', 'audit.release-hold']) {
+        await insertRow(attacker, 'audit_events', forged({ action, details: '{"holdId":{}}' }));
+        await insertRow(owner, 'audit_events', forged({ action, details: '{' }));
+      }
+      const { audit } = app;
+      expect(await audit.removeExpired({ dryRun: true })).toMatchObject({ removed: 1 });
+      expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
+      expect(await audit.findById(old.id, { allTenants: true })).toBeUndefined();
+      expect(await audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
+      await audit.checkpoint();
+      expect((await audit.verify()).removed).toBe(1);
     });
-    await expect(audit.prove(names[0]!, { tenantId: 'acme' })).rejects.toMatchObject({
-      code: expect.stringMatching(/^AUDIT_/),
-    });
-
-    let out = '';
-    const output = { stdout: { write: (text: string) => (out += text) }, stderr: { write: () => undefined } };
-    const url = urlOf({ options: users.application });
-    const code = await run(
-      ['verify', '--database-url', url, '--key', keys.verifierKey, '--max-problems', '1000'],
-      output,
-    );
-    expect(code).toBe(1);
-    for (const id of names) expect(out).toContain(id);
-    expect(await run(['prove', late.id, '--database-url', url], output)).toBe(0);
-
-    await dropTriggers(owner, database);
-    for (const id of names) await owner.query(`DELETE FROM audit_events WHERE id = '${id}'`);
-    expect(await audit.verify()).toMatchObject({ ok: true, problems: [], pending: 0 });
-  });
-
-  it('are those in other words too, and those whose id is of another time', async () => {
-    const others: readonly RawRow[] = [
-      { details: '{"a":1,"a":2}' },
-      { details: '{ "a": 1 }' },
-      { details: '{"b":1,"a":2}' },
-      { details: '{"a":1.0}' },
-      { details: '{"a":1e2}' },
-      { details: '{"a":"\\u0041"}' },
-      { metadata: '{"note":"forged" }' },
-      { compliance_flags: '["sox", "gdpr"]' },
-      { timestamp: Date.now() - 86_400_000 },
-    ];
-    const rows = others.map(forged);
-    for (const row of rows) await insertRow(attacker, 'audit_events', row);
-    expect(await app.audit.checkpoint()).toMatchObject({ treeSize: honest.length });
-    const { problems, pending } = await app.audit.verify();
-    expect(pending).toBe(0);
-    expect(problems.map(({ code, eventId }) => ({ code, eventId }))).toEqual(
-      rows.map(({ id }) => ({ code: 'event_inserted', eventId: id })),
-    );
-    await expect(app.audit.prove(String(rows[0]!['id']))).rejects.toMatchObject({ code: 'AUDIT_NOT_SEALED' });
-    // As the library words it, whatever it says.
-    const [row] = [forged({ details: '{"a":100,"b":"\\u0007é\u2028"}' })];
-    await insertRow(attacker, 'audit_events', row);
-    expect(await app.audit.checkpoint()).toMatchObject({ treeSize: honest.length + 1 });
-    expect(await app.audit.prove(String(row['id']))).toBeDefined();
-  });
-
-  it('take no number of a process, however many they are', async () => {
-    const source = createEventId(Date.now());
-    const events = [1, 2, 3].map((sequence) => numbered(source, sequence, { tenantId: 'initech' }));
-    // More than the sealer reads at a time, each before the honest one.
-    const junk = Array.from({ length: 1_100 }, (_, index) => {
-      const id = `00000000-0000-7000-8000-${String(index).padStart(12, '0')}`;
-      const half = numbered(source, 2, { id, tenantId: 'initech' });
-      return rowOf(half, index % 2 ? { outcome: 'bogus' } : { metadata: '{}' });
-    });
-    await insertRows(attacker, 'audit_events', junk);
-    for (const event of events) await insertRow(attacker, 'audit_events', rowOf(event));
-    await app.audit.checkpoint();
-    const { problems } = await app.audit.verify({ maxProblems: 2_000 });
-    expect(problems.filter(({ eventId }) => events.some(({ id }) => id === eventId))).toEqual([]);
-    expect(problems).toHaveLength(1_100);
-    for (const { id } of events) expect(await app.audit.prove(id)).toBeDefined();
-  });
-
-  it('starve no event without a number, however many they are', async () => {
-    const now = Date.now();
-    const junk = Array.from({ length: 1_100 }, () => ({
-      ...forged({ severity: 'bogus' }),
-      id: createEventId(now - 60_000),
-    }));
-    await insertRows(attacker, 'audit_events', junk);
-    await app.audit.placeHold({ tenantId: 'globex', reason: 'case 7', placedBy: 'counsel' });
-    const [hold] = (await app.audit.find({ tenantId: 'globex', action: 'audit.hold' })).events;
-    await app.audit.checkpoint();
-    expect(await app.audit.prove(hold!.id)).toBeDefined();
-  });
-
-  it('stop neither retention nor an erasure', async () => {
-    const old = await app.audit.record({
-      action: 'thing.create',
-      tenantId: 'globex',
-      timestamp: Date.now() - 3 * 86_400_000,
-    });
-    await app.audit.flush();
-    await app.audit.checkpoint();
-    await insertAll();
-    for (const action of ['audit.gap', 'audit.erase', 'audit.release-hold']) {
-      await insertRow(attacker, 'audit_events', forged({ action, details: '{"holdId":{}}' }));
-      await insertRow(owner, 'audit_events', forged({ action, details: '{' }));
-    }
-    const { audit } = app;
-    expect(await audit.removeExpired({ dryRun: true })).toMatchObject({ removed: 1 });
-    expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
-    expect(await audit.findById(old.id, { allTenants: true })).toBeUndefined();
-    expect(await audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
-    await audit.checkpoint();
-    expect((await audit.verify()).removed).toBe(1);
-  });
-
-  it('are named where a sealed event was made one, by who may change the tables', async () => {
-    const [first] = honest;
-    await dropTriggers(owner, database);
-    await dropChecks(owner, { name });
-    for (const details of ['{', 'null', '{"a":{}}']) {
-      await owner.query(`UPDATE audit_events SET details = '${details}' WHERE id = '${first!.id}'`);
-      const { problems } = await app.audit.verify();
-      expect(problems).toMatchObject([{ code: 'event_changed', eventId: first!.id, leafIndex: 0 }]);
-      await expect(app.audit.prove(first!.id)).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
-      expect(await app.audit.findById(first!.id, { tenantId: 'acme' })).toMatchObject({
-        metadata: { unreadable: ['details'] },
-      });
-    }
   });
 });
