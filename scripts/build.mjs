@@ -39,10 +39,11 @@ async function buildPackage() {
   await Promise.all([compile('tsconfig.esm.json'), compile('tsconfig.cjs.json')]);
   await mkdir('dist/cjs', { recursive: true });
   await writeFile('dist/cjs/package.json', '{ "type": "commonjs" }\n');
-  // Where the thread's module is, only a compiled module of either kind can say.
+  // Where the thread's module is, only a compiled module of either kind can say. It is the CommonJS one for both: a thread that loads TypeORM by
+  // `require` starts in three quarters of the time.
   await writeFile(
     'dist/esm/thread/thread-file.js',
-    "export const threadFile = new URL('./database.worker.js', import.meta.url);\n",
+    "export const threadFile = new URL('../../cjs/thread/database.worker.js', import.meta.url);\n",
   );
   await writeFile(
     'dist/cjs/thread/thread-file.js',

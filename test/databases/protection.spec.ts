@@ -9,7 +9,7 @@ import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, ProtectionOpti
 import { generateKeys } from '../../src/ledger/keys.js';
 import { crash } from '../support/crashed-journal.js';
 import { eventually } from '../support/eventually.js';
-import { RawTables, logged, startLedgerApp } from '../support/ledger-app.js';
+import { AS_A_TOOL, RawTables, logged, startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { narrowActions, POISON, widenActions } from '../support/narrow-column.js';
 import { send } from '../support/http-client.js';
@@ -502,7 +502,7 @@ describeEachDatabase('protection', (create, name) => {
     });
 
     it('rotates the master key and the keys of persons', async () => {
-      await start({}, { delivery: { thread: false } });
+      await start({}, { delivery: AS_A_TOOL });
       const old = await app!.audit.record(ANN);
       await app!.audit.record({ ...ANN, userId: 'bob' });
       await app!.audit.flush();
@@ -548,7 +548,7 @@ describeEachDatabase('protection', (create, name) => {
     });
 
     it('works with a KMS, waits while it is away, and moves to it from a master key', async () => {
-      await start({}, { delivery: { thread: false } });
+      await start({}, { delivery: AS_A_TOOL });
       const local = await app!.audit.record(ANN);
       await app!.audit.flush();
       await stop();
@@ -678,7 +678,7 @@ describeEachDatabase('protection', (create, name) => {
       const connection = await new DataSource(database.options).initialize();
       try {
         // It only reveals.
-        await start({}, { dataSource: undefined, delivery: { thread: false } });
+        await start({}, { dataSource: undefined, delivery: AS_A_TOOL });
         const shared = await startLedgerApp(
           { ...database, options: undefined as never, journal: `${database.journal}-shared` },
           { dataSource: connection, protect: { fields: FIELDS, masterKey } },

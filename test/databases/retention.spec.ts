@@ -6,7 +6,7 @@ import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, RetentionRule 
 import { generateKeys, parseVerifierKey } from '../../src/ledger/keys.js';
 import { eventLeafHash } from '../../src/ledger/canonical-event.js';
 import { checkProof } from '../../src/ledger/proof-bundle.js';
-import { RawTables, startLedgerApp } from '../support/ledger-app.js';
+import { AS_A_TOOL, RawTables, startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
@@ -188,7 +188,7 @@ describeEachDatabase('retention', (create, name) => {
               {
                 retention: { rules: [{ keepDays: 365 }], batchSize: 5, pauseMs: 0 },
                 ledger: { signingKey: signerKey },
-                delivery: { thread: false },
+                delivery: AS_A_TOOL,
               },
             );
       try {
@@ -535,7 +535,7 @@ describeEachDatabase('retention', (create, name) => {
       await start(undefined, {
         retention: { rules: [{ keepDays: 365 }], batchSize: 7 },
         protect: { fields, masterKey: former },
-        delivery: { thread: false },
+        delivery: AS_A_TOOL,
       });
       const who = (userId: string) => ({ userId, ipAddress: '203.0.113.7' });
       await sealed([

@@ -15,6 +15,9 @@ type Row = Record<string, unknown>;
 export const logged: string[] = [];
 const keep = (line: unknown) => void logged.push(String(line));
 
+/** The delivery of an application that only prepares something, or that something is compared with: a thread costs most of a start. */
+export const AS_A_TOOL = { thread: false } as const;
+
 export interface LedgerApp {
   readonly audit: AuditService;
   close(): Promise<void>;

@@ -8,7 +8,7 @@ import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys, parseSignerKey } from '../../../src/ledger/index.js';
 import { AttackedDatabase } from '../../support/attacked-database.js';
 import { numbered } from '../../support/audit-store.js';
-import { dropChecks, logged } from '../../support/ledger-app.js';
+import { AS_A_TOOL, dropChecks, logged } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { narrowColumn, widenActions } from '../../support/narrow-column.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
@@ -59,7 +59,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
 
   /** Three events of a process that has ended, none of them sealed; the second is not there any more. */
   async function withDeletedEvent(ledger: AuditModuleOptions['ledger']): Promise<AuditLogEvent> {
-    const writer = await start({ ...ledger, seal: false }, { thread: false });
+    const writer = await start({ ...ledger, seal: false }, AS_A_TOOL);
     const events: AuditLogEvent[] = [];
     for (const id of [1, 2, 3]) {
       events.push(await writer.audit.record({ action: 'thing.create', tenantId: 'acme', details: { id } }));
@@ -209,7 +209,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
       }
       // As it was, it is believed; and not in another log with the same key.
       await insertLetter(row);
-      const stranger = await start({ ...signed, origin: 'other.example', seal: false }, { thread: false });
+      const stranger = await start({ ...signed, origin: 'other.example', seal: false }, AS_A_TOOL);
       expect(await stranger.audit.deadLetters({ tenantId: 'acme' })).toMatchObject([
         { untrusted: expect.stringContaining('audit.example') },
       ]);

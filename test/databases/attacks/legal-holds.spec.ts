@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys, parseSignerKey } from '../../../src/ledger/index.js';
-import { logged } from '../../support/ledger-app.js';
+import { AS_A_TOOL, logged } from '../../support/ledger-app.js';
 import type { RawTables } from '../../support/ledger-app.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
 import { found, invented, old, RetainedLog, rowOf } from '../../support/retained-log.js';
@@ -152,7 +152,7 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
       try {
         const audit = await other.start({
           ledger: { ...ledger, origin: 'other.test' },
-          delivery: { thread: false },
+          delivery: AS_A_TOOL,
         });
         await audit.placeHold({ tenantId: 'acme', ...because });
         const raw = await other.inserter();
@@ -250,7 +250,7 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     });
 
     it('count where they were sealed before the first key, as far as that is said', async () => {
-      let audit = await log.start({ ledger: { origin: 'audit.test' }, delivery: { thread: false } });
+      let audit = await log.start({ ledger: { origin: 'audit.test' }, delivery: AS_A_TOOL });
       await log.sealed(old(5));
       const before = await audit.placeHold({ tenantId: 'acme', ...because });
       const { treeSize } = await audit.checkpoint();
@@ -268,7 +268,7 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     });
 
     it('are not made by a process that can not sign', async () => {
-      let audit = await log.start({ ledger, delivery: { thread: false } });
+      let audit = await log.start({ ledger, delivery: AS_A_TOOL });
       const { id } = await audit.placeHold({ tenantId: 'acme', ...because });
       await audit.checkpoint();
       audit = await log.start({ ledger: { verifierKeys: [verifierKey] } });

@@ -15,6 +15,7 @@ import {
   signNote,
 } from '../../../src/ledger/index.js';
 import type { RawTables } from '../../support/ledger-app.js';
+import { AS_A_TOOL } from '../../support/ledger-app.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 import { DAY, found, invented, old, OLD, RetainedLog, rowOf } from '../../support/retained-log.js';
@@ -139,7 +140,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     const sound = await raw.snapshot();
     for (const origin of ['other.test', 'audit.test']) {
       const other = await newLog();
-      const elsewhere = await other.start({ ledger: { ...ledger, origin }, delivery: { thread: false } });
+      const elsewhere = await other.start({ ledger: { ...ledger, origin }, delivery: AS_A_TOOL });
       await other.sealed(old(5, { resource: 'nothing' }));
       await elsewhere.removeExpired();
       const row = await removalRow(await other.writer());
@@ -164,7 +165,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
 
   it('says so where the event of a legal hold was taken away while the events went', async () => {
     const log = await newLog();
-    await log.start({ ledger, delivery: { thread: false } });
+    await log.start({ ledger, delivery: AS_A_TOOL });
     const gone = await log.sealed(old(5, { userId: 'ann' }));
     const raw = await log.writer();
     // As another process has placed them yesterday.
@@ -323,7 +324,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
 
   it('excuses nothing by the record of a branch that a restored backup has cut off', async () => {
     const log = await newLog();
-    await log.start({ ledger, delivery: { thread: false } });
+    await log.start({ ledger, delivery: AS_A_TOOL });
     const victims = await log.sealed(old(5));
     const raw = await log.writer();
     const backup = await raw.snapshot();

@@ -12,7 +12,7 @@ import { numbered } from '../../support/audit-store.js';
 import type { AuditStore } from '../../support/audit-store.js';
 import { insertRows, rowOf } from '../../support/event-rows.js';
 import { eventually } from '../../support/eventually.js';
-import { logged } from '../../support/ledger-app.js';
+import { AS_A_TOOL, logged } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { writeNote } from '../../support/source-notes.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
@@ -34,7 +34,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
   const start = (ledger: object = {}, journal = '', delivery: AuditModuleOptions['delivery'] = {}) =>
     log.start({ gapTimeoutMs: 0, signingKey: keys.signerKey, ...ledger }, journal, delivery);
   /** Another process, which only records: the thread would do no more than store. */
-  const startOther = () => start({ seal: false }, '-other', { thread: false });
+  const startOther = () => start({ seal: false }, '-other', AS_A_TOOL);
 
   async function record({ audit }: LedgerApp, count: number): Promise<AuditLogEvent[]> {
     const events: AuditLogEvent[] = [];
