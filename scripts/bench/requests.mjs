@@ -15,7 +15,6 @@ const PACKS = ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'];
 /** By name: the options of the audit besides database and journal, or `other`. The first of each method is what others are compared with. */
 const SUBJECTS = {
   bare: {},
-  'bare, hidden classes shared': { other: true },
   'empty interceptor': { other: true },
   'empty close hooks': { other: true },
   buffered: { options: { delivery: { mode: 'buffered' } } },
@@ -40,7 +39,6 @@ const SUBJECTS = {
 /** In a quick run. */
 const FEW = [
   'bare',
-  'bare, hidden classes shared',
   'empty interceptor',
   'empty close hooks',
   'buffered',

@@ -19,7 +19,7 @@ import type { BlockingRule, BlockJudge } from '../pipeline/block-judge.js';
 import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
 import { selectFields } from '../pipeline/policy/select-fields.js';
 import type { FieldSelection } from '../pipeline/policy/select-fields.js';
-import { runInContext } from './audit-context.js';
+import { currentContext, runInContext } from './audit-context.js';
 import { answerFields } from './answer-fields.js';
 import { buildEvent } from './build-event.js';
 import { HeldAnswer } from './held-answer.js';
@@ -61,6 +61,9 @@ const HOPED_FOR: CapturedEnding = { complete: true, aborted: false, interrupted:
 const IDENTITY = ['user', 'tenant', 'session', 'actorType', 'impersonator', 'roles'] as const;
 const ANONYMOUS: CapturedIdentity = Object.freeze({ actorType: 'anonymous' });
 
+/** How long a request that may change something runs without a route before the journal has it. A route's comes from its last guard. */
+const UNROUTED_INTENT_MS = 200;
+
 /** Methods that change nothing (RFC 9110, section 9.2.1). */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
@@ -79,6 +82,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   private sentValues = new SentValues([]);
   private readonly paths: SafePaths;
   private frozen = false;
+  private unhookedRequests = 0;
   /** Nothing else of a request says who acts: so mostly nobody, and nothing need be asked. */
   private readonly asksOnlyForUserAndSession: boolean;
 
@@ -86,7 +90,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     private readonly recorder: AuditRecorder,
     options: CaptureOptions,
     private readonly isSecretKey: SecretTest,
-    logger: AuditLogger,
+    private readonly logger: AuditLogger,
     policy?: AuditPolicy,
     private readonly blockJudge?: BlockJudge,
   ) {
@@ -99,19 +103,52 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     this.warnings = new RateLimitedLog(logger);
   }
 
-  /** The middleware. Mount it before everything else that can answer a request. */
-  readonly middleware = (request: CapturedRequest, response: ServerResponse, next: () => void): void => {
-    // Mounted twice, or an application within an application: the outermost capture is the request's.
-    if (RequestCapture.of(request)) return next();
-    if (this.frozen) return;
+  /**
+   * Opens the record of a request, where it has none. For a listener of the server: it calls nothing of the application, and leaves
+   * the context as it is. Never throws.
+   */
+  readonly see = (request: CapturedRequest, response: ServerResponse): RequestCapture => {
+    // Seen twice, or an application within an application: the outermost capture is the request's.
+    const seen = RequestCapture.of(request);
+    if (seen) return seen;
     const capture = new RequestCapture(request, response, this);
     try {
       this.openCapture(capture);
     } catch (error) {
       this.noteInternalError(error);
     }
+    return capture;
+  };
+
+  /** The middleware, which gives what follows its context. Mount it before everything else that can answer a request. */
+  readonly middleware = (request: CapturedRequest, response: ServerResponse, next: () => void): void => {
+    const capture = this.see(request, response);
+    if (this.frozen) return;
+    this.noteAddress(capture);
+    if (currentContext()?.capture === capture) return next();
     runInContext({ capture }, next);
   };
+
+  /**
+   * Opens the record of a request that has reached a guard and that neither listener nor middleware has seen: something has taken
+   * them away. Says so once.
+   */
+  openUnhooked(request: CapturedRequest, response: ServerResponse): RequestCapture {
+    if (this.unhookedRequests === 0) {
+      this.logger.error(
+        "A request has reached the audit's guard that the audit's middleware has not seen: something has removed it from the application. Such requests are recorded from their guard on, and those that are refused before it are not. Find what removes middleware; status().unhooked counts the requests.",
+      );
+    }
+    this.unhookedRequests += 1;
+    const capture = this.see(request, response);
+    this.noteAddress(capture);
+    return capture;
+  }
+
+  /** Requests that the guard had to open. */
+  get unhooked(): number {
+    return this.unhookedRequests;
+  }
 
   /** Learns the application's route patterns, of which those with a secret parameter matter. */
   learnRoutes(patterns: readonly string[]): void {
@@ -153,6 +190,8 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   }
 
   admit(capture: RequestCapture): void | Promise<void> {
+    // A route has taken it: its last guard says when it begins.
+    clearTimeout(capture.intentTimer);
     if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
     const refuse = (error: unknown) => {
       // Only what is promised may refuse a request, never a fault of the audit's own.
@@ -230,17 +269,26 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   private openCapture(capture: RequestCapture): void {
     this.open.add(capture);
-    const address = this.resolve(capture, 'ip');
-    if (address !== undefined) {
-      const canonical = canonicalIp(address);
-      if (canonical === undefined) capture.noteFault('resolve.ip');
-      else capture.ipAddress = canonical;
-    }
-    // A claim that is no address must not hide where the connection comes from.
-    if (capture.stageErrors?.has('resolve.ip')) capture.ipAddress = addressOf(capture.request);
     capture.own = watchResponse(capture, this, this.recorder.keepsIntents);
-    if (mayChange(capture)) this.noteBegun(capture);
+    if (this.recorder.keepsIntents && mayChange(capture)) {
+      // Of a request that no route takes nobody else says that it has begun.
+      capture.intentTimer = setTimeout(() => this.noteBegun(capture), UNROUTED_INTENT_MS).unref();
+    }
     this.watchSocket(capture);
+  }
+
+  /** Resolved once, as soon as the platform can say it: a closed connection has no address. */
+  private noteAddress(capture: RequestCapture): void {
+    if (capture.knowsAddress) return;
+    capture.knowsAddress = true;
+    const { peerAddress } = capture;
+    const isOurs = this.resolvers.ip === DEFAULT_RESOLVERS.ip;
+    const claimed = this.resolve(capture, 'ip') ?? (isOurs ? peerAddress : undefined);
+    let address = claimed === undefined ? undefined : canonicalIp(claimed);
+    if (claimed !== undefined && address === undefined) capture.noteFault('resolve.ip');
+    // A claim that is no address must not hide where the connection comes from.
+    if (capture.stageErrors?.has('resolve.ip')) address = peerAddress && canonicalIp(peerAddress);
+    if (address !== undefined) capture.ipAddress = address;
   }
 
   get isFrozen(): boolean {
@@ -258,6 +306,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   noteAnswer(capture: RequestCapture): Promise<boolean> | undefined {
     if (capture.answered || capture.closed) return undefined;
     capture.answered = true;
+    clearTimeout(capture.intentTimer);
     this.readSafely(capture, capture.answer());
     if (!this.choice.isRecorded(capture)) {
       this.cancelIntent(capture);
@@ -330,6 +379,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   private close(capture: RequestCapture, interrupted: boolean): void {
     if (capture.closed) return;
+    clearTimeout(capture.intentTimer);
     if (!capture.answered) this.readSafely(capture, capture.ending(interrupted));
     capture.closed = true;
     this.open.delete(capture);
@@ -372,6 +422,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   /** Has the journal know that the request has begun, and what is known of it. */
   private noteBegun(capture: RequestCapture): void {
+    clearTimeout(capture.intentTimer);
     if (!this.recorder.keepsIntents || capture.answered || capture.closed) return;
     if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
     capture.intent = this.makeEvent(capture, capture.begun(), (draft) =>
@@ -386,6 +437,7 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   private readSafely(capture: RequestCapture, { statusCode }: CapturedEnding): void {
     try {
+      this.noteAddress(capture);
       capture.noteIdentity();
       this.choice.settle(capture, statusCode);
       if (this.choice.isRecorded(capture)) this.readRequest(capture);
@@ -527,11 +579,6 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 /** Whether the route itself has something to say of its requests. */
 function hasFacts({ details, resourceId, outcome }: RouteAudit): boolean {
   return details !== undefined || resourceId !== undefined || outcome !== undefined;
-}
-
-/** Who is at the other end of the connection: the client, or the last proxy. */
-function addressOf({ socket }: CapturedRequest): string | undefined {
-  return socket?.remoteAddress === undefined ? undefined : canonicalIp(socket.remoteAddress);
 }
 
 /** Whether the request's method is one that may change something. */

@@ -123,8 +123,11 @@ export class RequestCapture {
   errorName?: string;
   /** The answer broke on the server's side: its stream failed, or the application destroyed the response. */
   brokenStream = false;
-  /** Canonical address, resolved when the request began. */
+  /** Canonical address, as soon as the platform can say it. */
   ipAddress?: string;
+  knowsAddress = false;
+  /** The other end of the connection: the client, or the last proxy. */
+  readonly peerAddress: string | undefined;
   /** Resolved when the answer was ready; before, what the interceptor saw. */
   identity: CapturedIdentity = NOBODY;
   /** What the route's functions said when the answer was ready. */
@@ -143,6 +146,8 @@ export class RequestCapture {
   refused = false;
   /** The journal's word that the request has begun. */
   intent: Intent | undefined;
+  /** Until the journal gets it, where no route does so before. */
+  intentTimer: NodeJS.Timeout | undefined;
   /** Its event, once that was entered; what was known then. */
   ticket: Ticket | undefined;
   private known: Knowledge | undefined;
@@ -168,17 +173,12 @@ export class RequestCapture {
     private readonly host: CaptureHost,
   ) {
     (request as Captured)[CAPTURE] = this;
+    this.peerAddress = request.socket?.remoteAddress;
   }
 
   /** The capture of a request that passed the middleware, open or closed. */
   static of(request: unknown): RequestCapture | undefined {
     return typeof request === 'object' && request !== null ? (request as Captured)[CAPTURE] : undefined;
-  }
-
-  /** Has the place for a capture be there, where the request's prototype is about to be changed. */
-  static makeRoom(request: object): void {
-    const captured = request as Captured;
-    captured[CAPTURE] ??= undefined;
   }
 
   /**

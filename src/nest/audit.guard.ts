@@ -1,7 +1,10 @@
 import { ForbiddenException, ServiceUnavailableException } from '@nestjs/common';
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
 import { currentContext, enterContext } from '../capture/audit-context.js';
+import type { RequestAudit } from '../capture/request-audit.js';
 import { RequestCapture } from '../capture/request-capture.js';
+import type { CapturedRequest } from '../capture/resolvers.js';
 import type { AuditError } from '../event/audit-error.js';
 import type { BlockingRule } from '../pipeline/block-judge.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
@@ -12,12 +15,14 @@ import type { RouteAuditReader } from './route-audit.reader.js';
  * request that can't be recorded, or one that finds no room where `overflow` is `reject`.
  */
 export class AuditGuard implements CanActivate {
-  constructor(private readonly routes: RouteAuditReader) {}
+  constructor(
+    private readonly routes: RouteAuditReader,
+    private readonly requests: RequestAudit,
+  ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') return true;
-    const capture = captureOf(context);
-    if (!capture) return true;
+    const capture = captureOf(context) ?? this.openHere(context);
     if (!capture.closed && currentContext()?.capture !== capture) enterContext({ capture });
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
@@ -36,6 +41,19 @@ export class AuditGuard implements CanActivate {
       return refuse(error);
     }
   }
+
+  private openHere(context: ExecutionContext): RequestCapture {
+    const http = context.switchToHttp();
+    return this.requests.openUnhooked(
+      rawOf(http.getRequest<CapturedRequest>()),
+      rawOf(http.getResponse<ServerResponse>()),
+    );
+  }
+}
+
+/** Node's own object: Express's is it, Fastify's wraps it. */
+function rawOf<T extends object>(platforms: T & { readonly raw?: T }): T {
+  return platforms.raw ?? platforms;
 }
 
 /** As Nest's own exception, so that an application's filters take it as any other. */

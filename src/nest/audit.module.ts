@@ -22,7 +22,8 @@ import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
 import { AuditEventExplorer } from './audit-event.explorer.js';
 import { AuditHealthIndicator } from './audit-health.indicator.js';
-import { expressPatterns, mountMiddleware, mountOnRoutes } from './mount.js';
+import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
+import { listenToServer, mountMiddleware, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
@@ -109,18 +110,22 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    const { options, recorder, policy } = this.runtime;
+    const { options, recorder, policy, requests } = this.runtime;
     // A rule that blocks may come at run time, so every handler has the guard that asks.
     const routes = new RouteAuditReader(options.capture ?? {}, recorder.mode, policy, true);
-    mountOnRoutes(this.config, this.discovery, routes);
+    mountOnRoutes(this.config, this.discovery, routes, requests);
+    warnOf(faultsOfNest(this.config));
   }
 
   async onModuleInit(): Promise<void> {
+    if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests.see);
     await this.runtime.start(this.sharedDataSource());
   }
 
   onApplicationBootstrap(): void {
-    this.runtime.requests.learnRoutes(expressPatterns(this.host.httpAdapter));
+    const { httpAdapter } = this.host;
+    this.runtime.requests.learnRoutes(expressPatterns(httpAdapter));
+    warnOf(faultsOfExpress(httpAdapter));
   }
 
   /** After the server has closed and the last requests are answered. */
@@ -149,4 +154,10 @@ export class AuditModule
       );
     }
   }
+}
+
+/** @param faults what of the framework is not as expected; it costs what each says, and no more */
+function warnOf(faults: readonly string[]): void {
+  const logger = new Logger('AuditTrail');
+  for (const fault of faults) logger.error(`${fault} Tell the authors of nest-audit-trail your versions.`);
 }

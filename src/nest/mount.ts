@@ -1,14 +1,13 @@
 import type { HttpServer, Type } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
-import type { ServerResponse } from 'node:http';
-import { RequestCapture } from '../capture/request-capture.js';
+import type { Server, ServerResponse } from 'node:http';
+import type { RequestAudit } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
 import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
-import { ExpressShapes } from './express-shapes.js';
-import { NEST_METADATA } from './route-audit.reader.js';
+import { appendToHandler, askFirst, NEST_METADATA, putFirst } from './internals.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 import { ThrownErrorFilter } from './thrown-error.filter.js';
 
@@ -30,6 +29,7 @@ export function mountOnRoutes(
   config: ApplicationConfig,
   discovery: DiscoveryService,
   routes: RouteAuditReader,
+  requests: RequestAudit,
 ): void {
   if (mounted.has(config)) {
     throw new AuditError(
@@ -38,9 +38,8 @@ export function mountOnRoutes(
     );
   }
   mounted.add(config);
-  config.getGlobalGuards().unshift(new AuditGuard(routes));
-  // Nest asks filters from the last registered to the first.
-  config.getGlobalFilters().push(filter);
+  putFirst(config, new AuditGuard(routes, requests));
+  askFirst(config, filter);
   const scanner = new MetadataScanner();
   for (const { metatype } of discovery.getControllers()) {
     const controller = metatype as Type | undefined;
@@ -52,11 +51,11 @@ export function mountOnRoutes(
       const route = routes.read(controller, handler, 'GET');
       if (!routes.follows(route)) continue;
       // A handler's guards come after all others.
-      append(NEST_METADATA.guards, handler, guardsPassed);
-      if (isServerSent(handler)) append(NEST_METADATA.interceptors, handler, serverSent);
-      else if (route.seesResult) append(NEST_METADATA.interceptors, handler, interceptor);
+      appendToHandler(NEST_METADATA.guards, handler, guardsPassed);
+      if (isServerSent(handler)) appendToHandler(NEST_METADATA.interceptors, handler, serverSent);
+      else if (route.seesResult) appendToHandler(NEST_METADATA.interceptors, handler, interceptor);
       // A handler's filters are asked before its controller's and the global ones.
-      append(NEST_METADATA.filters, handler, filter);
+      appendToHandler(NEST_METADATA.filters, handler, filter);
     }
   }
 }
@@ -65,65 +64,23 @@ function isServerSent(handler: object): boolean {
   return Reflect.getMetadata(NEST_METADATA.sse, handler) === true;
 }
 
-function append(key: string, handler: object, enhancer: object): void {
-  const before = (Reflect.getMetadata(key, handler) ?? []) as object[];
-  if (!before.includes(enhancer)) Reflect.defineMetadata(key, [...before, enhancer], handler);
-}
-
-/** What is used of an Express application. */
-interface ExpressApplication {
-  readonly request: object;
-  handle(request: object, response: object, done?: unknown): void;
+/**
+ * Has each request be seen before everything else that the application does with it: by a middleware, which the platform calls first and
+ * which gives the context.
+ */
+export function mountMiddleware(adapter: HttpServer, middleware: Middleware): void {
+  // The adapter's types know requests of every platform; the middleware needs what they have in common.
+  (adapter as unknown as { use(middleware: Middleware): void }).use(middleware);
 }
 
 /**
- * Puts the middleware before everything that a platform does with a request. On Express it stands before Express itself, which
- * gives request and response another prototype, see {@link ExpressShapes}; and a layer of its router costs more than the
- * middleware.
+ * Has the server tell of each request before the platform hears of it: what an Express application of the user's own answers, by a
+ * route from before Nest, meets no middleware of ours.
  */
-export function mountMiddleware(adapter: HttpServer, middleware: Middleware): void {
-  const app = adapter.getInstance?.() as Partial<ExpressApplication> | undefined;
-  if (adapter.getType?.() !== 'express' || typeof app?.handle !== 'function' || !app.request) {
-    // The adapter's types know requests of every platform; the middleware needs what they have in common.
-    (adapter as unknown as { use(middleware: Middleware): void }).use(middleware);
-    return;
-  }
-  const { handle, request: prototype } = app as ExpressApplication;
-  const shapes = new ExpressShapes();
-  app.handle = function (this: unknown, request, response, done) {
-    // As Express does next: `request.ip` is Express's own, and known when the request begins.
-    (request as { res?: object }).res = response;
-    shapes.prepare(request, response);
-    RequestCapture.makeRoom(request);
-    Object.setPrototypeOf(request, prototype);
-    middleware(request as CapturedRequest, response as ServerResponse, () =>
-      handle.call(this, request, response, done),
-    );
-  };
+export function listenToServer(adapter: HttpServer, see: Listener): void {
+  const server = adapter.getHttpServer() as Server | undefined;
+  server?.prependListener?.('request', see as never);
 }
 
+type Listener = (request: CapturedRequest, response: ServerResponse) => void;
 type Middleware = (request: CapturedRequest, response: ServerResponse, next: () => void) => void;
-
-/** The patterns of an Express application's routes; nothing on other platforms. */
-export function expressPatterns(adapter: HttpServer | undefined): string[] {
-  if (adapter?.getType?.() !== 'express') return [];
-  const { router } = adapter.getInstance() as { router?: ExpressRouter };
-  return patternsOf(router, 0);
-}
-
-interface ExpressRouter {
-  readonly stack?: readonly {
-    readonly route?: { readonly path?: unknown };
-    /** A router or an application that is mounted within. */
-    readonly handle?: ExpressRouter & { readonly router?: ExpressRouter };
-  }[];
-}
-
-function patternsOf(router: ExpressRouter | undefined, depth: number): string[] {
-  if (depth > 5 || !Array.isArray(router?.stack)) return [];
-  return router.stack.flatMap((layer) => [
-    ...(typeof layer.route?.path === 'string' ? [layer.route.path] : []),
-    ...patternsOf(layer.handle, depth + 1),
-    ...patternsOf(layer.handle?.router, depth + 1),
-  ]);
-}

@@ -10,23 +10,11 @@ import type { DeliveryMode } from '../journal/delivery.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
 import { actionOfRoute, resourceOfController } from '../capture/route-names.js';
 import { Audit, NoAudit } from './audit.decorator.js';
+import { NEST_METADATA } from './internals.js';
 
 /** A handler of a controller, as Nest's execution context names it. */
 // oxlint-disable-next-line typescript/no-unsafe-function-type -- Nest's own type of a handler
 export type Handler = Function;
-
-/**
- * Nest's own metadata keys, unchanged since Nest 5; `@nestjs/common` exports them under a different path in each
- * major version.
- */
-export const NEST_METADATA = {
-  path: 'path',
-  method: 'method',
-  guards: '__guards__',
-  interceptors: '__interceptors__',
-  filters: '__exceptionFilters__',
-  sse: '__sse__',
-} as const;
 
 /** What `@Audit()`, `@NoAudit()` and the defaults say of each handler: read once, then remembered. */
 export class RouteAuditReader {

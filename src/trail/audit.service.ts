@@ -146,6 +146,12 @@ const STREAM_PAGE = 500;
 /** Letters held at a time by `replayDeadLetters()`: each may take some hundred kilobytes. */
 const REPLAY_PAGE = 20;
 
+/** How the audit fares. */
+export interface AuditStatus extends DeliveryStatus {
+  /** Requests that reached a guard without having met the audit's middleware: 0, unless something has removed it. */
+  readonly unhooked: number;
+}
+
 /** Records what no request tells, and answers every question about what was recorded. Plain class, injected by Nest. */
 export class AuditService {
   private signer: Promise<CursorSigner> | undefined;
@@ -698,8 +704,8 @@ export class AuditService {
   }
 
   /** How delivery fares: what waits, what was stored, what was lost. */
-  status(): DeliveryStatus {
-    return this.recorder.status();
+  status(): AuditStatus {
+    return { ...this.recorder.status(), unhooked: this.requests.unhooked };
   }
 
   /** What was recorded before the subscription itself was is not shown. */

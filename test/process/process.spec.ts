@@ -268,6 +268,37 @@ describeEachDatabase('a process', (create, name) => {
     expect(event!.metadata).not.toHaveProperty('statusCode');
   });
 
+  it('records of requests that it was killed under those that may have changed something', async () => {
+    const port = await serve({});
+    const hang = (path: string) => abandon(port, { method: 'POST', path }, 'never');
+    const gone: Promise<unknown>[] = [];
+    for (const path of ['/things/guarded/1', '/things/never/1', '/plain/waits']) {
+      const left = hang(path);
+      await left.begun;
+      gone.push(left.gone);
+    }
+    // Of the handler at once, of the middleware after 200 ms, and of the guard never.
+    const intents = async () => {
+      const files = (await readdir(database.journal)).filter((file) => file.endsWith('.journal'));
+      const texts = await Promise.all(files.map((file) => readFile(join(database.journal, file), 'utf8')));
+      return texts.join('').match(/ intent /g)?.length ?? 0;
+    };
+    await eventually(async () => expect(await intents()).toBe(2));
+    const last = hang('/plain/blocks');
+    await last.begun;
+    expect(await end('SIGKILL')).toBe('SIGKILL');
+    await Promise.all([...gone, last.gone]);
+    await serve({});
+    await eventually(async () => expect(await stored()).toHaveLength(2));
+    expect(await end('SIGTERM')).toBe('SIGTERM');
+    const events = await stored();
+    expect(events.map(({ action, outcome, metadata }) => [action, outcome, metadata['path']])).toEqual([
+      ['thing.never-done', 'partial', '/things/never/1'],
+      ['http.request', 'partial', '/plain/waits'],
+    ]);
+    expect(events.every(({ metadata }) => metadata['interrupted'] === true)).toBe(true);
+  });
+
   it('shows that a process without a journal was killed, whose last events nobody has', async () => {
     const port = await serve({ delivery: { mode: 'buffered', flushIntervalMs: 60_000, batchSize: 2 } });
     const create = (id: string) => send(port, { method: 'POST', path: `/things/${id}` });

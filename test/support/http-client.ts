@@ -69,6 +69,7 @@ export function abandon(port: number, call: Call, when: 'begun' | 'answering' | 
   const client = httpRequest({
     port,
     host: '127.0.0.1',
+    method: call.method ?? 'GET',
     path: call.path,
     headers: { ...call.headers },
     agent: new Agent({ keepAlive: false }),

@@ -3,6 +3,7 @@
 import { started } from './threads.js';
 import 'reflect-metadata';
 import { Controller, Get, Module, Param, Post, Res, UseGuards } from '@nestjs/common';
+import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +16,18 @@ const { audit, shutdown } = JSON.parse(process.argv[2] ?? '{}') as {
   /** Who ends the process at a signal; the library where nobody else does. */
   shutdown?: 'hooks' | 'own' | 'polite';
 };
+
+interface Hanging {
+  /** Tells the client that the request has begun. */
+  writeProcessing(): void;
+}
+
+class HangingGuard implements CanActivate {
+  canActivate(context: ExecutionContext): Promise<boolean> {
+    context.switchToHttp().getResponse<Hanging>().writeProcessing();
+    return new Promise(() => undefined);
+  }
+}
 
 @Audit()
 @Controller('things')
@@ -39,8 +52,17 @@ class ThingsController {
   }
 
   /** Tells that it began, and never answers. */
-  @Get('never') never(@Res() response: { writeProcessing(): void }): void {
+  @Get('never') never(@Res() response: Hanging): void {
     response.writeProcessing();
+  }
+
+  /** Likewise. */
+  @Post('never/:id') neverDone(@Res() response: Hanging): void {
+    response.writeProcessing();
+  }
+
+  @Post('guarded/:id') @UseGuards(HangingGuard) guarded(): void {
+    throw new Error('No guard lets a request through.');
   }
 }
 
@@ -59,5 +81,11 @@ if (shutdown === 'own') {
     void app.close().then(() => process.exit(7));
   });
 }
+// What no route takes: one that waits, and one under which nothing else runs any more.
+app.use('/plain/waits', (_request: unknown, response: Hanging) => response.writeProcessing());
+app.use('/plain/blocks', (_request: unknown, response: Hanging) => {
+  response.writeProcessing();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+});
 await app.listen(0, '127.0.0.1');
 process.stdout.write(`${(app.getHttpServer().address() as AddressInfo).port}\n`);

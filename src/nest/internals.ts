@@ -1,0 +1,99 @@
+// What the audit uses of Nest and Express that is not their public API. Nothing of it is changed; each is tested when an application
+// starts, and one that is not as expected costs what its sentence says.
+import { Get, Sse, UseFilters, UseGuards, UseInterceptors } from '@nestjs/common';
+import type { HttpServer } from '@nestjs/common';
+import type { ApplicationConfig } from '@nestjs/core';
+
+/**
+ * Nest's own metadata keys, unchanged since Nest 5; `@nestjs/common` exports them under a different path in each
+ * major version.
+ */
+export const NEST_METADATA = {
+  path: 'path',
+  method: 'method',
+  guards: '__guards__',
+  interceptors: '__interceptors__',
+  filters: '__exceptionFilters__',
+  sse: '__sse__',
+} as const;
+
+/** Adds a guard, an interceptor or a filter to those of a handler, as the last; once. */
+export function appendToHandler(key: string, handler: object, enhancer: object): void {
+  const before = (Reflect.getMetadata(key, handler) ?? []) as object[];
+  if (!before.includes(enhancer)) Reflect.defineMetadata(key, [...before, enhancer], handler);
+}
+
+/** Puts a guard before all other global ones: the list is the one that Nest reads when it builds its routes. */
+export function putFirst(config: ApplicationConfig, guard: object): void {
+  (config.getGlobalGuards() as object[]).unshift(guard);
+}
+
+/** Puts a filter where it is asked before all other global ones: Nest asks from the last to the first. */
+export function askFirst(config: ApplicationConfig, filter: object): void {
+  (config.getGlobalFilters() as object[]).push(filter);
+}
+
+/** The patterns of an Express application's routes; nothing on other platforms. */
+export function expressPatterns(adapter: HttpServer | undefined): string[] {
+  return isExpress(adapter) ? patternsOf(routerOf(adapter), 0) : [];
+}
+
+/** What is not as expected, and what that costs: a sentence each. */
+export function faultsOfNest(config: ApplicationConfig): string[] {
+  const handler = (): void => undefined;
+  const mark = { canActivate: handler, intercept: handler, catch: handler };
+  const marks: readonly [key: string, decorate: MethodDecorator, costs: string][] = [
+    [NEST_METADATA.path, Get('probe'), 'no request gets the action and the resource of its route'],
+    [NEST_METADATA.method, Get('probe'), 'actions of routes are named by the method of the request'],
+    [NEST_METADATA.sse, Sse('probe'), 'the failure of an event stream is not seen'],
+    [NEST_METADATA.guards, UseGuards(mark as never), 'rules block nothing, and no intents are written'],
+    [NEST_METADATA.interceptors, UseInterceptors(mark as never), 'the result of a handler is not seen'],
+    [NEST_METADATA.filters, UseFilters(mark as never), 'the names of some errors are not recorded'],
+  ];
+  const missing = marks
+    .filter(([key, decorate]) => {
+      const probe = handler.bind(undefined);
+      decorate({}, 'probe', { value: probe });
+      return !Reflect.hasMetadata(key, probe);
+    })
+    .map(([key, , costs]) => `Nest's metadata "${key}" is not where it was: ${costs}.`);
+  return [
+    ...missing,
+    ...(config.getGlobalGuards() === config.getGlobalGuards()
+      ? []
+      : ["Nest's list of global guards is a copy: requests that another guard refuses have no route."]),
+  ];
+}
+
+/** Likewise, once the routes are built. */
+export function faultsOfExpress(adapter: HttpServer | undefined): string[] {
+  if (!isExpress(adapter) || Array.isArray(routerOf(adapter)?.stack)) return [];
+  return [
+    "Express's list of routes is not where it was: secret parameters in a path that no route takes are not redacted.",
+  ];
+}
+
+function isExpress(adapter: HttpServer | undefined): adapter is HttpServer {
+  return adapter?.getType?.() === 'express';
+}
+
+interface ExpressRouter {
+  readonly stack?: readonly {
+    readonly route?: { readonly path?: unknown };
+    /** A router or an application that is mounted within. */
+    readonly handle?: ExpressRouter & { readonly router?: ExpressRouter };
+  }[];
+}
+
+function routerOf(adapter: HttpServer): ExpressRouter | undefined {
+  return (adapter.getInstance() as { readonly router?: ExpressRouter }).router;
+}
+
+function patternsOf(router: ExpressRouter | undefined, depth: number): string[] {
+  if (depth > 5 || !Array.isArray(router?.stack)) return [];
+  return router.stack.flatMap((layer) => [
+    ...(typeof layer.route?.path === 'string' ? [layer.route.path] : []),
+    ...patternsOf(layer.handle, depth + 1),
+    ...patternsOf(layer.handle?.router, depth + 1),
+  ]);
+}
