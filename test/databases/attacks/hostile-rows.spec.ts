@@ -147,17 +147,16 @@ for (const checks of ['with the checks of the tables', 'where the checks are gon
       await owner.close();
     });
 
-    const cases = Object.entries(COLUMNS).flatMap(([table, columns]) =>
-      columns.map((column) => [table, column] as const),
-    );
-
-    it.each(cases)('in %s.%s stops nothing', async (table, column) => {
-      let accepted = 0;
-      for (const value of HOSTILE) {
-        if (await insert(attacker, name, table, { ...rowFor(table), [column]: value })) accepted += 1;
+    it.each(Object.entries(COLUMNS))('in any column of %s stops nothing', async (table, columns) => {
+      const accepted: string[] = [];
+      for (const column of columns) {
+        for (const value of HOSTILE) {
+          if (await insert(attacker, name, table, { ...rowFor(table), [column]: value }))
+            accepted.push(column);
+        }
       }
+      expect(accepted.length).toBeGreaterThan(0);
       await goesOn();
-      expect(accepted).toBeLessThanOrEqual(HOSTILE.length);
     });
 
     it('leaves retention and erasure able to do their work', async () => {
