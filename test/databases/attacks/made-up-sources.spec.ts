@@ -137,21 +137,22 @@ describeEachDatabase('events of made-up sources', (create, name) => {
     expect(await audit.verify()).toMatchObject({ ok: true, events: 55, pending: 0 });
   });
 
-  it.each(['9223372036854775807', '9007199254740992', '-3', '0'])(
-    'with number %s are not sealed, and stop nothing',
-    async (sequence) => {
-      const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
-      await record(sealer, 2);
-      await record(other, 2);
-      const source = (await other.audit.find({ allTenants: true, limit: 1 })).events[0]!.metadata['source'];
+  it('with numbers that are none are not sealed, and stop nothing', async () => {
+    const [sealer, other] = [await start(), await start({ seal: false }, '-other')];
+    await record(sealer, 2);
+    await record(other, 2);
+    const source = (await other.audit.find({ allTenants: true, limit: 1 })).events[0]!.metadata['source'];
+    const ids: string[] = [];
+    for (const sequence of ['9223372036854775807', '9007199254740992', '-3', '0']) {
       const forged = numbered(String(source), 1);
+      ids.push(forged.id);
       await insertRow(log.attacker, 'audit_events', rowOf(forged, { sequence }));
-      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 4 });
-      await record(other, 2);
-      expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 6 });
-      expect((await sealer.audit.verify()).problems).toMatchObject([
-        { code: 'event_inserted', eventId: forged.id },
-      ]);
-    },
-  );
+    }
+    expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 4 });
+    await record(other, 2);
+    expect(await sealer.audit.checkpoint()).toMatchObject({ treeSize: 6 });
+    const { problems } = await sealer.audit.verify();
+    expect(problems.map(({ code }) => code)).toEqual(ids.map(() => 'event_inserted'));
+    expect(problems.map(({ eventId }) => eventId).sort()).toEqual(ids.sort());
+  });
 });
