@@ -17,6 +17,7 @@ export type {
   AuditPage,
   AuditQuery,
   AuditStatisticsQuery,
+  AuditStatus,
   AuditStreamQuery,
 } from './trail/audit.service.js';
 export { AuditQueryDto } from './trail/audit-query.dto.js';

@@ -299,6 +299,7 @@ describeEachDatabase('delivery', (create, name) => {
       unreadable: 0,
       dead: 0,
       dropped: 0,
+      unhooked: 0,
     });
     expect(logged).toContain('The audit database is back.');
   });

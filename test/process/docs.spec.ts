@@ -21,7 +21,7 @@ import {
   OUTCOMES,
   SEVERITIES,
 } from 'nest-audit-trail';
-import type { DeliveryStatus, AuditLogEvent } from 'nest-audit-trail';
+import type { AuditLogEvent, AuditStatus } from 'nest-audit-trail';
 import { OPTION_RULES } from '../../src/audit.options.js';
 import { buildEvent } from '../../src/capture/build-event.js';
 import { RequestCapture } from '../../src/capture/request-capture.js';
@@ -609,7 +609,7 @@ describe('tables that equal the code', () => {
 
   it('of the status', () => {
     // A property too many or too few does not compile.
-    const every: Record<keyof DeliveryStatus, true> = {
+    const every: Record<keyof AuditStatus, true> = {
       mode: true,
       healthy: true,
       pending: true,
@@ -622,6 +622,7 @@ describe('tables that equal the code', () => {
       unreadable: true,
       lastError: true,
       journalError: true,
+      unhooked: true,
     };
     const rows = Page.read('docs/hardening.md').section('Watching').table('Property');
     expect(rows.map(([name]) => name)).toEqual(Object.keys(every));
