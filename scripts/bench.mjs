@@ -11,6 +11,7 @@ import { atEndOfRun, endRun } from '../test/support/harness/end-of-run.mjs';
 import { compare } from './bench/compare.mjs';
 import { measureDatabase } from './bench/database.mjs';
 import { describeMachine } from './bench/machine.mjs';
+import { PLATFORMS } from './bench/platforms.mjs';
 import { measurePipeline } from './bench/pipeline.mjs';
 import { renderPlot } from './bench/plot.mjs';
 import { measureRecovery } from './bench/recovery.mjs';
@@ -24,10 +25,11 @@ const USAGE = `npm run bench -- [options]
   --quick            fewer of everything, in less than three minutes; prints only
   --only <part>      requests, database, recovery or pipeline; prints only
   --compare <file>   prints each ratio against the one recorded there, docs/benchmarks.json, and says which fell
-  --rounds <n>       rounds of the requests, 7 unless it is quick`;
+  --rounds <n>       rounds of the requests, 5 unless it is quick
+  --on <platform>    of the requests: ${Object.keys(PLATFORMS).join(', ')}; all of them unless it is quick`;
 
 const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
-const FULL = { rounds: 7, seconds: 2, databaseRounds: 5, events: 10_000, recovery: 1_000_000, stages: 101 };
+const FULL = { rounds: 5, seconds: 1, databaseRounds: 3, events: 10_000, recovery: 200_000, stages: 101 };
 const QUICK = { rounds: 2, seconds: 1, databaseRounds: 2, events: 4_000, recovery: 20_000, stages: 21 };
 
 const faults = [];
@@ -68,7 +70,7 @@ if (faults.length > 0) process.exitCode = 1;
 async function run() {
   const folder = mkdtempSync(join(tmpdir(), 'audit-bench-'));
   atEndOfRun({ folder });
-  const { size, parts, quick } = args;
+  const { size, parts, quick, platforms } = args;
   const needed = parts.some((part) => part !== 'pipeline')
     ? ['mysql', ...(parts.includes('database') ? ['postgres'] : [])]
     : [];
@@ -77,7 +79,8 @@ async function run() {
   const [server] = servers;
   const common = { server, servers, folder, quick, say, complain };
   const measure = {
-    requests: () => measureRequests({ ...common, rounds: args.rounds ?? size.rounds, seconds: size.seconds }),
+    requests: () =>
+      measureRequests({ ...common, platforms, rounds: args.rounds ?? size.rounds, seconds: size.seconds }),
     database: () => measureDatabase({ ...common, rounds: size.databaseRounds, events: size.events }),
     recovery: () => measureRecovery({ ...common, events: size.recovery }),
     pipeline: () => measurePipeline({ ...common, rounds: size.stages }),
@@ -109,6 +112,7 @@ function readArguments() {
         only: { type: 'string' },
         compare: { type: 'string' },
         rounds: { type: 'string' },
+        on: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -121,14 +125,17 @@ function readArguments() {
       throw new Error('--rounds takes a number, 7');
     if (values.only !== undefined && !PARTS.includes(values.only))
       throw new Error(`--only takes one of ${PARTS.join(', ')}`);
-    const { quick } = values;
+    const { quick, on } = values;
+    const names = Object.keys(PLATFORMS);
+    if (on !== undefined && !names.includes(on)) throw new Error(`--on takes one of ${names.join(', ')}`);
     return {
       quick,
+      platforms: on === undefined ? names.slice(0, quick ? 1 : undefined) : [on],
       rounds,
       compare: values.compare,
       parts: values.only === undefined ? PARTS : [values.only],
       size: quick ? QUICK : FULL,
-      writes: !quick && values.only === undefined,
+      writes: !quick && values.only === undefined && on === undefined,
     };
   } catch (error) {
     say(`${error.message}\n\n${USAGE}`);

@@ -1,19 +1,33 @@
-// The application whose requests are measured: two handlers that do nothing, audited in one way or another, or not. In plain
-// JavaScript, so its decorators are called by hand.
+// The application whose requests are measured: handlers that do next to nothing, audited in one way or another, or not. It is copied
+// beside the packages of a platform. In plain JavaScript, so its decorators are called by hand.
 import 'reflect-metadata';
 import { Body, Controller, Get, Module, Param, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
-import { answerQuestions } from './asked-process.mjs';
+import { DataSource, EntitySchema } from 'typeorm';
+import { answerQuestions } from './answers.mjs';
 import { prepareOther } from './others.mjs';
 
 /** How long the database may take for what is left when the clients have their answers. */
 const SETTLE_DEADLINE_MS = 120_000;
 
+const Thing = new EntitySchema({
+  name: 'thing',
+  columns: { id: { type: 'int', primary: true }, name: { type: 'varchar', length: 255 } },
+});
+
 class ThingsController {
+  list() {
+    return [7, 8, 9].map((id) => ({ id, name: 'a thing' }));
+  }
+
   read(id) {
     return { id, name: 'a thing' };
+  }
+
+  readRow(id) {
+    return things.findOneByOrFail({ id: Number(id) });
   }
 
   create({ name }) {
@@ -26,24 +40,29 @@ class RootModule {}
 function decorate(method, route, parameter) {
   const { prototype } = ThingsController;
   route(prototype, method, Object.getOwnPropertyDescriptor(prototype, method));
-  parameter(prototype, method, 0);
+  parameter?.(prototype, method, 0);
 }
 
+decorate('list', Get());
 decorate('read', Get(':id'), Param('id'));
+decorate('readRow', Get('rows/:id'), Param('id'));
 decorate('create', Post(), Body());
 Controller('things')(ThingsController);
 
+let source;
+let things;
 let app;
 let audit;
 let other;
 
 answerQuestions({
   /**
-   * @param what `options` of the audit, or `other`: the name of another way, with its `database` and `folder`; neither: the
-   *   bare application
+   * @param what `options` of the audit, or `other`: the name of another way, with its `database`, `folder` and `file`; neither: the
+   *   bare application. `rows`: the database that a handler reads a row from
    * @returns the port
    */
-  async start({ options, other: name, ...rest }) {
+  async start({ options, other: name, rows, ...rest }) {
+    if (rows) await openRows(rows);
     const imports = [];
     if (options) {
       Audit()(ThingsController);
@@ -92,5 +111,12 @@ answerQuestions({
   async close() {
     await app.close();
     await other?.close();
+    await source?.destroy();
   },
 });
+
+async function openRows(database) {
+  source = await new DataSource({ ...database, entities: [Thing], synchronize: true }).initialize();
+  things = source.getRepository(Thing);
+  await things.save({ id: 7, name: 'a thing' });
+}

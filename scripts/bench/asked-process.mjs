@@ -11,11 +11,13 @@ export class AskedProcess {
   #isEnding = false;
 
   /**
-   * @param {string} file beside this one; it calls {@link answerQuestions}
+   * @param {string} file beside this one, or an absolute path; it calls `answerQuestions`
    * @param {string} name what it is called where it ends before it should
+   * @param {string} node the program that runs it
    */
-  constructor(file, name) {
+  constructor(file, name, node = process.execPath) {
     this.#child = fork(fileURLToPath(new URL(file, import.meta.url)), {
+      execPath: node,
       // Not in the terminal's group: an interrupt is for the measuring process, which ends this one.
       detached: true,
       env: { ...process.env, NODE_ENV: 'production' },
@@ -63,20 +65,4 @@ export class AskedProcess {
     this.#child.disconnect();
     await this.#ended;
   }
-}
-
-/**
- * In the process that is asked.
- *
- * @param {Record<string, (value: any) => unknown>} answers a function for each question
- */
-export function answerQuestions(answers) {
-  process.on('message', async ({ name, value }) => {
-    try {
-      process.send({ answer: await answers[name](value) });
-    } catch (error) {
-      process.send({ error: error.stack });
-    }
-  });
-  process.once('disconnect', () => process.exit());
 }

@@ -8,10 +8,12 @@
 import autocannon from 'autocannon';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { answerQuestions } from './asked-process.mjs';
+import { answerQuestions } from './answers.mjs';
 
 const REQUESTS = {
   GET: { method: 'GET', path: '/things/7' },
+  list: { method: 'GET', path: '/things' },
+  row: { method: 'GET', path: '/things/rows/7' },
   POST: {
     method: 'POST',
     path: '/things',
@@ -31,12 +33,12 @@ answerQuestions({ saturate, pace });
  *
  * @param count at least; a multiple of the connections is sent
  */
-async function saturate({ port, connections, method, count }) {
+async function saturate({ port, connections, call, count }) {
   const run = autocannon({
     url: `http://127.0.0.1:${port}`,
     connections,
     amount: Math.ceil(count / connections) * connections,
-    requests: [REQUESTS[method]],
+    requests: [REQUESTS[call]],
     timeout: PATIENCE_MS / 1_000,
     bailout: connections,
     // The run ends with a sample.
@@ -55,7 +57,7 @@ async function saturate({ port, connections, method, count }) {
 }
 
 /** So many requests a second, however long each takes. @returns their latencies, in milliseconds */
-async function pace({ port, connections, method, perSecond, seconds }) {
+async function pace({ port, connections, call, perSecond, seconds }) {
   const total = Math.ceil(perSecond * seconds);
   const dueAt = new Float64Array(total);
   const latencies = new Float64Array(total);
@@ -85,7 +87,7 @@ async function pace({ port, connections, method, perSecond, seconds }) {
         while (sent < due && idle.length > 0) {
           const number = sent;
           const connection = idle.shift();
-          connection.request(method).then((isGood) => {
+          connection.request(call).then((isGood) => {
             latencies[number] = performance.now() - dueAt[number];
             answered += 1;
             if (!isGood) failed += 1;
@@ -126,11 +128,11 @@ class Connection {
   }
 
   /** @returns whether the answer says success */
-  request(method) {
+  request(call) {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       if (this.#socket.destroyed) reject(new Error('the application closed the connection'));
-      else this.#socket.write(REQUEST_TEXTS[method]);
+      else this.#socket.write(REQUEST_TEXTS[call]);
     });
   }
 

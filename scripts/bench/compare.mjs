@@ -11,8 +11,10 @@
 /** Every ratio of the results by its name; more is better. */
 function ratiosOf({ requests, database }) {
   const all = new Map();
-  for (const [name, { ratios }] of Object.entries(requests?.subjects ?? {})) {
-    if (ratios.perSecond) all.set(`requests/s, ${name} over bare`, ratios.perSecond);
+  for (const [platform, { subjects }] of Object.entries(requests?.platforms ?? {})) {
+    for (const [name, { ratios }] of Object.entries(subjects)) {
+      if (ratios.perSecond) all.set(`requests/s, ${name} over bare on ${platform}`, ratios.perSecond);
+    }
   }
   for (const [type, kind] of Object.entries(database ?? {})) {
     for (const [mode, figure] of Object.entries(kind.ratios ?? {})) {

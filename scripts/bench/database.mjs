@@ -35,12 +35,24 @@ async function measureOne({ server, type, folder, rounds, events, say, complain 
   const raw = new AskedProcess('writer.mjs', `the driver (${type})`);
   const perSecond = { buffered: [], durable: [], raw: [] };
   const ratios = { buffered: [], durable: [] };
+  /** What the server's processor did for an event in `durable`, over what it did for a row of the driver. */
+  const serverRatios = [];
+  const micros = async () => (await server?.cpuMicros()) ?? Number.NaN;
   for (let round = 0; round <= rounds; round += 1) {
     const rates = {};
-    for (const mode of MODES) rates[mode] = events / ((await writers[mode].ask('record', events)) / 1_000);
+    let before = 0;
+    for (const mode of MODES) {
+      before = await micros();
+      rates[mode] = events / ((await writers[mode].ask('record', events)) / 1_000);
+    }
+    // The last of the modes is `durable`; what it is to be sealed counts for it.
+    await writers.durable.ask('seal');
+    const audited = (await micros()) - before;
     if (round === 0) await raw.ask('openRaw', { database: databases.durable, count: events });
     const sizes = [];
+    const beforeRaw = await micros();
     for (const size of SIZES[type]) sizes.push(events / ((await raw.ask('insertRaw', size)) / 1_000));
+    const alone = ((await micros()) - beforeRaw) / SIZES[type].length;
     rates.raw = Math.max(...sizes);
     say(
       `round ${round} of ${rounds}, ${type}: ${Object.entries(rates)
@@ -51,6 +63,7 @@ async function measureOne({ server, type, folder, rounds, events, say, complain 
     if (round === 0) continue;
     for (const [name, rate] of Object.entries(rates)) perSecond[name].push(rate);
     for (const mode of MODES) ratios[mode].push(rates[mode] / rates.raw);
+    if (audited > 0 && alone > 0) serverRatios.push(audited / alone);
   }
   const expected = events * (rounds + 1);
   const stored = {};
@@ -65,7 +78,13 @@ async function measureOne({ server, type, folder, rounds, events, say, complain 
   }
   const figures = (lists) =>
     Object.fromEntries(Object.entries(lists).map(([name, values]) => [name, figureOf(values)]));
-  return { perSecond: figures(perSecond), ratios: figures(ratios), expected, stored };
+  return {
+    perSecond: figures(perSecond),
+    ratios: figures(ratios),
+    serverRatio: figureOf(serverRatios),
+    expected,
+    stored,
+  };
 }
 
 async function countEvents(server, database) {

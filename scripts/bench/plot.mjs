@@ -7,7 +7,8 @@ const PLACES = [0, 0.25, 0.5, 0.75, 1];
 
 /** @param {object} results as in `docs/benchmarks.json` @returns an SVG that can be read on light and on dark ground */
 export function renderPlot({ requests }) {
-  const rows = Object.entries(requests.subjects)
+  const [platform] = Object.values(requests.platforms);
+  const rows = Object.entries(platform.subjects)
     .filter(([, { ratios }]) => ratios.perSecond)
     .map(([name, { ratios }]) => ({ name, ...ratios.perSecond }));
   const height = rows.length * ROW + 50;
@@ -36,7 +37,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
 .bare { fill: #8c959f } .own { fill: #2f81f7 } .other { fill: #d29922 }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .whisker { stroke: #e6edf3 } .axis { fill: #8b949e } }
 </style>
-<text class="title" x="8" y="16">Requests a second over the bare application: median, and the quartiles</text>
+<text class="title" x="8" y="16">Requests a second over the bare application, Node ${platform.node}, Nest ${platform.nest}: median, and the quartiles</text>
 ${grid.join('\n')}
 ${bars.join('\n')}
 </svg>
@@ -44,7 +45,7 @@ ${bars.join('\n')}
 }
 
 function colourOf(name) {
-  if (/^(bare|empty)/.test(name)) return 'bare';
+  if (/^(bare|floor)/.test(name)) return 'bare';
   return /^(buffered|durable|strict)/.test(name) ? 'own' : 'other';
 }
 

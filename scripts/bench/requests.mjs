@@ -1,51 +1,48 @@
-// What auditing costs a request: the same application bare, audited in several ways, and with what else there is.
+// What auditing costs a request: the same application bare, audited in several ways, and with what else there is; on each platform.
 import { join } from 'node:path';
 import { AskedProcess } from './asked-process.mjs';
+import { installPlatforms } from './platforms.mjs';
 import { installRivals, rivalVersions } from './rivals.mjs';
 import { figureOf } from './statistics.mjs';
 import { Subject } from './subject.mjs';
 
 const CONNECTIONS = 32;
-/** Of the bare application's requests a second, where latencies are measured. */
+/** Of what `durable` could answer in the round before: the pace at which latencies are measured. */
 const LOAD = 0.5;
 /** The share of requests that has to be sent in time, for latencies to be of requests and not of a queue. */
 const KEPT_UP = 0.97;
-const PACKS = ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'];
 
-/** By name: the options of the audit besides database and journal, or `other`. The first of each method is what others are compared with. */
+/** By name: the options of the audit besides database and journal, or `other`. The first of each call is what others are compared with. */
 const SUBJECTS = {
   bare: {},
-  'empty interceptor': { other: true },
-  'empty close hooks': { other: true },
+  floor: { other: 'floor' },
   buffered: { options: { delivery: { mode: 'buffered' } } },
   durable: { options: {} },
   strict: { options: { delivery: { mode: 'strict' } } },
-  'durable, in the main thread': { options: { delivery: { thread: false } } },
-  'durable, not sealing': { options: { ledger: { seal: false } } },
-  'durable, with the result': { options: { policy: [{ level: 'response', match: { path: '/**' } }] } },
-  'durable, all of the pipeline': {
-    options: {
-      policy: [{ level: 'response', match: { path: '/**' } }],
-      compliance: { packs: PACKS },
-      risk: { businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' } },
-    },
+  'tutorial interceptor': { other: 'tutorial interceptor', stores: true },
+  '@kitstack/nest-powertools': { other: '@kitstack/nest-powertools', stores: true, isRival: true },
+  '@forlagshuset/nestjs-audit-logging': {
+    other: '@forlagshuset/nestjs-audit-logging',
+    stores: true,
+    isRival: true,
   },
-  'bare, POST': { method: 'POST' },
-  'durable, POST': { method: 'POST', options: {} },
-  'tutorial interceptor': { other: true, stores: true },
-  '@kitstack/nest-powertools': { other: true, stores: true, isRival: true },
-  '@forlagshuset/nestjs-audit-logging': { other: true, stores: true, isRival: true },
+  'bare, POST': { call: 'POST' },
+  'floor, POST': { call: 'POST', other: 'floor' },
+  'durable, POST': { call: 'POST', options: {} },
+  'bare, list': { call: 'list' },
+  'durable, list': { call: 'list', options: {} },
+  'bare, one row': { call: 'row' },
+  'durable, one row': { call: 'row', options: {} },
 };
 /** In a quick run. */
 const FEW = [
   'bare',
-  'empty interceptor',
-  'empty close hooks',
-  'buffered',
+  'floor',
   'durable',
   'strict',
   'tutorial interceptor',
-  '@kitstack/nest-powertools',
+  'bare, one row',
+  'durable, one row',
 ];
 
 /** What the audit says of itself, as of events that it dropped, has numbers too. */
@@ -55,18 +52,32 @@ const COUNT_LOG = 'SELECT count(*) AS events, count(*) AS numbers, max(id) AS la
 
 /**
  * @param {{ server: import('./servers.mjs').BenchServer, folder: string, rounds: number, seconds: number, quick: boolean,
- *   say: (line: string) => void, complain: (fault: string) => void }} run
+ *   platforms: readonly string[], say: (line: string) => void, complain: (fault: string) => void }} run
  */
-export async function measureRequests({ server, folder, rounds, seconds, quick, say, complain }) {
-  const rivals = await installRivals(join(folder, 'rivals'));
-  if (rivals.missing) say(`the rivals are not measured: ${rivals.missing}`);
+export async function measureRequests({ folder, platforms, rounds, seconds, ...run }) {
+  const results = {};
+  for (const platform of await installPlatforms(platforms, folder)) {
+    results[platform.name] = await measureOn(platform, { rounds, seconds, ...run });
+  }
+  return {
+    connections: CONNECTIONS,
+    load: LOAD,
+    rounds,
+    seconds,
+    rivals: rivalVersions(),
+    platforms: results,
+  };
+}
+
+async function measureOn(platform, { server, rounds, seconds, quick, say, complain }) {
+  const rivals = quick ? {} : await installRivals(join(platform.folder, 'rivals'), platform.folder);
   const missing = {};
   const subjects = [];
   for (const [name, what] of Object.entries(SUBJECTS)) {
     if (quick && !FEW.includes(name)) continue;
     try {
       if (what.isRival && rivals.missing) throw new Error(rivals.missing);
-      subjects.push(await start(name, what, server, folder, rivals.folder));
+      subjects.push(await start(name, what, server, platform, rivals.folder));
     } catch (error) {
       if (!what.isRival) throw error;
       missing[name] = String(error.message).split('\n')[0];
@@ -74,17 +85,20 @@ export async function measureRequests({ server, folder, rounds, seconds, quick, 
     }
   }
   const clients = new AskedProcess('clients.mjs', 'the process of the clients');
+  /** By call: requests a second. */
+  const paces = {};
   for (let round = 0; round <= rounds; round += 1) {
-    const paces = {};
     for (const subject of subjects) {
-      // The bare one of the method comes first.
-      const paceOf = (perSecond) => (paces[subject.method] ??= Math.max(1, Math.round(perSecond * LOAD)));
+      const paceOf = (perSecond) => Math.max(1, Math.round(paces[subject.call] ?? perSecond * LOAD));
       const wrong = await subject.measure(round, clients, CONNECTIONS, seconds, paceOf);
       for (const one of wrong) {
         if (subject.isOurs) complain(`Round ${round}, ${subject.name}: ${one}. It does not count.`);
         else say(`round ${round}, ${subject.name}: ${one}`);
       }
-      say(`round ${round} of ${rounds}, ${inBrief(subject, round)}`);
+      say(`${platform.name}, round ${round} of ${rounds}, ${inBrief(subject, round)}`);
+    }
+    for (const { name, call, results } of subjects) {
+      if (name.startsWith('durable') && results[round]) paces[call] = results[round].perSecond * LOAD;
     }
   }
   await clients.end();
@@ -93,65 +107,84 @@ export async function measureRequests({ server, folder, rounds, seconds, quick, 
     if (!subject.isOurs) continue;
     for (const one of await subject.compareStored(0)) complain(`After the end, ${subject.name}: ${one}.`);
   }
-  const bareOf = (method) => subjects.find((subject) => subject.method === method);
+  const bareOf = (call) => subjects.find((subject) => subject.call === call);
   return {
-    connections: CONNECTIONS,
-    load: LOAD,
-    rounds,
-    seconds,
-    rivals: rivalVersions(),
+    node: platform.node,
+    nest: platform.nest,
     missing,
     subjects: Object.fromEntries(
-      subjects.map((subject) => [subject.name, summary(subject, bareOf(subject.method))]),
+      subjects.map((subject) => [
+        subject.name,
+        summary(subject, bareOf(subject.call), floorOf(subject, subjects)),
+      ]),
     ),
   };
 }
 
-async function start(name, { method = 'GET', options, other, stores }, server, folder, rivalFolder) {
+async function start(
+  name,
+  { call = 'GET', options, other, stores },
+  server,
+  { folder, ...platform },
+  rivalFolder,
+) {
   const database = options || stores ? await server.create() : undefined;
   const count = async () => {
     const [row] = await server.query(database, [options ? COUNT : COUNT_LOG]);
     return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, Number(value)]));
   };
-  const subject = new Subject(name, method, database && count, options !== undefined);
+  const subject = new Subject(name, call, platform, server, database && count, options !== undefined);
   const directory = join(folder, name.replaceAll(/\W+/g, '-'));
   const audited = options && { database, ...options, delivery: { directory, ...options.delivery } };
-  await subject.start({ ...(other && { other: name, database, folder: rivalFolder }), options: audited });
+  await subject.start({
+    ...(other && { other, database, folder: rivalFolder, file: `${directory}.journal` }),
+    ...(call === 'row' && { rows: await server.create() }),
+    options: audited,
+  });
   return subject;
 }
 
-function summary(subject, bare) {
+/** The floor of the same call, where it was measured. */
+function floorOf({ call }, subjects) {
+  return subjects.find((subject) => subject.call === call && subject.name.startsWith('floor'));
+}
+
+function summary(subject, bare, floor) {
   const of = (value) =>
     figureOf(
-      pairs(subject, bare)
-        .map(([own, its]) => value(own, its))
+      pairs(subject, bare, floor)
+        .map((results) => value(...results))
         .filter(Number.isFinite),
     );
   const each = (name) => of((own) => own[name]);
   const ratio = (name) => of((own, its) => own[name] / its[name]);
   const added = (name) => of((own, its) => own[name] - its[name]);
   return {
-    method: subject.method,
+    call: subject.call,
     perSecond: each('perSecond'),
     mainMicros: each('mainMicros'),
     cpuMicros: each('cpuMicros'),
+    databaseMicros: subject.storesNothing ? undefined : each('databaseMicros'),
     memoryMiB: each('memoryMiB'),
     p50: each('p50'),
     p99: each('p99'),
-    ratios: { perSecond: ratio('perSecond'), mainMicros: ratio('mainMicros'), cpuMicros: ratio('cpuMicros') },
-    added: { mainMicros: added('mainMicros'), p50: added('p50'), p99: added('p99') },
-    addedShare: of((own, its) => own.mainMicros / its.mainMicros - 1),
+    ratios: { perSecond: ratio('perSecond') },
+    added: { mainMicros: added('mainMicros'), cpuMicros: added('cpuMicros'), p99: added('p99') },
+    overFloor:
+      floor &&
+      of((own, its, least) => (own.mainMicros - its.mainMicros) / (least.mainMicros - its.mainMicros)),
     expected: subject.storesNothing ? undefined : subject.answered,
     stored: subject.storesNothing ? undefined : subject.stored,
     roundsThatQueued: pairs(subject, subject).filter(([{ keptUp }]) => keptUp < KEPT_UP).length,
   };
 }
 
-/** The results of the rounds that count for both. The first warmed up. */
-function pairs(subject, other) {
-  return subject.results.flatMap((result, round) =>
-    round > 0 && result && other.results[round] ? [[result, other.results[round]]] : [],
-  );
+/** The results of the rounds that count for all. The first warmed up. */
+function pairs(subject, bare, floor) {
+  return subject.results.flatMap((result, round) => {
+    const all = [result, bare.results[round], floor?.results[round]];
+    return round > 0 && result && all[1] && (!floor || all[2]) ? [all] : [];
+  });
 }
 
 function inBrief({ name, results }, round) {

@@ -1,17 +1,18 @@
-// What a user would pick instead, installed from npm into a temporary folder, beside this package's own Nest.
+// What a user would pick instead, installed from npm into a temporary folder, on the Nest of the platform.
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-const OWN = fileURLToPath(new URL('../../node_modules/', import.meta.url));
 /** What a rival shares with the application, which has only one of each. */
 const SHARED = ['@nestjs/common', '@nestjs/core', 'rxjs', 'reflect-metadata', 'typeorm'];
 const INSTALL_TIMEOUT_MS = 120_000;
 
-/** @returns the folder, or why they can't be installed */
-export async function installRivals(folder) {
+/**
+ * @param platform the folder of the application
+ * @returns the folder, or why they can't be installed
+ */
+export async function installRivals(folder, platform) {
   const own = new URL('rivals/package.json', import.meta.url);
   mkdirSync(folder, { recursive: true });
   copyFileSync(own, join(folder, 'package.json'));
@@ -25,7 +26,7 @@ export async function installRivals(folder) {
       '--no-package-lock',
     ];
     await promisify(execFile)('npm', ['install', ...options], { cwd: folder, timeout: INSTALL_TIMEOUT_MS });
-    for (const name of SHARED) share(folder, name);
+    for (const name of SHARED) share(folder, platform, name);
     return { folder };
   } catch (error) {
     return { missing: `npm install failed: ${String(error.message).split('\n')[0]}` };
@@ -37,11 +38,11 @@ export function rivalVersions() {
   return JSON.parse(text).dependencies;
 }
 
-function share(folder, name) {
+function share(folder, platform, name) {
   const [scope] = name.startsWith('@') ? name.split('/') : [];
   if (scope) mkdirSync(join(folder, 'node_modules', scope), { recursive: true });
   try {
-    symlinkSync(join(OWN, name), join(folder, 'node_modules', name), 'dir');
+    symlinkSync(join(platform, 'node_modules', name), join(folder, 'node_modules', name), 'dir');
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
   }

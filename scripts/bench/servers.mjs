@@ -1,5 +1,6 @@
 // The database servers that the bench measures with: those that the tests use.
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { atEndOfRun } from '../../test/support/harness/end-of-run.mjs';
 import { findServer } from '../../test/support/harness/find-server.mjs';
 import { mysqlServer } from '../../test/support/harness/mysql-server.mjs';
@@ -48,5 +49,28 @@ export class BenchServer {
   query(database, statements) {
     const { type: _type, ...address } = database;
     return KINDS[this.kind].server.query(address, statements);
+  }
+
+  /** MySQL on Linux, where it runs here: what the server has run until now, in microseconds; `undefined` elsewhere. */
+  async cpuMicros() {
+    if (this.kind !== 'mysql') return undefined;
+    try {
+      this.pid ??= await this.#findPid();
+      const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
+      // What is before the last bracket is the program's name; the 12th and 13th field after it are hundredths of a second.
+      const [user, system] = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .slice(11, 13)
+        .map(Number);
+      return (user + system) * 10_000;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #findPid() {
+    const [{ file }] = await this.query(this.address, ['SELECT @@pid_file AS file']);
+    return Number(readFileSync(file, 'utf8'));
   }
 }

@@ -14,7 +14,7 @@ import { RuleBook } from '../../dist/esm/pipeline/rules/rule-book.js';
 import { Redactor } from '../../dist/esm/pipeline/redaction/redactor.js';
 import { toRow } from '../../dist/esm/store/event-row.js';
 import { timePerEvent } from '../measure/per-event.mjs';
-import { answerQuestions } from './asked-process.mjs';
+import { answerQuestions } from './answers.mjs';
 
 const silent = { log() {}, warn() {}, error() {} };
 

@@ -11,6 +11,7 @@ const FIRST_GUESS = 3_000;
  * @property {number} perSecond requests answered at saturation
  * @property {number} mainMicros of the main thread, that a request at saturation cost until its event was stored and sealed
  * @property {number} cpuMicros of all threads of the process
+ * @property {number | undefined} databaseMicros of the database's server, for each; where nothing is stored it is what the server does anyway
  * @property {number} memoryMiB of the process, resident
  * @property {number} p50 milliseconds, at the pace of the round
  * @property {number} p99
@@ -24,20 +25,24 @@ export class Subject {
   stored = 0;
   #process;
   #port;
+  #server;
   #count;
   #perSecond = FIRST_GUESS;
   #before = { events: 0, numbers: 0, last: 0 };
 
   /**
    * @param {string} name
-   * @param {'GET' | 'POST'} method
+   * @param {'GET' | 'POST' | 'list' | 'row'} call what is asked of it
+   * @param platform where it runs
+   * @param server of its database
    * @param count of what is stored by now: rows of requests, and where they are numbered the different numbers of all, and
    *   the last of these; none where nothing is stored
    * @param {boolean} isOurs one that loses an event does not count; of others it is only said
    */
-  constructor(name, method, count, isOurs) {
-    Object.assign(this, { name, method, isOurs });
-    this.#process = new AskedProcess('application.mjs', `the application (${name})`);
+  constructor(name, call, platform, server, count, isOurs) {
+    Object.assign(this, { name, call, isOurs });
+    this.#process = new AskedProcess(platform.application, `the application (${name})`, platform.program);
+    this.#server = server;
     this.#count = count;
   }
 
@@ -49,11 +54,11 @@ export class Subject {
    * One turn: as many requests as it can answer, first uncounted, then counted; then as many a second as it is told.
    *
    * @param clients the process that sends them
-   * @param paceOf what to send then, by what it could answer
+   * @param paceOf what to send a second then, by what it could answer
    * @returns what was wrong; then there is no result
    */
   async measure(round, clients, connections, seconds, paceOf) {
-    const where = { port: this.#port, connections, method: this.method };
+    const where = { port: this.#port, connections, call: this.call };
     const count = Math.ceil(this.#perSecond * seconds);
     const warm = await clients.ask('saturate', { ...where, count: Math.ceil(count * WARM_UP) });
     await this.#process.ask('settle');
@@ -76,6 +81,7 @@ export class Subject {
       perSecond: busy.perSecond,
       mainMicros: (settled.mainMicros - before.mainMicros) / busy.answered,
       cpuMicros: (settled.cpuMicros - before.cpuMicros) / busy.answered,
+      databaseMicros: (settled.databaseMicros - before.databaseMicros) / busy.answered,
       memoryMiB: settled.memoryBytes / 2 ** 20,
       p50: paced.p50,
       p99: paced.p99,
@@ -112,6 +118,7 @@ export class Subject {
 
   async #usage() {
     const mainMicros = this.#process.mainThreadMicros();
-    return { ...(await this.#process.ask('usage')), mainMicros };
+    const databaseMicros = await this.#server.cpuMicros();
+    return { ...(await this.#process.ask('usage')), mainMicros, databaseMicros };
   }
 }

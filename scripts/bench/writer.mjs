@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AuditModule, AuditService } from 'nest-audit-trail';
-import { answerQuestions } from './asked-process.mjs';
+import { answerQuestions } from './answers.mjs';
 import { events as mixed } from '../measure/mixed-events.mjs';
 import { RAW } from './raw-drivers.mjs';
 
@@ -51,6 +51,9 @@ answerQuestions({
       }
     }
   },
+
+  /** Answers once what is stored is in the log. */
+  seal: () => audit.checkpoint().then(() => undefined),
 
   pending: () => audit.status().pending,
 

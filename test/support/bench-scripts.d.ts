@@ -13,8 +13,8 @@ declare module '*/bench/budgets.mjs' {
   export interface Budget {
     readonly what: string;
   }
-  export const BUDGETS: readonly [Budget, ...Budget[]];
-  export function isMet(budget: Budget, results: object): boolean | undefined;
+  export function measured(results: object): readonly Budget[];
+  export function isMet(budget: Budget): boolean | undefined;
 }
 declare module '*/bench/compare.mjs' {
   export function compare(
