@@ -1,6 +1,6 @@
 import { AuditError } from './event/audit-error.js';
 import { showValue } from './event/show-value.js';
-import type { CaptureOptions } from './capture/request-audit.js';
+import type { CaptureOptions } from './capture/capture-options.js';
 import type { DeliveryOptions } from './journal/delivery.js';
 import type { ServiceOptions } from './pipeline/audit-recorder.js';
 import type { PolicyOptions } from './pipeline/policy/policy-rule.js';

@@ -78,7 +78,7 @@ export type { AuditErrorCode } from './event/audit-error.js';
 
 // Options.
 export type { AuditModuleOptions } from './audit.options.js';
-export type { CaptureOptions } from './capture/request-audit.js';
+export type { CaptureOptions } from './capture/capture-options.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
 export type { FieldSelection } from './pipeline/policy/select-fields.js';
 export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';
@@ -110,7 +110,7 @@ export type {
 } from './pipeline/rules/compliance-rule.js';
 export { COMPLIANCE_PACKS } from './pipeline/rules/packs/all.js';
 export type { DetectionOptions, OneDetectionOptions } from './pipeline/detection/detection-options.js';
-export type { KeyManagement } from './pipeline/protection/master-keys.js';
+export type { KeyManagement } from './pipeline/protection/key-management.js';
 export type { ProtectionOptions } from './pipeline/protection/protection-options.js';
 export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';
 export type { RedactionMode, RedactionOptions } from './pipeline/redaction/redaction-options.js';

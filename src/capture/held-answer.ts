@@ -1,5 +1,13 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { ResponseFunctions } from './watch-response.js';
+
+/** The response's own functions, by which it goes on. */
+export interface ResponseFunctions {
+  readonly end: (this: ServerResponse, ...args: unknown[]) => ServerResponse;
+  readonly destroy: (this: ServerResponse, error?: Error) => ServerResponse;
+  readonly write: (this: ServerResponse, ...args: unknown[]) => boolean;
+  readonly flushHeaders: (this: ServerResponse) => void;
+  readonly writeHead: (this: ServerResponse, ...args: unknown[]) => ServerResponse;
+}
 
 /** Headers that describe a body: those of the answer that is withheld are not true of the one that takes its place. */
 const OF_THE_BODY =

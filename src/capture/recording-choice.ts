@@ -1,17 +1,10 @@
 import { present } from '../event/present.js';
 import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
-import type { PolicyRule, PolicySubject } from '../pipeline/policy/policy-rule.js';
+import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
 import type { FieldSelection } from '../pipeline/policy/select-fields.js';
-import type { CaptureOptions } from './request-audit.js';
-import type { RequestCapture } from './request-capture.js';
+import type { CaptureOptions } from './capture-options.js';
+import type { Recording, RequestCapture } from './request-capture.js';
 import { targetOf } from './request-target.js';
-
-/** What was decided of a request for good. */
-export interface Recording {
-  readonly recorded: boolean;
-  /** The policy's rule that decided; without one, `@Audit()` and the options did. */
-  readonly rule?: PolicyRule;
-}
 
 /** Which fields of a request and its answer are stored. */
 export interface RecordedFields {

@@ -18,8 +18,8 @@ import type { AuditRecorder } from '../pipeline/audit-recorder.js';
 import type { BlockingRule, BlockJudge } from '../pipeline/block-judge.js';
 import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
 import { selectFields } from '../pipeline/policy/select-fields.js';
-import type { FieldSelection } from '../pipeline/policy/select-fields.js';
 import { currentContext, runInContext } from './audit-context.js';
+import type { CaptureOptions } from './capture-options.js';
 import { answerFields } from './answer-fields.js';
 import { buildEvent } from './build-event.js';
 import { HeldAnswer } from './held-answer.js';
@@ -41,18 +41,6 @@ import { watchResponse } from './watch-response.js';
 import type { ResponseWatcher } from './watch-response.js';
 import type { AuditRouteContext, RouteAudit } from './route-audit.js';
 import { SafePaths } from './route-path.js';
-
-/** What is captured of requests. */
-export interface CaptureOptions {
-  /** Record every request, or only those of routes under `@Audit()`. @defaultValue `'all'` */
-  readonly requests?: 'all' | 'annotated';
-  /** Who acted, in whose data, from where; each has a default. */
-  readonly resolve?: ResolveOptions;
-  /** Query values to store, as `details['query.*']`, redacted by key. @defaultValue `false` */
-  readonly query?: FieldSelection;
-  /** Body fields to store, as `details['body.*']`, redacted by key. @defaultValue `false` */
-  readonly body?: FieldSelection;
-}
 
 /** How a request ends for all that is known before its handler: no one has said that it will not succeed. */
 const HOPED_FOR: CapturedEnding = { complete: true, aborted: false, interrupted: false };

@@ -9,11 +9,10 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { Ticket } from '../journal/delivery.js';
 import type { Intent } from '../journal/entry.js';
 import type { BlockingRule } from '../pipeline/block-judge.js';
-import type { HeldAnswer } from './held-answer.js';
-import type { Recording } from './recording-choice.js';
+import type { PolicyRule } from '../pipeline/policy/policy-rule.js';
+import type { HeldAnswer, ResponseFunctions } from './held-answer.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { RouteAudit } from './route-audit.js';
-import type { ResponseFunctions } from './watch-response.js';
 
 /** What `AuditService.annotate()` may add to the event of the current request. */
 export type AuditAnnotation = Partial<
@@ -65,6 +64,13 @@ export interface CapturedEnding {
   readonly statusCode?: number;
   /** Absent where nobody knows. */
   readonly durationMs?: number;
+}
+
+/** What was decided of a request for good. */
+export interface Recording {
+  readonly recorded: boolean;
+  /** The policy's rule that decided; without one, `@Audit()` and the options did. */
+  readonly rule?: PolicyRule;
 }
 
 /** What a capture asks of those who opened it. */

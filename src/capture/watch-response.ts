@@ -1,6 +1,7 @@
 import { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { types } from 'node:util';
+import type { ResponseFunctions } from './held-answer.js';
 import type { RequestCapture } from './request-capture.js';
 
 /** Who is told what becomes of a response. */
@@ -15,15 +16,6 @@ export interface ResponseWatcher {
   hold(capture: RequestCapture, safe: Promise<boolean>, args: readonly unknown[]): void;
   /** It has left, or its connection is gone. */
   noteClosed(capture: RequestCapture): void;
-}
-
-/** The response's own functions, by which it goes on. */
-export interface ResponseFunctions {
-  readonly end: (this: ServerResponse, ...args: unknown[]) => ServerResponse;
-  readonly destroy: (this: ServerResponse, error?: Error) => ServerResponse;
-  readonly write: (this: ServerResponse, ...args: unknown[]) => boolean;
-  readonly flushHeaders: (this: ServerResponse) => void;
-  readonly writeHead: (this: ServerResponse, ...args: unknown[]) => ServerResponse;
 }
 
 const NODES = ServerResponse.prototype as unknown as ResponseFunctions;

@@ -1,4 +1,4 @@
-import type { AuditEventInput } from './audit-event-input.js';
+import type { AuditLogEvent } from './audit-log-event.js';
 import { isPrintable, TEXT_LIMITS } from './safe-text.js';
 
 type Check = (value: unknown) => boolean;
@@ -22,7 +22,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   userAgent: anyText,
   details: facts,
   metadata: facts,
-} satisfies Partial<Record<keyof AuditEventInput, Check>>;
+} satisfies Partial<Record<keyof AuditLogEvent, Check>>;
 
 /**
  * Whether the input is one that every rule for it would pass: a quick look that saves most events the rules, which take

@@ -4,7 +4,7 @@ import { Reflector } from '@nestjs/core';
 import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
-import type { CaptureOptions } from '../capture/request-audit.js';
+import type { CaptureOptions } from '../capture/capture-options.js';
 import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
 import type { DeliveryMode } from '../journal/delivery.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';

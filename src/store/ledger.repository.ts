@@ -2,6 +2,7 @@ import type { LeafRange } from '../ledger/removal-record.js';
 import { decodeHashes, TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
 import { EVENT_COLUMNS } from './event-row.js';
+import { MAX_CHECKPOINT_NOTE, MAX_TILE } from './ledger-limits.js';
 import { toInteger, toText } from './column-value.js';
 import type { NumberedRow } from './event-row.js';
 import { ask, boundedText, sqlOf } from './sql.js';
@@ -58,10 +59,6 @@ export interface TilePlace {
 const MOST_LEAVES = Number.MAX_SAFE_INTEGER;
 /** Levels that have full tiles in a log of that many. */
 const TILE_LEVELS = 6;
-
-/** Bytes of a checkpoint's note, and of a full tile's hashes: more than any of the library's. */
-export const MAX_CHECKPOINT_NOTE = 16_384;
-export const MAX_TILE = 16_384;
 
 /** Ranges of leaves in one statement: SQLite takes fewer than 1,000 conditions. */
 const RANGES = 200;

@@ -3,7 +3,7 @@ import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { runStatement } from './run-statement.js';
 import type { StatementValues } from './run-statement.js';
-import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
+import { bytesOf, dialectOf, placeholders, quoted, tableName } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
 /** A row as a database driver answers it: bigints may be strings. */
@@ -58,12 +58,6 @@ export async function askBuilt<T>(
     fromReplica: true,
   });
   return answer(asked);
-}
-
-/** SQL: how many bytes the text takes. PostgreSQL knows it without unpacking the text, which may be of any length. */
-export function bytesOf(dialect: SqlDialect, column: string): string {
-  if (dialect === 'sqlite') return `LENGTH(CAST(${column} AS BLOB))`;
-  return dialect === 'postgres' ? `OCTET_LENGTH(${column})` : `LENGTH(${column})`;
 }
 
 /**

@@ -52,3 +52,9 @@ export function placeholders(dialect: SqlDialect): () => string {
   let count = 0;
   return () => (dialect === 'postgres' ? `$${++count}` : '?');
 }
+
+/** SQL: how many bytes the text takes. PostgreSQL knows it without unpacking the text, which may be of any length. */
+export function bytesOf(dialect: SqlDialect, column: string): string {
+  if (dialect === 'sqlite') return `LENGTH(CAST(${column} AS BLOB))`;
+  return dialect === 'postgres' ? `OCTET_LENGTH(${column})` : `LENGTH(${column})`;
+}

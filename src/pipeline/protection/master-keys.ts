@@ -8,26 +8,7 @@ import {
 } from 'node:crypto';
 import { safeText } from '../../event/safe-text.js';
 import { within } from '../../store/within.js';
-import type { Protection } from './protection-options.js';
-
-/** A KMS, as the library asks it. */
-export interface KeyManagement {
-  /** Names the key that wraps from now on; kept with what it has wrapped. */
-  readonly keyId: string;
-  /**
-   * Names of keys that wrapped before. Only these and `keyId` are ever asked for: what another name stands on was written by somebody else.
-   * @defaultValue none
-   */
-  readonly formerKeyIds?: readonly string[];
-  /** Encrypts the 64 bytes; what it answers may have at most 3,000. */
-  wrap(key: Uint8Array): Uint8Array | Promise<Uint8Array>;
-  /**
-   * Decrypts what `wrap` answered, by the key of that name and no other.
-   *
-   * @param keyId the name of the key at that time: `keyId`, or one of `formerKeyIds`
-   */
-  unwrap(wrapped: Uint8Array, keyId: string): Uint8Array | Promise<Uint8Array>;
-}
+import type { KeyManagement } from './key-management.js';
 
 /** The master key that a key was wrapped by is not there, or the KMS does not answer: it may be later. */
 export class KeyUnavailableError extends Error {
@@ -76,7 +57,14 @@ export class MasterKey {
 
 /** Wraps keys by the master key of the options, and unwraps those that it, or one before it, has wrapped. */
 export class MasterKeys {
-  constructor(private readonly options: Pick<Protection, 'masterKey' | 'retiredMasterKeys' | 'kms'>) {}
+  constructor(
+    private readonly options: {
+      /** Absent where a KMS wraps. */
+      readonly masterKey?: MasterKey;
+      readonly retiredMasterKeys: readonly MasterKey[];
+      readonly kms?: KeyManagement;
+    },
+  ) {}
 
   /** Names the master key that wraps from now on. */
   get currentId(): string {

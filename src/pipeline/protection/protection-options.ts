@@ -8,7 +8,7 @@ import type { RedactionOptions } from '../redaction/redaction-options.js';
 import { ID_FIELDS } from '../stored-text.js';
 import type { IdField } from '../stored-text.js';
 import { MasterKey } from './master-keys.js';
-import type { KeyManagement } from './master-keys.js';
+import type { KeyManagement } from './key-management.js';
 
 /** Which values are encrypted for whom, and what with. */
 export interface ProtectionOptions {

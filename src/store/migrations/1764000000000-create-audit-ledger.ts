@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { quoted, tableName } from '../table-name.js';
 import { protectTables, unprotectTables } from './protect-tables.js';
-import { MAX_CHECKPOINT_NOTE, MAX_TILE } from '../ledger.repository.js';
+import { MAX_CHECKPOINT_NOTE, MAX_TILE } from '../ledger-limits.js';
 import { createTable, dropTables, insertOnce, lengthCheck, textTypes } from './tables.js';
 
 const TABLES = ['audit_leaves', 'audit_tiles', 'audit_checkpoints', 'audit_leases'] as const;

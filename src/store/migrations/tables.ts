@@ -1,6 +1,5 @@
 import type { QueryRunner } from 'typeorm';
-import { bytesOf } from '../sql.js';
-import { dialectOf, quoted, tableName } from '../table-name.js';
+import { bytesOf, dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 
 /**

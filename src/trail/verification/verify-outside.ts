@@ -4,7 +4,7 @@ import type { NumberRange } from '../../store/sealing.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
 import { insertedEvent } from './inserted-event.js';
 import { LetterNumbers } from './letter-numbers.js';
-import type { LogStore, VerifierKnowledge } from './log-verifier.js';
+import type { LogStore, VerifierKnowledge } from './verifier-knowledge.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';

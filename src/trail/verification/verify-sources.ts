@@ -6,7 +6,7 @@ import type { SourceNote } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
 import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import { insertedEvent } from './inserted-event.js';
-import type { LogStore, VerifierKnowledge } from './log-verifier.js';
+import type { LogStore, VerifierKnowledge } from './verifier-knowledge.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';

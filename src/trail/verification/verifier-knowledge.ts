@@ -1,0 +1,38 @@
+import type { Checkpoint } from '../../ledger/checkpoint.js';
+import type { NoteVerifier } from '../../ledger/keys.js';
+import type { TakenNumbers } from '../../journal/taken-events.js';
+import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
+import type { RetentionRepository } from '../../store/retention.repository.js';
+import type { SealingRepository } from '../../store/sealing.repository.js';
+import type { SourceRepository } from '../../store/source.repository.js';
+
+/** What verification reads. */
+export interface LogStore {
+  readonly ledger: LedgerRepository;
+  readonly sealing: SealingRepository;
+  readonly sources: SourceRepository;
+  readonly retention: RetentionRepository;
+  readonly letters: DeadLetterRepository;
+}
+
+/** A source of the process itself. */
+export interface OwnNumber {
+  readonly source: string;
+  readonly sequence: number;
+}
+
+/** What whoever verifies knows by themselves. */
+export interface VerifierKnowledge {
+  readonly verifiers?: readonly NoteVerifier[];
+  readonly unsignedUntil?: number;
+  readonly origin?: string;
+  /** What the process itself knows of its sources: the last number that each has given away. */
+  readonly ownNumbers?: () => readonly OwnNumber[];
+  /** Which numbers of these sources the database has taken, and by which events. */
+  readonly takenNumbers?: () => readonly TakenNumbers[];
+  /** How long a missing number may still come. */
+  readonly gapTimeoutMs?: number;
+  /** The newest checkpoint that the process has made or gone on from. */
+  readonly lastSeen?: () => Checkpoint | undefined;
+}
