@@ -11,7 +11,9 @@ import { figureOf, show } from '../../scripts/bench/statistics.mjs';
 const recorded = JSON.parse(readFileSync('docs/benchmarks.json', 'utf8')) as Record<string, never>;
 
 const withRatio = (...values: number[]) => ({
-  requests: { platforms: { some: { subjects: { durable: { ratios: { perSecond: figureOf(values) } } } } } },
+  requests: {
+    platforms: { some: { subjects: { durable: { added: {}, ratios: { perSecond: figureOf(values) } } } } },
+  },
 });
 
 describe('the bench', () => {
