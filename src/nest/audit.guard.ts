@@ -1,5 +1,6 @@
 import { ForbiddenException, ServiceUnavailableException } from '@nestjs/common';
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
+import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { currentContext, enterContext } from '../capture/audit-context.js';
 import type { RequestAudit } from '../capture/request-audit.js';
@@ -51,9 +52,9 @@ export class AuditGuard implements CanActivate {
   }
 }
 
-/** Node's own object: Express's is it, Fastify's wraps it. */
-function rawOf<T extends object>(platforms: T & { readonly raw?: T }): T {
-  return platforms.raw ?? platforms;
+/** Node's own object: Express's is it, Fastify's wraps it. Middleware of Express may put something else there, such as a body. */
+function rawOf<T extends EventEmitter>(platforms: T & { readonly raw?: T }): T {
+  return typeof platforms.raw?.on === 'function' ? platforms.raw : platforms;
 }
 
 /** As Nest's own exception, so that an application's filters take it as any other. */

@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import { send } from '../support/http-client.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
-import { as, startPolicyApp } from '../support/policy-app.js';
+import { as, NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
 import { removable } from '../support/removable-database.js';
 import type { RemovableDatabase } from '../support/removable-database.js';
@@ -21,22 +21,7 @@ describeOnSqlite('an application whose hook is removed', (create) => {
     database = await create();
     store = await removable(database, true);
     logged.length = 0;
-    app = await startPolicyApp({
-      database: store.options,
-      delivery: { mode: 'strict', directory: database.journal, strictTimeoutMs: 200 },
-      compliance: {
-        rules: [
-          {
-            id: 'large',
-            name: 'Large payments',
-            category: 'compliance',
-            severity: 'high',
-            conditions: { field: 'details.body.amount', operator: 'greater_than', value: 1_000 },
-            actions: ['block'],
-          },
-        ],
-      },
-    });
+    app = await start();
     app.app.useLogger({
       log: () => undefined,
       warn: (line: string) => void logged.push(line),
@@ -49,6 +34,17 @@ describeOnSqlite('an application whose hook is removed', (create) => {
     await app.close();
     await store.release();
   });
+
+  function start(configure?: Parameters<typeof startPolicyApp>[1]): Promise<PolicyApp> {
+    return startPolicyApp(
+      {
+        database: store.options,
+        delivery: { mode: 'strict', directory: database.journal, strictTimeoutMs: 200 },
+        compliance: { rules: [NO_LARGE_PAYMENT] },
+      },
+      configure,
+    );
+  }
 
   /** As whoever rebuilds the router, or hands the requests of the server to something else. */
   function removeHook(): void {
@@ -91,11 +87,27 @@ describeOnSqlite('an application whose hook is removed', (create) => {
     expect(logged.filter((line) => line.includes('has removed it'))).toHaveLength(1);
   });
 
+  it('takes nothing for the request that middleware has put on it', async () => {
+    await app.close();
+    app = await start((express) =>
+      express.use((request, _response, next) => {
+        Object.assign(request, { raw: 'the raw body' });
+        next();
+      }),
+    );
+    removeHook();
+    expect((await pay(1)).status).toBe(201);
+    expect(await app.events()).toMatchObject([{ action: 'payment.create', userId: 'ann' }]);
+    expect(app.audit.status().unhooked).toBe(1);
+  });
+
   it('blocks what a rule forbids', async () => {
     const handled = app.handled.length;
     expect((await pay(2_000)).status).toBe(403);
     expect(app.handled).toHaveLength(handled);
-    expect(await app.events()).toMatchObject([{ complianceFlags: ['large'], outcome: 'failure' }]);
+    expect(await app.events()).toMatchObject([
+      { complianceFlags: [NO_LARGE_PAYMENT.id], outcome: 'failure' },
+    ]);
     expect(app.audit.status().unhooked).toBe(1);
   });
 

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
-import { as, startPolicyApp } from '../support/policy-app.js';
+import { as, NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
 
 const ANN = { id: 'ann', tenantId: 'acme', roles: ['clerk'] };
@@ -26,18 +26,7 @@ describeEachDatabase('an application with every feature', (create) => {
       policy: [{ level: 'none', match: { path: '/health' } }],
       protect: { fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') },
       redaction: { fields: { 'details.body.iban': 'mask' } },
-      compliance: {
-        rules: [
-          {
-            id: 'large-payment',
-            name: 'Large payments',
-            category: 'compliance',
-            severity: 'high',
-            conditions: { field: 'details.body.amount', operator: 'greater_than', value: 1_000 },
-            actions: ['block'],
-          },
-        ],
-      },
+      compliance: { rules: [NO_LARGE_PAYMENT] },
     });
   });
 

@@ -230,6 +230,16 @@ export async function startPolicyApp(
   };
 }
 
+/** A rule that refuses a payment of more than 1,000. */
+export const NO_LARGE_PAYMENT = {
+  id: 'large-payment',
+  name: 'Large payments',
+  category: 'compliance',
+  severity: 'high',
+  conditions: { field: 'details.body.amount', operator: 'greater_than', value: 1_000 },
+  actions: ['block'],
+} as const;
+
 /** Who makes the request. */
 export function as(user: object): Record<string, string> {
   return { 'x-user': JSON.stringify(user) };
