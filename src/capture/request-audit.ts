@@ -178,8 +178,6 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   }
 
   admit(capture: RequestCapture): void | Promise<void> {
-    // A route has taken it: its last guard says when it begins.
-    clearTimeout(capture.intentTimer);
     if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
     const refuse = (error: unknown) => {
       // Only what is promised may refuse a request, never a fault of the audit's own.
@@ -259,8 +257,11 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     this.open.add(capture);
     capture.own = watchResponse(capture, this, this.recorder.keepsIntents);
     if (this.recorder.keepsIntents && mayChange(capture)) {
-      // Of a request that no route takes nobody else says that it has begun.
-      capture.intentTimer = setTimeout(() => this.noteBegun(capture), UNROUTED_INTENT_MS).unref();
+      // Where a route takes the request, its last guard says when it begins; else nobody does.
+      const noteUnrouted = () => {
+        if (!capture.route) this.noteBeginning(capture);
+      };
+      capture.intentTimer = setTimeout(noteUnrouted, UNROUTED_INTENT_MS).unref();
     }
     this.watchSocket(capture);
   }
@@ -294,7 +295,6 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   noteAnswer(capture: RequestCapture): Promise<boolean> | undefined {
     if (capture.answered || capture.closed) return undefined;
     capture.answered = true;
-    clearTimeout(capture.intentTimer);
     this.readSafely(capture, capture.answer());
     if (!this.choice.isRecorded(capture)) {
       this.cancelIntent(capture);
@@ -410,7 +410,6 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
 
   /** Has the journal know that the request has begun, and what is known of it. */
   private noteBegun(capture: RequestCapture): void {
-    clearTimeout(capture.intentTimer);
     if (!this.recorder.keepsIntents || capture.answered || capture.closed) return;
     if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
     capture.intent = this.makeEvent(capture, capture.begun(), (draft) =>
