@@ -1,7 +1,7 @@
 // Measures what the audit costs and how fast it is: `npm run bench`, with `-- --help` for the rest. Writes `docs/benchmarks.md`,
 // `docs/benchmarks.json` and `docs/benchmarks.svg`; a run of a part, or a quick one, only prints.
 //
-// Uses the servers that the tests use (test/harness); journals and SQLite files are in the system's temporary folder (TMPDIR). Leaves
+// Uses the servers that the tests use (test/support/harness); journals and SQLite files are in the system's temporary folder (TMPDIR). Leaves
 // nothing behind, also where it is interrupted. Ends with exit code 1 where an event was lost or doubled, or a ratio fell.
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -122,7 +122,7 @@ function readArguments() {
     }
     const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
     if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
-      throw new Error('--rounds takes a number, 7');
+      throw new Error('--rounds takes a number, 5');
     if (values.only !== undefined && !PARTS.includes(values.only))
       throw new Error(`--only takes one of ${PARTS.join(', ')}`);
     const { quick, on } = values;

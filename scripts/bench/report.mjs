@@ -38,9 +38,15 @@ function requests({ connections, load, rounds, seconds, platforms, rivals }) {
     `A handler on Express that does next to nothing, asked on ${connections} connections: GET of one thing unless it says POST (with a body), list (its result is seen by an interceptor) or one row (read by TypeORM from MariaDB). ${rounds} rounds, ${seconds} s for each rate. Bare is the same application without audit; each POST, list and row is over the bare one. The floor is a hand-written middleware that appends one JSON line for each answer (\`scripts/bench/others.mjs\`).`,
     '![Requests a second of each, over the bare application](benchmarks.svg)',
     ...Object.values(platforms).flatMap((platform) => onPlatform(platform, load)),
-    `Others, from npm: ${Object.entries(rivals)
-      .map(([name, version]) => `\`${name}\` ${version}`)
-      .join(', ')}; each stores one row by \`repository.save()\`, as the tutorial's interceptor does.`,
+    ...named(rivals),
+  ];
+}
+
+function named(rivals) {
+  const versions = Object.entries(rivals).map(([name, version]) => `\`${name}\` ${version}`);
+  if (versions.length === 0) return [];
+  return [
+    `Others, from npm: ${versions.join(', ')}; each stores one row by \`repository.save()\`, as the tutorial's interceptor does.`,
   ];
 }
 
@@ -149,7 +155,7 @@ function pipeline({ rounds, stages }) {
 function machine({ node, platform, cores, processor, memoryGiB, packages, servers }) {
   const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
   return [
-    `Node ${node}; ${platform}, ${cores} cores (${processor}), ${memoryGiB} GiB; the clients and the databases are on the same machine.`,
+    `Node ${node} where no other is named; ${platform}, ${cores} cores (${processor}), ${memoryGiB} GiB; the clients and the databases are on the same machine.`,
     `${versions.join(', ')}.`,
     `${Object.values(servers).join('; ')}.`,
   ].join('\n');

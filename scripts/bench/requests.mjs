@@ -64,7 +64,7 @@ export async function measureRequests({ folder, platforms, rounds, seconds, ...r
     load: LOAD,
     rounds,
     seconds,
-    rivals: rivalVersions(),
+    rivals: run.quick ? {} : rivalVersions(),
     platforms: results,
   };
 }
