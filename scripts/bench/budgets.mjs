@@ -7,7 +7,7 @@
  *
  * @type {readonly { what: string, of: (subjects: any) => Figure | undefined, atLeast?: number, atMost?: number, digits: number }[]}
  */
-export const REQUEST_BUDGETS = [
+const REQUEST_BUDGETS = [
   {
     what: 'main-thread CPU that a `durable` GET adds, over what the floor adds',
     of: ({ durable }) => durable?.overFloor,
@@ -47,7 +47,7 @@ export const REQUEST_BUDGETS = [
 ];
 
 /** Of the database. */
-export const DATABASE_BUDGETS = [
+const DATABASE_BUDGETS = [
   {
     what: 'events/s through `record()` to MariaDB, over raw `mysql2` multi-row INSERT of the same rows',
     of: ({ mysql }) => mysql?.ratios.durable,

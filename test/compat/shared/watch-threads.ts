@@ -4,7 +4,7 @@ import type { Worker } from 'node:worker_threads';
 
 /**
  * Watches the threads that the process starts, until it is asked whether they were as many as expected, and none failed.
- * Under Jest, `process.on('worker')` hears of none.
+ * By the channel, since Jest gives tests a copy of `process`.
  */
 export function watchThreads(): { assertStarted(count: number): void } {
   const failures: unknown[] = [];
