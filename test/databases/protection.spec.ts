@@ -27,7 +27,8 @@ const { signerKey } = generateKeys('audit.test');
 const EMAIL = 'ann.protected@example.test';
 const ADDRESS = '203.0.113.77';
 const AGENT = 'PlantedBrowser/9.9';
-const AMOUNT = 4_817_263;
+/** Long, so that what base64 makes of it is in no key and no ciphertext by chance. */
+const AMOUNT = 481_726_390_514;
 
 const ANN: AuditEventInput = {
   action: 'invoice.approve',
