@@ -3,7 +3,7 @@
 import { crc32 } from 'node:zlib';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { readdirSync, readFileSync } from 'node:fs';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { join } from 'node:path';
@@ -546,7 +546,7 @@ describe('the journal', () => {
     for (let index = 0; index < 3; index += 1) await app.audit.record({ action: 'thing.create' });
     await crash(database.journal, after());
     const second = await start({ directory: after() });
-    await rm(after(), { recursive: true });
+    await rename(after(), `${after()}-gone`);
     await eventually(() => expect(second.logged.some((line) => line.includes('is written anew'))).toBe(true));
     await store.restore();
     await eventually(() => second.audit.flush());
