@@ -64,7 +64,7 @@ const MUTATIONS = [
   },
   {
     what: 'a status that is a failure counts as a success',
-    file: 'src/capture/build-event.ts',
+    file: 'src/capture/request-event.ts',
     from: 'if (statusCode >= 400) return isUnrouted',
     to: 'if (statusCode > 400) return isUnrouted',
     specs: ['test/app/capture.spec.ts'],

@@ -10,6 +10,7 @@ import type { DeliveryOptions } from './journal/delivery.js';
 import { RepositorySink } from './journal/event-sink.js';
 import { drainOnSignals } from './journal/drain-on-signals.js';
 import { AuditRecorder } from './pipeline/audit-recorder.js';
+import { EventCompleter } from './pipeline/event-completer.js';
 import { AuditPolicy } from './pipeline/policy/audit-policy.js';
 import { Detector } from './pipeline/detection/detector.js';
 import { findingDraft } from './pipeline/detection/finding.js';
@@ -181,16 +182,18 @@ export class AuditRuntime {
     const here = new RepositorySink(this.repository);
     const sink = this.thread ? new ThreadedSink(this.thread, here) : here;
     const trust = { verifiers: keys.verifiers, origin };
+    const completer = new EventCompleter(redactor, logger, options.service, [
+      new RiskStage(new RiskModel(risk), memory),
+      ruleStage,
+    ]);
     this.recorder = new AuditRecorder(
       this.repository,
       protector ? new ProtectingSink(sink, protector) : sink,
       protector ? new ProtectingDeadLetters(deadLetters, protector) : deadLetters,
       sources,
-      redactor,
+      completer,
       logger,
       deliveryOf(options),
-      options.service,
-      [new RiskStage(new RiskModel(risk), memory), ruleStage],
       protector && { protector, shown: (event) => reader.shown(event) },
       keys.signer && { signer: keys.signer, origin: origin! },
     );
@@ -217,6 +220,7 @@ export class AuditRuntime {
     });
     this.requests = new RequestAudit(
       this.recorder,
+      completer,
       options.capture ?? {},
       redactor.isSecretKey,
       logger,
@@ -301,7 +305,7 @@ export class AuditRuntime {
           retention,
           log,
           holds,
-          { describe: (draft) => this.recorder.describe(draft), stored },
+          { describe: (draft) => completer.completeOwn(draft), stored },
           logger,
         ),
         storage: new StorageReport(new StorageRepository(this.database)),

@@ -44,7 +44,7 @@ export type {
 } from './trail/authentication-input.js';
 export type { AuditInterval, AuditStatistics } from './trail/audit-statistics.js';
 export type { AuditActor } from './capture/audit-context.js';
-export type { AuditAnnotation } from './capture/request-capture.js';
+export type { AuditAnnotation } from './capture/request-record.js';
 
 // The log that nobody can change unseen. What others need to check it is in nest-audit-trail/ledger.
 export type { AuditProof } from './ledger/proof-bundle.js';
@@ -83,7 +83,7 @@ export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit
 export type { FieldSelection } from './pipeline/policy/select-fields.js';
 export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';
 export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './journal/delivery.js';
-export type { ServiceOptions } from './pipeline/audit-recorder.js';
+export type { ServiceOptions } from './pipeline/event-completer.js';
 export type {
   PolicyLevel,
   PolicyMatch,

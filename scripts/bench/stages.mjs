@@ -3,7 +3,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildEvent } from '../../dist/esm/capture/build-event.js';
+import { conclusionOf, draftOf } from '../../dist/esm/capture/request-event.js';
 import { flattenFacts } from '../../dist/esm/event/flatten.js';
 import { encodeLine } from '../../dist/esm/journal/journal-line.js';
 import { eventLeafHash } from '../../dist/esm/ledger/canonical-event.js';
@@ -46,7 +46,11 @@ function stages(file) {
   return new Map([
     [
       'build from the request',
-      (event) => buildEvent(captureOf(event), ending, event.metadata.path).action.length,
+      (event) => {
+        const record = recordOf(event);
+        const { action } = draftOf(record, { path: event.metadata.path, length: 0 });
+        return action.length + conclusionOf(record, ending).statusCode;
+      },
     ],
     [
       'flatten and redact the details',
@@ -70,18 +74,17 @@ function stages(file) {
   ]);
 }
 
-function captureOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenantId, resourceId }) {
+function recordOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenantId, resourceId }) {
   return {
     id,
     startedAt: timestamp,
     request: { method: metadata.method, headers: { 'user-agent': userAgent } },
     route: { action: 'thing.read', resource: 'thing', handler: 'ThingsController.read' },
-    routeFacts: {},
+    said: {},
     identity: { userId, tenantId, actorType: 'user', roles: metadata.roles },
     annotations: [],
     params: { id: resourceId },
     pattern: metadata.route,
-    requestId: id,
     ipAddress,
     passedGuards: true,
   };

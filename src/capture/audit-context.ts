@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { RequestCapture } from './request-capture.js';
+import type { RequestRecord } from './request-record.js';
 
 /** On whose behalf a job runs, see `AuditService.runAs`. */
 export interface AuditActor {
@@ -14,7 +14,7 @@ export interface AuditActor {
 
 /** What is known wherever code runs: the open request, and the actor that `runAs` names. */
 export interface AuditContext {
-  readonly capture?: RequestCapture;
+  readonly record?: RequestRecord;
   readonly actor?: AuditActor;
 }
 

@@ -3,7 +3,8 @@ import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
 import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
 import type { FieldSelection } from '../pipeline/policy/select-fields.js';
 import type { CaptureOptions } from './capture-options.js';
-import type { Recording, RequestCapture } from './request-capture.js';
+import { noteFault } from './request-record.js';
+import type { Recording, RequestRecord } from './request-record.js';
 import { targetOf } from './request-target.js';
 
 /** Which fields of a request and its answer are stored. */
@@ -18,9 +19,9 @@ const PASSED_OVER: Recording = Object.freeze({ recorded: false });
 const NO_FIELDS: RecordedFields = { query: false, body: false, response: false };
 
 /**
- * Whether a request is recorded and how much of it: the one place where the policy, `@Audit()`, `@NoAudit()` and the
- * options come together. Asked all along a request's way, when only some of its facts are known: then a request that
- * may still turn out to be recorded counts as one. Decided once, when its answer is ready or its connection is gone.
+ * Whether a request is recorded and how much of it: the one place where the policy, `@Audit()`, `@NoAudit()` and the options come
+ * together. Decided as soon as nothing that is still unknown can change it, at the latest when the answer is ready or the connection is
+ * gone. What the decision was made of may change before that; then it is made again.
  */
 export class RecordingChoice {
   private readonly policy: AuditPolicy | undefined;
@@ -32,49 +33,48 @@ export class RecordingChoice {
     this.policy = policy?.isEmpty ? undefined : policy;
   }
 
-  /** As far as can be told by now. */
-  isRecorded(capture: RequestCapture): boolean {
+  /** As far as can be told by now: a request that may still turn out to be recorded counts as one that is. */
+  isRecorded(record: RequestRecord): boolean {
     // A refusal is an event in itself, whatever the policy says of the request.
-    if (capture.blockedBy) return true;
-    if (capture.recording) return capture.recording.recorded;
-    const { policy } = this;
-    if (policy === undefined || capture.route?.silenced) return this.isRecordedByCode(capture);
+    if (record.blockedBy) return true;
+    if (record.recording) return record.recording.recorded;
+    if (this.policy === undefined || record.route?.silenced) return this.decideByCode(record);
     try {
-      const { rule, undecided } = policy.decide(subjectOf(capture));
-      if (undecided.some(({ level }) => level !== 'none')) return true;
-      return rule ? rule.level !== 'none' : this.isRecordedByCode(capture);
+      const { rule, undecided } = this.policy.decide(subjectOf(record));
+      const recorded = rule ? rule.level !== 'none' : this.isRecordedByCode(record);
+      if (undecided.length === 0) record.recording = { recorded, ...(rule && { rule }) };
+      return recorded || undecided.some(({ level }) => level !== 'none');
     } catch {
-      return noteFault(capture).recorded;
+      record.recording = failed(record);
+      return true;
     }
   }
 
   /**
-   * Decides for good.
+   * Decides for good, where that was not done yet.
    *
    * @param statusCode of the answer; `undefined` where none was sent
    */
-  settle(capture: RequestCapture, statusCode: number | undefined): void {
-    const byCode = this.isRecordedByCode(capture);
-    if (this.policy === undefined || capture.route?.silenced) {
-      capture.recording = byCode ? RECORDED : PASSED_OVER;
-      return;
-    }
+  settle(record: RequestRecord, statusCode: number | undefined): void {
+    record.isSettled = true;
+    if (record.recording) return;
+    if (this.policy === undefined || record.route?.silenced) return void this.decideByCode(record);
     try {
       // What is still not known is not there, and what asks for it does not match.
       const { rule } = this.policy.decide({
         tenant: 'default',
-        ...subjectOf(capture),
+        ...subjectOf(record),
         ...present('status', statusCode),
       });
-      const recorded = rule ? rule.level !== 'none' : byCode;
-      capture.recording = { recorded, ...(rule && { rule }) };
+      const recorded = rule ? rule.level !== 'none' : this.isRecordedByCode(record);
+      record.recording = { recorded, ...(rule && { rule }) };
     } catch {
-      capture.recording = noteFault(capture);
+      record.recording = failed(record);
     }
   }
 
   /** Which fields are stored of a request that was decided. */
-  fieldsOf({ recording, route }: RequestCapture): RecordedFields {
+  fieldsOf({ recording, route }: RequestRecord): RecordedFields {
     const rule = recording?.rule;
     const query = rule?.query ?? route?.query ?? this.options.query;
     const body = rule?.body ?? route?.body ?? this.options.body;
@@ -92,26 +92,31 @@ export class RecordingChoice {
     }
   }
 
-  private isRecordedByCode({ route }: RequestCapture): boolean {
+  private decideByCode(record: RequestRecord): boolean {
+    record.recording = this.isRecordedByCode(record) ? RECORDED : PASSED_OVER;
+    return record.recording.recorded;
+  }
+
+  private isRecordedByCode({ route }: RequestRecord): boolean {
     return route ? route.recorded : (this.options.requests ?? 'all') === 'all';
   }
 }
 
 /** What a request puts in the way of its own judgement must not keep it out of the record. */
-function noteFault(capture: RequestCapture): Recording {
-  capture.noteFault('policy');
-  return { recorded: true };
+function failed(record: RequestRecord): Recording {
+  noteFault(record, 'policy');
+  return RECORDED;
 }
 
 /** What a policy may know of the request by now. */
-function subjectOf(capture: RequestCapture): PolicySubject {
-  const { request, route, identity } = capture;
-  const user = saidLast(capture, 'userId') ?? identity.userId;
-  const tenant = saidLast(capture, 'tenantId') ?? identity.tenantId;
+function subjectOf(record: RequestRecord): PolicySubject {
+  const { request, route, identity } = record;
+  const user = saidLast(record, 'userId') ?? identity.userId;
+  const tenant = saidLast(record, 'tenantId') ?? identity.tenantId;
   return {
     path: targetOf(request),
     method: request.method ?? '',
-    ...(route && { route: capture.pattern ?? null, controller: route.handler.split('.', 1)[0]! }),
+    ...(route && { route: record.pattern ?? null, controller: route.handler.split('.', 1)[0]! }),
     ...present('user', user),
     ...present('tenant', tenant),
     ...present('roles', identity.roles),
@@ -119,7 +124,7 @@ function subjectOf(capture: RequestCapture): PolicySubject {
 }
 
 /** What the application itself said of who acted, as at a login. */
-function saidLast({ annotations }: RequestCapture, name: 'userId' | 'tenantId'): string | undefined {
+function saidLast({ annotations }: RequestRecord, name: 'userId' | 'tenantId'): string | undefined {
   for (let index = annotations.length - 1; index >= 0; index -= 1) {
     const said = annotations[index]?.[name];
     if (typeof said === 'string' && said !== '') return said;

@@ -1,53 +1,51 @@
-import type { ServerResponse } from 'node:http';
+import { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { asId } from '../event/as-id.js';
-import { OUTCOMES } from '../event/audit-log-event.js';
+import { types } from 'node:util';
+import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { FACT_LIMITS, flattenFacts, readEntries } from '../event/flatten.js';
 import type { SecretTest } from '../event/flatten.js';
-import { canonicalIp } from '../event/ip-address.js';
-import { mergeFacts } from '../event/merge-facts.js';
-import { present } from '../event/present.js';
 import { MARGIN, withinReach } from '../event/within-reach.js';
-import { AuditError } from '../event/audit-error.js';
-import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
 import type { AuditRecorder } from '../pipeline/audit-recorder.js';
 import type { BlockingRule, BlockJudge } from '../pipeline/block-judge.js';
+import type { EventCompleter } from '../pipeline/event-completer.js';
 import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
-import { selectFields } from '../pipeline/policy/select-fields.js';
 import { currentContext, runInContext } from './audit-context.js';
 import type { CaptureOptions } from './capture-options.js';
-import { answerFields } from './answer-fields.js';
-import { buildEvent } from './build-event.js';
 import { HeldAnswer } from './held-answer.js';
+import type { ResponseFunctions } from './held-answer.js';
+import { IdentityReader } from './identity-reader.js';
+import { readSaid } from './read-said.js';
 import { RecordingChoice } from './recording-choice.js';
-import { RequestCapture } from './request-capture.js';
-import type {
-  AuditAnnotation,
-  CapturedEnding,
-  CapturedIdentity,
-  CaptureHost,
-  SafePath,
-} from './request-capture.js';
-import { DEFAULT_RESOLVERS } from './resolvers.js';
-import type { CapturedRequest, ResolveOptions } from './resolvers.js';
+import { conclusionOf, draftOf } from './request-event.js';
+import {
+  endingIfLost,
+  endingIfSent,
+  endingOf,
+  forgetSaid,
+  hasChanged,
+  NOT_IDENTIFIED,
+  noteEntered,
+  noteError,
+  noteFault,
+  noteHeaders,
+  noteSent,
+  outdate,
+  RequestRecord,
+  statusOf,
+  stopWatching,
+  watchStream,
+} from './request-record.js';
+import type { AuditAnnotation, RequestEnding, SafePath } from './request-record.js';
 import { parsedQueryOf, queryOf, rawPathOf } from './request-target.js';
-import { rolesOf } from './roles.js';
-import { SentValues } from './sent-values.js';
-import { watchResponse } from './watch-response.js';
-import type { ResponseWatcher } from './watch-response.js';
-import type { AuditRouteContext, RouteAudit } from './route-audit.js';
+import type { CapturedRequest } from './resolvers.js';
+import type { RouteAudit } from './route-audit.js';
 import { SafePaths } from './route-path.js';
-
-/** How a request ends for all that is known before its handler: no one has said that it will not succeed. */
-const HOPED_FOR: CapturedEnding = { complete: true, aborted: false, interrupted: false };
-
-/** The resolvers that read the user and the session alone, where the application has none of its own. */
-const IDENTITY = ['user', 'tenant', 'session', 'actorType', 'impersonator', 'roles'] as const;
-const ANONYMOUS: CapturedIdentity = Object.freeze({ actorType: 'anonymous' });
+import { SentValues } from './sent-values.js';
 
 /** How long a request that may change something runs without a route before the journal has it. A route's comes from its last guard. */
 const UNROUTED_INTENT_MS = 200;
@@ -55,177 +53,179 @@ const UNROUTED_INTENT_MS = 200;
 /** Methods that change nothing (RFC 9110, section 9.2.1). */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
+/** A request that is audited: its record, and who fills it. Hangs on the request and on its response. */
+export interface AuditedRequest {
+  readonly record: RequestRecord;
+  readonly audit: RequestAudit;
+}
+
+const AUDITED = Symbol('nest-audit-trail');
+
+/** The request's record and its audit; `undefined` where nobody has seen it. A weak map would cost each request more than all of this. */
+export function auditedOf(request: unknown): AuditedRequest | undefined {
+  return typeof request === 'object' && request !== null
+    ? (request as { [AUDITED]?: AuditedRequest })[AUDITED]
+    : undefined;
+}
+
 /**
- * The capture of requests: opens one {@link RequestCapture} for each, and closes it exactly once, when its response
- * finishes or its connection closes. Nothing here may throw into the application, change its answer, or wait, but for
- * what the delivery mode promises: a strict request is refused, or its answer held, where its event is not safe.
+ * The way of a request, from top to bottom: {@link open} its record, {@link route}, {@link identify}, {@link answer}, {@link close}.
+ * What the application says on the way stands after that, then what becomes of the record, and last what is put on the response.
+ *
+ * Nothing here may throw into the application, change its answer, or wait, except as the delivery mode promises: a strict request is
+ * refused, or its answer waits, where its event is not safe.
  */
-export class RequestAudit implements CaptureHost, ResponseWatcher {
-  private readonly resolvers: Required<ResolveOptions>;
-  private readonly open = new Set<RequestCapture>();
-  private readonly bySocket = new WeakMap<Socket, Set<RequestCapture>>();
-  private readonly warnings: RateLimitedLog;
+export class RequestAudit {
+  private readonly identities: IdentityReader;
   private readonly choice: RecordingChoice;
+  private readonly paths: SafePaths;
+  private readonly warnings: RateLimitedLog;
+  private readonly records = new Set<RequestRecord>();
+  private readonly bySocket = new WeakMap<Socket, Set<RequestRecord>>();
   /** What rules read of what clients send, for as long as they are the same. */
   private sentValues = new SentValues([]);
-  private readonly paths: SafePaths;
-  private frozen = false;
   private unhookedRequests = 0;
-  /** Nothing else of a request says who acts: so mostly nobody, and nothing need be asked. */
-  private readonly asksOnlyForUserAndSession: boolean;
+  /** No answer leaves and no request goes on: the process is about to end under them, and nobody can record any more what happens. */
+  isFrozen = false;
 
   constructor(
     private readonly recorder: AuditRecorder,
+    private readonly completer: EventCompleter,
     options: CaptureOptions,
     private readonly isSecretKey: SecretTest,
     private readonly logger: AuditLogger,
     policy?: AuditPolicy,
     private readonly blockJudge?: BlockJudge,
   ) {
+    this.identities = new IdentityReader(options.resolve);
     this.choice = new RecordingChoice(options, policy);
     this.paths = new SafePaths(isSecretKey);
-    this.resolvers = { ...DEFAULT_RESOLVERS, ...options.resolve };
-    this.asksOnlyForUserAndSession = IDENTITY.every(
-      (name) => this.resolvers[name] === DEFAULT_RESOLVERS[name],
-    );
     this.warnings = new RateLimitedLog(logger);
   }
+
+  // 1. Open: the request arrives.
 
   /**
    * Opens the record of a request, where it has none. For a listener of the server: it calls nothing of the application, and leaves
    * the context as it is. Never throws.
    */
-  readonly see = (request: CapturedRequest, response: ServerResponse): RequestCapture => {
-    // Seen twice, or an application within an application: the outermost capture is the request's.
-    const seen = RequestCapture.of(request);
-    if (seen) return seen;
-    const capture = new RequestCapture(request, response, this);
+  readonly open = (request: CapturedRequest, response: ServerResponse): RequestRecord => {
+    // Seen twice, or an application within an application: the outermost audit has the request.
+    const seen = auditedOf(request);
+    if (seen) return seen.record;
+    const record = new RequestRecord(request, response);
+    const audited: AuditedRequest = { record, audit: this };
+    (request as { [AUDITED]?: AuditedRequest })[AUDITED] = audited;
     try {
-      this.openCapture(capture);
+      this.records.add(record);
+      record.own = wrapResponse(response, audited, this.recorder.keepsIntents);
+      if (this.recorder.keepsIntents && mayChange(record)) {
+        // Where a route takes the request, its last guard writes the intent; else nobody does.
+        const noteUnrouted = () => {
+          if (!record.route && !record.intent) this.begin(record);
+        };
+        record.intentTimer = setTimeout(noteUnrouted, UNROUTED_INTENT_MS).unref();
+      }
+      this.watchSocket(record);
     } catch (error) {
       this.noteInternalError(error);
     }
-    return capture;
+    return record;
   };
 
   /** The middleware, which gives what follows its context. Mount it before everything else that can answer a request. */
   readonly middleware = (request: CapturedRequest, response: ServerResponse, next: () => void): void => {
-    const capture = this.see(request, response);
-    if (this.frozen) return;
-    this.noteAddress(capture);
-    if (currentContext()?.capture === capture) return next();
-    runInContext({ capture }, next);
+    const record = this.open(request, response);
+    if (this.isFrozen) return;
+    this.identities.readAddress(record);
+    if (currentContext()?.record === record) return next();
+    runInContext({ record }, next);
   };
 
   /**
    * Opens the record of a request that has reached a guard and that neither listener nor middleware has seen: something has taken
    * them away. Says so once.
    */
-  openUnhooked(request: CapturedRequest, response: ServerResponse): RequestCapture {
+  openUnhooked(request: CapturedRequest, response: ServerResponse): AuditedRequest {
     if (this.unhookedRequests === 0) {
       this.logger.error(
         "A request has reached the audit's guard that the audit's middleware has not seen: something has removed it from the application. Such requests are recorded from their guard on, and those that are refused before it are not. Find what removes middleware; status().unhooked counts the requests.",
       );
     }
     this.unhookedRequests += 1;
-    const capture = this.see(request, response);
-    this.noteAddress(capture);
-    return capture;
+    const record = this.open(request, response);
+    this.identities.readAddress(record);
+    return { record, audit: this };
   }
 
-  /** Requests that the guard had to open. */
-  get unhooked(): number {
-    return this.unhookedRequests;
-  }
-
-  /** Learns the application's route patterns, of which those with a secret parameter matter. */
-  learnRoutes(patterns: readonly string[]): void {
-    this.paths.learn(patterns);
-  }
-
-  /** Adds to the event of an open request. A copy: the caller may go on to change its object. */
-  annotate(capture: RequestCapture, annotation: AuditAnnotation): void {
-    const copy: Record<string, unknown> = Object.fromEntries(readEntries(annotation));
-    for (const name of ['details', 'metadata']) {
-      const facts = copy[name];
-      if (typeof facts === 'object' && facts !== null && !Array.isArray(facts)) {
-        // Redacted where it becomes a part of the event: what is to be a pseudonym there must be whole here.
-        copy[name] = flattenFacts(facts as Record<string, unknown>, () => false, {
-          limit: FACT_LIMITS.string + MARGIN,
-        });
-      }
-    }
-    capture.annotations.push(copy);
-  }
-
-  /** Resolves once every answer that was given has left or lost its connection, at most after `patienceMs`. */
-  async settled(patienceMs = 1_000): Promise<void> {
-    const deadline = Date.now() + patienceMs;
-    while ([...this.open].some((capture) => capture.answered) && Date.now() < deadline) await delay(2);
-  }
+  // 2. Route: the first guard knows the route.
 
   /**
-   * From now on no answer leaves, and no request goes on: the process is about to end under them, and what nobody can
-   * record any more must not happen.
+   * Learns the route that the request found.
+   *
+   * @returns once the request may go on to its other guards; `undefined` where it may at once
+   * @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise
    */
-  freeze(): void {
-    this.frozen = true;
+  route(
+    record: RequestRecord,
+    route: RouteAudit,
+    pattern: string | undefined,
+    params: Readonly<Record<string, unknown>>,
+  ): void | Promise<void> {
+    record.route = route;
+    record.params = params;
+    if (pattern !== record.pattern) record.safePath = undefined;
+    record.pattern = pattern;
+    outdate(record);
+    // The client has gone, but the request goes on: whoever may refuse it knows its route.
+    if (record.closed) return;
+    const strict = this.isStrict(record);
+    if (!strict && !this.recorder.rejects && !record.intent) return;
+    if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
+    if (strict) noteHeaders(record);
+    return this.unlessRefused(record, () => this.recorder.admit(strict));
   }
 
-  /** Records every request that is still open as interrupted: the process is about to end under it. */
-  interruptOpen(): void {
-    for (const capture of this.open) this.close(capture, true);
+  // 3. Identify: every guard has let the request through, and its handler is next.
+
+  /**
+   * Reads who acts, asks the rules that may refuse the request, and has the journal note that its handler is about to run.
+   *
+   * @returns the compliance rule that refuses it; a promise where the handler has to wait for the disk
+   * @throws AuditError `AUDIT_UNAVAILABLE`, by the promise
+   */
+  identify(record: RequestRecord): BlockingRule | void | Promise<void> {
+    record.passedGuards = true;
+    this.identities.readIdentity(record);
+    const blockedBy = this.judge(record);
+    if (record.closed) return blockedBy;
+    const strict = this.isStrict(record);
+    // Guards may have added to them.
+    if (strict) noteHeaders(record);
+    if (strict || record.intent || mayChange(record)) this.begin(record);
+    if (!strict || blockedBy || !this.choice.isRecorded(record)) return blockedBy;
+    return this.unlessRefused(record, () => this.recorder.secure(record.intent));
   }
 
-  admit(capture: RequestCapture): void | Promise<void> {
-    if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
-    const refuse = (error: unknown) => {
-      // Only what is promised may refuse a request, never a fault of the audit's own.
-      if (!(error instanceof AuditError)) return this.noteInternalError(error);
-      capture.refused = true;
-      throw error;
-    };
+  private judge(record: RequestRecord): BlockingRule | undefined {
+    if (!this.blockJudge?.canBlock || record.route?.silenced) return undefined;
     try {
-      const strict = this.isStrict(capture);
-      if (strict) {
-        capture.noteHeaders();
-        this.noteBegun(capture);
-      }
-      return this.recorder.admit(strict)?.catch(refuse);
-    } catch (error) {
-      return refuse(error);
-    }
-  }
-
-  judge(capture: RequestCapture): BlockingRule | undefined {
-    if (!this.blockJudge?.canBlock || capture.route?.silenced) return undefined;
-    try {
-      const blockedBy = this.blockJudge.blocking(this.preview(capture, this.blockJudge.sentKeys));
-      if (blockedBy) capture.blockedBy = blockedBy;
-      if (blockedBy && capture.closed) this.noteLateBlock(capture);
+      const blockedBy = this.blockJudge.blocking(this.withSent(record, this.blockJudge.sentKeys));
+      if (blockedBy) record.blockedBy = blockedBy;
+      if (blockedBy && record.closed) this.noteLateBlock(record, blockedBy);
       return blockedBy;
     } catch (error) {
       // Only what is promised may refuse a request, never a fault of the audit's own.
-      capture.noteFault('block');
+      noteFault(record, 'block');
       this.noteInternalError(error);
       return undefined;
     }
   }
 
-  /** Before the handler: now it is known who asks. */
-  noteProgress(capture: RequestCapture): void {
-    // Guards may have added to them.
-    if (this.isStrict(capture)) capture.noteHeaders();
-    if (capture.intent || mayChange(capture)) this.noteBegun(capture);
-  }
-
-  /**
-   * The event of what is known before the handler, with what is asked for of what the client sent. It is judged, and never
-   * stored.
-   */
-  private preview(capture: RequestCapture, sentKeys: readonly string[]): AuditLogEvent {
-    const { request } = capture;
-    const event = this.recorder.preview(this.eventOf(capture, HOPED_FOR));
+  /** The event if the request succeeds, with what is asked for of what the client sent. It is judged, and never stored. */
+  private withSent(record: RequestRecord, sentKeys: readonly string[]): AuditLogEvent {
+    const { request } = record;
+    const event = this.describe(record);
     if (this.sentValues.keys !== sentKeys) this.sentValues = new SentValues(sentKeys);
     const sent =
       sentKeys.length === 0
@@ -245,94 +245,96 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
   }
 
   /** The request was refused when its client had gone, and its event was made without that. */
-  private noteLateBlock(capture: RequestCapture): void {
-    const isRecorded = capture.recording?.recorded !== false;
-    this.makeEvent(capture, capture.ending(false), (draft) =>
-      // Of one that was to leave no event there is one now.
-      isRecorded ? this.recorder.amend(draft) : this.recorder.record(draft),
-    );
+  private noteLateBlock(record: RequestRecord, blockedBy: BlockingRule): void {
+    const wasRecorded = record.recording?.recorded !== false;
+    const event = this.eventOf(record, endingOf(record, false));
+    if (!event) return;
+    if (wasRecorded) this.recorder.amend(event, blockedBy);
+    else this.enterClosed(event);
   }
 
-  private openCapture(capture: RequestCapture): void {
-    this.open.add(capture);
-    capture.own = watchResponse(capture, this, this.recorder.keepsIntents);
-    if (this.recorder.keepsIntents && mayChange(capture)) {
-      // Where a route takes the request, its last guard says when it begins; else nobody does.
-      const noteUnrouted = () => {
-        if (!capture.route) this.noteBeginning(capture);
-      };
-      capture.intentTimer = setTimeout(noteUnrouted, UNROUTED_INTENT_MS).unref();
+  /** Has the journal know that the request has begun, and what is known of it. */
+  private begin(record: RequestRecord): void {
+    if (!this.recorder.keepsIntents || record.answered || record.closed) return;
+    if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
+    try {
+      // One that no guard has seen: plain middleware answers it.
+      if (record.identity === NOT_IDENTIFIED) this.identities.readIdentity(record);
+      const { details, metadata, ...known } = this.describe(record);
+      const event = { ...known, details: { ...details }, metadata: { ...metadata } };
+      this.completer.conclude(event, conclusionOf(record, endingIfLost(record)));
+      record.intent = this.recorder.begin(event, record.blockedBy, record.intent);
+    } catch (error) {
+      this.noteInternalError(error);
     }
-    this.watchSocket(capture);
   }
 
-  /** Resolved once, as soon as the platform can say it: a closed connection has no address. */
-  private noteAddress(capture: RequestCapture): void {
-    if (capture.knowsAddress) return;
-    capture.knowsAddress = true;
-    const { peerAddress } = capture;
-    const isOurs = this.resolvers.ip === DEFAULT_RESOLVERS.ip;
-    const claimed = this.resolve(capture, 'ip') ?? (isOurs ? peerAddress : undefined);
-    let address = claimed === undefined ? undefined : canonicalIp(claimed);
-    if (claimed !== undefined && address === undefined) capture.noteFault('resolve.ip');
-    // A claim that is no address must not hide where the connection comes from.
-    if (capture.stageErrors?.has('resolve.ip')) address = peerAddress && canonicalIp(peerAddress);
-    if (address !== undefined) capture.ipAddress = address;
+  private cancelIntent(record: RequestRecord): void {
+    if (record.intent) this.recorder.cancel(record.intent);
+    record.intent = undefined;
   }
 
-  get isFrozen(): boolean {
-    return this.frozen;
-  }
+  // 4. Answer: the application has ended its response, and nothing of the end has left.
 
-  noteBeginning(capture: RequestCapture): void {
-    if (!capture.intent) this.noteBegun(capture);
-  }
-
-  noteClosed(capture: RequestCapture): void {
-    this.close(capture, false);
-  }
-
-  noteAnswer(capture: RequestCapture): Promise<boolean> | undefined {
-    if (capture.answered || capture.closed) return undefined;
-    capture.answered = true;
-    this.readSafely(capture, capture.answer());
-    if (!this.choice.isRecorded(capture)) {
-      this.cancelIntent(capture);
+  /**
+   * Makes the event, and hands it over.
+   *
+   * @returns what the answer has to wait for, and whether it may leave then; `undefined` where it need not wait
+   */
+  private answer(record: RequestRecord): Promise<boolean> | undefined {
+    if (record.answered || record.closed) return undefined;
+    record.answered = true;
+    this.readRequest(record, statusOf(record));
+    if (!this.choice.isRecorded(record)) {
+      this.cancelIntent(record);
       return undefined;
     }
     const room = this.recorder.room();
-    if (!room) return this.enter(capture);
-    return room.then(() => (capture.closed ? true : (this.enter(capture) ?? true)));
+    if (!room) return this.enter(record);
+    return room.then(() => (record.closed ? true : (this.enter(record) ?? true)));
   }
 
-  private enter(capture: RequestCapture): Promise<boolean> | undefined {
-    const strict = this.isStrict(capture) && !capture.refused;
-    const { intent } = capture;
-    capture.intent = undefined;
-    const ticket = this.makeEvent(capture, capture.answer(), (draft) =>
-      this.recorder.enter(draft, intent, capture.refused),
-    );
-    capture.noteEntered(ticket);
+  /** Reads all that must be read while the request is still whole. */
+  private readRequest(record: RequestRecord, statusCode: number | undefined): void {
+    try {
+      this.identities.readAddress(record);
+      this.identities.readIdentity(record);
+      this.choice.settle(record, statusCode);
+      if (this.choice.isRecorded(record)) readSaid(record, this.choice.fieldsOf(record));
+    } catch (error) {
+      noteFault(record, 'request');
+      this.noteInternalError(error);
+    }
+  }
+
+  private enter(record: RequestRecord): Promise<boolean> | undefined {
+    const strict = this.isStrict(record) && !record.refused;
+    const { intent } = record;
+    record.intent = undefined;
+    const event = this.eventOf(record, endingIfSent(record));
+    const ticket = event && this.recorder.enter(event, intent, record.refused);
+    noteEntered(record, ticket);
     if (ticket) return this.recorder.wait(ticket, strict);
     return strict ? Promise.resolve(false) : undefined;
   }
 
-  hold(capture: RequestCapture, safe: Promise<boolean>, args: readonly unknown[]): void {
-    const { response } = capture;
+  /** The answer waits. @param args what `end()` was called with */
+  private hold(record: RequestRecord, safe: Promise<boolean>, args: readonly unknown[]): void {
+    const { response } = record;
     const held = new HeldAnswer(response);
-    capture.held = held;
+    record.held = held;
     const leave = (mayLeave: boolean) => {
       // Its event says that it was interrupted, so it must be.
-      if (this.frozen) return;
-      capture.held = undefined;
+      if (this.isFrozen) return;
+      record.held = undefined;
       // Of a request that is closed already, by its client or by a shutdown, all is said.
-      if (!capture.closed) capture.withheld = !mayLeave;
+      if (!record.closed) record.withheld = !mayLeave;
       try {
-        if (mayLeave) held.release(() => capture.own!.end.apply(response, [...args]));
-        else held.refuse(capture.own!, capture.headersBefore);
-        capture.noteSent();
+        if (mayLeave) held.release(() => record.own!.end.apply(response, [...args]));
+        else held.refuse(record.own!, record.headersBefore);
+        noteSent(record);
       } catch (error) {
-        // What is no answer, such as an object; its sender is not there any more to be told.
+        // What can't be sent, such as an object; its sender has gone on and can't be told.
         response.destroy(error as Error);
       }
     };
@@ -342,255 +344,297 @@ export class RequestAudit implements CaptureHost, ResponseWatcher {
     });
   }
 
+  // 5. Close: the answer has left, or its connection is gone.
+
+  /** Releases the event, as it turned out. @param interrupted the process is about to end under the request */
+  private close(record: RequestRecord, interrupted: boolean): void {
+    if (record.closed) return;
+    clearTimeout(record.intentTimer);
+    if (!record.answered) this.readRequest(record, endingOf(record, interrupted).statusCode);
+    record.closed = true;
+    this.records.delete(record);
+    stopWatching(record);
+    if (record.request.socket) this.bySocket.get(record.request.socket)?.delete(record);
+    if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
+    if (record.dropped) return;
+    const { ticket } = record;
+    const ending = endingOf(record, interrupted);
+    if (ticket && ending.complete && !hasChanged(record)) return this.recorder.release(ticket);
+    const event = this.eventOf(record, ending);
+    if (ticket) this.recorder.release(ticket, event, record.blockedBy);
+    else if (event) this.enterClosed(event, record);
+  }
+
+  private enterClosed(event: AuditLogEvent, record?: RequestRecord): void {
+    const ticket = this.recorder.enter(event, record?.intent);
+    if (ticket) this.recorder.release(ticket);
+  }
+
   /**
-   * A response that waits behind others on a pipelined connection never closes when the connection does, so the
+   * A response that waits after others on a pipelined connection never closes when the connection does, so the
    * connection itself is watched: one listener for all its requests.
    */
-  private watchSocket(capture: RequestCapture): void {
-    const { socket } = capture.request;
+  private watchSocket(record: RequestRecord): void {
+    const { socket } = record.request;
     // Adapters of serverless platforms make requests without a real connection.
     if (typeof socket?.once !== 'function') return;
     const waiting = this.bySocket.get(socket);
     if (waiting) {
-      waiting.add(capture);
+      waiting.add(record);
       return;
     }
-    const captures = new Set([capture]);
-    this.bySocket.set(socket, captures);
+    const records = new Set([record]);
+    this.bySocket.set(socket, records);
     socket.once('close', () => {
       // The response's own close event comes first where there is one.
       process.nextTick(() => {
-        for (const open of captures) this.close(open, false);
+        for (const open of records) this.close(open, false);
       });
     });
   }
 
-  private close(capture: RequestCapture, interrupted: boolean): void {
-    if (capture.closed) return;
-    clearTimeout(capture.intentTimer);
-    if (!capture.answered) this.readSafely(capture, capture.ending(interrupted));
-    capture.closed = true;
-    this.open.delete(capture);
-    capture.stopWatching();
-    if (capture.request.socket) this.bySocket.get(capture.request.socket)?.delete(capture);
-    if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
-    if (capture.dropped) return;
-    const ending = capture.ending(interrupted);
-    const { ticket, intent } = capture;
-    if (!ticket) {
-      this.makeEvent(capture, ending, (draft) => {
-        const entered = this.recorder.enter(draft, intent);
-        if (entered) this.recorder.release(entered);
-      });
-    } else if (ending.complete && !capture.hasChanged) this.recorder.release(ticket);
-    else this.makeEvent(capture, ending, (draft) => this.recorder.release(ticket, draft));
-  }
+  // What the application and the process say on the way.
 
-  /** Makes the request's event, without what the application added to it where that can't be made an event of. */
-  private makeEvent<T>(
-    capture: RequestCapture,
-    ending: CapturedEnding,
-    use: (draft: AuditEventDraft) => T,
-  ): T | undefined {
-    try {
-      return use(this.eventOf(capture, ending));
-    } catch (error) {
-      // That the request happened still is one.
-      this.noteInternalError(error);
-      capture.discardAdditions();
-      capture.noteFault('event');
-      try {
-        return use(buildEvent(capture, ending, capture.pattern ?? ''));
-      } catch (again) {
-        this.noteInternalError(again);
-        return undefined;
+  /** Adds to the event of an open request. A copy: the caller may go on to change its object. */
+  annotate(record: RequestRecord, annotation: AuditAnnotation): void {
+    const copy: Record<string, unknown> = Object.fromEntries(readEntries(annotation));
+    for (const name of ['details', 'metadata']) {
+      const facts = copy[name];
+      if (typeof facts === 'object' && facts !== null && !Array.isArray(facts)) {
+        // Redacted where it becomes a part of the event: what is to be a pseudonym there must be whole here.
+        copy[name] = flattenFacts(facts as Record<string, unknown>, () => false, {
+          limit: FACT_LIMITS.string + MARGIN,
+        });
       }
     }
+    record.annotations.push(copy);
+    record.description = undefined;
+    // The policy may ask for these.
+    if (copy['userId'] !== undefined || copy['tenantId'] !== undefined) outdate(record);
   }
 
-  /** Has the journal know that the request has begun, and what is known of it. */
-  private noteBegun(capture: RequestCapture): void {
-    if (!this.recorder.keepsIntents || capture.answered || capture.closed) return;
-    if (!this.choice.isRecorded(capture)) return this.cancelIntent(capture);
-    capture.intent = this.makeEvent(capture, capture.begun(), (draft) =>
-      this.recorder.begin(draft, capture.intent),
-    );
+  /** Reads who acts in an open request, as far as that is known by now. */
+  readIdentity(record: RequestRecord): void {
+    if (!record.answered && !record.closed) this.identities.readIdentity(record);
   }
 
-  private cancelIntent(capture: RequestCapture): void {
-    if (capture.intent) this.recorder.cancel(capture.intent);
-    capture.intent = undefined;
+  /** Learns the application's route patterns, of which those with a secret parameter matter. */
+  learnRoutes(patterns: readonly string[]): void {
+    this.paths.learn(patterns);
   }
 
-  private readSafely(capture: RequestCapture, { statusCode }: CapturedEnding): void {
+  /** Requests that the guard had to open. */
+  get unhooked(): number {
+    return this.unhookedRequests;
+  }
+
+  /** Resolves once every answer that was given has left or lost its connection, at most after `patienceMs`. */
+  async settled(patienceMs = 1_000): Promise<void> {
+    const deadline = Date.now() + patienceMs;
+    while ([...this.records].some((record) => record.answered) && Date.now() < deadline) await delay(2);
+  }
+
+  /** From now on no answer leaves, and no request goes on. */
+  freeze(): void {
+    this.isFrozen = true;
+  }
+
+  /** Records every request that is still open as interrupted: the process is about to end under it. */
+  interruptOpen(): void {
+    for (const record of this.records) this.close(record, true);
+  }
+
+  // What becomes of a record.
+
+  /** The whole event. Without what the application added, where no event can be made of that: the request still happened. */
+  private eventOf(record: RequestRecord, ending: RequestEnding): AuditLogEvent | undefined {
     try {
-      this.noteAddress(capture);
-      capture.noteIdentity();
-      this.choice.settle(capture, statusCode);
-      if (this.choice.isRecorded(capture)) this.readRequest(capture);
+      return this.conclude(record, ending);
     } catch (error) {
-      capture.noteFault('request');
       this.noteInternalError(error);
+      forgetSaid(record);
+      noteFault(record, 'event');
+      record.safePath ??= { path: record.pattern ?? '', length: 0 };
     }
-  }
-
-  private isStrict(capture: RequestCapture): boolean {
-    return (capture.route?.delivery ?? this.recorder.mode) === 'strict';
-  }
-
-  /** All that must be read while the request is still whole. Each piece that fails costs itself only. */
-  private readRequest(capture: RequestCapture): void {
-    const { route } = capture;
-    const fields = this.choice.fieldsOf(capture);
-    const asksForNothing = fields.query === false && fields.body === false && fields.response === false;
-    if (asksForNothing && (!route || !hasFacts(route))) return;
-    const context: AuditRouteContext = {
-      request: capture.request,
-      params: capture.params,
-      result: capture.result,
-      ...present('errorName', capture.errorName),
-    };
-    const said = <T>(name: string, ask: () => T): T | undefined => {
-      try {
-        const value = ask();
-        if (isThenable(value)) throw new TypeError('answered a promise');
-        return value;
-      } catch {
-        // A function that reads the result has none to read where the request was refused: that is no fault of its.
-        if (capture.hasResult || capture.errorName === undefined) capture.noteFault(name);
-        return undefined;
-      }
-    };
-    const details = said('details', () =>
-      typeof route?.details === 'function' ? route.details(context) : route?.details,
-    );
-    const query = said('query', () =>
-      fields.query === false ? undefined : selectFields(queryOf(capture.request), fields.query),
-    );
-    const body = said('body', () => selectFields(capture.request['body'], fields.body));
-    // What was thrown instead is no answer of the handler's.
-    const isAnswer = capture.hasResult && capture.errorName === undefined;
-    const response = said('response', () =>
-      isAnswer ? answerFields(capture.result, fields.response) : undefined,
-    );
-    const resourceId = said('resourceId', () => asId(route?.resourceId?.(context)));
-    const outcome = said('outcome', () => {
-      const value = route?.outcome?.(context);
-      if (value !== undefined && !OUTCOMES.includes(value)) throw new TypeError('is no outcome');
-      return value;
-    });
-    capture.routeFacts = {
-      // What the application says comes first: what a client sends must not push it out of a full record.
-      details: mergeFacts(details, { query, body, response }),
-      ...present('resourceId', resourceId),
-      ...present('outcome', outcome),
-    };
-  }
-
-  resolveIdentity(capture: RequestCapture): CapturedIdentity {
-    if (this.asksOnlyForUserAndSession && isAnonymous(capture.request)) {
-      // Whoever was known before is not made anonymous by a logout.
-      return capture.identity.actorType === undefined ? ANONYMOUS : capture.identity;
-    }
-    const userId = this.resolve(capture, 'user');
-    const roles = this.resolveRoles(capture);
-    return {
-      ...present('userId', userId),
-      ...present('tenantId', this.resolve(capture, 'tenant')),
-      ...present('sessionId', this.resolve(capture, 'session')),
-      ...present('actorType', this.resolveActorType(capture)),
-      ...present('impersonatorId', this.resolve(capture, 'impersonator')),
-      // A user who took another's place does not take over the other's roles; a logout leaves them.
-      ...(roles && (userId !== undefined || roles.length > 0) && { roles }),
-    };
-  }
-
-  private resolveRoles(capture: RequestCapture): readonly string[] | undefined {
     try {
-      const value: unknown = this.resolvers.roles(capture.request);
-      if (value === undefined || value === null) return [];
-      if (isThenable(value)) throw new TypeError('answered a promise');
-      const roles = rolesOf(value);
-      if (!roles) throw new TypeError('answered no roles');
-      return roles;
-    } catch {
-      capture.noteFault('resolve.roles');
+      return this.conclude(record, ending);
+    } catch (error) {
+      this.noteInternalError(error);
       return undefined;
     }
   }
 
-  /** Whoever was known before is not made anonymous by a logout. */
-  private resolveActorType(capture: RequestCapture): string | undefined {
-    const actorType = this.resolve(capture, 'actorType');
-    return actorType === 'anonymous' && capture.identity.actorType ? undefined : actorType;
+  private conclude(record: RequestRecord, ending: RequestEnding): AuditLogEvent {
+    const event = this.describe(record);
+    // It becomes the event: a later one needs a description of its own.
+    record.description = undefined;
+    this.completer.conclude(event, conclusionOf(record, ending));
+    return this.completer.judge(event, { blockedBy: record.blockedBy });
   }
 
-  private resolve(capture: RequestCapture, name: Exclude<keyof ResolveOptions, 'roles'>): string | undefined {
-    try {
-      const value: unknown = this.resolvers[name](capture.request);
-      if (value === undefined || value === null) return undefined;
-      if (isThenable(value)) throw new TypeError('answered a promise');
-      const id = asId(value);
-      if (id === undefined && value !== '') throw new TypeError('answered no id');
-      return id;
-    } catch {
-      capture.noteFault(`resolve.${name}`);
-      return undefined;
-    }
+  private describe(record: RequestRecord): AuditLogEvent {
+    return (record.description ??= this.completer.describe(draftOf(record, this.pathOf(record))));
   }
 
-  private eventOf(capture: RequestCapture, ending: CapturedEnding): AuditEventDraft {
-    const { path, length } = this.pathOf(capture);
-    return buildEvent(capture, ending, path, length);
-  }
-
-  /**
-   * The request's path without its query, secret parameters redacted, also where no route was found; as much of it as is looked at.
-   * Made once, and once more when the route is known.
-   */
-  private pathOf(capture: RequestCapture): SafePath {
-    const { safePath, pattern } = capture;
-    if (safePath && safePath.pattern === pattern) return safePath;
-    const raw = rawPathOf(capture.request);
+  /** The request's path without its query, secret parameters redacted, also where no route was found. */
+  private pathOf(record: RequestRecord): SafePath {
+    if (record.safePath) return record.safePath;
+    const { request, pattern } = record;
+    const raw = rawPathOf(request);
     const seen = withinReach(raw, FACT_LIMITS.string);
     const path = pattern === undefined ? this.paths.ofNoRoute(seen) : this.paths.ofRoute(seen, pattern);
-    return (capture.safePath = { path, length: raw.length, pattern });
+    return (record.safePath = { path, length: raw.length });
+  }
+
+  private isStrict(record: RequestRecord): boolean {
+    return (record.route?.delivery ?? this.recorder.mode) === 'strict';
+  }
+
+  /** @throws AuditError which refuses the request: only what is promised may, never a fault of the audit's own */
+  private unlessRefused(record: RequestRecord, ask: () => void | Promise<void>): void | Promise<void> {
+    const refuse = (error: unknown) => {
+      if (!(error instanceof AuditError)) return this.noteInternalError(error);
+      record.refused = true;
+      throw error;
+    };
+    try {
+      return ask()?.catch(refuse);
+    } catch (error) {
+      return refuse(error);
+    }
   }
 
   private noteInternalError(error: unknown): void {
     const name = error instanceof Error ? error.name : typeof error;
     this.warnings.warn('internal', `An audit event could not be made whole (${name}). The request went on.`);
   }
-}
 
-/** Whether the route itself has something to say of its requests. */
-function hasFacts({ details, resourceId, outcome }: RouteAudit): boolean {
-  return details !== undefined || resourceId !== undefined || outcome !== undefined;
+  // What the functions on the response tell.
+
+  /** `end()` was called. @returns whether the answer waits */
+  noteEnd(record: RequestRecord, args: readonly unknown[]): boolean {
+    const safe = this.answer(record);
+    if (safe) this.hold(record, safe, args);
+    return safe !== undefined;
+  }
+
+  /** A part of the answer is about to leave before the whole is ready. */
+  noteStreaming(record: RequestRecord): void {
+    if (!record.intent) this.begin(record);
+  }
+
+  /** The response has left, or its connection is gone. */
+  noteClosed(record: RequestRecord): void {
+    this.close(record, false);
+  }
 }
 
 /** Whether the request's method is one that may change something. */
-function mayChange({ request }: RequestCapture): boolean {
+function mayChange({ request }: RequestRecord): boolean {
   return !SAFE_METHODS.has(request.method ?? '');
 }
 
-/** Whether the request has neither user nor session. Where that can't be read, the resolvers find out what it costs. */
-function isAnonymous(request: CapturedRequest): boolean {
-  try {
-    return !request['user'] && !request['session'];
-  } catch {
-    return false;
-  }
+// The functions that are put on a response. They are the same for all of them, so that a request pays for no function of its own, and
+// they work on a response that somebody else calls them for.
+
+const NODES = ServerResponse.prototype as unknown as ResponseFunctions;
+
+interface AuditedResponse extends ServerResponse {
+  [AUDITED]?: AuditedRequest;
 }
 
-/** Whether the value is a promise; its rejection is then nobody's, and must not end the process. */
-function isThenable(value: unknown): boolean {
-  if (
-    typeof value !== 'object' ||
-    value === null ||
-    typeof (value as { then?: unknown }).then !== 'function'
-  ) {
-    return false;
+/**
+ * @param streams also what tells that a part of the answer leaves before the whole is ready
+ * @returns the functions that the response had
+ */
+function wrapResponse(
+  response: AuditedResponse,
+  audited: AuditedRequest,
+  streams: boolean,
+): ResponseFunctions {
+  const own = {
+    end: response.end,
+    destroy: response.destroy,
+    write: response.write,
+    flushHeaders: response.flushHeaders,
+    writeHead: response.writeHead,
+  } as unknown as ResponseFunctions;
+  response[AUDITED] = audited;
+  response.end = end as ServerResponse['end'];
+  response.destroy = destroy;
+  response.writeHead = writeHead as ServerResponse['writeHead'];
+  if (streams) {
+    response.write = write as ServerResponse['write'];
+    response.flushHeaders = flushHeaders;
   }
-  Promise.resolve(value as PromiseLike<unknown>).catch(() => undefined);
-  return true;
+  response.on('pipe', notePipe);
+  // Once everything is handed to the operating system nothing can change the outcome; without that it closes.
+  response.on('finish', noteClosed);
+  response.on('close', noteClosed);
+  return own;
+}
+
+function end(this: AuditedResponse, chunk?: unknown, encoding?: unknown, callback?: unknown): ServerResponse {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (!record || !audit) return NODES.end.call(this, chunk, encoding, callback);
+  // Ended a second time while the first end has not left: what Node would ignore.
+  if (record.held || audit.isFrozen) return this;
+  // Node throws it back at its sender, who may answer otherwise.
+  if (!isSendable(chunk)) return record.own!.end.call(this, chunk, encoding, callback);
+  if (audit.noteEnd(record, [chunk, encoding, callback])) return this;
+  record.own!.end.call(this, chunk, encoding, callback);
+  noteSent(record);
+  return this;
+}
+
+function destroy(this: AuditedResponse, error?: Error): ServerResponse {
+  const record = this[AUDITED]?.record;
+  // The application destroyed the response while its client was still there.
+  if (record && !record.closed && !record.request.socket.destroyed && !this.writableFinished) {
+    record.brokenStream = true;
+    if (error) noteError(record, error);
+  }
+  return (record?.own ?? NODES).destroy.call(this, error);
+}
+
+function write(this: AuditedResponse, ...args: unknown[]): boolean {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (record) audit?.noteStreaming(record);
+  return (record?.own ?? NODES).write.apply(this, args);
+}
+
+function flushHeaders(this: AuditedResponse): void {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (record) audit?.noteStreaming(record);
+  (record?.own ?? NODES).flushHeaders.call(this);
+}
+
+/** Every status leaves by this function: Node calls it itself where nobody else does. */
+function writeHead(this: AuditedResponse, ...args: unknown[]): ServerResponse {
+  const record = this[AUDITED]?.record;
+  const answered = (record?.own ?? NODES).writeHead.apply(this, args);
+  // Not reached where the head can't be written.
+  if (record) record.sentStatus = this.statusCode;
+  return answered;
+}
+
+function notePipe(this: AuditedResponse, source: Readable): void {
+  const record = this[AUDITED]?.record;
+  if (record) watchStream(record, source);
+}
+
+function noteClosed(this: AuditedResponse): void {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (record && !record.closed) audit?.noteClosed(record);
+}
+
+/** What `end()` takes as its first argument: a chunk, a callback, or nothing. */
+function isSendable(chunk: unknown): boolean {
+  return (
+    chunk === undefined ||
+    chunk === null ||
+    typeof chunk === 'string' ||
+    typeof chunk === 'function' ||
+    types.isUint8Array(chunk)
+  );
 }

@@ -147,6 +147,8 @@ const ADMISSION_SHARE = 0.95;
 /** How long the last word to the database may take: it is only for whoever reads `sources()`. */
 const NOTE_TIMEOUT_MS = 1_000;
 
+const NOT_WRITTEN = 'the audit journal can not be written';
+
 /** Events that the delivery makes itself, of what became of others. */
 export interface DeliveryReports {
   dropped(dropped: DroppedEvents): AuditLogEvent;
@@ -286,10 +288,31 @@ export class Delivery {
    * @throws AuditError `AUDIT_UNAVAILABLE`
    */
   admit(strict: boolean): void | Promise<void> {
-    if ((strict || this.options.overflow === 'reject') && !this.hasRoom(ADMISSION_SHARE)) {
+    if ((strict || this.rejects) && !this.hasRoom(ADMISSION_SHARE)) {
       throw unavailable('there is no room for its event');
     }
     if (strict) return this.confirm();
+  }
+
+  /** Whether requests are refused for want of room. */
+  get rejects(): boolean {
+    return this.options.overflow === 'reject';
+  }
+
+  /**
+   * Resolves once the intent of a strict request is on the disk.
+   *
+   * @param intent `undefined` where the journal could not take it
+   * @throws AuditError `AUDIT_UNAVAILABLE` by the promise
+   */
+  async secure(intent: Intent | undefined): Promise<void> {
+    const { journal } = this;
+    if (!journal || !intent || journal.failure) throw unavailable(NOT_WRITTEN, journal?.failure);
+    try {
+      if (!(await within(this.strictTimeoutMs, journal.sync()))) throw new Error('the disk does not answer');
+    } catch (cause) {
+      throw unavailable(NOT_WRITTEN, cause);
+    }
   }
 
   /** Notes that a request has begun, so that a crash does not leave it unrecorded; again, when more is known of it. */
@@ -508,8 +531,7 @@ export class Delivery {
   /** Makes sure that the journal works and the database is there. @throws AuditError `AUDIT_UNAVAILABLE` */
   private async confirm(): Promise<void> {
     const { journal, strictTimeoutMs } = this;
-    const notWritten = 'the audit journal can not be written';
-    if (!journal || journal.failure) throw unavailable(notWritten, journal?.failure);
+    if (!journal || journal.failure) throw unavailable(NOT_WRITTEN, journal?.failure);
     if (this.lastError !== undefined && this.running) throw unavailable('the audit database is away');
     const isKnown = this.lastError === undefined && performance.now() - this.lastContact < PROOF_MS;
     if (!isKnown) this.probe ??= this.ask(strictTimeoutMs).finally(() => (this.probe = undefined));
@@ -519,7 +541,7 @@ export class Delivery {
     try {
       if (!(await within(strictTimeoutMs, journal.sync()))) throw new Error('the disk does not answer');
     } catch (cause) {
-      throw unavailable(notWritten, cause);
+      throw unavailable(NOT_WRITTEN, cause);
     }
     try {
       await probed;

@@ -3,15 +3,16 @@ import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { currentContext, enterContext } from '../capture/audit-context.js';
-import type { RequestAudit } from '../capture/request-audit.js';
-import { RequestCapture } from '../capture/request-capture.js';
+import { auditedOf } from '../capture/request-audit.js';
+import type { AuditedRequest, RequestAudit } from '../capture/request-audit.js';
+import { noteFault } from '../capture/request-record.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
-import type { AuditError } from '../event/audit-error.js';
+import { AuditError } from '../event/audit-error.js';
 import type { BlockingRule } from '../pipeline/block-judge.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 
 /**
- * Tells the open capture which route the request found. First among all global guards, so that a request that any
+ * Tells the record which route the request found. First among all global guards, so that a request that any
  * other guard refuses still has its route's action. Refuses only what the delivery mode promises to refuse: a strict
  * request that can't be recorded, or one that finds no room where `overflow` is `reject`.
  */
@@ -23,32 +24,25 @@ export class AuditGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') return true;
-    const capture = captureOf(context) ?? this.openHere(context);
-    if (!capture.closed && currentContext()?.capture !== capture) enterContext({ capture });
+    const { record, audit } = auditedBy(context) ?? this.openHere(context);
+    if (!record.closed && currentContext()?.record !== record) enterContext({ record });
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
-      capture.route = this.routes.read(context.getClass(), context.getHandler(), request.method);
-      capture.params = request.params ?? {};
-      const pattern = patternOf(request);
-      if (pattern !== undefined) capture.pattern = pattern;
-    } catch {
-      capture.noteFault('route');
-    }
-    // Its client has gone, but it goes on: its route is known to who may refuse it.
-    if (capture.closed) return true;
-    try {
-      return capture.admit()?.then(() => true, refuse) ?? true;
+      const route = this.routes.read(context.getClass(), context.getHandler(), request.method);
+      return (
+        audit.route(record, route, patternOf(request), request.params ?? {})?.then(() => true, refuse) ?? true
+      );
     } catch (error) {
-      return refuse(error);
+      if (error instanceof AuditError) return refuse(error);
+      noteFault(record, 'route');
+      return true;
     }
   }
 
-  private openHere(context: ExecutionContext): RequestCapture {
+  private openHere(context: ExecutionContext): AuditedRequest {
     const http = context.switchToHttp();
-    return this.requests.openUnhooked(
-      rawOf(http.getRequest<CapturedRequest>()),
-      rawOf(http.getResponse<ServerResponse>()),
-    );
+    const request = rawOf(http.getRequest<CapturedRequest>());
+    return this.requests.openUnhooked(request, rawOf(http.getResponse<ServerResponse>()));
   }
 }
 
@@ -67,14 +61,16 @@ function refuse(error: unknown): never {
 }
 
 /**
- * The last guard of a handler: whatever comes by it was let through by all others. Notes who the user is by then, since
- * a handler may log the user out, and refuses what a compliance rule blocks: also where the client has gone, which keeps
+ * The last guard of a handler: whatever comes by it was let through by all others. Has the record learn who the user is,
+ * since a handler may log the user out, and refuses what a compliance rule blocks: also where the client has gone, which keeps
  * no handler from running. Without state, so that one instance serves every application of the process.
  */
 export class GuardsPassed implements CanActivate {
-  canActivate(context: ExecutionContext): boolean {
-    const capture = context.getType() === 'http' ? captureOf(context) : undefined;
-    const blockedBy = capture?.passGuards();
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    const audited = context.getType() === 'http' ? auditedBy(context) : undefined;
+    if (!audited) return true;
+    const blockedBy = audited.audit.identify(audited.record);
+    if (blockedBy instanceof Promise) return blockedBy.then(() => true, refuse);
     if (blockedBy) block(blockedBy);
     return true;
   }
@@ -90,10 +86,10 @@ function block({ id, name }: BlockingRule): never {
   });
 }
 
-/** The open capture of the platform's request: Express's is Node's own, Fastify's wraps it. */
-export function captureOf(context: ExecutionContext): RequestCapture | undefined {
+/** The audited request of the platform's: Express's is Node's own, Fastify's wraps it. */
+export function auditedBy(context: ExecutionContext): AuditedRequest | undefined {
   const request = context.switchToHttp().getRequest<{ readonly raw?: object }>();
-  return RequestCapture.of(request) ?? RequestCapture.of(request.raw);
+  return auditedOf(request) ?? auditedOf(request.raw);
 }
 
 /** What Express and Fastify put on their requests. */

@@ -2,40 +2,41 @@ import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/com
 import type { Readable } from 'node:stream';
 import { tap } from 'rxjs';
 import type { Observable } from 'rxjs';
-import type { RequestCapture } from '../capture/request-capture.js';
-import { captureOf } from './audit.guard.js';
+import { noteBroken, noteFault, watchStream } from '../capture/request-record.js';
+import type { RequestRecord } from '../capture/request-record.js';
+import { auditedBy } from './audit.guard.js';
 
 /**
- * Tells the open capture what the handler returned, before any other interceptor wraps it. Mounted on the handlers
+ * Tells the record what the handler returned, before any other interceptor wraps it. Mounted on the handlers
  * whose result can matter, see `RouteAuditReader`. Without state, so that one instance serves every application of the
  * process.
  */
 export class AuditInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const capture = context.getType() === 'http' ? captureOf(context) : undefined;
-    if (!capture || capture.closed) return next.handle();
-    return next.handle().pipe(tap((result: unknown) => noteResult(capture, result)));
+    const record = context.getType() === 'http' ? auditedBy(context)?.record : undefined;
+    if (!record || record.closed) return next.handle();
+    return next.handle().pipe(tap((result: unknown) => noteResult(record, result)));
   }
 }
 
-/** Tells the open capture when the source of server-sent events fails. None of the messages is the answer. */
+/** Tells the record when the source of server-sent events fails. None of the messages is the answer. */
 export class ServerSentInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const capture = context.getType() === 'http' ? captureOf(context) : undefined;
-    if (!capture || capture.closed) return next.handle();
-    return next.handle().pipe(tap({ error: (error: unknown) => capture.noteBroken(error) }));
+    const record = context.getType() === 'http' ? auditedBy(context)?.record : undefined;
+    if (!record || record.closed) return next.handle();
+    return next.handle().pipe(tap({ error: (error: unknown) => noteBroken(record, error) }));
   }
 }
 
-function noteResult(capture: RequestCapture, result: unknown): void {
-  capture.result = result;
-  capture.hasResult = true;
+function noteResult(record: RequestRecord, result: unknown): void {
+  record.result = result;
+  record.hasResult = true;
   try {
     const stream = streamOf(result);
-    if (stream) capture.watchSource(stream);
+    if (stream) watchStream(record, stream);
   } catch {
     // Whatever the result is, it is the application's answer and not ours to fail on.
-    capture.noteFault('result');
+    noteFault(record, 'result');
   }
 }
 

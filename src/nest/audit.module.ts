@@ -118,7 +118,7 @@ export class AuditModule
   }
 
   async onModuleInit(): Promise<void> {
-    if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests.see);
+    if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests.open);
     await this.runtime.start(this.sharedDataSource());
   }
 

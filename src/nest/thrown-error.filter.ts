@@ -1,6 +1,7 @@
 import { Catch } from '@nestjs/common';
 import type { ExceptionFilter, Type } from '@nestjs/common';
 import { currentContext } from '../capture/audit-context.js';
+import { noteError } from '../capture/request-record.js';
 
 /**
  * A type that no error is of, but that is asked about each: Nest finds the filter of an error with `instanceof`, in
@@ -9,13 +10,13 @@ import { currentContext } from '../capture/audit-context.js';
  */
 class AnyThrownError {
   static [Symbol.hasInstance](thrown: unknown): boolean {
-    const capture = currentContext()?.capture;
-    if (capture && !capture.closed) capture.noteError(thrown);
+    const record = currentContext()?.record;
+    if (record && !record.closed) noteError(record, thrown);
     return false;
   }
 }
 
-/** Tells the open capture what was thrown. Catches nothing. Without state, like the interceptor. */
+/** Tells the record what was thrown. Catches nothing. Without state, like the interceptor. */
 @Catch(AnyThrownError as Type)
 export class ThrownErrorFilter implements ExceptionFilter {
   catch(exception: unknown): never {

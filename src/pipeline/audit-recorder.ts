@@ -1,16 +1,8 @@
 import { AuditError } from '../event/audit-error.js';
-import { createEventId, timestampOf } from '../event/event-id.js';
 import { present } from '../event/present.js';
-import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
-import { UNREADABLE_KEY } from '../event/read-event.js';
-import type { FactRules } from '../event/flatten.js';
-import { mergeFacts } from '../event/merge-facts.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import { SCHEMA_VERSION } from '../event/audit-log-event.js';
-import type { AuditEventInput } from '../event/audit-event-input.js';
-import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
-import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { Delivery } from '../journal/delivery.js';
 import type { EventSink } from '../journal/event-sink.js';
 import type {
@@ -26,24 +18,13 @@ import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
-import { OWN_KEYS } from './audit-event-draft.js';
-import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from './protection/protected-event.js';
 import type { Protector } from './protection/protector.js';
-import type { Redactor } from './redaction/redactor.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
-import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
-import { storedText } from './stored-text.js';
-import { applyJudgement } from './stage.js';
-import type { Stage } from './stage.js';
+import type { BlockingRule } from './block-judge.js';
+import type { EventCompleter } from './event-completer.js';
 
 /** Events kept for those who listen from the application's start. */
 const MAX_RECOVERED = 1_000;
-
-/** Which program writes: becomes `metadata.service` and `metadata.serviceVersion` of every event. */
-export interface ServiceOptions {
-  readonly name: string;
-  readonly version?: string;
-}
 
 /** What is done with values that are not stored in clear, where there are any. */
 export interface RecorderProtection {
@@ -53,8 +34,8 @@ export interface RecorderProtection {
 }
 
 /**
- * The only way in. Every event, from a request or from `AuditService.record()`, passes here: it is completed,
- * classified, redacted and bounded, judged stage by stage, protected, and then handed to delivery, which numbers it.
+ * The only way in. Every event, from a request or from `AuditService.record()`, passes here when it is complete: it is protected, handed
+ * to delivery, which numbers it, and told to those who listen.
  */
 export class AuditRecorder {
   private readonly delivery: Delivery;
@@ -63,10 +44,6 @@ export class AuditRecorder {
   /** Events with their protected values, by what is delivered in their place; until the watchers have seen them. */
   private readonly clear = new WeakMap<AuditLogEvent, AuditLogEvent>();
   private readonly warnings: RateLimitedLog;
-  /** The application calls one of the keys secret by which the library says something itself. */
-  private readonly hidesOwn: boolean;
-  private readonly detailRules: Partial<FactRules>;
-  private readonly metadataRules: Partial<FactRules>;
   /** What delivery reported before those who listen to it could; until they do. */
   private recovered: AuditLogEvent[] | undefined = [];
 
@@ -75,18 +52,13 @@ export class AuditRecorder {
     sink: EventSink,
     deadLetters: Pick<DeadLetterRepository, 'keep'>,
     sources: SourceRepository,
-    private readonly redactor: Redactor,
+    private readonly completer: EventCompleter,
     logger: AuditLogger,
     delivery: DeliveryOptions = {},
-    private readonly service?: ServiceOptions,
-    private readonly stages: readonly Stage[] = [],
     private readonly protection?: RecorderProtection,
     authority?: NoteAuthority,
   ) {
     this.warnings = new RateLimitedLog(logger);
-    this.hidesOwn = OWN_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
-    this.detailRules = rulesOf(redactor, 'details');
-    this.metadataRules = rulesOf(redactor, 'metadata');
     const reports: DeliveryReports = {
       dropped: ({ source, count, firstSequence, lastSequence }) =>
         this.announceEntered(
@@ -114,7 +86,7 @@ export class AuditRecorder {
    * @returns the event as it is stored, or `undefined` when it was dropped for want of room
    */
   record(draft: AuditEventDraft): AuditLogEvent | undefined {
-    const ticket = this.enter(draft);
+    const ticket = this.enter(this.completer.complete(draft));
     const event = ticket?.event;
     if (ticket) this.release(ticket);
     return event;
@@ -129,7 +101,7 @@ export class AuditRecorder {
   async recordSafely(draft: AuditEventDraft): Promise<AuditLogEvent | undefined> {
     const room = this.room();
     if (room) await room;
-    const ticket = this.enter(draft);
+    const ticket = this.enter(this.completer.complete(draft));
     if (!ticket) return undefined;
     const { event } = ticket;
     if (this.mode !== 'strict') {
@@ -147,7 +119,7 @@ export class AuditRecorder {
   /** Writes the event in the caller's transaction: it commits and rolls back with it. */
   async recordWith(manager: EntityManager, draft: AuditEventDraft): Promise<AuditLogEvent> {
     // Not numbered: a rollback would leave a gap in the sequence that no loss explains.
-    const event = this.protect(this.complete(draft));
+    const event = this.protect(this.completer.complete(draft));
     await this.repository.append(await this.sealed(event, manager), manager);
     this.notify(event);
     return event;
@@ -160,7 +132,7 @@ export class AuditRecorder {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
    */
   async recordUnnumbered(draft: AuditEventDraft): Promise<void> {
-    const event = this.protect(this.complete(draft));
+    const event = this.protect(this.completer.complete(draft));
     await this.repository.append(await this.sealed(event));
     this.notify(event);
   }
@@ -174,21 +146,35 @@ export class AuditRecorder {
     return this.delivery.admit(strict);
   }
 
+  /** Whether a request may be refused for want of room. */
+  get rejects(): boolean {
+    return this.delivery.rejects;
+  }
+
+  /**
+   * Resolves once the note that a strict request's handler is about to run is on the disk.
+   *
+   * @throws AuditError `AUDIT_UNAVAILABLE` by the promise
+   */
+  secure(intent: Intent | undefined): Promise<void> {
+    return this.delivery.secure(intent);
+  }
+
   /** Whether intents are kept: requests that a crash interrupts are recorded at the next start. */
   get keepsIntents(): boolean {
     return this.delivery.hasJournal;
   }
 
-  /** Notes a request that has begun: the draft of the event that it becomes should nothing more be heard of it. */
-  begin(draft: AuditEventDraft, before?: Intent): Intent | undefined {
-    // As it would be stored: what is redacted in an event must not be in the journal either.
-    const { riskScore: _score, complianceFlags: _flags, ...known } = this.protect(this.classified(draft));
-    const { blockedBy, complianceFlags } = draft;
-    const begun = {
-      ...known,
-      ...present('blockedBy', blockedBy),
-      ...present('complianceFlags', complianceFlags),
-    };
+  /**
+   * Notes a request that has begun.
+   *
+   * @param event what it becomes should nothing more be heard of it, not judged yet
+   * @param before the note that this one replaces
+   */
+  begin(event: AuditLogEvent, blockedBy?: BlockingRule, before?: Intent): Intent | undefined {
+    // Protected as it would be stored: what no event shows, the journal must not show either.
+    const { riskScore: _score, complianceFlags, ...known } = this.protect(event);
+    const begun = blockedBy ? { ...known, blockedBy, complianceFlags } : known;
     return this.delivery.begin(begun, before);
   }
 
@@ -196,9 +182,9 @@ export class AuditRecorder {
     this.delivery.cancel(intent);
   }
 
-  /** Takes the event of a request whose answer is ready; {@link release} or {@link commit} hands it over. */
-  enter(draft: AuditEventDraft, intent?: Intent, refused = false): Ticket | undefined {
-    return this.delivery.enter(this.protect(this.complete(draft)), intent, refused);
+  /** Takes the event of a request whose answer is ready; {@link release} or {@link wait} hands it over. */
+  enter(event: AuditLogEvent, intent?: Intent, refused = false): Ticket | undefined {
+    return this.delivery.enter(this.protect(event), intent, refused);
   }
 
   /** What the answer of an entered event has to wait for; `undefined` in the common case. */
@@ -217,28 +203,27 @@ export class AuditRecorder {
    *
    * @param amended the event as it turned out, where that differs from what was entered
    */
-  release(ticket: Ticket, amended?: AuditEventDraft): void {
+  release(ticket: Ticket, amended?: AuditLogEvent, blockedBy?: BlockingRule): void {
     if (!ticket.committed) {
-      const event = amended ? this.protect(this.complete(amended)) : ticket.event;
+      const event = amended ? this.protect(amended) : ticket.event;
       this.delivery.release(ticket, amended && event);
       this.notify(event);
       return;
     }
     if (!amended) return;
-    const { blockedBy, ...rest } = amended;
-    const isNews = blockedBy && ticket.event.metadata['blockedBy'] === undefined;
-    this.amend({ ...rest, ...(isNews && { blockedBy }), tenantId: ticket.event.tenantId });
+    const isNews = ticket.event.metadata['blockedBy'] === undefined;
+    this.amend(amended, isNews ? blockedBy : undefined, ticket.event.tenantId);
   }
 
   /**
    * Says by another event what became of a request whose event can't be changed any more, since it is on its way to its commit, or
    * stored.
    *
-   * @param draft the event as it turned out
+   * @param event as it turned out
+   * @param tenantId of the event that is stored
    */
-  amend(draft: AuditEventDraft): void {
-    const { id, tenantId, userId, outcome, metadata } = this.classified(draft);
-    const { blockedBy } = draft;
+  amend(event: AuditLogEvent, blockedBy?: BlockingRule, tenantId = event.tenantId): void {
+    const { id, userId, outcome, metadata } = event;
     this.record({
       action: 'audit.amend',
       category: 'system',
@@ -255,11 +240,6 @@ export class AuditRecorder {
         blockedBy: blockedBy?.id,
       },
     });
-  }
-
-  /** The event that the draft would become if it were recorded now, without its judgement: no score, and no flags. */
-  preview(draft: AuditEventDraft): AuditLogEvent {
-    return this.classified(draft);
   }
 
   /**
@@ -337,21 +317,13 @@ export class AuditRecorder {
     this.delivery.noteReached(source, sequence);
   }
 
-  /** An event of the audit's own as it would be recorded now, whose details are the library's words: nothing of them is redacted. */
-  describe(draft: AuditEventDraft): AuditLogEvent {
-    const event = this.classified({ ...draft, details: {} });
-    const details = Object.entries(draft.details ?? {}).filter(([, value]) => value !== undefined);
-    event.details = Object.fromEntries(details) as AuditFacts;
-    return this.judge(event, draft);
-  }
-
   /**
-   * Stores such an event, and resolves once it is committed.
+   * Stores an event of the audit's own whose details are the library's words, and resolves once it is committed.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
    */
   async recordOwn(draft: AuditEventDraft): Promise<AuditLogEvent> {
-    const event = this.describe(draft);
+    const event = this.completer.completeOwn(draft);
     const safe = this.protect(event);
     // Who looks for them later has no keys.
     safe.details = event.details;
@@ -380,106 +352,22 @@ export class AuditRecorder {
 
   /** An event of the audit's own, of what became of others. */
   private report(action: string, details: Readonly<Record<string, unknown>>): AuditLogEvent {
-    return this.complete({ action, category: 'system', outcome: 'failure', severity: 'high', details });
-  }
-
-  private complete(draft: AuditEventDraft): AuditLogEvent {
-    return this.judge(this.classified(draft), draft);
+    return this.completer.complete({
+      action,
+      category: 'system',
+      outcome: 'failure',
+      severity: 'high',
+      details,
+    });
   }
 
   /** The event of a request that began in an earlier process: it is redacted already. */
   private judged(
-    begun: Omit<AuditLogEvent, 'riskScore'> & Pick<AuditEventDraft, 'blockedBy'>,
+    begun: Omit<AuditLogEvent, 'riskScore'> & { readonly blockedBy?: BlockingRule },
   ): AuditLogEvent {
     const { blockedBy, ...known } = begun;
     const event = { ...known, riskScore: 0, complianceFlags: begun.complianceFlags ?? [] };
-    return this.judge(event, { action: event.action, ...present('blockedBy', blockedBy) });
-  }
-
-  private judge(event: AuditLogEvent, draft: AuditEventDraft): AuditLogEvent {
-    for (const stage of this.stages) {
-      try {
-        const judgement = stage.judge(event, draft);
-        if (judgement) applyJudgement(event, stage.name, judgement);
-      } catch {
-        this.warnings.warn(
-          stage.name,
-          `The judgement of an audit event failed at the stage ${stage.name}; the event is recorded all the same.`,
-        );
-        applyJudgement(event, stage.name, { failed: true });
-      }
-    }
-    return event;
-  }
-
-  private classified(draft: AuditEventDraft): AuditLogEvent {
-    // One that was given an id has its time.
-    const timestamp = draft.timestamp ?? (draft.id === undefined ? Date.now() : timestampOf(draft.id));
-    const action = this.safe(draft.action, 'action');
-    const category = draft.category ?? defaultCategory(action);
-    const outcome = draft.outcome ?? 'success';
-    const verb = verbOf(action, draft.own?.['method'] ?? draft.metadata?.['method']);
-    const event: AuditLogEvent = {
-      id: draft.id ?? createEventId(timestamp),
-      timestamp,
-      tenantId: draft.tenantId ? safeId(draft.tenantId, TEXT_LIMITS.tenantId, true) : 'default',
-      action,
-      resource: this.safe(draft.resource || resourceOf(action), 'resource'),
-      details: draft.details ? flattenFacts(draft.details, this.redactor.isSecretKey, this.detailRules) : {},
-      severity: draft.severity ?? defaultSeverity(category, outcome, verb),
-      category,
-      outcome,
-      riskScore: draft.riskScore ?? 0,
-      complianceFlags: draft.complianceFlags?.map((flag) => safeText(flag, 128)) ?? [],
-      metadata: this.metadataOf(draft),
-    };
-    // Name by name: an object that grows by computed names is slower to write.
-    if (draft.userId) event.userId = this.safe(draft.userId, 'userId');
-    if (draft.resourceId) event.resourceId = this.safe(draft.resourceId, 'resourceId');
-    if (draft.ipAddress) event.ipAddress = this.safe(this.redactor.ip(draft.ipAddress), 'ipAddress');
-    if (draft.userAgent) event.userAgent = this.safe(draft.userAgent, 'userAgent');
-    if (draft.sessionId) event.sessionId = this.safe(draft.sessionId, 'sessionId');
-    return event;
-  }
-
-  private metadataOf({ id, own, pathLength, metadata }: AuditEventDraft): AuditFacts {
-    const facts =
-      own && !metadata && !this.hidesOwn
-        ? this.withoutSecrets(own, id, pathLength)
-        : this.allFacts(own, metadata);
-    const { service } = this;
-    if (service) facts['service'] = service.name;
-    if (service?.version) facts['serviceVersion'] = service.version;
-    facts['schemaVersion'] = SCHEMA_VERSION;
-    return facts;
-  }
-
-  private allFacts(own: AuditFacts | undefined, metadata: AuditEventInput['metadata']): AuditFacts {
-    const said = withoutOwn(metadata);
-    const all = own ? mergeFacts(own, said) : said;
-    return all ? flattenFacts(all, this.redactor.isSecretKey, this.metadataRules) : {};
-  }
-
-  /** What clients or the application can say in the capture's own facts; all else are the library's words. */
-  private withoutSecrets(own: AuditFacts, id: string | undefined, pathLength = 0): AuditFacts {
-    for (const name of SAID_BY_OTHERS) {
-      const value = own[name];
-      // Without an id of the client's or a proxy's, the request has that of its event.
-      if (value === id) continue;
-      // What was redacted is stored decoded, and may have got control characters by that.
-      const safe = (text: string, originalLength = text.length) => {
-        const redacted = this.redactor.text(text);
-        return safeText(redacted, FACT_LIMITS.string, Math.max(originalLength, redacted.length));
-      };
-      if (typeof value === 'string')
-        own[name] = safe(value, name === 'path' ? Math.max(value.length, pathLength) : undefined);
-      else if (Array.isArray(value)) own[name] = value.map((item) => safe(String(item)));
-    }
-    return own;
-  }
-
-  private safe(text: string, name: keyof typeof TEXT_LIMITS): string {
-    return storedText(this.redactor, name, text);
+    return this.completer.judge(event, { blockedBy });
   }
 
   /** The event as the journal may have it. */
@@ -519,43 +407,4 @@ export class AuditRecorder {
     });
     return event;
   }
-}
-
-const SAID_BY_OTHERS = ['path', 'requestId', 'errorName', 'actorType', 'impersonatorId', 'roles'] as const;
-
-function rulesOf(redactor: Redactor, record: 'details' | 'metadata'): Partial<FactRules> {
-  // `details` keep what the application gave, character by character.
-  const text =
-    record === 'details'
-      ? (value: string) => redactor.text(value)
-      : (value: string) => safeText(redactor.text(value), Infinity);
-  if (!redactor.hasFields(record)) return { text };
-  return {
-    text,
-    at: (key) => {
-      const mode = redactor.modeOf(`${record}.${key}`);
-      return mode && ((value) => redactor.redact(value, mode));
-    },
-  };
-}
-
-/** `invoice.approve` → `invoice` */
-function resourceOf(action: string): string {
-  const dot = action.indexOf('.');
-  return dot > 0 ? action.slice(0, dot) : action;
-}
-
-/** The caller's metadata without what only the library may say. */
-function withoutOwn(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
-  if (!metadata) return undefined;
-  const {
-    source: _source,
-    sequence: _sequence,
-    riskFactors: _riskFactors,
-    [PROTECTED_KEY]: _protected,
-    [PROTECTED_FIELDS_KEY]: _protectedFields,
-    [UNREADABLE_KEY]: _unreadable,
-    ...rest
-  } = metadata;
-  return rest;
 }

@@ -1,5 +1,5 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { AuditEventDraft } from './audit-event-draft.js';
+import type { BlockingRule } from './block-judge.js';
 
 /** What a stage says of an event; what is absent stays as it is. */
 export interface Judgement {
@@ -12,17 +12,22 @@ export interface Judgement {
   readonly failed?: boolean;
 }
 
+/** What was said of an event before its judgement. */
+export interface GivenJudgement {
+  /** The application's own score, which no stage changes. */
+  readonly riskScore?: number | undefined;
+  /** The compliance rule that refused the request, whatever the event itself shows. */
+  readonly blockedBy?: BlockingRule | undefined;
+}
+
 /**
  * One step of the judgement of an event: says what it means, and changes nothing. One that throws costs what it would
  * have said, never the event: its name then stands in `metadata.stageErrors`.
  */
 export interface Stage {
   readonly name: string;
-  /**
-   * @param event with what the stages before said of it
-   * @param draft what was given, so that what the application says itself is left as it is
-   */
-  judge(event: AuditLogEvent, draft: AuditEventDraft): Judgement | undefined;
+  /** @param event with what the stages before said of it */
+  judge(event: AuditLogEvent, given: GivenJudgement): Judgement | undefined;
 }
 
 /**

@@ -27,7 +27,8 @@ import { ruleChange } from '../pipeline/rules/rule-change.js';
 import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
 import type { Redactor } from '../pipeline/redaction/redactor.js';
 import type { RequestAudit } from '../capture/request-audit.js';
-import type { AuditAnnotation } from '../capture/request-capture.js';
+import { requestIdOf } from '../capture/request-record.js';
+import type { AuditAnnotation } from '../capture/request-record.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import type { SignedCheckpoint } from '../sealer/ledger-options.js';
@@ -411,14 +412,14 @@ export class AuditService {
    * @returns `false`, with a warning, where there is no open request to annotate
    */
   annotate(annotation: AuditAnnotation): boolean {
-    const capture = currentContext()?.capture;
-    if (capture && !capture.closed) {
-      this.requests.annotate(capture, annotation);
+    const record = currentContext()?.record;
+    if (record && !record.closed) {
+      this.requests.annotate(record, annotation);
       return true;
     }
     this.warnings.warn(
       'annotate',
-      capture
+      record
         ? 'annotate() was called after the answer had left or the client had gone: the event is already recorded.'
         : 'annotate() was called outside of a request; use record() there.',
     );
@@ -786,10 +787,10 @@ export class AuditService {
 
   /** The event with who, where and in which request, as far as it does not say so itself. */
   private inContext(event: AuditEventInput): AuditEventDraft {
-    const { capture, actor } = currentContext() ?? {};
-    if (capture && !capture.answered && !capture.closed) capture.noteIdentity();
-    const who = actor ?? capture?.identity;
-    const ipAddress = event.ipAddress === undefined ? capture?.ipAddress : canonicalIp(event.ipAddress);
+    const { record, actor } = currentContext() ?? {};
+    if (record) this.requests.readIdentity(record);
+    const who = actor ?? record?.identity;
+    const ipAddress = event.ipAddress === undefined ? record?.ipAddress : canonicalIp(event.ipAddress);
     if (event.ipAddress && ipAddress === undefined) {
       throw new AuditError(
         'AUDIT_INVALID_EVENT',
@@ -798,7 +799,7 @@ export class AuditService {
       );
     }
     const said = withoutEmpty(event);
-    const { userId, tenantId, sessionId } = { ...capture?.identity, ...actor, ...said };
+    const { userId, tenantId, sessionId } = { ...record?.identity, ...actor, ...said };
     return {
       ...said,
       ...(tenantId && { tenantId }),
@@ -806,13 +807,13 @@ export class AuditService {
       ...(sessionId && { sessionId }),
       ...(ipAddress && { ipAddress }),
       ...(!event.userAgent &&
-        capture?.request.headers['user-agent'] && { userAgent: capture.request.headers['user-agent'] }),
+        record?.request.headers['user-agent'] && { userAgent: record.request.headers['user-agent'] }),
       ...(who && {
         metadata: mergeFacts(event.metadata, {
-          requestId: capture?.requestId,
+          requestId: record && requestIdOf(record),
           actorType: who.actorType,
           impersonatorId: who.impersonatorId,
-          roles: actor ? undefined : capture?.identity.roles,
+          roles: actor ? undefined : record?.identity.roles,
         }),
       }),
     };

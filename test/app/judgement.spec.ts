@@ -20,6 +20,7 @@ import type {
   ComplianceRule,
 } from 'nest-audit-trail';
 import { AuditRecorder } from '../../src/pipeline/audit-recorder.js';
+import { EventCompleter } from '../../src/pipeline/event-completer.js';
 import { Redactor } from '../../src/pipeline/redaction/redactor.js';
 import { RuleBook } from '../../src/pipeline/rules/rule-book.js';
 import { RuleStage } from '../../src/pipeline/rules/rule-stage.js';
@@ -497,16 +498,16 @@ describeOnSqlite('judgement', (create) => {
         throw new TypeError('A secret.');
       },
     });
+    const logger = { log: silent, error: silent, warn: (message: string) => void warned.push(message) };
+    const stages = [broken('first'), new RuleStage(new RuleBook({ rules: [DELETION] })), broken('last')];
     const recorder = new AuditRecorder(
       opened.events,
       new RepositorySink(opened.events),
       opened.letters,
       opened.sources,
-      new Redactor(),
-      { log: silent, error: silent, warn: (message) => void warned.push(message) },
+      new EventCompleter(new Redactor(), logger, undefined, stages),
+      logger,
       { mode: 'buffered' },
-      undefined,
-      [broken('first'), new RuleStage(new RuleBook({ rules: [DELETION] })), broken('last')],
     );
     try {
       await recorder.open();

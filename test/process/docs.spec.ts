@@ -23,8 +23,8 @@ import {
 } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditStatus } from 'nest-audit-trail';
 import { OPTION_RULES } from '../../src/audit.options.js';
-import { buildEvent } from '../../src/capture/build-event.js';
-import { RequestCapture } from '../../src/capture/request-capture.js';
+import { conclusionOf, draftOf } from '../../src/capture/request-event.js';
+import { noteFault, RequestRecord } from '../../src/capture/request-record.js';
 import { DEFAULT_RESOLVERS } from '../../src/capture/resolvers.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
 import { actionOfRoute, resourceOfController } from '../../src/capture/route-names.js';
@@ -37,6 +37,8 @@ import { decodeLine } from '../../src/journal/journal-line.js';
 import { canonicalJson } from '../../src/ledger/canonical-json.js';
 import { RouteAuditReader } from '../../src/nest/route-audit.reader.js';
 import { defaultCategory, defaultSeverity } from '../../src/pipeline/classify.js';
+import { EventCompleter } from '../../src/pipeline/event-completer.js';
+import { Redactor } from '../../src/pipeline/redaction/redactor.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/pipeline/risk/risk-points.js';
 import { createSecretKeyTest } from '../../src/pipeline/redaction/secret-key.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/pipeline/protection/protected-event.js';
@@ -350,23 +352,20 @@ describe('tables that equal the code', () => {
       socket: {},
     } as unknown as CapturedRequest;
     // A request to which everything happened that metadata can tell.
-    const capture = captureOf(request, 500);
-    capture.route = { recorded: true, action: 'a.b', resource: 'a', handler: 'A.b', seesResult: false };
-    capture.pattern = '/';
-    capture.errorName = 'Error';
-    capture.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
-    capture.blockedBy = { id: 'a-rule', name: 'A rule' };
-    capture.noteFault('details');
-    const {
-      own,
-      blockedBy: _blockedBy,
-      ...draft
-    } = buildEvent(
-      capture,
-      { complete: false, aborted: true, interrupted: true, statusCode: 500, durationMs: 1 },
-      '/',
-    );
-    const added = ['source', 'sequence', 'schemaVersion', 'service', 'serviceVersion', 'riskFactors'];
+    const record = recordOf(request, 500);
+    record.route = { recorded: true, action: 'a.b', resource: 'a', handler: 'A.b', seesResult: false };
+    record.pattern = '/';
+    record.errorName = 'Error';
+    record.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
+    record.blockedBy = { id: 'a-rule', name: 'A rule' };
+    record.withheld = true;
+    noteFault(record, 'details');
+    const { own: _own, ...draft } = draftOf(record, { path: '/', length: 1 });
+    const completer = new EventCompleter(new Redactor(), console);
+    const event = completer.describe(draftOf(record, { path: '/', length: 1 }));
+    const ending = { complete: false, aborted: true, interrupted: true, statusCode: 500, durationMs: 1 };
+    completer.conclude(event, conclusionOf(record, ending));
+    const added = ['source', 'sequence', 'service', 'serviceVersion', 'riskFactors'];
     added.push(PROTECTED_KEY, PROTECTED_FIELDS_KEY, UNREADABLE_KEY);
     expect(
       format
@@ -374,7 +373,7 @@ describe('tables that equal the code', () => {
         .table('Key')
         .map(([key]) => key)
         .sort(),
-    ).toEqual([...Object.keys(own!), ...added].sort());
+    ).toEqual([...Object.keys(event.metadata), ...added].sort());
     const fields = format.section('Fields').table('Field');
     // A field too many or too few does not compile.
     const every: Record<keyof AuditLogEvent, true> = {
@@ -446,30 +445,26 @@ describe('tables that equal the code', () => {
           [true, true],
         ] as const) {
           const request = { method, headers: {}, socket: {} } as unknown as CapturedRequest;
-          const capture = captureOf(request, status);
+          const record = recordOf(request, status);
           if (route) {
-            capture.route = {
+            record.route = {
               recorded: true,
               action: 'a.b',
               resource: 'a',
               handler: 'A.b',
               seesResult: false,
             };
-            capture.passedGuards = passed;
+            record.passedGuards = passed;
           }
-          const ending = { complete: true, aborted: false, interrupted: false };
-          const draft = buildEvent(
-            capture,
-            { ...ending, ...(status !== undefined && { statusCode: status }) },
-            '/',
-          );
+          const ending = { complete: true, aborted: false, interrupted: false, durationMs: 1 };
+          const conclusion = conclusionOf(record, { ...ending, statusCode: status });
           expect({
             method,
             status,
             route,
             passed,
-            category: draft.category,
-            stage: draft.own!['stage'] ?? '',
+            category: conclusion.category,
+            stage: conclusion.stage ?? '',
           }).toEqual({
             method,
             status,
@@ -666,11 +661,7 @@ describe('tables that equal the code', () => {
 });
 
 /** A request that ended with the status, or before it was sent. */
-function captureOf(request: CapturedRequest, status: number | undefined): RequestCapture {
+function recordOf(request: CapturedRequest, status: number | undefined): RequestRecord {
   const response = { headersSent: status !== undefined, statusCode: status } as ServerResponse;
-  return new RequestCapture(request, response, {
-    resolveIdentity: () => ({}),
-    admit: () => undefined,
-    noteProgress: () => undefined,
-  });
+  return new RequestRecord(request, response);
 }

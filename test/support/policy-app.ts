@@ -135,6 +135,11 @@ export async function startPolicyApp(
       return {};
     }
 
+    @Post('move/:id') move(@Req() request: PaidRequest, @Param('id') tenantId: string) {
+      Object.assign(request.user as object, { tenantId });
+      return { tenantId };
+    }
+
     @Post('login/:id') login(@Param('id') id: string) {
       this.audit.annotate({ userId: id, tenantId: 'sandbox' });
       return {};

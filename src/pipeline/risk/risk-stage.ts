@@ -1,7 +1,6 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import type { AuditEventDraft } from '../audit-event-draft.js';
 import { verbOf } from '../classify.js';
-import type { Judgement, Stage } from '../stage.js';
+import type { GivenJudgement, Judgement, Stage } from '../stage.js';
 import type { RiskMemory } from './risk-memory.js';
 import type { RiskModel } from './risk-model.js';
 
@@ -14,7 +13,7 @@ export class RiskStage implements Stage {
     private readonly memory: RiskMemory,
   ) {}
 
-  judge(event: AuditLogEvent, { riskScore }: AuditEventDraft): Judgement | undefined {
+  judge(event: AuditLogEvent, { riskScore }: GivenJudgement): Judgement | undefined {
     if (riskScore !== undefined) return undefined;
     const verb = verbOf(event.action, event.metadata['method']);
     const { score, factors, failed = false } = this.model.score(event, verb, this.memory.facts(event));

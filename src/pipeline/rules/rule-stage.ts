@@ -1,6 +1,5 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import type { AuditEventDraft } from '../audit-event-draft.js';
-import type { Judgement, Stage } from '../stage.js';
+import type { GivenJudgement, Judgement, Stage } from '../stage.js';
 import { HANDLED_ACTIONS } from './compliance-rule.js';
 import type { ComplianceRule } from './compliance-rule.js';
 import type { RuleBook } from './rule-book.js';
@@ -16,7 +15,7 @@ export class RuleStage implements Stage {
 
   constructor(private readonly book: RuleBook) {}
 
-  judge(event: AuditLogEvent, { blockedBy }: AuditEventDraft): Judgement | undefined {
+  judge(event: AuditLogEvent, { blockedBy }: GivenJudgement): Judgement | undefined {
     const found = this.book.holding(event);
     const blocking = blockedBy && this.book.rules.find(({ id }) => id === blockedBy.id);
     if (found.length === 0 && !blocking) return undefined;

@@ -1,78 +1,96 @@
+// What a request's event says: its draft, and its conclusion. Both are made of the record alone.
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
+import type { AuditCategory, AuditFacts, AuditOutcome } from '../event/audit-log-event.js';
 import { asId } from '../event/as-id.js';
+import { FACT_LIMITS } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
-import { ownFacts } from './own-facts.js';
-import type { AuditCategory, AuditOutcome } from '../event/audit-log-event.js';
+import { safeText } from '../event/safe-text.js';
+import { withinReach } from '../event/within-reach.js';
 import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
-import type { AuditAnnotation, CapturedEnding, RequestCapture } from './request-capture.js';
+import type { EventConclusion } from '../pipeline/event-completer.js';
+import { noteFault, requestIdOf } from './request-record.js';
+import type { AuditAnnotation, RequestEnding, RequestRecord, SafePath } from './request-record.js';
 
-/**
- * The event of a request that ended, from what its stations saw.
- *
- * @param path the request's path, without query, its secret parameters redacted
- * @param pathLength how long it was, where that is more
- */
-export function buildEvent(
-  capture: RequestCapture,
-  ending: CapturedEnding,
-  path: string,
-  pathLength = 0,
-): AuditEventDraft {
-  const { request, route, routeFacts, identity } = capture;
-  const said = mergeAnnotations(capture);
-  const { statusCode } = ending;
-  const details =
-    said.details || routeFacts.details ? mergeFacts(said.details, routeFacts.details) : undefined;
+/** Who does what to which thing, as far as it is known: the event if the request succeeds. */
+export function draftOf(record: RequestRecord, { path, length }: SafePath): AuditEventDraft {
+  const { request, route, identity } = record;
+  const said = mergeAnnotations(record);
   // Written out rather than put together from parts: every request passes here.
   const draft: { -readonly [Name in keyof AuditEventDraft]: AuditEventDraft[Name] } = {
-    id: capture.id,
-    timestamp: capture.startedAt,
+    id: record.id,
+    timestamp: record.startedAt,
     action: said.action ?? route?.action ?? 'http.request',
     resource: said.resource ?? route?.resource ?? 'http',
-    category: said.category ?? route?.category ?? categoryOf(capture, statusCode),
-    outcome: outcomeOf(capture, ending, statusCode, said.outcome ?? routeFacts.outcome),
-    own: ownFacts({
-      method: request.method ?? '',
-      path,
-      route: capture.pattern,
-      statusCode,
-      durationMs: ending.durationMs,
-      requestId: capture.requestId,
-      traceId: traceIdOf(request.headers['traceparent']),
-      handler: route?.handler,
-      errorName: capture.errorName,
-      stage: stageOf(capture, statusCode),
-      actorType: actorTypeOf(said, identity.actorType),
-      impersonatorId: identity.impersonatorId,
-      roles: identity.roles,
-      blockedBy: capture.blockedBy?.id,
-      aborted: ending.aborted,
-      interrupted: ending.interrupted,
-      withheld: capture.withheld,
-      stageErrors: capture.stageErrors,
-    }),
+    category: said.category ?? route?.category ?? categoryOf(record, undefined),
+    own: ownFacts(record, path, said),
   };
-  if (pathLength > path.length) draft.pathLength = pathLength;
+  if (length > path.length) draft.pathLength = length;
   const tenantId = said.tenantId ?? identity.tenantId;
   if (tenantId !== undefined) draft.tenantId = tenantId;
   const userId = said.userId ?? identity.userId;
   if (userId !== undefined) draft.userId = userId;
-  const resourceId = said.resourceId ?? routeFacts.resourceId ?? idOf(capture.params) ?? idOf(capture.result);
+  const resourceId = said.resourceId ?? idOf(record.params);
   if (resourceId !== undefined) draft.resourceId = resourceId;
-  if (details) draft.details = details;
-  if (capture.ipAddress !== undefined) draft.ipAddress = capture.ipAddress;
+  if (record.ipAddress !== undefined) draft.ipAddress = record.ipAddress;
   const userAgent = request.headers['user-agent'];
   if (userAgent !== undefined) draft.userAgent = userAgent;
   const sessionId = said.sessionId ?? identity.sessionId;
   if (sessionId !== undefined) draft.sessionId = sessionId;
   const severity = said.severity ?? route?.severity;
   if (severity !== undefined) draft.severity = severity;
+  if (said.outcome !== undefined) draft.outcome = said.outcome;
+  if (said.details) draft.details = said.details;
   if (said.metadata) draft.metadata = said.metadata;
-  if (capture.blockedBy) {
-    draft.blockedBy = capture.blockedBy;
-    draft.complianceFlags = [capture.blockedBy.id];
-  }
   return draft;
+}
+
+/** How the request ended, and what its answer adds to the draft. */
+export function conclusionOf(record: RequestRecord, ending: RequestEnding): EventConclusion {
+  const { route, said } = record;
+  const { statusCode } = ending;
+  const annotated = mergeAnnotations(record);
+  return {
+    category: annotated.category ?? route?.category ?? categoryOf(record, statusCode),
+    outcome: outcomeOf(record, ending, annotated.outcome ?? said.outcome),
+    severity: annotated.severity ?? route?.severity,
+    method: record.request.method ?? '',
+    resourceId: annotated.resourceId ?? said.resourceId ?? idOf(record.params) ?? idOf(record.result),
+    details: said.details && mergeFacts(annotated.details, said.details),
+    statusCode,
+    durationMs: ending.durationMs,
+    errorName: record.errorName,
+    stage: stageOf(record, statusCode),
+    blockedBy: record.blockedBy,
+    aborted: ending.aborted,
+    interrupted: ending.interrupted,
+    withheld: record.withheld,
+    stageErrors: record.stageErrors,
+  };
+}
+
+/**
+ * What the capture itself says in `metadata`, see `docs/format.md`, before the end. Flat and within bounds, except what others can say: that
+ * is cut once no secret is in it. Key by key, since V8 keeps an object that grows by computed keys as a hash table, which is slow to copy
+ * and to write.
+ */
+function ownFacts(record: RequestRecord, path: string, said: AuditAnnotation): AuditFacts {
+  const { request, route, pattern, identity } = record;
+  const facts: AuditFacts = { method: bounded(request.method ?? ''), path };
+  if (pattern !== undefined) facts['route'] = bounded(pattern);
+  facts['requestId'] = requestIdOf(record);
+  const traceId = traceIdOf(request.headers['traceparent']);
+  if (traceId !== undefined) facts['traceId'] = traceId;
+  if (route) facts['handler'] = bounded(route.handler);
+  const actorType = actorTypeOf(said, identity.actorType);
+  if (actorType !== undefined) facts['actorType'] = withinReach(actorType, FACT_LIMITS.string);
+  if (identity.impersonatorId !== undefined)
+    facts['impersonatorId'] = withinReach(identity.impersonatorId, FACT_LIMITS.string);
+  if (identity.roles?.length) facts['roles'] = identity.roles.map(bounded);
+  return facts;
+}
+
+function bounded(text: string): string {
+  return safeText(text, FACT_LIMITS.string);
 }
 
 /** What the application says itself counts; whom it names is no longer anonymous, as at a login. */
@@ -88,15 +106,15 @@ function actorTypeOf(
 
 const NOTHING_SAID: AuditAnnotation = Object.freeze({});
 
-/** What the application said last counts; `details` and `metadata` add up. A value that can't be is noted, not stored. */
-function mergeAnnotations(capture: RequestCapture): AuditAnnotation {
-  if (capture.annotations.length === 0) return NOTHING_SAID;
+/** What the application said last counts; `details` and `metadata` add up. A value that can't be stored is named as a fault. */
+function mergeAnnotations(record: RequestRecord): AuditAnnotation {
+  if (record.annotations.length === 0) return NOTHING_SAID;
   const merged: Record<string, unknown> = {};
-  for (const annotation of capture.annotations) {
+  for (const annotation of record.annotations) {
     for (const [name, value] of Object.entries(annotation)) {
       if (value === undefined || value === null) continue;
       const checked = checkAnnotation(name, value);
-      if (checked === undefined) capture.noteFault(`annotate.${name}`);
+      if (checked === undefined) noteFault(record, `annotate.${name}`);
       else if (name === 'details' || name === 'metadata') {
         // The last word first: it counts, and it is kept.
         merged[name] = mergeFacts(checked as object, merged[name] as object | undefined);
@@ -123,26 +141,25 @@ function checkAnnotation(name: string, value: unknown): unknown {
 }
 
 function outcomeOf(
-  capture: RequestCapture,
-  ending: CapturedEnding,
-  statusCode: number | undefined,
+  record: RequestRecord,
+  { complete, statusCode }: RequestEnding,
   said: AuditOutcome | undefined,
 ): AuditOutcome {
   // An answer that did not arrive is never the success that the handler thought it was.
-  if (!ending.complete) return said === 'failure' ? 'failure' : 'partial';
-  // Nor is what never ran.
-  if (capture.blockedBy) return 'failure';
+  if (!complete) return said === 'failure' ? 'failure' : 'partial';
+  // Nor is a handler that never ran.
+  if (record.blockedBy) return 'failure';
   if (said) return said;
-  if (capture.errorName !== undefined || (statusCode ?? 0) >= 400) return 'failure';
+  if (record.errorName !== undefined || (statusCode ?? 0) >= 400) return 'failure';
   return statusCode === 207 ? 'partial' : 'success';
 }
 
-function categoryOf(capture: RequestCapture, statusCode: number | undefined): AuditCategory {
+function categoryOf({ request, route }: RequestRecord, statusCode: number | undefined): AuditCategory {
   if (statusCode === 401) return 'authentication';
   if (statusCode === 403) return 'authorization';
   if (statusCode === 429) return 'security';
-  const { method } = capture.request;
-  if (!capture.route) {
+  const { method } = request;
+  if (!route) {
     if (method === 'OPTIONS' || statusCode === undefined) return 'system';
     if (statusCode >= 400) return isUnrouted(statusCode) || statusCode >= 500 ? 'system' : 'security';
   }
@@ -151,12 +168,12 @@ function categoryOf(capture: RequestCapture, statusCode: number | undefined): Au
 
 /** Where a request was refused before its interceptors, pipes and handler. */
 function stageOf(
-  capture: RequestCapture,
+  { blockedBy, route, passedGuards }: RequestRecord,
   statusCode: number | undefined,
 ): 'parser' | 'middleware' | 'router' | 'guard' | 'compliance' | undefined {
-  if (capture.blockedBy) return 'compliance';
+  if (blockedBy) return 'compliance';
   if (statusCode === undefined || statusCode < 400) return undefined;
-  if (capture.route) return capture.passedGuards ? undefined : 'guard';
+  if (route) return passedGuards ? undefined : 'guard';
   if (isUnrouted(statusCode)) return 'router';
   return [400, 413, 415].includes(statusCode) ? 'parser' : 'middleware';
 }
