@@ -26,6 +26,7 @@ const USAGE = `npm run bench -- [options]
   --only <part>      requests, database, recovery or pipeline; prints only
   --compare <file>   prints each ratio against the one recorded there, docs/benchmarks.json, and says which fell
   --rounds <n>       rounds of the requests, 5 unless it is quick
+  --profile          of the requests: also where the main thread's time goes, by room and by package
   --on <platform>    of the requests: ${Object.keys(PLATFORMS).join(', ')}; all of them unless it is quick`;
 
 const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
@@ -70,7 +71,7 @@ if (faults.length > 0) process.exitCode = 1;
 async function run() {
   const folder = mkdtempSync(join(tmpdir(), 'audit-bench-'));
   atEndOfRun({ folder });
-  const { size, parts, quick, platforms } = args;
+  const { size, parts, quick, profile, platforms } = args;
   const needed = parts.some((part) => part !== 'pipeline')
     ? ['mysql', ...(parts.includes('database') ? ['postgres'] : [])]
     : [];
@@ -80,7 +81,13 @@ async function run() {
   const common = { server, servers, folder, quick, say, complain };
   const measure = {
     requests: () =>
-      measureRequests({ ...common, platforms, rounds: args.rounds ?? size.rounds, seconds: size.seconds }),
+      measureRequests({
+        ...common,
+        profile,
+        platforms,
+        rounds: args.rounds ?? size.rounds,
+        seconds: size.seconds,
+      }),
     database: () => measureDatabase({ ...common, rounds: size.databaseRounds, events: size.events }),
     recovery: () => measureRecovery({ ...common, events: size.recovery }),
     pipeline: () => measurePipeline({ ...common, rounds: size.stages }),
@@ -113,6 +120,7 @@ function readArguments() {
         compare: { type: 'string' },
         rounds: { type: 'string' },
         on: { type: 'string' },
+        profile: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });

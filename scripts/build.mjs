@@ -42,11 +42,11 @@ async function buildPackage() {
   // Where the thread's module is, only a compiled module of either kind can say. It is the CommonJS one for both: a thread that loads TypeORM by
   // `require` starts in three quarters of the time.
   await writeFile(
-    'dist/esm/thread/thread-file.js',
-    "export const threadFile = new URL('../../cjs/thread/database.worker.js', import.meta.url);\n",
+    'dist/esm/delivery/thread/thread-file.js',
+    "export const threadFile = new URL('../../../cjs/delivery/thread/database.worker.js', import.meta.url);\n",
   );
   await writeFile(
-    'dist/cjs/thread/thread-file.js',
+    'dist/cjs/delivery/thread/thread-file.js',
     "'use strict';\nexports.threadFile = require('node:path').join(__dirname, 'database.worker.js');\n",
   );
 }

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 const MUTATIONS = [
   {
     what: 'a lost await: events count as stored before the database has taken them',
-    file: 'src/journal/delivery.ts',
+    file: 'src/delivery/delivery.ts',
     from: 'await this.bounded((signal) => this.events.store(part, signal));',
     to: 'void this.bounded((signal) => this.events.store(part, signal)).catch(() => undefined);',
     specs: ['test/databases/delivery.spec.ts'],
@@ -18,7 +18,7 @@ const MUTATIONS = [
     file: 'src/journal/event-journal.ts',
     from: 'await Promise.all(segments.map((segment) => segment.sync()));',
     to: 'await Promise.all(segments);',
-    specs: ['test/journal', 'test/app/journal.spec.ts'],
+    specs: ['test/delivery', 'test/app/journal.spec.ts'],
   },
   {
     what: 'a forgotten tenant: reads show the events of all',

@@ -8,6 +8,7 @@ import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
 import { DataSource, EntitySchema } from 'typeorm';
 import { answerQuestions } from './answers.mjs';
 import { prepareOther } from './others.mjs';
+import { startProfile, stopProfile } from './profile.mjs';
 
 /** How long the database may take for what is left when the clients have their answers. */
 const SETTLE_DEADLINE_MS = 120_000;
@@ -58,10 +59,10 @@ let other;
 answerQuestions({
   /**
    * @param what `options` of the audit, or `other`: the name of another way, with its `database`, `folder` and `file`; neither: the
-   *   bare application. `rows`: the database that a handler reads a row from
+   *   bare application. `rows`: the database that a handler reads a row from. `away`: the audit's database is, and stays so
    * @returns the port
    */
-  async start({ options, other: name, rows, ...rest }) {
+  async start({ options, other: name, rows, away, ...rest }) {
     if (rows) await openRows(rows);
     const imports = [];
     if (options) {
@@ -73,9 +74,10 @@ answerQuestions({
     if (name) other = await prepareOther(name, ThingsController, rest);
     const providers = other?.providers ?? [];
     Module({ imports, controllers: [ThingsController], providers })(RootModule);
-    app = await NestFactory.create(RootModule, { abortOnError: false, logger: ['warn', 'error', 'fatal'] });
+    const logger = away ? false : ['warn', 'error', 'fatal'];
+    app = await NestFactory.create(RootModule, { abortOnError: false, logger });
     other?.mount(app);
-    if (options) audit = app.get(AuditService);
+    if (options && !away) audit = app.get(AuditService);
     await app.listen(0, '127.0.0.1');
     return app.getHttpServer().address().port;
   },
@@ -107,6 +109,9 @@ answerQuestions({
     }
     await audit.checkpoint();
   },
+
+  startProfile,
+  stopProfile,
 
   async close() {
     await app.close();

@@ -8,7 +8,7 @@ import { nodeOfVersion } from '../../test/compat/node-version.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 /** What runs on the platform. */
-const FILES = ['application.mjs', 'others.mjs', 'answers.mjs'];
+const FILES = ['application.mjs', 'others.mjs', 'answers.mjs', 'profile.mjs'];
 
 /** By name. The first is the one of a quick run. */
 export const PLATFORMS = {

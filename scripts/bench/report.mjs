@@ -50,7 +50,7 @@ function named(rivals) {
   ];
 }
 
-function onPlatform({ node, nest, subjects, missing }, load) {
+function onPlatform({ node, nest, subjects, missing, profiles }, load) {
   const rows = Object.entries(subjects);
   return [
     `### Node ${node}, Nest ${nest}`,
@@ -101,7 +101,22 @@ function onPlatform({ node, nest, subjects, missing }, load) {
       ]),
     ),
     ...Object.entries(missing).map(([name, why]) => `\`${name}\` was not measured: ${why}.`),
+    ...(profiles ? [profileTable(profiles)] : []),
   ];
+}
+
+/** Whose functions the main thread ran, of each way, the largest first. What takes less than a microsecond of all is left out. */
+function profileTable(profiles) {
+  const ways = Object.keys(profiles);
+  const most = (owner) => Math.max(...ways.map((way) => profiles[way][owner] ?? 0));
+  const owners = [...new Set(ways.flatMap((way) => Object.keys(profiles[way])))].filter(
+    (owner) => most(owner) >= 1,
+  );
+  owners.sort((a, b) => most(b) - most(a));
+  return table(
+    ['own time of the functions of, µs a request', ...ways],
+    owners.map((owner) => [owner, ...ways.map((way) => (profiles[way][owner] ?? 0).toFixed(1))]),
+  );
 }
 
 function database({ events, ...kinds }) {

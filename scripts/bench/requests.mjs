@@ -7,15 +7,23 @@ import { figureOf } from './statistics.mjs';
 import { Subject } from './subject.mjs';
 
 const CONNECTIONS = 32;
+/** Seconds of a profile. */
+const PROFILED = 5;
+/** Reserved (tcpmux), and nobody's on a machine of today. */
+const NOBODY_LISTENS = 1;
 /** Of what `durable` could answer in the round before: the pace at which latencies are measured. */
 const LOAD = 0.5;
 /** The share of requests that has to be sent in time, for latencies to be of requests and not of a queue. */
 const KEPT_UP = 0.97;
 
-/** By name: the options of the audit besides database and journal, or `other`. The first of each call is what others are compared with. */
+/**
+ * By name: the options of the audit besides database and journal, or `other`. With `away` there is no database, so that nothing is measured
+ * after the journal's line. The first of each call is what others are compared with.
+ */
 const SUBJECTS = {
   bare: {},
   floor: { other: 'floor' },
+  'to the journal': { options: {}, away: true },
   buffered: { options: { delivery: { mode: 'buffered' } } },
   durable: { options: {} },
   strict: { options: { delivery: { mode: 'strict' } } },
@@ -28,16 +36,20 @@ const SUBJECTS = {
   },
   'bare, POST': { call: 'POST' },
   'floor, POST': { call: 'POST', other: 'floor' },
+  'to the journal, POST': { call: 'POST', options: {}, away: true },
   'durable, POST': { call: 'POST', options: {} },
   'bare, list': { call: 'list' },
   'durable, list': { call: 'list', options: {} },
   'bare, one row': { call: 'row' },
   'durable, one row': { call: 'row', options: {} },
 };
+/** What is profiled, where that is asked for. */
+const PROFILES = ['bare', 'floor', 'to the journal'];
 /** In a quick run. */
 const FEW = [
   'bare',
   'floor',
+  'to the journal',
   'durable',
   'strict',
   'tutorial interceptor',
@@ -69,7 +81,7 @@ export async function measureRequests({ folder, platforms, rounds, seconds, ...r
   };
 }
 
-async function measureOn(platform, { server, rounds, seconds, quick, say, complain }) {
+async function measureOn(platform, { server, rounds, seconds, quick, profile, say, complain }) {
   const rivals = quick ? {} : await installRivals(join(platform.folder, 'rivals'), platform.folder);
   const missing = {};
   const subjects = [];
@@ -101,6 +113,7 @@ async function measureOn(platform, { server, rounds, seconds, quick, say, compla
       if (name.startsWith('durable') && results[round]) paces[call] = results[round].perSecond * LOAD;
     }
   }
+  const profiles = profile ? await profilesOf(subjects, clients) : undefined;
   await clients.end();
   for (const subject of subjects) {
     await subject.close();
@@ -112,6 +125,7 @@ async function measureOn(platform, { server, rounds, seconds, quick, say, compla
     node: platform.node,
     nest: platform.nest,
     missing,
+    profiles,
     subjects: Object.fromEntries(
       subjects.map((subject) => [
         subject.name,
@@ -121,24 +135,43 @@ async function measureOn(platform, { server, rounds, seconds, quick, say, compla
   };
 }
 
+/** Of the subjects that a GET is asked of, and that have no database: by whose function it is, microseconds of the main thread for each request. */
+async function profilesOf(subjects, clients) {
+  const profiles = {};
+  for (const subject of subjects) {
+    if (!PROFILES.includes(subject.name)) continue;
+    profiles[subject.name] = await subject.profile(clients, CONNECTIONS, PROFILED);
+  }
+  return profiles;
+}
+
 async function start(
   name,
-  { call = 'GET', options, other, stores },
+  { call = 'GET', options, other, stores, away },
   server,
   { folder, ...platform },
   rivalFolder,
 ) {
-  const database = options || stores ? await server.create() : undefined;
+  const created = options || stores ? await server.create() : undefined;
+  const database = away ? { ...created, port: NOBODY_LISTENS } : created;
   const count = async () => {
     const [row] = await server.query(database, [options ? COUNT : COUNT_LOG]);
     return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, Number(value)]));
   };
-  const subject = new Subject(name, call, platform, server, database && count, options !== undefined);
+  const subject = new Subject(
+    name,
+    call,
+    platform,
+    server,
+    away ? undefined : database && count,
+    options !== undefined,
+  );
   const directory = join(folder, name.replaceAll(/\W+/g, '-'));
   const audited = options && { database, ...options, delivery: { directory, ...options.delivery } };
   await subject.start({
     ...(other && { other, database, folder: rivalFolder, file: `${directory}.journal` }),
     ...(call === 'row' && { rows: await server.create() }),
+    ...(away && { away }),
     options: audited,
   });
   return subject;

@@ -90,6 +90,20 @@ export class Subject {
     return wrong;
   }
 
+  /** @returns {Promise<Record<string, number>>} microseconds of the main thread for each request, by whose function it is */
+  async profile(clients, connections, seconds) {
+    const count = Math.ceil(this.#perSecond * seconds);
+    await this.#process.ask('startProfile');
+    const { answered } = await clients.ask('saturate', {
+      port: this.#port,
+      connections,
+      call: this.call,
+      count,
+    });
+    const times = await this.#process.ask('stopProfile');
+    return Object.fromEntries(Object.entries(times).map(([owner, micros]) => [owner, micros / answered]));
+  }
+
   /** Compares what was stored since the last time with the requests answered since then. @returns what is wrong */
   async compareStored(answered) {
     this.answered += answered;

@@ -13,14 +13,6 @@ import { OPEN_FILES, Segment } from './segment.js';
 /** After a failed write the file system is asked again no sooner than this. */
 const RETRY_MS = 250;
 
-/** Whose events and requests the journal keeps. */
-export interface JournalUser {
-  /** The segments from this number on are still to be read. */
-  readonly firstNeeded: number;
-  /** A new segment was begun: what is still open in old ones may be written again. */
-  carryForward(): void;
-}
-
 /**
  * The local append-only journal: a directory of segments, owned by one process. A line is written in one synchronous
  * append, and outlives the process from then on; `npm run measure:journal` tells what that costs.
@@ -42,6 +34,8 @@ export class EventJournal {
   private bytesBefore = 0;
   /** Why lines can't be written now. */
   failure: Error | undefined;
+  /** The segments from this number on are still to be read, as whoever reads them says. */
+  firstNeeded = Infinity;
 
   private constructor(
     private readonly lock: DirectoryLock,
@@ -50,7 +44,6 @@ export class EventJournal {
     public sequence: number,
     readonly recovered: Recovered,
     private readonly segmentBytes: number,
-    private readonly user: JournalUser,
   ) {
     this.lastNumber = recovered.lastNumber;
   }
@@ -62,7 +55,7 @@ export class EventJournal {
    * @param segmentBytes after which a new segment is begun
    * @throws AuditError `AUDIT_INVALID_OPTIONS`, see `DirectoryLock.acquire`
    */
-  static async open(directory: string, segmentBytes: number, user: JournalUser): Promise<EventJournal> {
+  static async open(directory: string, segmentBytes: number): Promise<EventJournal> {
     const lock = await DirectoryLock.acquire(directory);
     try {
       const left = numbersIn(directory).map((number) => Segment.leftBehind(directory, number, lock.uid));
@@ -76,7 +69,6 @@ export class EventJournal {
         resumes ? last.sequence : 0,
         recovered,
         segmentBytes,
-        user,
       );
       journal.segments.push(...left);
       journal.lastSegment = left.at(-1)?.number ?? 0;
@@ -121,22 +113,31 @@ export class EventJournal {
   }
 
   /**
+   * Begins a new segment where the last one is full. Call it before {@link append}: what is still open in old segments may be written again
+   * then, and must come before the line.
+   *
+   * @returns whether it did
+   * @throws the file system's error
+   */
+  rotate(): boolean {
+    if (!this.isFull) return false;
+    return this.attempt(() => {
+      if (!this.isFull) return false;
+      passPoint('before-rotate');
+      this.begin();
+      passPoint('after-rotate');
+      return true;
+    });
+  }
+
+  /**
    * Writes one line.
    *
    * @returns the segment that has it
    * @throws the file system's error; then nothing of it is written
    */
   append(kind: LineKind, number: number, reference: number, body: string): Segment {
-    const failing = this.failure;
-    if (failing && (this.blocked || performance.now() - this.failedAt < RETRY_MS)) throw failing;
-    try {
-      if (failing) this.makeSpace();
-      if (this.mustRotate || this.active.size >= this.segmentBytes) this.rotate();
-      this.active.append(encodeLine(kind, number, reference, body));
-    } catch (error) {
-      this.fail(error as Error);
-      throw error;
-    }
+    this.attempt(() => this.active.append(encodeLine(kind, number, reference, body)));
     this.failure = undefined;
     this.dirty.add(this.active);
     this.sequence = Math.max(this.sequence, reference);
@@ -165,10 +166,9 @@ export class EventJournal {
    * events of an older one.
    */
   sweep(): void {
-    const needed = this.user.firstNeeded;
     while (this.segments.length > 1) {
       const [segment] = this.segments as [Segment];
-      if (segment.holds > 0 || segment.number >= needed) return;
+      if (segment.holds > 0 || segment.number >= this.firstNeeded) return;
       this.segments.shift();
       this.bytesBefore -= segment.size;
       this.dirty.delete(segment);
@@ -209,6 +209,7 @@ export class EventJournal {
   /** Leaves the directory; deletes the segments where everything in them is settled. */
   async close(isEmpty: boolean): Promise<void> {
     try {
+      this.rotate();
       this.append('closed', 0, this.sequence, '{}');
       await this.sync();
     } catch {
@@ -237,24 +238,34 @@ export class EventJournal {
   /** Where nothing is recorded, nothing else would find out that the file system works again. */
   private tryAgain(): void {
     try {
+      this.rotate();
       this.append('stored', 0, 0, '[]');
     } catch {
       // Not yet.
     }
   }
 
-  private rotate(): void {
-    passPoint('before-rotate');
-    this.begin();
-    passPoint('after-rotate');
-    this.user.carryForward();
-    this.sweep();
+  private get isFull(): boolean {
+    return this.mustRotate || this.active.size >= this.segmentBytes;
+  }
+
+  /** Writes, unless a write has failed just now. */
+  private attempt<T>(write: () => T): T {
+    const failing = this.failure;
+    if (failing && (this.blocked || performance.now() - this.failedAt < RETRY_MS)) throw failing;
+    try {
+      if (failing) this.makeSpace();
+      return write();
+    } catch (error) {
+      this.fail(error as Error);
+      throw error;
+    }
   }
 
   /** After a failed write, as to a full disk: what is written to, but needed no more, is begun anew. */
   private makeSpace(): void {
     const { active } = this;
-    if (this.segments.length > 1 || active.holds > 0 || active.number >= this.user.firstNeeded) return;
+    if (this.segments.length > 1 || active.holds > 0 || active.number >= this.firstNeeded) return;
     active.clear();
     this.writeHead(active);
   }

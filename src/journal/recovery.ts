@@ -5,7 +5,7 @@ import type { BegunRequest, DroppedNumbers, JournalLine, LineContents, SegmentHe
 import { passPoint } from './life.js';
 import { OPEN_FILES } from './segment.js';
 import type { Segment } from './segment.js';
-import { SequenceSet } from './sequence-set.js';
+import { SequenceSet } from '../event/sequence-set.js';
 
 /** Events that found no room, and that no event has reported yet. */
 export type DroppedEvents = { -readonly [Name in keyof DroppedNumbers]: DroppedNumbers[Name] };

@@ -3,16 +3,16 @@ import { present } from '../event/present.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { Delivery } from '../journal/delivery.js';
-import type { EventSink } from '../journal/event-sink.js';
+import { Delivery } from '../delivery/delivery.js';
+import type { EventSink } from '../delivery/event-sink.js';
 import type {
   DeliveryMode,
   DeliveryOptions,
   DeliveryReports,
   DeliveryStatus,
   Ticket,
-} from '../journal/delivery.js';
-import type { Intent } from '../journal/entry.js';
+} from '../delivery/delivery.js';
+import type { Intent } from '../delivery/entry.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { NoteAuthority } from '../store/source-note.js';

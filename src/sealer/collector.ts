@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
-import type { NumberOwner } from '../journal/taken-events.js';
+import type { NumberOwner } from './taken-events.js';
 import { leafHashOf } from '../store/event-leaf.js';
 import { whyNoEvent } from '../store/event-row.js';
 import type { NumberedRow } from '../store/event-row.js';

@@ -1,4 +1,4 @@
-import type { TakenNumbers } from '../journal/taken-events.js';
+import type { TakenNumbers } from './taken-events.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import type { SealingRepository } from '../store/sealing.repository.js';
 

@@ -1,6 +1,6 @@
 // What events mean, through the public door on every database: flags, scores, rules that change while the application
 // runs, handlers that are called, policies, findings, and who hears of them.
-import { RepositorySink } from '../../src/journal/event-sink.js';
+import { RepositorySink } from '../../src/delivery/event-sink.js';
 import 'reflect-metadata';
 import { Body, Controller, Delete, Get, Injectable, Module, Param, Post, Query } from '@nestjs/common';
 import type { INestApplication, Provider } from '@nestjs/common';

@@ -8,14 +8,14 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   event: [],
   ledger: ['event'],
   store: ['event', 'ledger'],
-  journal: ['event', 'store'],
-  pipeline: ['event', 'ledger', 'store', 'journal'],
-  capture: ['event', 'journal', 'pipeline'],
-  sealer: ['event', 'ledger', 'store', 'journal'],
-  thread: ['event', 'ledger', 'store', 'journal', 'sealer'],
-  trail: ['event', 'ledger', 'store', 'journal', 'pipeline', 'capture', 'sealer'],
+  journal: ['event'],
+  sealer: ['event', 'ledger', 'store'],
+  delivery: ['event', 'ledger', 'store', 'journal', 'sealer'],
+  pipeline: ['event', 'ledger', 'store', 'journal', 'delivery'],
+  capture: ['event', 'delivery', 'pipeline'],
+  trail: ['event', 'ledger', 'store', 'journal', 'delivery', 'pipeline', 'capture', 'sealer'],
   // The files at the top wire the rooms together; only a door imports them.
-  nest: ['', 'event', 'store', 'journal', 'pipeline', 'capture', 'trail'],
+  nest: ['', 'event', 'store', 'delivery', 'pipeline', 'capture', 'trail'],
   cli: ['event', 'ledger', 'store', 'sealer', 'trail'],
 };
 const SRC = resolve('src');

@@ -1,6 +1,6 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import { EventSink } from '../../journal/event-sink.js';
-import type { UnstoredEvent } from '../../journal/event-sink.js';
+import { EventSink } from '../../delivery/event-sink.js';
+import type { UnstoredEvent } from '../../delivery/event-sink.js';
 import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { Protector } from './protector.js';
 

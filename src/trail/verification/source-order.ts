@@ -1,4 +1,4 @@
-import { SequenceSet } from '../../journal/sequence-set.js';
+import { SequenceSet } from '../../event/sequence-set.js';
 import type { StoredLeaf } from '../../store/ledger.repository.js';
 import type { StoredGap } from '../../store/sealing.repository.js';
 import type { ProblemList } from './problem-list.js';

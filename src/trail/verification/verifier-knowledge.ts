@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import type { NoteVerifier } from '../../ledger/keys.js';
-import type { TakenNumbers } from '../../journal/taken-events.js';
+import type { TakenNumbers } from '../../sealer/taken-events.js';
 import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { RetentionRepository } from '../../store/retention.repository.js';

@@ -1,5 +1,5 @@
 import { safeText } from '../../event/safe-text.js';
-import type { TakenNumbers } from '../../journal/taken-events.js';
+import type { TakenNumbers } from '../../sealer/taken-events.js';
 import type { NumberRange } from '../../store/sealing.repository.js';
 import { isEnd } from '../../store/source-note.js';
 import type { SourceNote } from '../../store/source-note.js';

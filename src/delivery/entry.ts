@@ -1,6 +1,6 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { sizeOf } from '../store/event-size.js';
-import type { Segment } from './segment.js';
+import type { Segment } from '../journal/segment.js';
 
 /** At the front of an event's text, before anything that a client can say. */
 const TIMESTAMP = /^.{1,100}?"timestamp":(\d{1,15}),/;

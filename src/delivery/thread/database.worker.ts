@@ -1,17 +1,17 @@
 // The thread that stores and seals: connections of its own, and nothing of the application.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { Checkpoint } from '../ledger/checkpoint.js';
-import type { NumberOwner } from '../journal/taken-events.js';
-import type { OwnSource, RecordedGap } from '../sealer/collector.js';
-import { ledgerKeys } from '../sealer/ledger-keys.js';
-import type { LogSealer } from '../sealer/log-sealer.js';
-import { Sealer } from '../sealer/sealer.js';
-import { AuditDatabase } from '../store/audit-database.js';
-import { AuditEventRepository } from '../store/audit-event.repository.js';
-import { LedgerRepository } from '../store/ledger.repository.js';
-import { SealingRepository } from '../store/sealing.repository.js';
-import { SourceRepository } from '../store/source.repository.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { Checkpoint } from '../../ledger/checkpoint.js';
+import type { NumberOwner } from '../../sealer/taken-events.js';
+import type { OwnSource, RecordedGap } from '../../sealer/collector.js';
+import { ledgerKeys } from '../../sealer/ledger-keys.js';
+import type { LogSealer } from '../../sealer/log-sealer.js';
+import { Sealer } from '../../sealer/sealer.js';
+import { AuditDatabase } from '../../store/audit-database.js';
+import { AuditEventRepository } from '../../store/audit-event.repository.js';
+import { LedgerRepository } from '../../store/ledger.repository.js';
+import { SealingRepository } from '../../store/sealing.repository.js';
+import { SourceRepository } from '../../store/source.repository.js';
 import { Calls } from './calls.js';
 import type { ThreadOptions } from './database-thread.js';
 

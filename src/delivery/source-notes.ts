@@ -5,7 +5,7 @@ import type { SourceRepository } from '../store/source.repository.js';
 import type { SourceNoteKind } from '../store/source-summary.js';
 import { describeStoreError } from '../store/store-error.js';
 import { within } from '../store/within.js';
-import { thisProcess } from './process-identity.js';
+import { thisProcess } from '../journal/process-identity.js';
 
 /** How long a key that is elsewhere may take to sign a note, before it is written without a signature. */
 const SIGN_PATIENCE_MS = 10_000;

@@ -1,4 +1,4 @@
-import { SequenceSet } from './sequence-set.js';
+import { SequenceSet } from '../event/sequence-set.js';
 
 /** Ids that are remembered of each source, about 2 MB; of what was stored before these, only the numbers are. */
 const MOST_IDS = 25_000;

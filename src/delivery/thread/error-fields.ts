@@ -1,6 +1,6 @@
-import { AuditError } from '../event/audit-error.js';
-import type { AuditErrorCode } from '../event/audit-error.js';
-import { driverFieldsOf } from '../store/store-error.js';
+import { AuditError } from '../../event/audit-error.js';
+import type { AuditErrorCode } from '../../event/audit-error.js';
+import { driverFieldsOf } from '../../store/store-error.js';
 
 /** What is left of an error on its way to another thread: all that decides what is made of it. */
 export interface ErrorFields {

@@ -11,16 +11,16 @@ import type { SourceRepository } from '../store/source.repository.js';
 import { classifyStoreError, codeOfStoreError, describeStoreError } from '../store/store-error.js';
 import { noAnswer, WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
-import { EventJournal } from './event-journal.js';
+import { EventJournal } from '../journal/event-journal.js';
 import { EventQueue } from './event-queue.js';
 import type { EventSink } from './event-sink.js';
 import type { Entry, Intent } from './entry.js';
 import { Flushes } from './flushes.js';
-import { passPoint } from './life.js';
-import type { JournalLoss } from './damage.js';
-import type { DroppedEvents } from './recovery.js';
+import { passPoint } from '../journal/life.js';
+import type { JournalLoss } from '../journal/damage.js';
+import type { DroppedEvents } from '../journal/recovery.js';
 import { SourceNotes } from './source-notes.js';
-import { TakenEvents } from './taken-events.js';
+import { TakenEvents } from '../sealer/taken-events.js';
 
 /** What is promised of an event when its answer leaves; `docs/guarantees.md` has the whole table. */
 export type DeliveryMode = 'buffered' | 'durable' | 'strict';
@@ -236,7 +236,7 @@ export class Delivery {
     const { directory, segmentKilobytes, maxJournalMegabytes } = this.options;
     // Not larger than a part of it all: the segment that is written to is never deleted.
     const segmentBytes = Math.min(segmentKilobytes * 1024, (maxJournalMegabytes * 1024 * 1024) / 4);
-    const journal = await EventJournal.open(absolute(directory), segmentBytes, this.queue);
+    const journal = await EventJournal.open(absolute(directory), segmentBytes);
     this.journal = journal;
     const others = journal.whoElseMayWrite;
     if (others !== undefined) {

@@ -11,8 +11,8 @@ import { join } from 'node:path';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
-import { EventQueue } from '../../src/journal/event-queue.js';
-import type { Entry, Intent } from '../../src/journal/entry.js';
+import { EventQueue } from '../../src/delivery/event-queue.js';
+import type { Entry, Intent } from '../../src/delivery/entry.js';
 import { decodeLine } from '../../src/journal/journal-line.js';
 import type { JournalPoint } from '../../src/journal/life.js';
 import { Segment } from '../../src/journal/segment.js';
@@ -141,7 +141,7 @@ class Run {
     this.open = [];
     this.batch = [];
     for (let index = 0; index < early; index += 1) this.enter(this.newEvent(10), index);
-    this.journal = await EventJournal.open(this.directory, SEGMENT_BYTES, this.queue);
+    this.journal = await EventJournal.open(this.directory, SEGMENT_BYTES);
     this.queue.attach(this.journal);
     expect(this.journal.recovered.losses).toEqual([]);
     for (const [number, { id }] of this.journal.recovered.intents) {

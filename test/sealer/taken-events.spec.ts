@@ -1,5 +1,5 @@
 // Which event has a number of this process, in bounded memory.
-import { TakenEvents } from '../../src/journal/taken-events.js';
+import { TakenEvents } from '../../src/sealer/taken-events.js';
 
 describe('the events of this process', () => {
   it('have their numbers, and nobody else does', () => {

@@ -1,14 +1,14 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { numberOf } from '../store/event-row.js';
-import { DamageFinder } from './damage.js';
-import type { JournalLoss } from './damage.js';
+import { DamageFinder } from '../journal/damage.js';
+import type { JournalLoss } from '../journal/damage.js';
 import { Entry } from './entry.js';
 import type { Intent } from './entry.js';
-import type { EventJournal, JournalUser } from './event-journal.js';
-import type { JournalLine } from './journal-line.js';
-import type { DroppedEvents } from './recovery.js';
-import type { Segment } from './segment.js';
+import type { EventJournal } from '../journal/event-journal.js';
+import type { JournalLine, LineKind } from '../journal/journal-line.js';
+import type { DroppedEvents } from '../journal/recovery.js';
+import type { Segment } from '../journal/segment.js';
 
 /** With a journal, no more released events than this are kept in memory: the rest is read back from the disk. */
 const LIVE_EVENTS = 2_000;
@@ -24,7 +24,7 @@ const READS_AT_ONCE = 64;
  * memory alone. With one each is written there first; and of a backlog, as after an outage or a crash, memory holds
  * only the front, while the rest waits on the disk.
  */
-export class EventQueue implements JournalUser {
+export class EventQueue {
   /** Who numbers what only memory has: a journal that can't be written does not know these numbers after a crash. */
   private memorySource = createEventId(Date.now());
   private memorySequence = 0;
@@ -95,11 +95,6 @@ export class EventQueue implements JournalUser {
     const segment = this.journal!.segments[0]!;
     segment.holds += 1;
     this.release(this.enter(event, { number, body: '{}', segment }));
-  }
-
-  /** The segments from this number on are still to be read. */
-  get firstNeeded(): number {
-    return this.reader?.segment.number ?? Infinity;
   }
 
   /** Released, and not stored. */
@@ -174,7 +169,7 @@ export class EventQueue implements JournalUser {
     // Of the numbers of memory's own source a journal knows nothing.
     if (dropped.source !== this.journal?.source) return;
     try {
-      this.journal?.append('dropped', 0, this.journal.sequence, JSON.stringify(dropped));
+      this.append('dropped', 0, this.journal.sequence, JSON.stringify(dropped));
     } catch {
       // Then memory knows it alone.
     }
@@ -183,7 +178,7 @@ export class EventQueue implements JournalUser {
   /** Has the journal know that the damage in a segment is reported. */
   noteReported(loss: JournalLoss): void {
     try {
-      this.journal?.append('damaged', loss.segment, 0, '{}');
+      this.append('damaged', loss.segment, 0, '{}');
     } catch {
       // Then it is reported again at the next start.
     }
@@ -192,14 +187,14 @@ export class EventQueue implements JournalUser {
   /**
    * Notes in the journal that a request has begun; again, when more is known of it.
    *
-   * @param body what is known of it, as JSON, for `DeliveryReports.interrupted` should nothing more be heard of it
+   * @param body what is known of it, as JSON, which becomes its event should nothing more be heard of it
    * @throws the file system's error
    */
   begin(body: string, before?: Intent): Intent | undefined {
     const { journal } = this;
     if (!journal) return undefined;
     const number = before?.number ?? journal.nextNumber();
-    const segment = journal.append('intent', number, 0, body);
+    const segment = this.append('intent', number, 0, body);
     segment.holds += 1;
     // Read now: beginning a new segment may have moved it.
     if (before) before.segment.holds -= 1;
@@ -213,7 +208,7 @@ export class EventQueue implements JournalUser {
     this.intents.delete(intent.number);
     intent.segment.holds -= 1;
     try {
-      this.journal?.append('void', intent.number, 0, '{}');
+      this.append('void', intent.number, 0, '{}');
     } catch {
       // Should the process crash before it is written, an event will say that the request was interrupted.
       this.unvoided.add(intent);
@@ -297,7 +292,7 @@ export class EventQueue implements JournalUser {
     if (forget) for (const entry of batch) entry.onStored?.();
     if (!this.journal || numbers.length === 0) return;
     try {
-      this.journal.append('stored', 0, 0, JSON.stringify(rangesOf(numbers)));
+      this.append('stored', 0, 0, JSON.stringify(rangesOf(numbers)));
     } catch {
       // They are delivered again after a crash, and found to be there.
     }
@@ -319,7 +314,7 @@ export class EventQueue implements JournalUser {
       // Where its segment is gone, so is the intent.
       if (this.journal!.segments.includes(intent.segment)) {
         try {
-          this.journal!.append('void', intent.number, 0, '{}');
+          this.append('void', intent.number, 0, '{}');
         } catch {
           return false;
         }
@@ -329,8 +324,18 @@ export class EventQueue implements JournalUser {
     return true;
   }
 
+  /** @throws the file system's error */
+  private append(kind: LineKind, number: number, reference: number, body: string): Segment {
+    const journal = this.journal!;
+    if (journal.rotate()) {
+      this.carryForward();
+      journal.sweep();
+    }
+    return journal.append(kind, number, reference, body);
+  }
+
   /** What is open far behind moves to the new segment, so that it does not keep all that lie between. */
-  carryForward(): void {
+  private carryForward(): void {
     const { journal } = this;
     // To carry may begin a new segment itself.
     if (!journal || this.carrying) return;
@@ -339,7 +344,7 @@ export class EventQueue implements JournalUser {
     try {
       for (const intent of this.intents.values()) {
         if (intent.segment.number > before) continue;
-        const segment = journal.append('intent', intent.number, 0, intent.body);
+        const segment = this.append('intent', intent.number, 0, intent.body);
         intent.segment.holds -= 1;
         intent.segment = segment;
         segment.holds += 1;
@@ -439,7 +444,7 @@ export class EventQueue implements JournalUser {
     const { source, sequence } = event.metadata;
     const reference = source === this.journal!.source ? Number(sequence) : 0;
     const text = JSON.stringify(event);
-    const segment = this.journal!.append(kind, number, reference, text);
+    const segment = this.append(kind, number, reference, text);
     entry.text = text;
     segment.holds += 1;
     // Read now: beginning a new segment may have moved it.
@@ -456,9 +461,14 @@ export class EventQueue implements JournalUser {
   }
 
   private startReading(segment: Segment, position: number): void {
-    this.reader = { segment, position };
+    this.readFrom(segment, position);
     const { source, sequence, newestNumber } = this.journal!;
     this.finder = position === 0 ? new DamageFinder() : new DamageFinder(source, sequence, newestNumber);
+  }
+
+  private readFrom(segment: Segment, position: number): void {
+    this.reader = { segment, position };
+    this.journal!.firstNeeded = segment.number;
   }
 
   /** Reads on until there are `wanted` events, or nothing is left to be read, or it took long enough for now. */
@@ -477,7 +487,7 @@ export class EventQueue implements JournalUser {
         // Somebody has cut it off.
         if (position < segment.size && segment !== journal.active) this.finder.note(segment, Buffer.alloc(0));
         const next = journal.segments[journal.segments.indexOf(segment) + 1];
-        if (next) this.reader = { segment: next, position: 0 };
+        if (next) this.readFrom(next, 0);
         else this.endBacklog();
         journal.noteRead(segment);
         journal.sweep();
@@ -507,6 +517,7 @@ export class EventQueue implements JournalUser {
     const loss = finder.source === source ? finder.end(sequence) : finder.end();
     if (loss) this.onLoss(loss);
     this.reader = undefined;
+    this.journal!.firstNeeded = Infinity;
     this.passOver.clear();
     this.onDisk = 0;
     for (const entry of this.open.values()) entry.unread = 0;
