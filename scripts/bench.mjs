@@ -138,6 +138,7 @@ function readArguments() {
     if (on !== undefined && !names.includes(on)) throw new Error(`--on takes one of ${names.join(', ')}`);
     return {
       quick,
+      profile: values.profile,
       platforms: on === undefined ? names.slice(0, quick ? 1 : undefined) : [on],
       rounds,
       compare: values.compare,
