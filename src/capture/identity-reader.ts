@@ -10,6 +10,18 @@ import { rolesOf } from './roles.js';
 
 /** The resolvers that read `request.user` and `request.session` alone, where the application has none of its own. */
 const IDENTITY = ['user', 'tenant', 'session', 'actorType', 'impersonator', 'roles'] as const;
+/** What the default resolvers read of `request.user`. */
+const USER = [
+  'id',
+  'sub',
+  'userId',
+  'tenantId',
+  'sid',
+  'jti',
+  'actorType',
+  'impersonatorId',
+  'roles',
+] as const;
 const ANONYMOUS: RequestIdentity = Object.freeze({ actorType: 'anonymous' });
 
 /** Reads who acts, and from where. A resolver that fails costs its own fact only, and is named in `metadata.stageErrors`. */
@@ -38,18 +50,28 @@ export class IdentityReader {
     outdate(record);
   }
 
-  /**
-   * Reads user, tenant and session; again only where the user or the session is another one, or the user has other values, or the
-   * application's own resolvers found no user. What was found stays known: a handler may log the user out before the answer is ready.
-   */
+  /** Reads user, tenant and session. What was found stays known: a handler may log the user out before the answer is ready. */
   readIdentity(record: RequestRecord): void {
+    this.noteSource(record);
+    this.read(record);
+  }
+
+  /**
+   * Reads them where that was not done, or again where something has changed: the user or the session is another one, the user has other
+   * values, or the application's own resolvers found no user.
+   */
+  readIfChanged(record: RequestRecord): void {
     const { identity } = record;
-    const isFirst = identity === NOT_IDENTIFIED;
-    const hasChanged = noteSource(record);
-    if (!isFirst && !hasChanged && (this.areDefaults || identity.userId !== undefined)) return;
+    const isKnown = identity !== NOT_IDENTIFIED && (this.areDefaults || identity.userId !== undefined);
+    if (this.noteSource(record) || !isKnown) this.read(record);
+  }
+
+  private read(record: RequestRecord): void {
+    const { identity } = record;
     if (this.areDefaults && isAnonymous(record)) {
       // Whoever was known before is not made anonymous by a logout.
-      if (isFirst) record.identity = ANONYMOUS;
+      if (identity !== NOT_IDENTIFIED) return;
+      record.identity = ANONYMOUS;
     } else record.identity = { ...identity, ...this.ask(record) };
     outdate(record);
   }
@@ -68,6 +90,32 @@ export class IdentityReader {
       // A user who took another's place does not take over the other's roles; a logout leaves them.
       ...(roles && (userId !== undefined || roles.length > 0) && { roles }),
     };
+  }
+
+  /**
+   * Remembers what an identity is read from.
+   *
+   * @returns whether it is not what it was
+   */
+  private noteSource(record: RequestRecord): boolean {
+    const { request, seenUser, seenSession, seenValues } = record;
+    try {
+      const { user, session } = request;
+      const values = typeof user === 'object' && user !== null ? this.valuesOf(user) : undefined;
+      record.seenUser = user;
+      record.seenSession = session;
+      record.seenValues = values;
+      return user !== seenUser || session !== seenSession || !haveSameItems(values, seenValues);
+    } catch {
+      // What can't be read may be another one each time.
+      return true;
+    }
+  }
+
+  /** What the defaults read of a user; where the application reads for itself, all that the user holds, without calling a getter. */
+  private valuesOf(user: object): readonly unknown[] {
+    if (this.areDefaults) return USER.map((name) => (user as Readonly<Record<string, unknown>>)[name]);
+    return Object.values(Object.getOwnPropertyDescriptors(user)).map(({ value }) => value as unknown);
   }
 
   private resolveRoles(record: RequestRecord): readonly string[] | undefined {
@@ -96,26 +144,6 @@ export class IdentityReader {
       noteFault(record, `resolve.${name}`);
       return undefined;
     }
-  }
-}
-
-/**
- * Remembers what an identity is read from.
- *
- * @returns whether it is not what it was
- */
-function noteSource(record: RequestRecord): boolean {
-  const { request, seenUser, seenSession, seenValues } = record;
-  try {
-    const { user, session } = request;
-    const values = typeof user === 'object' && user !== null ? Object.values(user) : undefined;
-    record.seenUser = user;
-    record.seenSession = session;
-    record.seenValues = values;
-    return user !== seenUser || session !== seenSession || !haveSameItems(values, seenValues);
-  } catch {
-    // What can't be read may be another one each time.
-    return true;
   }
 }
 

@@ -28,7 +28,6 @@ import {
   endingOf,
   forgetSaid,
   hasChanged,
-  NOT_IDENTIFIED,
   noteEntered,
   noteError,
   noteFault,
@@ -57,6 +56,16 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 export interface AuditedRequest {
   readonly record: RequestRecord;
   readonly audit: RequestAudit;
+}
+
+/** The route that a request found, as the platform tells it. */
+export interface FoundRoute {
+  /** What `@Audit()` says of it. */
+  readonly route: RouteAudit | undefined;
+  readonly pattern: string | undefined;
+  readonly params: Readonly<Record<string, unknown>>;
+  /** `false` where something of it could not be read. */
+  readonly isWhole: boolean;
 }
 
 const AUDITED = Symbol('nest-audit-trail');
@@ -118,7 +127,7 @@ export class RequestAudit {
     (request as { [AUDITED]?: AuditedRequest })[AUDITED] = audited;
     try {
       this.records.add(record);
-      record.own = wrapResponse(response, audited, this.recorder.keepsIntents);
+      wrapResponse(response, audited, this.recorder.keepsIntents);
       if (this.recorder.keepsIntents && mayChange(record)) {
         // Where a route takes the request, its last guard writes the intent; else nobody does.
         const noteUnrouted = () => {
@@ -166,16 +175,12 @@ export class RequestAudit {
    * @returns once the request may go on to its other guards; `undefined` where it may at once
    * @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise
    */
-  route(
-    record: RequestRecord,
-    route: RouteAudit,
-    pattern: string | undefined,
-    params: Readonly<Record<string, unknown>>,
-  ): void | Promise<void> {
-    record.route = route;
-    record.params = params;
+  route(record: RequestRecord, { route, pattern, params, isWhole }: FoundRoute): void | Promise<void> {
     if (pattern !== record.pattern) record.safePath = undefined;
+    record.route = route;
     record.pattern = pattern;
+    record.params = params;
+    if (!isWhole) noteFault(record, 'route');
     outdate(record);
     // The client has gone, but the request goes on: whoever may refuse it knows its route.
     if (record.closed) return;
@@ -198,7 +203,7 @@ export class RequestAudit {
     record.passedGuards = true;
     this.identities.readIdentity(record);
     const blockedBy = this.judge(record);
-    if (record.closed) return blockedBy;
+    if (record.closed || record.answered) return blockedBy;
     const strict = this.isStrict(record);
     // Guards may have added to them.
     if (strict) noteHeaders(record);
@@ -257,16 +262,13 @@ export class RequestAudit {
   private begin(record: RequestRecord): void {
     if (!this.recorder.keepsIntents || record.answered || record.closed) return;
     if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
-    try {
-      // One that no guard has seen: plain middleware answers it.
-      if (record.identity === NOT_IDENTIFIED) this.identities.readIdentity(record);
+    const begun = this.made(record, () => {
       const { details, metadata, ...known } = this.describe(record);
       const event = { ...known, details: { ...details }, metadata: { ...metadata } };
       this.completer.conclude(event, conclusionOf(record, endingIfLost(record)));
-      record.intent = this.recorder.begin(event, record.blockedBy, record.intent);
-    } catch (error) {
-      this.noteInternalError(error);
-    }
+      return this.recorder.begin(event, record.blockedBy, record.intent);
+    });
+    record.intent = begun ?? record.intent;
   }
 
   private cancelIntent(record: RequestRecord): void {
@@ -298,7 +300,7 @@ export class RequestAudit {
   private readRequest(record: RequestRecord, statusCode: number | undefined): void {
     try {
       this.identities.readAddress(record);
-      this.identities.readIdentity(record);
+      this.identities.readIfChanged(record);
       this.choice.settle(record, statusCode);
       if (this.choice.isRecorded(record)) readSaid(record, this.choice.fieldsOf(record));
     } catch (error) {
@@ -415,7 +417,7 @@ export class RequestAudit {
 
   /** Reads who acts in an open request, as far as that is known by now. */
   readIdentity(record: RequestRecord): void {
-    if (!record.answered && !record.closed) this.identities.readIdentity(record);
+    if (!record.answered && !record.closed) this.identities.readIfChanged(record);
   }
 
   /** Learns the application's route patterns, of which those with a secret parameter matter. */
@@ -446,18 +448,23 @@ export class RequestAudit {
 
   // What becomes of a record.
 
-  /** The whole event. Without what the application added, where no event can be made of that: the request still happened. */
+  /** The whole event; `undefined` where none can be made. */
   private eventOf(record: RequestRecord, ending: RequestEnding): AuditLogEvent | undefined {
+    return this.made(record, () => this.conclude(record, ending));
+  }
+
+  /** Makes something of the record. Without what the application added, where that fails: the request still happened. */
+  private made<T>(record: RequestRecord, make: () => T): T | undefined {
     try {
-      return this.conclude(record, ending);
+      return make();
     } catch (error) {
       this.noteInternalError(error);
       forgetSaid(record);
       noteFault(record, 'event');
-      record.safePath ??= { path: record.pattern ?? '', length: 0 };
+      record.safePath = { path: record.pattern ?? '', length: 0 };
     }
     try {
-      return this.conclude(record, ending);
+      return make();
     } catch (error) {
       this.noteInternalError(error);
       return undefined;
@@ -543,16 +550,10 @@ interface AuditedResponse extends ServerResponse {
   [AUDITED]?: AuditedRequest;
 }
 
-/**
- * @param streams also what tells that a part of the answer leaves before the whole is ready
- * @returns the functions that the response had
- */
-function wrapResponse(
-  response: AuditedResponse,
-  audited: AuditedRequest,
-  streams: boolean,
-): ResponseFunctions {
-  const own = {
+/** @param streams also what tells that a part of the answer leaves before the whole is ready */
+function wrapResponse(response: AuditedResponse, audited: AuditedRequest, streams: boolean): void {
+  // First of all: the functions that are put there need it.
+  audited.record.own = {
     end: response.end,
     destroy: response.destroy,
     write: response.write,
@@ -571,7 +572,6 @@ function wrapResponse(
   // Once everything is handed to the operating system nothing can change the outcome; without that it closes.
   response.on('finish', noteClosed);
   response.on('close', noteClosed);
-  return own;
 }
 
 function end(this: AuditedResponse, chunk?: unknown, encoding?: unknown, callback?: unknown): ServerResponse {

@@ -54,6 +54,7 @@ export function conclusionOf(record: RequestRecord, ending: RequestEnding): Even
     outcome: outcomeOf(record, ending, annotated.outcome ?? said.outcome),
     severity: annotated.severity ?? route?.severity,
     method: record.request.method ?? '',
+    requestId: requestIdOf(record),
     resourceId: annotated.resourceId ?? said.resourceId ?? idOf(record.params) ?? idOf(record.result),
     details: said.details && mergeFacts(annotated.details, said.details),
     statusCode,

@@ -82,7 +82,7 @@ const NO_FACTS: SaidFacts = Object.freeze({});
 const NO_PARAMETERS = Object.freeze({});
 const NO_HEADERS = Object.freeze({});
 /** Of one request; the names come from annotations too, so their number is the application's. */
-const MOST_FAULTS = 32;
+const MOST_FAULTS = 20;
 const LONGEST_FAULT = 64;
 
 /**

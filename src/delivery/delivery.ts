@@ -307,7 +307,8 @@ export class Delivery {
    */
   async secure(intent: Intent | undefined): Promise<void> {
     const { journal } = this;
-    if (!journal || !intent || journal.failure) throw unavailable(NOT_WRITTEN, journal?.failure);
+    if (!journal || journal.failure) throw unavailable(NOT_WRITTEN, journal?.failure);
+    if (!intent) throw unavailable('the audit journal has not taken the note that it begins');
     try {
       if (!(await within(this.strictTimeoutMs, journal.sync()))) throw new Error('the disk does not answer');
     } catch (cause) {

@@ -354,7 +354,8 @@ export class EventQueue {
       }
       for (const entry of this.kept) this.passOverUnread(entry);
     } catch {
-      // They stay where they are.
+      // They stay where they are, and are no reason not to try the line that is next.
+      journal.retryNow();
     } finally {
       this.carrying = false;
     }

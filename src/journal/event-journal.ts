@@ -144,6 +144,11 @@ export class EventJournal {
     return this.active;
   }
 
+  /** The next line is tried at once, though one could not be written just now. */
+  retryNow(): void {
+    this.failedAt = -Infinity;
+  }
+
   /**
    * Resolves once all that is written is on the disk. Callers at the same time share one sync.
    *

@@ -4,10 +4,9 @@ import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { currentContext, enterContext } from '../capture/audit-context.js';
 import { auditedOf } from '../capture/request-audit.js';
-import type { AuditedRequest, RequestAudit } from '../capture/request-audit.js';
-import { noteFault } from '../capture/request-record.js';
+import type { AuditedRequest, FoundRoute, RequestAudit } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
-import { AuditError } from '../event/audit-error.js';
+import type { AuditError } from '../event/audit-error.js';
 import type { BlockingRule } from '../pipeline/block-judge.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 
@@ -27,16 +26,24 @@ export class AuditGuard implements CanActivate {
     const { record, audit } = auditedBy(context) ?? this.openHere(context);
     if (!record.closed && currentContext()?.record !== record) enterContext({ record });
     try {
-      const request = context.switchToHttp().getRequest<PlatformRequest>();
-      const route = this.routes.read(context.getClass(), context.getHandler(), request.method);
-      return (
-        audit.route(record, route, patternOf(request), request.params ?? {})?.then(() => true, refuse) ?? true
-      );
+      return audit.route(record, this.routeOf(context))?.then(() => true, refuse) ?? true;
     } catch (error) {
-      if (error instanceof AuditError) return refuse(error);
-      noteFault(record, 'route');
-      return true;
+      return refuse(error);
     }
+  }
+
+  /** What was read before something failed is kept: `@NoAudit()` and `delivery` first of all. */
+  private routeOf(context: ExecutionContext): FoundRoute {
+    const found = { route: undefined, pattern: undefined, params: {}, isWhole: true } as Mutable<FoundRoute>;
+    try {
+      const request = context.switchToHttp().getRequest<PlatformRequest>();
+      found.route = this.routes.read(context.getClass(), context.getHandler(), request.method);
+      found.params = request.params ?? {};
+      found.pattern = patternOf(request);
+    } catch {
+      found.isWhole = false;
+    }
+    return found;
   }
 
   private openHere(context: ExecutionContext): AuditedRequest {
@@ -91,6 +98,8 @@ export function auditedBy(context: ExecutionContext): AuditedRequest | undefined
   const request = context.switchToHttp().getRequest<{ readonly raw?: object }>();
   return auditedOf(request) ?? auditedOf(request.raw);
 }
+
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
 /** What Express and Fastify put on their requests. */
 interface PlatformRequest {

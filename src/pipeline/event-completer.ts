@@ -39,6 +39,8 @@ export interface EventConclusion {
   readonly severity: AuditSeverity | undefined;
   /** Of the request; tells the verb where the action does not. */
   readonly method: string;
+  /** The platform may have given it after the request was described. */
+  readonly requestId: string;
   readonly resourceId: string | undefined;
   /** All details of the event; `undefined` where the request has no others than its description. */
   readonly details: Readonly<Record<string, unknown>> | undefined;
@@ -196,6 +198,7 @@ export class EventCompleter {
 
   /** The own facts of a request that its end tells. Each is within its bounds, since others fill the record up to them. */
   private sayEnd(facts: AuditFacts, end: EventConclusion): void {
+    if (end.requestId !== facts['requestId']) facts['requestId'] = this.fact(end.requestId);
     // An application may set what it likes; Node then sends a number all the same.
     if (end.statusCode !== undefined) facts['statusCode'] = Number(end.statusCode) || 0;
     if (end.durationMs !== undefined) facts['durationMs'] = end.durationMs;
@@ -205,7 +208,8 @@ export class EventCompleter {
     if (end.aborted) facts['aborted'] = true;
     if (end.interrupted) facts['interrupted'] = true;
     if (end.withheld) facts['withheld'] = true;
-    if (end.stageErrors) facts['stageErrors'] = [...end.stageErrors];
+    if (end.stageErrors)
+      facts['stageErrors'] = Array.from(end.stageErrors, (name) => this.redactor.text(name));
   }
 
   /** @param originalLength of the text, where this is only a part of it */

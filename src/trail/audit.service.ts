@@ -26,6 +26,7 @@ import type { RuleBook } from '../pipeline/rules/rule-book.js';
 import { ruleChange } from '../pipeline/rules/rule-change.js';
 import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
 import type { Redactor } from '../pipeline/redaction/redactor.js';
+import { auditedOf } from '../capture/request-audit.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import { requestIdOf } from '../capture/request-record.js';
 import type { AuditAnnotation } from '../capture/request-record.js';
@@ -788,7 +789,7 @@ export class AuditService {
   /** The event with who, where and in which request, as far as it does not say so itself. */
   private inContext(event: AuditEventInput): AuditEventDraft {
     const { record, actor } = currentContext() ?? {};
-    if (record) this.requests.readIdentity(record);
+    if (record) auditedOf(record.request)?.audit.readIdentity(record);
     const who = actor ?? record?.identity;
     const ipAddress = event.ipAddress === undefined ? record?.ipAddress : canonicalIp(event.ipAddress);
     if (event.ipAddress && ipAddress === undefined) {

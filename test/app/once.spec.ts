@@ -1,5 +1,6 @@
 // How often a request's event is made, and how often who acted and what the policy says is asked: once, unless something changed.
 import 'reflect-metadata';
+import type express from 'express';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditModuleOptions } from 'nest-audit-trail';
@@ -35,25 +36,31 @@ describeOnSqlite('a request', (create) => {
     await app.close();
   });
 
-  async function start(options: AuditModuleOptions = {}): Promise<void> {
+  async function start(
+    options: AuditModuleOptions = {},
+    configure?: Parameters<typeof startPolicyApp>[1],
+  ): Promise<void> {
     counted = { described: 0, concluded: 0, judged: 0, policy: 0, users: 0 };
-    app = await startPolicyApp({
-      database: database.options as NonNullable<AuditModuleOptions['database']>,
-      delivery: { directory: database.journal, shutdownTimeoutMs: 5_000 },
-      capture: {
-        resolve: {
-          user: ({ user }) => {
-            counted.users += 1;
-            return (user as { readonly id?: string } | undefined)?.id;
+    app = await startPolicyApp(
+      {
+        database: database.options as NonNullable<AuditModuleOptions['database']>,
+        delivery: { directory: database.journal, shutdownTimeoutMs: 5_000 },
+        capture: {
+          resolve: {
+            user: ({ user }) => {
+              counted.users += 1;
+              return (user as { readonly id?: string } | undefined)?.id;
+            },
           },
         },
+        policy: [
+          { level: 'none', match: { path: '/answers/*' } },
+          { level: 'metadata', match: { tenant: 'acme' } },
+        ],
+        ...options,
       },
-      policy: [
-        { level: 'none', match: { path: '/answers/*' } },
-        { level: 'metadata', match: { tenant: 'acme' } },
-      ],
-      ...options,
-    });
+      configure,
+    );
     const count = (name: keyof Counted) => () => void (counted[name] += 1);
     spy(EventCompleter.prototype, 'describe', count('described'));
     spy(EventCompleter.prototype, 'conclude', count('concluded'));
@@ -114,6 +121,47 @@ describeOnSqlite('a request', (create) => {
     expect(counted.users).toBe(2);
     await app.audit.flush();
     expect(await app.events()).toMatchObject([{ userId: 'ann', tenantId: 'globex' }]);
+  });
+
+  it('asks who acted when its guards have passed, whoever asked before', async () => {
+    await start({ capture: { resolve: { tenant: (request) => request['tenant'] as string | undefined } } });
+    const headers = { ...as({ id: 'ann' }), 'x-tenant': 'globex' };
+    expect((await send(app.port, { method: 'POST', path: '/health', headers })).status).toBe(200);
+    await app.audit.flush();
+    expect((await app.events()).map(({ action, tenantId, userId }) => [action, tenantId, userId])).toEqual([
+      ['health.create', 'globex', 'ann'],
+      ['guard.check', 'default', 'ann'],
+    ]);
+  });
+
+  it('has the id that its handler gave it', async () => {
+    await start();
+    expect((await pay('/payments/named/R-7')).status).toBe(201);
+    await app.audit.flush();
+    expect(await app.events()).toMatchObject([{ metadata: { requestId: 'R-7' } }]);
+  });
+
+  it('calls no getter of the user that nobody asks for', async () => {
+    let called = 0;
+    const user = {
+      id: 'ann',
+      get account() {
+        called += 1;
+        return Promise.reject(new Error('lazy'));
+      },
+    };
+    const configure = (application: express.Express) =>
+      void application.use((request, _response, next) => {
+        Object.assign(request, { user });
+        next();
+      });
+    await start({}, configure);
+    expect((await send(app.port, { method: 'POST', path: '/health' })).status).toBe(200);
+    await app.close();
+    // By the default resolvers.
+    await start({ capture: {} }, configure);
+    expect((await send(app.port, { method: 'POST', path: '/health' })).status).toBe(200);
+    expect(called).toBe(0);
   });
 
   it('asks again who acted where nobody was known', async () => {

@@ -36,6 +36,8 @@ import { Gate } from './things-app.js';
 interface PaidRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   user?: unknown;
+  tenant?: unknown;
+  id?: string;
 }
 
 /** An entity that says itself what of it is public. */
@@ -84,11 +86,18 @@ export async function startPolicyApp(
   /** The header `x-user` is the user as JSON, since how users are verified is not the matter here. */
   @Injectable()
   class UserGuard implements CanActivate {
+    constructor(private readonly audit: AuditService) {}
+
     async canActivate(context: ExecutionContext): Promise<boolean> {
       const request = context.switchToHttp().getRequest<PaidRequest>();
-      const { 'x-user': user, 'x-wait': wait, 'x-refuse': refuse } = request.headers;
+      const { 'x-user': user, 'x-wait': wait, 'x-refuse': refuse, 'x-tenant': tenant } = request.headers;
       if (wait === 'guard') await gate.pass();
       if (user !== undefined) request.user = JSON.parse(user) as unknown;
+      if (tenant !== undefined) {
+        // As two guards: the first records something, and the second knows the tenant.
+        await this.audit.record({ action: 'guard.check' });
+        request.tenant = tenant;
+      }
       return refuse === undefined;
     }
   }
@@ -138,6 +147,11 @@ export async function startPolicyApp(
     @Post('move/:id') move(@Req() request: PaidRequest, @Param('id') tenantId: string) {
       Object.assign(request.user as object, { tenantId });
       return { tenantId };
+    }
+
+    @Post('named/:id') named(@Req() request: PaidRequest, @Param('id') id: string) {
+      request.id = id;
+      return {};
     }
 
     @Post('login/:id') login(@Param('id') id: string) {
