@@ -97,8 +97,9 @@ describeEachDatabase('tampering', (create, name) => {
   it('is not seen where there was none', async () => {
     expect(checkpoints.map(({ treeSize }) => treeSize)).toEqual([100, 200, 300]);
     const progress: number[] = [];
+    const kept = checkpoints.map(({ note }) => note);
     const result = await app.audit.verify({
-      checkpoints: checkpoints.map(({ note }) => note),
+      checkpoints: kept,
       keys: [keys.verifierKey],
       onProgress: ({ done, total }) => progress.push(done / total),
     });
@@ -122,7 +123,10 @@ describeEachDatabase('tampering', (create, name) => {
       [257, 299],
       [300, 300],
     ] as const) {
-      expect(await app.audit.verify({ from, to })).toMatchObject({ ok: true, problems: [] });
+      expect(await app.audit.verify({ from, to, checkpoints: kept })).toMatchObject({
+        ok: true,
+        problems: [],
+      });
     }
   });
 
@@ -317,6 +321,11 @@ describeEachDatabase('tampering', (create, name) => {
     await expectFound(
       { code: 'history_rewritten', treeSize: 100 },
       { keys: [], checkpoints: [checkpoints[0]!.note] },
+    );
+    // Also where its leaves are none of those that are checked.
+    await expectFound(
+      { code: 'history_rewritten', treeSize: 100 },
+      { keys: [], checkpoints: [checkpoints[0]!.note], from: 150 },
     );
   });
 
