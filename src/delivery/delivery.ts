@@ -534,18 +534,10 @@ export class Delivery {
     const { journal, strictTimeoutMs } = this;
     if (!journal || journal.failure) throw unavailable(NOT_WRITTEN, journal?.failure);
     if (this.lastError !== undefined && this.running) throw unavailable('the audit database is away');
-    const isKnown = this.lastError === undefined && performance.now() - this.lastContact < PROOF_MS;
-    if (!isKnown) this.probe ??= this.ask(strictTimeoutMs).finally(() => (this.probe = undefined));
-    const probed = isKnown ? undefined : this.probe;
-    // Heard below, if nothing else goes wrong before.
-    probed?.catch(() => undefined);
+    if (this.lastError === undefined && performance.now() - this.lastContact < PROOF_MS) return;
+    this.probe ??= this.ask(strictTimeoutMs).finally(() => (this.probe = undefined));
     try {
-      if (!(await within(strictTimeoutMs, journal.sync()))) throw new Error('the disk does not answer');
-    } catch (cause) {
-      throw unavailable(NOT_WRITTEN, cause);
-    }
-    try {
-      await probed;
+      await this.probe;
     } catch (cause) {
       throw unavailable('the audit database is away', cause);
     }

@@ -122,6 +122,7 @@ export class EventJournal {
   rotate(): boolean {
     if (!this.isFull) return false;
     return this.attempt(() => {
+      // After a failed write, space may have been made in it.
       if (!this.isFull) return false;
       passPoint('before-rotate');
       this.begin();
