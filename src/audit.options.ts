@@ -1,7 +1,7 @@
 import { AuditError } from './event/audit-error.js';
 import { showValue } from './event/show-value.js';
 import type { CaptureOptions } from './capture/capture-options.js';
-import type { DeliveryOptions } from './delivery/delivery.js';
+import type { DeliveryOptions } from './delivery/delivery-options.js';
 import type { ServiceOptions } from './pipeline/event-completer.js';
 import type { PolicyOptions } from './pipeline/policy/policy-rule.js';
 import type { DetectionOptions } from './pipeline/detection/detection-options.js';

@@ -5,8 +5,8 @@ import type { AuditLogEvent } from './event/audit-log-event.js';
 import type { AuditLogger } from './event/audit-logger.js';
 import { present } from './event/present.js';
 import { RequestAudit } from './capture/request-audit.js';
-import { DELIVERY_DEFAULTS } from './delivery/delivery.js';
-import type { DeliveryOptions } from './delivery/delivery.js';
+import { DELIVERY_DEFAULTS } from './delivery/delivery-options.js';
+import type { DeliveryOptions } from './delivery/delivery-options.js';
 import { RepositorySink } from './delivery/event-sink.js';
 import { drainOnSignals } from './delivery/drain-on-signals.js';
 import { AuditRecorder } from './pipeline/audit-recorder.js';
@@ -173,8 +173,8 @@ export class AuditRuntime {
         protection.cacheSeconds * 1_000,
         {
           directory: () => this.recorder.directory,
-          newestNumber: () => this.recorder.newestNumber,
-          isSettledThrough: (number) => this.recorder.isSettledThrough(number),
+          mark: () => this.recorder.mark(),
+          isSettledThrough: (mark) => this.recorder.isSettledThrough(mark),
         },
         logger,
       );

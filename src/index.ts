@@ -82,7 +82,7 @@ export type { CaptureOptions } from './capture/capture-options.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
 export type { FieldSelection } from './pipeline/policy/select-fields.js';
 export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';
-export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery/delivery.js';
+export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery/delivery-options.js';
 export type { ServiceOptions } from './pipeline/event-completer.js';
 export type {
   PolicyLevel,

@@ -1,140 +1,30 @@
 import { AsyncResource } from 'node:async_hooks';
 import { resolve as absolute } from 'node:path';
-import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
+import type { JournalLoss } from '../journal/damage.js';
+import { EventJournal } from '../journal/event-journal.js';
+import type { Intent } from '../journal/intents.js';
+import { passPoint } from '../journal/life.js';
+import type { DroppedEvents } from '../journal/recovery.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
-import { classifyStoreError, codeOfStoreError, describeStoreError } from '../store/store-error.js';
-import { noAnswer, WaitingStatements } from '../store/waiting-statements.js';
+import { describeStoreError } from '../store/store-error.js';
+import { WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
-import { EventJournal } from '../journal/event-journal.js';
-import { EventQueue } from './event-queue.js';
+import type { LetterBox, Refusal } from './batch-store.js';
+import { DeliveryLoop } from './delivery-loop.js';
+import { DELIVERY_DEFAULTS } from './delivery-options.js';
+import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
+import { EventLog, UNWRITTEN_AT_ONCE } from './event-log.js';
+import type { LogMark, Ticket } from './event-log.js';
 import type { EventSink } from './event-sink.js';
-import type { Entry, Intent } from './entry.js';
-import { Flushes } from './flushes.js';
-import { passPoint } from '../journal/life.js';
-import type { JournalLoss } from '../journal/damage.js';
-import type { DroppedEvents } from '../journal/recovery.js';
+import type { Progress } from './messages.js';
 import { SourceNotes } from './source-notes.js';
-import { TakenEvents } from '../sealer/taken-events.js';
 
-/** What is promised of an event when its answer leaves; `docs/guarantees.md` has the whole table. */
-export type DeliveryMode = 'buffered' | 'durable' | 'strict';
-
-/** How events travel into the database. */
-export interface DeliveryOptions {
-  /**
-   * `durable`: an answer leaves once its event is in the journal on disk, and the death of the process loses nothing.
-   * `strict`: once it is committed in the database; without journal and database a request is refused by 503 before its
-   * handler. `buffered`: at once; a killed process loses what it had not stored.
-   * @defaultValue `'durable'`; `'buffered'` where the database is in memory itself
-   */
-  readonly mode?: DeliveryMode;
-  /** Where the journal is kept. Each process needs a directory of its own. @defaultValue `'audit-journal'` */
-  readonly directory?: string;
-  /**
-   * When the journal is forced to the disk, which only the death of the machine tells apart: `'interval'`, or
-   * `'always'` before an answer leaves. @defaultValue `'interval'`
-   */
-  readonly fsync?: 'interval' | 'always';
-  /** Milliseconds between two, with `fsync: 'interval'`. @defaultValue 200 */
-  readonly fsyncIntervalMs?: number;
-  /** Megabytes that the journal may take, as while the database is away; beyond it, `overflow`. @defaultValue 1024 */
-  readonly maxJournalMegabytes?: number;
-  /** Kilobytes after which the journal goes on in a new file. @defaultValue 8192 */
-  readonly segmentKilobytes?: number;
-  /**
-   * When there is no room for an event: `'drop'` it, counted and reported; `'wait'` with the answer, for a bounded time,
-   * then drop; or `'reject'` requests by 503 before their handler. @defaultValue `'drop'`
-   */
-  readonly overflow?: 'drop' | 'wait' | 'reject';
-  /** Milliseconds that an answer waits for room at most, with `overflow: 'wait'`. @defaultValue 1000 */
-  readonly overflowTimeoutMs?: number;
-  /** Milliseconds that a strict answer waits at most for its event to be committed. @defaultValue 2000 */
-  readonly strictTimeoutMs?: number;
-  /** Events stored in one batch. @defaultValue 500 */
-  readonly batchSize?: number;
-  /**
-   * Store and seal in a thread of their own, with connections of its own, so that requests don't pay for it. It is done
-   * in the main thread all the same on SQLite, with `dataSource`, and where an option that it needs holds a function; and sealed
-   * there with a `ledger` that does. @defaultValue `true`
-   */
-  readonly thread?: boolean;
-  /** Milliseconds that an event waits at most for its batch to fill. @defaultValue 200 */
-  readonly flushIntervalMs?: number;
-  /**
-   * Milliseconds that the database may take to answer a statement. If it answers no other either, the connection is
-   * broken then, and the statement tried again on another. Should the first have succeeded after all, nothing is stored
-   * twice. @defaultValue 30000
-   */
-  readonly statementTimeoutMs?: number;
-  /** Events kept in memory where there is no journal, or it can't be written. @defaultValue 20000 */
-  readonly maxBuffered?: number;
-  /** Megabytes of them, about: the second bound beside `maxBuffered`, for large ones. @defaultValue 32 */
-  readonly maxBufferedMegabytes?: number;
-  /** Milliseconds that a shutdown waits for the last events to be stored. @defaultValue 10000 */
-  readonly shutdownTimeoutMs?: number;
-  /**
-   * Drain on SIGTERM and SIGINT where nobody else handles the signal; the process then ends by that signal, as it
-   * would have. With `app.enableShutdownHooks()` Nest does it and this has nothing to do. @defaultValue `true`
-   */
-  readonly drainOnSignals?: boolean;
-}
-
-export const DELIVERY_DEFAULTS = {
-  mode: 'durable',
-  directory: 'audit-journal',
-  fsync: 'interval',
-  fsyncIntervalMs: 200,
-  maxJournalMegabytes: 1024,
-  segmentKilobytes: 8192,
-  overflow: 'drop',
-  overflowTimeoutMs: 1_000,
-  strictTimeoutMs: 2_000,
-  batchSize: 500,
-  thread: true,
-  flushIntervalMs: 200,
-  statementTimeoutMs: 30_000,
-  maxBuffered: 20_000,
-  maxBufferedMegabytes: 32,
-  shutdownTimeoutMs: 10_000,
-  drainOnSignals: true,
-} as const satisfies Required<DeliveryOptions>;
-
-/** How delivery fares, for logs, health checks, metrics and tests. Counts are of this process, since it started. */
-export interface DeliveryStatus {
-  readonly mode: DeliveryMode;
-  /** The database takes events, the journal can be written, and there is room. */
-  readonly healthy: boolean;
-  /** Events that the database does not have yet. */
-  readonly pending: number;
-  /** What the journal takes on disk, or without one the pending events take in memory, about. */
-  readonly pendingBytes: number;
-  /** How long the oldest pending event has waited, since its answer left; 0 where there is none. */
-  readonly oldestPendingMs: number;
-  readonly delivered: number;
-  /** Attempts that failed and were made again. */
-  readonly retried: number;
-  /** Refused by the database for themselves; see `AuditService.deadLetters()`. */
-  readonly dead: number;
-  /** Lost for want of room. */
-  readonly dropped: number;
-  /** Rows that were read and can't be read as events or dead letters: somebody else has written or changed them. */
-  readonly unreadable: number;
-  /** What the database said last, while it does not take events. */
-  readonly lastError?: string;
-  /** Why the journal can't be written, while it can't. */
-  readonly journalError?: string;
-}
-
-const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 5_000;
-/** So often in a row the same unclear failure is the database's, before it may be an event's. */
-const UNCLEAR_TIMES = 3;
 /** How long an answer waits for a disk that says nothing. */
 const SYNC_PATIENCE_MS = 5_000;
 /** How long an answer of the database proves that it is there. */
@@ -157,27 +47,21 @@ export interface DeliveryReports {
   interrupted(begun: unknown): AuditLogEvent;
 }
 
-/** An event that was entered: hand it back to {@link Delivery.release} when its answer has left. */
-export type Ticket = Entry;
-
 /**
- * Carries events from the application into the database: at least once, which the store's idempotence makes exactly
- * once. One loop empties the queue, waits while the database is away, and sets aside what the database refuses. It
- * never throws into the application, and waits only where the caller asks it to.
+ * Delivery as the application sees it: it takes events, has them written to the log, and tells the loop that stores them what is
+ * new there. It never throws into the application, and waits only where the caller asks it to.
  */
 export class Delivery {
   readonly mode: DeliveryMode;
   private readonly options: Required<DeliveryOptions>;
-  private readonly queue: EventQueue;
-  private readonly flushes = new Flushes();
+  private readonly log: EventLog;
+  private readonly loop: DeliveryLoop;
   private readonly warnings: RateLimitedLog;
   private readonly statements = new WaitingStatements();
-  private readonly pings = new WaitingStatements();
+  private readonly notes: SourceNotes;
   private journal: EventJournal | undefined;
   private timers: NodeJS.Timeout[] = [];
-  private running: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private wake = new AbortController();
   private closed = false;
   private delivered = 0;
   private retried = 0;
@@ -187,21 +71,18 @@ export class Delivery {
   private unreported: DroppedEvents[] = [];
   private droppedNotedAt = -Infinity;
   private lastError: string | undefined;
-  private unclear: { readonly code: string; readonly times: number } | undefined;
-  /** Of the batch that is stored now: those that may be at fault themselves. */
-  private readonly suspects: { readonly entry: Entry; readonly error: unknown }[] = [];
   private lastContact = -Infinity;
   private probe: Promise<void> | undefined;
-  private readonly notes: SourceNotes;
-  /** Which events of this process have its numbers, as far as they are settled. */
-  readonly taken = new TakenEvents();
+  private isToldSoon = false;
+  private noteOpen!: () => void;
+  private readonly opened = new Promise<void>((resolve) => (this.noteOpen = resolve));
   private readonly waitingForRoom = new Set<() => void>();
   /** Delivery runs in no request's context, whichever request set it off. */
   private readonly context = new AsyncResource('AuditDelivery');
 
   constructor(
     private readonly events: EventSink,
-    private readonly deadLetters: Pick<DeadLetterRepository, 'keep'>,
+    deadLetters: LetterBox,
     sources: SourceRepository,
     private readonly logger: AuditLogger,
     options: DeliveryOptions,
@@ -213,13 +94,24 @@ export class Delivery {
     this.options = { ...DELIVERY_DEFAULTS, ...Object.fromEntries(given) };
     this.mode = this.options.mode;
     this.warnings = new RateLimitedLog(logger);
-    this.notes = new SourceNotes(sources, authority, (statement) => this.bounded(statement), this.warnings);
-    this.queue = new EventQueue(this.hasJournal, (loss) => queueMicrotask(() => this.reportLoss(loss)));
+    this.notes = new SourceNotes(sources, authority, (statement) => this.statements.send(this.options.statementTimeoutMs, statement), this.warnings);
+    this.log = new EventLog(this.hasJournal);
+    this.loop = new DeliveryLoop(events, deadLetters, this.options, {
+      progress: (progress) => this.noteProgress(progress),
+      away: (error) => this.noteAway(error),
+      refused: (refusal) => this.noteRefusal(refusal),
+      lost: (loss) => queueMicrotask(() => this.reportLoss(loss)),
+    });
   }
 
   /** Whether events and requests that have begun are kept on disk. */
   get hasJournal(): boolean {
     return this.mode !== 'buffered';
+  }
+
+  /** Which events of this process have its numbers, as far as they are settled. */
+  get taken(): DeliveryLoop['taken'] {
+    return this.loop.taken;
   }
 
   get strictTimeoutMs(): number {
@@ -232,7 +124,7 @@ export class Delivery {
    * @throws AuditError `AUDIT_INVALID_OPTIONS` where the directory belongs to another process or can't be written
    */
   async open(): Promise<void> {
-    if (!this.hasJournal || this.journal) return;
+    if (!this.hasJournal || this.journal) return this.noteOpen();
     const { directory, segmentKilobytes, maxJournalMegabytes } = this.options;
     // Not larger than a part of it all: the segment that is written to is never deleted.
     const segmentBytes = Math.min(segmentKilobytes * 1024, (maxJournalMegabytes * 1024 * 1024) / 4);
@@ -251,12 +143,15 @@ export class Delivery {
         `The file ${path} of the audit journal has ${oversize} bytes, more than the journal writes to one. Its first ${size} bytes are read, and the rest is passed over as damage: see who may write there.`,
       );
     }
-    this.queue.attach(journal);
+    this.log.attach(journal);
+    this.loop.open(this.log.begin());
     this.takeOver(journal);
     this.every(CHECK_MS, () => {
       const happened = journal.check();
       if (happened) this.warnings.warn('place', happened);
-      this.queue.writeMissing();
+      this.log.writeMissing();
+      this.log.releaseOld();
+      this.schedule();
     });
     if (this.options.fsync === 'interval') {
       this.every(this.options.fsyncIntervalMs, () => void this.sync());
@@ -269,7 +164,7 @@ export class Delivery {
     const { journal, options } = this;
     const megabyte = share * 1024 * 1024;
     if (journal && !journal.failure) return journal.bytes < options.maxJournalMegabytes * megabyte;
-    const { events, size } = this.queue.memory;
+    const { events, size } = this.log.memory;
     return events < options.maxBuffered * share && size < options.maxBufferedMegabytes * megabyte;
   }
 
@@ -320,7 +215,7 @@ export class Delivery {
   begin(begun: object, before?: Intent): Intent | undefined {
     if (!this.journal || this.closed || !this.hasRoom()) return before;
     try {
-      return this.queue.begin(JSON.stringify(begun), before);
+      return this.journal.intents.begin(JSON.stringify(begun), before);
     } catch (error) {
       this.noteJournalFailure(error);
       return before;
@@ -328,7 +223,7 @@ export class Delivery {
   }
 
   cancel(intent: Intent): void {
-    this.queue.cancel(intent);
+    this.journal?.intents.void(intent);
   }
 
   /**
@@ -343,24 +238,27 @@ export class Delivery {
       this.drop();
       return undefined;
     }
-    const entry = this.queue.enter(event, intent);
+    const ticket = this.log.enter(event, intent);
     if (this.journal?.failure) this.noteJournalFailure(this.journal.failure);
-    return entry;
+    return ticket;
   }
 
-  /** Hands the event over for delivery. @param amended how it turned out, where that differs */
-  release(ticket: Ticket, amended?: AuditLogEvent): void {
-    this.queue.release(ticket, amended);
-    if (this.events.takesTexts) ticket.compact();
+  /**
+   * Hands the event over for delivery.
+   *
+   * @param amended how it turned out, where that differs
+   * @returns `false` where it was handed over already, so that nothing of it can be amended
+   */
+  release(ticket: Ticket, amended?: AuditLogEvent): boolean {
+    const isReleased = this.log.release(ticket, amended);
     this.schedule();
+    return isReleased;
   }
 
   /** Hands the event over at once. @returns whether the database has it within `strictTimeoutMs` */
   commit(ticket: Ticket): Promise<boolean> {
-    const stored = new Promise<void>((resolve) => (ticket.onStored = resolve));
-    ticket.urgent = true;
-    ticket.committed = true;
-    this.release(ticket);
+    const stored = new Promise<void>((resolve) => this.log.commit(ticket, resolve));
+    this.schedule();
     return within(this.strictTimeoutMs, stored);
   }
 
@@ -386,22 +284,25 @@ export class Delivery {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` when an attempt fails; the events stay, and are tried again
    */
-  flush(): Promise<void> {
-    if (this.queue.pending === 0) return Promise.resolve();
-    const flushed = this.flushes.add(
-      this.queue.isSpilled ? undefined : this.queue.pending,
-      this.queue.lastOrder,
-    );
-    this.wake.abort();
-    this.start();
-    return flushed;
+  async flush(): Promise<void> {
+    if (this.log.pending > 0) await this.opened;
+    // What only memory has goes to the loop part by part.
+    for (let left = this.log.pending; left > 0; left -= UNWRITTEN_AT_ONCE) {
+      this.tell();
+      try {
+        await this.loop.flush();
+      } catch (error) {
+        throw this.notStored(error);
+      }
+      if (this.log.memory.events === 0) return;
+    }
   }
 
   /** Stores what is there, within `patienceMs`; what it could not store stays. Never throws. */
   async drain(patienceMs = this.options.shutdownTimeoutMs): Promise<void> {
     if (this.closed) return;
     const deadline = performance.now() + patienceMs;
-    while (this.queue.pending > 0 && performance.now() < deadline) {
+    while (this.log.pending > 0 && performance.now() < deadline) {
       const leftMs = () => Math.max(0, deadline - performance.now());
       await within(
         leftMs(),
@@ -415,15 +316,14 @@ export class Delivery {
     if (this.closed) return;
     await this.drain(patienceMs);
     this.closed = true;
-    this.wake.abort();
     clearTimeout(this.timer);
     for (const timer of this.timers) clearInterval(timer);
     this.releaseWaiting();
-    const left = this.queue.pending;
+    const left = this.log.pending;
     this.noteEnd(left === 0);
     if (this.lastError === undefined) await this.notes.flushLast(NOTE_TIMEOUT_MS);
-    const isSettled = this.queue.isSettled && this.notes.isEmpty;
-    const lost = this.queue.discard();
+    const isSettled = this.log.isSettled && this.notes.isEmpty;
+    const lost = this.log.discard();
     this.dropped += lost;
     const why = `after ${patienceMs} ms: ${this.lastError ?? 'the database did not answer'}`;
     if (lost > 0) {
@@ -435,7 +335,7 @@ export class Delivery {
       );
     }
     await this.journal?.close(isSettled);
-    if (left > 0) this.flushes.fail(this.notStored());
+    this.loop.close(this.notStored());
   }
 
   /** Lets go of the journal where the application did not start. */
@@ -447,7 +347,7 @@ export class Delivery {
 
   /** Who numbers events, with the last number that each gave away. */
   get ownSources(): readonly { readonly source: string; readonly sequence: number }[] {
-    return this.queue.sources;
+    return this.log.sources;
   }
 
   /** Says that the source has come to this number: others record what is missing before it. */
@@ -462,25 +362,25 @@ export class Delivery {
     return this.journal?.directory;
   }
 
-  /** The number that an intent or an event got last. */
-  get newestNumber(): number {
-    return this.queue.newestNumber;
+  /** All that has a number until now, for {@link isSettledThrough}. */
+  mark(): LogMark {
+    return this.log.mark();
   }
 
-  /** Whether nothing is left that got its number before or with this one. */
-  isSettledThrough(number: number): boolean {
-    return this.queue.isSettledThrough(number);
+  /** Whether nothing is left to be stored of what was there at the mark. */
+  isSettledThrough(mark: LogMark): boolean {
+    return this.log.isSettledThrough(mark);
   }
 
   status(): Omit<DeliveryStatus, 'unreadable'> {
-    const oldest = this.queue.oldestSince;
+    const oldest = this.log.oldestSince;
     const journalError = this.journal?.failure?.message;
     const lastError = this.lastError ?? this.events.whyNotReady;
     return {
       mode: this.mode,
       healthy: !this.closed && lastError === undefined && journalError === undefined && this.hasRoom(),
-      pending: this.queue.pending,
-      pendingBytes: this.journal?.bytes ?? this.queue.memory.size,
+      pending: this.log.pending,
+      pendingBytes: this.journal?.bytes ?? this.log.memory.size,
       oldestPendingMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest),
       delivered: this.delivered,
       retried: this.retried,
@@ -500,7 +400,7 @@ export class Delivery {
     const { source, sequence } = journal;
     this.notes.addBegin(source, resumed ? 'resumed' : 'started', sequence);
     for (const [number, begun] of recovered.intents) {
-      this.queue.adopt(number, this.reports.interrupted(begun));
+      this.log.adopt(number, this.reports.interrupted(begun));
     }
     for (const loss of recovered.losses) this.reportLoss(loss);
     if (recovered.dropped) this.unreported.push({ ...recovered.dropped });
@@ -509,8 +409,8 @@ export class Delivery {
         `The audit journal ${journal.directory} was left with ${recovered.pending} event(s) not stored and ${recovered.intents.size} interrupted request(s); they are delivered now.`,
       );
     }
-    // Not before: until here the old segments alone have what is taken over.
-    journal.sweep();
+    this.noteOpen();
+    this.tell();
   }
 
   private reportLoss(loss: JournalLoss): void {
@@ -521,8 +421,8 @@ export class Delivery {
       'loss',
       `The audit journal ${loss.file} is damaged in ${loss.lines} line(s), which held ${which}. All else in it is kept.`,
     );
-    this.release(this.queue.enter(this.reports.lost(loss)));
-    this.queue.noteReported(loss);
+    this.release(this.log.enter(this.reports.lost(loss)));
+    this.log.noteReported(loss);
   }
 
   private every(intervalMs: number, work: () => void): void {
@@ -533,7 +433,7 @@ export class Delivery {
   private async confirm(): Promise<void> {
     const { journal, strictTimeoutMs } = this;
     if (!journal || journal.failure) throw unavailable(NOT_WRITTEN, journal?.failure);
-    if (this.lastError !== undefined && this.running) throw unavailable('the audit database is away');
+    if (this.lastError !== undefined && this.log.pending > 0) throw unavailable('the audit database is away');
     if (this.lastError === undefined && performance.now() - this.lastContact < PROOF_MS) return;
     this.probe ??= this.ask(strictTimeoutMs).finally(() => (this.probe = undefined));
     try {
@@ -545,7 +445,7 @@ export class Delivery {
 
   private async ask(patienceMs: number): Promise<void> {
     try {
-      await this.pings.send(patienceMs, (signal) => this.events.ping(signal));
+      await this.loop.ping(patienceMs);
     } catch (error) {
       this.lastError ??= describeStoreError(error);
       throw error;
@@ -554,167 +454,55 @@ export class Delivery {
   }
 
   private schedule(): void {
-    if (!this.queue.hasWork || this.running) return;
-    if (this.queue.hasUrgent || this.queue.pending >= this.options.batchSize) this.start();
-    else this.timer ??= setTimeout(() => this.start(), this.options.flushIntervalMs);
+    const { log, options } = this;
+    if (this.closed || (log.news === 0 && !log.isUrgent)) return;
+    if (log.isUrgent || log.news >= options.batchSize) this.tellSoon();
+    else this.timer ??= setTimeout(() => this.tell(), options.flushIntervalMs);
   }
 
-  private start(): void {
+  /** With whatever else is recorded in the same turn. */
+  private tellSoon(): void {
+    if (this.isToldSoon) return;
+    this.isToldSoon = true;
+    queueMicrotask(() => this.tell());
+  }
+
+  private tell(): void {
+    this.isToldSoon = false;
     clearTimeout(this.timer);
     this.timer = undefined;
-    this.running ??= this.context
-      .runInAsyncScope(() => this.run())
-      .finally(() => {
-        this.running = undefined;
-        if (!this.closed) this.schedule();
-      });
+    if (!this.closed && this.isOpen) this.context.runInAsyncScope(() => this.loop.advance(this.log.tell()));
   }
 
-  /** Empties the queue. Ends only when it is empty or closed. */
-  private async run(): Promise<void> {
-    let waitMs = FIRST_RETRY_MS;
-    // Whatever is recorded in the same turn goes along.
-    await Promise.resolve();
-    while (this.queue.hasWork && !this.closed) {
-      let left: Entry[] = [];
-      try {
-        left = this.queue.take(this.options.batchSize);
-        if (left.length === 0) {
-          // What was still to be read is not there any more, or not found yet.
-          this.noteSettled();
-          await turn();
-          continue;
-        }
-        const before = this.delivered;
-        await this.store(left);
-        await this.judgeSuspects(this.delivered > before);
-        waitMs = FIRST_RETRY_MS;
-        this.unclear = undefined;
-        this.noteContact();
-        this.recovered();
-      } catch (error) {
-        if (this.closed) return;
-        this.queue.giveBack([...this.suspects.splice(0).map(({ entry }) => entry), ...left]);
-        this.noteUnclear(error);
-        this.noteAway(error);
-        await this.pause(waitMs);
-        waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
-      }
-    }
+  /** Nothing is stored before the journal is open. */
+  private get isOpen(): boolean {
+    return this.journal !== undefined || !this.hasJournal;
   }
 
-  /** Stores the batch; throws while the database is away. Whatever it settles has left `batch` by then. */
-  private async store(batch: Entry[], count = batch.length): Promise<void> {
-    const part = batch.slice(0, count);
-    if (part.length === 0) return;
-    try {
-      await this.bounded((signal) => this.events.store(part, signal));
-      passPoint('after-commit');
-      for (const { numbered, id } of part)
-        if (numbered) this.taken.take(numbered.source, numbered.sequence, id);
-      this.settle(batch, part);
-      this.delivered += part.length;
-    } catch (error) {
-      const failure = classifyStoreError(error);
-      // That events are there already is no failure of the store's; what is left of it is that two are one.
-      const isRefused = failure === 'refused' || failure === 'duplicate';
-      if (!isRefused && !this.isSuspicious(error)) throw error;
-      if (count === 1) {
-        if (isRefused) return this.setAside(batch, error);
-        this.suspects.push({ entry: batch.shift()!, error });
-        return;
-      }
-      const half = Math.ceil(count / 2);
-      await this.store(batch, half);
-      await this.store(batch, count - half);
-    }
-  }
-
-  /**
-   * Of a failure that may be the database's or an event's: the same one again and again is looked into, event by event.
-   * Where others are stored meanwhile, the event is at fault.
-   */
-  private isSuspicious(error: unknown): boolean {
-    const { unclear } = this;
-    const isSame = unclear?.code === codeOfStoreError(error) && classifyStoreError(error) === 'unclear';
-    return isSame && unclear.times >= UNCLEAR_TIMES;
-  }
-
-  /** @param hasStored whether the database took other events meanwhile */
-  private async judgeSuspects(hasStored: boolean): Promise<void> {
-    const [first] = this.suspects;
-    if (!first) return;
-    if (!hasStored) throw first.error;
-    while (this.suspects.length > 0) {
-      const { entry, error } = this.suspects[0]!;
-      await this.setAside([entry], error);
-      this.suspects.shift();
-    }
-  }
-
-  private noteUnclear(error: unknown): void {
-    if (classifyStoreError(error) !== 'unclear') {
-      this.unclear = undefined;
-      return;
-    }
-    const code = codeOfStoreError(error);
-    this.unclear = { code, times: this.unclear?.code === code ? this.unclear.times + 1 : 1 };
-  }
-
-  /** An event that the database will never take does not keep the others waiting. */
-  private async setAside(batch: Entry[], refusal: unknown): Promise<void> {
-    const [entry] = batch as [Entry];
-    let kept = true;
-    try {
-      const reason = describeStoreError(refusal);
-      await this.bounded((signal) => this.deadLetters.keep(entry.event, reason, signal));
-    } catch (error) {
-      if (classifyStoreError(error) !== 'refused') throw error;
-      kept = false;
-    }
-    const where = kept
-      ? 'It is a dead letter now'
-      : entry.segment
-        ? 'It is not a dead letter either; the journal keeps it, and it is tried again at the next start'
-        : 'It is not a dead letter either, and is lost';
-    // What the database says may quote the event.
-    this.warnings.error(
-      'refused',
-      `The database refuses the audit event ${entry.event.id} itself (${codeOfStoreError(refusal)}). ${where}.`,
-    );
-    const { numbered, id } = entry;
-    if (numbered) this.taken.setAside(numbered.source, numbered.sequence, id);
-    this.settle(batch, [entry], kept);
-    this.dead += 1;
-  }
-
-  private bounded(statement: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const patienceMs = this.options.statementTimeoutMs;
-    return this.statements.send(patienceMs, statement, async () => {
-      if (this.closed) return false;
-      this.noteAway(noAnswer(patienceMs));
-      return this.pings
-        .send(patienceMs, (signal) => this.events.ping(signal))
-        .then(
-          () => true,
-          () => false,
-        );
-    });
-  }
-
-  private settle(batch: Entry[], part: readonly Entry[], forget = true): void {
-    batch.splice(0, part.length);
-    // What closing gave up is told as left, even if it arrives after all.
+  private noteProgress(progress: Progress): void {
+    // What closing gave up is told as left, even if it is stored after all.
     if (this.closed) return;
-    this.queue.settle(part, forget);
-    this.flushes.settle(part);
-    this.noteSettled();
+    if (progress.stored > 0) passPoint('after-commit');
+    this.delivered += progress.stored;
+    this.dead += progress.dead;
+    this.log.take(progress);
+    if (this.hasRoom()) this.releaseWaiting();
+    if (progress.stored + progress.dead > 0) {
+      this.noteContact();
+      this.noteBack();
+    }
+    this.schedule();
   }
 
-  private noteSettled(): void {
-    if (this.queue.pending === 0) this.flushes.finish();
-    else if (!this.queue.isSpilled) this.flushes.startCounting(this.queue.pending, this.queue.lastOrder);
-    if (this.hasRoom()) this.releaseWaiting();
+  private noteRefusal({ id, code, fate, isInLog }: Refusal): void {
+    const where =
+      fate === 'dead'
+        ? 'It is a dead letter now'
+        : isInLog
+          ? 'It is not a dead letter either; the journal keeps it, and it is tried again at the next start'
+          : 'It is not a dead letter either, and is lost';
+    // What the database says may quote the event.
+    this.warnings.error('refused', `The database refuses the audit event ${id} itself (${code}). ${where}.`);
   }
 
   private noteContact(): void {
@@ -727,10 +515,9 @@ export class Delivery {
   private noteAway(error: unknown): void {
     this.retried += 1;
     this.lastError = describeStoreError(error);
-    this.flushes.fail(this.notStored(error));
     this.warnings.warn(
       'away',
-      `The audit database does not take events: ${this.lastError}. ${this.queue.pending} are kept and tried again.`,
+      `The audit database does not take events: ${this.lastError}. ${this.log.pending} are kept and tried again.`,
     );
   }
 
@@ -739,7 +526,7 @@ export class Delivery {
       'AUDIT_STORE_UNAVAILABLE',
       this.closed
         ? 'The audit was closed before its last events were stored.'
-        : `${this.queue.pending} audit event(s) are not stored yet: ${this.lastError}. They are kept and tried again.`,
+        : `${this.log.pending} audit event(s) are not stored yet: ${this.lastError}. They are kept and tried again.`,
       { cause },
     );
   }
@@ -753,7 +540,7 @@ export class Delivery {
   }
 
   private drop(): void {
-    const { source, sequence } = this.queue.skipSequence();
+    const { source, sequence } = this.log.skipSequence();
     this.taken.setAside(source, sequence);
     this.dropped += 1;
     let dropped = this.unreported.find((other) => other.source === source);
@@ -765,25 +552,25 @@ export class Delivery {
     dropped.lastSequence = sequence;
     if (performance.now() - this.droppedNotedAt > DROPPED_NOTE_MS) {
       this.droppedNotedAt = performance.now();
-      this.queue.noteDropped(dropped);
+      this.log.noteDropped(dropped);
     }
     this.warnings.warn(
       'dropped',
       this.closed
         ? 'An audit event was dropped: it was recorded after the application closed the audit.'
-        : `An audit event was dropped: ${this.queue.pending} are waiting and the database does not take them (${this.lastError ?? 'it is slower than they come'}). Mend the database, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
+        : `An audit event was dropped: ${this.log.pending} are waiting and the database does not take them (${this.lastError ?? 'it is slower than they come'}). Mend the database, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
     );
   }
 
   /** After a batch was stored: what else waited for that. */
-  private recovered(): void {
+  private noteBack(): void {
     if (this.unreported.length > 0 && this.hasRoom()) {
       for (const dropped of this.unreported.splice(0)) {
-        this.release(this.queue.enter(this.reports.dropped(dropped)));
-        this.queue.noteDropped({ ...dropped, count: 0 });
+        this.release(this.log.enter(this.reports.dropped(dropped)));
+        this.log.noteDropped({ ...dropped, count: 0 });
       }
     }
-    for (const { source } of this.queue.sources) this.notes.addBegin(source, 'started', 0);
+    for (const { source } of this.log.sources) this.notes.addBegin(source, 'started', 0);
     this.sendNotes();
   }
 
@@ -798,7 +585,7 @@ export class Delivery {
 
   /** @param isDelivered nothing is pending: else the journal has the word for the next start */
   private noteEnd(isDelivered: boolean): void {
-    const { sources } = this.queue;
+    const { sources } = this.log;
     this.notes.forgetIdle((idle) => !sources.some(({ source }) => source === idle));
     for (const { source, sequence } of sources) {
       if (isDelivered || source !== this.journal?.source) this.notes.add(source, 'closed', sequence);
@@ -808,13 +595,6 @@ export class Delivery {
   private releaseWaiting(): void {
     for (const noteRoom of this.waitingForRoom) noteRoom();
     this.waitingForRoom.clear();
-  }
-
-  private async pause(waitMs: number): Promise<void> {
-    if (this.closed) return;
-    this.wake = new AbortController();
-    const jittered = waitMs * (0.5 + Math.random() / 2);
-    await delay(jittered, undefined, { signal: this.wake.signal }).catch(() => undefined);
   }
 }
 

@@ -2,6 +2,7 @@ import { closeSync, fsync, open, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { createEventId } from '../event/event-id.js';
 import { cannotKeep, DirectoryLock } from './directory-lock.js';
+import { Intents } from './intents.js';
 import { canFollow, encodeLine } from './journal-line.js';
 import type { LineKind, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
@@ -9,9 +10,18 @@ import { thisProcess } from './process-identity.js';
 import { recover } from './recovery.js';
 import type { Recovered } from './recovery.js';
 import { OPEN_FILES, Segment } from './segment.js';
+import type { Place } from './segment.js';
 
 /** After a failed write the file system is asked again no sooner than this. */
 const RETRY_MS = 250;
+/** An intent so many segments behind is written again, so that it does not keep them all. */
+const CARRY_AFTER = 4;
+
+/** A line that was written. */
+export interface Written extends Place {
+  /** Bytes, the end of the line included. */
+  readonly length: number;
+}
 
 /**
  * The local append-only journal: a directory of segments, owned by one process. A line is written in one synchronous
@@ -34,8 +44,10 @@ export class EventJournal {
   private bytesBefore = 0;
   /** Why lines can't be written now. */
   failure: Error | undefined;
-  /** The segments from this number on are still to be read, as whoever reads them says. */
-  firstNeeded = Infinity;
+  readonly intents = new Intents(this);
+  private carrying = false;
+  /** What is before it, nobody needs any more. */
+  private needed: Place = { segment: 0, position: 0 };
 
   private constructor(
     private readonly lock: DirectoryLock,
@@ -84,6 +96,15 @@ export class EventJournal {
     return this.lock.directory;
   }
 
+  /** Whose its files are. */
+  get uid(): number {
+    return this.lock.uid;
+  }
+
+  get firstSegment(): number {
+    return this.segments[0]!.number;
+  }
+
   /** Who else may put files into the directory, where there is somebody. */
   get whoElseMayWrite(): string | undefined {
     return this.lock.whoElseMayWrite();
@@ -113,41 +134,19 @@ export class EventJournal {
   }
 
   /**
-   * Begins a new segment where the last one is full. Call it before {@link append}: what is still open in old segments may be written again
-   * then, and must come before the line.
-   *
-   * @returns whether it did
-   * @throws the file system's error
-   */
-  rotate(): boolean {
-    if (!this.isFull) return false;
-    return this.attempt(() => {
-      // After a failed write, space may have been made in it.
-      if (!this.isFull) return false;
-      passPoint('before-rotate');
-      this.begin();
-      passPoint('after-rotate');
-      return true;
-    });
-  }
-
-  /**
    * Writes one line.
    *
-   * @returns the segment that has it
    * @throws the file system's error; then nothing of it is written
    */
-  append(kind: LineKind, number: number, reference: number, body: string): Segment {
-    this.attempt(() => this.active.append(encodeLine(kind, number, reference, body)));
+  append(kind: LineKind, number: number, reference: number, body: string): Written {
+    if (this.rotate()) this.carryForward();
+    const line = encodeLine(kind, number, reference, body);
+    this.attempt(() => this.active.append(line));
     this.failure = undefined;
-    this.dirty.add(this.active);
+    const { active } = this;
+    this.dirty.add(active);
     this.sequence = Math.max(this.sequence, reference);
-    return this.active;
-  }
-
-  /** The next line is tried at once, though one could not be written just now. */
-  retryNow(): void {
-    this.failedAt = -Infinity;
+    return { segment: active.number, position: active.size - line.length, length: line.length };
   }
 
   /**
@@ -170,11 +169,16 @@ export class EventJournal {
   /**
    * Deletes the segments that nobody needs any more, oldest first: a younger one says what became of the requests and
    * events of an older one.
+   *
+   * @param needed what is before it is stored
    */
-  sweep(): void {
+  sweep(needed = this.needed): void {
+    this.needed = needed;
+    if (this.segments.length === 1) return;
+    const oldest = Math.min(needed.segment, this.intents.oldestSegment);
     while (this.segments.length > 1) {
       const [segment] = this.segments as [Segment];
-      if (segment.holds > 0 || segment.number >= this.firstNeeded) return;
+      if (segment.number >= oldest) return;
       this.segments.shift();
       this.bytesBefore -= segment.size;
       this.dirty.delete(segment);
@@ -215,7 +219,6 @@ export class EventJournal {
   /** Leaves the directory; deletes the segments where everything in them is settled. */
   async close(isEmpty: boolean): Promise<void> {
     try {
-      this.rotate();
       this.append('closed', 0, this.sequence, '{}');
       await this.sync();
     } catch {
@@ -236,15 +239,9 @@ export class EventJournal {
     this.lock.release();
   }
 
-  /** A segment is read to its end: it need not stay open where there are many. */
-  noteRead(segment: Segment): void {
-    if (this.segments.length > OPEN_FILES && segment !== this.active) segment.rest();
-  }
-
   /** Where nothing is recorded, nothing else would find out that the file system works again. */
   private tryAgain(): void {
     try {
-      this.rotate();
       this.append('stored', 0, 0, '[]');
     } catch {
       // Not yet.
@@ -268,12 +265,40 @@ export class EventJournal {
     }
   }
 
-  /** After a failed write, as to a full disk: what is written to, but needed no more, is begun anew. */
+  /** After a failed write, as to a full disk: what is written to, but needed no more, makes room for a new segment. */
   private makeSpace(): void {
-    const { active } = this;
-    if (this.segments.length > 1 || active.holds > 0 || active.number >= this.firstNeeded) return;
+    const { active, needed } = this;
+    const isNeeded = needed.segment < active.number || (needed.segment === active.number && needed.position < active.size);
+    if (this.segments.length > 1 || isNeeded || this.intents.count > 0) return;
     active.clear();
-    this.writeHead(active);
+    this.mustRotate = true;
+  }
+
+  /** @returns whether a new segment was begun, since the last one is full, or a failed write had room made for it */
+  private rotate(): boolean {
+    if (!this.isFull && !this.failure) return false;
+    return this.attempt(() => {
+      if (!this.isFull) return false;
+      passPoint('before-rotate');
+      this.begin();
+      passPoint('after-rotate');
+      return true;
+    });
+  }
+
+  private carryForward(): void {
+    // To carry may begin a new segment itself.
+    if (this.carrying) return;
+    this.carrying = true;
+    try {
+      this.intents.carry(this.active.number - CARRY_AFTER);
+    } catch {
+      // They stay where they are, and are no reason not to try the line that is next.
+      this.failedAt = -Infinity;
+    } finally {
+      this.carrying = false;
+    }
+    this.sweep();
   }
 
   private begin(): void {

@@ -35,6 +35,19 @@ export const OPEN_FILES = 256;
 export interface FoundLine {
   readonly line: JournalLine | undefined;
   readonly raw: Buffer;
+  /** The bytes before it in the segment. */
+  readonly position: number;
+}
+
+/** Where a line begins: the number of its segment, and the bytes before it there. */
+export interface Place {
+  readonly segment: number;
+  readonly position: number;
+}
+
+/** Below 0 where `a` is before `b`. */
+export function comparePlaces(a: Place, b: Place): number {
+  return a.segment - b.segment || a.position - b.position;
 }
 
 /**
@@ -43,8 +56,6 @@ export interface FoundLine {
  * process lives, until there are too many of them.
  */
 export class Segment {
-  /** How much of it in memory is not settled: open intents, open answers, events on their way. */
-  holds = 0;
   private torn = false;
   /** A line that was too long to be one goes on here, and is not looked at after `until`. */
   private damage: { readonly at: number; readonly until: number } | undefined;
@@ -89,6 +100,11 @@ export class Segment {
     );
     segment.rest();
     return segment;
+  }
+
+  /** One that this process writes, for reading only; nothing is opened before something is read. @param size how far */
+  static written(directory: string, number: number, uid: number, size: number): Segment {
+    return new Segment(directory, number, uid, undefined, size);
   }
 
   /** The number in the name of a segment's file; `undefined` for other files. */
@@ -146,7 +162,7 @@ export class Segment {
     // A line longer than one read.
     while (!buffer.includes(NEWLINE) && position + buffer.length < this.size) {
       if (buffer.length > LONGEST_LINE) {
-        const line = { line: undefined, raw: buffer.subarray(0, 64) };
+        const line = { line: undefined, raw: buffer.subarray(0, 64), position };
         const at = position + buffer.length;
         this.damage = { at, until: at + LONGEST_DAMAGE };
         return { found: [line], next: at };
@@ -160,15 +176,20 @@ export class Segment {
     for (let end = buffer.indexOf(NEWLINE); end >= 0; end = buffer.indexOf(NEWLINE, start)) {
       const raw = buffer.subarray(start, end);
       // Nothing but an end: what is left where a torn line was closed off.
-      if (raw.length > 0) found.push({ line: decodeLine(raw), raw });
+      if (raw.length > 0) found.push({ line: decodeLine(raw), raw, position: position + start });
       start = end + 1;
     }
     const isShort = found.length === 0 && buffer.length < READ_BYTES;
     if (toTheEnd && start < buffer.length && (isShort || position + buffer.length >= this.size)) {
-      found.push({ line: undefined, raw: buffer.subarray(start) });
+      found.push({ line: undefined, raw: buffer.subarray(start), position: position + start });
       start = buffer.length;
     }
     return { found, next: position + start };
+  }
+
+  /** The line that begins at `position`; `undefined` where it can't be read. @param length its bytes, its end included */
+  lineAt(position: number, length: number): JournalLine | undefined {
+    return decodeLine(this.bytes(position, length).subarray(0, -1));
   }
 
   /** Forgets all that is in it. @throws the file system's error */

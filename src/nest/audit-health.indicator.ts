@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DeliveryMode } from '../delivery/delivery.js';
+import type { DeliveryMode } from '../delivery/delivery-options.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { within } from '../store/within.js';
 import { AuditService } from '../trail/audit.service.js';

@@ -5,14 +5,10 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { Delivery } from '../delivery/delivery.js';
 import type { EventSink } from '../delivery/event-sink.js';
-import type {
-  DeliveryMode,
-  DeliveryOptions,
-  DeliveryReports,
-  DeliveryStatus,
-  Ticket,
-} from '../delivery/delivery.js';
-import type { Intent } from '../delivery/entry.js';
+import type { DeliveryReports } from '../delivery/delivery.js';
+import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from '../delivery/delivery-options.js';
+import type { LogMark, Ticket } from '../delivery/event-log.js';
+import type { Intent } from '../journal/intents.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { NoteAuthority } from '../store/source-note.js';
@@ -110,7 +106,7 @@ export class AuditRecorder {
     } else if (!(await this.commit(ticket))) {
       throw new AuditError(
         'AUDIT_UNAVAILABLE',
-        `The audit event was not committed within ${this.delivery.strictTimeoutMs} ms. It is ${ticket.segment ? 'in the journal' : "in memory, since the journal can't be written,"} and is delivered later; don't record it again.`,
+        `The audit event was not committed within ${this.delivery.strictTimeoutMs} ms. It is ${ticket.written ? 'in the journal' : "in memory, since the journal can't be written,"} and is delivered later; don't record it again.`,
       );
     }
     return event;
@@ -205,10 +201,11 @@ export class AuditRecorder {
    */
   release(ticket: Ticket, amended?: AuditLogEvent, blockedBy?: BlockingRule): void {
     if (!ticket.committed) {
-      const event = amended ? this.protect(amended) : ticket.event;
-      this.delivery.release(ticket, amended && event);
-      this.notify(event);
-      return;
+      const event = amended && this.protect(amended);
+      const isReleased = this.delivery.release(ticket, event);
+      this.notify((isReleased && event) || ticket.event);
+      // Else it is stored as it was, since its answer took too long to leave.
+      if (isReleased) return;
     }
     if (!amended) return;
     const isNews = ticket.event.metadata['blockedBy'] === undefined;
@@ -270,14 +267,14 @@ export class AuditRecorder {
     return this.delivery.directory;
   }
 
-  /** The number in the journal that an event got last. */
-  get newestNumber(): number {
-    return this.delivery.newestNumber;
+  /** All that is recorded until now, for {@link isSettledThrough}. */
+  mark(): LogMark {
+    return this.delivery.mark();
   }
 
-  /** Whether nothing is left to be stored that got its number before or with this one. */
-  isSettledThrough(number: number): boolean {
-    return this.delivery.isSettledThrough(number);
+  /** Whether nothing is left to be stored of what was there at the mark. */
+  isSettledThrough(mark: LogMark): boolean {
+    return this.delivery.isSettledThrough(mark);
   }
 
   flush(): Promise<void> {

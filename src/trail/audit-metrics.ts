@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import type { DeliveryStatus } from '../delivery/delivery.js';
+import type { DeliveryStatus } from '../delivery/delivery-options.js';
 import type { ServiceOptions } from '../pipeline/event-completer.js';
 
 /** Reports what `status` answers until the function that it returns is called. */

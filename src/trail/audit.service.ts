@@ -13,7 +13,7 @@ import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { ownProperties } from '../event/own-properties.js';
 import { present } from '../event/present.js';
-import type { DeliveryStatus } from '../delivery/delivery.js';
+import type { DeliveryStatus } from '../delivery/delivery-options.js';
 import { isKnownDead } from '../journal/process-identity.js';
 import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
 import type { AuditRecorder } from '../pipeline/audit-recorder.js';

@@ -32,7 +32,7 @@ import { AuditError } from '../../src/event/audit-error.js';
 import { FACT_LIMITS, flattenFacts } from '../../src/event/flatten.js';
 import { UNREADABLE_KEY } from '../../src/event/read-event.js';
 import { safeText, TEXT_LIMITS } from '../../src/event/safe-text.js';
-import { DELIVERY_DEFAULTS } from '../../src/delivery/delivery.js';
+import { DELIVERY_DEFAULTS } from '../../src/delivery/delivery-options.js';
 import { decodeLine } from '../../src/journal/journal-line.js';
 import { canonicalJson } from '../../src/ledger/canonical-json.js';
 import { RouteAuditReader } from '../../src/nest/route-audit.reader.js';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import { destroyOwn, isOwnFile, readOwn, UNFINISHED, writeWhole } from '../../journal/journal-file.js';
+import type { LogMark } from '../../delivery/event-log.js';
 import { within } from '../../store/within.js';
 import type { MasterKeys } from './master-keys.js';
 
@@ -11,10 +12,10 @@ import type { MasterKeys } from './master-keys.js';
 export interface EventsOnTheWay {
   /** Where the journal is; `undefined` where there is none. */
   directory(): string | undefined;
-  /** The number that an event got last. */
-  newestNumber(): number;
-  /** Whether nothing is left that got its number before or with this one. */
-  isSettledThrough(number: number): boolean;
+  /** All that is recorded until now. */
+  mark(): LogMark;
+  /** Whether nothing is left to be stored of what was there at the mark. */
+  isSettledThrough(mark: LogMark): boolean;
 }
 
 interface TransitKey {
@@ -25,8 +26,8 @@ interface TransitKey {
   file: string | undefined;
   readonly madeAt: number;
   isUsed: boolean;
-  /** Events up to this number may need it; `undefined` while it is in use. */
-  through: number | undefined;
+  /** Events up to this mark may need it; `undefined` while it is in use. */
+  through: LogMark | undefined;
 }
 
 const CHECK_MS = 1_000;
@@ -70,7 +71,7 @@ export class TransitKeys {
   async open(): Promise<void> {
     const directory = this.events.directory();
     if (directory !== undefined) {
-      const through = this.events.newestNumber();
+      const through = this.events.mark();
       for (const name of await readdir(directory).catch(() => [])) {
         const [, id] = FILE.exec(name) ?? [];
         // The process that wrote it has died over it.
@@ -166,7 +167,7 @@ export class TransitKeys {
 
   private rotate(): void {
     if (!this.active.isUsed) return;
-    this.active.through = this.events.newestNumber();
+    this.active.through = this.events.mark();
     this.retired.push(this.active);
     this.active = newKey();
   }

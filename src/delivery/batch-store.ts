@@ -1,0 +1,131 @@
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { classifyStoreError, codeOfStoreError, describeStoreError } from '../store/store-error.js';
+import type { EventSink } from './event-sink.js';
+import type { Entry } from './log-reader.js';
+
+/** So often in a row the same unclear failure is the database's, before it may be an event's. */
+const UNCLEAR_TIMES = 3;
+
+/** Keeps what the database refuses. */
+export interface LetterBox {
+  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error */
+  keep(event: AuditLogEvent, reason: string, signal?: AbortSignal): Promise<void>;
+}
+
+/** What became of events: the last three are refused by the database, and the last two by its dead letters as well. */
+export type Fate = 'stored' | 'dead' | 'kept';
+
+/** Sends a statement to the database, and waits for its answer as long as others are waited for. */
+export type Send = (statement: (signal: AbortSignal) => Promise<void>) => Promise<void>;
+
+/** An event that the database refuses. */
+export interface Refusal {
+  readonly id: string;
+  /** What the database says, which may quote no value. */
+  readonly code: string;
+  readonly fate: 'dead' | 'kept';
+  readonly isInLog: boolean;
+}
+
+/**
+ * Stores batches. Where the database refuses one for an event in it, the batch is halved until the event is found, which becomes a
+ * dead letter, so that it does not keep the others waiting.
+ */
+export class BatchStore {
+  private unclear: { readonly code: string; readonly times: number } | undefined;
+  /** Of the batch that is stored now: those that may be at fault themselves. */
+  private readonly suspects: { readonly entry: Entry; readonly error: unknown }[] = [];
+
+  /** @param settle told at once what became of which events */
+  constructor(
+    private readonly sink: EventSink,
+    private readonly letters: LetterBox,
+    private readonly send: Send,
+    private readonly settle: (entries: readonly Entry[], fate: Fate, refusal?: Refusal) => void,
+  ) {}
+
+  /**
+   * Stores the batch. What it settles leaves `batch`; what is left when it throws is to be tried again.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error, while the database does not take events
+   */
+  async store(batch: Entry[]): Promise<void> {
+    const before = batch.length;
+    try {
+      await this.storePart(batch, batch.length);
+      // Where others are stored, those are at fault.
+      await this.judge(before > this.suspects.length);
+      this.unclear = undefined;
+    } catch (error) {
+      batch.unshift(...this.suspects.splice(0).map(({ entry }) => entry));
+      this.noteUnclear(error);
+      throw error;
+    }
+  }
+
+  private async storePart(batch: Entry[], count: number): Promise<void> {
+    const part = batch.slice(0, count);
+    if (part.length === 0) return;
+    try {
+      await this.send((signal) => this.sink.store(part, signal));
+    } catch (error) {
+      const failure = classifyStoreError(error);
+      // That events are there already is no failure of the store's; what is left of it is that two are one.
+      const isRefused = failure === 'refused' || failure === 'duplicate';
+      if (!isRefused && !this.isSuspicious(error)) throw error;
+      if (count === 1 && isRefused) {
+        await this.setAside(part[0]!, error);
+        batch.shift();
+      } else if (count === 1) {
+        this.suspects.push({ entry: batch.shift()!, error });
+      } else {
+        const half = Math.ceil(count / 2);
+        await this.storePart(batch, half);
+        await this.storePart(batch, count - half);
+      }
+      return;
+    }
+    batch.splice(0, count);
+    this.settle(part, 'stored');
+  }
+
+  /**
+   * Of a failure that may be the database's or an event's: the same one again and again is looked into, event by event.
+   * Where others are stored meanwhile, the event is at fault.
+   */
+  private isSuspicious(error: unknown): boolean {
+    const { unclear } = this;
+    const isSame = unclear?.code === codeOfStoreError(error) && classifyStoreError(error) === 'unclear';
+    return isSame && unclear.times >= UNCLEAR_TIMES;
+  }
+
+  private async judge(hasStored: boolean): Promise<void> {
+    const [first] = this.suspects;
+    if (first && !hasStored) throw first.error;
+    while (this.suspects.length > 0) {
+      const { entry, error } = this.suspects[0]!;
+      await this.setAside(entry, error);
+      this.suspects.shift();
+    }
+  }
+
+  private noteUnclear(error: unknown): void {
+    const isUnclear = classifyStoreError(error) === 'unclear';
+    const code = codeOfStoreError(error);
+    const times = this.unclear?.code === code ? this.unclear.times + 1 : 1;
+    this.unclear = isUnclear ? { code, times } : undefined;
+  }
+
+  private async setAside(entry: Entry, refusal: unknown): Promise<void> {
+    const reason = describeStoreError(refusal);
+    let fate: 'dead' | 'kept' = 'dead';
+    try {
+      await this.send((signal) => this.letters.keep(entry.event, reason, signal));
+    } catch (error) {
+      if (classifyStoreError(error) !== 'refused') throw error;
+      fate = 'kept';
+    }
+    const code = codeOfStoreError(refusal);
+    this.settle([entry], fate, { id: entry.event.id, code, fate, isInLog: entry.place !== undefined });
+  }
+}
