@@ -66,8 +66,9 @@ export class BatchStore {
   private async storePart(batch: Entry[], count: number): Promise<void> {
     const part = batch.slice(0, count);
     if (part.length === 0) return;
+    const events = part.map(({ event }) => event);
     try {
-      await this.send((signal) => this.sink.store(part, signal));
+      await this.send((signal) => this.sink.store(events, signal));
     } catch (error) {
       const failure = classifyStoreError(error);
       // That events are there already is no failure of the store's; what is left of it is that two are one.

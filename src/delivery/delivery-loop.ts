@@ -97,7 +97,8 @@ export class DeliveryLoop {
     this.hurried += urgent.length;
     const last = news.segments.at(-1);
     if (last) this.end = { segment: last.number, position: last.size };
-    for (const number of news.written) if (this.inFlight.some((one) => one.number === number)) this.written.add(number);
+    for (const number of news.written)
+      if (this.inFlight.some((one) => one.number === number)) this.written.add(number);
     this.drop(news.written);
     this.makeReady(news.unwritten.map((one) => ({ ...one, place: undefined, bytes: 0 })));
     this.start();
@@ -180,7 +181,8 @@ export class DeliveryLoop {
     const { batchSize } = this.options;
     const batch = this.urgent.splice(0, batchSize);
     const wanted = batchSize - batch.length;
-    if (this.ready.length < wanted && this.sizeOfReady < LARGE_BYTES) this.makeReady(this.reader?.read(wanted - this.ready.length) ?? []);
+    if (this.ready.length < wanted && this.sizeOfReady < LARGE_BYTES)
+      this.makeReady(this.reader?.read(wanted - this.ready.length) ?? []);
     batch.push(...this.ready.splice(0, wanted));
     this.inFlight = [...batch];
     return batch;

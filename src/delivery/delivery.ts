@@ -19,7 +19,7 @@ import type { LetterBox, Refusal } from './batch-store.js';
 import { DeliveryLoop } from './delivery-loop.js';
 import { DELIVERY_DEFAULTS } from './delivery-options.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
-import { EventLog, UNWRITTEN_AT_ONCE } from './event-log.js';
+import { EventLog } from './event-log.js';
 import type { LogMark, Ticket } from './event-log.js';
 import type { EventSink } from './event-sink.js';
 import type { Progress } from './messages.js';
@@ -94,7 +94,12 @@ export class Delivery {
     this.options = { ...DELIVERY_DEFAULTS, ...Object.fromEntries(given) };
     this.mode = this.options.mode;
     this.warnings = new RateLimitedLog(logger);
-    this.notes = new SourceNotes(sources, authority, (statement) => this.statements.send(this.options.statementTimeoutMs, statement), this.warnings);
+    this.notes = new SourceNotes(
+      sources,
+      authority,
+      (statement) => this.statements.send(this.options.statementTimeoutMs, statement),
+      this.warnings,
+    );
     this.log = new EventLog(this.hasJournal);
     this.loop = new DeliveryLoop(events, deadLetters, this.options, {
       progress: (progress) => this.noteProgress(progress),
@@ -286,16 +291,17 @@ export class Delivery {
    */
   async flush(): Promise<void> {
     if (this.log.pending > 0) await this.opened;
+    const { number } = this.log.mark();
+    if (this.log.pending === 0) return;
     // What only memory has goes to the loop part by part.
-    for (let left = this.log.pending; left > 0; left -= UNWRITTEN_AT_ONCE) {
+    do {
       this.tell();
       try {
         await this.loop.flush();
       } catch (error) {
         throw this.notStored(error);
       }
-      if (this.log.memory.events === 0) return;
-    }
+    } while (this.log.hasUnwrittenThrough(number) && !this.closed);
   }
 
   /** Stores what is there, within `patienceMs`; what it could not store stays. Never throws. */
@@ -569,6 +575,8 @@ export class Delivery {
         this.release(this.log.enter(this.reports.dropped(dropped)));
         this.log.noteDropped({ ...dropped, count: 0 });
       }
+      // It takes room that others may wait for.
+      this.tellSoon();
     }
     for (const { source } of this.log.sources) this.notes.addBegin(source, 'started', 0);
     this.sendNotes();

@@ -13,7 +13,7 @@ import type { LogNews, LogStart, Numbered, Progress, UnwrittenEvent, Wanted } fr
 const OPEN_SEGMENTS = 4;
 const OPEN_MS = 30_000;
 /** So many unwritten events are with the reader at a time. */
-export const UNWRITTEN_AT_ONCE = 500;
+const UNWRITTEN_AT_ONCE = 500;
 
 /** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
 export class Ticket {
@@ -22,6 +22,10 @@ export class Ticket {
   numbered: Numbered | undefined = undefined;
   /** Somebody waits for it: it was handed over before its answer left, and can't be amended any more. */
   committed = false;
+  /** Where the journal has it as it was, while memory alone has it as it turned out. */
+  outdated: Place | undefined = undefined;
+  /** It is settled: it may be stored, and can't be amended any more. */
+  released = false;
   /** Called once the database has it. */
   onStored: (() => void) | undefined = undefined;
   /** What it takes of the room in memory, about, in UTF-16 code units; 0 where a file has it. */
@@ -76,6 +80,8 @@ export class EventLog {
   private readonly kept = new Map<number, Ticket>();
   private isHurried = false;
   private needed: Place = { segment: 0, position: 0 };
+  /** Where the last line of an event ends, or what an earlier process left. */
+  private end: Place = { segment: 0, position: 0 };
 
   /** @param waitsForJournal nothing is numbered, nor told, before {@link attach} */
   constructor(private waitsForJournal: boolean) {}
@@ -85,10 +91,11 @@ export class EventLog {
     this.journal = journal;
     this.waitsForJournal = false;
     this.told = journal.recovered.pending;
+    this.end = { segment: journal.active.number, position: journal.active.size };
     const open = [...this.open.values()];
     const released = [...this.unwritten.values()];
-    this.open.clear();
-    this.unwritten.clear();
+    const awaited = [...this.awaited.values()];
+    for (const all of [this.open, this.unwritten, this.awaited]) all.clear();
     // The journal has given their numbers away to others.
     for (const ticket of [...open, ...released]) ticket.number = journal.nextNumber();
     for (const ticket of open) {
@@ -99,6 +106,7 @@ export class EventLog {
       this.unwritten.set(ticket.number, ticket);
       if (!this.writeUnwritten(ticket)) this.numberInMemory(ticket);
     }
+    for (const ticket of awaited) this.await(ticket);
   }
 
   /** The log as its reader finds it. @param recovered what is in it */
@@ -131,7 +139,14 @@ export class EventLog {
 
   /** Of those, how many the reader does not know of. */
   get news(): number {
-    return this.untold + (this.withReader.size > 0 ? 0 : this.unwritten.size);
+    const canBeTold = Math.min(this.unwritten.size, UNWRITTEN_AT_ONCE) - this.withReader.size;
+    return this.untold + (this.waitsForJournal ? 0 : Math.max(0, canBeTold));
+  }
+
+  /** Whether one of those that only memory has is left that got its number before or with this one. */
+  hasUnwrittenThrough(number: number): boolean {
+    for (const unwritten of this.unwritten.keys()) if (unwritten <= number) return true;
+    return false;
   }
 
   /** Whether there is something that is to be told at once. */
@@ -159,10 +174,7 @@ export class EventLog {
 
   /** All that got its number, or was written, until now: for {@link isSettledThrough}. */
   mark(): LogMark {
-    const { journal } = this;
-    if (!journal) return { number: this.lastNumber, place: { segment: 0, position: 0 } };
-    const { number: segment, size: position } = journal.active;
-    return { number: journal.newestNumber, place: { segment, position } };
+    return { number: this.journal?.newestNumber ?? this.lastNumber, place: this.end };
   }
 
   /** Whether nothing is left to be stored of what was there at the mark. */
@@ -228,8 +240,11 @@ export class EventLog {
    * @returns `false` where it was released already, so that nothing can be amended
    */
   release(ticket: Ticket, amended?: AuditLogEvent): boolean {
-    if (!this.open.delete(ticket.number)) return false;
-    if (amended) ticket.event = Object.assign(amended, { metadata: { ...amended.metadata, ...ticket.numbered } });
+    if (ticket.released) return false;
+    ticket.released = true;
+    this.open.delete(ticket.number);
+    if (amended)
+      ticket.event = Object.assign(amended, { metadata: { ...amended.metadata, ...ticket.numbered } });
     const isInLog = ticket.written !== undefined;
     if (isInLog && (!amended || this.write(ticket, 'amend'))) {
       if (amended) this.amended.push(ticket.number);
@@ -238,6 +253,7 @@ export class EventLog {
     }
     // The journal has it as it was: it is stored from memory, as it is.
     if (isInLog) this.withdrawn.push(ticket.number);
+    ticket.outdated = ticket.written;
     ticket.written = undefined;
     this.holdInMemory(ticket);
     this.unwritten.set(ticket.number, ticket);
@@ -248,11 +264,8 @@ export class EventLog {
   commit(ticket: Ticket, onStored: () => void): void {
     ticket.committed = true;
     ticket.onStored = onStored;
-    this.awaited.set(ticket.number, ticket);
     this.release(ticket);
-    this.isHurried = true;
-    const { number, written } = ticket;
-    if (written) this.wanted.push({ number, ...written });
+    this.await(ticket);
   }
 
   /** What the reader does not know yet. */
@@ -281,9 +294,11 @@ export class EventLog {
   take(progress: Progress): void {
     const { journal, unwritten, awaited } = this;
     const { settled, settledUnwritten, kept, lost, needed } = progress;
-    this.needed = needed;
     this.oldest = progress.oldest;
-    this.told = progress.isIdle && progress.turn === this.turn ? 0 : Math.max(0, this.told - settled.length - kept.length);
+    this.told =
+      progress.isIdle && progress.turn === this.turn
+        ? 0
+        : Math.max(0, this.told - settled.length - kept.length);
     for (const number of [...settledUnwritten, ...lost]) {
       this.withReader.delete(number);
       const ticket = unwritten.get(number);
@@ -295,7 +310,13 @@ export class EventLog {
       awaited.get(number)?.onStored?.();
       awaited.delete(number);
     }
-    for (const { number, event } of kept) this.kept.set(number, new Ticket(event, number, undefined));
+    for (const { number, event } of kept) {
+      const { source, sequence } = event.metadata as unknown as Numbered;
+      this.kept.set(
+        number,
+        Object.assign(new Ticket(event, number, undefined), { numbered: { source, sequence } }),
+      );
+    }
     if (!journal) return;
     if (settled.length > 0) {
       try {
@@ -304,7 +325,8 @@ export class EventLog {
         // They are stored again after a crash, and found to be there.
       }
     }
-    journal.sweep({ ...needed, segment: Math.min(needed.segment, this.keptFrom()) });
+    this.needed = this.neededBy(needed);
+    journal.sweep(this.needed);
   }
 
   /** Writes to the journal what only memory has, after it failed and works again. */
@@ -347,6 +369,15 @@ export class EventLog {
     return lost;
   }
 
+  /** What is before it in the journal is stored. @param read what is before it, the reader does not need */
+  private neededBy(read: Place): Place {
+    let needed = { ...read, segment: Math.min(read.segment, this.keptFrom()) };
+    for (const { outdated } of this.unwritten.values()) {
+      if (outdated && comparePlaces(outdated, needed) < 0) needed = outdated;
+    }
+    return needed;
+  }
+
   /** Numbers it and writes it; the journal's own number is given away with its line, or not at all. */
   private write(ticket: Ticket, kind: 'event' | 'amend'): boolean {
     const { journal } = this;
@@ -356,7 +387,9 @@ export class EventLog {
     Object.assign(event.metadata, numbered);
     const reference = numbered.source === journal.source ? numbered.sequence : 0;
     try {
-      ticket.written = journal.append(kind, number, reference, JSON.stringify(event));
+      const written = journal.append(kind, number, reference, JSON.stringify(event));
+      ticket.written = written;
+      this.end = { segment: written.segment, position: written.position + written.length };
     } catch {
       return false;
     }
@@ -367,8 +400,15 @@ export class EventLog {
     return true;
   }
 
+  private await(ticket: Ticket): void {
+    const { number, written } = ticket;
+    this.awaited.set(number, ticket);
+    this.isHurried = true;
+    if (written) this.wanted.push({ number, ...written });
+  }
+
   private writeUnwritten(ticket: Ticket): boolean {
-    if (!this.write(ticket, 'event')) return false;
+    if (!this.write(ticket, ticket.outdated ? 'amend' : 'event')) return false;
     this.unwritten.delete(ticket.number);
     if (this.withReader.delete(ticket.number)) this.rewritten.push(ticket.number);
     this.noteReleased(ticket);
@@ -400,10 +440,11 @@ export class EventLog {
   }
 
   private unwrittenNews(): UnwrittenEvent[] {
-    if (this.waitsForJournal || this.withReader.size > 0) return [];
     const news: UnwrittenEvent[] = [];
+    if (this.waitsForJournal) return news;
     for (const { number, event, numbered } of this.unwritten.values()) {
-      if (news.length === UNWRITTEN_AT_ONCE) break;
+      if (this.withReader.size === UNWRITTEN_AT_ONCE) break;
+      if (this.withReader.has(number)) continue;
       this.withReader.add(number);
       news.push({ number, event, numbered });
     }

@@ -1,19 +1,10 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 
-/** An event that is to be stored, with its JSON where that was made already. */
-export interface UnstoredEvent {
-  readonly event: AuditLogEvent;
-  readonly text?: string | undefined;
-}
-
 /** Where delivery stores events. */
 export abstract class EventSink {
   /** Why the database can't be used at all, before any statement is tried; `undefined` where it can. */
   abstract readonly whyNotReady: string | undefined;
-
-  /** Whether events are stored by their texts, and are themselves not asked for where they have one. */
-  abstract readonly takesTexts: boolean;
 
   /**
    * Stores the events; those whose id is stored already are passed over. When it returns, all are committed.
@@ -22,7 +13,7 @@ export abstract class EventSink {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error, see `classifyStoreError`; then none, or
    *   whole batches from the front, are stored
    */
-  abstract store(events: readonly UnstoredEvent[], signal: AbortSignal): Promise<void>;
+  abstract store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void>;
 
   /** Asks the database for nothing, to know whether it answers. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   abstract ping(signal: AbortSignal): Promise<void>;
@@ -30,8 +21,6 @@ export abstract class EventSink {
 
 /** The repository of this thread. */
 export class RepositorySink extends EventSink {
-  readonly takesTexts = false;
-
   constructor(private readonly repository: AuditEventRepository) {
     super();
   }
@@ -40,12 +29,8 @@ export class RepositorySink extends EventSink {
     return this.repository.whyNotReady;
   }
 
-  store(events: readonly UnstoredEvent[], signal: AbortSignal): Promise<void> {
-    return this.repository.append(
-      events.map(({ event }) => event),
-      undefined,
-      signal,
-    );
+  store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
+    return this.repository.append(events, undefined, signal);
   }
 
   ping(signal: AbortSignal): Promise<void> {

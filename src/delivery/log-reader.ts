@@ -132,7 +132,11 @@ export class LogReader {
       if (entry) entries.push(entry);
     }
     let bytes = 0;
-    for (let reads = 0; reads < READS_AT_ONCE && entries.length < wanted && bytes < BYTES_AT_ONCE; reads += 1) {
+    for (
+      let reads = 0;
+      reads < READS_AT_ONCE && entries.length < wanted && bytes < BYTES_AT_ONCE;
+      reads += 1
+    ) {
       const segment = this.segments[this.index];
       if (!segment || (this.isLast && this.position >= segment.size)) break;
       const { position } = this;
@@ -242,7 +246,10 @@ export class LogReader {
     const { number, reference, content: event } = line;
     const { source, sequence } = event.metadata;
     const { start, finder } = this;
-    const isOwn = reference > 0 ? finder.source === start.source && source === start.source : source === start.memorySource;
+    const isOwn =
+      reference > 0
+        ? finder.source === start.source && source === start.source
+        : source === start.memorySource;
     const numbered = isOwn ? { source: String(source), sequence: Number(sequence) } : undefined;
     return { number, event, numbered, place, bytes: place.length };
   }

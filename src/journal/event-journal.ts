@@ -268,7 +268,8 @@ export class EventJournal {
   /** After a failed write, as to a full disk: what is written to, but needed no more, makes room for a new segment. */
   private makeSpace(): void {
     const { active, needed } = this;
-    const isNeeded = needed.segment < active.number || (needed.segment === active.number && needed.position < active.size);
+    const isNeeded =
+      needed.segment < active.number || (needed.segment === active.number && needed.position < active.size);
     if (this.segments.length > 1 || isNeeded || this.intents.count > 0) return;
     active.clear();
     this.mustRotate = true;

@@ -1,18 +1,21 @@
-// The journal against a model of it: whatever happens in whatever order, nothing that was written is lost, nothing is
-// numbered twice, and nothing is kept longer than needed. Real files throughout. Only a full disk is played, since
-// no process can fill its own disk for itself alone: an append fails before it writes. The runs are the same each
-// time; `AUDIT_MODEL_RUNS=2000 AUDIT_MODEL_SEED=7` tries others.
+// The journal and the loop that reads it, against a model of them: whatever happens in whatever order, nothing that was written is
+// lost, nothing is numbered twice, and nothing is kept longer than needed. Real files throughout. Only a full disk is played, since
+// no process can fill its own disk for itself alone: an append fails before it writes; and so is the database, which answers when it is
+// told to. The runs are the same each time; `AUDIT_MODEL_RUNS=2000 AUDIT_MODEL_SEED=7` tries others.
 import { vi } from 'vitest';
 import fc from 'fast-check';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
-import { EventQueue } from '../../src/delivery/event-queue.js';
-import type { Entry, Intent } from '../../src/delivery/entry.js';
+import { DeliveryLoop } from '../../src/delivery/delivery-loop.js';
+import { EventLog } from '../../src/delivery/event-log.js';
+import type { Ticket } from '../../src/delivery/event-log.js';
+import type { Intent } from '../../src/journal/intents.js';
 import { decodeLine } from '../../src/journal/journal-line.js';
 import type { JournalPoint } from '../../src/journal/life.js';
 import { Segment } from '../../src/journal/segment.js';
@@ -22,17 +25,19 @@ import { NOBODY } from '../support/crashed-journal.js';
 const SEGMENT_BYTES = 4_096;
 const RUNS = Number(process.env['AUDIT_MODEL_RUNS'] ?? 60);
 const SEED = Number(process.env['AUDIT_MODEL_SEED'] ?? 1);
+/** What a database says of an event that it never takes. */
+const REFUSAL = Object.assign(new Error('CHECK constraint failed'), { code: '23514' });
 const CHANNEL = 'nest-audit-trail:journal';
 const POINTS = ['before-write', 'after-write', 'before-rotate', 'after-rotate', 'before-remove'] as const;
 
 type Command =
   | { readonly do: 'begin' | 'enter'; readonly size: number; readonly pick: number; readonly way: number }
   | {
-      readonly do: 'begin again' | 'cancel' | 'commit' | 'drop' | 'refuse' | 'give back';
+      readonly do: 'begin again' | 'cancel' | 'commit' | 'drop' | 'fail';
       readonly pick: number;
     }
   | { readonly do: 'release'; readonly pick: number; readonly amended: boolean }
-  | { readonly do: 'take' | 'settle'; readonly count: number }
+  | { readonly do: 'tell' | 'store' | 'refuse' }
   | { readonly do: 'crash'; readonly at: JournalPoint | 'now'; readonly early: number }
   | { readonly do: 'disk'; readonly failsEach: number }
   | { readonly do: 'write missing' | 'look' | 'delete the directory' };
@@ -44,8 +49,9 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ do: of('begin'), size: fc.nat(500), pick, way: fc.nat(9) }) },
   { weight: 12, arbitrary: fc.record({ do: of('begin again', 'cancel', 'commit', 'drop'), pick }) },
   { weight: 15, arbitrary: fc.record({ do: of('release'), pick, amended: fc.boolean() }) },
-  { weight: 30, arbitrary: fc.record({ do: of('take', 'settle'), count: fc.integer({ min: 1, max: 15 }) }) },
-  { weight: 5, arbitrary: fc.record({ do: of('refuse', 'give back'), pick }) },
+  { weight: 30, arbitrary: fc.record({ do: of('tell', 'store') }) },
+  { weight: 3, arbitrary: fc.record({ do: of('refuse') }) },
+  { weight: 3, arbitrary: fc.record({ do: of('fail'), pick }) },
   {
     weight: 4,
     arbitrary: fc.record({ do: of('crash'), at: of('now', ...POINTS), early: fc.nat(2) }),
@@ -76,7 +82,13 @@ interface Snapshot {
 }
 
 class Run {
-  private queue!: EventQueue;
+  private log!: EventLog;
+  private loop!: DeliveryLoop;
+  /** What the loop has sent to the database, which has not answered yet. */
+  private sent:
+    { readonly batch: readonly AuditLogEvent[]; readonly answer: (error?: Error) => void } | undefined;
+  /** What neither the database nor its dead letters take. */
+  private refusedEvent: AuditLogEvent | undefined;
   private journal!: EventJournal;
   private directory = mkdtempSync(join(tmpdir(), 'audit-model-'));
   private readonly directories = [this.directory];
@@ -86,8 +98,7 @@ class Run {
   /** Given away to events that were dropped, that only a dead process knew, or that were stored under another number. */
   private readonly excused = new Set<string>();
   private intents: { readonly id: string; intent: Intent }[] = [];
-  private open: Entry[] = [];
-  private batch: Entry[] = [];
+  private open: Ticket[] = [];
   private trap: { readonly at: JournalPoint; readonly early: number } | undefined;
   private snapshot: Snapshot | undefined;
   /** The line that is being written. */
@@ -118,7 +129,7 @@ class Run {
       await this.boot(1);
       for (const each of commands) {
         this.clock += 1_000;
-        const early = this.carryOut(each);
+        const early = await this.carryOut(each);
         if (this.snapshot) await this.reboot(early);
         this.check();
       }
@@ -134,25 +145,53 @@ class Run {
 
   /** @param early how many events are recorded before the journal is open */
   private async boot(early: number): Promise<void> {
-    this.queue = new EventQueue(true, (loss) => {
-      throw new Error(`Nothing is damaged, and this is lost: ${JSON.stringify(loss)}`);
-    });
+    this.log = new EventLog(true);
+    this.loop = this.newLoop();
+    this.sent = undefined;
     this.intents = [];
     this.open = [];
-    this.batch = [];
     for (let index = 0; index < early; index += 1) this.enter(this.newEvent(10), index);
     this.journal = await EventJournal.open(this.directory, SEGMENT_BYTES);
-    this.queue.attach(this.journal);
+    this.log.attach(this.journal);
+    this.loop.open(this.log.begin());
     expect(this.journal.recovered.losses).toEqual([]);
     for (const [number, { id }] of this.journal.recovered.intents) {
-      this.queue.adopt(number, this.eventOf(id, 0));
+      this.log.adopt(number, this.eventOf(id, 0));
     }
-    this.journal.sweep();
+  }
+
+  private newLoop(): DeliveryLoop {
+    const { log } = this;
+    const sink = {
+      whyNotReady: undefined,
+      // After a crash nobody hears of it.
+      store: (batch: readonly AuditLogEvent[]) =>
+        new Promise<void>((resolve, reject) => {
+          const answer = (error?: Error) => (error ? reject(error) : resolve());
+          this.sent = { batch: [...batch], answer };
+        }),
+      ping: () => Promise.resolve(),
+    };
+    const letters = { keep: () => Promise.reject(REFUSAL) };
+    return new DeliveryLoop(
+      sink,
+      letters,
+      { batchSize: 10, statementTimeoutMs: 60_000 },
+      {
+        progress: (progress) => log === this.log && log.take(progress),
+        away: () => undefined,
+        refused: ({ id, isInLog }) => this.noteRefused(id, isInLog),
+        lost: (loss) => {
+          throw new Error(`Nothing is damaged, and this is lost: ${JSON.stringify(loss)}`);
+        },
+      },
+    );
   }
 
   /** Goes on with what a crash left. */
   private async reboot(early: number): Promise<void> {
     const { directory, known } = this.snapshot!;
+    this.loop.close(new Error('crashed'));
     this.journal.abandon();
     this.snapshot = undefined;
     this.trap = undefined;
@@ -180,7 +219,7 @@ class Run {
   }
 
   /** @returns how many events are recorded before the journal is open again, should it crash now */
-  private carryOut(each: Command): number {
+  private async carryOut(each: Command): Promise<number> {
     switch (each.do) {
       case 'begin':
         this.begin(each.size);
@@ -193,8 +232,7 @@ class Run {
         break;
       case 'enter': {
         const begun = each.way < 4 ? take(this.intents, each.pick) : undefined;
-        // Some say that they take more of the memory than they do.
-        const size = each.size > 1_800 ? 3 * 1024 * 1024 : each.size;
+        const { size } = each;
         this.enter(begun ? this.eventOf(begun.id, 1, size) : this.newEvent(size), each.way, begun?.intent);
         break;
       }
@@ -207,25 +245,26 @@ class Run {
       case 'drop':
         this.drop();
         break;
-      case 'take':
-        if (this.batch.length === 0) this.batch = this.queue.take(each.count);
+      case 'tell':
+        await this.tell();
         break;
-      case 'settle':
-        this.settle(this.batch.splice(0, each.count));
+      case 'store':
+        await this.answer();
         break;
       case 'refuse':
-        this.refuse(this.batch.splice(0, 1));
+        this.refusedEvent = this.sent?.batch[0];
+        await this.answer();
         break;
-      case 'give back':
+      case 'fail':
         // As when the database stored them, and its word was lost.
-        if (each.pick % 2 === 0) this.store(this.batch);
-        this.queue.giveBack(this.batch.splice(0));
+        if (each.pick % 2 === 0) this.store(this.sent?.batch ?? []);
+        await this.answer(new Error('away'));
         break;
       case 'disk':
         this.failsEach = each.failsEach;
         break;
       case 'write missing':
-        this.queue.writeMissing();
+        this.log.writeMissing();
         break;
       case 'delete the directory':
         rmSync(this.directory, { recursive: true });
@@ -233,6 +272,8 @@ class Run {
         break;
       case 'look':
         this.journal.check();
+        this.log.releaseOld();
+        for (const { event, released } of this.open) if (released) this.known.get(event.id)!.owed = true;
         break;
       case 'crash':
         if (each.at === 'now') this.photograph();
@@ -245,8 +286,8 @@ class Run {
   private begin(size: number): void {
     const { id } = this.know(0);
     try {
-      const intent = this.queue.begin(this.bodyOf(id, size));
-      this.intents.push({ id, intent: intent! });
+      const intent = this.journal.intents.begin(this.bodyOf(id, size));
+      this.intents.push({ id, intent });
     } catch {
       // As the delivery does: then the request has none.
       this.known.delete(id);
@@ -256,7 +297,7 @@ class Run {
   private beginAgain(begun: { readonly id: string; intent: Intent } | undefined): void {
     if (!begun) return;
     try {
-      begun.intent = this.queue.begin(this.bodyOf(begun.id, 0), begun.intent)!;
+      begun.intent = this.journal.intents.begin(this.bodyOf(begun.id, 0), begun.intent);
     } catch {
       // What was known before still is.
     }
@@ -265,71 +306,95 @@ class Run {
   private cancel(begun: { readonly id: string; readonly intent: Intent } | undefined): void {
     if (!begun) return;
     this.known.get(begun.id)!.dismissed = true;
-    this.queue.cancel(begun.intent);
+    this.journal.intents.void(begun.intent);
   }
 
   private enter(event: AuditLogEvent, way: number, intent?: Intent): void {
     const known = this.known.get(event.id)!;
     known.latest = 1;
     const isWorking = this.journal && this.failsEach === 0;
-    const entry = this.queue.enter(event, intent);
+    const entry = this.log.enter(event, intent);
     const { source, sequence } = event.metadata;
     if (source !== undefined) known.number = `${source} ${sequence}`;
-    if (isWorking && source !== undefined) expect(entry.segment).toBeDefined();
+    if (isWorking && source !== undefined) expect(entry.written).toBeDefined();
     if (way % 3 === 0) this.open.push(entry);
     else this.release(entry, false);
   }
 
-  private release(entry: Entry | undefined, amended: boolean): void {
+  private release(entry: Ticket | undefined, amended: boolean): void {
     if (!entry) return;
     const known = this.known.get(entry.event.id)!;
-    known.owed = true;
-    if (amended) known.latest += 1;
-    this.queue.release(entry, amended ? this.eventOf(known.id, known.latest, 200) : undefined);
+    // Else it was too old.
+    if (!entry.released) {
+      known.owed = true;
+      if (amended) known.latest += 1;
+    }
+    const wasReleased = entry.released;
+    const event = amended ? this.eventOf(known.id, known.latest, 200) : undefined;
+    expect(this.log.release(entry, event)).toBe(!wasReleased);
   }
 
-  private commit(entry: Entry | undefined): void {
-    if (!entry) return;
+  private commit(entry: Ticket | undefined): void {
+    if (!entry || entry.released) return;
     const { id } = entry.event;
-    entry.onStored = () => {
+    this.commits += 1;
+    this.known.get(id)!.owed = true;
+    this.log.commit(entry, () => {
       expect(this.stored.has(id)).toBe(true);
       this.commits -= 1;
-    };
-    this.commits += 1;
-    entry.urgent = true;
-    entry.committed = true;
-    this.release(entry, false);
+    });
   }
 
   private drop(): void {
-    const { source, sequence } = this.queue.skipSequence();
+    const { source, sequence } = this.log.skipSequence();
     this.excused.add(`${source} ${sequence}`);
-    this.queue.noteDropped({ source, count: 1, firstSequence: sequence, lastSequence: sequence });
+    this.log.noteDropped({ source, count: 1, firstSequence: sequence, lastSequence: sequence });
   }
 
-  private settle(part: Entry[]): void {
-    this.store(part);
-    this.queue.settle(part);
+  private async tell(): Promise<void> {
+    this.loop.advance(this.log.tell());
+    await this.quiet();
+  }
+
+  /** The database answers what was sent to it. */
+  private async answer(error?: Error): Promise<void> {
+    const { sent, refusedEvent } = this;
+    // Since the crash it hears nothing any more.
+    if (!sent || this.snapshot) return;
+    this.sent = undefined;
+    const isRefused = refusedEvent !== undefined && sent.batch.some(({ id }) => id === refusedEvent.id);
+    if (!error && !isRefused) this.store(sent.batch);
+    sent.answer(error ?? (isRefused ? REFUSAL : undefined));
+    // It tries again at once.
+    if (error) await turn();
+    if (error) this.loop.flush().catch(() => undefined);
+    await this.quiet();
   }
 
   /** Nobody takes it: only the next start tries again. */
-  private refuse(part: Entry[]): void {
-    for (const { event, segment } of part) {
-      const known = this.known.get(event.id)!;
-      if (!segment) this.lose(known, event);
-      else known.owed = false;
-    }
-    this.queue.settle(part, false);
+  private noteRefused(id: string, isInLog: boolean): void {
+    const known = this.known.get(id)!;
+    if (isInLog) known.owed = false;
+    else this.lose(known, this.refusedEvent!);
+    this.refusedEvent = undefined;
   }
 
-  private lose(known: Known, { metadata }: AuditLogEvent): void {
+  /** Resolves once the loop waits for the database, or for news. */
+  private async quiet(): Promise<void> {
+    for (let turns = 0; turns < 4; turns += 1) {
+      await turn();
+      if (this.sent) return;
+    }
+  }
+
+  private lose(known: Known, event: AuditLogEvent): void {
     known.owed = false;
     known.dismissed = true;
-    this.excused.add(`${metadata['source']} ${metadata['sequence']}`);
+    this.excused.add(`${event.metadata['source']} ${event.metadata['sequence']}`);
   }
 
-  private store(part: readonly Entry[]): void {
-    for (const { event } of part) {
+  private store(part: readonly AuditLogEvent[]): void {
+    for (const event of part) {
       const number = `${event.metadata['source']} ${event.metadata['sequence']}`;
       const before = this.stored.get(event.id);
       if (before) {
@@ -367,9 +432,8 @@ class Run {
   }
 
   private check(): void {
-    for (const { holds } of this.journal.segments) expect(holds).toBeGreaterThanOrEqual(0);
-    const { events, size } = this.queue.memory;
-    for (const count of [this.queue.pending, events, size]) expect(count).toBeGreaterThanOrEqual(0);
+    const { events, size } = this.log.memory;
+    for (const count of [this.log.pending, events, size]) expect(count).toBeGreaterThanOrEqual(0);
   }
 
   /** The database is there and all requests end: everything is delivered, and nothing is left. */
@@ -377,16 +441,16 @@ class Run {
     this.failsEach = 0;
     this.trap = undefined;
     this.clock += 1_000;
-    this.drain();
+    await this.drain();
     // What nobody took is tried again at the next start.
-    await this.journal.close(this.queue.isSettled);
+    await this.journal.close(this.log.isSettled);
     const left = versionsIn(this.directory);
     for (const [id, version] of left) Object.assign(this.known.get(id)!, { owed: true, latest: version });
+    this.loop.close(new Error('closed'));
     await this.boot(0);
-    this.drain();
-    expect(this.queue.isSettled).toBe(true);
+    await this.drain();
+    expect(this.log.isSettled).toBe(true);
     expect(this.journal.segments).toHaveLength(1);
-    expect(this.journal.active.holds).toBe(0);
     await this.journal.close(true);
     expect(readdirSync(this.directory)).toEqual([expect.stringMatching(/^owner\./)]);
     const lost = [...this.known.values()].filter(({ id, owed }) => owed && !this.stored.has(id));
@@ -394,15 +458,19 @@ class Run {
     this.checkNumbers();
   }
 
-  private drain(): void {
+  private async drain(): Promise<void> {
     for (const begun of this.intents.splice(0)) this.cancel(begun);
     for (const entry of this.open.splice(0)) this.release(entry, false);
-    this.queue.giveBack(this.batch.splice(0));
     this.journal.check();
-    this.queue.writeMissing();
-    while (this.queue.hasWork) this.settle(this.queue.take(10));
-    this.queue.take(1);
-    expect([this.queue.pending, this.queue.memory]).toEqual([0, { events: 0, size: 0 }]);
+    this.log.writeMissing();
+    // The segments that only the last news show as stored are swept by one more.
+    for (let quiet = 0; quiet < 2;) {
+      await this.tell();
+      while (this.sent) await this.answer();
+      quiet = this.log.pending > 0 ? 0 : quiet + 1;
+      if (quiet === 0) await wait(5);
+    }
+    expect([this.log.pending, this.log.memory]).toEqual([0, { events: 0, size: 0 }]);
   }
 
   private checkNumbers(): void {
@@ -444,7 +512,7 @@ class Run {
   }
 
   private eventOf(id: string, version: number, size = 0): AuditLogEvent {
-    const event: AuditLogEvent = {
+    return {
       id,
       timestamp: Number.parseInt(id.replace('-', '').slice(0, 12), 16),
       tenantId: 'default',
@@ -458,10 +526,6 @@ class Run {
       complianceFlags: [],
       metadata: {},
     };
-    // Three such ones fill the memory, so that a backlog goes to the disk; their lines are short all the same.
-    if (size < 1024 * 1024) return event;
-    const toJSON = () => ({ ...event, details: { version } });
-    return Object.defineProperty({ ...event }, 'toJSON', { value: toJSON });
   }
 }
 

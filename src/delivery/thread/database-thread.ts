@@ -5,7 +5,6 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { EventSink } from '../event-sink.js';
-import type { UnstoredEvent } from '../event-sink.js';
 import type { NumberOwner } from '../../sealer/taken-events.js';
 import type { OwnSource, RecordedGap } from '../../sealer/collector.js';
 import type { LedgerOptions, SignedCheckpoint } from '../../sealer/ledger-options.js';
@@ -200,14 +199,9 @@ export class ThreadedSink extends EventSink {
     return this.thread.whyNotReady;
   }
 
-  get takesTexts(): boolean {
-    return !this.thread.isUseless;
-  }
-
-  async store(events: readonly UnstoredEvent[], signal: AbortSignal): Promise<void> {
+  async store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
     if (this.thread.isUseless) return this.otherwise.store(events, signal);
-    const all = events.map((one) => one.text ?? JSON.stringify(one.event));
-    await this.thread.call('store', { texts: `[${all.join(',')}]`, sources: this.thread.sources }, signal);
+    await this.thread.call('store', { texts: JSON.stringify(events), sources: this.thread.sources }, signal);
   }
 
   async ping(signal: AbortSignal): Promise<void> {
