@@ -7,6 +7,8 @@ import { present } from './event/present.js';
 import { RequestAudit } from './capture/request-audit.js';
 import { DELIVERY_DEFAULTS } from './delivery/delivery-options.js';
 import type { DeliveryOptions } from './delivery/delivery-options.js';
+import { DeliveryLoop } from './delivery/delivery-loop.js';
+import type { LoopHost, LoopOptions } from './delivery/delivery-loop.js';
 import { RepositorySink } from './delivery/event-sink.js';
 import { drainOnSignals } from './delivery/drain-on-signals.js';
 import { AuditRecorder } from './pipeline/audit-recorder.js';
@@ -49,7 +51,9 @@ import { strangeTables } from './store/strange-tables.js';
 import { SubjectKeyRepository } from './store/subject-key.repository.js';
 import { within } from './store/within.js';
 import type { ThreadHost } from './delivery/thread/database-thread.js';
-import { DatabaseThread, ThreadedSealer, ThreadedSink } from './delivery/thread/database-thread.js';
+import { DatabaseThread } from './delivery/thread/database-thread.js';
+import { ThreadedLoop } from './delivery/thread/threaded-loop.js';
+import { ThreadedSealer } from './delivery/thread/threaded-sealer.js';
 import { AskedFor } from './trail/asked-for.js';
 import { loadMetrics } from './trail/audit-metrics.js';
 import { AuditService } from './trail/audit.service.js';
@@ -151,16 +155,9 @@ export class AuditRuntime {
     const describeGap = (gap: RecordedGap) => this.recorder.gapEvent(gap);
     const stored = (event: AuditLogEvent) => this.recorder.announce(event);
     this.thread = threadOf(options, logger, {
-      ownSources,
-      ownersOf,
       describeGap,
       stored,
-      whyNotReady: () => this.database.whyNotReady,
-      onUseless: () => {
-        if (!(this.sealer instanceof ThreadedSealer)) return;
-        void this.sealingDatabase?.connect(0);
-        this.sealer.takeOver();
-      },
+      keepLetter: ({ event, reason }) => deadLetters.keep(event, reason),
     });
     this.keyRepository = new SubjectKeyRepository(this.database);
     const masters = protection && new MasterKeys(protection);
@@ -180,7 +177,14 @@ export class AuditRuntime {
       );
     const protector = protection && new Protector(protection, this.transit!, this.keys!, logger);
     const here = new RepositorySink(this.repository);
-    const sink = this.thread ? new ThreadedSink(this.thread, here) : here;
+    const letters = protector ? new ProtectingDeadLetters(deadLetters, protector) : deadLetters;
+    const sink = protector ? new ProtectingSink(here, protector) : here;
+    const loop = (host: LoopHost, given: LoopOptions) => {
+      const inThisThread = () => new DeliveryLoop(sink, letters, given, host);
+      return this.thread
+        ? new ThreadedLoop(this.thread, host, this.database, ownSources, inThisThread)
+        : inThisThread();
+    };
     const trust = { verifiers: keys.verifiers, origin };
     const completer = new EventCompleter(redactor, logger, options.service, [
       new RiskStage(new RiskModel(risk), memory),
@@ -188,8 +192,7 @@ export class AuditRuntime {
     ]);
     this.recorder = new AuditRecorder(
       this.repository,
-      protector ? new ProtectingSink(sink, protector) : sink,
-      protector ? new ProtectingDeadLetters(deadLetters, protector) : deadLetters,
+      loop,
       sources,
       completer,
       logger,
@@ -250,11 +253,16 @@ export class AuditRuntime {
         },
         logger,
       );
-    this.sealer = this.thread?.seals ? new ThreadedSealer(this.thread, sealerHere) : sealerHere();
+    this.sealer = this.thread?.seals
+      ? new ThreadedSealer(this.thread, ownSources, () => {
+          void this.sealingDatabase?.connect(0);
+          return sealerHere();
+        })
+      : sealerHere();
     this.reachNotes =
       keys.signer &&
       new ReachNotes(ledger, sealing, {
-        taken: () => this.recorder.taken.numbers,
+        reached: () => this.recorder.taken.reached(),
         note: (source, sequence) => this.recorder.noteReached(source, sequence),
       });
     const retention = new RetentionRepository(this.database);
@@ -273,7 +281,7 @@ export class AuditRuntime {
         ...(origin !== undefined && { origin }),
         gapTimeoutMs: options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
         ownNumbers: ownSources,
-        takenNumbers: () => this.recorder.taken.numbers,
+        takenNumbers: () => this.recorder.taken.takenNumbers(),
         lastSeen: () => this.sealer.lastSeen,
       },
     );
@@ -445,15 +453,16 @@ function threadOf(
   logger: AuditLogger,
   host: ThreadHost,
 ): DatabaseThread | undefined {
-  const { database, ledger = {}, delivery } = options;
-  // SQLite has one writer at a time, and is in this process anyway.
-  if (!database || database.type === 'better-sqlite3' || !(delivery?.thread ?? DELIVERY_DEFAULTS.thread)) {
-    return undefined;
-  }
-  if (!DatabaseThread.fits(database)) return undefined;
-  const statementTimeoutMs = statementTimeoutOf(options);
+  const { database, ledger = {}, delivery, protect } = options;
+  // SQLite has one writer at a time, and is in this process anyway. Keys of persons are here alone.
+  if (!database || database.type === 'better-sqlite3' || protect) return undefined;
+  if (!(delivery?.thread ?? DELIVERY_DEFAULTS.thread) || !DatabaseThread.fits(database)) return undefined;
+  const loop = {
+    batchSize: delivery?.batchSize ?? DELIVERY_DEFAULTS.batchSize,
+    statementTimeoutMs: statementTimeoutOf(options),
+  };
   const seals = DatabaseThread.fits(ledger);
-  return new DatabaseThread({ database, statementTimeoutMs, ...(seals && { ledger }) }, host, logger);
+  return new DatabaseThread({ database, loop, ...(seals && { ledger }) }, host, logger);
 }
 
 /** What detection looks for in the database, and does not see there. */

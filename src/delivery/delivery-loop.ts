@@ -3,7 +3,9 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { JournalLoss } from '../journal/damage.js';
 import type { Place } from '../journal/segment.js';
 import { comparePlaces } from '../journal/segment.js';
+import type { OwnSource } from '../sealer/collector.js';
 import { TakenEvents } from '../sealer/taken-events.js';
+import type { NumberOwner, TakenNumbers } from '../sealer/taken-events.js';
 import { noAnswer, WaitingStatements } from '../store/waiting-statements.js';
 import { BatchStore } from './batch-store.js';
 import type { Fate, LetterBox, Refusal } from './batch-store.js';
@@ -19,13 +21,38 @@ const LARGE_BYTES = 2 * 1024 * 1024;
 /** How long it waits for a file to be written anew. */
 const MISSING_FILE_MS = 100;
 
+export interface LoopOptions {
+  /** Events. */
+  readonly batchSize: number;
+  readonly statementTimeoutMs: number;
+}
+
 /** What the loop tells. */
 export interface LoopHost {
+  /** It is there, and knows nothing: of the log first, or since it is another one, as after the death of its thread. */
+  ready(): void;
   progress(progress: Progress): void;
   /** The database does not take events. */
   away(error: unknown): void;
   refused(refusal: Refusal): void;
   lost(loss: JournalLoss): void;
+}
+
+/** What the application's side uses of the loop, here or in a thread. */
+export interface Loop {
+  /** Why the database can't be used at all, before anything is tried; `undefined` where it can. */
+  readonly whyNotReady: string | undefined;
+  /** Has the host called as soon as it is there. */
+  start(): void;
+  open(log: LogStart): void;
+  advance(news: LogNews): void;
+  flush(): Promise<void>;
+  ping(patienceMs: number): Promise<void>;
+  ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]>;
+  takenNumbers(): Promise<TakenNumbers[]>;
+  /** The last number of each source of this process that the database has taken. */
+  reached(): Promise<OwnSource[]>;
+  close(reason: Error): void;
 }
 
 /** Someone who waits until all is stored that the log had when they came. */
@@ -43,7 +70,7 @@ interface Flush {
  * batch, stores it, and tells how far it has come; while the database is away it waits, and the log is the queue. It runs in a
  * thread of its own, or in the main one.
  */
-export class DeliveryLoop {
+export class DeliveryLoop implements Loop {
   /** Which events of this process have its numbers, as far as they are settled. */
   readonly taken = new TakenEvents();
   private reader: LogReader | undefined;
@@ -72,7 +99,7 @@ export class DeliveryLoop {
   constructor(
     private readonly sink: EventSink,
     letters: LetterBox,
-    private readonly options: { readonly batchSize: number; readonly statementTimeoutMs: number },
+    private readonly options: LoopOptions,
     private readonly host: LoopHost,
   ) {
     this.batches = new BatchStore(
@@ -83,8 +110,17 @@ export class DeliveryLoop {
     );
   }
 
+  get whyNotReady(): string | undefined {
+    return this.sink.whyNotReady;
+  }
+
+  start(): void {
+    this.host.ready();
+  }
+
   /** Reads the log from its beginning. */
   open(start: LogStart): void {
+    this.taken.resume(start.source, start.sequence);
     this.reader?.close();
     this.reader = new LogReader(start, (loss) => this.host.lost(loss));
   }
@@ -92,6 +128,7 @@ export class DeliveryLoop {
   /** Takes note of what is new, and stores it. */
   advance(news: LogNews): void {
     this.turn = news.turn;
+    for (const { source, from, to } of news.skipped) this.taken.skip(source, from, to);
     const urgent = this.reader?.advance(news) ?? [];
     this.urgent.push(...urgent);
     this.hurried += urgent.length;
@@ -101,7 +138,7 @@ export class DeliveryLoop {
       if (this.inFlight.some((one) => one.number === number)) this.written.add(number);
     this.drop(news.written);
     this.makeReady(news.unwritten.map((one) => ({ ...one, place: undefined, bytes: 0 })));
-    this.start();
+    this.goOn();
   }
 
   /**
@@ -113,13 +150,25 @@ export class DeliveryLoop {
     return new Promise((resolve, reject) => {
       this.flushes.add({ upTo: this.end, events: undefined, urgent: this.hurried, resolve, reject });
       this.wake.abort();
-      this.start();
+      this.goOn();
     });
   }
 
   /** Asks the database for nothing, to know whether it answers. @throws the database's error */
   ping(patienceMs: number): Promise<void> {
     return this.pings.send(patienceMs, (signal) => this.sink.ping(signal));
+  }
+
+  async ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]> {
+    return this.taken.ownersOf(source, sequences);
+  }
+
+  async takenNumbers(): Promise<TakenNumbers[]> {
+    return this.taken.numbers;
+  }
+
+  async reached(): Promise<OwnSource[]> {
+    return this.taken.numbers.map(({ source, ranges }) => ({ source, sequence: ranges.at(-1)?.[1] ?? 0 }));
   }
 
   /** Stops; what is not stored stays in the log. @param reason what whoever waits is told */
@@ -134,13 +183,13 @@ export class DeliveryLoop {
     return this.urgent.length > 0 || this.ready.length > 0 || this.reader?.hasMore === true;
   }
 
-  private start(): void {
+  private goOn(): void {
     if (this.closed) return;
     this.running ??= this.context
       .runInAsyncScope(() => this.run())
       .finally(() => {
         this.running = undefined;
-        if (this.hasWork) this.start();
+        if (this.hasWork) this.goOn();
       });
   }
 

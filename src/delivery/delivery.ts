@@ -15,13 +15,12 @@ import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
-import type { LetterBox, Refusal } from './batch-store.js';
-import { DeliveryLoop } from './delivery-loop.js';
+import type { Refusal } from './batch-store.js';
+import type { Loop, LoopHost, LoopOptions } from './delivery-loop.js';
 import { DELIVERY_DEFAULTS } from './delivery-options.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
 import { EventLog } from './event-log.js';
 import type { LogMark, Ticket } from './event-log.js';
-import type { EventSink } from './event-sink.js';
 import type { Progress } from './messages.js';
 import { SourceNotes } from './source-notes.js';
 
@@ -55,7 +54,10 @@ export class Delivery {
   readonly mode: DeliveryMode;
   private readonly options: Required<DeliveryOptions>;
   private readonly log: EventLog;
-  private readonly loop: DeliveryLoop;
+  private readonly loop: Loop;
+  /** The loop knows of the log. */
+  private isTold = false;
+  private loops = 0;
   private readonly warnings: RateLimitedLog;
   private readonly statements = new WaitingStatements();
   private readonly notes: SourceNotes;
@@ -81,8 +83,7 @@ export class Delivery {
   private readonly context = new AsyncResource('AuditDelivery');
 
   constructor(
-    private readonly events: EventSink,
-    deadLetters: LetterBox,
+    loop: (host: LoopHost, options: LoopOptions) => Loop,
     sources: SourceRepository,
     private readonly logger: AuditLogger,
     options: DeliveryOptions,
@@ -101,12 +102,15 @@ export class Delivery {
       this.warnings,
     );
     this.log = new EventLog(this.hasJournal);
-    this.loop = new DeliveryLoop(events, deadLetters, this.options, {
+    const { batchSize, statementTimeoutMs } = this.options;
+    const host: LoopHost = {
+      ready: () => void this.noteReady(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
       refused: (refusal) => this.noteRefusal(refusal),
       lost: (loss) => queueMicrotask(() => this.reportLoss(loss)),
-    });
+    };
+    this.loop = loop(host, { batchSize, statementTimeoutMs });
   }
 
   /** Whether events and requests that have begun are kept on disk. */
@@ -115,8 +119,8 @@ export class Delivery {
   }
 
   /** Which events of this process have its numbers, as far as they are settled. */
-  get taken(): DeliveryLoop['taken'] {
-    return this.loop.taken;
+  get taken(): Pick<Loop, 'ownersOf' | 'takenNumbers' | 'reached'> {
+    return this.loop;
   }
 
   get strictTimeoutMs(): number {
@@ -129,7 +133,7 @@ export class Delivery {
    * @throws AuditError `AUDIT_INVALID_OPTIONS` where the directory belongs to another process or can't be written
    */
   async open(): Promise<void> {
-    if (!this.hasJournal || this.journal) return this.noteOpen();
+    if (!this.hasJournal || this.journal) return this.beginDelivery();
     const { directory, segmentKilobytes, maxJournalMegabytes } = this.options;
     // Not larger than a part of it all: the segment that is written to is never deleted.
     const segmentBytes = Math.min(segmentKilobytes * 1024, (maxJournalMegabytes * 1024 * 1024) / 4);
@@ -141,7 +145,6 @@ export class Delivery {
         `The audit journal ${journal.directory} can be written to by ${others}: who writes there can change and invent events. Give the directory to the user of this process alone (chown, chmod 700); in a volume that you can't change, write delivery: { directory } with a directory in it that does not exist yet.`,
       );
     }
-    this.taken.resume(journal.source, journal.sequence);
     for (const { path, size, oversize } of journal.segments) {
       if (oversize === undefined) continue;
       this.logger.error(
@@ -149,8 +152,8 @@ export class Delivery {
       );
     }
     this.log.attach(journal);
-    this.loop.open(this.log.begin());
     this.takeOver(journal);
+    this.beginDelivery();
     this.every(CHECK_MS, () => {
       const happened = journal.check();
       if (happened) this.warnings.warn('place', happened);
@@ -297,6 +300,8 @@ export class Delivery {
     do {
       this.tell();
       try {
+        if (!this.isTold)
+          throw new Error(this.loop.whyNotReady ?? 'the thread that stores them is not there yet');
         await this.loop.flush();
       } catch (error) {
         throw this.notStored(error);
@@ -381,7 +386,7 @@ export class Delivery {
   status(): Omit<DeliveryStatus, 'unreadable'> {
     const oldest = this.log.oldestSince;
     const journalError = this.journal?.failure?.message;
-    const lastError = this.lastError ?? this.events.whyNotReady;
+    const lastError = this.lastError ?? this.loop.whyNotReady;
     return {
       mode: this.mode,
       healthy: !this.closed && lastError === undefined && journalError === undefined && this.hasRoom(),
@@ -415,7 +420,23 @@ export class Delivery {
         `The audit journal ${journal.directory} was left with ${recovered.pending} event(s) not stored and ${recovered.intents.size} interrupted request(s); they are delivered now.`,
       );
     }
+  }
+
+  private beginDelivery(): void {
     this.noteOpen();
+    this.loop.start();
+  }
+
+  /** There is a loop that knows nothing yet. */
+  private async noteReady(): Promise<void> {
+    this.loops += 1;
+    const current = this.loops;
+    this.isTold = false;
+    const log = current === 1 ? this.journal && this.log.begin() : await this.log.beginAgain();
+    // Else there is another one already.
+    if (this.closed || current !== this.loops) return;
+    if (log) this.loop.open(log);
+    this.isTold = true;
     this.tell();
   }
 
@@ -477,12 +498,7 @@ export class Delivery {
     this.isToldSoon = false;
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (!this.closed && this.isOpen) this.context.runInAsyncScope(() => this.loop.advance(this.log.tell()));
-  }
-
-  /** Nothing is stored before the journal is open. */
-  private get isOpen(): boolean {
-    return this.journal !== undefined || !this.hasJournal;
+    if (!this.closed && this.isTold) this.context.runInAsyncScope(() => this.loop.advance(this.log.tell()));
   }
 
   private noteProgress(progress: Progress): void {
@@ -532,7 +548,7 @@ export class Delivery {
       'AUDIT_STORE_UNAVAILABLE',
       this.closed
         ? 'The audit was closed before its last events were stored.'
-        : `${this.log.pending} audit event(s) are not stored yet: ${this.lastError}. They are kept and tried again.`,
+        : `${this.log.pending} audit event(s) are not stored yet: ${this.lastError ?? describeStoreError(cause)}. They are kept and tried again.`,
       { cause },
     );
   }
@@ -547,7 +563,6 @@ export class Delivery {
 
   private drop(): void {
     const { source, sequence } = this.log.skipSequence();
-    this.taken.setAside(source, sequence);
     this.dropped += 1;
     let dropped = this.unreported.find((other) => other.source === source);
     if (!dropped) {

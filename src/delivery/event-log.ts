@@ -5,9 +5,18 @@ import type { Place } from '../journal/segment.js';
 import type { EventJournal, Written } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
-import type { DroppedEvents } from '../journal/recovery.js';
+import { recover } from '../journal/recovery.js';
+import type { DroppedEvents, Recovered } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
-import type { LogNews, LogStart, Numbered, Progress, UnwrittenEvent, Wanted } from './messages.js';
+import type {
+  LogNews,
+  LogStart,
+  Numbered,
+  Progress,
+  UnwrittenEvent,
+  SkippedNumbers,
+  Wanted,
+} from './messages.js';
 
 /** An answer that has not left when its event is so many segments, or milliseconds, old no longer keeps it from being stored. */
 const OPEN_SEGMENTS = 4;
@@ -41,6 +50,8 @@ export class Ticket {
   ) {}
 }
 
+export type { Intent };
+
 /** Where a mark is set: see {@link EventLog.mark}. */
 export interface LogMark {
   readonly number: number;
@@ -72,6 +83,7 @@ export class EventLog {
   private withdrawn: number[] = [];
   private wanted: Wanted[] = [];
   private rewritten: number[] = [];
+  private skipped: SkippedNumbers[] = [];
   /** Released events of the log: of which the reader knows, and does not know yet. */
   private told = 0;
   private untold = 0;
@@ -109,15 +121,37 @@ export class EventLog {
     for (const ticket of awaited) this.await(ticket);
   }
 
-  /** The log as its reader finds it. @param recovered what is in it */
-  begin({ recovered } = this.journal!): LogStart {
-    const { directory, uid, source } = this.journal!;
-    this.toldSegment = 0;
+  /** The log as its reader finds it when the process begins. */
+  begin(): LogStart {
+    return this.startOf(this.journal!.recovered);
+  }
+
+  /**
+   * The log as another reader finds it, since the one before is gone. What was told to that one is not told again: it is in the
+   * log, and found there.
+   */
+  async beginAgain(): Promise<LogStart | undefined> {
+    const { journal } = this;
     this.withReader.clear();
+    if (!journal) return undefined;
+    for (const told of [this.amended, this.withdrawn, this.wanted, this.rewritten]) told.length = 0;
+    const { number: segment, size: position } = journal.active;
+    const others = [...this.open.values()].filter(({ written }) => written).length + this.untold;
+    const recovered = await recover(journal.segments, () => undefined, { segment, position });
+    this.told = Math.max(0, recovered.pending - others);
+    for (const { number, outdated } of this.unwritten.values()) if (outdated) this.withdrawn.push(number);
+    for (const ticket of this.awaited.values()) this.await(ticket);
+    return this.startOf(recovered);
+  }
+
+  private startOf(recovered: Recovered): LogStart {
+    const { directory, uid, source, sequence } = this.journal!;
+    this.toldSegment = 0;
     return {
       directory,
       uid,
       source,
+      sequence,
       memorySource: this.memorySource,
       lastRecovered: recovered.lastSegment,
       stored: recovered.stored.ranges,
@@ -189,9 +223,15 @@ export class EventLog {
   /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
   skipSequence(): Numbered {
     const { journal } = this;
-    return journal && !journal.failure
-      ? { source: journal.source, sequence: ++journal.sequence }
-      : { source: this.memorySource, sequence: ++this.memorySequence };
+    const numbered =
+      journal && !journal.failure
+        ? { source: journal.source, sequence: ++journal.sequence }
+        : { source: this.memorySource, sequence: ++this.memorySequence };
+    const { source, sequence } = numbered;
+    const last = this.skipped.at(-1);
+    if (last?.source === source && last.to === sequence - 1) last.to = sequence;
+    else this.skipped.push({ source, from: sequence, to: sequence });
+    return numbered;
   }
 
   /** Has the journal know of events that were dropped, and not reported yet. */
@@ -287,6 +327,7 @@ export class EventLog {
       wanted: this.wanted.splice(0),
       unwritten: this.unwrittenNews(),
       written: this.rewritten.splice(0),
+      skipped: this.skipped.splice(0),
     };
   }
 

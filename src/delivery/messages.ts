@@ -23,6 +23,8 @@ export interface LogStart {
   readonly uid: number;
   /** The source that writes to the log now. */
   readonly source: string;
+  /** Its numbers up to here were given away before: this reader does not know to which events. */
+  readonly sequence: number;
   /** The source that numbers what could not be written to the log when it was entered. */
   readonly memorySource: string;
   /** Of damage up to this segment the writer has told already. */
@@ -65,6 +67,15 @@ export interface LogNews {
   readonly unwritten: readonly UnwrittenEvent[];
   /** Came as unwritten ones, and are in the log now. */
   readonly written: readonly number[];
+  /** Numbers of sources of this process that no event will ever have, both ends included. */
+  readonly skipped: readonly SkippedNumbers[];
+}
+
+/** Numbers that were given to events for which there was no room. */
+export interface SkippedNumbers {
+  readonly source: string;
+  readonly from: number;
+  to: number;
 }
 
 /** What became of a batch. */

@@ -1,4 +1,11 @@
-import type { EventJournal } from './event-journal.js';
+import type { LineKind } from './journal-line.js';
+
+/** What intents need of the journal. */
+interface Lines {
+  readonly firstSegment: number;
+  nextNumber(): number;
+  append(kind: LineKind, number: number, reference: number, body: string): { readonly segment: number };
+}
 
 /** A request that has begun, as the journal knows it. */
 export interface Intent {
@@ -18,7 +25,7 @@ export class Intents {
   /** They have ended, and the journal could not be told. */
   private readonly unvoided = new Set<Intent>();
 
-  constructor(private readonly journal: EventJournal) {}
+  constructor(private readonly journal: Lines) {}
 
   get count(): number {
     return this.open.size;

@@ -4,7 +4,7 @@ import type { JournalLoss } from './damage.js';
 import type { BegunRequest, DroppedNumbers, JournalLine, LineContents, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
 import { OPEN_FILES } from './segment.js';
-import type { Segment } from './segment.js';
+import type { Place, Segment } from './segment.js';
 import { SequenceSet } from '../event/sequence-set.js';
 
 /** Events that found no room, and that no event has reported yet. */
@@ -44,15 +44,23 @@ export interface Recovered {
  * their turn comes.
  *
  * @param onProgress called before each segment
+ * @param end where to stop, in a segment that is still written to
  */
-export async function recover(segments: readonly Segment[], onProgress: () => void): Promise<Recovered> {
+export async function recover(
+  segments: readonly Segment[],
+  onProgress: () => void,
+  end?: Place,
+): Promise<Recovered> {
   const reading = new Reading();
   for (const segment of segments) {
     passPoint('during-recovery');
     onProgress();
-    for (let position = 0; position < segment.size;) {
+    const isBehind = end !== undefined && segment.number > end.segment;
+    const size = end?.segment === segment.number ? Math.min(end.position, segment.size) : segment.size;
+    for (let position = 0; position < size && !isBehind;) {
       const { found, next } = segment.read(position, true);
-      for (const { line, raw } of found) {
+      for (const { line, raw, position: at } of found) {
+        if (at >= size) break;
         if (!line || !reading.take(line)) reading.finder.note(segment, raw);
       }
       // A file that is shorter than it says.

@@ -4,13 +4,11 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { Delivery } from '../delivery/delivery.js';
-import type { EventSink } from '../delivery/event-sink.js';
 import type { DeliveryReports } from '../delivery/delivery.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from '../delivery/delivery-options.js';
 import type { LogMark, Ticket } from '../delivery/event-log.js';
 import type { Intent } from '../journal/intents.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
-import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
@@ -45,8 +43,7 @@ export class AuditRecorder {
 
   constructor(
     private readonly repository: AuditEventRepository,
-    sink: EventSink,
-    deadLetters: Pick<DeadLetterRepository, 'keep'>,
+    loop: ConstructorParameters<typeof Delivery>[0],
     sources: SourceRepository,
     private readonly completer: EventCompleter,
     logger: AuditLogger,
@@ -64,7 +61,7 @@ export class AuditRecorder {
         this.announceEntered(this.report('audit.loss', { source, file, lines, firstSequence, lastSequence })),
       interrupted: (begun) => this.announceEntered(this.judged(begun as AuditLogEvent)),
     };
-    this.delivery = new Delivery(sink, deadLetters, sources, logger, delivery, reports, authority);
+    this.delivery = new Delivery(loop, sources, logger, delivery, reports, authority);
   }
 
   get mode(): DeliveryMode {

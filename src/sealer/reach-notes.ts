@@ -1,4 +1,4 @@
-import type { TakenNumbers } from './taken-events.js';
+import type { OwnSource } from './collector.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import type { SealingRepository } from '../store/sealing.repository.js';
 
@@ -7,8 +7,8 @@ const SHORTEST_MS = 250;
 
 /** What is asked, and whom to tell. */
 export interface ReachHost {
-  /** What the database has taken of this process. */
-  readonly taken: () => readonly TakenNumbers[];
+  /** The last number of each source of this process that the database has taken. */
+  readonly reached: () => Promise<readonly OwnSource[]>;
   /** The process is to say, with its signature, that the source has come to this number. */
   readonly note: (source: string, sequence: number) => void;
 }
@@ -51,9 +51,7 @@ export class ReachNotes {
   }
 
   private async lookOnce(): Promise<void> {
-    const last = new Map(
-      this.host.taken().map(({ source, ranges }) => [source, ranges.at(-1)?.[1] ?? 0] as const),
-    );
+    const last = new Map((await this.host.reached()).map(({ source, sequence }) => [source, sequence]));
     const size = (await this.ledger.head())?.treeSize ?? 0;
     const holes = new Map<string, number>();
     for (const { source, sealed, next } of await this.sealing.progressOf([...last.keys()], size)) {

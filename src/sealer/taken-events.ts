@@ -44,9 +44,14 @@ export class TakenEvents {
     this.settle(source, sequence, id).taken.add(sequence);
   }
 
-  /** The event is a dead letter now, and may be stored later; without an id it was dropped. */
-  setAside(source: string, sequence: number, id = ''): void {
+  /** The event is a dead letter now, and may be stored later. */
+  setAside(source: string, sequence: number, id: string): void {
     this.settle(source, sequence, id);
+  }
+
+  /** No event will ever have these numbers; both ends included. */
+  skip(source: string, from: number, to: number): void {
+    for (let sequence = from; sequence <= to; sequence += 1) this.settle(source, sequence, '');
   }
 
   get numbers(): TakenNumbers[] {

@@ -1,5 +1,6 @@
 // What events mean, through the public door on every database: flags, scores, rules that change while the application
 // runs, handlers that are called, policies, findings, and who hears of them.
+import { DeliveryLoop } from '../../src/delivery/delivery-loop.js';
 import { RepositorySink } from '../../src/delivery/event-sink.js';
 import 'reflect-metadata';
 import { Body, Controller, Delete, Get, Injectable, Module, Param, Post, Query } from '@nestjs/common';
@@ -502,8 +503,7 @@ describeOnSqlite('judgement', (create) => {
     const stages = [broken('first'), new RuleStage(new RuleBook({ rules: [DELETION] })), broken('last')];
     const recorder = new AuditRecorder(
       opened.events,
-      new RepositorySink(opened.events),
-      opened.letters,
+      (host, given) => new DeliveryLoop(new RepositorySink(opened.events), opened.letters, given, host),
       opened.sources,
       new EventCompleter(new Redactor(), logger, undefined, stages),
       logger,

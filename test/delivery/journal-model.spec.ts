@@ -178,6 +178,7 @@ class Run {
       letters,
       { batchSize: 10, statementTimeoutMs: 60_000 },
       {
+        ready: () => undefined,
         progress: (progress) => log === this.log && log.take(progress),
         away: () => undefined,
         refused: ({ id, isInLog }) => this.noteRefused(id, isInLog),

@@ -7,7 +7,7 @@ describe('the events of this process', () => {
     events.resume('a', 3);
     events.take('a', 5, 'five');
     events.setAside('a', 6, 'six');
-    events.setAside('a', 7);
+    events.skip('a', 7, 7);
     // Of an earlier process, of another event, a dead letter, dropped, not stored yet.
     expect(events.ownersOf('a', [3, 5, 6, 7, 4, 8])).toEqual([null, 'five', 'six', '', undefined, undefined]);
     expect(events.ownersOf('b', [1])).toEqual([undefined]);

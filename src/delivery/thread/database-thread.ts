@@ -3,13 +3,10 @@ import { Worker } from 'node:worker_threads';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import type { Checkpoint } from '../../ledger/checkpoint.js';
-import { EventSink } from '../event-sink.js';
-import type { NumberOwner } from '../../sealer/taken-events.js';
-import type { OwnSource, RecordedGap } from '../../sealer/collector.js';
-import type { LedgerOptions, SignedCheckpoint } from '../../sealer/ledger-options.js';
-import { LogSealer } from '../../sealer/log-sealer.js';
+import type { RecordedGap } from '../../sealer/collector.js';
+import type { LedgerOptions } from '../../sealer/ledger-options.js';
 import type { AuditDatabaseOptions } from '../../store/audit-database.js';
+import type { LoopOptions } from '../delivery-loop.js';
 import { within } from '../../store/within.js';
 import { Calls } from './calls.js';
 import type { Callable } from './calls.js';
@@ -20,19 +17,32 @@ export interface ThreadOptions {
   readonly database: AuditDatabaseOptions;
   /** Absent where the main thread seals. */
   readonly ledger?: LedgerOptions;
-  readonly statementTimeoutMs: number;
+  readonly loop: LoopOptions;
 }
 
 /** What the thread asks of, and tells, the main one. */
 export interface ThreadHost {
-  readonly ownSources: () => readonly OwnSource[];
-  readonly ownersOf: (source: string, sequences: readonly number[]) => NumberOwner[];
   readonly describeGap: (gap: RecordedGap) => AuditLogEvent;
   readonly stored: (event: AuditLogEvent) => void;
-  /** Why the database can't be used at all, as the main thread sees it. */
-  readonly whyNotReady: () => string | undefined;
-  /** No thread can be started. */
-  readonly onUseless?: () => void;
+  readonly keepLetter: (letter: RefusedEvent) => Promise<void>;
+}
+
+/** An event that the database refuses, and why. */
+export interface RefusedEvent {
+  readonly event: AuditLogEvent;
+  readonly reason: string;
+}
+
+/** Who works in the thread. */
+export interface ThreadUser {
+  /** What the thread calls of it. */
+  readonly callable: Callable;
+  /** There is a thread, which knows nothing. */
+  started(): void;
+  /** It has ended by itself, and is started again. */
+  ended(error: Error): void;
+  /** None can be started: the main thread has to do it. */
+  useless(): void;
 }
 
 /** After it ended by itself. */
@@ -47,31 +57,28 @@ const CLOSE_PATIENCE_MS = 1_000;
 export class DatabaseThread {
   private worker: Worker | undefined;
   private calls: Calls | undefined;
-  private isSealing = false;
   private isClosed = false;
   /** One has answered: the next will do as well. */
   private hasWorked = false;
   private useless = false;
-  private seen: Checkpoint | undefined;
+  private readonly users: ThreadUser[] = [];
+  private readonly callable: Callable;
   private restart: NodeJS.Timeout | undefined;
   private readonly warnings: RateLimitedLog;
 
   constructor(
     private readonly options: ThreadOptions,
-    private readonly host: ThreadHost,
+    host: ThreadHost,
     private readonly logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
+    const log = (level: 'log' | 'warn' | 'error') => (message: string) => logger[level](message);
+    this.callable = { ...host, log: log('log'), warn: log('warn'), error: log('error') };
   }
 
   /** Whether there can be such a thread: not from sources or from a bundle, and not where the options hold functions. */
   static fits(options: unknown): boolean {
     return threadFile !== undefined && existsSync(threadFile) && canBeCopied(options);
-  }
-
-  /** None can be started: the main thread has to do it. */
-  get isUseless(): boolean {
-    return this.useless;
   }
 
   /** Starts it, for a database that is there and migrated. */
@@ -86,7 +93,7 @@ export class DatabaseThread {
     let failure: unknown;
     // The application keeps the process running, not this.
     worker.unref();
-    const calls = new Calls(worker, this.callable());
+    const calls = new Calls(worker, this.callable);
     this.worker = worker;
     this.calls = calls;
     worker.on('error', (error) => {
@@ -98,11 +105,13 @@ export class DatabaseThread {
       );
     });
     worker.on('exit', () => {
-      calls.fail(new Error('the thread that stores audit events has ended'));
+      const ended = new Error('the thread that stores audit events has ended');
+      calls.fail(ended);
       if (this.worker !== worker) return;
       this.worker = this.calls = undefined;
       if (this.isClosed) return;
       if (!this.hasWorked) return this.giveUp(failure);
+      for (const user of this.users) user.ended(ended);
       this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
     });
     calls.call('connect').then(
@@ -110,7 +119,7 @@ export class DatabaseThread {
       // Whoever stores finds out.
       () => undefined,
     );
-    if (this.isSealing) calls.tell('startSealing', this.sources);
+    for (const user of this.users) user.started();
   }
 
   /** @throws Error while it is not there; else what is thrown by it */
@@ -126,21 +135,17 @@ export class DatabaseThread {
     return this.options.ledger !== undefined;
   }
 
-  get sources(): readonly OwnSource[] {
-    return this.host.ownSources();
+  /** Has the user called when there is a thread, at once where there is one. */
+  use(user: ThreadUser): void {
+    this.users.push(user);
+    Object.assign(this.callable, user.callable);
+    if (this.useless) user.useless();
+    else if (this.calls) user.started();
   }
 
-  get whyNotReady(): string | undefined {
-    return this.host.whyNotReady();
-  }
-
-  get lastSeen(): Checkpoint | undefined {
-    return this.seen;
-  }
-
-  startSealing(): void {
-    this.isSealing = true;
-    this.calls?.tell('startSealing', this.sources);
+  /** As {@link call}, without an answer; nothing where there is no thread. */
+  tell(name: string, argument?: unknown): void {
+    this.calls?.tell(name, argument);
   }
 
   private giveUp(error: unknown): void {
@@ -148,7 +153,7 @@ export class DatabaseThread {
     this.logger.warn(
       `The thread that stores audit events can't be started (${String(error)}): the main thread does it.`,
     );
-    this.host.onUseless?.();
+    for (const user of this.users) user.useless();
   }
 
   async close(): Promise<void> {
@@ -161,94 +166,6 @@ export class DatabaseThread {
       this.call('close').catch(() => undefined),
     );
     await worker.terminate();
-  }
-
-  private callable(): Callable {
-    const { host, logger } = this;
-    return {
-      ownersOf: ({ source, sequences }: OwnersCall) => host.ownersOf(source, sequences),
-      describeGap: (gap: RecordedGap) => host.describeGap(gap),
-      stored: (event: AuditLogEvent) => host.stored(event),
-      seen: (checkpoint: Checkpoint) => {
-        this.seen = { ...checkpoint, rootHash: Buffer.from(checkpoint.rootHash) };
-      },
-      log: (message: string) => logger.log(message),
-      warn: (message: string) => logger.warn(message),
-      error: (message: string) => logger.error(message),
-    };
-  }
-}
-
-/** Which events have these numbers of a source. */
-interface OwnersCall {
-  readonly source: string;
-  readonly sequences: readonly number[];
-}
-
-/** Delivery into the thread. */
-export class ThreadedSink extends EventSink {
-  /** @param otherwise where no thread can be started */
-  constructor(
-    private readonly thread: DatabaseThread,
-    private readonly otherwise: EventSink,
-  ) {
-    super();
-  }
-
-  get whyNotReady(): string | undefined {
-    return this.thread.whyNotReady;
-  }
-
-  async store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
-    if (this.thread.isUseless) return this.otherwise.store(events, signal);
-    await this.thread.call('store', { texts: JSON.stringify(events), sources: this.thread.sources }, signal);
-  }
-
-  async ping(signal: AbortSignal): Promise<void> {
-    if (this.thread.isUseless) return this.otherwise.ping(signal);
-    await this.thread.call('ping', undefined, signal);
-  }
-}
-
-/** Sealing in the thread. */
-export class ThreadedSealer extends LogSealer {
-  private other: LogSealer | undefined;
-  private isStarted = false;
-
-  /** @param otherwise makes one for the main thread, where no other can be started */
-  constructor(
-    private readonly thread: DatabaseThread,
-    private readonly otherwise: () => LogSealer,
-  ) {
-    super();
-  }
-
-  get lastSeen(): Checkpoint | undefined {
-    return this.other ? this.other.lastSeen : this.thread.lastSeen;
-  }
-
-  start(): void {
-    this.isStarted = true;
-    if (this.thread.isUseless) this.takeOver();
-    else this.thread.startSealing();
-  }
-
-  /** From now on in the main thread. */
-  takeOver(): void {
-    if (this.other) return;
-    this.other = this.otherwise();
-    if (this.isStarted) this.other.start();
-  }
-
-  checkpoint(): Promise<SignedCheckpoint> {
-    if (this.other) return this.other.checkpoint();
-    return this.thread.call('checkpoint', this.thread.sources) as Promise<SignedCheckpoint>;
-  }
-
-  async close(patienceMs: number): Promise<void> {
-    if (this.other) return this.other.close(patienceMs);
-    const { sources } = this.thread;
-    await this.thread.call('stopSealing', { patienceMs, sources }).catch(() => undefined);
   }
 }
 

@@ -2,7 +2,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
-import type { NumberOwner } from '../../sealer/taken-events.js';
 import type { OwnSource, RecordedGap } from '../../sealer/collector.js';
 import { ledgerKeys } from '../../sealer/ledger-keys.js';
 import type { LogSealer } from '../../sealer/log-sealer.js';
@@ -12,13 +11,17 @@ import { AuditEventRepository } from '../../store/audit-event.repository.js';
 import { LedgerRepository } from '../../store/ledger.repository.js';
 import { SealingRepository } from '../../store/sealing.repository.js';
 import { SourceRepository } from '../../store/source.repository.js';
+import { DeliveryLoop } from '../delivery-loop.js';
+import type { EventSink } from '../event-sink.js';
+import type { LogNews, LogStart } from '../messages.js';
 import { Calls } from './calls.js';
+import { toFields } from './error-fields.js';
 import type { ThreadOptions } from './database-thread.js';
 
 /** How long what is asked first waits for the connection. */
 const CONNECT_PATIENCE_MS = 2_000;
 
-const { database: options, ledger = {}, statementTimeoutMs } = workerData as ThreadOptions;
+const { database: options, ledger = {}, loop: loopOptions } = workerData as ThreadOptions;
 // Whether the database is there, the main thread tells.
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
 const database = new AuditDatabase({ database: options, migrate: false }, silent);
@@ -27,6 +30,8 @@ const sealingDatabase = ledger.database
   : database;
 const events = new AuditEventRepository(database);
 let ownSources: readonly OwnSource[] = [];
+/** Those that came with the newest news: they may be sealed once something of it is stored. */
+let newestSources: readonly OwnSource[] = [];
 let connected: Promise<void> | undefined;
 
 const sealer: LogSealer = new Sealer(
@@ -38,13 +43,12 @@ const sealer: LogSealer = new Sealer(
   {
     // Those that came with the last call: numbers given away since then are sealed later.
     ownSources: () => ownSources,
-    ownersOf: (source: string, sequences: readonly number[]) =>
-      main.call('ownersOf', { source, sequences }) as Promise<NumberOwner[]>,
+    ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
     describeGap: (gap: RecordedGap) => main.call('describeGap', gap) as Promise<AuditLogEvent>,
     stored: (event: AuditLogEvent) => main.tell('stored', event),
     seen: (checkpoint: Checkpoint) => main.tell('seen', checkpoint),
     installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
-    statementTimeoutMs,
+    statementTimeoutMs: loopOptions.statementTimeoutMs,
   },
   {
     log: (message) => main.tell('log', message),
@@ -53,18 +57,51 @@ const sealer: LogSealer = new Sealer(
   },
 );
 
-const main: Calls = new Calls(parentPort!, {
-  connect: () => connect(),
-  async store({ texts, sources }: StoreCall, signal: AbortSignal) {
-    await connect();
-    await events.append(JSON.parse(texts) as AuditLogEvent[], undefined, signal);
-    // Now they are there to be sealed.
-    ownSources = sources;
+/** Connects first. */
+const sink: EventSink = {
+  get whyNotReady() {
+    return events.whyNotReady;
   },
-  async ping(_: undefined, signal: AbortSignal) {
+  async store(batch, signal) {
+    await connect();
+    await events.append(batch, undefined, signal);
+  },
+  async ping(signal) {
     await connect();
     await events.ping(signal);
   },
+};
+
+const loop = new DeliveryLoop(
+  sink,
+  { keep: (event, reason, signal) => main.call('keepLetter', { event, reason }, signal) as Promise<void> },
+  loopOptions,
+  {
+    ready: () => undefined,
+    progress(progress) {
+      if (progress.stored > 0) ownSources = newestSources;
+      main.tell('progress', progress);
+    },
+    away: (error) => main.tell('away', toFields(error)),
+    refused: (refusal) => main.tell('refused', refusal),
+    lost: (loss) => main.tell('lost', loss),
+  },
+);
+
+const main: Calls = new Calls(parentPort!, {
+  connect: () => connect(),
+  openLog: (log: LogStart) => loop.open(log),
+  advance({ news, sources }: { news: LogNews; sources: readonly OwnSource[] }) {
+    newestSources = sources;
+    loop.advance(news);
+  },
+  flush: () => loop.flush(),
+  ping: (patienceMs: number) => loop.ping(patienceMs),
+  ownersOf: ({ source, sequences }: { source: string; sequences: readonly number[] }) =>
+    loop.ownersOf(source, sequences),
+  takenNumbers: () => loop.takenNumbers(),
+  reached: () => loop.reached(),
+  closeLoop: (reason: string) => loop.close(new Error(reason)),
   async startSealing(sources: readonly OwnSource[]) {
     // One that the process goes on with is its own from the beginning.
     ownSources = sources;
@@ -86,12 +123,6 @@ const main: Calls = new Calls(parentPort!, {
     await database.close();
   },
 });
-
-interface StoreCall {
-  /** A JSON list of events. */
-  readonly texts: string;
-  readonly sources: readonly OwnSource[];
-}
 
 /** Once: the attempts go on by themselves. */
 function connect(): Promise<void> {

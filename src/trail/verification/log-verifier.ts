@@ -59,7 +59,7 @@ export class LogVerifier {
     };
 
     const before = from > 0 ? await this.store.sealing.gapsBefore(from) : undefined;
-    const taken = new Map(this.known.takenNumbers?.().map((one) => [one.source, one.ids]));
+    const taken = new Map((await this.known.takenNumbers?.())?.map((one) => [one.source, one.ids]));
     const ownerOf = (source: string, sequence: number) => taken.get(source)?.get(sequence);
     const order = new SourceOrder(problems, before, ownerOf);
     const later = kept.filter((one) => one.treeSize > from);

@@ -30,7 +30,7 @@ export interface VerifierKnowledge {
   /** What the process itself knows of its sources: the last number that each has given away. */
   readonly ownNumbers?: () => readonly OwnNumber[];
   /** Which numbers of these sources the database has taken, and by which events. */
-  readonly takenNumbers?: () => readonly TakenNumbers[];
+  readonly takenNumbers?: () => Promise<readonly TakenNumbers[]>;
   /** How long a missing number may still come. */
   readonly gapTimeoutMs?: number;
   /** The newest checkpoint that the process has made or gone on from. */

@@ -48,7 +48,7 @@ export async function verifyOutside(
     const { events, last } = await sealing.unsealedEvents(after, CHUNK, size);
     // Asked for after the events: what was numbered since is not among them.
     const own = new Map(known.ownNumbers?.().map(({ source, sequence }) => [source, sequence]));
-    const ids = new Map(known.takenNumbers?.().map((one) => [one.source, one.ids]));
+    const ids = new Map((await known.takenNumbers?.())?.map((one) => [one.source, one.ids]));
     for (const event of events) {
       const wrong = whyForeign(event, order, own, ids);
       if (wrong !== undefined) {

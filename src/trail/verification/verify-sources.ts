@@ -42,7 +42,7 @@ export async function verifySources(
   size: number,
   countKnown: (ranges: readonly NumberRange[]) => Promise<number[]>,
 ): Promise<number> {
-  const { verifiers = [], origin, ownNumbers = () => [], takenNumbers = () => [] } = known;
+  const { verifiers = [], origin, ownNumbers = () => [], takenNumbers } = known;
   const hasKeys = verifiers.length > 0;
   const expected: Expected[] = [];
   const ended: NumberRange[] = [];
@@ -97,7 +97,7 @@ export async function verifySources(
   await expect(expected, countKnown, problems);
 
   // A dead letter would not do: what was taken is an event.
-  const taken = takenNumbers();
+  const taken = (await takenNumbers?.()) ?? [];
   await expect(takenUnsealed(taken, order), (ranges) => countTaken(sealing, ranges, taken), problems);
   return reportStoredAfterEnd(sealing, ended, problems);
 }

@@ -1,0 +1,94 @@
+import type { JournalLoss } from '../../journal/damage.js';
+import type { OwnSource } from '../../sealer/collector.js';
+import type { NumberOwner, TakenNumbers } from '../../sealer/taken-events.js';
+import type { Refusal } from '../batch-store.js';
+import type { Loop, LoopHost } from '../delivery-loop.js';
+import type { LogNews, LogStart, Progress } from '../messages.js';
+import type { DatabaseThread, ThreadUser } from './database-thread.js';
+import { revive } from './error-fields.js';
+import type { ErrorFields } from './error-fields.js';
+
+/** The delivery loop, in the thread. */
+export class ThreadedLoop implements Loop, ThreadUser {
+  readonly callable;
+  private here: Loop | undefined;
+
+  /**
+   * @param database why it can't be used, as the main thread sees it
+   * @param sources who numbers events in this process: told with the news, for the sealer in the thread
+   * @param otherwise makes one for the main thread, where no other can be started
+   */
+  constructor(
+    private readonly thread: DatabaseThread,
+    private readonly host: LoopHost,
+    private readonly database: { readonly whyNotReady: string | undefined },
+    private readonly sources: () => readonly OwnSource[],
+    private readonly otherwise: () => Loop,
+  ) {
+    this.callable = {
+      progress: (progress: Progress) => host.progress(progress),
+      away: (error: ErrorFields) => host.away(revive(error)),
+      refused: (refusal: Refusal) => host.refused(refusal),
+      lost: (loss: JournalLoss) => host.lost(loss),
+    };
+  }
+
+  get whyNotReady(): string | undefined {
+    return this.database.whyNotReady;
+  }
+
+  start(): void {
+    this.thread.use(this);
+  }
+
+  started(): void {
+    this.host.ready();
+  }
+
+  ended(error: Error): void {
+    this.host.away(error);
+  }
+
+  useless(): void {
+    this.here = this.otherwise();
+    this.here.start();
+  }
+
+  open(log: LogStart): void {
+    if (this.here) this.here.open(log);
+    else this.thread.tell('openLog', log);
+  }
+
+  advance(news: LogNews): void {
+    if (this.here) this.here.advance(news);
+    else this.thread.tell('advance', { news, sources: this.sources() });
+  }
+
+  flush(): Promise<void> {
+    return this.here ? this.here.flush() : (this.thread.call('flush') as Promise<void>);
+  }
+
+  ping(patienceMs: number): Promise<void> {
+    return this.here ? this.here.ping(patienceMs) : (this.thread.call('ping', patienceMs) as Promise<void>);
+  }
+
+  ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]> {
+    if (this.here) return this.here.ownersOf(source, sequences);
+    return this.thread.call('ownersOf', { source, sequences }) as Promise<NumberOwner[]>;
+  }
+
+  takenNumbers(): Promise<TakenNumbers[]> {
+    return this.here
+      ? this.here.takenNumbers()
+      : (this.thread.call('takenNumbers') as Promise<TakenNumbers[]>);
+  }
+
+  reached(): Promise<OwnSource[]> {
+    return this.here ? this.here.reached() : (this.thread.call('reached') as Promise<OwnSource[]>);
+  }
+
+  close(reason: Error): void {
+    if (this.here) this.here.close(reason);
+    else this.thread.tell('closeLoop', reason.message);
+  }
+}
