@@ -258,6 +258,34 @@ describe('the journal', () => {
     expect(await segmentsOf(database.journal)).toHaveLength(1);
   });
 
+  it('stores the event of an answer that does not leave, and tells by another one what became of it', async () => {
+    await store.restore();
+    const { audit, port } = await start({ segmentKilobytes: 64 });
+    const socket = await dial(port);
+    // It reads nothing.
+    socket.pause();
+    socket.write('GET /things/large HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(async () =>
+      expect(await readFile((await segmentsOf(database.journal)).at(-1)!, 'utf8')).toMatch(/ event \d+ 1 /),
+    );
+    await audit.flush();
+    expect(await eventsOf({ audit })).toEqual([]);
+    for (let index = 0; index < 1_000; index += 1) await audit.record({ action: 'thing.create' });
+    const [slow] = await eventually(async () => {
+      const { events } = await audit.find({ allTenants: true, action: 'thing.large' });
+      expect(events).toMatchObject([{ outcome: 'success', metadata: { sequence: 1, statusCode: 200 } }]);
+      return events;
+    });
+    // What it keeps no longer is deleted.
+    await eventually(async () => expect(await segmentsOf(database.journal)).toHaveLength(1));
+    expect(audit.status().pending).toBe(0);
+    socket.destroy();
+    await eventually(async () => {
+      const { events } = await audit.find({ allTenants: true, action: 'audit.amend' });
+      expect(events).toMatchObject([{ details: { eventId: slow!.id, aborted: true }, outcome: 'partial' }]);
+    });
+  });
+
   it('recovers a long backlog while new events arrive', async () => {
     const app = await start({ segmentKilobytes: 64 });
     for (let index = 0; index < 5_000; index += 1) await app.audit.record({ action: 'old.event' });
