@@ -16,6 +16,7 @@ import { AS_A_TOOL, logged } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { writeNote } from '../../support/source-notes.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
+import { ask } from '../../support/stored-rows.js';
 
 const keys = generateKeys('audit.example');
 /** Ids of then sort before all genuine ones. */
@@ -63,7 +64,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
   }
 
   const sealedIds = async () =>
-    (await store.connection.query<{ event_id: string }[]>('SELECT event_id FROM audit_leaves')).map(
+    (await ask<{ event_id: string }>(store.connection, 'SELECT event_id FROM audit_leaves')).map(
       (row) => row.event_id,
     );
   const remove = (events: readonly AuditLogEvent[]) =>
