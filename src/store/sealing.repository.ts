@@ -248,7 +248,6 @@ export class SealingRepository {
     size: number,
   ): Promise<{ events: NumberedRow[]; last?: string }> {
     const { dialect, q, table, next, idAfter } = sqlOf(this.database);
-    const odd = afterId === '' && dialect === 'sqlite' ? await this.oddEvents(2 * count) : [];
     const [end] = await ask(
       this.database,
       `SELECT ${extremeId(dialect, 'MAX', `e.${q('id')}`)} AS ${q('last_id')}, COUNT(*) AS ${q('count')} FROM (
@@ -257,7 +256,7 @@ export class SealingRepository {
       [idAfter(afterId)],
     );
     const last = end?.['last_id'];
-    if (typeof last !== 'string') return { events: odd };
+    if (typeof last !== 'string') return { events: await this.oddEvents(2 * count) };
     const sql = sqlOf(this.database);
     const events = await this.events(
       `${this.joinLeaf(sql.next)}
@@ -266,14 +265,16 @@ export class SealingRepository {
       [size, idAfter(afterId), sql.id(last)],
     );
     if (events.length === UNSEALED_AT_ONCE) {
-      return { events: [...odd, ...events], last: String(events.at(-1)!.id) };
+      return { events, last: String(events.at(-1)!.id) };
     }
-    return { events: [...odd, ...events], ...(Number(end?.['count']) === count && { last }) };
+    if (Number(end?.['count']) === count) return { events, last };
+    return { events: [...events, ...(await this.oddEvents(2 * count))] };
   }
 
-  /** SQLite: the events whose ids are none, as only a table without its checks has them. No leaf is one of theirs. */
-  private oddEvents(limit: number): Promise<NumberedRow[]> {
-    const { q } = sqlOf(this.database);
+  /** The events whose ids are none, as SQLite has them in a table without its checks. No leaf is one of theirs. */
+  private async oddEvents(limit: number): Promise<NumberedRow[]> {
+    const { dialect, q } = sqlOf(this.database);
+    if (dialect !== 'sqlite') return [];
     return this.events(`WHERE NOT (1 = 1${this.isNamed()}) ORDER BY e.${q('id')} LIMIT ${limit}`, []);
   }
 

@@ -168,7 +168,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
     await writeNote(store, { source, kind: 'started', sequence: 0 }, keys.signerKey);
     const tomorrow = Date.now() + 86_400_000;
     const flood = Array.from({ length: 600 }, (_, index) =>
-      numbered(`!${String(index).padStart(5, '0')}`, 2, { timestamp: tomorrow }),
+      numbered(`00000000-0000-7000-8000-${String(index).padStart(12, '0')}`, 2, { timestamp: tomorrow }),
     );
     await insertRows(
       log.attacker,
