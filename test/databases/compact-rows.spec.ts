@@ -18,6 +18,7 @@ import { classifyStoreError } from '../../src/store/store-error.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { insertRow, rowOf } from '../support/event-rows.js';
+import { Page } from '../support/docs/page.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { dropTriggers } from '../support/ledger-app.js';
@@ -136,6 +137,20 @@ describeEachDatabase('compact rows', (create, name) => {
         `SELECT action FROM audit_events_text WHERE id = '${EVENTS[2]!.id}' AND category = '${EVENTS[2]!.category}'`,
       ),
     ).toHaveLength(1);
+  });
+
+  it('answer the SQL that the page on queries shows', async () => {
+    const examples = Page.read('docs/querying.md').section('SQL').blocks('sql');
+    expect(examples).toHaveLength(2);
+    const about = {
+      resource: 'invoice',
+      resourceId: '42',
+      outcome: 'failure',
+      severity: 'critical',
+    } as const;
+    await store.events.append([numbered(SOURCE, 40, about)]);
+    for (const { code } of examples)
+      expect(await store.connection.query(code)).toHaveLength(code.includes('LIMIT') ? 2 : 1);
   });
 
   it('have the view under the prefix and in the schema of the tables, and without them it goes', async () => {
