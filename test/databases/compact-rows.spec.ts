@@ -1,4 +1,5 @@
 // How ids and codes stand in the tables, what people see of them, and what of it somebody may write who has the right to insert.
+import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import {
@@ -17,6 +18,7 @@ import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
 import { classifyStoreError } from '../../src/store/store-error.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
+import { eventually } from '../support/eventually.js';
 import { insertRow, rowOf } from '../support/event-rows.js';
 import { Page } from '../support/docs/page.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
@@ -245,6 +247,38 @@ describeEachDatabase('compact rows', (create, name) => {
       await store.connection.query('DELETE FROM audit_dead_letters');
     }
   });
+
+  if (name === 'mysql') {
+    it('need no view: who may not create one is told so, and all else works', async () => {
+      const other = await create({ isEmpty: true });
+      const user = `audit_test_${randomBytes(6).toString('hex')}`;
+      const hosts = ['%', 'localhost', '127.0.0.1'].map((host) => `'${user}'@'${host}'`);
+      const warnings: string[] = [];
+      const note = (warning: Error) => warnings.push(String((warning as { code?: string }).code));
+      process.on('warning', note);
+      try {
+        for (const host of hosts) {
+          await store.connection.query(`CREATE USER ${host} IDENTIFIED BY 'audit-test'`);
+          await store.connection.query(
+            `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER ON ${String(other.options.database)}.* TO ${host}`,
+          );
+        }
+        const limited = await openStore({
+          ...other.options,
+          username: user,
+          password: 'audit-test',
+        } as AuditDatabaseOptions);
+        await limited.events.append(EVENTS);
+        expect(await limited.events.findById(EVENTS[0]!.id, {})).toEqual(EVENTS[0]);
+        await limited.close();
+        await eventually(() => expect(warnings).toContain('AUDIT_NO_TEXT_VIEW'));
+      } finally {
+        process.off('warning', note);
+        await store.connection.query(`DROP USER ${hosts.join(', ')}`);
+        await other.drop();
+      }
+    });
+  }
 
   if (name !== 'sqlite') return;
 
