@@ -29,7 +29,8 @@ export async function showLog({ audit, file, folder, verifierKey, events }) {
   );
   const thief = new Database(copy);
   thief.exec('DROP TRIGGER audit_events_no_update');
-  thief.prepare("UPDATE audit_events SET user_id = 'nobody' WHERE id = ?").run(approval.id);
+  const id = Buffer.from(approval.id.replaceAll('-', ''), 'hex');
+  thief.prepare("UPDATE audit_events SET user_id = 'nobody' WHERE id = ?").run(id);
   thief.close();
   expect(1, nestAudit('verify', '--database-url', `sqlite:${copy}`, '--key', verifierKey));
   return treeSize;

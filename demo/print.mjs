@@ -73,5 +73,5 @@ ${curl('BOB', '/audit')}
   # alice, bob and carol @acme.example have the passwords alice-password, and so on
   curl -d '{"email":"alice@acme.example","password":"alice-password"}' -H 'Content-Type: application/json' ${url}/login
 
-The events are in ${file}, table audit_events, until this ends.`);
+The events are in ${file}, to be read in the view audit_events_text, until this ends.`);
 }

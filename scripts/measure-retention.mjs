@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { v7 } from 'uuid';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
+import { storedValues } from '../dist/esm/store/stored-row.js';
 import { endRun } from '../test/support/harness/end-of-run.mjs';
 import { BenchServer } from './bench/servers.mjs';
 
@@ -168,7 +169,8 @@ async function fill(options, progress) {
     const place = () => (KIND === 'postgres' ? `$${++count}` : '?');
     const places = rows.map((row) => `(${row.map(place).join(',')})`).join(',');
     const names = columns.map((column) => connection.driver.escape(column)).join(',');
-    await connection.query(`INSERT INTO audit_events (${names}) VALUES ${places}`, rows.flat());
+    const values = storedValues(KIND, 'audit_events', columns, rows);
+    await connection.query(`INSERT INTO audit_events (${names}) VALUES ${places}`, values);
     if (done % 20_000 === 0) progress(done);
   }
   await connection.destroy();

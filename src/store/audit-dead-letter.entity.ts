@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { TEXT_LIMITS } from '../event/safe-text.js';
+import { ID_COLUMN } from './stored-column.js';
 
 /**
  * One row of `audit_dead_letters`, as TypeORM sees it: an event that the database refused for itself, such as one with
@@ -9,15 +10,15 @@ import { TEXT_LIMITS } from '../event/safe-text.js';
  */
 @Entity({ name: 'audit_dead_letters' })
 export class AuditDeadLetterEntity {
-  /** The event's own id. */
-  @PrimaryColumn({ type: 'varchar', length: 36 })
+  /** The event's own id; where that is no UUID, one that is made from the event. */
+  @PrimaryColumn(ID_COLUMN)
   id!: string;
 
   /** The tenant's id where it is ASCII, else a digest of it: nothing here may be refused as well. */
   @Column({ name: 'tenant_id', type: 'varchar', length: TEXT_LIMITS.tenantId })
   tenantId!: string;
 
-  @Column({ type: 'varchar', length: 36, nullable: true })
+  @Column({ ...ID_COLUMN, nullable: true })
   source!: string | null;
 
   @Column({ type: 'bigint', nullable: true })

@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { TEXT_LIMITS } from '../event/safe-text.js';
+import { codeColumn, ID_COLUMN } from './stored-column.js';
 
 /**
  * One row of `audit_events`, as TypeORM sees it: for an application's own read-only use of the table and for
@@ -11,7 +12,7 @@ import { TEXT_LIMITS } from '../event/safe-text.js';
  */
 @Entity({ name: 'audit_events' })
 export class AuditEventEntity {
-  @PrimaryColumn({ type: 'varchar', length: 36 })
+  @PrimaryColumn(ID_COLUMN)
   id!: string;
 
   /** Unix epoch, milliseconds. Drivers answer a bigint as a string where it might not fit a number. */
@@ -46,13 +47,13 @@ export class AuditEventEntity {
   @Column({ name: 'session_id', type: 'varchar', length: TEXT_LIMITS.sessionId, nullable: true })
   sessionId!: string | null;
 
-  @Column({ type: 'varchar', length: 16 })
+  @Column(codeColumn('severity'))
   severity!: string;
 
-  @Column({ type: 'varchar', length: 32 })
+  @Column(codeColumn('category'))
   category!: string;
 
-  @Column({ type: 'varchar', length: 16 })
+  @Column(codeColumn('outcome'))
   outcome!: string;
 
   @Column({ name: 'risk_score', type: 'smallint' })
@@ -67,7 +68,7 @@ export class AuditEventEntity {
   metadata!: string;
 
   /** `metadata.source` again, for the index that tells what is missing; `null` on events that are not numbered. */
-  @Column({ type: 'varchar', length: 36, nullable: true })
+  @Column({ ...ID_COLUMN, nullable: true })
   source!: string | null;
 
   /** `metadata.sequence` again. */

@@ -4,13 +4,15 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { answer, unavailable } from './answer.js';
 import { AuditDatabase } from './audit-database.js';
 import type { EventFilter } from './event-filter.js';
+import { codeOf, isCodeColumn, readCode } from './codes.js';
 import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { applyFilter } from './filter-sql.js';
 import { sizeOf } from './event-size.js';
 import { insertRows } from './insert-rows.js';
 import { runStatement } from './run-statement.js';
-import { ask, askBuilt, sqlOf } from './sql.js';
+import { ask, askBuilt, isId, sqlOf } from './sql.js';
+import { storedId, storedIdAfter } from './stored-id.js';
 import { classifyStoreError } from './store-error.js';
 import { dialectOf, tableName } from './table-name.js';
 
@@ -89,7 +91,9 @@ export class AuditEventRepository {
       .orderBy('e.id', page.order === 'newest' ? 'DESC' : 'ASC')
       .limit(page.limit);
     if (page.after !== undefined) {
-      query.andWhere(page.order === 'newest' ? 'e.id < :after' : 'e.id > :after', { after: page.after });
+      const dialect = dialectOf(this.database.ready());
+      if (page.order === 'newest') query.andWhere('e.id < :after', { after: storedId(dialect, page.after) });
+      else query.andWhere('e.id >= :after', { after: storedIdAfter(dialect, page.after) });
     }
     return (await this.answers<EventRow>(query)).map(this.database.reader.read);
   }
@@ -106,8 +110,9 @@ export class AuditEventRepository {
     values?: readonly string[],
   ): Promise<EventCounts> {
     const query = this.select(filter);
-    if (values) query.andWhere(`e.${column} IN (:...counted)`, { counted: values });
-    const rows = await this.answers<{ value: string; count: number | string }>(
+    const counted = values?.map((value) => (isCodeColumn(column) ? codeOf(column, value) : value));
+    if (counted) query.andWhere(`e.${column} IN (:...counted)`, { counted });
+    const rows = await this.answers<{ value: string | number; count: number | string }>(
       query
         .select(`e.${column}`, 'value')
         .addSelect('COUNT(*)', 'count')
@@ -117,7 +122,8 @@ export class AuditEventRepository {
         .addOrderBy(`e.${column}`, 'ASC')
         .limit(limit),
     );
-    return rows.map((row) => ({ value: row.value, count: Number(row.count) }));
+    const textOf = (value: unknown) => String(isCodeColumn(column) ? readCode(column, value) : value);
+    return rows.map((row) => ({ value: textOf(row.value), count: Number(row.count) }));
   }
 
   /** Totals of the filter's events; `highRiskFrom` is the lowest score that counts as high. */
@@ -198,13 +204,14 @@ export class AuditEventRepository {
 
   private select(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
     const source = this.database.ready();
+    const dialect = dialectOf(source);
     const query = source
       .createQueryBuilder()
       .select([])
       .from<Record<string, unknown>>(tableName(source, 'audit_events'), 'e')
-      // On SQLite somebody may have written an id that is no text: no page could go on from it.
-      .where(dialectOf(source) === 'sqlite' ? "typeof(e.id) = 'text'" : '1 = 1');
-    return applyFilter(query, filter, dialectOf(source));
+      // On SQLite somebody may have written an id that is none: no page could go on from it.
+      .where(`1 = 1${isId(dialect, 'e.id')}`);
+    return applyFilter(query, filter, dialect);
   }
 
   private answers<T>(query: SelectQueryBuilder<Record<string, unknown>>): Promise<T[]> {

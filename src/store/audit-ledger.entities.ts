@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { ID_COLUMN } from './stored-column.js';
 
 // The tables of the Merkle log, as TypeORM sees them. All but the lease are only ever inserted into.
 
@@ -9,11 +10,11 @@ export class AuditLeafEntity {
   @PrimaryColumn({ name: 'leaf_index', type: 'bigint' })
   leafIndex!: number | string;
 
-  @Column({ name: 'event_id', type: 'varchar', length: 36, unique: true })
+  @Column({ ...ID_COLUMN, name: 'event_id', unique: true })
   eventId!: string;
 
   /** Whose numbers the leaf accounts for; `null` where its event has none. */
-  @Column({ type: 'varchar', length: 36, nullable: true })
+  @Column({ ...ID_COLUMN, nullable: true })
   source!: string | null;
 
   /** The first of them. */

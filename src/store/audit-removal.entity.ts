@@ -1,4 +1,5 @@
 import { Entity, PrimaryColumn } from 'typeorm';
+import { ID_COLUMN } from './stored-column.js';
 
 /**
  * One row of `audit_removals`, as TypeORM sees it: an event that the transaction at work removes. Outside of one the table is
@@ -6,6 +7,6 @@ import { Entity, PrimaryColumn } from 'typeorm';
  */
 @Entity({ name: 'audit_removals' })
 export class AuditRemovalEntity {
-  @PrimaryColumn({ type: 'varchar', length: 36, name: 'event_id' })
+  @PrimaryColumn({ ...ID_COLUMN, name: 'event_id' })
   eventId!: string;
 }

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { ID_COLUMN } from './stored-column.js';
 
 /**
  * One row of `audit_sources`, as TypeORM sees it: something that became known of a process that numbers its events.
@@ -7,10 +8,10 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 @Entity({ name: 'audit_sources' })
 export class AuditSourceEntity {
   /** UUIDv7 of when the row was written, so that the newest sorts last. */
-  @PrimaryColumn({ type: 'varchar', length: 36 })
+  @PrimaryColumn(ID_COLUMN)
   id!: string;
 
-  @Column({ type: 'varchar', length: 36 })
+  @Column(ID_COLUMN)
   source!: string;
 
   /** `started`, `reached`, `resumed`, `closed` or `abandoned`. */

@@ -1,5 +1,4 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { isEventId } from '../event/event-id.js';
 import { safeText } from '../event/safe-text.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import { unavailable } from './answer.js';
@@ -8,6 +7,7 @@ import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
 import { toInteger } from './column-value.js';
 import {
+  letterIdOf,
   letterLine,
   MAX_LETTER_EVENT,
   MAX_LETTER_STATEMENT,
@@ -20,7 +20,8 @@ import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
-import { ask, boundedText, sqlOf } from './sql.js';
+import type { StatementValues } from './run-statement.js';
+import { ask, boundedText, isId, sqlOf } from './sql.js';
 import type { Row } from './sql.js';
 import type { StatementSigner } from './statement-signer.js';
 import { classifyStoreError } from './store-error.js';
@@ -105,7 +106,7 @@ export class DeadLetterRepository {
         return await this.insert(event, reason, tenant, signal);
       } catch (error) {
         const failure = classifyStoreError(error);
-        if (failure === 'duplicate' && (await this.has(event.id))) return;
+        if (failure === 'duplicate' && (await this.has(letterIdOf(event)))) return;
         if (failure !== 'refused') throw error;
         // Somebody may have made the column narrower than ids can be.
         refused = error;
@@ -127,21 +128,19 @@ export class DeadLetterRepository {
     readonly after?: string;
   }): Promise<AuditDeadLetter[]> {
     const letters: AuditDeadLetter[] = [];
-    let after: LetterRow['id'] = page.after ?? '';
+    let after = page.after ?? '';
     const count = Math.min(page.limit, SCAN_PAGE);
     for (;;) {
       const rows = await this.waiting(after, count, page.tenantId);
       for (const row of rows) {
         const { event, untrusted, isReadable } = this.judged(row);
         if (!isReadable) this.database.reader.note('dead letter', row.id);
-        // No page could go on from an id that is none; verification names it.
-        if (!isEventId(row.id)) continue;
         if (page.tenantId !== undefined && page.tenantId !== event.tenantId) continue;
         letters.push({ ...shown(row, event), ...(untrusted !== undefined && { untrusted }) });
         if (letters.length === page.limit) return letters;
       }
       if (rows.length < count) return letters;
-      after = rows.at(-1)!.id;
+      after = String(rows.at(-1)!.id);
     }
   }
 
@@ -178,22 +177,23 @@ export class DeadLetterRepository {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async *scan(trust: LetterTrust, size: number): AsyncGenerator<ScannedLetter, void> {
-    for (let after: LetterRow['id'] = '', isEnd = false; !isEnd;) {
+    for (let place: StatementValues[number] | undefined, isEnd = false; !isEnd;) {
       const { q, table, next } = sqlOf(this.database);
       const stored = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(`stored_${column}`)}`);
       const rows: ScannedRow[] = await ask<ScannedRow>(
         this.database,
-        `SELECT ${this.columns()}, ${stored.join(', ')}, l.${q('leaf_index')} AS ${q('leaf_index')}
+        // On SQLite an id may be anything: pages go on from it as it is.
+        `SELECT ${this.columns()}, ${stored.join(', ')}, l.${q('leaf_index')} AS ${q('leaf_index')}, d.${q('id')} AS ${q('place')}
           FROM ${table('audit_dead_letters')} d
           LEFT JOIN ${table('audit_events')} e ON e.${q('id')} = d.${q('id')}
           LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = d.${q('id')}
             AND l.${q('leaf_index')} >= 0 AND l.${q('leaf_index')} < ${next()}
-          WHERE d.${q('id')} > ${next()} ORDER BY d.${q('id')} LIMIT ${SCAN_PAGE}`,
-        [size, after],
+          ${place === undefined ? '' : `WHERE d.${q('id')} > ${next()}`} ORDER BY d.${q('id')} LIMIT ${SCAN_PAGE}`,
+        place === undefined ? [size] : [size, place],
       );
       for (const row of rows) yield this.scanned(row, trust);
       isEnd = rows.length < SCAN_PAGE;
-      after = rows.at(-1)?.id ?? '';
+      place = rows.at(-1)?.place;
     }
   }
 
@@ -219,9 +219,9 @@ export class DeadLetterRepository {
     return { event, isReadable, untrusted: whyUntrusted(row, { event, isReadable }, trust) };
   }
 
-  /** The rows of letters that are not replayed, behind an id. */
-  private waiting(after: LetterRow['id'], limit: number, tenantId?: string): Promise<LetterRow[]> {
-    const { q, table, next } = sqlOf(this.database);
+  /** The rows of letters that are not replayed, after an id. Verification names those without one, as SQLite may have them. */
+  private waiting(after: string, limit: number, tenantId?: string): Promise<LetterRow[]> {
+    const { dialect, q, table, next, idAfter } = sqlOf(this.database);
     const tenants = tenantId === undefined ? [] : tenantFormsOf(tenantId);
     const own =
       tenants.length > 0 ? `AND d.${q('tenant_id')} IN (${tenants.map(() => next()).join(', ')})` : '';
@@ -229,8 +229,8 @@ export class DeadLetterRepository {
       this.database,
       `SELECT ${this.columns()} FROM ${table('audit_dead_letters')} d
         WHERE NOT EXISTS (SELECT 1 FROM ${table('audit_events')} e WHERE e.${q('id')} = d.${q('id')})
-          ${own} AND d.${q('id')} > ${next()} ORDER BY d.${q('id')} LIMIT ${Math.trunc(limit)}`,
-      [...tenants, after],
+          ${own} AND d.${q('id')} >= ${next()}${isId(dialect, `d.${q('id')}`)} ORDER BY d.${q('id')} LIMIT ${Math.trunc(limit)}`,
+      [...tenants, idAfter(after)],
     );
   }
 
@@ -252,7 +252,7 @@ export class DeadLetterRepository {
   ): Promise<void> {
     const [source, sequence] = numberOf(event);
     const row = {
-      id: event.id,
+      id: letterIdOf(event),
       tenant_id: tenant,
       source,
       sequence,
@@ -270,17 +270,20 @@ export class DeadLetterRepository {
   }
 
   private async has(id: string): Promise<boolean> {
-    const { q, table, next } = sqlOf(this.database);
+    const sql = sqlOf(this.database);
+    const { q, table, next } = sql;
     const rows = await ask(
       this.database,
       `SELECT ${q('id')} FROM ${table('audit_dead_letters')} WHERE ${q('id')} = ${next()}`,
-      [id],
+      [sql.id(id)],
     );
     return rows.length > 0;
   }
 }
 
-type ScannedRow = LetterRow & Row & Readonly<Record<`stored_${EventColumn}`, string | number | null>>;
+type ScannedRow = LetterRow &
+  Row &
+  Readonly<Record<`stored_${EventColumn}`, string | number | null>> & { readonly place: string };
 
 /** The row as it is told of, whatever it holds. */
 function shown(row: LetterRow, event: AuditLogEvent): AuditDeadLetter {

@@ -1,6 +1,8 @@
 // A row of audit_dead_letters: what its event is, and whether to believe it.
 import { createHash } from 'node:crypto';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { derivedEventId, isEventId } from '../event/event-id.js';
+import { isWithin, LAST_TIME } from '../event/event-checks.js';
 import { parsedJson, readEvent } from '../event/read-event.js';
 import type { EventParts } from '../event/read-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
@@ -11,7 +13,7 @@ import { openStatement } from '../ledger/statement.js';
 import { toInteger } from './column-value.js';
 import { numberOf } from './event-row.js';
 
-/** A row as a database driver answers it. Nothing in it is believed. */
+/** A row, its ids as texts where they are some. Nothing in it is believed. */
 export interface LetterRow {
   readonly id: string | number | null;
   readonly tenant_id: string | number | null;
@@ -42,6 +44,16 @@ export interface LetterTrust {
 export interface LetterEvent {
   readonly event: AuditLogEvent;
   readonly isReadable: boolean;
+}
+
+/**
+ * The id of an event's letter: its own, so that a letter is known by it once it is replayed. One that is no UUID has a row of
+ * its own too, under an id that is made from the whole event.
+ */
+export function letterIdOf(event: AuditLogEvent): string {
+  if (isEventId(event.id)) return event.id;
+  const timestamp = isWithin(LAST_TIME)(event.timestamp) ? event.timestamp : 0;
+  return derivedEventId(timestamp, JSON.stringify(event));
 }
 
 /** Reads the event of a letter, whatever it holds. It has the id of the row, from which pages go on. */

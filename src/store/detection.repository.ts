@@ -2,10 +2,12 @@ import { firstIdOf } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { parsedJson, readFacts } from '../event/read-event.js';
 import type { AuditDatabase } from './audit-database.js';
+import { codeOf } from './codes.js';
 import { distinctValues } from './distinct-values.js';
 import { applyFilter } from './filter-sql.js';
 import { ask, askBuilt, sqlOf } from './sql.js';
 import type { Row, Sql } from './sql.js';
+import type { StoredValue } from './stored-row.js';
 import { dialectOf, tableName } from './table-name.js';
 
 /** What must hold of an event, all of it. */
@@ -100,13 +102,13 @@ export class DetectionRepository {
     before: number,
     limit = 200,
   ): Promise<{ ipAddress?: string; userAgent?: string }[]> {
-    const { q, table, next } = sqlOf(this.database);
+    const { q, table, next, id } = sqlOf(this.database);
     const rows = await ask(
       this.database,
       `SELECT ${q('ip_address')}, ${q('user_agent')} FROM ${table('audit_events')}
         WHERE ${q('tenant_id')} = ${next()} AND ${q('user_id')} = ${next()} AND ${q('id')} < ${next()}
         ORDER BY ${q('id')} DESC LIMIT ${Math.trunc(limit)}`,
-      [tenantId, userId, firstIdOf(before)],
+      [tenantId, userId, id(firstIdOf(before))],
     );
     return rows.map((row) => ({
       ...(row['ip_address'] !== null && { ipAddress: String(row['ip_address']) }),
@@ -162,8 +164,8 @@ export class DetectionRepository {
     const rows = await ask(
       this.database,
       `SELECT ${columns.map(q).join(', ')} FROM ${sql.table('audit_events')} e ${where}
-        AND e.${q('id')} > ${sql.next()} ORDER BY e.${q('id')} LIMIT ${Math.trunc(page.limit)}`,
-      [...values, page.after],
+        AND e.${q('id')} >= ${sql.next()} ORDER BY e.${q('id')} LIMIT ${Math.trunc(page.limit)}`,
+      [...values, sql.idAfter(page.after)],
     );
     return rows.map(fromRow);
   }
@@ -201,12 +203,12 @@ export class DetectionRepository {
 
   /** Whether the user has events in the tenant before a time (Unix epoch, milliseconds). */
   async hasEventsBefore(tenantId: string, userId: string, before: number): Promise<boolean> {
-    const { q, table, next } = sqlOf(this.database);
+    const { q, table, next, id } = sqlOf(this.database);
     const rows = await ask(
       this.database,
       `SELECT ${q('id')} FROM ${table('audit_events')}
         WHERE ${q('tenant_id')} = ${next()} AND ${q('user_id')} = ${next()} AND ${q('id')} < ${next()} LIMIT 1`,
-      [tenantId, userId, firstIdOf(before)],
+      [tenantId, userId, id(firstIdOf(before))],
     );
     return rows.length > 0;
   }
@@ -225,14 +227,14 @@ export class DetectionRepository {
   async tenantsOf(userId: string, from: number, tenants: readonly string[]): Promise<string[]> {
     const found: string[] = [];
     for (let index = 0; index < tenants.length; index += TENANTS_AT_ONCE) {
-      const { q, table, next } = sqlOf(this.database);
+      const { q, table, next, id } = sqlOf(this.database);
       const some = tenants.slice(index, index + TENANTS_AT_ONCE);
       const rows = await ask(
         this.database,
         `SELECT DISTINCT ${q('tenant_id')} FROM ${table('audit_events')}
           WHERE ${q('tenant_id')} IN (${some.map(next).join(', ')}) AND ${q('user_id')} = ${next()} AND ${q('id')} >= ${next()}
           ORDER BY ${q('tenant_id')}`,
-        [...some, userId, firstIdOf(from)],
+        [...some, userId, id(firstIdOf(from))],
       );
       found.push(...rows.map((row) => String(row['tenant_id'])));
     }
@@ -242,15 +244,15 @@ export class DetectionRepository {
 
 /** The query's conditions on the alias `e`; all placeholders before them must be taken already. */
 function whereOf(
-  { dialect, q, next }: Sql,
+  { dialect, q, next, id }: Sql,
   query: DetectionQuery,
-): { readonly where: string; readonly values: string[] } {
-  const values: string[] = [];
-  const value = (text: string) => {
-    values.push(text);
+): { readonly where: string; readonly values: StoredValue[] } {
+  const values: StoredValue[] = [];
+  const value = (stored: StoredValue) => {
+    values.push(stored);
     return next();
   };
-  const list = (texts: readonly string[]) => `(${texts.map(value).join(', ')})`;
+  const list = (stored: readonly StoredValue[]) => `(${stored.map(value).join(', ')})`;
   const contains = (haystack: string, needle: string) =>
     `${dialect === 'postgres' ? 'strpos' : 'instr'}(${haystack}, ${value(needle)}) > 0`;
   const all = [`e.${q('tenant_id')} IN ${list(query.tenantIds)}`];
@@ -261,20 +263,25 @@ function whereOf(
     for (const { from, to } of ranges) either.push(`(${key} >= ${value(from)} AND ${key} < ${value(to)})`);
     all.push(`(${either.join(' OR ')})`);
   }
-  all.push(`e.${q('id')} >= ${value(firstIdOf(query.from))}`);
-  if (query.to !== undefined) all.push(`e.${q('id')} < ${value(firstIdOf(query.to))}`);
+  all.push(`e.${q('id')} >= ${value(id(firstIdOf(query.from)))}`);
+  if (query.to !== undefined) all.push(`e.${q('id')} < ${value(id(firstIdOf(query.to)))}`);
   // What the audit says of itself is nobody's doing, see `isOwnEvent`.
   for (const [resource, category] of [
     ['detection', 'security'],
     ['audit', 'system'],
   ] as const) {
-    all.push(`NOT (e.${q('resource')} = ${value(resource)} AND e.${q('category')} = ${value(category)})`);
+    all.push(
+      `NOT (e.${q('resource')} = ${value(resource)} AND e.${q('category')} = ${value(codeOf('category', category))})`,
+    );
   }
   const any = query.any.map((condition) => {
     const parts: string[] = [];
     const { category, outcomes, anonymous, actionEnd, actionParts, detailsKeys } = condition;
-    if (category) parts.push(`e.${q('category')} = ${value(category)}`);
-    if (outcomes) parts.push(`e.${q('outcome')} IN ${list(outcomes)}`);
+    if (category) parts.push(`e.${q('category')} = ${value(codeOf('category', category))}`);
+    if (outcomes) {
+      const codes = outcomes.map((outcome) => codeOf('outcome', outcome));
+      parts.push(`e.${q('outcome')} IN ${list(codes)}`);
+    }
     if (anonymous) parts.push(`e.${q('user_id')} IS NULL`);
     if (actionEnd) parts.push(`e.${q('action')} LIKE ${value(`%${actionEnd}`)}`);
     if (actionParts) {

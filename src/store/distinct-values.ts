@@ -1,5 +1,5 @@
 import type { AuditDatabase } from './audit-database.js';
-import { ask, sqlOf } from './sql.js';
+import { ask, isId, sqlOf } from './sql.js';
 import type { AuditTable } from './table-name.js';
 
 /** Below MySQL's limit of recursion, 1,000. */
@@ -43,5 +43,42 @@ export async function* distinctValues(
     if (values.length > 0) yield values;
     if (values.length < VALUES_AT_ONCE) return;
     place = String(rows.at(-1)![isBytes ? 'bytes' : columnName]);
+  }
+}
+
+/**
+ * The distinct ids of a column that begins an index, as {@link distinctValues}. On SQLite, what is no id is passed over.
+ *
+ * @param after the id that the first one comes after; an empty text for all
+ * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function* distinctIds(
+  database: AuditDatabase,
+  name: AuditTable,
+  columnName: string,
+  after = '',
+): AsyncGenerator<string[]> {
+  for (let place = after; ;) {
+    const { dialect, q, table, next, idAfter } = sqlOf(database);
+    const [from, column, depth] = [table(name), q(columnName), q('depth')];
+    // PostgreSQL has no MIN of a `uuid`.
+    const lowest = (where: string) =>
+      `(SELECT e.${column} FROM ${from} e WHERE ${where}${isId(dialect, `e.${column}`)} ORDER BY e.${column} LIMIT 1)`;
+    const rows = await ask(
+      database,
+      dialect === 'mysql'
+        ? `SELECT DISTINCT ${column} FROM ${from} WHERE ${column} >= ${next()} ORDER BY ${column} LIMIT ${VALUES_AT_ONCE}`
+        : `WITH RECURSIVE v(${column}, ${depth}) AS (
+            SELECT ${lowest(`e.${column} >= ${next()}`)}, 1
+            UNION ALL
+            SELECT ${lowest(`e.${column} > v.${column}`)}, v.${depth} + 1
+              FROM v WHERE v.${column} IS NOT NULL AND v.${depth} < ${VALUES_AT_ONCE})
+          SELECT v.${column} AS ${column} FROM v WHERE v.${column} IS NOT NULL ORDER BY v.${column}`,
+      [idAfter(place)],
+    );
+    const values = rows.map((row) => String(row[columnName]));
+    if (values.length > 0) yield values;
+    if (values.length < VALUES_AT_ONCE) return;
+    place = values.at(-1)!;
   }
 }

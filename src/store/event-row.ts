@@ -1,7 +1,7 @@
 import { AuditError } from '../event/audit-error.js';
 import { canonicalJson } from '../ledger/canonical-json.js';
 import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
-import { timestampOf } from '../event/event-id.js';
+import { isEventId, timestampOf } from '../event/event-id.js';
 import { parsedJson, readEvent } from '../event/read-event.js';
 import type { ReadEvent } from '../event/read-event.js';
 import { toInteger } from './column-value.js';
@@ -35,7 +35,7 @@ export const ROW_COLUMNS = [...EVENT_COLUMNS, 'source', 'sequence'] as const;
 
 export type EventColumn = (typeof EVENT_COLUMNS)[number];
 
-/** The fields of a row as a database driver answers it: bigints may be strings. */
+/** The fields of a row as it was read: ids and codes are texts where they are some, bigints may be strings. */
 export type EventRow = Record<EventColumn, string | number | null>;
 
 /**
@@ -83,12 +83,9 @@ export function numberOf({
   metadata,
 }: Pick<AuditLogEvent, 'metadata'>): [source: string | null, sequence: number | null] {
   const { source, sequence } = metadata;
-  const numbered = typeof source === 'string' && PRINTABLE_ID.test(source) && isOrdinal(sequence);
+  const numbered = isEventId(source) && isOrdinal(sequence);
   return numbered ? [source, sequence] : [null, null];
 }
-
-/** What every encoding of a `varchar(36)` takes. */
-const PRINTABLE_ID = /^[!-~]{1,36}$/;
 
 function isOrdinal(value: AuditValue | undefined): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 1;

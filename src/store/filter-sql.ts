@@ -3,6 +3,9 @@ import { firstIdOf } from '../event/event-id.js';
 import type { AuditValue } from '../event/audit-log-event.js';
 import { EXACT_CONDITIONS, lowerAscii, mentionOf, TEXT_CONDITIONS } from './event-filter.js';
 import type { EventFilter } from './event-filter.js';
+import { codeOf, isCodeColumn } from './codes.js';
+import { storedId } from './stored-id.js';
+import type { StoredValue } from './stored-row.js';
 import type { SqlDialect } from './table-name.js';
 
 const LAST_CODE_POINT = 0x10ffff;
@@ -20,13 +23,16 @@ export function applyFilter<T extends ObjectLiteral>(
 ): SelectQueryBuilder<T> {
   if (filter.tenantId !== undefined) query.andWhere('e.tenant_id = :tenantId', { tenantId: filter.tenantId });
   for (const [name, column] of Object.entries(EXACT_CONDITIONS)) {
-    const values = filter[name as keyof typeof EXACT_CONDITIONS];
-    if (values?.length === 1) query.andWhere(`e.${column} = :${name}`, { [name]: values[0] });
+    const wanted = filter[name as keyof typeof EXACT_CONDITIONS];
+    const values = wanted && storedForms(dialect, column, wanted);
+    if (values?.length === 0) query.andWhere('1 = 0');
+    else if (values?.length === 1) query.andWhere(`e.${column} = :${name}`, { [name]: values[0] });
     else if (values) query.andWhere(`e.${column} IN (:...${name})`, { [name]: values });
   }
   applyAction(query, filter);
-  if (filter.from !== undefined) query.andWhere('e.id >= :fromId', { fromId: firstIdOf(filter.from) });
-  if (filter.to !== undefined) query.andWhere('e.id < :toId', { toId: firstIdOf(filter.to) });
+  const firstId = (timestamp: number) => storedId(dialect, firstIdOf(timestamp));
+  if (filter.from !== undefined) query.andWhere('e.id >= :fromId', { fromId: firstId(filter.from) });
+  if (filter.to !== undefined) query.andWhere('e.id < :toId', { toId: firstId(filter.to) });
   if (filter.minRiskScore !== undefined) {
     query.andWhere('e.risk_score >= :minRiskScore', { minRiskScore: filter.minRiskScore });
   }
@@ -58,6 +64,15 @@ export function applyFilter<T extends ObjectLiteral>(
     query.andWhere(`(${any.join(' OR ')})`, { text: lowerAscii(filter.text) });
   }
   return query;
+}
+
+/** Values as the database keeps them; those that no row can have are left out. */
+function storedForms(dialect: SqlDialect, column: string, values: readonly string[]): StoredValue[] {
+  if (column !== 'id' && !isCodeColumn(column)) return [...values];
+  const stored = values.map((value) =>
+    isCodeColumn(column) ? codeOf(column, value) : storedId(dialect, value),
+  );
+  return stored.filter((value) => value !== null);
 }
 
 function applyAction<T extends ObjectLiteral>(query: SelectQueryBuilder<T>, filter: EventFilter): void {

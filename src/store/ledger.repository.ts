@@ -150,13 +150,13 @@ export class LedgerRepository {
 
   /** The event's leaf in the log of this size. */
   async leafOf(eventId: string, size: number): Promise<StoredLeaf | undefined> {
-    const { q, table, next } = this.sql();
+    const { q, table, next, id } = this.sql();
     const columns = LEAF_COLUMNS.map(q).join(', ');
     const [row] = await ask(
       this.database,
       `SELECT ${columns} FROM ${table('audit_leaves')}
         WHERE ${q('event_id')} = ${next()} AND ${q('leaf_index')} >= 0 AND ${q('leaf_index')} < ${next()}`,
-      [eventId, size],
+      [id(eventId), size],
     );
     return row && toLeaf(row);
   }

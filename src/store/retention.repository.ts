@@ -3,14 +3,17 @@ import { firstIdOf } from '../event/event-id.js';
 import { present } from '../event/present.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
+import { codeOf } from './codes.js';
 import { toInteger, toText } from './column-value.js';
 import { distinctValues } from './distinct-values.js';
 import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventRow } from './event-row.js';
 import { insertOf, NotAsExpectedError, runTogether } from './insert-rows.js';
 import type { Step } from './insert-rows.js';
-import { ask, sqlOf } from './sql.js';
-import type { Row } from './sql.js';
+import type { StatementValues } from './run-statement.js';
+import { ask, isId, sqlOf } from './sql.js';
+import type { Row, Sql } from './sql.js';
+import type { StoredValue } from './stored-row.js';
 
 /** What tells of other events, and is never removed. */
 export const REMOVAL_ACTION = 'audit.removal';
@@ -97,13 +100,14 @@ export class RetentionRepository {
    */
   async aged(tenantId: string, before: ReadonlyMap<string, number>): Promise<Set<string>> {
     if (before.size === 0) return new Set();
-    const { dialect, q, table, next } = sqlOf(this.database);
-    const values: string[] = [];
+    const { dialect, q, table, next, id } = sqlOf(this.database);
+    const values: StoredValue[] = [];
     const parts = Array.from(before, ([category, time]) => {
-      values.push(tenantId, firstIdOf(time));
-      return `SELECT '${category}' AS ${q('category')} ${dialect === 'mysql' ? 'FROM DUAL' : ''}
+      const code = codeOf('category', category);
+      values.push(tenantId, id(firstIdOf(time)));
+      return `SELECT ${code} AS ${q('category')} ${dialect === 'mysql' ? 'FROM DUAL' : ''}
         WHERE EXISTS (SELECT 1 FROM ${table('audit_events')} e
-          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = '${category}' AND e.${q('id')} < ${next()})`;
+          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = ${code} AND e.${q('id')} < ${next()})`;
     });
     const rows = await ask(this.database, parts.join(' UNION ALL '), values);
     return new Set(rows.map((row) => String(row['category'])));
@@ -119,12 +123,13 @@ export class RetentionRepository {
     held: readonly HeldEvents[],
     page: { readonly after: string; readonly limit: number; readonly size: number },
   ): Promise<ExpiredRow[]> {
-    const { q, next } = sqlOf(this.database);
-    const values: (string | number)[] = [];
-    const where = this.where(which, page.size, values, next);
-    values.push(page.after);
-    const after = `e.${q('id')} > ${next()}`;
-    const free = held.map((hold) => `AND NOT ${this.isHeld(hold, values, next)}`).join(' ');
+    const sql = sqlOf(this.database);
+    const { q, next } = sql;
+    const values: StoredValue[] = [];
+    const where = this.where(which, page.size, values, sql);
+    values.push(sql.idAfter(page.after));
+    const after = `e.${q('id')} >= ${next()}`;
+    const free = held.map((hold) => `AND NOT ${this.isHeld(hold, values, sql)}`).join(' ');
     const columns = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`).join(', ');
     const rows = await ask<Row & EventRow>(
       this.database,
@@ -147,10 +152,11 @@ export class RetentionRepository {
     size: number,
   ): Promise<EventSpan> {
     if (isHeld && held.length === 0) return { events: 0 };
-    const { q, next } = sqlOf(this.database);
-    const values: (string | number)[] = [];
-    const where = this.where(which, size, values, next);
-    const any = held.map((hold) => this.isHeld(hold, values, next)).join(' OR ');
+    const sql = sqlOf(this.database);
+    const { q } = sql;
+    const values: StoredValue[] = [];
+    const where = this.where(which, size, values, sql);
+    const any = held.map((hold) => this.isHeld(hold, values, sql)).join(' OR ');
     const condition = any === '' ? '' : `AND ${isHeld ? '' : 'NOT '}(${any})`;
     const [row] = await ask(
       this.database,
@@ -178,7 +184,8 @@ export class RetentionRepository {
     holds: ConsideredHolds | undefined,
   ): Promise<boolean> {
     const connection = this.database.ready();
-    const step = (write: (sql: ReturnType<typeof sqlOf>) => string, ...values: string[]): Step => ({
+    const stored = ids.map(sqlOf(this.database).id);
+    const step = (write: (sql: Sql) => string, ...values: StatementValues): Step => ({
       text: write(sqlOf(this.database)),
       values,
     });
@@ -194,7 +201,7 @@ export class RetentionRepository {
         ...step(
           ({ q, table, next }) =>
             `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} WHERE ${q('id')} IN (${list(next)})`,
-          ...ids,
+          ...stored,
         ),
         count: ids.length,
       },
@@ -215,12 +222,12 @@ export class RetentionRepository {
         : []),
       step(
         ({ q, table, next }) => `DELETE FROM ${table('audit_events')} WHERE ${q('id')} IN (${list(next)})`,
-        ...ids,
+        ...stored,
       ),
       step(
         ({ q, table, next }) =>
           `DELETE FROM ${table('audit_removals')} WHERE ${q('event_id')} IN (${list(next)})`,
-        ...ids,
+        ...stored,
       ),
       insertOf(connection, { table: 'audit_events', columns: ROW_COLUMNS, rows: [toRow(event)] }),
     ];
@@ -256,16 +263,16 @@ export class RetentionRepository {
   /** By the index of tenants and actions: there may be many more events without a number. */
   private async *ownOf(tenantId: string, action: string): AsyncGenerator<OwnEvent[]> {
     for (let after = ''; ;) {
-      const { q, table, next } = sqlOf(this.database);
+      const { q, table, next, idAfter } = sqlOf(this.database);
       const rows = await ask(
         this.database,
         `SELECT e.${q('id')} AS ${q('id')}, e.${q('timestamp')} AS ${q('timestamp')},
             SUBSTR(e.${q('details')}, 1, ${OWN_DETAILS}) AS ${q('details')}
           FROM ${table('audit_events')} e
-          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('action')} = ${next()} AND e.${q('id')} > ${next()}
+          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('action')} = ${next()} AND e.${q('id')} >= ${next()}
             AND e.${q('source')} IS NULL ${this.plainId()}
           ORDER BY e.${q('id')} LIMIT ${OWN_PAGE}`,
-        [tenantId, action, after],
+        [tenantId, action, idAfter(after)],
       );
       const events = rows.map((row) => ({
         id: String(row['id']),
@@ -280,33 +287,27 @@ export class RetentionRepository {
     }
   }
 
-  /**
-   * SQL: pages find the event, since its id is not empty, and is read as it is stored. SQLite takes bytes that are no text of UTF-8;
-   * pages that begin behind such an id would pass over others, or never end.
-   */
+  /** SQL, with AND: pages find the event, since its id is one. */
   private plainId(): string {
     const { dialect, q } = sqlOf(this.database);
-    const isText = dialect === 'sqlite' ? `AND e.${q('id')} NOT GLOB '*[^0-9a-f-]*'` : '';
-    return `AND e.${q('id')} > '' ${isText}`;
+    return isId(dialect, `e.${q('id')}`);
   }
 
   /** SQL: FROM and the conditions of the expired events, without those of holds. */
   private where(
     { tenantId, category, before }: ExpiredEvents,
     size: number,
-    values: (string | number)[],
-    next: () => string,
+    values: StoredValue[],
+    { q, table, next, id }: Sql,
   ): string {
-    const { q, table } = sqlOf(this.database);
-    values.push(size, tenantId, category, firstIdOf(before), ...KEPT_ACTIONS);
+    values.push(size, tenantId, codeOf('category', category), id(firstIdOf(before)), ...KEPT_ACTIONS);
     return `FROM ${table('audit_events')} e
       INNER JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')} AND l.${q('leaf_index')} >= 0 AND l.${q('leaf_index')} < ${next()}
       WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = ${next()} AND e.${q('id')} < ${next()}
         AND e.${q('action')} NOT IN (${KEPT_ACTIONS.map(next).join(', ')}) ${this.plainId()}`;
   }
 
-  private isHeld(hold: HeldEvents, values: (string | number)[], next: () => string): string {
-    const { q } = sqlOf(this.database);
+  private isHeld(hold: HeldEvents, values: StoredValue[], { q, next, id }: Sql): string {
     const conditions = ['1 = 1'];
     const columns = {
       tenant_id: hold.tenantId,
@@ -322,7 +323,7 @@ export class RetentionRepository {
     }
     for (const [operator, time] of [['>=', hold.from] as const, ['<', hold.to] as const]) {
       if (time === undefined) continue;
-      values.push(firstIdOf(time));
+      values.push(id(firstIdOf(time)));
       conditions.push(`e.${q('id')} ${operator} ${next()}`);
     }
     return `(${conditions.join(' AND ')})`;

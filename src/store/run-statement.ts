@@ -3,10 +3,11 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { settleSession } from './mysql-session.js';
 import { executePrepared } from './prepared-statements.js';
 import type { MysqlConnection } from './prepared-statements.js';
+import type { StoredValue } from './stored-row.js';
 import { dialectOf } from './table-name.js';
 
 /** The values of a statement, in the order of its places. */
-export type StatementValues = readonly (string | number | null)[];
+export type StatementValues = readonly StoredValue[];
 
 /** How a statement runs that is part of no transaction. */
 export interface StatementOptions {

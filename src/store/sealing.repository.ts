@@ -9,10 +9,11 @@ import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import type { NumberedRow } from './event-row.js';
 import { insertTogether } from './insert-rows.js';
 import type { StoredCheckpoint, StoredLeaf } from './ledger.repository.js';
-import { distinctValues } from './distinct-values.js';
+import { distinctIds } from './distinct-values.js';
 import { rowByRow } from './row-by-row.js';
 import { runStatement } from './run-statement.js';
-import { ask, isNumber, sqlOf } from './sql.js';
+import type { StatementValues } from './run-statement.js';
+import { ask, extremeId, isId, isNumber, sqlOf } from './sql.js';
 
 /** How far a source's events are stored, and how far they are in the log. */
 export interface SourceProgress {
@@ -103,7 +104,7 @@ export class SealingRepository {
    */
   async sourcesAfter(after: string, limit: number): Promise<string[]> {
     const found: string[] = [];
-    for await (const sources of distinctValues(this.database, 'audit_events', 'source', after)) {
+    for await (const sources of distinctIds(this.database, 'audit_events', 'source', after)) {
       found.push(...sources);
       if (found.length >= limit) break;
     }
@@ -134,7 +135,7 @@ export class SealingRepository {
     // One seek for each figure: grouped, some databases read all of a source's events.
     const { text, values } = rowByRow(
       { q, table, ...sql },
-      sources.map((source) => ({ source })),
+      sources.map((source) => ({ source: sql.id(source) })),
       (of, bind) => `
         (SELECT MAX(e.${q('sequence')}) FROM ${table('audit_events')} e
           WHERE e.${q('source')} = ${of('source')} AND ${isNumber(this.database, 'e.sequence')}) AS ${q('stored')},
@@ -160,7 +161,7 @@ export class SealingRepository {
     const { q, table, ...sql } = sqlOf(this.database);
     const { text, values } = rowByRow(
       { q, table, ...sql },
-      sources.map(({ source, sealed }) => ({ source, sealed })),
+      sources.map(({ source, sealed }) => ({ source: sql.id(source), sealed })),
       (of) => `
         (SELECT MIN(e.${q('sequence')}) FROM ${table('audit_events')} e
           WHERE e.${q('source')} = ${of('source')} AND e.${q('sequence')} > ${of('sealed')} AND ${isNumber(this.database, 'e.sequence')}) AS ${q('next')},
@@ -177,18 +178,18 @@ export class SealingRepository {
 
   /** The source's events from a place on, which is not among them, in order; of equal numbers, the lower id first. */
   eventsAfter(source: string, { sequence, id }: SourcePlace, limit: number): Promise<NumberedRow[]> {
-    const { q, next } = sqlOf(this.database);
+    const { q, next, ...sql } = sqlOf(this.database);
     return this.events(
       `WHERE e.${q('source')} = ${next()} AND e.${q('sequence')} >= ${next()}
-          AND (e.${q('sequence')} > ${next()} OR e.${q('id')} > ${next()}) AND ${this.isNumbered()}
+          AND (e.${q('sequence')} > ${next()} OR e.${q('id')} >= ${next()}) AND ${this.isNumbered()}
         ORDER BY e.${q('sequence')}, e.${q('id')} LIMIT ${limit}`,
-      [source, sequence, sequence, id],
+      [sql.id(source), sequence, sequence, sql.idAfter(id)],
     );
   }
 
   /** The events that came after the log had recorded a gap in their place, and are not in the log, behind an id, in the order of ids. */
   lateEvents(afterId: string, limit: number, size: number): Promise<NumberedRow[]> {
-    const { q, table, next } = sqlOf(this.database);
+    const { q, table, next, idAfter } = sqlOf(this.database);
     return this.events(
       `INNER JOIN ${table('audit_leaves')} g ON g.${q('source')} = e.${q('source')}
           AND g.${q('sequence')} <= e.${q('sequence')} AND g.${q('through')} >= e.${q('sequence')}
@@ -196,9 +197,9 @@ export class SealingRepository {
         INNER JOIN ${table('audit_events')} ge ON ge.${q('id')} = g.${q('event_id')}
         ${this.joinLeaf(next)}
         WHERE ge.${q('tenant_id')} = ${next()} AND ge.${q('action')} = ${next()} AND ge.${q('source')} IS NULL
-          AND l.${q('event_id')} IS NULL AND e.${q('id')} > ${next()} AND ${this.isNumbered()}
+          AND l.${q('event_id')} IS NULL AND e.${q('id')} >= ${next()} AND ${this.isNumbered()}
         ORDER BY e.${q('id')} LIMIT ${limit}`,
-      [size, size, GAP_TENANT, GAP_ACTION, afterId],
+      [size, size, GAP_TENANT, GAP_ACTION, idAfter(afterId)],
     );
   }
 
@@ -226,13 +227,13 @@ export class SealingRepository {
 
   /** The events without a number that are not in the log, behind an id, in the order of ids. */
   unnumberedEvents(afterId: string, limit: number, size: number): Promise<NumberedRow[]> {
-    const { q, next } = sqlOf(this.database);
+    const { q, next, idAfter } = sqlOf(this.database);
     return this.events(
       `${this.joinLeaf(next)}
-        WHERE e.${q('source')} IS NULL AND e.${q('sequence')} IS NULL AND e.${q('id')} > ${next()}${this.isNamed()}
+        WHERE e.${q('source')} IS NULL AND e.${q('sequence')} IS NULL AND e.${q('id')} >= ${next()}${this.isNamed()}
           AND l.${q('event_id')} IS NULL
         ORDER BY e.${q('id')} LIMIT ${limit}`,
-      [size, afterId],
+      [size, idAfter(afterId)],
     );
   }
 
@@ -246,33 +247,35 @@ export class SealingRepository {
     count: number,
     size: number,
   ): Promise<{ events: NumberedRow[]; last?: string }> {
-    const { q, table, next } = sqlOf(this.database);
+    const { dialect, q, table, next, idAfter } = sqlOf(this.database);
     const [end] = await ask(
       this.database,
-      `SELECT MAX(c.${q('id')}) AS ${q('last')}, COUNT(*) AS ${q('count')} FROM (
-        SELECT ${q('id')} FROM ${table('audit_events')} WHERE ${q('id')} > ${next()} ORDER BY ${q('id')} LIMIT ${count}) c`,
-      [afterId],
+      `SELECT ${extremeId(dialect, 'MAX', `e.${q('id')}`)} AS ${q('last_id')}, COUNT(*) AS ${q('count')} FROM (
+        SELECT ${q('id')} FROM ${table('audit_events')} e
+          WHERE e.${q('id')} >= ${next()}${this.isNamed()} ORDER BY ${q('id')} LIMIT ${count}) e`,
+      [idAfter(afterId)],
     );
-    const last = end?.['last'];
-    if (last === null || last === undefined) return { events: [] };
-    const values = sqlOf(this.database);
-    if (typeof last !== 'string') {
-      // On SQLite somebody has written an id that is no text; these come last, and no text is behind them.
-      const rest = await this.events(
-        `${this.joinLeaf(values.next)}
-          WHERE e.${q('id')} > ${values.next()} AND l.${q('event_id')} IS NULL ORDER BY e.${q('id')} LIMIT ${2 * count}`,
-        [size, afterId],
-      );
-      return { events: rest };
-    }
+    const last = end?.['last_id'];
+    if (typeof last !== 'string') return { events: await this.oddEvents(2 * count) };
+    const sql = sqlOf(this.database);
     const events = await this.events(
-      `${this.joinLeaf(values.next)}
-        WHERE e.${q('id')} > ${values.next()} AND e.${q('id')} <= ${values.next()} AND l.${q('event_id')} IS NULL
+      `${this.joinLeaf(sql.next)}
+        WHERE e.${q('id')} >= ${sql.next()} AND e.${q('id')} <= ${sql.next()}${this.isNamed()} AND l.${q('event_id')} IS NULL
         ORDER BY e.${q('id')} LIMIT ${UNSEALED_AT_ONCE}`,
-      [size, afterId, last],
+      [size, idAfter(afterId), sql.id(last)],
     );
-    if (events.length === UNSEALED_AT_ONCE) return { events, last: String(events.at(-1)!.id) };
-    return Number(end?.['count']) < count ? { events } : { events, last };
+    if (events.length === UNSEALED_AT_ONCE) {
+      return { events, last: String(events.at(-1)!.id) };
+    }
+    if (Number(end?.['count']) === count) return { events, last };
+    return { events: [...events, ...(await this.oddEvents(2 * count))] };
+  }
+
+  /** The events whose ids are none, as SQLite has them in a table without its checks. No leaf is one of theirs. */
+  private async oddEvents(limit: number): Promise<NumberedRow[]> {
+    const { dialect, q } = sqlOf(this.database);
+    if (dialect !== 'sqlite') return [];
+    return this.events(`WHERE NOT (1 = 1${this.isNamed()}) ORDER BY e.${q('id')} LIMIT ${limit}`, []);
   }
 
   /** The leaves of the source's numbers after one, in order. */
@@ -282,14 +285,14 @@ export class SealingRepository {
     limit: number,
     size: number,
   ): Promise<{ eventId: string; leafIndex: number; sequence: number }[]> {
-    const { q, table, next } = sqlOf(this.database);
+    const { q, table, next, id } = sqlOf(this.database);
     const rows = await ask(
       this.database,
       `SELECT l.${q('event_id')} AS ${q('event_id')}, l.${q('leaf_index')} AS ${q('leaf_index')}, l.${q('through')} AS ${q('through')}
         FROM ${table('audit_leaves')} l
         WHERE l.${q('source')} = ${next()} AND l.${q('through')} > ${next()} AND ${this.sealed('l', next)}
         ORDER BY l.${q('through')} LIMIT ${limit}`,
-      [source, sequence, size],
+      [id(source), sequence, size],
     );
     return rows.map((row) => ({
       eventId: toText(row['event_id']),
@@ -302,8 +305,8 @@ export class SealingRepository {
   async countIds(ids: readonly string[]): Promise<number> {
     let count = 0;
     for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
-      const { q, table, next } = sqlOf(this.database);
-      const some = ids.slice(from, from + IDS_AT_ONCE);
+      const { q, table, next, id } = sqlOf(this.database);
+      const some = ids.slice(from, from + IDS_AT_ONCE).map(id);
       const [row] = await ask(
         this.database,
         `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} WHERE ${q('id')} IN (${some.map(next).join(', ')})`,
@@ -331,7 +334,8 @@ export class SealingRepository {
         return { source, from: isRange ? from : 1, to: isRange ? to : 0 };
       });
       const { q, table, ...sql } = sqlOf(this.database);
-      const { text, values } = rowByRow({ q, table, ...sql }, part, (of) => {
+      const asked = part.map(({ source, ...range }) => ({ source: sql.id(source), ...range }));
+      const { text, values } = rowByRow({ q, table, ...sql }, asked, (of) => {
         const where = `n.${q('source')} = ${of('source')} AND n.${q('sequence')} >= ${of('from')} AND n.${q('sequence')} <= ${of('to')}`;
         return `(SELECT COUNT(DISTINCT n.${q('sequence')}) FROM ${table('audit_events')} n
           WHERE ${where} AND ${isNumber(this.database, 'n.sequence')}) AS ${q('count')}`;
@@ -433,13 +437,13 @@ export class SealingRepository {
     return `${isNumber(this.database, 'e.sequence')}${this.isNamed()}`;
   }
 
-  /** SQL, with AND: the event's id is a text. No leaf can be that of another on SQLite, where it may be. */
+  /** SQL, with AND: the event's id is one. No leaf can be that of another on SQLite, where it may be something else. */
   private isNamed(): string {
     const { dialect, q } = sqlOf(this.database);
-    return dialect === 'sqlite' ? ` AND typeof(e.${q('id')}) = 'text'` : '';
+    return isId(dialect, `e.${q('id')}`);
   }
 
-  private events(where: string, values: readonly (string | number)[]): Promise<NumberedRow[]> {
+  private events(where: string, values: StatementValues): Promise<NumberedRow[]> {
     const { q, table } = sqlOf(this.database);
     const columns = [...EVENT_COLUMNS, 'source', 'sequence'].map(
       (column) => `e.${q(column)} AS ${q(column)}`,

@@ -9,7 +9,8 @@ import { MAX_NOTE_STATEMENT, newNote } from './source-note.js';
 import type { NoteTrust, SourceNote } from './source-note.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
-import { ask, boundedText, isNumber, sqlOf } from './sql.js';
+import type { StatementValues } from './run-statement.js';
+import { ask, boundedText, isId, isNumber, sqlOf } from './sql.js';
 import type { Row } from './sql.js';
 import { classifyStoreError } from './store-error.js';
 
@@ -106,53 +107,56 @@ export class SourceRepository {
       source === ''
         ? []
         : await this.noteRows(
-            `${same.q('source')} = ${same.next()} AND ${same.q('id')} > ${same.next()} ORDER BY ${same.q('id')}`,
+            `${same.q('source')} = ${same.next()} AND ${same.q('id')} >= ${same.next()} ORDER BY ${same.q('id')}`,
             NOTES_AT_ONCE,
-            [source, id],
+            [same.id(source), same.idAfter(id)],
           );
     if (rest.length > 0) return rest;
-    const { q, next } = sqlOf(this.database);
-    return this.noteRows(`${q('source')} > ${next()} ORDER BY ${q('source')}, ${q('id')}`, NOTES_AT_ONCE, [
-      source,
+    const { q, next, idAfter } = sqlOf(this.database);
+    return this.noteRows(`${q('source')} >= ${next()} ORDER BY ${q('source')}, ${q('id')}`, NOTES_AT_ONCE, [
+      idAfter(source),
     ]);
   }
 
   /** The next notes of all sources, by id. */
   notesById(after: string, limit: number): Promise<Row[]> {
-    const { q, next } = sqlOf(this.database);
-    return this.noteRows(`${q('id')} > ${next()} ORDER BY ${q('id')}`, limit, [after]);
+    const { q, next, idAfter } = sqlOf(this.database);
+    return this.noteRows(`${q('id')} >= ${next()} ORDER BY ${q('id')}`, limit, [idAfter(after)]);
   }
 
   /** The note of a source with the highest id. */
   async newestNote(source: string): Promise<Row | undefined> {
-    const { q, next } = sqlOf(this.database);
-    const [row] = await this.noteRows(`${q('source')} = ${next()} ORDER BY ${q('id')} DESC`, 1, [source]);
+    const { q, next, id } = sqlOf(this.database);
+    const [row] = await this.noteRows(`${q('source')} = ${next()} ORDER BY ${q('id')} DESC`, 1, [id(source)]);
     return row;
   }
 
-  /** How many rows there are without a source, or of a type that no other query finds, as SQLite allows. */
+  /** How many rows there are whose source or id is none, which no other query finds. Only SQLite takes such rows. */
   async countNameless(): Promise<number> {
     const { dialect, q, table } = sqlOf(this.database);
-    const odd =
-      dialect === 'sqlite' ? ` OR typeof(${q('source')}) <> 'text' OR typeof(${q('id')}) <> 'text'` : '';
+    if (dialect !== 'sqlite') return 0;
     const [row] = await ask(
       this.database,
-      `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_sources')} WHERE ${q('source')} = ''${odd}`,
+      `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_sources')} WHERE NOT (1 = 1${this.isNamed()})`,
     );
     return Number(row?.['count'] ?? 0);
   }
 
-  private noteRows(where: string, limit: number, values: readonly string[]): Promise<Row[]> {
+  /** SQL, with AND: the note has the ids of one. */
+  private isNamed(): string {
+    const { dialect, q } = sqlOf(this.database);
+    return isId(dialect, q('source')) + isId(dialect, q('id'));
+  }
+
+  private noteRows(where: string, limit: number, values: StatementValues): Promise<Row[]> {
     const { dialect, q, table } = sqlOf(this.database);
-    const isText = (column: string) => `typeof(${q(column)}) = 'text' AND `;
-    const typed = dialect === 'sqlite' ? isText('source') + isText('id') : '';
     const columns = COLUMNS.map((column) => {
       const most = MOST_BYTES[column];
       return most === undefined ? q(column) : `${boundedText(dialect, q(column), most)} AS ${q(column)}`;
     });
     return ask(
       this.database,
-      `SELECT ${columns.join(', ')} FROM ${table('audit_sources')} WHERE ${typed}${where} LIMIT ${limit}`,
+      `SELECT ${columns.join(', ')} FROM ${table('audit_sources')} WHERE 1 = 1${this.isNamed()} AND ${where} LIMIT ${limit}`,
       values,
     );
   }
@@ -198,26 +202,26 @@ export class SourceRepository {
 
   /** How many events of each source are stored, under how many and which sequences, and when the last one began. */
   private stored(): Promise<Map<string, Row>> {
-    const { table, q } = sqlOf(this.database);
+    const { dialect, table, q } = sqlOf(this.database);
     // The time is looked up and no MAX of all, so that the index alone is read.
     return this.bySource(
       `SELECT s.*, (SELECT MAX(e.${q('timestamp')}) FROM ${table('audit_events')} e
           WHERE e.${q('source')} = s.${q('source')} AND e.${q('sequence')} = s.${q('last')}) AS ${q('seen')}
         FROM (SELECT ${q('source')}, COUNT(*) AS ${q('events')}, COUNT(DISTINCT ${q('sequence')}) AS ${q('sequences')},
             MIN(${q('sequence')}) AS ${q('first')}, MAX(${q('sequence')}) AS ${q('last')}
-          FROM ${table('audit_events')} WHERE ${q('source')} IS NOT NULL AND ${isNumber(this.database, 'sequence')}
+          FROM ${table('audit_events')} WHERE ${q('source')} IS NOT NULL AND ${isNumber(this.database, 'sequence')}${isId(dialect, q('source'))}
           GROUP BY ${q('source')}) s`,
     );
   }
 
   /** The dead letters of each source that are not replayed. */
   private waiting(): Promise<Map<string, Row>> {
-    const { table, q } = sqlOf(this.database);
+    const { dialect, table, q } = sqlOf(this.database);
     return this.bySource(
       `SELECT d.${q('source')} AS ${q('source')}, COUNT(*) AS ${q('letters')},
           MIN(d.${q('sequence')}) AS ${q('first')}, MAX(d.${q('sequence')}) AS ${q('last')}
         FROM ${table('audit_dead_letters')} d
-        WHERE d.${q('source')} IS NOT NULL AND ${isNumber(this.database, 'd.sequence')}
+        WHERE d.${q('source')} IS NOT NULL AND ${isNumber(this.database, 'd.sequence')}${isId(dialect, `d.${q('source')}`)}
           AND NOT EXISTS (SELECT 1 FROM ${table('audit_events')} e WHERE e.${q('id')} = d.${q('id')})
         GROUP BY d.${q('source')}`,
     );
@@ -252,25 +256,25 @@ export class SourceRepository {
 
   /** Up to which number the log accounts for each of these sources. */
   private async sealed(sources: readonly Known[]): Promise<Map<string, number>> {
-    const { table, q, next } = sqlOf(this.database);
+    const { table, q, next, id } = sqlOf(this.database);
     const rows = await ask(
       this.database,
       `SELECT ${q('source')}, MAX(${q('through')}) AS ${q('sealed')} FROM ${table('audit_leaves')}
         WHERE ${q('source')} IN (${sources.map(next).join(', ')}) GROUP BY ${q('source')}`,
-      sources.map(({ source }) => source),
+      sources.map(({ source }) => id(source)),
     );
     return new Map(rows.map((row) => [String(row['source']), Number(row['sealed'] ?? 0)]));
   }
 
   /** The numbers of a source that the log has recorded as lost. */
   private async lost(source: string): Promise<AuditSequenceGap[]> {
-    const { table, q, next } = sqlOf(this.database);
+    const { table, q, next, id } = sqlOf(this.database);
     const rows = await ask(
       this.database,
       `SELECT g.${q('sequence')} AS ${q('from')}, g.${q('through')} AS ${q('to')} FROM ${table('audit_leaves')} g
         INNER JOIN ${table('audit_events')} e ON e.${q('id')} = g.${q('event_id')} AND e.${q('source')} IS NULL
         WHERE g.${q('source')} = ${next()} ORDER BY g.${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
-      [source],
+      [id(source)],
     );
     return rows.map((row) => ({ from: Number(row['from']), to: Number(row['to']) }));
   }
@@ -294,7 +298,7 @@ export class SourceRepository {
   private async gapsWithin(ranges: readonly NumberRange[]): Promise<Map<string, AuditSequenceGap[]>> {
     const found = new Map<string, AuditSequenceGap[]>();
     if (ranges.length === 0) return found;
-    const { table, q, next } = sqlOf(this.database);
+    const { table, q, next, id } = sqlOf(this.database);
     const [place, before, number] = [q('place'), q('before'), q('sequence')];
     const numbers = ranges.flatMap(({ from, to }, index) => [
       ...(['audit_events', 'audit_dead_letters'] as const).map(
@@ -312,7 +316,7 @@ export class SourceRepository {
             FROM (${numbers.join(' UNION ALL ')}) numbers) steps
           WHERE ${before} IS NULL OR ${number} > ${before} + 1) gaps
         WHERE ${q('rank')} <= ${MAX_GAPS + 2} ORDER BY ${place}, ${number}`,
-      ranges.flatMap(({ source }) => [source, source]),
+      ranges.flatMap(({ source }) => [id(source), id(source)]),
     );
     for (const row of rows) {
       const { source, from } = ranges[Number(row['place'])]!;

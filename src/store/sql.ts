@@ -3,10 +3,13 @@ import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { runStatement } from './run-statement.js';
 import type { StatementValues } from './run-statement.js';
+import { storedId, storedIdAfter } from './stored-id.js';
+import type { StoredId } from './stored-id.js';
+import { readRows } from './stored-row.js';
 import { bytesOf, dialectOf, placeholders, quoted, tableName } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
-/** A row as a database driver answers it: bigints may be strings. */
+/** A row of an answer: ids and codes are texts, bigints may be strings. */
 export type Row = Record<string, string | number | null>;
 
 /** How the connected database writes a statement. */
@@ -17,6 +20,10 @@ export interface Sql {
   readonly table: (name: AuditTable) => string;
   /** Where the next value goes, see `placeholders`. */
   readonly next: () => string;
+  /** An id as a value, see `storedId`. */
+  readonly id: (text: string) => StoredId | null;
+  /** The value with which the ids after one begin, see `storedIdAfter`. */
+  readonly idAfter: (text: string) => StoredId | null;
 }
 
 /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
@@ -28,6 +35,8 @@ export function sqlOf(database: AuditDatabase): Sql {
     q: (name) => quoted(source, name),
     table: (name) => quoted(source, tableName(source, name)),
     next: placeholders(dialect),
+    id: (text) => storedId(dialect, text),
+    idAfter: (text) => storedIdAfter(dialect, text),
   };
 }
 
@@ -41,7 +50,8 @@ export async function ask<T extends Row = Row>(
   statement: string,
   values: StatementValues = [],
 ): Promise<T[]> {
-  return answer(runStatement<T[]>(database.ready(), statement, values));
+  const source = database.ready();
+  return readRows(dialectOf(source), await answer(runStatement<T[]>(source, statement, values)));
 }
 
 /**
@@ -54,10 +64,9 @@ export async function askBuilt<T>(
   query: SelectQueryBuilder<ObjectLiteral>,
 ): Promise<T[]> {
   const [statement, values] = query.getQueryAndParameters();
-  const asked = runStatement<T[]>(database.ready(), statement, values as (string | number)[], {
-    fromReplica: true,
-  });
-  return answer(asked);
+  const source = database.ready();
+  const asked = runStatement<T[]>(source, statement, values as StatementValues, { fromReplica: true });
+  return readRows(dialectOf(source), await answer(asked));
 }
 
 /**
@@ -79,4 +88,19 @@ export function isNumber(database: AuditDatabase, column: string): string {
   const name = q(column);
   const isTyped = dialect === 'sqlite' ? ` AND typeof(${name}) = 'integer'` : '';
   return `${name} >= 1 AND ${name} <= ${Number.MAX_SAFE_INTEGER}${isTyped}`;
+}
+
+/**
+ * SQL, with AND: the column holds an id of 16 bytes. SQLite takes anything in a table that has lost its checks, and what is no
+ * id is equal to none.
+ *
+ * @param column quoted; may have an alias before a dot
+ */
+export function isId(dialect: SqlDialect, column: string): string {
+  return dialect === 'sqlite' ? ` AND typeof(${column}) = 'blob' AND length(${column}) = 16` : '';
+}
+
+/** SQL: the lowest or highest id of a group, as its text or its bytes. PostgreSQL knows none of a `uuid`. */
+export function extremeId(dialect: SqlDialect, which: 'MIN' | 'MAX', column: string): string {
+  return dialect === 'postgres' ? `${which}(CAST(${column} AS text) COLLATE "C")` : `${which}(${column})`;
 }

@@ -1,5 +1,5 @@
 import type { AuditDatabase } from './audit-database.js';
-import { ask, sqlOf } from './sql.js';
+import { ask, extremeId, isId, sqlOf } from './sql.js';
 import type { AuditTable } from './table-name.js';
 
 /** The events of one tenant. */
@@ -27,17 +27,18 @@ export class StorageRepository {
 
   /** Of each; reads an index of all events. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   async tenants(): Promise<TenantStorage[]> {
-    const { q, table } = sqlOf(this.database);
+    const { dialect, q, table } = sqlOf(this.database);
+    const [first, last] = [extremeId(dialect, 'MIN', q('id')), extremeId(dialect, 'MAX', q('id'))];
     const rows = await ask(
       this.database,
-      `SELECT ${q('tenant_id')}, COUNT(*) AS ${q('events')}, MIN(${q('id')}) AS ${q('first')}, MAX(${q('id')}) AS ${q('last')}
-        FROM ${table('audit_events')} GROUP BY ${q('tenant_id')} ORDER BY ${q('tenant_id')}`,
+      `SELECT ${q('tenant_id')}, COUNT(*) AS ${q('events')}, ${first} AS ${q('first_id')}, ${last} AS ${q('last_id')}
+        FROM ${table('audit_events')} WHERE 1 = 1${isId(dialect, q('id'))} GROUP BY ${q('tenant_id')} ORDER BY ${q('tenant_id')}`,
     );
     return rows.map((row) => ({
       tenantId: String(row['tenant_id']),
       events: Number(row['events']),
-      first: String(row['first']),
-      last: String(row['last']),
+      first: String(row['first_id']),
+      last: String(row['last_id']),
     }));
   }
 

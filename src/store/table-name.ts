@@ -19,9 +19,10 @@ export function dialectOf(dataSource: DataSource): SqlDialect {
   }
 }
 
-/** The library's own tables. */
+/** The library's own tables, and the view `audit_events_text`. */
 export type AuditTable =
   | 'audit_events'
+  | 'audit_events_text'
   | 'audit_settings'
   | 'audit_dead_letters'
   | 'audit_sources'

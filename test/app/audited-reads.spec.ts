@@ -12,6 +12,7 @@ import { startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
+import { ask } from '../support/stored-rows.js';
 
 const TENANT = { tenantId: 'acme' } as const;
 const ALL = { allTenants: true } as const;
@@ -53,10 +54,11 @@ describeOnSqlite('audited reads', (create) => {
     await app!.audit.flush();
     const connection = await new DataSource(database.options).initialize();
     try {
-      const rows = await connection.query<Record<string, string>[]>(
+      const rows = await ask<Record<string, string>>(
+        connection,
         `SELECT * FROM audit_events WHERE action IN ('${READS.join("', '")}') ORDER BY id`,
       );
-      return Array.from(rows, (row) => ({
+      return rows.map((row) => ({
         action: row['action'],
         tenant: row['tenant_id'],
         user: row['user_id'],

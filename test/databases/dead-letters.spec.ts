@@ -13,6 +13,7 @@ import { narrowActions, narrowColumn, POISON, widenActions } from '../support/na
 import { removable } from '../support/removable-database.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
+import { ask } from '../support/stored-rows.js';
 
 const SOURCE = createEventId(Date.now());
 
@@ -77,7 +78,7 @@ describeEachDatabase('dead letters', (create, name) => {
     // Byte by byte, the order of keys included.
     expect(JSON.stringify(letters[0]!.event)).toBe(JSON.stringify(hostile));
     expect(letters[0]!.refusedAt).toBeGreaterThanOrEqual(before);
-    const [row]: Record<string, string>[] = await store.connection.query('SELECT * FROM audit_dead_letters');
+    const [row] = await ask<Record<string, string>>(store.connection, 'SELECT * FROM audit_dead_letters');
     expect(row).toMatchObject({ id: hostile.id, source: SOURCE });
     for (const column of ['tenant_id', 'reason', 'event']) expect(row![column]).toMatch(/^[ -~]+$/);
   });

@@ -18,6 +18,7 @@ import type { RemovableDatabase } from '../support/removable-database.js';
 import { startThings } from '../support/things-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
+import { ask, withIds } from '../support/stored-rows.js';
 
 const ALL = { allTenants: true } as const;
 const aKey = () => randomBytes(32).toString('base64');
@@ -100,8 +101,7 @@ describeEachDatabase('protection', (create, name) => {
     'audit_keys',
     'audit_leaves',
   ];
-  const rowsOf = (table: string) =>
-    withTables((connection) => connection.query<Record<string, unknown>[]>(`SELECT * FROM ${table}`));
+  const rowsOf = (table: string) => withTables((connection) => ask(connection, `SELECT * FROM ${table}`));
 
   /** Everything that a thief of the disk or of the database would have, and the log. */
   async function allThatIsKept(): Promise<string> {
@@ -614,10 +614,11 @@ describeEachDatabase('protection', (create, name) => {
         const write = (id: string, text: string) => {
           const metadata = JSON.stringify({ ...metadataOf(id), protected: text });
           return raw.connection.query(
-            name === 'postgres'
-              ? 'UPDATE audit_events SET metadata = $1 WHERE id = $2'
-              : 'UPDATE audit_events SET metadata = ? WHERE id = ?',
-            [metadata, id],
+            withIds(
+              raw.connection,
+              `UPDATE audit_events SET metadata = ${name === 'postgres' ? '$1' : '?'} WHERE id = '${id}'`,
+            ),
+            [metadata],
           );
         };
         const own = protectedOf(first.id);

@@ -1,6 +1,7 @@
 // Whether a hash is a leaf of a checkpoint, in a log of more than one level of full tiles.
 import 'reflect-metadata';
 import { hash } from 'node:crypto';
+import { derivedEventId } from '../../src/event/event-id.js';
 import {
   CompactRange,
   encodeHashes,
@@ -37,7 +38,7 @@ describe('the leaves of a checkpoint', () => {
       'audit_leaves',
       leaves.map((leaf, index) => ({
         leaf_index: index,
-        event_id: String(index),
+        event_id: derivedEventId(0, String(index)),
         leaf_hash: leaf.toString('base64'),
       })),
     );

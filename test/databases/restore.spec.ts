@@ -47,7 +47,8 @@ function dumpAndRestore(from: TestDatabase, to: TestDatabase, [dump, client]: re
   const env: Record<string, string> = password === '' ? {} : { MYSQL_PWD: password };
   const address = socketPath ? [`--socket=${socketPath}`] : [`--host=${host}`, `--port=${port}`];
   const server = ['--no-defaults', ...address, `--user=${username}`];
-  const sql = run(dump!, [...server, '--single-transaction', '--triggers', database!], env);
+  // The dump passes through a text here, and ids are bytes.
+  const sql = run(dump!, [...server, '--single-transaction', '--triggers', '--hex-blob', database!], env);
   run(client!, [...server, target], env, sql);
 }
 

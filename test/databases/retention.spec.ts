@@ -10,6 +10,7 @@ import { AS_A_TOOL, RawTables, startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
+import { ask } from '../support/stored-rows.js';
 
 const ALL = { allTenants: true } as const;
 const DAY = 86_400_000;
@@ -70,8 +71,8 @@ describeEachDatabase('retention', (create, name) => {
   async function idsInTable(): Promise<string[]> {
     const connection = await new DataSource(database.options).initialize();
     try {
-      const rows = await connection.query<{ id: string }[]>('SELECT id FROM audit_events');
-      return Array.from(rows, ({ id }) => id);
+      const rows = await ask<{ id: string }>(connection, 'SELECT id FROM audit_events');
+      return rows.map(({ id }) => id);
     } finally {
       await connection.destroy();
     }
@@ -233,7 +234,7 @@ describeEachDatabase('retention', (create, name) => {
       const [first] = await sealed(old(2));
       const connection = await new DataSource(database.options).initialize();
       try {
-        const remove = () => connection.query(`DELETE FROM audit_events WHERE id = '${first!.id}'`);
+        const remove = () => ask(connection, `DELETE FROM audit_events WHERE id = '${first!.id}'`);
         await expect(remove()).rejects.toThrow(/append-only/);
         await expect(connection.query("UPDATE audit_events SET resource = 'x'")).rejects.toThrow(
           /append-only/,

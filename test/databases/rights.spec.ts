@@ -4,6 +4,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { randomBytes } from 'node:crypto';
 import { AuditModule, AuditService } from 'nest-audit-trail';
+import { createEventId } from '../../src/event/event-id.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import { dropTriggers } from '../support/ledger-app.js';
 import { grantUsers } from '../support/granted-users.js';
@@ -11,10 +12,10 @@ import { describeEachDatabase } from '../support/harness/databases.js';
 
 /** A column of each table that is only inserted into. */
 const COLUMNS = {
-  audit_events: 'source',
-  audit_dead_letters: 'source',
-  audit_sources: 'source',
-  audit_leaves: 'source',
+  audit_events: 'action',
+  audit_dead_letters: 'reason',
+  audit_sources: 'kind',
+  audit_leaves: 'leaf_hash',
   audit_tiles: 'root',
   audit_checkpoints: 'note',
   audit_settings: 'value',
@@ -95,7 +96,7 @@ describeEachDatabase('rights', (create, name) => {
 
       const limited = await openStore(options, { migrate: false });
       await limited.letters.keep(numbered('a', 1), 'refused');
-      await limited.sources.note({ source: 'a', kind: 'closed', sequence: 1, process: '{}' });
+      await limited.sources.note({ source: createEventId(0), kind: 'closed', sequence: 1, process: '{}' });
       await dropTriggers(connection, database);
       for (const [table, column] of Object.entries(COLUMNS)) {
         const denied = /denied/;

@@ -20,6 +20,7 @@ import type { AuditStore } from '../support/audit-store.js';
 import { dropTriggers } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
+import { ask } from '../support/stored-rows.js';
 
 const newSource = () => createEventId(Date.now());
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -112,7 +113,8 @@ describeEachDatabase('sources', (create, name) => {
       [2_000, 2_999],
       [4_998, 5_000],
     ]) {
-      await store.connection.query(
+      await ask(
+        store.connection,
         `DELETE FROM audit_events WHERE source = '${source}' AND sequence BETWEEN ${from} AND ${to}`,
       );
     }
@@ -272,6 +274,7 @@ describeEachDatabase('sources', (create, name) => {
       { source: 'Zażółć', sequence: 1 },
       { source: '', sequence: 1 },
       { source: 7, sequence: 1 },
+      { source: newSource().toUpperCase(), sequence: 1 },
       { source: 'a', sequence: 1.5 },
       { source: 'a', sequence: 0 },
       { source: 'a', sequence: 2 ** 60 },
@@ -282,7 +285,8 @@ describeEachDatabase('sources', (create, name) => {
     ].map((metadata) => ({ ...numbered('a', 1), metadata }) as AuditLogEvent);
     await store.events.append([good, ...forged]);
     for (const letter of forged) await store.letters.keep({ ...letter, id: newSource() }, 'refused');
-    const rows: { id: string; source: string; sequence: string }[] = await store.connection.query(
+    const rows = await ask<{ id: string; source: string; sequence: string }>(
+      store.connection,
       'SELECT id, source, sequence FROM audit_events WHERE source IS NOT NULL OR sequence IS NOT NULL',
     );
     expect(rows.map((row) => [row.id, row.source, Number(row.sequence)])).toEqual([
@@ -362,7 +366,7 @@ describeEachDatabase('sources', (create, name) => {
     const deleted = recorded.slice(4, 7);
     await dropTriggers(store.connection, database);
     for (const { id } of deleted) {
-      await store.connection.query(`DELETE FROM audit_events WHERE id = '${id}'`);
+      await ask(store.connection, `DELETE FROM audit_events WHERE id = '${id}'`);
     }
     const [first, , last] = deleted.map(({ metadata }) => metadata['sequence']);
     expect(await own()).toMatchObject({ gaps: [{ from: first, to: last }] });

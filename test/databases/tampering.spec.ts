@@ -1,6 +1,7 @@
 // Somebody with the database's password, and without its triggers, changes what is recorded: each change is found and named.
 import 'reflect-metadata';
 import { createEventId } from '../../src/event/event-id.js';
+import { CODES } from '../../src/store/codes.js';
 import { eventLeafHash, generateKeys, openNote, parseCheckpoint } from '../../src/ledger/index.js';
 import type { AuditLogEvent, SignedCheckpoint, VerifyResult } from 'nest-audit-trail';
 import { RawTables, startLedgerApp } from '../support/ledger-app.js';
@@ -145,9 +146,9 @@ describeEachDatabase('tampering', (create, name) => {
       ip_address: "'192.0.2.2'",
       user_agent: "''",
       session_id: 'NULL',
-      severity: "'critical'",
-      category: "'system'",
-      outcome: "'failure'",
+      severity: String(CODES.severity.critical),
+      category: String(CODES.category.system),
+      outcome: String(CODES.outcome.failure),
       risk_score: '0',
       compliance_flags: "'[]'",
       metadata: "'{}'",

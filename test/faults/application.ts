@@ -17,6 +17,7 @@ import { Load } from './load.js';
 import type { Mix } from './load.js';
 import type { DatabaseServer } from './servers/database-server.js';
 import { steadyPort } from './steady-port.js';
+import { readStored } from '../support/stored-rows.js';
 
 export type Delivery = NonNullable<AuditModuleOptions['delivery']>;
 
@@ -114,7 +115,7 @@ export class Application {
       ['SELECT id, action, resource_id, outcome, details, metadata FROM audit_events'],
       this.database,
     );
-    return rows.map((row) => ({
+    return rows.map(readStored).map((row) => ({
       id: String(row['id']),
       action: String(row['action']),
       resourceId: row['resource_id'] === null ? undefined : String(row['resource_id']),

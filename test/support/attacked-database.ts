@@ -10,6 +10,7 @@ import type { GrantedUsers } from './granted-users.js';
 import type { TestDatabase } from './harness/databases.js';
 import { dropTriggers, logged, startLedgerApp } from './ledger-app.js';
 import type { LedgerApp } from './ledger-app.js';
+import { ask } from './stored-rows.js';
 
 export class AttackedDatabase {
   private readonly apps: LedgerApp[] = [];
@@ -62,7 +63,7 @@ export class AttackedDatabase {
   /** What only who owns the tables can do. */
   async remove(table: string, condition: string): Promise<void> {
     await dropTriggers(this.owner.connection, this.database);
-    await this.owner.connection.query(`DELETE FROM ${table} WHERE ${condition}`);
+    await ask(this.owner.connection, `DELETE FROM ${table} WHERE ${condition}`);
   }
 
   async close(): Promise<void> {

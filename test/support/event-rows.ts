@@ -4,6 +4,7 @@ import type { AuditDatabaseOptions, AuditLogEvent } from 'nest-audit-trail';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from 'nest-audit-trail';
 import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
 import type { TestDatabase } from './harness/databases.js';
+import { toStored } from './stored-rows.js';
 
 export type RawRow = Readonly<Record<string, unknown>>;
 
@@ -15,7 +16,7 @@ export function rowOf(event: AuditLogEvent, change: RawRow = {}): RawRow {
 /** Values in one statement: PostgreSQL and SQLite take somewhat more. */
 const MOST_VALUES = 20_000;
 
-/** Inserts rows of the same columns by plain SQL. */
+/** Inserts rows of the same columns by plain SQL. Ids and codes are texts, or whatever somebody writes there. */
 export async function insertRows(
   connection: DataSource,
   table: string,
@@ -31,7 +32,10 @@ export async function insertRows(
     const places = part.map(() => `(${columns.map(place).join(', ')})`);
     await connection.query(
       `INSERT INTO ${table} (${names.join(', ')}) VALUES ${places.join(', ')}`,
-      part.flatMap((row) => columns.map((column) => row[column])),
+      part.flatMap((row) => {
+        const stored = toStored(connection, table, row);
+        return columns.map((column) => stored[column]);
+      }),
     );
   }
 }

@@ -7,6 +7,7 @@ import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
 import { insertRows } from './event-rows.js';
 import type { TestDatabase } from './harness/databases.js';
+import { ask } from './stored-rows.js';
 
 export const LEDGER_TABLES = ['audit_events', 'audit_leaves', 'audit_tiles', 'audit_checkpoints'] as const;
 type Row = Record<string, unknown>;
@@ -49,7 +50,7 @@ export async function startLedgerApp(
   return { audit: app.get(AuditService), close: () => app.close() };
 }
 
-/** The attacker: raw SQL, with the triggers and the checks dropped. */
+/** The attacker: raw SQL, with the triggers and the checks dropped. Ids and codes are texts, see `ask`. */
 export class RawTables {
   private constructor(readonly connection: DataSource) {}
 
@@ -70,7 +71,7 @@ export class RawTables {
   }
 
   async query<T extends Row = Row>(statement: string): Promise<T[]> {
-    return Array.from(await this.connection.query<T[]>(statement));
+    return ask<T>(this.connection, statement);
   }
 
   async rows(table: string, order: string): Promise<Row[]> {

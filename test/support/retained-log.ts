@@ -10,6 +10,7 @@ import type { LedgerApp } from './ledger-app.js';
 import type { TestDatabase } from './harness/databases.js';
 import { grantUsers } from './granted-users.js';
 import type { GrantedUsers } from './granted-users.js';
+import { ask } from './stored-rows.js';
 
 export type Row = Record<string, unknown>;
 type Options = Omit<AuditModuleOptions, 'database' | 'migrate'>;
@@ -96,8 +97,8 @@ export class RetainedLog {
   }
 
   async ids(): Promise<string[]> {
-    const rows = await this.owner.connection.query<{ id: string }[]>('SELECT id FROM audit_events');
-    return Array.from(rows, ({ id }) => id);
+    const rows = await ask<{ id: string }>(this.owner.connection, 'SELECT id FROM audit_events');
+    return rows.map(({ id }) => id);
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,8 @@ import { TEXT_LIMITS } from '../../event/safe-text.js';
 import { MAX_LETTER_EVENT, MAX_LETTER_STATEMENT } from '../dead-letter.js';
 import { MAX_NOTE_STATEMENT } from '../source-note.js';
 import { quoted } from '../table-name.js';
-import { createTable, dropTables, insertOnce, jsonChecks, lengthCheck, textTypes } from './tables.js';
+import { columnTypes, createTable, dropTables, insertOnce, jsonChecks, lengthCheck } from './tables.js';
+import { createTextView, dropTextView } from './text-view.js';
 
 /**
  * Every index but the last is by tenant, then the filter, then the id, which sorts by time: a page of any filter is one
@@ -36,13 +37,13 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
   readonly name = 'CreateAuditEvents1763856000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    const { text, longText } = await textTypes(runner);
+    const { id, code, text, longText } = await columnTypes(runner);
     const q = (name: string) => quoted(runner.connection, name);
     await createTable(
       runner,
       'audit_events',
       {
-        id: `${text(36)} NOT NULL`,
+        id: `${id} NOT NULL`,
         timestamp: 'bigint NOT NULL',
         tenant_id: `${text(TEXT_LIMITS.tenantId)} NOT NULL`,
         user_id: `${text(TEXT_LIMITS.userId)} NULL`,
@@ -53,13 +54,14 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
         ip_address: `${text(TEXT_LIMITS.ipAddress)} NULL`,
         user_agent: `${text(TEXT_LIMITS.userAgent)} NULL`,
         session_id: `${text(TEXT_LIMITS.sessionId)} NULL`,
-        severity: `${text(16)} NOT NULL`,
-        category: `${text(32)} NOT NULL`,
-        outcome: `${text(16)} NOT NULL`,
+        // Any code is taken: one that is unknown makes the row one that can't be read, as any text would.
+        severity: `${code} NOT NULL`,
+        category: `${code} NOT NULL`,
+        outcome: `${code} NOT NULL`,
         risk_score: 'smallint NOT NULL',
         compliance_flags: `${longText('text')} NOT NULL`,
         metadata: `${longText('text')} NOT NULL`,
-        source: `${text(36)} NULL`,
+        source: `${id} NULL`,
         sequence: 'bigint NULL',
       },
       EVENT_INDEXES,
@@ -77,9 +79,9 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
       runner,
       'audit_dead_letters',
       {
-        id: `${text(36)} NOT NULL`,
+        id: `${id} NOT NULL`,
         tenant_id: `${text(TEXT_LIMITS.tenantId)} NOT NULL`,
-        source: `${text(36)} NULL`,
+        source: `${id} NULL`,
         sequence: 'bigint NULL',
         timestamp: 'bigint NOT NULL',
         reason: `${text(1024)} NOT NULL`,
@@ -98,8 +100,8 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
       runner,
       'audit_sources',
       {
-        id: `${text(36)} NOT NULL`,
-        source: `${text(36)} NOT NULL`,
+        id: `${id} NOT NULL`,
+        source: `${id} NOT NULL`,
         kind: `${text(16)} NOT NULL`,
         sequence: 'bigint NOT NULL',
         timestamp: 'bigint NOT NULL',
@@ -117,14 +119,16 @@ export class CreateAuditEvents1763856000000 implements MigrationInterface {
       {},
       ['name'],
     );
+    await createTextView(runner);
     await insertOnce(runner, 'audit_settings', {
       name: "'cursor_key'",
       value: `'${randomBytes(32).toString('hex')}'`,
     });
   }
 
-  down(runner: QueryRunner): Promise<void> {
-    return dropTables(runner, TABLES);
+  async down(runner: QueryRunner): Promise<void> {
+    await dropTextView(runner);
+    await dropTables(runner, TABLES);
   }
 }
 

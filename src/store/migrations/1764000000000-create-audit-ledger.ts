@@ -3,7 +3,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { quoted, tableName } from '../table-name.js';
 import { protectTables, unprotectTables } from './protect-tables.js';
 import { MAX_CHECKPOINT_NOTE, MAX_TILE } from '../ledger-limits.js';
-import { createTable, dropTables, insertOnce, lengthCheck, textTypes } from './tables.js';
+import { columnTypes, createTable, dropTables, insertOnce, lengthCheck } from './tables.js';
 
 const TABLES = ['audit_leaves', 'audit_tiles', 'audit_checkpoints', 'audit_leases'] as const;
 /** What is only ever inserted into, with what is unique in it. */
@@ -24,14 +24,14 @@ export class CreateAuditLedger1764000000000 implements MigrationInterface {
   readonly name = 'CreateAuditLedger1764000000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    const { text, longText } = await textTypes(runner);
+    const { id, text, longText } = await columnTypes(runner);
     await createTable(
       runner,
       'audit_leaves',
       {
         leaf_index: 'bigint NOT NULL',
-        event_id: `${text(36)} NOT NULL UNIQUE`,
-        source: `${text(36)} NULL`,
+        event_id: `${id} NOT NULL UNIQUE`,
+        source: `${id} NULL`,
         sequence: 'bigint NULL',
         through: 'bigint NULL',
         leaf_hash: `${text(HASH)} NOT NULL`,

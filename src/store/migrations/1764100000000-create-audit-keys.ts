@@ -1,13 +1,13 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { TEXT_LIMITS } from '../../event/safe-text.js';
-import { createTable, dropTables, textTypes } from './tables.js';
+import { columnTypes, createTable, dropTables } from './tables.js';
 
 /** Creates the table of the wrapped data keys. */
 export class CreateAuditKeys1764100000000 implements MigrationInterface {
   readonly name = 'CreateAuditKeys1764100000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    const { text } = await textTypes(runner);
+    const { text } = await columnTypes(runner);
     await createTable(
       runner,
       'audit_keys',

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { allowRemovals, protectTables, unprotectTables } from './protect-tables.js';
-import { createTable, dropTables, textTypes } from './tables.js';
+import { columnTypes, createTable, dropTables } from './tables.js';
 
 /**
  * Has the triggers let through the removal of events whose ids its own transaction has put into `audit_removals`, a table that
@@ -10,8 +10,8 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
   readonly name = 'AllowRemovals1764200000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    const { text } = await textTypes(runner);
-    await createTable(runner, 'audit_removals', { event_id: `${text(36)} NOT NULL` }, {}, ['event_id']);
+    const { id } = await columnTypes(runner);
+    await createTable(runner, 'audit_removals', { event_id: `${id} NOT NULL` }, {}, ['event_id']);
     await allowRemovals(runner);
   }
 

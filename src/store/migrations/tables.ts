@@ -1,4 +1,6 @@
 import type { QueryRunner } from 'typeorm';
+import { codeType } from '../codes.js';
+import { idType } from '../stored-id.js';
 import { bytesOf, dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 
@@ -41,9 +43,15 @@ export async function createTable(
  */
 function typeChecks(columns: Readonly<Record<string, string>>, q: (name: string) => string): string[] {
   return Object.entries(columns).map(([column, definition]) => {
-    const type = /^(big|small)int\b/.test(definition) ? 'integer' : 'text';
+    const type = /^(big|small|tiny)int\b/.test(definition)
+      ? 'integer'
+      : definition.startsWith(idType('sqlite'))
+        ? 'blob'
+        : 'text';
     const [, width] = /^varchar\((\d+)\)/.exec(definition) ?? [];
     const isTyped = `typeof(${q(column)}) IN ('${type}'${definition.includes('NOT NULL') ? '' : ", 'null'"})`;
+    // Of NULL there is no length: the check lets it pass.
+    if (type === 'blob') return `${isTyped} AND length(${q(column)}) = 16`;
     return width === undefined ? isTyped : `${isTyped} AND length(${q(column)}) <= ${width}`;
   });
 }
@@ -104,18 +112,31 @@ export async function dropTables(runner: QueryRunner, tables: readonly AuditTabl
   }
 }
 
-/** The types of text columns, all compared byte by byte: two tenants that differ in case or in a trailing space are two. */
-export async function textTypes(runner: QueryRunner): Promise<{
+/** The types of columns. Texts compare byte by byte: two tenants that differ in case or in a trailing space are two. */
+export async function columnTypes(runner: QueryRunner): Promise<{
+  /** Of an id, and of a code. */
+  id: string;
+  code: string;
   text: (length: number) => string;
   longText: (type: 'text' | 'longtext') => string;
 }> {
   const dialect = dialectOf(runner.connection);
-  if (dialect === 'sqlite') return { text: (length) => `varchar(${length})`, longText: () => 'text' };
+  const fixed = { id: idType(dialect), code: codeType(dialect) };
+  if (dialect === 'sqlite')
+    return { ...fixed, text: (length) => `varchar(${length})`, longText: () => 'text' };
   if (dialect === 'postgres') {
-    return { text: (length) => `varchar(${length}) COLLATE "C"`, longText: () => 'text COLLATE "C"' };
+    return {
+      ...fixed,
+      text: (length) => `varchar(${length}) COLLATE "C"`,
+      longText: () => 'text COLLATE "C"',
+    };
   }
   const collated = `CHARACTER SET utf8mb4 COLLATE ${await mysqlCollation(runner)}`;
-  return { text: (length) => `varchar(${length}) ${collated}`, longText: (type) => `${type} ${collated}` };
+  return {
+    ...fixed,
+    text: (length) => `varchar(${length}) ${collated}`,
+    longText: (type) => `${type} ${collated}`,
+  };
 }
 
 /** The byte-wise collation without space padding of MySQL 8 or MariaDB; `utf8mb4_bin` where a server has neither. */

@@ -14,6 +14,7 @@ import { narrowColumn, widenActions } from '../../support/narrow-column.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
 import { insertRow, rowOf, urlOf, wrongOf } from '../../support/event-rows.js';
 import type { RawRow } from '../../support/event-rows.js';
+import { ask } from '../../support/stored-rows.js';
 
 const keys = generateKeys('audit.example');
 const signed = { signingKey: keys.signerKey, gapTimeoutMs: 0 };
@@ -55,7 +56,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
   const codesOf = async ({ audit }: LedgerApp) =>
     (await audit.verify({ maxProblems: 1_000 })).problems.map(({ code }) => code);
   const storedIds = async () =>
-    Array.from(await owner.query<{ id: string }[]>('SELECT id FROM audit_events'), ({ id }) => id);
+    (await ask<{ id: string }>(owner, 'SELECT id FROM audit_events')).map(({ id }) => id);
 
   /** Three events of a process that has ended, none of them sealed; the second is not there any more. */
   async function withDeletedEvent(ledger: AuditModuleOptions['ledger']): Promise<AuditLogEvent> {
@@ -100,7 +101,9 @@ describeEachDatabase('forged dead letters', (create, name) => {
     ['no tenant', { event: JSON.stringify({ ...event, tenantId: null }) }],
     ['another severity', { event: JSON.stringify({ ...event, severity: 'bogus' }) }],
     ['more than an event', { event: JSON.stringify({ ...event, extra: 1 }) }],
-    ['an id that is none', { id: 'zz' }],
+    ['an id of any bytes', { id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' }],
+    // The others take no such row.
+    ...(name === 'sqlite' ? [['an id that is none', { id: 'zz' }] as [string, RawRow]] : []),
     ['an odd time', { timestamp: '-9223372036854775808', event: 'x' }],
   ];
 
@@ -187,7 +190,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
 
     it('borrow no signature', async () => {
       const event = await honestLetter(app);
-      const [row] = (await attacker.query('SELECT * FROM audit_dead_letters')) as [Record<string, string>];
+      const [row] = (await ask(attacker, 'SELECT * FROM audit_dead_letters')) as [Record<string, string>];
       const other = { ...event, id: createEventId(Date.now()) };
       const changed = { ...event, userId: 'mallory' };
       await remove('audit_dead_letters', event.id);

@@ -13,6 +13,7 @@ import { describeEachDatabase } from '../../support/harness/databases.js';
 import type { TestDatabase, TestDatabaseName } from '../../support/harness/databases.js';
 import { grantUsers } from '../../support/granted-users.js';
 import type { GrantedUsers } from '../../support/granted-users.js';
+import { toStored } from '../../support/stored-rows.js';
 
 type Value = string | number | Buffer | null;
 type Row = Record<string, unknown>;
@@ -223,14 +224,15 @@ async function insert(
   table: string,
   row: Row,
 ): Promise<boolean> {
-  const columns = Object.keys(row);
+  const stored = toStored(connection, table, row);
+  const columns = Object.keys(stored);
   let count = 0;
   const places = columns.map(() => (name === 'postgres' ? `$${++count}` : '?'));
   const names = columns.map((column) => connection.driver.escape(column));
   try {
     await connection.query(
       `INSERT INTO ${table} (${names.join(', ')}) VALUES (${places.join(', ')})`,
-      Object.values(row),
+      Object.values(stored),
     );
     return true;
   } catch {

@@ -10,6 +10,7 @@ import { describeEachDatabase } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 import { grantUsers } from '../../support/granted-users.js';
 import type { GrantedUsers } from '../../support/granted-users.js';
+import { ask, toStored } from '../../support/stored-rows.js';
 
 type Row = Record<string, unknown>;
 
@@ -114,11 +115,12 @@ describeEachDatabase('rows that somebody inserts among the keys of persons', (cr
   }
 
   async function insert(row: Row, table = 'audit_keys'): Promise<void> {
-    const columns = Object.keys(row);
+    const stored = toStored(attacker, table, row);
+    const columns = Object.keys(stored);
     const places = columns.map((_, index) => (name === 'postgres' ? `$${index + 1}` : '?'));
     await attacker.query(
       `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${places.join(', ')})`,
-      Object.values(row),
+      Object.values(stored),
     );
   }
 
@@ -169,9 +171,7 @@ describeEachDatabase('rows that somebody inserts among the keys of persons', (cr
     app = await start();
     const event = await record();
     expect(event).toMatchObject({ ipAddress: ADDRESS });
-    const [stored] = await attacker.query<Row[]>(
-      `SELECT metadata FROM audit_events WHERE id = '${event.id}'`,
-    );
+    const [stored] = await ask<Row>(attacker, `SELECT metadata FROM audit_events WHERE id = '${event.id}'`);
     expect(String(stored!['metadata'])).toContain('"protected":"v1.');
     expect(String(stored!['metadata'])).not.toContain(forged['id']);
     expect([...kms.asked]).toEqual([KEY_ID]);
@@ -219,9 +219,7 @@ describeEachDatabase('rows that somebody inserts among the keys of persons', (cr
     const row = await keyOf();
     const forged = nextOf(row, { master_id: FOREIGN_KEY_ID });
     await insert({ ...forged, wrapped: wrappedFor(forged, randomBytes(32)) });
-    const [stored] = await attacker.query<Row[]>(
-      "SELECT * FROM audit_events WHERE action = 'invoice.approve'",
-    );
+    const [stored] = await ask<Row>(attacker, "SELECT * FROM audit_events WHERE action = 'invoice.approve'");
     const id = randomUUID().replace(/^.{15}/, String(stored!['id']).slice(0, 15));
     const metadata = JSON.parse(String(stored!['metadata'])) as Row;
     await insert(

@@ -16,6 +16,7 @@ import { AS_A_TOOL, logged } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { writeNote } from '../../support/source-notes.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
+import { ask } from '../../support/stored-rows.js';
 
 const keys = generateKeys('audit.example');
 /** Ids of then sort before all genuine ones. */
@@ -63,7 +64,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
   }
 
   const sealedIds = async () =>
-    (await store.connection.query<{ event_id: string }[]>('SELECT event_id FROM audit_leaves')).map(
+    (await ask<{ event_id: string }>(store.connection, 'SELECT event_id FROM audit_leaves')).map(
       (row) => row.event_id,
     );
   const remove = (events: readonly AuditLogEvent[]) =>
@@ -167,7 +168,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
     await writeNote(store, { source, kind: 'started', sequence: 0 }, keys.signerKey);
     const tomorrow = Date.now() + 86_400_000;
     const flood = Array.from({ length: 600 }, (_, index) =>
-      numbered(`!${String(index).padStart(5, '0')}`, 2, { timestamp: tomorrow }),
+      numbered(`00000000-0000-7000-8000-${String(index).padStart(12, '0')}`, 2, { timestamp: tomorrow }),
     );
     await insertRows(
       log.attacker,

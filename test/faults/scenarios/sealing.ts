@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AuditModuleOptions, VerifyResult } from 'nest-audit-trail';
 import { generateKeys } from '../../../src/ledger/keys.js';
 import { atEndOfRun, hasEnded } from '../../support/harness/end-of-run.mjs';
+import { readStored } from '../../support/stored-rows.js';
 import type { Bench } from '../bench.js';
 import { say } from '../progress.js';
 import { Random } from '../random.js';
@@ -45,7 +46,7 @@ export function describeSealing(bench: Bench): void {
           ],
           database,
         );
-        const stored = new Map(rows.map((row) => [String(row['id']), Number(row['leaves'])]));
+        const stored = new Map(rows.map((row) => [String(readStored(row)['id']), Number(row['leaves'])]));
         const recorded = party.recorded();
         const published = party.published();
         say(

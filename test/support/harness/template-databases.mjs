@@ -42,12 +42,19 @@ export async function makeTemplates({ mysql, postgres, folder, prefix }) {
   return templates;
 }
 
-/** What makes a copy of the connection's database: its tables, rows and triggers. */
+/** What makes a copy of the connection's database: its tables, rows, views and triggers. */
 async function statementsOf(connection) {
   const statements = [];
+  const views = [];
   const tables = await connection.query('SHOW FULL TABLES');
   for (const row of tables) {
-    const [name] = Object.values(row);
+    const [name, kind] = Object.values(row);
+    if (kind === 'VIEW') {
+      const [{ 'Create View': create }] = await connection.query(`SHOW CREATE VIEW \`${name}\``);
+      // It names the database, and the copy has another one.
+      views.push(create.replaceAll(`\`${connection.options.database}\`.`, ''));
+      continue;
+    }
     const [{ 'Create Table': create }] = await connection.query(`SHOW CREATE TABLE \`${name}\``);
     statements.push(create);
     for (const values of await connection.query(`SELECT * FROM \`${name}\``)) {
@@ -56,6 +63,7 @@ async function statementsOf(connection) {
       statements.push(`INSERT INTO \`${name}\` (${columns.join(', ')}) VALUES (${literals.join(', ')})`);
     }
   }
+  statements.push(...views);
   for (const { Trigger: name } of await connection.query('SHOW TRIGGERS')) {
     const [{ 'SQL Original Statement': create }] = await connection.query(`SHOW CREATE TRIGGER \`${name}\``);
     statements.push(create);
