@@ -260,8 +260,9 @@ describe('the journal', () => {
 
   it('stores the event of an answer that does not leave, and tells by another one what became of it', async () => {
     await store.restore();
-    const { audit, port } = await start({ segmentKilobytes: 64 });
-    const socket = await dial(port);
+    const app = await start({ segmentKilobytes: 64 });
+    const { audit } = app;
+    const socket = await dial(app.port);
     // It reads nothing.
     socket.pause();
     socket.write('GET /things/large HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -269,7 +270,7 @@ describe('the journal', () => {
       expect(await readFile((await segmentsOf(database.journal)).at(-1)!, 'utf8')).toMatch(/ event \d+ 1 /),
     );
     await audit.flush();
-    expect(await eventsOf({ audit })).toEqual([]);
+    expect(await eventsOf(app)).toEqual([]);
     for (let index = 0; index < 1_000; index += 1) await audit.record({ action: 'thing.create' });
     const [slow] = await eventually(async () => {
       const { events } = await audit.find({ allTenants: true, action: 'thing.large' });
