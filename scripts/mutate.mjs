@@ -8,9 +8,9 @@ import { join, resolve } from 'node:path';
 const MUTATIONS = [
   {
     what: 'a lost await: events count as stored before the database has taken them',
-    file: 'src/delivery/delivery.ts',
-    from: 'await this.bounded((signal) => this.events.store(part, signal));',
-    to: 'void this.bounded((signal) => this.events.store(part, signal)).catch(() => undefined);',
+    file: 'src/delivery/batch-store.ts',
+    from: 'await this.send((signal) => this.sink.store(events, signal));',
+    to: 'void this.send((signal) => this.sink.store(events, signal)).catch(() => undefined);',
     specs: ['test/databases/delivery.spec.ts'],
   },
   {

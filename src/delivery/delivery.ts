@@ -104,7 +104,7 @@ export class Delivery {
     this.log = new EventLog(this.hasJournal);
     const { batchSize, statementTimeoutMs } = this.options;
     const host: LoopHost = {
-      ready: () => void this.noteReady(),
+      ready: () => this.beginLoop(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
       refused: (refusal) => this.noteRefusal(refusal),
@@ -428,7 +428,14 @@ export class Delivery {
   }
 
   /** There is a loop that knows nothing yet. */
-  private async noteReady(): Promise<void> {
+  private beginLoop(): void {
+    this.tellAll().catch((error: unknown) => {
+      this.noteAway(error);
+      if (!this.closed) setTimeout(() => this.beginLoop(), CHECK_MS).unref();
+    });
+  }
+
+  private async tellAll(): Promise<void> {
     this.loops += 1;
     const current = this.loops;
     this.isTold = false;
