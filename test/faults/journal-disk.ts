@@ -122,7 +122,8 @@ class MountedDisk implements JournalDisk {
   }
 
   makeWritable(): void {
-    this.run('umount', this.directory);
+    // Lazy, since whoever reads the journal may have opened a file through the mount.
+    this.run('umount', '--lazy', this.directory);
   }
 
   async release(): Promise<void> {
