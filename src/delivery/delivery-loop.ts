@@ -199,15 +199,16 @@ export class DeliveryLoop implements Loop {
     // Whatever is told in the same turn goes along.
     await Promise.resolve();
     while (!this.closed) {
-      const batch = this.take();
-      if (batch.length === 0) {
-        this.tell();
-        if (!this.hasWork) return;
-        // There is much that is no event, or a file is to be written anew.
-        await (this.reader?.isWaiting ? this.pause(MISSING_FILE_MS) : turn());
-        continue;
-      }
+      let batch: Entry[] = [];
       try {
+        batch = this.take();
+        if (batch.length === 0) {
+          this.tell();
+          if (!this.hasWork) return;
+          // There is much that is no event, or a file is to be written anew.
+          await (this.reader?.isWaiting ? this.pause(MISSING_FILE_MS) : turn());
+          continue;
+        }
         await this.batches.store(batch);
         waitMs = FIRST_RETRY_MS;
         this.inFlight = [];
@@ -226,13 +227,13 @@ export class DeliveryLoop implements Loop {
     }
   }
 
+  /** @throws the file system's error; then nothing is taken */
   private take(): Entry[] {
     const { batchSize } = this.options;
+    const wanted = batchSize - this.urgent.length - this.ready.length;
+    if (wanted > 0 && this.sizeOfReady < LARGE_BYTES) this.makeReady(this.reader?.read(wanted) ?? []);
     const batch = this.urgent.splice(0, batchSize);
-    const wanted = batchSize - batch.length;
-    if (this.ready.length < wanted && this.sizeOfReady < LARGE_BYTES)
-      this.makeReady(this.reader?.read(wanted - this.ready.length) ?? []);
-    batch.push(...this.ready.splice(0, wanted));
+    batch.push(...this.ready.splice(0, batchSize - batch.length));
     this.inFlight = [...batch];
     return batch;
   }

@@ -195,12 +195,11 @@ export class LogReader {
   /** Whether what should be there may still come: its owner writes anew what somebody deletes. */
   private isMissing(segment: Segment): boolean {
     segment.rest();
-    if (segment.number <= this.start.lastRecovered) return false;
     this.missingSince ??= performance.now();
     if (performance.now() - this.missingSince < MISSING_MS) return true;
     this.missingSince = undefined;
     // Somebody has cut it off.
-    this.finder.note(segment, Buffer.alloc(0));
+    if (segment.number > this.start.lastRecovered) this.finder.note(segment, Buffer.alloc(0));
     return false;
   }
 
@@ -254,11 +253,16 @@ export class LogReader {
     return { number, event, numbered, place, bytes: place.length };
   }
 
-  /** The event that somebody waits for, which is not to be answered again when its line is met. */
+  /** The event that somebody waits for, which is not to be answered again when its line is met; `undefined` where it can't be read now. */
   private fetch(wanted: Wanted): Entry | undefined {
-    const entry = this.lineAt(wanted);
-    if (entry) this.withdraw(wanted.number, wanted);
-    return entry;
+    try {
+      const entry = this.lineAt(wanted);
+      if (entry) this.withdraw(wanted.number, wanted);
+      return entry;
+    } catch {
+      // Whoever reads on finds out why.
+      return undefined;
+    }
   }
 
   private withdraw(number: number, place: Place = this.held.get(number) ?? this.place): void {
