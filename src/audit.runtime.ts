@@ -10,7 +10,6 @@ import type { DeliveryOptions } from './delivery/delivery-options.js';
 import { DeliveryLoop } from './delivery/delivery-loop.js';
 import type { LoopHost, LoopOptions } from './delivery/delivery-loop.js';
 import { RepositorySink } from './delivery/event-sink.js';
-import { drainOnSignals } from './delivery/drain-on-signals.js';
 import { AuditRecorder } from './pipeline/audit-recorder.js';
 import { EventCompleter } from './pipeline/event-completer.js';
 import { AuditPolicy } from './pipeline/policy/audit-policy.js';
@@ -95,7 +94,6 @@ export class AuditRuntime {
   /** The sealer's own connection, where it has one and works in this thread. */
   private readonly sealingDatabase: AuditDatabase | undefined;
   private readonly reachNotes: ReachNotes | undefined;
-  private stopListening: () => void = () => undefined;
   private stopMetrics: () => void = () => undefined;
   private isStarted = false;
   private closing: Promise<void> | undefined;
@@ -360,12 +358,6 @@ export class AuditRuntime {
     if (reportMetrics) {
       this.stopMetrics = reportMetrics(() => this.recorder.status(), this.options.service);
     }
-    if (this.options.delivery?.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
-      this.stopListening = drainOnSignals({
-        flush: () => this.recorder.flush(),
-        close: () => this.closeUnderLoad(),
-      });
-    }
   }
 
   /**
@@ -391,7 +383,7 @@ export class AuditRuntime {
   }
 
   /** Closes while the server still takes requests: whoever ends the process has not closed it. */
-  private async closeUnderLoad(): Promise<void> {
+  async closeUnderLoad(): Promise<void> {
     const begun = performance.now();
     const patienceMs = this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
     // Most of the time for what is there; the rest for what is still open then.
@@ -403,7 +395,6 @@ export class AuditRuntime {
   /** Records what is still open as interrupted, stores what is left within the time set, and disconnects. Idempotent. */
   close(patienceMs?: number): Promise<void> {
     this.closing ??= (async () => {
-      this.stopListening();
       this.reachNotes?.close();
       this.requests.interruptOpen();
       const begun = performance.now();

@@ -17,6 +17,8 @@ import { DataSource } from 'typeorm';
 import { checkOptions } from '../audit.options.js';
 import type { AuditModuleOptions } from '../audit.options.js';
 import { AuditRuntime } from '../audit.runtime.js';
+import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
+import { drainOnSignals } from '../drain-on-signals.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
@@ -94,6 +96,8 @@ export class AuditModule
     return { ...super.forRootAsync(options), global: true };
   }
 
+  private stopListening: () => void = () => undefined;
+
   constructor(
     @Inject(AuditRuntime) private readonly runtime: AuditRuntime,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
@@ -120,6 +124,16 @@ export class AuditModule
   async onModuleInit(): Promise<void> {
     if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests.open);
     await this.runtime.start(this.sharedDataSource());
+    const { delivery = {} } = this.runtime.options;
+    if (delivery.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
+      this.stopListening = drainOnSignals({
+        flush: () => this.runtime.recorder.flush(),
+        close: () => {
+          this.stopListening();
+          return this.runtime.closeUnderLoad();
+        },
+      });
+    }
   }
 
   onApplicationBootstrap(): void {
@@ -130,6 +144,7 @@ export class AuditModule
 
   /** After the server has closed and the last requests are answered. */
   async onApplicationShutdown(): Promise<void> {
+    this.stopListening();
     await this.runtime.close();
   }
 
