@@ -448,6 +448,12 @@ function threadOf(
   // SQLite has one writer at a time, and is in this process anyway. Keys of persons are here alone.
   if (!database || database.type === 'better-sqlite3' || protect) return undefined;
   if (!(delivery?.thread ?? DELIVERY_DEFAULTS.thread) || !DatabaseThread.fits(database)) return undefined;
+  if (!DatabaseThread.isInstalled) {
+    logger.warn(
+      'The thread that stores audit events can not be started, since its module is not beside the others, as in a bundle: the main thread does it. Leave nest-audit-trail out of the bundle (esbuild: --external:nest-audit-trail), or write delivery: { thread: false }.',
+    );
+    return undefined;
+  }
   const loop = {
     batchSize: delivery?.batchSize ?? DELIVERY_DEFAULTS.batchSize,
     statementTimeoutMs: statementTimeoutOf(options),

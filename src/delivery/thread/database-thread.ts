@@ -76,9 +76,14 @@ export class DatabaseThread {
     this.callable = { ...host, log: log('log'), warn: log('warn'), error: log('error') };
   }
 
-  /** Whether there can be such a thread: not from sources or from a bundle, and not where the options hold functions. */
+  /** Whether the module that it runs is there: not beside sources, nor in a bundle. */
+  static get isInstalled(): boolean {
+    return threadFile !== undefined && existsSync(threadFile);
+  }
+
+  /** Whether the options can be given to it: not where they hold functions. */
   static fits(options: unknown): boolean {
-    return threadFile !== undefined && existsSync(threadFile) && canBeCopied(options);
+    return canBeCopied(options);
   }
 
   /** Starts it, for a database that is there and migrated. */
