@@ -1,5 +1,5 @@
 // A database that a test can take away from the application, and give back.
-import { mkdir, rename, rmdir } from 'node:fs/promises';
+import { mkdir, rename, rmdir, symlink } from 'node:fs/promises';
 import { DataSource } from 'typeorm';
 import type { AuditDatabaseOptions } from 'nest-audit-trail';
 import type { TestDatabase } from './harness/databases.js';
@@ -40,7 +40,7 @@ async function proxied(options: AuditDatabaseOptions, present: boolean): Promise
   };
 }
 
-/** SQLite: a folder stands in the file's place at first; later, another process holds the lock. */
+/** SQLite: a link to a folder stands in the file's place at first; later, another process holds the lock. */
 async function lockable(
   options: Extract<AuditDatabaseOptions, { type: 'better-sqlite3' }>,
   present: boolean,
@@ -48,14 +48,17 @@ async function lockable(
   let lock: DataSource | undefined;
   let blocked = !present;
   const aside = `${options.database}.aside`;
+  const folder = `${options.database}.folder`;
   if (blocked) {
     await rename(options.database, aside);
-    await mkdir(options.database);
+    await mkdir(folder);
+    await symlink(folder, options.database);
   }
   const release = async () => {
     if (blocked) {
-      await rmdir(options.database);
+      // In one step: between two, the application could make a database of its own here.
       await rename(aside, options.database);
+      await rmdir(folder);
     }
     blocked = false;
     if (lock) await lock.query('ROLLBACK');
