@@ -124,24 +124,18 @@ export class LogReader {
     return this.settled.length === 0 && comparePlaces(this.place, place) >= 0;
   }
 
-  /** Reads on until there are `wanted` events, or nothing is left to be read, or it took long enough for now. */
+  /**
+   * Reads on until there are `wanted` events, or nothing is left to be read, or it took long enough for now.
+   *
+   * @throws the file system's error, where nothing was read before it: else the next call comes by it
+   */
   read(wanted: number): Entry[] {
     const entries: Entry[] = [];
-    for (const one of this.settled.splice(0, wanted)) {
-      const entry = this.lineAt(one);
-      if (entry) entries.push(entry);
-    }
-    let bytes = 0;
-    for (
-      let reads = 0;
-      reads < READS_AT_ONCE && entries.length < wanted && bytes < BYTES_AT_ONCE;
-      reads += 1
-    ) {
-      const segment = this.segments[this.index];
-      if (!segment || (this.isLast && this.position >= segment.size)) break;
-      const { position } = this;
-      if (!this.readOn(segment, entries)) break;
-      bytes += Math.max(0, this.position - position);
+    try {
+      this.readSettled(wanted, entries);
+      this.readLog(wanted, entries);
+    } catch (error) {
+      if (entries.length === 0) throw error;
     }
     return entries;
   }
@@ -157,6 +151,29 @@ export class LogReader {
   /** No line can follow in another segment. */
   private get isLast(): boolean {
     return this.index >= this.segments.length - 1;
+  }
+
+  private readSettled(wanted: number, entries: Entry[]): void {
+    for (let [one] = this.settled; one && entries.length < wanted; [one] = this.settled) {
+      const entry = this.lineAt(one);
+      this.settled.shift();
+      if (entry) entries.push(entry);
+    }
+  }
+
+  private readLog(wanted: number, entries: Entry[]): void {
+    let bytes = 0;
+    for (
+      let reads = 0;
+      reads < READS_AT_ONCE && entries.length < wanted && bytes < BYTES_AT_ONCE;
+      reads += 1
+    ) {
+      const segment = this.segments[this.index];
+      if (!segment || (this.isLast && this.position >= segment.size)) return;
+      const { position } = this;
+      if (!this.readOn(segment, entries)) return;
+      bytes += Math.max(0, this.position - position);
+    }
   }
 
   /** @returns whether to go on */

@@ -1,0 +1,93 @@
+// The reader of the log where the disk fails under it: what it has read already is not lost with what it can't read.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { vi } from 'vitest';
+import type { AuditLogEvent } from 'nest-audit-trail';
+import { EventLog } from '../../src/delivery/event-log.js';
+import { LogReader } from '../../src/delivery/log-reader.js';
+import { createEventId } from '../../src/event/event-id.js';
+import { EventJournal } from '../../src/journal/event-journal.js';
+import { Segment } from '../../src/journal/segment.js';
+
+const COUNT = 400;
+
+const eventOf = (index: number): AuditLogEvent => ({
+  id: createEventId(index),
+  timestamp: index,
+  tenantId: 'default',
+  action: 'thing.create',
+  resource: 'thing',
+  details: { text: 'x'.repeat(2_000) },
+  severity: 'low',
+  category: 'system',
+  outcome: 'success',
+  riskScore: 0,
+  complianceFlags: [],
+  metadata: {},
+});
+
+describe('a log on a disk that fails', () => {
+  let directory: string;
+  let journal: EventJournal;
+  let log: EventLog;
+  let reader: LogReader;
+
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'audit-reader-'));
+    journal = await EventJournal.open(directory, 8 * 1024 * 1024);
+    log = new EventLog(true);
+    log.attach(journal);
+    reader = new LogReader(log.begin(), () => undefined);
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+    reader.close();
+    journal.abandon();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** Has one call fail, as on a disk with a bad sector. */
+  function failOnce(method: 'read' | 'lineAt', call: number): void {
+    const real = Segment.prototype[method] as (...args: never[]) => never;
+    let calls = 0;
+    vi.spyOn(Segment.prototype, method).mockImplementation(function (this: Segment, ...args: never[]) {
+      calls += 1;
+      if (calls === call) throw new Error('EIO: i/o error, read');
+      return real.apply(this, args);
+    } as never);
+  }
+
+  /** Reads as the loop does, which tries again. */
+  function readAll(): number[] {
+    const numbers: number[] = [];
+    for (let times = 0; times < 20; times += 1) {
+      try {
+        numbers.push(...reader.read(10_000).map(({ number }) => number));
+      } catch {
+        // Tried again.
+      }
+    }
+    return numbers;
+  }
+
+  const all = Array.from({ length: COUNT }, (_, index) => index + 1);
+
+  it('is read on, each event once', () => {
+    for (const index of all) log.release(log.enter(eventOf(index)));
+    reader.advance(log.tell());
+    failOnce('read', 3);
+    expect(readAll()).toEqual(all);
+  });
+
+  it('is read on with events that were held back, each once', () => {
+    const tickets = all.map((index) => log.enter(eventOf(index)));
+    reader.advance(log.tell());
+    expect(readAll()).toEqual([]);
+    for (const ticket of tickets) log.release(ticket);
+    reader.advance(log.tell());
+    failOnce('lineAt', 3);
+    expect(readAll()).toEqual(all);
+  });
+});
