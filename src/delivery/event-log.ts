@@ -1,5 +1,6 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { SequenceSet } from '../event/sequence-set.js';
 import { comparePlaces } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
 import type { EventJournal, Written } from '../journal/event-journal.js';
@@ -90,7 +91,8 @@ export class EventLog {
   private oldest: number | undefined;
   /** Events that neither the database nor its dead letters take: the log keeps them for the next start. */
   private readonly kept = new Map<number, Ticket>();
-  private isHurried = false;
+  /** Whether there is something that is to be told at once. */
+  isUrgent = false;
   private needed: Place = { segment: 0, position: 0 };
   /** Where the last line of an event ends, or what an earlier process left. */
   private end: Place = { segment: 0, position: 0 };
@@ -181,11 +183,6 @@ export class EventLog {
   hasUnwrittenThrough(number: number): boolean {
     for (const unwritten of this.unwritten.keys()) if (unwritten <= number) return true;
     return false;
-  }
-
-  /** Whether there is something that is to be told at once. */
-  get isUrgent(): boolean {
-    return this.isHurried;
   }
 
   /** What only memory has; the size is about, in UTF-16 code units. */
@@ -315,7 +312,7 @@ export class EventLog {
     this.toldSegment = journal?.active.number ?? 0;
     this.told += this.untold;
     this.untold = 0;
-    this.isHurried = false;
+    this.isUrgent = false;
     this.turn += 1;
     return {
       turn: this.turn,
@@ -361,7 +358,9 @@ export class EventLog {
     if (!journal) return;
     if (settled.length > 0) {
       try {
-        journal.append('stored', 0, 0, JSON.stringify(rangesOf([...settled])));
+        const stored = new SequenceSet();
+        for (const number of settled) stored.add(number);
+        journal.append('stored', 0, 0, JSON.stringify(stored.ranges));
       } catch {
         // They are stored again after a crash, and found to be there.
       }
@@ -444,7 +443,7 @@ export class EventLog {
   private await(ticket: Ticket): void {
     const { number, written } = ticket;
     this.awaited.set(number, ticket);
-    this.isHurried = true;
+    this.isUrgent = true;
     if (written) this.wanted.push({ number, ...written });
   }
 
@@ -502,15 +501,4 @@ export class EventLog {
     }
     return first;
   }
-}
-
-/** `[1, 2, 3, 7]` → `[[1, 3], [7, 7]]`, in any order. */
-function rangesOf(numbers: number[]): [number, number][] {
-  const ranges: [number, number][] = [];
-  for (const number of numbers.sort((a, b) => a - b)) {
-    const last = ranges.at(-1);
-    if (last && last[1] === number - 1) last[1] = number;
-    else ranges.push([number, number]);
-  }
-  return ranges;
 }

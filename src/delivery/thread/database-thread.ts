@@ -83,7 +83,12 @@ export class DatabaseThread {
 
   /** Whether the options can be given to it: not where they hold functions. */
   static fits(options: unknown): boolean {
-    return canBeCopied(options);
+    try {
+      structuredClone(options);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Starts it, for a database that is there and migrated. */
@@ -171,14 +176,5 @@ export class DatabaseThread {
       this.call('close').catch(() => undefined),
     );
     await worker.terminate();
-  }
-}
-
-function canBeCopied(value: unknown): boolean {
-  try {
-    structuredClone(value);
-    return true;
-  } catch {
-    return false;
   }
 }
