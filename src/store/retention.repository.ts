@@ -14,6 +14,7 @@ import type { StatementValues } from './run-statement.js';
 import { ask, isId, sqlOf } from './sql.js';
 import type { Row, Sql } from './sql.js';
 import type { StoredValue } from './stored-row.js';
+import { isRolledBack } from './store-error.js';
 
 /** What tells of other events, and is never removed. */
 export const REMOVAL_ACTION = 'audit.removal';
@@ -236,7 +237,7 @@ export class RetentionRepository {
       return true;
     } catch (error) {
       const { cause } = error as { cause?: unknown };
-      if (cause instanceof NotAsExpectedError) return false;
+      if (cause instanceof NotAsExpectedError || isRolledBack(cause)) return false;
       throw error;
     }
   }

@@ -56,6 +56,12 @@ export function classifyStoreError(error: unknown): StoreFailure {
   return /^[0-9A-Z]{2}[0-9A-Z]{3}$/.test(state) && /\d/.test(state) ? 'unclear' : 'away';
 }
 
+/** Whether the database has undone the transaction for the sake of another one, as to end a deadlock: SQLSTATE class 40. */
+export function isRolledBack(error: unknown): boolean {
+  const { code, sqlState } = driverFieldsOf(error);
+  return (sqlState ?? code ?? '').startsWith('40');
+}
+
 /** What the database calls the error, such as `22001`: fit for a log, since it never quotes a value. */
 export function codeOfStoreError(error: unknown): string {
   const { code, sqlState, errno } = driverFieldsOf(error);

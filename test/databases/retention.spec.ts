@@ -1,11 +1,13 @@
 // What is old enough goes, and nothing else: with a record of it that can't be forged, so that the log still verifies.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
+import type { DataSourceOptions } from 'typeorm';
 import { AuditError } from 'nest-audit-trail';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, RetentionRule } from 'nest-audit-trail';
 import { generateKeys, parseVerifierKey } from '../../src/ledger/keys.js';
 import { eventLeafHash } from '../../src/ledger/canonical-event.js';
 import { checkProof } from '../../src/ledger/proof-bundle.js';
+import { eventually } from '../support/eventually.js';
 import { AS_A_TOOL, RawTables, startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
@@ -206,6 +208,38 @@ describeEachDatabase('retention', (create, name) => {
         await other?.close();
       }
     });
+
+    // One server is enough: which of two transactions a deadlock ends, only MySQL's rule tells beforehand.
+    if (name === 'mysql') {
+      it('goes on where the database ends it for a deadlock with another run', async () => {
+        const { audit } = app!;
+        const events = await sealed(old(4, { tenantId: 'initech' }));
+        const other = await new DataSource(database.options as DataSourceOptions).initialize();
+        const run = other.createQueryRunner();
+        const take = (...ids: string[]) =>
+          run.query(
+            `INSERT INTO audit_removals (event_id) VALUES ${ids.map((id) => `(X'${id.replaceAll('-', '')}')`).join(', ')}`,
+          );
+        try {
+          await run.startTransaction();
+          // It has written more, so it is not the one that is ended.
+          await take(...Array.from({ length: 300 }, () => randomUUID()), events.at(-1)!.id);
+          const removal = audit.removeExpired();
+          await eventually(async () => {
+            const [row] = (await other.query(
+              "SELECT COUNT(*) AS waiting FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'INSERT INTO `audit_removals`%'",
+            )) as { waiting: string }[];
+            expect(Number(row!.waiting)).toBeGreaterThan(0);
+          });
+          await take(events[0]!.id);
+          await run.rollbackTransaction();
+          expect(await removal).toMatchObject({ removed: 4 });
+        } finally {
+          await run.release();
+          await other.destroy();
+        }
+      });
+    }
 
     it('lets a removed event that somebody kept be proved still', async () => {
       const { audit } = app!;
