@@ -5,45 +5,40 @@ import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { JournalLoss } from '../journal/damage.js';
 import { EventJournal } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import { passPoint } from '../journal/life.js';
-import type { DroppedEvents } from '../journal/recovery.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
 import type { Refusal } from './batch-store.js';
+import { DatabaseState, unavailable } from './database-state.js';
 import type { Loop, LoopHost, LoopOptions } from './delivery-loop.js';
 import { DELIVERY_DEFAULTS } from './delivery-options.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
 import { EventLog } from './event-log.js';
 import type { LogMark, Ticket } from './event-log.js';
+import { LossReports } from './loss-reports.js';
+import type { DeliveryReports } from './loss-reports.js';
 import type { Progress } from './messages.js';
+import { ADMISSION_SHARE, Room } from './room.js';
 import { SourceNotes } from './source-notes.js';
 
 /** How long an answer waits for a disk that says nothing. */
 const SYNC_PATIENCE_MS = 5_000;
-/** How long an answer of the database proves that it is there. */
-const PROOF_MS = 1_000;
 const CHECK_MS = 1_000;
-/** How often the journal is told of events that it has no room for. */
-const DROPPED_NOTE_MS = 1_000;
-/** Of the room for events: what is left is for those of requests that were admitted already. */
-const ADMISSION_SHARE = 0.95;
 /** How long the last word to the database may take: it is only for whoever reads `sources()`. */
 const NOTE_TIMEOUT_MS = 1_000;
 
 const NOT_WRITTEN = 'the audit journal can not be written';
 
-/** Events that the delivery makes itself, of what became of others. */
-export interface DeliveryReports {
-  dropped(dropped: DroppedEvents): AuditLogEvent;
-  lost(loss: JournalLoss): AuditLogEvent;
-  /** @param begun what was known of the request, as it was given to `Delivery.begin()` */
-  interrupted(begun: unknown): AuditLogEvent;
+/** Someone who waits until all is stored that was released when they came. */
+interface Flush {
+  readonly upTo: LogMark;
+  readonly resolve: () => void;
+  readonly reject: (error: AuditError) => void;
 }
 
 /**
@@ -54,6 +49,9 @@ export class Delivery {
   readonly mode: DeliveryMode;
   private readonly options: Required<DeliveryOptions>;
   private readonly log: EventLog;
+  private readonly space: Room;
+  private readonly losses: LossReports;
+  private readonly database: DatabaseState;
   private readonly loop: Loop;
   /** The loop knows of the log. */
   private isTold = false;
@@ -66,19 +64,11 @@ export class Delivery {
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
   private delivered = 0;
-  private retried = 0;
   private dead = 0;
-  private dropped = 0;
-  /** One for each source whose events were dropped. */
-  private unreported: DroppedEvents[] = [];
-  private droppedNotedAt = -Infinity;
-  private lastError: string | undefined;
-  private lastContact = -Infinity;
-  private probe: Promise<void> | undefined;
   private isToldSoon = false;
+  private readonly flushes = new Set<Flush>();
   private noteOpen!: () => void;
   private readonly opened = new Promise<void>((resolve) => (this.noteOpen = resolve));
-  private readonly waitingForRoom = new Set<() => void>();
   /** Delivery runs in no request's context, whichever request set it off. */
   private readonly context = new AsyncResource('AuditDelivery');
 
@@ -95,20 +85,27 @@ export class Delivery {
     this.options = { ...DELIVERY_DEFAULTS, ...Object.fromEntries(given) };
     this.mode = this.options.mode;
     this.warnings = new RateLimitedLog(logger);
+    const { batchSize, statementTimeoutMs, strictTimeoutMs } = this.options;
     this.notes = new SourceNotes(
       sources,
       authority,
-      (statement) => this.statements.send(this.options.statementTimeoutMs, statement),
+      (statement) => this.statements.send(statementTimeoutMs, statement),
       this.warnings,
     );
     this.log = new EventLog(this.hasJournal);
-    const { batchSize, statementTimeoutMs } = this.options;
+    this.space = new Room(this.options, this.log, () => this.journal);
+    this.losses = new LossReports(this.log, reports, this.warnings);
+    this.database = new DatabaseState(() => this.loop.ping(strictTimeoutMs), logger, this.warnings);
     const host: LoopHost = {
       ready: () => this.beginLoop(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
       refused: (refusal) => this.noteRefusal(refusal),
-      lost: (loss) => queueMicrotask(() => this.reportLoss(loss)),
+      lost: (loss) =>
+        queueMicrotask(() => {
+          this.losses.reportLoss(loss);
+          this.schedule();
+        }),
     };
     this.loop = loop(host, { batchSize, statementTimeoutMs });
   }
@@ -167,22 +164,13 @@ export class Delivery {
   }
 
   /** Whether there is room for one more event; `share` of it all, where some is to be left. */
-  hasRoom(share = 1): boolean {
-    if (this.closed) return false;
-    const { journal, options } = this;
-    const megabyte = share * 1024 * 1024;
-    if (journal && !journal.failure) return journal.bytes < options.maxJournalMegabytes * megabyte;
-    const { events, size } = this.log.memory;
-    return events < options.maxBuffered * share && size < options.maxBufferedMegabytes * megabyte;
+  hasRoom(share?: number): boolean {
+    return !this.closed && this.space.has(share);
   }
 
   /** Resolves once there is room, or the time for it is over; `undefined` where there is some or nobody waits for it. */
   room(): Promise<void> | undefined {
-    if (this.options.overflow !== 'wait' || this.closed || this.hasRoom()) return undefined;
-    let noteRoom!: () => void;
-    const room = new Promise<void>((resolve) => (noteRoom = resolve));
-    this.waitingForRoom.add(noteRoom);
-    return within(this.options.overflowTimeoutMs, room).then(() => void this.waitingForRoom.delete(noteRoom));
+    return this.closed ? undefined : this.space.wait();
   }
 
   /**
@@ -194,7 +182,9 @@ export class Delivery {
     if ((strict || this.rejects) && !this.hasRoom(ADMISSION_SHARE)) {
       throw unavailable('there is no room for its event');
     }
-    if (strict) return this.confirm();
+    if (!strict) return;
+    if (!this.journal || this.journal.failure) throw unavailable(NOT_WRITTEN, this.journal?.failure);
+    return this.database.confirm(this.log.pending);
   }
 
   /** Whether requests are refused for want of room. */
@@ -293,20 +283,13 @@ export class Delivery {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` when an attempt fails; the events stay, and are tried again
    */
   async flush(): Promise<void> {
-    if (this.log.pending > 0) await this.opened;
-    const { number } = this.log.mark();
     if (this.log.pending === 0) return;
-    // What only memory has goes to the loop part by part.
-    do {
-      this.tell();
-      try {
-        if (!this.isTold)
-          throw new Error(this.loop.whyNotReady ?? 'the thread that stores them is not there yet');
-        await this.loop.flush();
-      } catch (error) {
-        throw this.notStored(error);
-      }
-    } while (this.log.hasUnwrittenThrough(number) && !this.closed);
+    await this.opened;
+    if (this.closed || this.loop.whyNotReady !== undefined) throw this.notStored();
+    this.tell(true);
+    const upTo = this.log.mark();
+    if (this.log.isStoredThrough(upTo)) return;
+    await new Promise<void>((resolve, reject) => this.flushes.add({ upTo, resolve, reject }));
   }
 
   /** Stores what is there, within `patienceMs`; what it could not store stays. Never throws. */
@@ -329,14 +312,14 @@ export class Delivery {
     this.closed = true;
     clearTimeout(this.timer);
     for (const timer of this.timers) clearInterval(timer);
-    this.releaseWaiting();
+    this.space.releaseWaiting();
     const left = this.log.pending;
     this.noteEnd(left === 0);
-    if (this.lastError === undefined) await this.notes.flushLast(NOTE_TIMEOUT_MS);
+    if (this.database.lastError === undefined) await this.notes.flushLast(NOTE_TIMEOUT_MS);
     const isSettled = this.log.isSettled && this.notes.isEmpty;
     const lost = this.log.discard();
-    this.dropped += lost;
-    const why = `after ${patienceMs} ms: ${this.lastError ?? 'the database did not answer'}`;
+    this.losses.dropped += lost;
+    const why = `after ${patienceMs} ms: ${this.database.lastError ?? 'the database did not answer'}`;
     if (lost > 0) {
       this.logger.error(`The audit was closed with ${lost} event(s) not stored ${why}. They are lost.`);
     }
@@ -346,7 +329,8 @@ export class Delivery {
       );
     }
     await this.journal?.close(isSettled);
-    this.loop.close(this.notStored());
+    this.failFlushes();
+    this.loop.close();
   }
 
   /** Lets go of the journal where the application did not start. */
@@ -386,7 +370,7 @@ export class Delivery {
   status(): Omit<DeliveryStatus, 'unreadable'> {
     const oldest = this.log.oldestSince;
     const journalError = this.journal?.failure?.message;
-    const lastError = this.lastError ?? this.loop.whyNotReady;
+    const lastError = this.database.lastError ?? this.loop.whyNotReady;
     return {
       mode: this.mode,
       healthy: !this.closed && lastError === undefined && journalError === undefined && this.hasRoom(),
@@ -394,9 +378,9 @@ export class Delivery {
       pendingBytes: this.journal?.bytes ?? this.log.memory.size,
       oldestPendingMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest),
       delivered: this.delivered,
-      retried: this.retried,
+      retried: this.database.failures,
       dead: this.dead,
-      dropped: this.dropped,
+      dropped: this.losses.dropped,
       ...(lastError !== undefined && { lastError }),
       ...(journalError !== undefined && { journalError }),
     };
@@ -413,8 +397,8 @@ export class Delivery {
     for (const [number, begun] of recovered.intents) {
       this.log.adopt(number, this.reports.interrupted(begun));
     }
-    for (const loss of recovered.losses) this.reportLoss(loss);
-    if (recovered.dropped) this.unreported.push({ ...recovered.dropped });
+    for (const loss of recovered.losses) this.losses.reportLoss(loss);
+    if (recovered.dropped) this.losses.adopt(recovered.dropped);
     if (recovered.pending > 0 || recovered.intents.size > 0) {
       this.logger.log(
         `The audit journal ${journal.directory} was left with ${recovered.pending} event(s) not stored and ${recovered.intents.size} interrupted request(s); they are delivered now.`,
@@ -447,44 +431,8 @@ export class Delivery {
     this.tell();
   }
 
-  private reportLoss(loss: JournalLoss): void {
-    const which = loss.firstSequence
-      ? `the sequences ${loss.firstSequence} to ${loss.lastSequence} of the source ${loss.source}`
-      : 'no event';
-    this.warnings.error(
-      'loss',
-      `The audit journal ${loss.file} is damaged in ${loss.lines} line(s), which held ${which}. All else in it is kept.`,
-    );
-    this.release(this.log.enter(this.reports.lost(loss)));
-    this.log.noteReported(loss);
-  }
-
   private every(intervalMs: number, work: () => void): void {
     this.timers.push(setInterval(() => this.context.runInAsyncScope(work), intervalMs).unref());
-  }
-
-  /** Makes sure that the journal works and the database is there. @throws AuditError `AUDIT_UNAVAILABLE` */
-  private async confirm(): Promise<void> {
-    const { journal, strictTimeoutMs } = this;
-    if (!journal || journal.failure) throw unavailable(NOT_WRITTEN, journal?.failure);
-    if (this.lastError !== undefined && this.log.pending > 0) throw unavailable('the audit database is away');
-    if (this.lastError === undefined && performance.now() - this.lastContact < PROOF_MS) return;
-    this.probe ??= this.ask(strictTimeoutMs).finally(() => (this.probe = undefined));
-    try {
-      await this.probe;
-    } catch (cause) {
-      throw unavailable('the audit database is away', cause);
-    }
-  }
-
-  private async ask(patienceMs: number): Promise<void> {
-    try {
-      await this.loop.ping(patienceMs);
-    } catch (error) {
-      this.lastError ??= describeStoreError(error);
-      throw error;
-    }
-    this.noteContact();
   }
 
   private schedule(): void {
@@ -501,11 +449,12 @@ export class Delivery {
     queueMicrotask(() => this.tell());
   }
 
-  private tell(): void {
+  private tell(hurry = false): void {
     this.isToldSoon = false;
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (!this.closed && this.isTold) this.context.runInAsyncScope(() => this.loop.advance(this.log.tell()));
+    if (!this.closed && this.isTold)
+      this.context.runInAsyncScope(() => this.loop.advance(this.log.tell(hurry)));
   }
 
   private noteProgress(progress: Progress): void {
@@ -515,9 +464,14 @@ export class Delivery {
     this.delivered += progress.stored;
     this.dead += progress.dead;
     this.log.take(progress);
-    if (this.hasRoom()) this.releaseWaiting();
+    if (this.hasRoom()) this.space.releaseWaiting();
+    for (const flush of this.flushes) {
+      if (!this.log.isStoredThrough(flush.upTo)) continue;
+      this.flushes.delete(flush);
+      flush.resolve();
+    }
     if (progress.stored + progress.dead > 0) {
-      this.noteContact();
+      this.database.noteAnswer();
       this.noteBack();
     }
     this.schedule();
@@ -534,20 +488,14 @@ export class Delivery {
     this.warnings.error('refused', `The database refuses the audit event ${id} itself (${code}). ${where}.`);
   }
 
-  private noteContact(): void {
-    this.lastContact = performance.now();
-    if (this.lastError === undefined) return;
-    this.lastError = undefined;
-    this.logger.log('The audit database takes events again.');
+  private noteAway(error: unknown): void {
+    this.database.noteFailure(error, this.log.pending);
+    this.failFlushes(error);
   }
 
-  private noteAway(error: unknown): void {
-    this.retried += 1;
-    this.lastError = describeStoreError(error);
-    this.warnings.warn(
-      'away',
-      `The audit database does not take events: ${this.lastError}. ${this.log.pending} are kept and tried again.`,
-    );
+  private failFlushes(cause?: unknown): void {
+    for (const { reject } of this.flushes) reject(this.notStored(cause));
+    this.flushes.clear();
   }
 
   private notStored(cause?: unknown): AuditError {
@@ -555,7 +503,7 @@ export class Delivery {
       'AUDIT_STORE_UNAVAILABLE',
       this.closed
         ? 'The audit was closed before its last events were stored.'
-        : `${this.log.pending} audit event(s) are not stored yet: ${this.lastError ?? describeStoreError(cause)}. They are kept and tried again.`,
+        : `${this.log.pending} audit event(s) are not stored yet: ${this.database.lastError ?? describeStoreError(cause)}. They are kept and tried again.`,
       { cause },
     );
   }
@@ -569,37 +517,19 @@ export class Delivery {
   }
 
   private drop(): void {
-    const { source, sequence } = this.log.skipSequence();
-    this.dropped += 1;
-    let dropped = this.unreported.find((other) => other.source === source);
-    if (!dropped) {
-      dropped = { source, count: 0, firstSequence: sequence, lastSequence: sequence };
-      this.unreported.push(dropped);
-    }
-    dropped.count += 1;
-    dropped.lastSequence = sequence;
-    if (performance.now() - this.droppedNotedAt > DROPPED_NOTE_MS) {
-      this.droppedNotedAt = performance.now();
-      this.log.noteDropped(dropped);
-    }
+    this.losses.drop();
     this.warnings.warn(
       'dropped',
       this.closed
         ? 'An audit event was dropped: it was recorded after the application closed the audit.'
-        : `An audit event was dropped: ${this.log.pending} are waiting and the database does not take them (${this.lastError ?? 'it is slower than they come'}). Mend the database, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
+        : `An audit event was dropped: ${this.log.pending} are waiting and the database does not take them (${this.database.lastError ?? 'it is slower than they come'}). Mend the database, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
     );
   }
 
   /** After a batch was stored: what else waited for that. */
   private noteBack(): void {
-    if (this.unreported.length > 0 && this.hasRoom()) {
-      for (const dropped of this.unreported.splice(0)) {
-        this.release(this.log.enter(this.reports.dropped(dropped)));
-        this.log.noteDropped({ ...dropped, count: 0 });
-      }
-      // It takes room that others may wait for.
-      this.tellSoon();
-    }
+    // It takes room that others may wait for.
+    if (this.hasRoom() && this.losses.reportDropped()) this.tellSoon();
     for (const { source } of this.log.sources) this.notes.addBegin(source, 'started', 0);
     this.sendNotes();
   }
@@ -621,17 +551,4 @@ export class Delivery {
       if (isDelivered || source !== this.journal?.source) this.notes.add(source, 'closed', sequence);
     }
   }
-
-  private releaseWaiting(): void {
-    for (const noteRoom of this.waitingForRoom) noteRoom();
-    this.waitingForRoom.clear();
-  }
-}
-
-function unavailable(why: string, cause?: unknown): AuditError {
-  return new AuditError(
-    'AUDIT_UNAVAILABLE',
-    `The request was refused, and did nothing: ${why}. Its audit is a condition of it; try again later.`,
-    { cause },
-  );
 }

@@ -1,27 +1,30 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { SequenceSet } from '../event/sequence-set.js';
-import { comparePlaces } from '../journal/segment.js';
+import { comparePlaces, earlier } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
 import type { EventJournal, Written } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
+import type { LineKind, NumberRanges } from '../journal/journal-line.js';
 import { recover } from '../journal/recovery.js';
-import type { DroppedEvents, Recovered } from '../journal/recovery.js';
+import type { DroppedEvents } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
 import type {
+  LineOfEvent,
   LogNews,
   LogStart,
   Numbered,
   Progress,
-  UnwrittenEvent,
   SkippedNumbers,
-  Wanted,
+  UnwrittenEvent,
 } from './messages.js';
 
 /** An answer that has not left when its event is so many segments, or milliseconds, old no longer keeps it from being stored. */
 const OPEN_SEGMENTS = 4;
 const OPEN_MS = 30_000;
+/** The log says of so many bytes of lines at a time that they are settled, at most. */
+const UNSETTLED_BYTES = 512 * 1024;
 /** So many unwritten events are with the reader at a time. */
 const UNWRITTEN_AT_ONCE = 500;
 
@@ -61,7 +64,8 @@ export interface LogMark {
 
 /**
  * The writing half: has each event written to the journal, where there is one that works, and keeps it in memory otherwise. Of
- * what the journal has it remembers only the events that can still change; what is to be read there, it tells as {@link LogNews}.
+ * what the journal has it remembers only the events that can still change. The log itself says which ones are settled; how far it
+ * goes, and what it can't say, is told to the reader as {@link LogNews}.
  */
 export class EventLog {
   private journal: EventJournal | undefined;
@@ -71,22 +75,23 @@ export class EventLog {
   private memorySequence = 0;
   /** Events that can still change, the journal has them or not. */
   private readonly open = new Map<number, Ticket>();
-  /** Released events that no file has, by number, with those that are with the reader. */
+  /** Released events that no file had when they were released, and which of them the reader has. */
   private readonly unwritten = new Map<number, Ticket>();
   private readonly withReader = new Set<number>();
-  private eventsInMemory = 0;
-  private sizeInMemory = 0;
+  /** What only memory has; the size is about, in UTF-16 code units. */
+  readonly memory = { events: 0, size: 0 };
   /** Those that somebody waits for. */
   private readonly awaited = new Map<number, Ticket>();
   private turn = 0;
   private toldSegment = 0;
-  private amended: number[] = [];
-  private withdrawn: number[] = [];
-  private wanted: Wanted[] = [];
-  private rewritten: number[] = [];
+  /** Released events of the log that it does not say of yet, and the bytes of their lines. */
+  private settled: number[] = [];
+  private settledBytes = 0;
+  private withdrawn: LineOfEvent[] = [];
+  private wanted: LineOfEvent[] = [];
   private skipped: SkippedNumbers[] = [];
-  /** Released events of the log: of which the reader knows, and does not know yet. */
-  private told = 0;
+  /** Released events of the log that are not stored, and of how many of them the reader does not know. */
+  private waiting = 0;
   private untold = 0;
   private oldest: number | undefined;
   /** Events that neither the database nor its dead letters take: the log keeps them for the next start. */
@@ -94,8 +99,9 @@ export class EventLog {
   /** Whether there is something that is to be told at once. */
   isUrgent = false;
   private needed: Place = { segment: 0, position: 0 };
-  /** Where the last line of an event ends, or what an earlier process left. */
-  private end: Place = { segment: 0, position: 0 };
+  private through: Place = this.needed;
+  /** Where the last line ends that the reader needs, or what an earlier process left. */
+  private end: Place = this.needed;
 
   /** @param waitsForJournal nothing is numbered, nor told, before {@link attach} */
   constructor(private waitsForJournal: boolean) {}
@@ -104,28 +110,26 @@ export class EventLog {
   attach(journal: EventJournal): void {
     this.journal = journal;
     this.waitsForJournal = false;
-    this.told = journal.recovered.pending;
+    this.waiting = journal.recovered.pending;
     this.end = { segment: journal.active.number, position: journal.active.size };
-    const open = [...this.open.values()];
-    const released = [...this.unwritten.values()];
-    const awaited = [...this.awaited.values()];
-    for (const all of [this.open, this.unwritten, this.awaited]) all.clear();
-    // The journal has given their numbers away to others.
-    for (const ticket of [...open, ...released]) ticket.number = journal.nextNumber();
-    for (const ticket of open) {
-      this.open.set(ticket.number, ticket);
-      if (!this.write(ticket, 'event')) this.numberInMemory(ticket);
+    const early = [...this.open.values(), ...this.unwritten.values()];
+    this.open.clear();
+    this.unwritten.clear();
+    for (const ticket of early) {
+      // The journal has given its number away to another.
+      ticket.number = journal.nextNumber();
+      (ticket.released ? this.unwritten : this.open).set(ticket.number, ticket);
     }
-    for (const ticket of released) {
-      this.unwritten.set(ticket.number, ticket);
-      if (!this.writeUnwritten(ticket)) this.numberInMemory(ticket);
+    this.writeMissing();
+    for (const ticket of early) {
+      if (!ticket.written) this.numberInMemory(ticket);
+      if (ticket.committed) this.await(ticket);
     }
-    for (const ticket of awaited) this.await(ticket);
   }
 
   /** The log as its reader finds it when the process begins. */
   begin(): LogStart {
-    return this.startOf(this.journal!.recovered);
+    return this.startOf(this.journal!.recovered.stored.ranges);
   }
 
   /**
@@ -136,29 +140,23 @@ export class EventLog {
     const { journal } = this;
     this.withReader.clear();
     if (!journal) return undefined;
-    for (const told of [this.amended, this.withdrawn, this.wanted, this.rewritten]) told.length = 0;
-    const { number: segment, size: position } = journal.active;
-    const others = [...this.open.values()].filter(({ written }) => written).length + this.untold;
-    const recovered = await recover(journal.segments, () => undefined, { segment, position });
-    this.told = Math.max(0, recovered.pending - others);
-    for (const { number, outdated } of this.unwritten.values()) if (outdated) this.withdrawn.push(number);
+    this.withdrawn = [];
+    this.wanted = [];
+    for (const ticket of this.unwritten.values()) {
+      if (ticket.written) this.leaveMemory(ticket);
+      else if (ticket.outdated) this.withdrawn.push(lineOf(ticket, ticket.outdated));
+    }
     for (const ticket of this.awaited.values()) this.await(ticket);
-    return this.startOf(recovered);
+    const { number: segment, size: position } = journal.active;
+    const { stored } = await recover(journal.segments, () => undefined, { segment, position });
+    return this.startOf(stored.ranges);
   }
 
-  private startOf(recovered: Recovered): LogStart {
-    const { directory, uid, source, sequence } = this.journal!;
+  private startOf(stored: NumberRanges): LogStart {
+    const { directory, uid, source, sequence, recovered } = this.journal!;
+    const { memorySource } = this;
     this.toldSegment = 0;
-    return {
-      directory,
-      uid,
-      source,
-      sequence,
-      memorySource: this.memorySource,
-      lastRecovered: recovered.lastSegment,
-      stored: recovered.stored.ranges,
-      superseded: [...recovered.superseded],
-    };
+    return { directory, uid, source, sequence, memorySource, lastRecovered: recovered.lastSegment, stored };
   }
 
   /** Who numbers events, with the last number that each gave away. */
@@ -170,7 +168,7 @@ export class EventLog {
 
   /** Released, and not stored. */
   get pending(): number {
-    return this.told + this.untold + this.unwritten.size;
+    return this.waiting + this.unwritten.size;
   }
 
   /** Of those, how many the reader does not know of. */
@@ -179,23 +177,13 @@ export class EventLog {
     return this.untold + (this.waitsForJournal ? 0 : Math.max(0, canBeTold));
   }
 
-  /** Whether one of those that only memory has is left that got its number before or with this one. */
-  hasUnwrittenThrough(number: number): boolean {
-    for (const unwritten of this.unwritten.keys()) if (unwritten <= number) return true;
-    return false;
-  }
-
-  /** What only memory has; the size is about, in UTF-16 code units. */
-  get memory(): { readonly events: number; readonly size: number } {
-    return { events: this.eventsInMemory, size: this.sizeInMemory };
-  }
-
   /** When the oldest of those that are pending began. Unix epoch, milliseconds. */
   get oldestSince(): number | undefined {
-    if (this.pending === 0) return undefined;
     const [first] = this.unwritten.values();
-    const oldest = this.told + this.untold > 0 ? this.oldest : undefined;
-    return Math.min(oldest ?? Infinity, first?.event.timestamp ?? Infinity);
+    const oldest = this.waiting > 0 ? this.oldest : undefined;
+    return oldest === undefined || (first && first.event.timestamp < oldest)
+      ? first?.event.timestamp
+      : oldest;
   }
 
   /** Whether nothing is left that a journal would have to keep. */
@@ -203,17 +191,21 @@ export class EventLog {
     return this.pending === 0 && this.open.size === 0 && !this.journal?.intents.count && this.kept.size === 0;
   }
 
-  /** All that got its number, or was written, until now: for {@link isSettledThrough}. */
+  /** All that got its number, or was written, until now: for {@link isStoredThrough} and {@link isSettledThrough}. */
   mark(): LogMark {
     return { number: this.journal?.newestNumber ?? this.lastNumber, place: this.end };
   }
 
-  /** Whether nothing is left to be stored of what was there at the mark. */
+  /** Whether all is stored that was released, and told, at the mark. */
+  isStoredThrough({ number, place }: LogMark): boolean {
+    return !hasThrough(this.unwritten, number) && (!this.journal || comparePlaces(this.through, place) >= 0);
+  }
+
+  /** Whether nothing is left to be stored of what was there at the mark, also of what could still change then. */
   isSettledThrough({ number, place }: LogMark): boolean {
     const { journal } = this;
     if (this.waitsForJournal || this.kept.size > 0) return false;
-    const isLeft = (numbers: Iterable<number>) => [...numbers].some((left) => left <= number);
-    if (isLeft(this.open.keys()) || isLeft(this.unwritten.keys())) return false;
+    if (hasThrough(this.open, number) || hasThrough(this.unwritten, number)) return false;
     return !journal || (!journal.intents.hasThrough(number) && comparePlaces(this.needed, place) >= 0);
   }
 
@@ -233,22 +225,13 @@ export class EventLog {
 
   /** Has the journal know of events that were dropped, and not reported yet. */
   noteDropped(dropped: DroppedEvents): void {
-    // Of the numbers of memory's own source a journal knows nothing.
-    if (dropped.source !== this.journal?.source) return;
-    try {
-      this.journal.append('dropped', 0, this.journal.sequence, JSON.stringify(dropped));
-    } catch {
-      // Then memory knows it alone.
-    }
+    // Of the numbers of memory's own source a journal knows nothing. Without the line, memory knows it alone.
+    if (dropped.source === this.journal?.source) this.say('dropped', dropped, 0, this.journal.sequence);
   }
 
-  /** Has the journal know that the damage in a segment is reported. */
-  noteReported(loss: JournalLoss): void {
-    try {
-      this.journal?.append('damaged', loss.segment, 0, '{}');
-    } catch {
-      // Then it is reported again at the next start.
-    }
+  /** Has the journal know that the damage in a segment is reported; else it is reported again at the next start. */
+  noteReported({ segment }: JournalLoss): void {
+    this.say('damaged', {}, segment);
   }
 
   /** Takes over a request that an earlier process began, as interrupted. */
@@ -278,22 +261,23 @@ export class EventLog {
    */
   release(ticket: Ticket, amended?: AuditLogEvent): boolean {
     if (ticket.released) return false;
+    const { number, written } = ticket;
     ticket.released = true;
-    this.open.delete(ticket.number);
+    this.open.delete(number);
     if (amended)
       ticket.event = Object.assign(amended, { metadata: { ...amended.metadata, ...ticket.numbered } });
-    const isInLog = ticket.written !== undefined;
-    if (isInLog && (!amended || this.write(ticket, 'amend'))) {
-      if (amended) this.amended.push(ticket.number);
+    if (written && !amended) {
+      this.noteSettled(number, written.length);
       this.noteReleased(ticket);
-      return true;
+    } else if (written && this.write(ticket, 'amend')) this.noteReleased(ticket);
+    else {
+      // Where the journal has it as it was, it is stored from memory, as it is.
+      if (written) this.withdrawn.push(lineOf(ticket, written));
+      ticket.outdated = written;
+      ticket.written = undefined;
+      this.holdInMemory(ticket);
+      this.unwritten.set(number, ticket);
     }
-    // The journal has it as it was: it is stored from memory, as it is.
-    if (isInLog) this.withdrawn.push(ticket.number);
-    ticket.outdated = ticket.written;
-    ticket.written = undefined;
-    this.holdInMemory(ticket);
-    this.unwritten.set(ticket.number, ticket);
     return true;
   }
 
@@ -302,15 +286,15 @@ export class EventLog {
     ticket.committed = true;
     ticket.onStored = onStored;
     this.release(ticket);
-    this.await(ticket);
+    if (!this.waitsForJournal) this.await(ticket);
   }
 
-  /** What the reader does not know yet. */
-  tell(): LogNews {
+  /** What the reader does not know yet. @param hurry somebody waits */
+  tell(hurry = false): LogNews {
     const { journal } = this;
+    const settled = this.saySettled();
     const segments = journal?.segments.filter(({ number }) => number >= this.toldSegment) ?? [];
     this.toldSegment = journal?.active.number ?? 0;
-    this.told += this.untold;
     this.untold = 0;
     this.isUrgent = false;
     this.turn += 1;
@@ -318,54 +302,37 @@ export class EventLog {
       turn: this.turn,
       segments: segments.map(({ number, size }) => ({ number, size })),
       sequence: journal?.sequence ?? 0,
-      open: [...this.open.values()].filter(({ written }) => written).map(({ number }) => number),
-      amended: this.amended.splice(0),
+      settled,
       withdrawn: this.withdrawn.splice(0),
       wanted: this.wanted.splice(0),
       unwritten: this.unwrittenNews(),
-      written: this.rewritten.splice(0),
       skipped: this.skipped.splice(0),
+      hurry,
     };
   }
 
   /** The reader has come further. */
   take(progress: Progress): void {
-    const { journal, unwritten, awaited } = this;
-    const { settled, settledUnwritten, kept, lost, needed } = progress;
+    const { journal } = this;
     this.oldest = progress.oldest;
-    this.told =
-      progress.isIdle && progress.turn === this.turn
-        ? 0
-        : Math.max(0, this.told - settled.length - kept.length);
-    for (const number of [...settledUnwritten, ...lost]) {
-      this.withReader.delete(number);
-      const ticket = unwritten.get(number);
-      unwritten.delete(number);
-      if (ticket) this.freeMemory(ticket);
-      if (ticket?.intent) this.journal?.intents.void(ticket.intent);
+    this.through = progress.through;
+    const inLog: number[] = [];
+    for (const number of progress.settled) {
+      if (this.leaveReader(number)) inLog.push(number);
+      this.awaited.get(number)?.onStored?.();
+      this.awaited.delete(number);
     }
-    for (const number of [...settled, ...settledUnwritten]) {
-      awaited.get(number)?.onStored?.();
-      awaited.delete(number);
-    }
-    for (const { number, event } of kept) {
+    for (const { number, event } of progress.refused) {
+      if (!this.leaveReader(number)) continue;
       const { source, sequence } = event.metadata as unknown as Numbered;
-      this.kept.set(
-        number,
-        Object.assign(new Ticket(event, number, undefined), { numbered: { source, sequence } }),
-      );
+      const ticket = new Ticket(event, number, undefined);
+      this.kept.set(number, Object.assign(ticket, { numbered: { source, sequence } }));
     }
+    if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
     if (!journal) return;
-    if (settled.length > 0) {
-      try {
-        const stored = new SequenceSet();
-        for (const number of settled) stored.add(number);
-        journal.append('stored', 0, 0, JSON.stringify(stored.ranges));
-      } catch {
-        // They are stored again after a crash, and found to be there.
-      }
-    }
-    this.needed = this.neededBy(needed);
+    // Where the journal can't be told, they are stored again after a crash, and found to be there.
+    if (inLog.length > 0) this.say('stored', rangesOf(inLog));
+    this.needed = this.neededBy(progress.needed);
     journal.sweep(this.needed);
   }
 
@@ -378,11 +345,13 @@ export class EventLog {
     } catch {
       return;
     }
-    for (const ticket of this.open.values()) {
-      if (!ticket.written && !this.write(ticket, 'event')) return;
-    }
-    for (const ticket of this.unwritten.values()) {
-      if (!this.writeUnwritten(ticket)) return;
+    for (const ticket of [...this.open.values(), ...this.unwritten.values()]) {
+      if (ticket.written) continue;
+      if (!this.write(ticket, ticket.outdated ? 'amend' : 'event')) return;
+      if (!ticket.released) continue;
+      // Either the reader has it already, or it comes by its line.
+      if (this.withReader.has(ticket.number)) this.withdrawn.push(lineOf(ticket, ticket.written!));
+      else this.leaveMemory(ticket);
     }
   }
 
@@ -400,21 +369,17 @@ export class EventLog {
 
   /** Nothing is delivered any more: what only memory has is lost. Answers how many that are. */
   discard(): number {
-    const isLost = ({ written }: Ticket) => !written;
-    const lost = this.unwritten.size + [...this.open.values()].filter(isLost).length;
-    this.open.clear();
-    this.unwritten.clear();
-    this.awaited.clear();
-    this.told = this.untold = this.eventsInMemory = this.sizeInMemory = 0;
+    const lost = [...this.open.values(), ...this.unwritten.values()].filter(({ written }) => !written).length;
+    for (const all of [this.open, this.unwritten, this.awaited]) all.clear();
+    this.waiting = this.untold = this.memory.events = this.memory.size = 0;
     return lost;
   }
 
   /** What is before it in the journal is stored. @param read what is before it, the reader does not need */
   private neededBy(read: Place): Place {
     let needed = { ...read, segment: Math.min(read.segment, this.keptFrom()) };
-    for (const { outdated } of this.unwritten.values()) {
-      if (outdated && comparePlaces(outdated, needed) < 0) needed = outdated;
-    }
+    for (const { outdated, written } of this.unwritten.values())
+      needed = earlier(needed, outdated ?? written);
     return needed;
   }
 
@@ -426,13 +391,9 @@ export class EventLog {
     const numbered = ticket.numbered ?? { source: journal.source, sequence: journal.sequence + 1 };
     Object.assign(event.metadata, numbered);
     const reference = numbered.source === journal.source ? numbered.sequence : 0;
-    try {
-      const written = journal.append(kind, number, reference, JSON.stringify(event));
-      ticket.written = written;
-      this.end = { segment: written.segment, position: written.position + written.length };
-    } catch {
-      return false;
-    }
+    const written = this.say(kind, event, number, reference);
+    if (!written) return false;
+    ticket.written = written;
     ticket.numbered = numbered;
     this.freeMemory(ticket);
     if (ticket.intent) journal.intents.fulfil(ticket.intent);
@@ -440,24 +401,67 @@ export class EventLog {
     return true;
   }
 
+  /** Writes a line. @returns where it is; `undefined` where the journal does not take it */
+  private say(kind: LineKind, body: unknown, number = 0, reference = 0): Written | undefined {
+    try {
+      const written = this.journal?.append(kind, number, reference, JSON.stringify(body));
+      if (written && NEEDED.has(kind))
+        this.end = { segment: written.segment, position: written.position + written.length };
+      return written;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private noteSettled(number: number, bytes: number): void {
+    this.settled.push(number);
+    this.settledBytes += bytes;
+    // The reader keeps what is not settled.
+    if (this.settledBytes > UNSETTLED_BYTES) this.saySettled();
+  }
+
+  /** Has the log say which events are settled. @returns those that it could not be told of */
+  private saySettled(): NumberRanges {
+    if (this.settled.length === 0) return [];
+    this.settledBytes = 0;
+    const ranges = rangesOf(this.settled);
+    if (!this.say('settled', ranges)) return ranges;
+    this.settled = [];
+    return [];
+  }
+
   private await(ticket: Ticket): void {
     const { number, written } = ticket;
     this.awaited.set(number, ticket);
     this.isUrgent = true;
-    if (written) this.wanted.push({ number, ...written });
-  }
-
-  private writeUnwritten(ticket: Ticket): boolean {
-    if (!this.write(ticket, ticket.outdated ? 'amend' : 'event')) return false;
-    this.unwritten.delete(ticket.number);
-    if (this.withReader.delete(ticket.number)) this.rewritten.push(ticket.number);
-    this.noteReleased(ticket);
-    return true;
+    if (written) this.wanted.push(lineOf(ticket, written));
   }
 
   private noteReleased({ event }: Ticket): void {
+    this.waiting += 1;
     this.untold += 1;
     this.oldest ??= event.timestamp;
+  }
+
+  /** An unwritten event is in the log now, and read there. */
+  private leaveMemory(ticket: Ticket): void {
+    this.unwritten.delete(ticket.number);
+    if (!ticket.outdated) this.noteSettled(ticket.number, ticket.written!.length);
+    this.noteReleased(ticket);
+  }
+
+  /** The reader is done with the event. @returns whether the log has a line of it */
+  private leaveReader(number: number): boolean {
+    const ticket = this.unwritten.get(number);
+    if (!ticket) {
+      this.waiting = Math.max(0, this.waiting - 1);
+      return true;
+    }
+    this.withReader.delete(number);
+    this.unwritten.delete(number);
+    this.freeMemory(ticket);
+    if (ticket.intent) this.journal?.intents.void(ticket.intent);
+    return ticket.written !== undefined || ticket.outdated !== undefined;
   }
 
   private numberInMemory(ticket: Ticket): void {
@@ -468,14 +472,14 @@ export class EventLog {
   private holdInMemory(ticket: Ticket): void {
     this.freeMemory(ticket);
     ticket.size = sizeOf(ticket.event);
-    this.eventsInMemory += 1;
-    this.sizeInMemory += ticket.size;
+    this.memory.events += 1;
+    this.memory.size += ticket.size;
   }
 
   private freeMemory(ticket: Ticket): void {
     if (ticket.size === 0) return;
-    this.eventsInMemory -= 1;
-    this.sizeInMemory -= ticket.size;
+    this.memory.events -= 1;
+    this.memory.size -= ticket.size;
     ticket.size = 0;
   }
 
@@ -496,9 +500,28 @@ export class EventLog {
     let first = Infinity;
     for (const ticket of this.kept.values()) {
       const isFar = (ticket.written?.segment ?? 0) <= this.journal!.active.number - OPEN_SEGMENTS;
-      if (isFar) this.write(ticket, 'amend');
+      if (isFar && this.write(ticket, 'amend')) this.withdrawn.push(lineOf(ticket, ticket.written!));
       first = Math.min(first, ticket.written?.segment ?? 0);
     }
     return first;
   }
+}
+
+/** Lines that tell the reader something of events. */
+const NEEDED: ReadonlySet<LineKind> = new Set<LineKind>(['event', 'settled', 'amend']);
+
+function lineOf({ number }: Ticket, place: Place & { readonly length?: number }): LineOfEvent {
+  return { number, segment: place.segment, position: place.position, length: place.length ?? 0 };
+}
+
+function rangesOf(numbers: readonly number[]): NumberRanges {
+  const set = new SequenceSet();
+  for (const number of numbers) set.add(number);
+  return set.ranges;
+}
+
+/** Whether one of them got its number before or with this one. */
+function hasThrough(tickets: ReadonlyMap<number, Ticket>, number: number): boolean {
+  for (const one of tickets.keys()) if (one <= number) return true;
+  return false;
 }

@@ -2,15 +2,17 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { SequenceSet } from '../event/sequence-set.js';
 import { DamageFinder } from '../journal/damage.js';
 import type { JournalLoss } from '../journal/damage.js';
-import type { JournalLine } from '../journal/journal-line.js';
-import { comparePlaces, Segment } from '../journal/segment.js';
+import type { JournalLine, NumberRanges } from '../journal/journal-line.js';
+import { comparePlaces, earlier, Segment } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
-import type { LogNews, LogStart, Numbered, Wanted } from './messages.js';
+import type { LineOfEvent, LogNews, LogStart, Numbered } from './messages.js';
 
 /** A log may hold much that is no event: so many reads of it, and then something else. */
 const READS_AT_ONCE = 64;
 /** Bytes of lines that are read at once, about: large events take more memory than many small ones. */
 const BYTES_AT_ONCE = 2 * 1024 * 1024;
+/** An event so many segments back is taken as settled: the writer settles each before that, but anybody may write a line. */
+const MOST_OPEN_SEGMENTS = 8;
 /** How long a file that is not there may take to be written anew by its owner, before it is gone. */
 const MISSING_MS = 3_000;
 
@@ -26,14 +28,11 @@ export interface Entry {
   readonly bytes: number;
 }
 
-/** Where the line of an event is that is not settled yet. */
-interface Held extends Place {
-  readonly length: number;
-}
+type EventLine = JournalLine & { readonly content: AuditLogEvent };
 
 /**
- * The reading half: answers the events of the log in their order, each once and as it turned out. It reads as far as it is told that
- * the log goes, and holds back those that can still change, of which it remembers no more than the place.
+ * The reading half: answers the events of the log, each once and as it turned out. It reads as far as it is told that the log goes.
+ * An event can change until the log says that it is settled; until then the reader keeps it.
  */
 export class LogReader {
   /** From the first that is needed on. */
@@ -41,18 +40,16 @@ export class LogReader {
   /** Where it reads: the index of the segment, and the position in it. */
   private index = 0;
   private position = 0;
-  private finder = new DamageFinder();
-  private readonly stored = new SequenceSet();
-  /** How many lines of an event are not to be answered, since one to come takes their place. */
-  private readonly superseded: Map<number, number>;
-  private open = new Set<number>();
-  private readonly held = new Map<number, Held>();
-  /** Were held, and are settled now. */
-  private settled: (Held & { readonly number: number })[] = [];
-  /** Not to be answered when they are met: somebody waits for them, or they come by other ways. */
-  private readonly passOver = new Set<number>();
-  /** Nobody takes them, as long as the process lives. */
-  private readonly kept = new Set<number>();
+  private readonly finder = new DamageFinder();
+  private readonly stored: SequenceSet;
+  /** Events that it has read and that can still change. */
+  private readonly open = new Map<number, Entry & { readonly place: Place }>();
+  /** Settled events that the log could not be told of. */
+  private readonly settled = new SequenceSet();
+  /** Lines that are not to be answered when they are met. */
+  private readonly passOver = new Set<string>();
+  /** Events that are to be answered next. */
+  private due: Entry[] = [];
   private sequence = 0;
   private missingSince: number | undefined;
 
@@ -61,48 +58,29 @@ export class LogReader {
     private readonly start: LogStart,
     private readonly onLoss: (loss: JournalLoss) => void,
   ) {
-    for (const [from, to] of start.stored) this.stored.add(from, to);
-    this.superseded = new Map(start.superseded);
+    this.stored = new SequenceSet(start.stored);
   }
 
   /** Takes note of what is new. @returns the events that somebody waits for */
-  advance({ segments, sequence, open, amended, withdrawn, wanted }: LogNews): Entry[] {
+  advance({ segments, sequence, settled, withdrawn, wanted }: LogNews): Entry[] {
     this.sequence = sequence;
     for (const { number, size } of segments) {
       const known = this.segments.at(-1);
       if (known?.number === number) known.size = size;
       else this.segments.push(Segment.written(this.start.directory, number, this.start.uid, size));
     }
-    this.open = new Set(open);
-    for (const number of amended) {
-      // One that is held is forgotten: its new line is met later.
-      if (!this.held.delete(number)) this.superseded.set(number, (this.superseded.get(number) ?? 0) + 1);
-    }
-    for (const number of withdrawn) this.withdraw(number);
-    const urgent = wanted.map((one) => this.fetch(one)).filter((entry) => entry !== undefined);
-    for (const [number, place] of this.held) {
-      if (this.open.has(number)) continue;
-      this.held.delete(number);
-      this.settled.push({ number, ...place });
-    }
+    for (const [from, to] of settled) this.settled.add(from, to);
+    if (settled.length > 0) this.settle(({ number }) => this.settled.has(number));
+    for (const line of withdrawn) this.withdraw(line);
+    const urgent = wanted.map((line) => this.fetch(line)).filter((entry) => entry !== undefined);
     this.forgetSegments();
     return urgent;
-  }
-
-  /** Has the event not be answered when its line is met. */
-  pass(number: number): void {
-    this.passOver.add(number);
-  }
-
-  /** Has the event not be answered again, whatever lines of it come. */
-  keep(number: number): void {
-    this.kept.add(number);
   }
 
   /** Whether there is something to read. */
   get hasMore(): boolean {
     const segment = this.segments[this.index];
-    return this.settled.length > 0 || !this.isLast || (segment !== undefined && this.position < segment.size);
+    return this.due.length > 0 || !this.isLast || (segment !== undefined && this.position < segment.size);
   }
 
   /** It waits for a file. */
@@ -110,18 +88,16 @@ export class LogReader {
     return this.missingSince !== undefined;
   }
 
-  /** What is before it, this reader does not need any more. */
-  get needed(): Place {
-    let needed = this.place;
-    for (const held of [...this.held.values(), ...this.settled]) {
-      if (comparePlaces(held, needed) < 0) needed = held;
-    }
-    return needed;
+  /** All that is before it was answered, but for events that can still change. */
+  get through(): Place {
+    return this.due.reduce((first, due) => earlier(first, due.place), this.place);
   }
 
-  /** Whether all that is before the place was answered, or is held. */
-  isThrough(place: Place): boolean {
-    return this.settled.length === 0 && comparePlaces(this.place, place) >= 0;
+  /** What is before it, this reader does not need any more. */
+  get needed(): Place {
+    let needed = this.through;
+    for (const { place } of this.open.values()) needed = earlier(needed, place);
+    return needed;
   }
 
   /**
@@ -130,20 +106,28 @@ export class LogReader {
    * @throws the file system's error, where nothing was read before it: else the next call comes by it
    */
   read(wanted: number): Entry[] {
-    const entries: Entry[] = [];
     try {
-      this.readSettled(wanted, entries);
-      this.readLog(wanted, entries);
+      let bytes = 0;
+      for (
+        let reads = 0;
+        reads < READS_AT_ONCE && this.due.length < wanted && bytes < BYTES_AT_ONCE;
+        reads += 1
+      ) {
+        const { position } = this;
+        if (!this.readOn()) break;
+        bytes += Math.max(0, this.position - position);
+      }
     } catch (error) {
-      if (entries.length === 0) throw error;
+      if (this.due.length === 0) throw error;
     }
-    return entries;
+    return this.due.splice(0);
   }
 
   close(): void {
     for (const segment of this.segments) segment.rest();
   }
 
+  /** Where it reads. */
   private get place(): Place {
     return { segment: this.segments[this.index]?.number ?? 0, position: this.position };
   }
@@ -153,45 +137,24 @@ export class LogReader {
     return this.index >= this.segments.length - 1;
   }
 
-  private readSettled(wanted: number, entries: Entry[]): void {
-    for (let [one] = this.settled; one && entries.length < wanted; [one] = this.settled) {
-      const entry = this.lineAt(one);
-      this.settled.shift();
-      if (entry) entries.push(entry);
-    }
-  }
-
-  private readLog(wanted: number, entries: Entry[]): void {
-    let bytes = 0;
-    for (
-      let reads = 0;
-      reads < READS_AT_ONCE && entries.length < wanted && bytes < BYTES_AT_ONCE;
-      reads += 1
-    ) {
-      const segment = this.segments[this.index];
-      if (!segment || (this.isLast && this.position >= segment.size)) return;
-      const { position } = this;
-      if (!this.readOn(segment, entries)) return;
-      bytes += Math.max(0, this.position - position);
-    }
-  }
-
   /** @returns whether to go on */
-  private readOn(segment: Segment, entries: Entry[]): boolean {
-    const { position } = this;
+  private readOn(): boolean {
+    const { position, isLast } = this;
+    const segment = this.segments[this.index];
+    if (!segment || (isLast && position >= segment.size)) return false;
     const { found, next } =
-      position < segment.size ? segment.read(position, !this.isLast) : { found: [], next: position };
+      position < segment.size ? segment.read(position, !isLast) : { found: [], next: position };
     if (next === position) return this.passEnd(segment);
     this.missingSince = undefined;
     for (const { line: whole, raw, position: at } of found) {
       const line = whole && this.finder.canBeNext(whole) ? whole : undefined;
       this.watchForLoss(segment, line, raw);
+      if (line?.kind === 'settled') this.settleAll(line.content);
       if (line?.kind !== 'event' && line?.kind !== 'amend') continue;
-      const entry = this.meet(line, { segment: segment.number, position: at, length: raw.length + 1 });
-      if (entry) entries.push(entry);
+      this.meet(line, { segment: segment.number, position: at }, raw.length + 1);
     }
     this.position = next;
-    if (this.isLast && next >= segment.size) this.endDamage();
+    if (isLast && next >= segment.size) this.endDamage();
     return true;
   }
 
@@ -206,6 +169,10 @@ export class LogReader {
     }
     this.index += 1;
     this.position = 0;
+    const next = this.segments[this.index]!.number;
+    const { lastRecovered } = this.start;
+    const settled = Math.max(next - MOST_OPEN_SEGMENTS, next > lastRecovered ? lastRecovered : 0);
+    this.settle(({ place }) => place.segment <= settled);
     return true;
   }
 
@@ -216,7 +183,7 @@ export class LogReader {
     if (performance.now() - this.missingSince < MISSING_MS) return true;
     this.missingSince = undefined;
     // Somebody has cut it off.
-    if (segment.number > this.start.lastRecovered) this.finder.note(segment, Buffer.alloc(0));
+    this.noteDamage(segment, Buffer.alloc(0));
     return false;
   }
 
@@ -228,11 +195,18 @@ export class LogReader {
     }
   }
 
-  /** What was damaged before this process began, is told already. */
   private watchForLoss(segment: Segment, line: JournalLine | undefined, raw: Buffer): void {
-    if (!line && segment.number > this.start.lastRecovered) this.finder.note(segment, raw);
+    if (!line) this.noteDamage(segment, raw);
     const loss = line && this.finder.take(line);
     if (loss) this.onLoss(loss);
+  }
+
+  private noteDamage(segment: Segment, raw: Buffer): void {
+    // What was damaged before this process began, is told already.
+    if (segment.number <= this.start.lastRecovered) return;
+    this.finder.note(segment, raw);
+    // What is damaged may have said that they are settled.
+    this.settle(() => true);
   }
 
   /** All is read that is there. */
@@ -242,24 +216,33 @@ export class LogReader {
     if (loss) this.onLoss(loss);
   }
 
-  /** A line of an event. @returns what is to be stored */
-  private meet(line: JournalLine & { readonly content: AuditLogEvent }, place: Held): Entry | undefined {
-    const { number } = line;
-    const before = this.superseded.get(number);
-    if (before !== undefined) {
-      if (before > 1) this.superseded.set(number, before - 1);
-      else this.superseded.delete(number);
-      return undefined;
-    }
-    if (this.kept.has(number)) return undefined;
-    if (this.passOver.delete(number) || this.stored.has(number)) return undefined;
-    if (!this.open.has(number)) return this.entryOf(line, place);
-    this.held.set(number, place);
-    return undefined;
+  /** A line of an event. */
+  private meet(line: EventLine, place: Place, bytes: number): void {
+    const { kind, number } = line;
+    if (this.passOver.delete(keyOf(place)) || this.stored.has(number)) return;
+    const entry = { ...this.entryOf(line, bytes), place };
+    const before = this.open.get(number);
+    this.open.delete(number);
+    // Two of one number, of which one is forged: nobody knows which.
+    if (before && kind === 'event') this.due.push(before);
+    if (kind === 'amend' || this.settled.has(number)) this.due.push(entry);
+    else this.open.set(number, entry);
   }
 
-  private entryOf(line: JournalLine & { readonly content: AuditLogEvent }, place: Held): Entry {
-    const { number, reference, content: event } = line;
+  private settleAll(ranges: NumberRanges): void {
+    const numbers = new SequenceSet(ranges);
+    this.settle(({ number }) => numbers.has(number));
+  }
+
+  private settle(isSettled: (entry: Entry & { readonly place: Place }) => boolean): void {
+    for (const entry of this.open.values()) {
+      if (!isSettled(entry)) continue;
+      this.open.delete(entry.number);
+      this.due.push(entry);
+    }
+  }
+
+  private entryOf({ number, reference, content: event }: EventLine, bytes: number): Omit<Entry, 'place'> {
     const { source, sequence } = event.metadata;
     const { start, finder } = this;
     const isOwn =
@@ -267,30 +250,29 @@ export class LogReader {
         ? finder.source === start.source && source === start.source
         : source === start.memorySource;
     const numbered = isOwn ? { source: String(source), sequence: Number(sequence) } : undefined;
-    return { number, event, numbered, place, bytes: place.length };
+    return { number, event, numbered, bytes };
   }
 
   /** The event that somebody waits for, which is not to be answered again when its line is met; `undefined` where it can't be read now. */
-  private fetch(wanted: Wanted): Entry | undefined {
+  private fetch(wanted: LineOfEvent): Entry | undefined {
+    const { number, segment, position, length } = wanted;
     try {
-      const entry = this.lineAt(wanted);
-      if (entry) this.withdraw(wanted.number, wanted);
-      return entry;
+      const line = this.segments.find((one) => one.number === segment)?.lineAt(position, length);
+      if (line?.number !== number || (line.kind !== 'event' && line.kind !== 'amend')) return undefined;
+      this.withdraw(wanted);
+      return { ...this.entryOf(line, length), place: { segment, position } };
     } catch {
       // Whoever reads on finds out why.
       return undefined;
     }
   }
 
-  private withdraw(number: number, place: Place = this.held.get(number) ?? this.place): void {
-    if (this.held.delete(number) || comparePlaces(place, this.place) < 0) return;
-    this.passOver.add(number);
+  private withdraw(line: LineOfEvent): void {
+    if (comparePlaces(line, this.place) < 0) this.open.delete(line.number);
+    else this.passOver.add(keyOf(line));
   }
+}
 
-  private lineAt({ number, segment: of, position, length }: Wanted): Entry | undefined {
-    const segment = this.segments.find((one) => one.number === of);
-    const line = segment?.lineAt(position, length);
-    if (line?.number !== number || (line.kind !== 'event' && line.kind !== 'amend')) return undefined;
-    return this.entryOf(line, { segment: of, position, length });
-  }
+function keyOf({ segment, position }: Place): string {
+  return `${segment}:${position}`;
 }

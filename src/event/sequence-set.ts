@@ -3,7 +3,12 @@
  * the room of a few.
  */
 export class SequenceSet {
-  private readonly list: [from: number, to: number][] = [];
+  private readonly list: [from: number, to: number][];
+
+  /** @param ranges in ascending order, both ends included */
+  constructor(ranges: readonly (readonly [from: number, to: number])[] = []) {
+    this.list = ranges.map(([from, to]) => [from, to]);
+  }
 
   add(from: number, to = from): void {
     const start = this.indexOf(from - 1);

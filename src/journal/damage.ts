@@ -36,7 +36,7 @@ export class DamageFinder {
     const { sequence, lastNumber } = this;
     if (kind === 'segment')
       return canFollow(content.sequence, sequence) && canFollow(content.number, lastNumber);
-    if (kind === 'stored') return content.every(([, to]) => canFollow(to, lastNumber));
+    if (kind === 'stored' || kind === 'settled') return content.every(([, to]) => canFollow(to, lastNumber));
     return canFollow(number, lastNumber) && canFollow(reference, sequence);
   }
 
@@ -50,7 +50,7 @@ export class DamageFinder {
   /** A line that is whole, the next one. @returns the loss before it, where it tells of one */
   take(line: JournalLine): JournalLoss | undefined {
     const { kind, number, reference: sequence } = line;
-    if (kind === 'stored') for (const [, to] of line.content) this.noteNumber(to);
+    if (kind === 'stored' || kind === 'settled') for (const [, to] of line.content) this.noteNumber(to);
     if (kind === 'segment') return this.begin(line.content);
     if (kind === 'dropped') return this.pass(sequence);
     if (kind === 'intent' || kind === 'void') this.noteNumber(number);

@@ -11,7 +11,8 @@ import { isAuditEvent } from '../event/is-audit-event.js';
  * - `segment`: the head of a file: which source writes, and what it counts on from
  * - `intent`: a request has begun; the body is the event that it becomes if nothing more is heard of it
  * - `void`: that request is not to be recorded after all
- * - `event`: an event, whole
+ * - `event`: an event, whole. It can change until a `settled` or an `amend` line has its number
+ * - `settled`: the answers of these events have left, `[[from, to], …]`: nothing changes them any more
  * - `amend`: an event again, as it turned out after its answer left; takes the place of the one before
  * - `stored`: the database has the events of these numbers, `[[from, to], …]`
  * - `dropped`: events found no room; the reference is the last sequence given away to one
@@ -19,7 +20,7 @@ import { isAuditEvent } from '../event/is-audit-event.js';
  * - `closed`: the source ended in order, at this sequence
  */
 export type LineKind =
-  'segment' | 'intent' | 'void' | 'event' | 'amend' | 'stored' | 'dropped' | 'damaged' | 'closed';
+  'segment' | 'intent' | 'void' | 'event' | 'settled' | 'amend' | 'stored' | 'dropped' | 'damaged' | 'closed';
 
 /** What the body of each kind of line says. */
 export interface LineContents {
@@ -27,8 +28,9 @@ export interface LineContents {
   readonly intent: BegunRequest;
   readonly void: Nothing;
   readonly event: AuditLogEvent;
+  readonly settled: NumberRanges;
   readonly amend: AuditLogEvent;
-  readonly stored: readonly (readonly [from: number, to: number])[];
+  readonly stored: NumberRanges;
   readonly dropped: DroppedNumbers;
   readonly damaged: Nothing;
   readonly closed: Nothing;
@@ -68,6 +70,9 @@ export interface DroppedNumbers {
   readonly firstSequence: number;
   readonly lastSequence: number;
 }
+
+/** Both ends included; each range comes after the one before it. */
+export type NumberRanges = readonly (readonly [from: number, to: number])[];
 
 type Nothing = Readonly<Record<string, never>>;
 
@@ -127,9 +132,9 @@ const CHECKS: {
   void: (content, { number, reference }): content is Nothing =>
     number > 0 && reference === 0 && has(content, {}),
   event: isEventOf,
+  settled: areRanges,
   amend: isEventOf,
-  stored: (content, { number, reference }): content is LineContents['stored'] =>
-    number === 0 && reference === 0 && Array.isArray(content) && content.every(isRange),
+  stored: areRanges,
   dropped: (content, { number, reference }): content is DroppedNumbers =>
     has(content, { source: isEventId, count: isCount, firstSequence: isOrdinal, lastSequence: isOrdinal }) &&
     isRange([content['firstSequence'], content['lastSequence']]) &&
@@ -144,6 +149,12 @@ function isEventOf(content: unknown, { number, reference }: Numbers): content is
   if (number < 1 || !isAuditEvent(content)) return false;
   const { source, sequence } = content.metadata;
   return isEventId(source) && isOrdinal(sequence) && (reference === 0 || reference === sequence);
+}
+
+function areRanges(content: unknown, { number, reference }: Numbers): content is NumberRanges {
+  if (number !== 0 || reference !== 0 || !Array.isArray(content)) return false;
+  const ranges = content as NumberRanges;
+  return ranges.every((range, index) => isRange(range) && range[0] > (ranges[index - 1]?.[1] ?? 0));
 }
 
 function isBegunRequest(content: unknown): content is BegunRequest {
@@ -204,7 +215,7 @@ export function canFollow(number: number, last: number): boolean {
 
 /** Whether a line that is damaged may have been an event: what is left of it does not say otherwise. */
 export function mayHaveBeenEvent(damaged: Buffer): boolean {
-  return !/^[0-9a-f]{8} (segment|intent|void|amend|stored|dropped|damaged|closed) /.test(
+  return !/^[0-9a-f]{8} (segment|intent|void|settled|amend|stored|dropped|damaged|closed) /.test(
     damaged.toString('latin1', 0, 32),
   );
 }

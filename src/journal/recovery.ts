@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { DamageFinder, UNKNOWN_SOURCE } from './damage.js';
 import type { JournalLoss } from './damage.js';
-import type { BegunRequest, DroppedNumbers, JournalLine, LineContents, SegmentHead } from './journal-line.js';
+import type { BegunRequest, DroppedNumbers, JournalLine, NumberRanges, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
 import { OPEN_FILES } from './segment.js';
 import type { Place, Segment } from './segment.js';
@@ -29,8 +29,6 @@ export interface Recovered {
   readonly lastNumber: number;
   /** Events that the database has, by number. */
   readonly stored: SequenceSet;
-  /** How many lines of an event a later one takes the place of, by number. */
-  readonly superseded: Map<number, number>;
   /** What is known of requests that began and were not heard of again, by number. */
   readonly intents: ReadonlyMap<number, BegunRequest>;
   /** How many events the database does not have. */
@@ -81,7 +79,6 @@ class Reading {
   private closed = false;
   private readonly events = new SequenceSet();
   private readonly stored = new SequenceSet();
-  private readonly superseded = new Map<number, number>();
   /** How many events more have a number that another has: each is delivered, whoever wrote it. */
   private readonly doubles = new Map<number, number>();
   private readonly intents = new Map<number, BegunRequest>();
@@ -122,7 +119,6 @@ class Reading {
       sources: this.sources,
       lastNumber: this.finder.lastNumber,
       stored: this.stored,
-      superseded: this.superseded,
       intents: this.intents,
       pending,
       losses: this.losses.filter(({ segment }) => !this.reported.has(segment)),
@@ -143,14 +139,13 @@ class Reading {
 
   private takeEvent({ kind, number }: JournalLine): void {
     this.intents.delete(number);
-    if (this.events.has(number)) {
-      const more = kind === 'amend' ? this.superseded : this.doubles;
-      more.set(number, (more.get(number) ?? 0) + 1);
+    if (kind === 'event' && this.events.has(number)) {
+      this.doubles.set(number, (this.doubles.get(number) ?? 0) + 1);
     }
     this.events.add(number);
   }
 
-  private takeStored(ranges: LineContents['stored'], lastNumber: number): void {
+  private takeStored(ranges: NumberRanges, lastNumber: number): void {
     for (const [from, to] of ranges) {
       if (from <= lastNumber) this.stored.add(from, Math.min(to, lastNumber));
     }

@@ -50,6 +50,11 @@ export function comparePlaces(a: Place, b: Place): number {
   return a.segment - b.segment || a.position - b.position;
 }
 
+/** The first of the two in the log. */
+export function earlier(a: Place, b: Place | undefined): Place {
+  return b && comparePlaces(b, a) < 0 ? b : a;
+}
+
 /**
  * One file of the journal, appended to until it is large enough, then only read, and deleted once the database has all
  * its events. Readable by its owner alone. It stays open, so even a file that somebody deleted is not lost while the

@@ -4,7 +4,7 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { Delivery } from '../delivery/delivery.js';
-import type { DeliveryReports } from '../delivery/delivery.js';
+import type { DeliveryReports } from '../delivery/loss-reports.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from '../delivery/delivery-options.js';
 import type { LogMark, Ticket } from '../delivery/event-log.js';
 import type { Intent } from '../journal/intents.js';

@@ -192,7 +192,7 @@ class Run {
   /** Goes on with what a crash left. */
   private async reboot(early: number): Promise<void> {
     const { directory, known } = this.snapshot!;
-    this.loop.close(new Error('crashed'));
+    this.loop.close();
     this.journal.abandon();
     this.snapshot = undefined;
     this.trap = undefined;
@@ -368,7 +368,7 @@ class Run {
     sent.answer(error ?? (isRefused ? REFUSAL : undefined));
     // It tries again at once.
     if (error) await turn();
-    if (error) this.loop.flush().catch(() => undefined);
+    if (error) this.loop.advance(this.log.tell(true));
     await this.quiet();
   }
 
@@ -447,7 +447,7 @@ class Run {
     await this.journal.close(this.log.isSettled);
     const left = versionsIn(this.directory);
     for (const [id, version] of left) Object.assign(this.known.get(id)!, { owed: true, latest: version });
-    this.loop.close(new Error('closed'));
+    this.loop.close();
     await this.boot(0);
     await this.drain();
     expect(this.log.isSettled).toBe(true);

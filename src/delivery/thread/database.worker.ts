@@ -95,13 +95,12 @@ const main: Calls = new Calls(parentPort!, {
     newestSources = sources;
     loop.advance(news);
   },
-  flush: () => loop.flush(),
   ping: (patienceMs: number) => loop.ping(patienceMs),
   ownersOf: ({ source, sequences }: { source: string; sequences: readonly number[] }) =>
     loop.ownersOf(source, sequences),
   takenNumbers: () => loop.takenNumbers(),
   reached: () => loop.reached(),
-  closeLoop: (reason: string) => loop.close(new Error(reason)),
+  closeLoop: () => loop.close(),
   async startSealing(sources: readonly OwnSource[]) {
     // One that the process goes on with is its own from the beginning.
     ownSources = sources;

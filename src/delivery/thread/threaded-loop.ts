@@ -64,31 +64,27 @@ export class ThreadedLoop implements Loop, ThreadUser {
     else this.thread.tell('advance', { news, sources: this.sources() });
   }
 
-  flush(): Promise<void> {
-    return this.here ? this.here.flush() : (this.thread.call('flush') as Promise<void>);
+  async ping(patienceMs: number): Promise<void> {
+    await (this.here ? this.here.ping(patienceMs) : this.thread.call('ping', patienceMs));
   }
 
-  ping(patienceMs: number): Promise<void> {
-    return this.here ? this.here.ping(patienceMs) : (this.thread.call('ping', patienceMs) as Promise<void>);
-  }
-
-  ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]> {
+  async ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]> {
     if (this.here) return this.here.ownersOf(source, sequences);
-    return this.thread.call('ownersOf', { source, sequences }) as Promise<NumberOwner[]>;
+    return (await this.thread.call('ownersOf', { source, sequences })) as NumberOwner[];
   }
 
-  takenNumbers(): Promise<TakenNumbers[]> {
+  async takenNumbers(): Promise<TakenNumbers[]> {
     return this.here
       ? this.here.takenNumbers()
-      : (this.thread.call('takenNumbers') as Promise<TakenNumbers[]>);
+      : ((await this.thread.call('takenNumbers')) as TakenNumbers[]);
   }
 
-  reached(): Promise<OwnSource[]> {
-    return this.here ? this.here.reached() : (this.thread.call('reached') as Promise<OwnSource[]>);
+  async reached(): Promise<OwnSource[]> {
+    return this.here ? this.here.reached() : ((await this.thread.call('reached')) as OwnSource[]);
   }
 
-  close(reason: Error): void {
-    if (this.here) this.here.close(reason);
-    else this.thread.tell('closeLoop', reason.message);
+  close(): void {
+    if (this.here) this.here.close();
+    else this.thread.tell('closeLoop');
   }
 }
