@@ -12,20 +12,15 @@ export interface LetterBox {
   keep(event: AuditLogEvent, reason: string, signal?: AbortSignal): Promise<void>;
 }
 
-/** What became of events: the last three are refused by the database, and the last two by its dead letters as well. */
-export type Fate = 'stored' | 'dead' | 'kept';
+/** Told at once what became of which events. */
+export interface Fates {
+  stored(entries: readonly Entry[]): void;
+  /** @param isDead it is a dead letter now; else its dead letters refuse it as well */
+  refused(entry: Entry, code: string, isDead: boolean): void;
+}
 
 /** Sends a statement to the database, and waits for its answer as long as others are waited for. */
 export type Send = (statement: (signal: AbortSignal) => Promise<void>) => Promise<void>;
-
-/** An event that the database refuses. */
-export interface Refusal {
-  readonly id: string;
-  /** What the database says, which may quote no value. */
-  readonly code: string;
-  readonly fate: 'dead' | 'kept';
-  readonly isInLog: boolean;
-}
 
 /**
  * Stores batches. Where the database refuses one for an event in it, the batch is halved until the event is found, which becomes a
@@ -36,12 +31,11 @@ export class BatchStore {
   /** Of the batch that is stored now: those that may be at fault themselves. */
   private readonly suspects: { readonly entry: Entry; readonly error: unknown }[] = [];
 
-  /** @param settle told at once what became of which events */
   constructor(
     private readonly sink: EventSink,
     private readonly letters: LetterBox,
     private readonly send: Send,
-    private readonly settle: (entries: readonly Entry[], fate: Fate, refusal?: Refusal) => void,
+    private readonly fates: Fates,
   ) {}
 
   /**
@@ -87,7 +81,7 @@ export class BatchStore {
       return;
     }
     batch.splice(0, count);
-    this.settle(part, 'stored');
+    this.fates.stored(part);
   }
 
   /**
@@ -119,14 +113,13 @@ export class BatchStore {
 
   private async setAside(entry: Entry, refusal: unknown): Promise<void> {
     const reason = describeStoreError(refusal);
-    let fate: 'dead' | 'kept' = 'dead';
+    let isDead = true;
     try {
       await this.send((signal) => this.letters.keep(entry.event, reason, signal));
     } catch (error) {
       if (classifyStoreError(error) !== 'refused') throw error;
-      fate = 'kept';
+      isDead = false;
     }
-    const code = codeOfStoreError(refusal);
-    this.settle([entry], fate, { id: entry.event.id, code, fate, isInLog: entry.place !== undefined });
+    this.fates.refused(entry, codeOfStoreError(refusal), isDead);
   }
 }

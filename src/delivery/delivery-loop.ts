@@ -8,11 +8,11 @@ import { TakenEvents } from '../sealer/taken-events.js';
 import type { NumberOwner, TakenNumbers } from '../sealer/taken-events.js';
 import { noAnswer, WaitingStatements } from '../store/waiting-statements.js';
 import { BatchStore } from './batch-store.js';
-import type { Fate, LetterBox, Refusal } from './batch-store.js';
+import type { LetterBox } from './batch-store.js';
 import type { EventSink } from './event-sink.js';
 import { LogReader } from './log-reader.js';
 import type { Entry } from './log-reader.js';
-import type { LogNews, LogStart, Progress, RefusedEvent } from './messages.js';
+import type { LogNews, LogStart, Progress, Refusal } from './messages.js';
 
 const START: Place = { segment: 0, position: 0 };
 const FIRST_RETRY_MS = 100;
@@ -35,7 +35,6 @@ export interface LoopHost {
   progress(progress: Progress): void;
   /** The database does not take events. */
   away(error: unknown): void;
-  refused(refusal: Refusal): void;
   lost(loss: JournalLoss): void;
 }
 
@@ -84,12 +83,10 @@ export class DeliveryLoop implements Loop {
     private readonly options: LoopOptions,
     private readonly host: LoopHost,
   ) {
-    this.batches = new BatchStore(
-      sink,
-      letters,
-      (statement) => this.bounded(statement),
-      (entries, fate, refusal) => this.settle(entries, fate, refusal),
-    );
+    this.batches = new BatchStore(sink, letters, (statement) => this.bounded(statement), {
+      stored: (entries) => entries.forEach((entry) => this.noteStored(entry)),
+      refused: (entry, code, isDead) => this.noteRefused(entry, code, isDead),
+    });
   }
 
   get whyNotReady(): string | undefined {
@@ -198,17 +195,16 @@ export class DeliveryLoop implements Loop {
     return batch;
   }
 
-  private settle(entries: readonly Entry[], fate: Fate, refusal: Refusal | undefined): void {
-    const { report, taken } = this;
-    for (const { number, event, numbered } of entries) {
-      if (numbered && fate === 'stored') taken.take(numbered.source, numbered.sequence, event.id);
-      else if (numbered) taken.setAside(numbered.source, numbered.sequence, event.id);
-      if (fate === 'kept') report.refused.push({ number, event });
-      else report.settled.push(number);
-    }
-    if (fate === 'stored') report.stored += entries.length;
-    else report.dead += 1;
-    if (refusal) this.host.refused(refusal);
+  private noteStored({ number, event, numbered }: Entry): void {
+    if (numbered) this.taken.take(numbered.source, numbered.sequence, event.id);
+    this.report.settled.push(number);
+    this.report.stored += 1;
+  }
+
+  private noteRefused({ number, event, numbered }: Entry, code: string, isDead: boolean): void {
+    if (numbered) this.taken.setAside(numbered.source, numbered.sequence, event.id);
+    if (isDead) this.report.settled.push(number);
+    this.report.refused.push({ number, event, code, isDead });
   }
 
   private tell(): void {
@@ -250,5 +246,5 @@ export class DeliveryLoop implements Loop {
 }
 
 function emptyReport() {
-  return { settled: [] as number[], refused: [] as RefusedEvent[], stored: 0, dead: 0 };
+  return { settled: [] as number[], refused: [] as Refusal[], stored: 0 };
 }

@@ -13,7 +13,6 @@ import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
-import type { Refusal } from './batch-store.js';
 import { DatabaseState, unavailable } from './database-state.js';
 import type { Loop, LoopHost, LoopOptions } from './delivery-loop.js';
 import { DELIVERY_DEFAULTS } from './delivery-options.js';
@@ -22,7 +21,7 @@ import { EventLog } from './event-log.js';
 import type { LogMark, Ticket } from './event-log.js';
 import { LossReports } from './loss-reports.js';
 import type { DeliveryReports } from './loss-reports.js';
-import type { Progress } from './messages.js';
+import type { Progress, Refusal } from './messages.js';
 import { ADMISSION_SHARE, Room } from './room.js';
 import { SourceNotes } from './source-notes.js';
 
@@ -100,7 +99,6 @@ export class Delivery {
       ready: () => this.beginLoop(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
-      refused: (refusal) => this.noteRefusal(refusal),
       lost: (loss) =>
         queueMicrotask(() => {
           this.losses.reportLoss(loss);
@@ -462,30 +460,33 @@ export class Delivery {
     if (this.closed) return;
     if (progress.stored > 0) passPoint('after-commit');
     this.delivered += progress.stored;
-    this.dead += progress.dead;
     this.log.take(progress);
+    for (const refusal of progress.refused) this.noteRefusal(refusal);
     if (this.hasRoom()) this.space.releaseWaiting();
     for (const flush of this.flushes) {
       if (!this.log.isStoredThrough(flush.upTo)) continue;
       this.flushes.delete(flush);
       flush.resolve();
     }
-    if (progress.stored + progress.dead > 0) {
+    if (progress.stored + progress.refused.length > 0) {
       this.database.noteAnswer();
       this.noteBack();
     }
     this.schedule();
   }
 
-  private noteRefusal({ id, code, fate, isInLog }: Refusal): void {
-    const where =
-      fate === 'dead'
-        ? 'It is a dead letter now'
-        : isInLog
-          ? 'It is not a dead letter either; the journal keeps it, and it is tried again at the next start'
-          : 'It is not a dead letter either, and is lost';
+  private noteRefusal({ event, code, isDead }: Refusal): void {
+    this.dead += 1;
+    const where = isDead
+      ? 'It is a dead letter now'
+      : this.log.keeps(event)
+        ? 'It is not a dead letter either; the journal keeps it, and it is tried again at the next start'
+        : 'It is not a dead letter either, and is lost';
     // What the database says may quote the event.
-    this.warnings.error('refused', `The database refuses the audit event ${id} itself (${code}). ${where}.`);
+    this.warnings.error(
+      'refused',
+      `The database refuses the audit event ${event.id} itself (${code}). ${where}.`,
+    );
   }
 
   private noteAway(error: unknown): void {

@@ -25,6 +25,7 @@ const OPEN_SEGMENTS = 4;
 const OPEN_MS = 30_000;
 /** The log says of so many bytes of lines at a time that they are settled, at most. */
 const UNSETTLED_BYTES = 512 * 1024;
+const BEGINNING: Place = { segment: 0, position: 0 };
 /** So many unwritten events are with the reader at a time. */
 const UNWRITTEN_AT_ONCE = 500;
 
@@ -95,13 +96,13 @@ export class EventLog {
   private untold = 0;
   private oldest: number | undefined;
   /** Events that neither the database nor its dead letters take: the log keeps them for the next start. */
-  private readonly kept = new Map<number, Ticket>();
+  private readonly kept = new Set<Ticket>();
   /** Whether there is something that is to be told at once. */
   isUrgent = false;
-  private needed: Place = { segment: 0, position: 0 };
-  private through: Place = this.needed;
+  private needed = BEGINNING;
+  private through = BEGINNING;
   /** Where the last line ends that the reader needs, or what an earlier process left. */
-  private end: Place = this.needed;
+  private end = BEGINNING;
 
   /** @param waitsForJournal nothing is numbered, nor told, before {@link attach} */
   constructor(private waitsForJournal: boolean) {}
@@ -322,11 +323,11 @@ export class EventLog {
       this.awaited.get(number)?.onStored?.();
       this.awaited.delete(number);
     }
-    for (const { number, event } of progress.refused) {
-      if (!this.leaveReader(number)) continue;
+    for (const { number, event, isDead } of progress.refused) {
+      const ticket = this.unwritten.get(number) ?? new Ticket(event, number, undefined);
+      if (isDead || !this.leaveReader(number)) continue;
       const { source, sequence } = event.metadata as unknown as Numbered;
-      const ticket = new Ticket(event, number, undefined);
-      this.kept.set(number, Object.assign(ticket, { numbered: { source, sequence } }));
+      this.kept.add(Object.assign(ticket, { numbered: { source, sequence } }));
     }
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
     if (!journal) return;
@@ -334,6 +335,11 @@ export class EventLog {
     if (inLog.length > 0) this.say('stored', rangesOf(inLog));
     this.needed = this.neededBy(progress.needed);
     journal.sweep(this.needed);
+  }
+
+  /** Whether the log keeps the event for the next start. */
+  keeps({ id }: AuditLogEvent): boolean {
+    return [...this.kept].some(({ event }) => event.id === id);
   }
 
   /** Writes to the journal what only memory has, after it failed and works again. */
@@ -375,12 +381,29 @@ export class EventLog {
     return lost;
   }
 
-  /** What is before it in the journal is stored. @param read what is before it, the reader does not need */
+  /** What is before it in the journal is not needed. @param read what is before it, the reader does not need */
   private neededBy(read: Place): Place {
-    let needed = { ...read, segment: Math.min(read.segment, this.keptFrom()) };
+    let needed = read;
+    for (const ticket of this.kept) needed = earlier(needed, this.carry(ticket));
     for (const { outdated, written } of this.unwritten.values())
       needed = earlier(needed, outdated ?? written);
     return needed;
+  }
+
+  /** What is kept moves to the end of the log, so that it does not keep all segments since. @returns its place */
+  private carry(ticket: Ticket): Place {
+    const journal = this.journal!;
+    const { number, written, outdated } = ticket;
+    const isFar = (written?.segment ?? 0) <= journal.active.number - OPEN_SEGMENTS;
+    if (!isFar) return written ?? BEGINNING;
+    // A line that is settled already can't be amended: the event gets another number.
+    if (!outdated) ticket.number = journal.nextNumber();
+    if (this.write(ticket, outdated ? 'amend' : 'event')) {
+      ticket.outdated = undefined;
+      this.withdrawn.push(lineOf(ticket, ticket.written!));
+      if (!outdated) this.say('stored', [[number, number]]);
+    }
+    return ticket.written ?? BEGINNING;
   }
 
   /** Numbers it and writes it; the journal's own number is given away with its line, or not at all. */
@@ -493,17 +516,6 @@ export class EventLog {
       news.push({ number, event, numbered });
     }
     return news;
-  }
-
-  /** What is kept moves to the end of the log, so that it does not keep all segments since. @returns the first that is needed for it */
-  private keptFrom(): number {
-    let first = Infinity;
-    for (const ticket of this.kept.values()) {
-      const isFar = (ticket.written?.segment ?? 0) <= this.journal!.active.number - OPEN_SEGMENTS;
-      if (isFar && this.write(ticket, 'amend')) this.withdrawn.push(lineOf(ticket, ticket.written!));
-      first = Math.min(first, ticket.written?.segment ?? 0);
-    }
-    return first;
   }
 }
 

@@ -11,8 +11,8 @@ import type { LineOfEvent, LogNews, LogStart, Numbered } from './messages.js';
 const READS_AT_ONCE = 64;
 /** Bytes of lines that are read at once, about: large events take more memory than many small ones. */
 const BYTES_AT_ONCE = 2 * 1024 * 1024;
-/** An event so many segments back is taken as settled: the writer settles each before that, but anybody may write a line. */
-const MOST_OPEN_SEGMENTS = 8;
+/** Bytes of lines of events that can still change: no writer leaves so many, but anybody may write a line. */
+const MOST_OPEN_BYTES = 64 * 1024 * 1024;
 /** How long a file that is not there may take to be written anew by its owner, before it is gone. */
 const MISSING_MS = 3_000;
 
@@ -44,6 +44,7 @@ export class LogReader {
   private readonly stored: SequenceSet;
   /** Events that it has read and that can still change. */
   private readonly open = new Map<number, Entry & { readonly place: Place }>();
+  private openBytes = 0;
   /** Settled events that the log could not be told of. */
   private readonly settled = new SequenceSet();
   /** Lines that are not to be answered when they are met. */
@@ -69,10 +70,10 @@ export class LogReader {
       if (known?.number === number) known.size = size;
       else this.segments.push(Segment.written(this.start.directory, number, this.start.uid, size));
     }
-    for (const [from, to] of settled) this.settled.add(from, to);
-    if (settled.length > 0) this.settle(({ number }) => this.settled.has(number));
     for (const line of withdrawn) this.withdraw(line);
     const urgent = wanted.map((line) => this.fetch(line)).filter((entry) => entry !== undefined);
+    for (const [from, to] of settled) this.settled.add(from, to);
+    if (settled.length > 0) this.settle(({ number }) => this.settled.has(number));
     this.forgetSegments();
     return urgent;
   }
@@ -169,10 +170,10 @@ export class LogReader {
     }
     this.index += 1;
     this.position = 0;
-    const next = this.segments[this.index]!.number;
+    // All that an earlier process has written is settled.
     const { lastRecovered } = this.start;
-    const settled = Math.max(next - MOST_OPEN_SEGMENTS, next > lastRecovered ? lastRecovered : 0);
-    this.settle(({ place }) => place.segment <= settled);
+    if (segment.number <= lastRecovered && this.segments[this.index]!.number > lastRecovered)
+      this.settle(() => true);
     return true;
   }
 
@@ -221,12 +222,22 @@ export class LogReader {
     const { kind, number } = line;
     if (this.passOver.delete(keyOf(place)) || this.stored.has(number)) return;
     const entry = { ...this.entryOf(line, bytes), place };
-    const before = this.open.get(number);
-    this.open.delete(number);
+    const before = this.forget(number);
     // Two of one number, of which one is forged: nobody knows which.
     if (before && kind === 'event') this.due.push(before);
     if (kind === 'amend' || this.settled.has(number)) this.due.push(entry);
-    else this.open.set(number, entry);
+    else {
+      this.open.set(number, entry);
+      this.openBytes += bytes;
+      if (this.openBytes > MOST_OPEN_BYTES) this.settle(() => this.openBytes > MOST_OPEN_BYTES / 2);
+    }
+  }
+
+  private forget(number: number): Entry | undefined {
+    const entry = this.open.get(number);
+    this.open.delete(number);
+    this.openBytes -= entry?.bytes ?? 0;
+    return entry;
   }
 
   private settleAll(ranges: NumberRanges): void {
@@ -236,9 +247,7 @@ export class LogReader {
 
   private settle(isSettled: (entry: Entry & { readonly place: Place }) => boolean): void {
     for (const entry of this.open.values()) {
-      if (!isSettled(entry)) continue;
-      this.open.delete(entry.number);
-      this.due.push(entry);
+      if (isSettled(entry)) this.due.push(this.forget(entry.number)!);
     }
   }
 
@@ -268,7 +277,7 @@ export class LogReader {
   }
 
   private withdraw(line: LineOfEvent): void {
-    if (comparePlaces(line, this.place) < 0) this.open.delete(line.number);
+    if (comparePlaces(line, this.place) < 0) this.forget(line.number);
     else this.passOver.add(keyOf(line));
   }
 }

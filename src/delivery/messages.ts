@@ -76,10 +76,8 @@ export interface Progress {
   readonly isIdle: boolean;
   /** Events that need not be delivered any more: stored, or dead letters. */
   readonly settled: readonly number[];
-  /** Events that neither the database nor its dead letters take. */
-  readonly refused: readonly RefusedEvent[];
+  readonly refused: readonly Refusal[];
   readonly stored: number;
-  readonly dead: number;
   /** What is before it in the log is stored, but for events that can still change. */
   readonly through: Place;
   /** What is before it in the log is not needed any more. */
@@ -88,7 +86,12 @@ export interface Progress {
   readonly oldest: number | undefined;
 }
 
-export interface RefusedEvent {
+/** An event that the database refuses. */
+export interface Refusal {
   readonly number: number;
   readonly event: AuditLogEvent;
+  /** What the database says, which may quote no value. */
+  readonly code: string;
+  /** It is a dead letter now; else its dead letters refuse it as well. */
+  readonly isDead: boolean;
 }

@@ -83,7 +83,6 @@ const loop = new DeliveryLoop(
       main.tell('progress', progress);
     },
     away: (error) => main.tell('away', toFields(error)),
-    refused: (refusal) => main.tell('refused', refusal),
     lost: (loss) => main.tell('lost', loss),
   },
 );

@@ -1,7 +1,6 @@
 import type { JournalLoss } from '../../journal/damage.js';
 import type { OwnSource } from '../../sealer/collector.js';
 import type { NumberOwner, TakenNumbers } from '../../sealer/taken-events.js';
-import type { Refusal } from '../batch-store.js';
 import type { Loop, LoopHost } from '../delivery-loop.js';
 import type { LogNews, LogStart, Progress } from '../messages.js';
 import type { DatabaseThread, ThreadUser } from './database-thread.js';
@@ -28,7 +27,6 @@ export class ThreadedLoop implements Loop, ThreadUser {
     this.callable = {
       progress: (progress: Progress) => host.progress(progress),
       away: (error: ErrorFields) => host.away(revive(error)),
-      refused: (refusal: Refusal) => host.refused(refusal),
       lost: (loss: JournalLoss) => host.lost(loss),
     };
   }

@@ -1,0 +1,76 @@
+import type { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { JournalLoss } from '../journal/damage.js';
+import type { DroppedEvents } from '../journal/recovery.js';
+import type { EventLog } from './event-log.js';
+
+/** How often the journal is told of events that it has no room for. */
+const DROPPED_NOTE_MS = 1_000;
+
+/** Events that the delivery makes itself, of what became of others. */
+export interface DeliveryReports {
+  dropped(dropped: DroppedEvents): AuditLogEvent;
+  lost(loss: JournalLoss): AuditLogEvent;
+  /** @param begun what was known of the request, as it was given to `Delivery.begin()` */
+  interrupted(begun: unknown): AuditLogEvent;
+}
+
+/** Events that were lost: dropped for want of room, or damaged in the journal. Each loss becomes an event of its own. */
+export class LossReports {
+  /** Events, since the process began. */
+  dropped = 0;
+  /** One for each source whose events were dropped. */
+  private unreported: DroppedEvents[] = [];
+  private notedAt = -Infinity;
+
+  constructor(
+    private readonly log: EventLog,
+    private readonly reports: DeliveryReports,
+    private readonly warnings: RateLimitedLog,
+  ) {}
+
+  /** Takes over what an earlier process dropped and has not reported. */
+  adopt(dropped: DroppedEvents): void {
+    this.unreported.push({ ...dropped });
+  }
+
+  /** There was no room for an event. */
+  drop(): void {
+    const { source, sequence } = this.log.skipSequence();
+    this.dropped += 1;
+    let dropped = this.unreported.find((other) => other.source === source);
+    if (!dropped) {
+      dropped = { source, count: 0, firstSequence: sequence, lastSequence: sequence };
+      this.unreported.push(dropped);
+    }
+    dropped.count += 1;
+    dropped.lastSequence = sequence;
+    if (performance.now() - this.notedAt < DROPPED_NOTE_MS) return;
+    this.notedAt = performance.now();
+    this.log.noteDropped(dropped);
+  }
+
+  /** There is room again. @returns whether there was something to report */
+  reportDropped(): boolean {
+    const all = this.unreported.splice(0);
+    for (const dropped of all) {
+      this.log.release(this.log.enter(this.reports.dropped(dropped)));
+      this.log.noteDropped({ ...dropped, count: 0 });
+    }
+    return all.length > 0;
+  }
+
+  /** Lines of the journal are damaged. */
+  reportLoss(loss: JournalLoss): void {
+    const { source, file, lines, firstSequence, lastSequence } = loss;
+    const which = firstSequence
+      ? `the sequences ${firstSequence} to ${lastSequence} of the source ${source}`
+      : 'no event';
+    this.warnings.error(
+      'loss',
+      `The audit journal ${file} is damaged in ${lines} line(s), which held ${which}. All else in it is kept.`,
+    );
+    this.log.release(this.log.enter(this.reports.lost(loss)));
+    this.log.noteReported(loss);
+  }
+}

@@ -1,0 +1,43 @@
+import type { EventJournal } from '../journal/event-journal.js';
+import { within } from '../store/within.js';
+import type { DeliveryOptions } from './delivery-options.js';
+import type { EventLog } from './event-log.js';
+
+const MEGABYTE = 1024 * 1024;
+/** Of the room for events: what is left is for those of requests that were admitted already. */
+export const ADMISSION_SHARE = 0.95;
+
+/** The room for events that are not stored: on the disk, or in memory where there is no journal or it can't be written. */
+export class Room {
+  private readonly waiting = new Set<() => void>();
+
+  constructor(
+    private readonly options: Required<DeliveryOptions>,
+    private readonly log: EventLog,
+    private readonly journal: () => EventJournal | undefined,
+  ) {}
+
+  /** Whether there is room for one more event; `share` of it all, where some is to be left. */
+  has(share = 1): boolean {
+    const { maxJournalMegabytes, maxBuffered, maxBufferedMegabytes } = this.options;
+    const journal = this.journal();
+    if (journal && !journal.failure) return journal.bytes < maxJournalMegabytes * share * MEGABYTE;
+    const { events, size } = this.log.memory;
+    return events < maxBuffered * share && size < maxBufferedMegabytes * share * MEGABYTE;
+  }
+
+  /** Resolves once there is room, or the time for it is over; `undefined` where there is some or nobody waits for it. */
+  wait(): Promise<void> | undefined {
+    if (this.options.overflow !== 'wait' || this.has()) return undefined;
+    let noteRoom!: () => void;
+    const room = new Promise<void>((resolve) => (noteRoom = resolve));
+    this.waiting.add(noteRoom);
+    return within(this.options.overflowTimeoutMs, room).then(() => void this.waiting.delete(noteRoom));
+  }
+
+  /** There is room, or there will never be any. */
+  releaseWaiting(): void {
+    for (const noteRoom of this.waiting) noteRoom();
+    this.waiting.clear();
+  }
+}
