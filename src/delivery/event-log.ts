@@ -268,7 +268,8 @@ export class EventLog {
     if (amended)
       ticket.event = Object.assign(amended, { metadata: { ...amended.metadata, ...ticket.numbered } });
     if (written && !amended) {
-      this.noteSettled(number, written.length);
+      // Whoever waits for one has the reader told of its line.
+      if (!ticket.committed) this.noteSettled(number, written.length);
       this.noteReleased(ticket);
     } else if (written && this.write(ticket, 'amend')) this.noteReleased(ticket);
     else {

@@ -73,7 +73,7 @@ export class LogReader {
     for (const line of withdrawn) this.withdraw(line);
     const urgent = wanted.map((line) => this.fetch(line)).filter((entry) => entry !== undefined);
     for (const [from, to] of settled) this.settled.add(from, to);
-    if (settled.length > 0) this.settle(({ number }) => this.settled.has(number));
+    if (settled.length + wanted.length > 0) this.settle(({ number }) => this.settled.has(number));
     this.forgetSegments();
     return urgent;
   }
@@ -267,13 +267,15 @@ export class LogReader {
     const { number, segment, position, length } = wanted;
     try {
       const line = this.segments.find((one) => one.number === segment)?.lineAt(position, length);
-      if (line?.number !== number || (line.kind !== 'event' && line.kind !== 'amend')) return undefined;
-      this.withdraw(wanted);
-      return { ...this.entryOf(line, length), place: { segment, position } };
+      if (line?.number === number && (line.kind === 'event' || line.kind === 'amend')) {
+        this.withdraw(wanted);
+        return { ...this.entryOf(line, length), place: { segment, position } };
+      }
     } catch {
       // Whoever reads on finds out why.
-      return undefined;
     }
+    this.settled.add(number);
+    return undefined;
   }
 
   private withdraw(line: LineOfEvent): void {
