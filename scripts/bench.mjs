@@ -30,7 +30,7 @@ const USAGE = `npm run bench -- [options]
   --on <platform>    of the requests: ${Object.keys(PLATFORMS).join(', ')}; all of them unless it is quick`;
 
 const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
-const FULL = { rounds: 5, seconds: 1, databaseRounds: 3, events: 10_000, recovery: 200_000, stages: 101 };
+const FULL = { rounds: 5, seconds: 1, databaseRounds: 3, events: 10_000, recovery: 1_000_000, stages: 101 };
 const QUICK = { rounds: 2, seconds: 1, databaseRounds: 2, events: 4_000, recovery: 20_000, stages: 21 };
 
 const faults = [];

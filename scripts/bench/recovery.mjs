@@ -13,12 +13,16 @@ export async function measureRecovery({ server, folder, events, say, complain })
     database: { ...database, host: '127.0.0.1', port: await closedPort() },
     delivery,
   });
+  const first = Math.ceil(events / 10);
   const recordBegun = performance.now();
-  await dying.ask('recordOnly', events);
+  await dying.ask('recordOnly', first);
+  const heapFirstMiB = await dying.ask('heapMiB');
+  await dying.ask('recordOnly', events - first);
+  const heapAllMiB = await dying.ask('heapMiB');
   const recordedMs = performance.now() - recordBegun;
   await dying.kill();
   say(
-    `recovery: ${events} events recorded in ${(recordedMs / 1_000).toFixed(1)} s without the database, and killed`,
+    `recovery: ${events} events recorded in ${(recordedMs / 1_000).toFixed(1)} s without the database, and killed; the main thread's heap had ${heapFirstMiB.toFixed(1)} MiB after a tenth of them, ${heapAllMiB.toFixed(1)} MiB after all`,
   );
 
   const next = new AskedProcess('writer.mjs', 'the process that recovers');
@@ -40,6 +44,8 @@ export async function measureRecovery({ server, folder, events, say, complain })
   return {
     events,
     stored: Number(stored),
+    heapFirstMiB,
+    heapAllMiB,
     recordedMs,
     openedMs,
     storedMs,

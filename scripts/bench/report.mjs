@@ -148,11 +148,14 @@ function database({ events, ...kinds }) {
   ];
 }
 
-function recovery({ events, stored, recordedMs, openedMs, storedMs, perSecond }) {
+function recovery({ events, stored, heapFirstMiB, heapAllMiB, recordedMs, openedMs, storedMs, perSecond }) {
+  const heap = heapAllMiB
+    ? ` What lived in the main thread's heap was ${heapFirstMiB.toFixed(1)} MiB after a tenth of them, and ${heapAllMiB.toFixed(1)} MiB after all.`
+    : '';
   const seconds = (ms) => `${(ms / 1_000).toFixed(1)} s`;
   return [
     '## Recovery',
-    `${events} events were recorded in ${seconds(recordedMs)} while the database was away, and the process was killed. The next one was open after ${seconds(openedMs)}, and had stored all ${stored} after ${seconds(storedMs)}: ${perSecond.toFixed(0)} a second.`,
+    `${events} events were recorded in ${seconds(recordedMs)} while the database was away, and the process was killed. The next one was open after ${seconds(openedMs)}, and had stored all ${stored} after ${seconds(storedMs)}: ${perSecond.toFixed(0)} a second.${heap}`,
   ];
 }
 

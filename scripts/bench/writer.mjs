@@ -1,4 +1,6 @@
 // The process that records events and stores rows: through `AuditService.record()`, and by the raw driver.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -54,6 +56,13 @@ answerQuestions({
 
   /** Answers once what is stored is in the log. */
   seal: () => audit.checkpoint().then(() => undefined),
+
+  /** What lives in the main thread's heap. */
+  heapMiB() {
+    setFlagsFromString('--expose-gc');
+    runInNewContext('gc')();
+    return process.memoryUsage().heapUsed / 2 ** 20;
+  },
 
   pending: () => audit.status().pending,
 
