@@ -287,6 +287,40 @@ describe('the journal', () => {
     });
   });
 
+  it('is held up by no client that reads one byte a second for an hour', async () => {
+    await store.restore();
+    const app = await start({ segmentKilobytes: 64 });
+    const socket = await dial(app.port);
+    socket.pause();
+    socket.write('GET /things/large HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(async () =>
+      expect(await readFile((await segmentsOf(database.journal)).at(-1)!, 'utf8')).toMatch(/ event \d+ 1 /),
+    );
+    // The clock of the process is made fast: a second of the client's is one of its turns.
+    let passedMs = 0;
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + passedMs);
+    try {
+      for (let second = 1; second <= 3_600; second += 1) {
+        passedMs += 1_000;
+        socket.read(1);
+        if (second % 900 > 0) continue;
+        expect((await send(app.port, { path: `/things/${second}` })).status).toBe(200);
+        await app.audit.flush();
+        const { events } = await app.audit.find({ allTenants: true, resourceId: `${second}` });
+        expect(events).toHaveLength(1);
+        const slow = () => app.audit.find({ allTenants: true, action: 'thing.large' });
+        // By then its own event is stored as well, once.
+        await eventually(async () => expect((await slow()).events).toMatchObject([{ outcome: 'success' }]));
+      }
+    } finally {
+      clock.mockRestore();
+    }
+    expect(app.audit.status()).toMatchObject({ pending: 0, delivered: 5, healthy: true });
+    await eventually(async () => expect(await segmentsOf(database.journal)).toHaveLength(1));
+    socket.destroy();
+  });
+
   it('recovers a long backlog while new events arrive', async () => {
     const app = await start({ segmentKilobytes: 64 });
     for (let index = 0; index < 5_000; index += 1) await app.audit.record({ action: 'old.event' });
