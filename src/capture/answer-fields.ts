@@ -1,6 +1,6 @@
 import { types } from 'node:util';
-import { selectFields } from '../pipeline/policy/select-fields.js';
-import type { FieldSelection } from '../pipeline/policy/select-fields.js';
+import { selectFields } from './select-fields.js';
+import type { FieldSelection } from './select-fields.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 
 /**

@@ -3,7 +3,7 @@ import { OUTCOMES } from '../event/audit-log-event.js';
 import { isThenable } from '../event/is-thenable.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
-import { selectFields } from '../pipeline/policy/select-fields.js';
+import { selectFields } from './select-fields.js';
 import { answerFields } from './answer-fields.js';
 import type { RecordedFields } from './recording-choice.js';
 import { noteFault } from './request-record.js';

@@ -1,7 +1,7 @@
 import { present } from '../event/present.js';
-import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
-import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
-import type { FieldSelection } from '../pipeline/policy/select-fields.js';
+import type { AuditPolicy } from '../features/policy/audit-policy.js';
+import type { PolicySubject } from '../features/policy/policy-rule.js';
+import type { FieldSelection } from './select-fields.js';
 import type { CaptureOptions } from './capture-options.js';
 import { noteFault } from './request-record.js';
 import type { Recording, RequestRecord } from './request-record.js';

@@ -6,8 +6,8 @@ import { FACT_LIMITS } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { safeText } from '../event/safe-text.js';
 import { withinReach } from '../event/within-reach.js';
-import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
-import type { EventConclusion } from '../pipeline/event-completer.js';
+import type { AuditEventDraft } from '../recorder/audit-event-draft.js';
+import type { EventConclusion } from '../recorder/event-completer.js';
 import { noteFault, requestIdOf } from './request-record.js';
 import type { AuditAnnotation, RequestEnding, RequestRecord, SafePath } from './request-record.js';
 

@@ -1,4 +1,4 @@
-import { pathOfTarget } from '../pipeline/policy/request-path.js';
+import { pathOfTarget } from './request-path.js';
 import type { CapturedRequest } from './resolvers.js';
 
 /** What the client asked for, before the application mounted routers or rewrote it. */

@@ -20,12 +20,12 @@ import type {
   ComplianceFinding,
   ComplianceRule,
 } from 'nest-audit-trail';
-import { AuditRecorder } from '../../src/pipeline/audit-recorder.js';
-import { EventCompleter } from '../../src/pipeline/event-completer.js';
-import { Redactor } from '../../src/pipeline/redaction/redactor.js';
-import { RuleBook } from '../../src/pipeline/rules/rule-book.js';
-import { RuleStage } from '../../src/pipeline/rules/rule-stage.js';
-import type { Stage } from '../../src/pipeline/stage.js';
+import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
+import { EventCompleter } from '../../src/recorder/event-completer.js';
+import { Redactor } from '../../src/recorder/redaction/redactor.js';
+import { RuleBook } from '../../src/features/rules/rule-book.js';
+import { RuleStage } from '../../src/features/rules/rule-stage.js';
+import type { Stage } from '../../src/recorder/stage.js';
 import { openStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';

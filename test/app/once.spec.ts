@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditModuleOptions } from 'nest-audit-trail';
 import { AuditRuntime } from '../../src/audit.runtime.js';
-import { EventCompleter } from '../../src/pipeline/event-completer.js';
+import { EventCompleter } from '../../src/recorder/event-completer.js';
 import { send } from '../support/http-client.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';

@@ -5,7 +5,7 @@ import { answerFields } from '../../src/capture/answer-fields.js';
 import { SentValues } from '../../src/capture/sent-values.js';
 import { rolesOf } from '../../src/capture/roles.js';
 import { flattenFacts } from '../../src/event/flatten.js';
-import { createSecretKeyTest } from '../../src/pipeline/redaction/secret-key.js';
+import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
 
 const isSecret = createSecretKeyTest();
 

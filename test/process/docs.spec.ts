@@ -36,14 +36,14 @@ import { DELIVERY_DEFAULTS } from '../../src/delivery/delivery-options.js';
 import { decodeLine } from '../../src/journal/journal-line.js';
 import { canonicalJson } from '../../src/ledger/canonical-json.js';
 import { RouteAuditReader } from '../../src/nest/route-audit.reader.js';
-import { defaultCategory, defaultSeverity } from '../../src/pipeline/classify.js';
-import { EventCompleter } from '../../src/pipeline/event-completer.js';
-import { Redactor } from '../../src/pipeline/redaction/redactor.js';
-import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/pipeline/risk/risk-points.js';
-import { createSecretKeyTest } from '../../src/pipeline/redaction/secret-key.js';
-import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/pipeline/protection/protected-event.js';
+import { defaultCategory, defaultSeverity } from '../../src/recorder/classify.js';
+import { EventCompleter } from '../../src/recorder/event-completer.js';
+import { Redactor } from '../../src/recorder/redaction/redactor.js';
+import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
+import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/features/protection/protected-event.js';
 import { RETENTION_DEFAULTS } from '../../src/trail/retention/retention-options.js';
-import { PROTECTION_DEFAULTS } from '../../src/pipeline/protection/protection-options.js';
+import { PROTECTION_DEFAULTS } from '../../src/features/protection/protection-options.js';
 import { LEDGER_DEFAULTS } from '../../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../../src/trail/audit-query.dto.js';
@@ -584,7 +584,7 @@ describe('tables that equal the code', () => {
     const [, anywhere = '', words = ''] = section.split(
       /Secret wherever.*:\n|Secret as a whole word[^]*?:\n/,
     );
-    const source = 'src/pipeline/redaction/secret-key.ts';
+    const source = 'src/recorder/redaction/secret-key.ts';
     expect(codeWords(anywhere)).toEqual(listIn(source, 'SECRET_PARTS'));
     expect(codeWords(words.split('\nMore by')[0]!)).toEqual(listIn(source, 'SECRET_WORDS'));
   });

@@ -19,7 +19,7 @@ import { OWN_KEYS } from './audit-event-draft.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import type { BlockingRule } from './block-judge.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
-import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from './protection/protected-event.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../features/protection/protected-event.js';
 import type { Redactor } from './redaction/redactor.js';
 import { applyJudgement } from './stage.js';
 import type { GivenJudgement, Stage } from './stage.js';

@@ -2,11 +2,11 @@ import { AuditError } from '../../event/audit-error.js';
 import { present } from '../../event/present.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import { keyBytes } from '../key-bytes.js';
-import { REDACTED_FIELDS } from '../redaction/redaction-options.js';
-import type { RedactionOptions } from '../redaction/redaction-options.js';
-import { ID_FIELDS } from '../stored-text.js';
-import type { IdField } from '../stored-text.js';
+import { keyBytes } from '../../recorder/key-bytes.js';
+import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
+import type { RedactionOptions } from '../../recorder/redaction/redaction-options.js';
+import { ID_FIELDS } from '../../recorder/stored-text.js';
+import type { IdField } from '../../recorder/stored-text.js';
 import { MasterKey } from './master-keys.js';
 import type { KeyManagement } from './key-management.js';
 

@@ -5,9 +5,9 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import { FirstSeen } from './first-seen.js';
 import { RecentMap } from './recent-map.js';
 import { RecentTimes } from './recent-times.js';
-import type { RiskFacts } from './risk-model.js';
-import { checkRiskOptions } from './risk-options.js';
-import type { CheckedRisk, RiskOptions } from './risk-options.js';
+import type { RiskFacts } from '../../recorder/risk/risk-model.js';
+import { checkRiskOptions } from '../../recorder/risk/risk-options.js';
+import type { CheckedRisk, RiskOptions } from '../../recorder/risk/risk-options.js';
 
 /** A user's last events before a time (Unix epoch, milliseconds): from where each came. */
 export type RiskHistory = (

@@ -1,4 +1,4 @@
-import { checkInteger, checkNames, wrongOption } from './option-check.js';
+import { checkInteger, checkNames, wrongOption } from '../../recorder/risk/option-check.js';
 
 /** When people work: outside of it, an event is off hours. */
 export interface BusinessHours {

@@ -6,8 +6,8 @@ import type {
 } from '../../event/audit-log-event.js';
 import { SEVERITIES } from '../../event/audit-log-event.js';
 import type { AuditVerb } from '../classify.js';
-import { createOffHoursTest } from './business-hours.js';
-import type { BusinessHours } from './business-hours.js';
+import { createOffHoursTest } from '../../features/risk/business-hours.js';
+import type { BusinessHours } from '../../features/risk/business-hours.js';
 import { checkInteger, checkNames, checkTexts, wrongOption } from './option-check.js';
 import { CONTEXT_POINTS, RISK_POINTS, VOLUME_STEPS } from './risk-points.js';
 import type { VolumeStep } from './risk-points.js';

@@ -1,4 +1,4 @@
-import { strictlyDecoded } from '../../event/percent-encoding.js';
+import { strictlyDecoded } from '../event/percent-encoding.js';
 
 /**
  * The path of a request's target, without its query and fragment. Of the absolute form (RFC 9112, section 3.2.2), which

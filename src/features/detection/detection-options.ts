@@ -1,5 +1,5 @@
-import { checkInteger, checkNames, wrongOption } from '../risk/option-check.js';
-import { VOLUME_KEYS } from '../risk/volume.js';
+import { checkInteger, checkNames, wrongOption } from '../../recorder/risk/option-check.js';
+import { VOLUME_KEYS } from '../../recorder/risk/volume.js';
 import { DETECTIONS, LOCAL_WINDOW_SECONDS } from './detections.js';
 import type { Detection, DetectionName } from './detections.js';
 

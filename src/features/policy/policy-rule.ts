@@ -1,4 +1,4 @@
-import type { FieldSelection } from './select-fields.js';
+import type { FieldSelection } from '../../capture/select-fields.js';
 
 /** How much of a request is recorded; each level has all of those before it. */
 export const POLICY_LEVELS = ['none', 'metadata', 'request', 'response'] as const;

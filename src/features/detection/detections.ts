@@ -2,7 +2,7 @@ import { HERE } from '../protection/protected-event.js';
 import { createHash } from 'node:crypto';
 import type { AuditSeverity } from '../../event/audit-log-event.js';
 import type { DetectedEvent, EventCondition, KeyColumn } from '../../store/detection.repository.js';
-import { volumeOf } from '../risk/volume.js';
+import { volumeOf } from '../../recorder/risk/volume.js';
 import { networkOf } from './network.js';
 
 /** Whom a detection watches. */

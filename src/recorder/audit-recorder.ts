@@ -12,7 +12,7 @@ import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { EntityManager } from 'typeorm';
-import type { Protector } from './protection/protector.js';
+import type { Protector } from '../features/protection/protector.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import type { BlockingRule } from './block-judge.js';
 import type { EventCompleter } from './event-completer.js';

@@ -1,5 +1,5 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import type { GivenJudgement, Judgement, Stage } from '../stage.js';
+import type { GivenJudgement, Judgement, Stage } from '../../recorder/stage.js';
 import { HANDLED_ACTIONS } from './compliance-rule.js';
 import type { ComplianceRule } from './compliance-rule.js';
 import type { RuleBook } from './rule-book.js';

@@ -1,8 +1,7 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { verbOf } from '../classify.js';
 import type { GivenJudgement, Judgement, Stage } from '../stage.js';
-import type { RiskMemory } from './risk-memory.js';
-import type { RiskModel } from './risk-model.js';
+import type { RiskFacts, RiskModel } from './risk-model.js';
 
 /** Scores the event, and says why in `metadata.riskFactors`. A score that was given is left as it is. */
 export class RiskStage implements Stage {
@@ -10,7 +9,7 @@ export class RiskStage implements Stage {
 
   constructor(
     private readonly model: RiskModel,
-    private readonly memory: RiskMemory,
+    private readonly memory: { facts(event: AuditLogEvent): RiskFacts },
   ) {}
 
   judge(event: AuditLogEvent, { riskScore }: GivenJudgement): Judgement | undefined {

@@ -3,7 +3,7 @@ import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
 import type { KeyAccess } from '../../store/subject-key.repository.js';
-import { applyJudgement } from '../stage.js';
+import { applyJudgement } from '../../recorder/stage.js';
 import { decryptValues, encryptValues, keyIdOf } from './encrypted-values.js';
 import { KeyUnavailableError } from './master-keys.js';
 import { ERASED, fitValues, PROTECTED_KEY, WITHHELD, withoutValues } from './protected-event.js';
