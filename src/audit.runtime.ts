@@ -5,6 +5,7 @@ import type { AuditLogEvent } from './event/audit-log-event.js';
 import type { AuditLogger } from './event/audit-logger.js';
 import { present } from './event/present.js';
 import { RequestAudit } from './capture/request-audit.js';
+import { Delivery } from './delivery/delivery.js';
 import { DELIVERY_DEFAULTS } from './delivery/delivery-options.js';
 import type { DeliveryOptions } from './delivery/delivery-options.js';
 import { DeliveryLoop } from './delivery/delivery-loop.js';
@@ -12,6 +13,8 @@ import type { LoopHost, LoopOptions } from './delivery/delivery-loop.js';
 import { RepositorySink } from './delivery/event-sink.js';
 import { AuditRecorder } from './recorder/audit-recorder.js';
 import { EventCompleter } from './recorder/event-completer.js';
+import { Listeners } from './recorder/listeners.js';
+import { Reports } from './recorder/reports.js';
 import { AuditPolicy } from './features/policy/audit-policy.js';
 import { Detector } from './features/detection/detector.js';
 import { findingDraft } from './features/detection/finding.js';
@@ -32,7 +35,6 @@ import { TransitKeys } from './features/protection/transit-keys.js';
 import { Redactor } from './recorder/redaction/redactor.js';
 import { AuditDatabase } from './store/audit-database.js';
 import { AuditEventRepository } from './store/audit-event.repository.js';
-import type { RecordedGap } from './sealer/collector.js';
 import { ledgerKeys } from './sealer/ledger-keys.js';
 import { LEDGER_DEFAULTS } from './sealer/ledger-options.js';
 import type { LogSealer } from './sealer/log-sealer.js';
@@ -78,7 +80,10 @@ const LAST_SEAL_MS = 2_000;
 /** The rooms, wired together: what a door (Nest, Express, the command line) starts and closes. Needs no framework. */
 export class AuditRuntime {
   readonly repository: AuditEventRepository;
+  readonly delivery: Delivery;
   readonly recorder: AuditRecorder;
+  /** Who hears of each event as it is recorded. */
+  readonly listeners: Listeners;
   /** Which requests are recorded and how much of each. */
   readonly policy: AuditPolicy;
   readonly requests: RequestAudit;
@@ -121,10 +126,10 @@ export class AuditRuntime {
         void warnOfTables(this.database, logger);
         if (this.isStarted) void this.checkKeys().catch((error: Error) => logger.error(error.message));
         // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
-        this.recorder.flush().catch(() => undefined);
+        this.delivery.flush().catch(() => undefined);
       },
       async () => {
-        await this.recorder.drain();
+        await this.delivery.drain();
         await this.sealer.close(LAST_SEAL_MS);
       },
     );
@@ -147,29 +152,34 @@ export class AuditRuntime {
       (tenantId, userId, before) => detections.history(tenantId, userId, before),
       logger,
     );
-    const ownSources = () => this.recorder.ownSources;
+    const ownSources = () => this.delivery.ownSources;
     const ownersOf = (source: string, sequences: readonly number[]) =>
-      this.recorder.taken.ownersOf(source, sequences);
-    const describeGap = (gap: RecordedGap) => this.recorder.gapEvent(gap);
-    const stored = (event: AuditLogEvent) => this.recorder.announce(event);
-    this.thread = threadOf(options, logger, {
-      describeGap,
-      stored,
-      keepLetter: ({ event, reason }) => deadLetters.keep(event, reason),
-    });
+      this.delivery.taken.ownersOf(source, sequences);
     this.keyRepository = new SubjectKeyRepository(this.database);
     const masters = protection && new MasterKeys(protection);
     this.keys = masters && new SubjectKeys(this.keyRepository, masters, protection, logger);
     const reader = new ProtectedReader(this.keyRepository, this.keys, logger);
+    const completer = new EventCompleter(redactor, logger, options.service, [
+      new RiskStage(new RiskModel(risk), memory),
+      ruleStage,
+    ]);
+    this.listeners = new Listeners(logger, protection && ((event) => reader.shown(event)));
+    const reports = new Reports(completer, this.listeners);
+    const stored = (event: AuditLogEvent) => this.listeners.announce(event);
+    this.thread = threadOf(options, logger, {
+      describeGap: reports.gap,
+      stored,
+      keepLetter: ({ event, reason }) => deadLetters.keep(event, reason),
+    });
     this.transit =
       masters &&
       new TransitKeys(
         masters,
         protection.cacheSeconds * 1_000,
         {
-          directory: () => this.recorder.directory,
-          mark: () => this.recorder.mark(),
-          isSettledThrough: (mark) => this.recorder.isSettledThrough(mark),
+          directory: () => this.delivery.directory,
+          mark: () => this.delivery.mark(),
+          isSettledThrough: (mark) => this.delivery.isSettledThrough(mark),
         },
         logger,
       );
@@ -184,20 +194,15 @@ export class AuditRuntime {
         : inThisThread();
     };
     const trust = { verifiers: keys.verifiers, origin };
-    const completer = new EventCompleter(redactor, logger, options.service, [
-      new RiskStage(new RiskModel(risk), memory),
-      ruleStage,
-    ]);
-    this.recorder = new AuditRecorder(
-      this.repository,
+    this.delivery = new Delivery(
       loop,
       sources,
-      completer,
       logger,
       deliveryOf(options),
-      protector && { protector, shown: (event) => reader.shown(event) },
+      reports,
       keys.signer && { signer: keys.signer, origin: origin! },
     );
+    this.recorder = new AuditRecorder(this.delivery, this.repository, completer, this.listeners, protector);
     this.actions = new RuleActions(
       options.compliance?.handlers ?? {},
       (failure) => void this.recorder.record(failureDraft(failure)),
@@ -209,12 +214,12 @@ export class AuditRuntime {
       {
         report: (finding) => void this.recorder.record(findingDraft(finding)),
         store: (finding, id) => this.recorder.recordUnnumbered(findingDraft(finding, id)),
-        flush: () => this.recorder.flush(),
+        flush: () => this.delivery.flush(),
       },
       logger,
       risk.volumeKeys,
     );
-    this.recorder.watch((event, shown) => {
+    this.listeners.watch((event, shown) => {
       memory.note(event);
       this.detector.observe(event);
       for (const rule of ruleStage.asking(event)) this.actions.dispatch(rule, shown);
@@ -244,7 +249,7 @@ export class AuditRuntime {
         {
           ownSources,
           ownersOf,
-          describeGap,
+          describeGap: reports.gap,
           stored,
           installation: async () => `nest-audit-trail/${await this.repository.setting('ledger_id')}`,
           statementTimeoutMs: statementTimeoutOf(options),
@@ -260,8 +265,8 @@ export class AuditRuntime {
     this.reachNotes =
       keys.signer &&
       new ReachNotes(ledger, sealing, {
-        reached: () => this.recorder.taken.reached(),
-        note: (source, sequence) => this.recorder.noteReached(source, sequence),
+        reached: () => this.delivery.taken.reached(),
+        note: (source, sequence) => this.delivery.noteReached(source, sequence),
       });
     const retention = new RetentionRepository(this.database);
     const unsignedUntil = options.ledger?.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil;
@@ -279,12 +284,13 @@ export class AuditRuntime {
         ...(origin !== undefined && { origin }),
         gapTimeoutMs: options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
         ownNumbers: ownSources,
-        takenNumbers: () => this.recorder.taken.takenNumbers(),
+        takenNumbers: () => this.delivery.taken.takenNumbers(),
         lastSeen: () => this.sealer.lastSeen,
       },
     );
     this.service = new AuditService(
       this.recorder,
+      this.listeners,
       this.repository,
       this.requests,
       () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
@@ -338,13 +344,13 @@ export class AuditRuntime {
    */
   async start(shared?: DataSource): Promise<void> {
     const reportMetrics = this.options.metrics ? await loadMetrics() : undefined;
-    await this.recorder.open();
+    await this.delivery.open();
     await this.transit?.open();
     try {
       await this.database.connect(START_PATIENCE_MS, shared);
       if (this.database.whyNotReady === undefined) await this.checkKeys();
     } catch (error) {
-      this.recorder.abandon();
+      this.delivery.abandon();
       await this.transit?.close();
       await this.thread?.close();
       await this.database.close();
@@ -356,7 +362,7 @@ export class AuditRuntime {
     this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
     this.detector.start();
     if (reportMetrics) {
-      this.stopMetrics = reportMetrics(() => this.recorder.status(), this.options.service);
+      this.stopMetrics = reportMetrics(() => this.service.status(), this.options.service);
     }
   }
 
@@ -387,7 +393,7 @@ export class AuditRuntime {
     const begun = performance.now();
     const patienceMs = this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
     // Most of the time for what is there; the rest for what is still open then.
-    await this.recorder.drain(patienceMs * 0.7);
+    await this.delivery.drain(patienceMs * 0.7);
     this.requests.freeze();
     await this.close(Math.max(0, patienceMs - (performance.now() - begun)));
   }
@@ -407,8 +413,8 @@ export class AuditRuntime {
       // So are their failures.
       await within(Math.min(LAST_ACTIONS_MS, patience / 4), this.actions.idle());
       this.actions.close();
-      const { directory } = this.recorder;
-      await this.recorder.close(this.database.isGone ? 0 : left());
+      const { directory } = this.delivery;
+      await this.delivery.close(this.database.isGone ? 0 : left());
       await this.transit?.close(directory);
       this.keys?.close();
       // The database is there: what is sealed now need not wait for the next start.

@@ -127,8 +127,8 @@ export class RequestAudit {
     (request as { [AUDITED]?: AuditedRequest })[AUDITED] = audited;
     try {
       this.records.add(record);
-      wrapResponse(response, audited, this.recorder.keepsIntents);
-      if (this.recorder.keepsIntents && mayChange(record)) {
+      wrapResponse(response, audited, this.recorder.delivery.hasJournal);
+      if (this.recorder.delivery.hasJournal && mayChange(record)) {
         // Where a route takes the request, its last guard writes the intent; else nobody does.
         const noteUnrouted = () => {
           if (!record.route && !record.intent) this.begin(record);
@@ -185,10 +185,10 @@ export class RequestAudit {
     // The client has gone, but the request goes on: whoever may refuse it knows its route.
     if (record.closed) return;
     const strict = this.isStrict(record);
-    if (!strict && !this.recorder.rejects && !record.intent) return;
+    if (!strict && !this.recorder.delivery.rejects && !record.intent) return;
     if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
     if (strict) noteHeaders(record);
-    return this.unlessRefused(record, () => this.recorder.admit(strict));
+    return this.unlessRefused(record, () => this.recorder.delivery.admit(strict));
   }
 
   // 3. Identify: every guard has let the request through, and its handler is next.
@@ -209,7 +209,7 @@ export class RequestAudit {
     if (strict) noteHeaders(record);
     if (strict || record.intent || mayChange(record)) this.begin(record);
     if (!strict || blockedBy || !this.choice.isRecorded(record)) return blockedBy;
-    return this.unlessRefused(record, () => this.recorder.secure(record.intent));
+    return this.unlessRefused(record, () => this.recorder.delivery.secure(record.intent));
   }
 
   private judge(record: RequestRecord): BlockingRule | undefined {
@@ -260,7 +260,7 @@ export class RequestAudit {
 
   /** Has the journal know that the request has begun, and what is known of it. */
   private begin(record: RequestRecord): void {
-    if (!this.recorder.keepsIntents || record.answered || record.closed) return;
+    if (!this.recorder.delivery.hasJournal || record.answered || record.closed) return;
     if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
     const begun = this.made(record, () => {
       const { details, metadata, ...known } = this.describe(record);
@@ -272,7 +272,7 @@ export class RequestAudit {
   }
 
   private cancelIntent(record: RequestRecord): void {
-    if (record.intent) this.recorder.cancel(record.intent);
+    if (record.intent) this.recorder.delivery.cancel(record.intent);
     record.intent = undefined;
   }
 
@@ -291,7 +291,7 @@ export class RequestAudit {
       this.cancelIntent(record);
       return undefined;
     }
-    const room = this.recorder.room();
+    const room = this.recorder.delivery.room();
     if (!room) return this.enter(record);
     return room.then(() => (record.closed ? true : (this.enter(record) ?? true)));
   }
@@ -494,7 +494,7 @@ export class RequestAudit {
   }
 
   private isStrict(record: RequestRecord): boolean {
-    return (record.route?.delivery ?? this.recorder.mode) === 'strict';
+    return (record.route?.delivery ?? this.recorder.delivery.mode) === 'strict';
   }
 
   /** @throws AuditError which refuses the request: only what is promised may, never a fault of the audit's own */

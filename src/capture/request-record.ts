@@ -7,7 +7,7 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { createEventId } from '../event/event-id.js';
 import { safeText } from '../event/safe-text.js';
-import type { Intent, Ticket } from '../delivery/event-log.js';
+import type { Intent, Ticket } from '../recorder/audit-recorder.js';
 import type { BlockingRule } from '../recorder/block-judge.js';
 import type { PolicyRule } from '../features/policy/policy-rule.js';
 import type { HeldAnswer, ResponseFunctions } from './held-answer.js';

@@ -76,7 +76,7 @@ export interface AuditOptionsFactory {
       useFactory: (discovery: DiscoveryService, runtime: AuditRuntime) =>
         new AuditEventExplorer(
           discovery,
-          (listener) => runtime.recorder.subscribe(listener, true),
+          (listener) => runtime.listeners.subscribe(listener, true),
           new Logger('AuditTrail'),
         ),
     },
@@ -114,9 +114,9 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    const { options, recorder, policy, requests } = this.runtime;
+    const { options, delivery, policy, requests } = this.runtime;
     // A rule that blocks may come at run time, so every handler has the guard that asks.
-    const routes = new RouteAuditReader(options.capture ?? {}, recorder.mode, policy, true);
+    const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, policy, true);
     mountOnRoutes(this.config, this.discovery, routes, requests);
     warnOf(faultsOfNest(this.config));
   }
@@ -127,7 +127,7 @@ export class AuditModule
     const { delivery = {} } = this.runtime.options;
     if (delivery.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
       this.stopListening = drainOnSignals({
-        flush: () => this.runtime.recorder.flush(),
+        flush: () => this.runtime.delivery.flush(),
         close: () => {
           this.stopListening();
           return this.runtime.closeUnderLoad();

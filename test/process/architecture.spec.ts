@@ -13,7 +13,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   delivery: ['event', 'ledger', 'store', 'journal', 'sealer'],
   // The core must not know its features; what it still imports of them is to move.
   recorder: ['event', 'store', 'journal', 'delivery', 'features/protection', 'features/risk'],
-  capture: ['event', 'delivery', 'recorder', 'features/policy'],
+  capture: ['event', 'recorder', 'features/policy'],
   trail: [
     'event',
     'ledger',
