@@ -394,7 +394,7 @@ export class AuditRuntime {
     const patienceMs = this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
     // Most of the time for what is there; the rest for what is still open then.
     await this.delivery.drain(patienceMs * 0.7);
-    this.requests.freeze();
+    this.requests.isFrozen = true;
     await this.close(Math.max(0, patienceMs - (performance.now() - begun)));
   }
 

@@ -42,14 +42,12 @@ function stages(file) {
   let findings = 0;
   const host = { report: () => (findings += 1), store: () => undefined, flush: () => undefined };
   const detector = new Detector({}, {}, host, silent);
-  const ending = { complete: true, aborted: false, interrupted: false, statusCode: 200, durationMs: 3.1 };
   return new Map([
     [
       'build from the request',
       (event) => {
         const record = recordOf(event);
-        const { action } = draftOf(record, { path: event.metadata.path, length: 0 });
-        return action.length + conclusionOf(record, ending).statusCode;
+        return draftOf(record).action.length + conclusionOf(record, 'sent').statusCode;
       },
     ],
     [
@@ -78,6 +76,9 @@ function recordOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenan
   return {
     id,
     startedAt: timestamp,
+    startedTick: performance.now(),
+    path: metadata.path,
+    sentStatus: 200,
     request: { method: metadata.method, headers: { 'user-agent': userAgent } },
     route: { action: 'thing.read', resource: 'thing', handler: 'ThingsController.read' },
     said: {},

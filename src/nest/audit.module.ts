@@ -138,7 +138,7 @@ export class AuditModule
 
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.host;
-    this.runtime.requests.learnRoutes(expressPatterns(httpAdapter));
+    this.runtime.requests.events.paths.learn(expressPatterns(httpAdapter));
     warnOf(faultsOfExpress(httpAdapter));
   }
 

@@ -24,8 +24,12 @@ export const OWN_KEYS = [
   'stageErrors',
 ] as const;
 
+/** What the application may say, each with or without a value. */
+type Known = { readonly [Name in keyof AuditEventInput]: AuditEventInput[Name] | undefined };
+
 /** An event on its way in: what is known of it. The recorder derives the rest, and makes it safe to store. */
-export interface AuditEventDraft extends AuditEventInput {
+export interface AuditEventDraft extends Known {
+  readonly action: string;
   /** Where it was made before the event was complete, as for a request. */
   readonly id?: string;
   /**
@@ -36,5 +40,5 @@ export interface AuditEventDraft extends AuditEventInput {
   /** How long the request's path was, where `own` has only as much of it as is looked at. */
   readonly pathLength?: number;
   /** The compliance rule that refused the request. It was found, whatever the event itself shows. */
-  readonly blockedBy?: BlockingRule;
+  readonly blockedBy?: BlockingRule | undefined;
 }

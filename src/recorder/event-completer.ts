@@ -1,13 +1,7 @@
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { SCHEMA_VERSION } from '../event/audit-log-event.js';
-import type {
-  AuditCategory,
-  AuditFacts,
-  AuditLogEvent,
-  AuditOutcome,
-  AuditSeverity,
-} from '../event/audit-log-event.js';
+import type { AuditCategory, AuditFacts, AuditLogEvent, AuditOutcome } from '../event/audit-log-event.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import { createEventId, timestampOf } from '../event/event-id.js';
 import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
@@ -17,7 +11,6 @@ import { UNREADABLE_KEY } from '../event/read-event.js';
 import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { OWN_KEYS } from './audit-event-draft.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
-import type { BlockingRule } from './block-judge.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../features/protection/protected-event.js';
 import type { Redactor } from './redaction/redactor.js';
@@ -31,26 +24,23 @@ export interface ServiceOptions {
   readonly version?: string;
 }
 
-/** How a request ended, as its event says it. */
-export interface EventConclusion {
+/** How a request ended, and what that adds to its draft. */
+export interface EventConclusion extends Pick<
+  AuditEventDraft,
+  'severity' | 'resourceId' | 'details' | 'blockedBy'
+> {
   readonly category: AuditCategory;
   readonly outcome: AuditOutcome;
-  /** @defaultValue by category, outcome and verb */
-  readonly severity: AuditSeverity | undefined;
   /** Of the request; tells the verb where the action does not. */
   readonly method: string;
   /** The platform may have given it after the request was described. */
   readonly requestId: string;
-  readonly resourceId: string | undefined;
-  /** All details of the event; `undefined` where the request has no others than its description. */
-  readonly details: Readonly<Record<string, unknown>> | undefined;
   readonly statusCode: number | undefined;
   /** Milliseconds. */
   readonly durationMs: number | undefined;
   readonly errorName: string | undefined;
   /** Where the request was refused before its handler. */
   readonly stage: string | undefined;
-  readonly blockedBy: BlockingRule | undefined;
   readonly aborted: boolean;
   readonly interrupted: boolean;
   readonly withheld: boolean;
@@ -133,12 +123,10 @@ export class EventCompleter {
     if (resourceId) event.resourceId = this.safe(resourceId, 'resourceId');
     if (details) event.details = this.detailsOf(details);
     if (blockedBy) event.complianceFlags = [safeText(blockedBy.id, 128)];
-    if (!this.hidesOwn) this.sayEnd(event.metadata, conclusion);
-    else {
-      const facts: AuditFacts = {};
-      this.sayEnd(facts, conclusion);
-      Object.assign(event.metadata, flattenFacts(facts, this.redactor.isSecretKey, this.metadataRules));
-    }
+    if (!this.hidesOwn) return this.sayEnd(event.metadata, conclusion);
+    const facts: AuditFacts = {};
+    this.sayEnd(facts, conclusion);
+    Object.assign(event.metadata, flattenFacts(facts, this.redactor.isSecretKey, this.metadataRules));
   }
 
   /**
@@ -204,7 +192,7 @@ export class EventCompleter {
     if (end.durationMs !== undefined) facts['durationMs'] = end.durationMs;
     if (end.errorName !== undefined) facts['errorName'] = this.fact(end.errorName, 0, LONGEST_ERROR_NAME);
     if (end.stage !== undefined) facts['stage'] = end.stage;
-    if (end.blockedBy !== undefined) facts['blockedBy'] = safeText(end.blockedBy.id, FACT_LIMITS.string);
+    if (end.blockedBy) facts['blockedBy'] = safeText(end.blockedBy.id, FACT_LIMITS.string);
     if (end.aborted) facts['aborted'] = true;
     if (end.interrupted) facts['interrupted'] = true;
     if (end.withheld) facts['withheld'] = true;

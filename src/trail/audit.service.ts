@@ -27,6 +27,7 @@ import type { RuleBook } from '../features/rules/rule-book.js';
 import { ruleChange } from '../features/rules/rule-change.js';
 import type { ProtectedReader } from '../features/protection/protected-reader.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
+import { annotate } from '../capture/annotation.js';
 import { auditedOf } from '../capture/request-audit.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import { requestIdOf } from '../capture/request-record.js';
@@ -417,7 +418,7 @@ export class AuditService {
   annotate(annotation: AuditAnnotation): boolean {
     const record = currentContext()?.record;
     if (record && !record.closed) {
-      this.requests.annotate(record, annotation);
+      annotate(record, annotation);
       return true;
     }
     this.warnings.warn(

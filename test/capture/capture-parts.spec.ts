@@ -1,7 +1,7 @@
 // What is made of requests and answers for policies and judgement, by itself.
 import { Readable } from 'node:stream';
 import { of } from 'rxjs';
-import { answerFields } from '../../src/capture/answer-fields.js';
+import { answerFields } from '../../src/capture/select-fields.js';
 import { SentValues } from '../../src/capture/sent-values.js';
 import { rolesOf } from '../../src/capture/roles.js';
 import { flattenFacts } from '../../src/event/flatten.js';

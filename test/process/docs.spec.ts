@@ -358,13 +358,14 @@ describe('tables that equal the code', () => {
     record.errorName = 'Error';
     record.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
     record.blockedBy = { id: 'a-rule', name: 'A rule' };
-    record.withheld = true;
+    record.path = '/';
     noteFault(record, 'details');
-    const { own: _own, ...draft } = draftOf(record, { path: '/', length: 1 });
+    const { own: _own, pathLength: _pathLength, ...draft } = draftOf(record);
     const completer = new EventCompleter(new Redactor(), console);
-    const event = completer.describe(draftOf(record, { path: '/', length: 1 }));
-    const ending = { complete: false, aborted: true, interrupted: true, statusCode: 500, durationMs: 1 };
-    completer.conclude(event, conclusionOf(record, ending));
+    const event = completer.describe(draftOf(record));
+    completer.conclude(event, conclusionOf(record, 'closed'));
+    record.withheld = true;
+    completer.conclude(event, conclusionOf(record, 'interrupted'));
     const added = ['source', 'sequence', 'service', 'serviceVersion', 'riskFactors'];
     added.push(PROTECTED_KEY, PROTECTED_FIELDS_KEY, UNREADABLE_KEY);
     expect(
@@ -456,8 +457,7 @@ describe('tables that equal the code', () => {
             };
             record.passedGuards = passed;
           }
-          const ending = { complete: true, aborted: false, interrupted: false, durationMs: 1 };
-          const conclusion = conclusionOf(record, { ...ending, statusCode: status });
+          const conclusion = conclusionOf(record, 'sent');
           expect({
             method,
             status,
