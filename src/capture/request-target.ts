@@ -1,9 +1,19 @@
-import { pathOfTarget } from './request-path.js';
 import type { CapturedRequest } from './resolvers.js';
 
 /** What the client asked for, before the application mounted routers or rewrote it. */
 export function targetOf(request: CapturedRequest): string {
   return String(request['originalUrl'] ?? request.url ?? '');
+}
+
+/**
+ * The path of a request's target, without its query and fragment. Of the absolute form (RFC 9112, section 3.2.2), which
+ * may carry a user and a password, only what follows the authority; URL parsers end that at a backslash, too.
+ */
+export function pathOfTarget(target: string): string {
+  const local = target.startsWith('/')
+    ? target
+    : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/\\?#]*/i, '') || '/';
+  return local.split(/[?#]/, 1)[0] ?? '';
 }
 
 /** The path without its query, as it was sent. */

@@ -1,4 +1,5 @@
 import type { AuditFacts, AuditValue } from '../event/audit-log-event.js';
+import type { SecretTest } from '../event/flatten.js';
 import { REDACTED } from '../event/safe-text.js';
 
 /**
@@ -18,10 +19,7 @@ export class SentValues {
    * @param sources what was sent by the first part of the keys; of several the first that has a value counts
    * @param isSecret by which name a value is `[redacted]`
    */
-  read(
-    sources: Readonly<Record<string, readonly unknown[]>>,
-    isSecret: (key: string) => boolean,
-  ): AuditFacts {
+  read(sources: Readonly<Record<string, readonly unknown[]>>, isSecret: SecretTest): AuditFacts {
     const found: [key: string, value: AuditValue][] = [];
     for (const path of this.paths) {
       for (const source of sources[path.holder] ?? []) {
@@ -45,6 +43,11 @@ interface Step {
   readonly isItem: boolean;
 }
 
+interface Found {
+  readonly fact: string | number | boolean;
+  readonly isItem: boolean;
+}
+
 /** One key, on its way through an object. */
 class SentPath {
   readonly holder: string;
@@ -62,10 +65,10 @@ class SentPath {
   }
 
   /** One value, or a list where there is one on the way: `items.country` is the country of each item. */
-  read(source: unknown, isSecret: (key: string) => boolean): AuditValue | undefined {
-    const plain = new Values();
+  read(source: unknown, isSecret: SecretTest): AuditValue | undefined {
+    const plain: Found[] = [];
     // `{ "a.b": 1, "a": { "b": 2 } }` has two values for one key: the nested one is what a handler reads.
-    const dotted = new Values();
+    const dotted: Found[] = [];
     // A body of parsed text holds nothing twice, but a middleware may have made it go round.
     const seen = Array.from({ length: this.names.length + 1 }, () => new Set<object>());
     const waiting: Step[] = [{ value: source, at: 0, isDotted: false, isItem: false }];
@@ -73,7 +76,8 @@ class SentPath {
     for (let step = waiting.pop(); step; step = waiting.pop()) {
       const { value, at, isDotted, isItem } = step;
       if (typeof value !== 'object' || value === null) {
-        if (at === this.names.length) (isDotted ? dotted : plain).add(value, isItem);
+        const fact = at === this.names.length ? factOf(value) : undefined;
+        if (fact !== undefined) (isDotted ? dotted : plain).push({ fact, isItem });
         continue;
       }
       if (ArrayBuffer.isView(value) || seen[at]!.has(value)) continue;
@@ -85,38 +89,26 @@ class SentPath {
       }
       this.joined[at]?.forEach((name, more) => {
         if (!isOwn(value, name)) return;
-        const isNamed = !Array.isArray(value);
-        const next = at + more + 1;
-        if (isNamed && isSecret(name)) {
-          if (next === this.names.length) (isDotted || more > 0 ? dotted : plain).add(REDACTED, isItem);
-          return;
-        }
-        const item = (value as Readonly<Record<string, unknown>>)[name];
-        waiting.push({ value: item, at: next, isDotted: isDotted || more > 0, isItem });
+        const isHidden = !Array.isArray(value) && isSecret(name);
+        const item = isHidden ? REDACTED : (value as Readonly<Record<string, unknown>>)[name];
+        waiting.push({ value: item, at: at + more + 1, isDotted: isDotted || more > 0, isItem });
       });
     }
-    return plain.asFact() ?? dotted.asFact();
+    return valueOf(plain) ?? valueOf(dotted);
   }
 }
 
-/** The values of a key, in the form in which events have them. */
-class Values {
-  private readonly all: (string | number | boolean)[] = [];
-  private isList = false;
+/** A value in the form in which events have it; `undefined` for what they can't have. */
+function factOf(value: unknown): Found['fact'] | undefined {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  return typeof value === 'string' || typeof value === 'boolean' ? value : undefined;
+}
 
-  add(value: unknown, isItem: boolean): void {
-    if (typeof value === 'bigint') this.all.push(value.toString());
-    else if (typeof value === 'number') this.all.push(Number.isFinite(value) ? value : String(value));
-    else if (typeof value === 'string' || typeof value === 'boolean') this.all.push(value);
-    else return;
-    this.isList ||= isItem;
-  }
-
-  asFact(): AuditValue | undefined {
-    const { all } = this;
-    if (all.length <= 1 && !this.isList) return all[0];
-    return all.every((value) => typeof value === 'number') ? all : all.map(String);
-  }
+function valueOf(found: readonly Found[]): AuditValue | undefined {
+  const all = found.map(({ fact }) => fact);
+  if (all.length <= 1 && !found.some(({ isItem }) => isItem)) return all[0];
+  return all.every((fact) => typeof fact === 'number') ? all : all.map(String);
 }
 
 function isOwn(holder: object, name: string): boolean {

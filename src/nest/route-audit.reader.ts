@@ -8,7 +8,7 @@ import type { CaptureOptions } from '../capture/capture-options.js';
 import type { AuditPolicy } from '../features/policy/audit-policy.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
-import { actionOfRoute, resourceOfController } from '../capture/route-names.js';
+import { actionOfRoute, resourceOfController } from './route-names.js';
 import { Audit, NoAudit } from './audit.decorator.js';
 import { NEST_METADATA } from './internals.js';
 

@@ -18,7 +18,7 @@ import { flattenFacts } from '../../src/event/flatten.js';
 import { canonicalIp } from '../../src/event/ip-address.js';
 import { safeText } from '../../src/event/safe-text.js';
 import { PathPattern } from '../../src/features/policy/path-pattern.js';
-import { readPath } from '../../src/capture/request-path.js';
+import { readPath } from '../../src/features/policy/request-path.js';
 import { Redactor } from '../../src/recorder/redaction/redactor.js';
 import { fold, normalize } from '../../src/features/rules/comparable-text.js';
 import { decimalOf } from '../../src/features/rules/decimal.js';

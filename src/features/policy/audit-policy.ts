@@ -3,8 +3,8 @@ import { checkSubject } from './check-subject.js';
 import { conditionsOf } from './policy-condition.js';
 import type { PolicyCondition, ReadSubject } from './policy-condition.js';
 import type { PolicyLevel, PolicyOptions, PolicyRule, PolicySubject } from './policy-rule.js';
-import { readPath } from '../../capture/request-path.js';
-import type { RequestPath } from '../../capture/request-path.js';
+import { readPath } from './request-path.js';
+import type { RequestPath } from './request-path.js';
 
 /** What a policy says of a request, as far as its facts are known. */
 export interface PolicyDecision {

@@ -1,4 +1,4 @@
-import type { RequestPath } from '../../capture/request-path.js';
+import type { RequestPath } from './request-path.js';
 
 /**
  * A glob of path segments: `*` stands for any one, `**` for any number, none included; everything else for itself. No

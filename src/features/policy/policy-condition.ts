@@ -1,5 +1,5 @@
 import { PathPattern } from './path-pattern.js';
-import type { RequestPath } from '../../capture/request-path.js';
+import type { RequestPath } from './request-path.js';
 import type { PolicyMatch, PolicySubject } from './policy-rule.js';
 
 /** A subject on its way through the rules: its path is read once, by the first that asks. */

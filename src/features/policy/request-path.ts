@@ -1,15 +1,5 @@
-import { strictlyDecoded } from '../event/percent-encoding.js';
-
-/**
- * The path of a request's target, without its query and fragment. Of the absolute form (RFC 9112, section 3.2.2), which
- * may carry a user and a password, only what follows the authority; URL parsers end that at a backslash, too.
- */
-export function pathOfTarget(target: string): string {
-  const local = target.startsWith('/')
-    ? target
-    : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/\\?#]*/i, '') || '/';
-  return local.split(/[?#]/, 1)[0] ?? '';
-}
+import { pathOfTarget } from '../../capture/request-target.js';
+import { strictlyDecoded } from '../../event/percent-encoding.js';
 
 /**
  * A path as two readers may understand it. What a client sends is only sometimes what a router takes it for: one
