@@ -77,7 +77,7 @@ export { AUDIT_ERROR_CODES, AuditError } from './event/audit-error.js';
 export type { AuditErrorCode } from './event/audit-error.js';
 
 // Options.
-export type { AuditModuleOptions } from './audit.options.js';
+export type { AuditModuleOptions } from './engine/audit.options.js';
 export type { CaptureOptions } from './capture/capture-options.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
 export type { FieldSelection } from './capture/select-fields.js';

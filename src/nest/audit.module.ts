@@ -14,11 +14,11 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { DataSource } from 'typeorm';
-import { checkOptions } from '../audit.options.js';
-import type { AuditModuleOptions } from '../audit.options.js';
-import { AuditRuntime } from '../audit.runtime.js';
+import { checkOptions } from '../engine/audit.options.js';
+import type { AuditModuleOptions } from '../engine/audit.options.js';
+import { AuditRuntime } from '../engine/audit.runtime.js';
 import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
-import { drainOnSignals } from '../drain-on-signals.js';
+import { drainOnSignals } from './drain-on-signals.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';

@@ -4,7 +4,7 @@ import type express from 'express';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditModuleOptions } from 'nest-audit-trail';
-import { AuditRuntime } from '../../src/audit.runtime.js';
+import { AuditRuntime } from '../../src/engine/audit.runtime.js';
 import { EventCompleter } from '../../src/recorder/event-completer.js';
 import { send } from '../support/http-client.js';
 import { describeOnSqlite } from '../support/harness/databases.js';

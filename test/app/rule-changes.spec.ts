@@ -2,7 +2,7 @@
 import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditLogEvent, AuditModuleOptions, ComplianceRule } from 'nest-audit-trail';
-import { AuditRuntime } from '../../src/audit.runtime.js';
+import { AuditRuntime } from '../../src/engine/audit.runtime.js';
 import { send } from '../support/http-client.js';
 import { eventually } from '../support/eventually.js';
 import { removable } from '../support/removable-database.js';

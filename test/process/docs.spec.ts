@@ -22,7 +22,7 @@ import {
   SEVERITIES,
 } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditStatus } from 'nest-audit-trail';
-import { OPTION_RULES } from '../../src/audit.options.js';
+import { OPTION_RULES } from '../../src/engine/audit.options.js';
 import { conclusionOf, draftOf } from '../../src/capture/request-event.js';
 import { noteFault, RequestRecord } from '../../src/capture/request-record.js';
 import { DEFAULT_RESOLVERS } from '../../src/capture/resolvers.js';

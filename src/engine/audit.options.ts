@@ -1,19 +1,19 @@
-import { AuditError } from './event/audit-error.js';
-import { showValue } from './event/show-value.js';
-import type { CaptureOptions } from './capture/capture-options.js';
-import type { DeliveryOptions } from './delivery/delivery-options.js';
-import type { ServiceOptions } from './recorder/event-completer.js';
-import type { PolicyOptions } from './features/policy/policy-rule.js';
-import type { DetectionOptions } from './features/detection/detection-options.js';
-import type { RiskOptions } from './recorder/risk/risk-options.js';
-import type { ComplianceOptions } from './features/rules/compliance-rule.js';
-import type { ProtectionOptions } from './features/protection/protection-options.js';
-import type { RedactionOptions } from './recorder/redaction/redaction-options.js';
-import { MOST_REMOVED } from './ledger/removal-record.js';
-import type { LedgerOptions } from './sealer/ledger-options.js';
-import type { StoreOptions } from './store/audit-database.js';
-import type { RetentionOptions } from './trail/retention/retention-options.js';
-import { SUPPORTED_DATABASES } from './store/table-name.js';
+import { AuditError } from '../event/audit-error.js';
+import { showValue } from '../event/show-value.js';
+import type { CaptureOptions } from '../capture/capture-options.js';
+import type { DeliveryOptions } from '../delivery/delivery-options.js';
+import type { ServiceOptions } from '../recorder/event-completer.js';
+import type { PolicyOptions } from '../features/policy/policy-rule.js';
+import type { DetectionOptions } from '../features/detection/detection-options.js';
+import type { RiskOptions } from '../recorder/risk/risk-options.js';
+import type { ComplianceOptions } from '../features/rules/compliance-rule.js';
+import type { ProtectionOptions } from '../features/protection/protection-options.js';
+import type { RedactionOptions } from '../recorder/redaction/redaction-options.js';
+import { MOST_REMOVED } from '../ledger/removal-record.js';
+import type { LedgerOptions } from '../sealer/ledger-options.js';
+import type { StoreOptions } from '../store/audit-database.js';
+import type { RetentionOptions } from '../trail/retention/retention-options.js';
+import { SUPPORTED_DATABASES } from '../store/table-name.js';
 
 /** What `AuditModule.forRoot()` takes. Everything is optional: without options, events go to `audit.sqlite`. */
 export interface AuditModuleOptions extends StoreOptions {
