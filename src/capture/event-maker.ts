@@ -7,23 +7,26 @@ import { conclusionOf, draftOf } from './request-event.js';
 import type { Ending } from './request-event.js';
 import { noteFault, NO_PARAMETERS, NOTHING_SAID, outdate } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
-import { parsedQueryOf, queryOf, rawPathOf } from './request-target.js';
+import { rawPathOf } from './request-target.js';
 import { SafePaths } from './route-path.js';
-import { SentValues } from './sent-values.js';
 
 /** Makes events of the records of requests. Where what the application added can't be stored, the event is made without that. */
 export class EventMaker {
   readonly paths: SafePaths;
-  /** What rules read of what clients send, for as long as they are the same. */
-  private sentValues = new SentValues([]);
 
   /** @param fail is told of each fault of the audit's own */
   constructor(
     private readonly completer: EventCompleter,
-    private readonly isSecretKey: SecretTest,
+    isSecretKey: SecretTest,
     private readonly fail: (error: unknown) => void,
   ) {
     this.paths = new SafePaths(isSecretKey);
+  }
+
+  /** The event if the request succeeds, as far as it is known. */
+  describe(record: RequestRecord): AuditLogEvent {
+    if (record.path === undefined) this.readPath(record);
+    return (record.description ??= this.completer.describe(draftOf(record)));
   }
 
   /** The whole event; `undefined` where none can be made. */
@@ -47,32 +50,6 @@ export class EventMaker {
     });
   }
 
-  /**
-   * The event if the request succeeds, with what is asked for of what the client sent. It is judged, and never stored.
-   *
-   * @param sentKeys see `BlockJudge.sentKeys`
-   */
-  expectedOf(record: RequestRecord, sentKeys: readonly string[]): AuditLogEvent {
-    const { request } = record;
-    const event = this.describe(record);
-    if (this.sentValues.keys !== sentKeys) this.sentValues = new SentValues(sentKeys);
-    const sent =
-      sentKeys.length === 0
-        ? {}
-        : this.sentValues.read(
-            // The query first as the handler reads it, where the platform parses it otherwise.
-            { query: [parsedQueryOf(request), queryOf(request)], body: [request['body']] },
-            this.isSecretKey,
-          );
-    const { method } = event.metadata;
-    return {
-      ...event,
-      details: { ...event.details, ...sent },
-      // Platforms give HEAD to the handlers of GET.
-      metadata: { ...event.metadata, ...(method === 'HEAD' && { method: ['HEAD', 'GET'] }) },
-    };
-  }
-
   private made(record: RequestRecord, make: () => AuditLogEvent): AuditLogEvent | undefined {
     try {
       return make();
@@ -87,11 +64,6 @@ export class EventMaker {
       this.fail(error);
       return undefined;
     }
-  }
-
-  private describe(record: RequestRecord): AuditLogEvent {
-    if (record.path === undefined) this.readPath(record);
-    return (record.description ??= this.completer.describe(draftOf(record)));
   }
 
   /** The request's path without its query, secret parameters redacted, also where no route was found. */

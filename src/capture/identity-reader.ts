@@ -3,9 +3,8 @@ import { canonicalIp } from '../event/ip-address.js';
 import { isThenable } from '../event/is-thenable.js';
 import { NOT_IDENTIFIED, noteFault, outdate } from './request-record.js';
 import type { RequestIdentity, RequestRecord } from './request-record.js';
-import { DEFAULT_RESOLVERS } from './resolvers.js';
+import { DEFAULT_RESOLVERS, rolesOf } from './resolvers.js';
 import type { ResolveOptions } from './resolvers.js';
-import { rolesOf } from './roles.js';
 
 /** The resolvers that read `request.user` and `request.session` alone, where the application has none of its own. */
 const IDENTITY = ['user', 'tenant', 'session', 'actorType', 'impersonator', 'roles'] as const;

@@ -26,6 +26,7 @@ import {
   statusOf,
   stopWatching,
 } from './request-record.js';
+import { sentPartsOf } from './request-target.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { RouteAudit } from './route-audit.js';
 import { AUDITED, wrapResponse } from './wrapped-response.js';
@@ -199,7 +200,8 @@ export class RequestAudit implements ResponseObserver {
   private judge(record: RequestRecord): BlockingRule | undefined {
     if (!this.blockJudge?.canBlock || record.route?.silenced) return undefined;
     try {
-      const blockedBy = this.blockJudge.blocking(this.events.expectedOf(record, this.blockJudge.sentKeys));
+      const sent = () => sentPartsOf(record.request);
+      const blockedBy = this.blockJudge.blocking(this.events.describe(record), sent);
       if (blockedBy) {
         record.blockedBy = blockedBy;
         record.hasNews = true;

@@ -1,3 +1,4 @@
+import type { SentParts } from '../recorder/block-judge.js';
 import type { CapturedRequest } from './resolvers.js';
 
 /** What the client asked for, before the application mounted routers or rewrote it. */
@@ -36,8 +37,13 @@ export function queryOf(request: CapturedRequest): Record<string, unknown> {
   return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
 }
 
+/** The query and the body, for whoever judges them. The query first as the handler reads it, where the platform parses it otherwise. */
+export function sentPartsOf(request: CapturedRequest): SentParts {
+  return { query: [parsedQueryOf(request), queryOf(request)], body: [request['body']] };
+}
+
 /** The query as the platform parses it for the handler; it may be made only now, and refuse. */
-export function parsedQueryOf(request: CapturedRequest): unknown {
+function parsedQueryOf(request: CapturedRequest): unknown {
   try {
     return request['query'];
   } catch {

@@ -3,7 +3,7 @@
 import { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { types } from 'node:util';
-import { HeldAnswer } from './held-answer.js';
+import { HeldAnswer, refuseAnswer } from './held-answer.js';
 import type { ResponseFunctions } from './held-answer.js';
 import { noteError, noteSent, watchStream } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
@@ -77,7 +77,7 @@ function holdBack(
   record: RequestRecord,
   audit: ResponseObserver,
   safe: Promise<boolean>,
-  args: readonly unknown[],
+  args: unknown[],
 ): void {
   const { response } = record;
   const held = new HeldAnswer(response);
@@ -89,8 +89,9 @@ function holdBack(
     // Of a request that is closed already, by its client or by a shutdown, all is said.
     if (!record.closed) record.withheld = !mayLeave;
     try {
-      if (mayLeave) held.release(() => record.own!.end.apply(response, [...args]));
-      else held.refuse(record.own!, record.headersBefore);
+      held.letGo();
+      if (mayLeave) record.own!.end.apply(response, args);
+      else refuseAnswer(response, record.own!, record.headersBefore);
       noteSent(record);
     } catch (error) {
       // What can't be sent, such as an object; its sender has gone on and can't be told.

@@ -126,7 +126,7 @@ export class AuditRuntime {
       redactor.isSecretKey,
       logger,
       this.policy,
-      judging.rules,
+      judging.blockJudge,
     );
     const own = options.ledger?.database;
     this.sealingDatabase = own && new AuditDatabase({ database: own, migrate: false }, logger);

@@ -3,6 +3,7 @@ import { Detector } from '../features/detection/detector.js';
 import { findingDraft } from '../features/detection/finding.js';
 import { RiskMemory } from '../features/risk/risk-memory.js';
 import { failureDraft, RuleActions } from '../features/rules/rule-actions.js';
+import { RequestJudge } from '../features/rules/request-judge.js';
 import { RuleBook } from '../features/rules/rule-book.js';
 import { RuleStage } from '../features/rules/rule-stage.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
@@ -34,6 +35,7 @@ export function judgingOf(
   return {
     rules,
     ruleStage,
+    blockJudge: new RequestJudge(rules, redactor.isSecretKey),
     memory,
     completer: new EventCompleter(redactor, logger, service, [riskStage, ruleStage]),
   };

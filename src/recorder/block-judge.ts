@@ -6,15 +6,16 @@ export interface BlockingRule {
   readonly name: string;
 }
 
+/** What a client sent, by the first part of its keys in `details`; of several the first that has a value counts. */
+export type SentParts = Readonly<Record<'query' | 'body', readonly unknown[]>>;
+
 /** Who says whether a request may go on to its handler. */
 export interface BlockJudge {
   /** Whether there is anything to ask: a request is only made an event for a judge that can refuse. */
   readonly canBlock: boolean;
   /**
-   * What it reads of what the client sent, as keys of `details`: `body.payee.country`. All else of a body and a query need not
-   * be looked at. The same list until it changes.
+   * @param event the request as far as it is known before its handler; it is not stored
+   * @param sent is called only where something of it is asked for
    */
-  readonly sentKeys: readonly string[];
-  /** @param event the request as far as it is known before its handler; it is not stored */
-  blocking(event: AuditLogEvent): BlockingRule | undefined;
+  blocking(event: AuditLogEvent, sent: () => SentParts): BlockingRule | undefined;
 }

@@ -12,7 +12,7 @@ import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import { queryOf, rawPathOf } from '../../src/capture/request-target.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
 import { SafePaths } from '../../src/capture/route-path.js';
-import { SentValues } from '../../src/capture/sent-values.js';
+import { SentValues } from '../../src/features/rules/sent-values.js';
 import { assertEventInput } from '../../src/event/audit-event-input.js';
 import { flattenFacts } from '../../src/event/flatten.js';
 import { canonicalIp } from '../../src/event/ip-address.js';

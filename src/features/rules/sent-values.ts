@@ -1,6 +1,6 @@
-import type { AuditFacts, AuditValue } from '../event/audit-log-event.js';
-import type { SecretTest } from '../event/flatten.js';
-import { REDACTED } from '../event/safe-text.js';
+import type { AuditFacts, AuditValue } from '../../event/audit-log-event.js';
+import type { SecretTest } from '../../event/flatten.js';
+import { REDACTED } from '../../event/safe-text.js';
 
 /**
  * What is judged before a handler of what a client sent: the values of some keys, and nothing else is looked at, however much it
