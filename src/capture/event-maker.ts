@@ -1,6 +1,5 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { FACT_LIMITS } from '../event/flatten.js';
-import type { SecretTest } from '../event/flatten.js';
 import { withinReach } from '../event/within-reach.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
 import { conclusionOf, draftOf } from './request-event.js';
@@ -8,20 +7,16 @@ import type { Ending } from './request-event.js';
 import { noteFault, NO_PARAMETERS, NOTHING_SAID, outdate } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 import { rawPathOf } from './request-target.js';
-import { SafePaths } from './route-path.js';
+import type { SafePaths } from '../recorder/redaction/safe-paths.js';
 
 /** Makes events of the records of requests. Where what the application added can't be stored, the event is made without that. */
 export class EventMaker {
-  readonly paths: SafePaths;
-
   /** @param fail is told of each fault of the audit's own */
   constructor(
     private readonly completer: EventCompleter,
-    isSecretKey: SecretTest,
+    private readonly paths: SafePaths,
     private readonly fail: (error: unknown) => void,
-  ) {
-    this.paths = new SafePaths(isSecretKey);
-  }
+  ) {}
 
   /** The event if the request succeeds, as far as it is known. */
   describe(record: RequestRecord): AuditLogEvent {

@@ -5,11 +5,11 @@ import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import type { SecretTest } from '../event/flatten.js';
 import type { AuditPolicy } from '../features/policy/audit-policy.js';
 import type { AuditRecorder, Delivery, Intent } from '../recorder/audit-recorder.js';
 import type { BlockingRule, BlockJudge } from '../recorder/block-judge.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
+import type { SafePaths } from '../recorder/redaction/safe-paths.js';
 import { currentContext, runInContext } from './audit-context.js';
 import type { CaptureOptions } from './capture-options.js';
 import { EventMaker } from './event-maker.js';
@@ -68,13 +68,12 @@ export function auditedOf(request: unknown): AuditedRequest | undefined {
  * refused, or its answer waits, where its event is not safe.
  */
 export class RequestAudit implements ResponseObserver {
-  /** Makes the events of the records. */
-  readonly events: EventMaker;
   /** Requests that the guard had to open. */
   unhooked = 0;
   /** No answer leaves and no request goes on: the process is about to end under them, and nobody can record any more what happens. */
   isFrozen = false;
   private readonly delivery: Delivery;
+  private readonly events: EventMaker;
   private readonly identities: IdentityReader;
   private readonly choice: RecordingChoice;
   private readonly warnings: RateLimitedLog;
@@ -85,7 +84,7 @@ export class RequestAudit implements ResponseObserver {
     private readonly recorder: AuditRecorder,
     completer: EventCompleter,
     options: CaptureOptions,
-    isSecretKey: SecretTest,
+    paths: SafePaths,
     private readonly logger: AuditLogger,
     policy?: AuditPolicy,
     private readonly blockJudge?: BlockJudge,
@@ -94,7 +93,7 @@ export class RequestAudit implements ResponseObserver {
     this.identities = new IdentityReader(options.resolve);
     this.choice = new RecordingChoice(options, policy);
     this.warnings = new RateLimitedLog(logger);
-    this.events = new EventMaker(completer, isSecretKey, (error) => this.noteInternalError(error));
+    this.events = new EventMaker(completer, paths, (error) => this.noteInternalError(error));
   }
 
   // 1. Open: the request arrives.

@@ -11,6 +11,7 @@ import type { RuleActions } from '../features/rules/rule-actions.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
 import { Listeners } from '../recorder/listeners.js';
 import { Redactor } from '../recorder/redaction/redactor.js';
+import { SafePaths } from '../recorder/redaction/safe-paths.js';
 import { Reports } from '../recorder/reports.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
@@ -52,6 +53,8 @@ export class AuditRuntime {
   readonly listeners: Listeners;
   /** Which requests are recorded and how much of each. */
   readonly policy: AuditPolicy;
+  /** Which parts of paths are secret. */
+  readonly paths: SafePaths;
   readonly requests: RequestAudit;
   readonly service: AuditService;
   readonly sealer: LogSealer;
@@ -74,6 +77,7 @@ export class AuditRuntime {
     private readonly logger: AuditLogger,
   ) {
     const redactor = new Redactor(options.redaction);
+    this.paths = new SafePaths(redactor.isSecretKey);
     if (options.retention) checkRetention(options.retention);
     this.policy = new AuditPolicy(options.policy);
     this.database = new AuditDatabase(
@@ -123,7 +127,7 @@ export class AuditRuntime {
       this.recorder,
       completer,
       options.capture ?? {},
-      redactor.isSecretKey,
+      this.paths,
       logger,
       this.policy,
       judging.blockJudge,

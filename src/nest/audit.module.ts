@@ -138,7 +138,7 @@ export class AuditModule
 
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.host;
-    this.runtime.requests.events.paths.learn(expressPatterns(httpAdapter));
+    this.runtime.paths.learn(expressPatterns(httpAdapter));
     warnOf(faultsOfExpress(httpAdapter));
   }
 

@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import { queryOf, rawPathOf } from '../../src/capture/request-target.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
-import { SafePaths } from '../../src/capture/route-path.js';
+import { SafePaths } from '../../src/recorder/redaction/safe-paths.js';
 import { SentValues } from '../../src/features/rules/sent-values.js';
 import { assertEventInput } from '../../src/event/audit-event-input.js';
 import { flattenFacts } from '../../src/event/flatten.js';

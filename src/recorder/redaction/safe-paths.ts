@@ -1,6 +1,6 @@
-import type { SecretTest } from '../event/flatten.js';
-import { percentDecoded } from '../event/percent-encoding.js';
-import { REDACTED } from '../event/safe-text.js';
+import type { SecretTest } from '../../event/flatten.js';
+import { percentDecoded } from '../../event/percent-encoding.js';
+import { REDACTED } from '../../event/safe-text.js';
 
 /** A platform's route pattern with a parameter whose values are secret (`/reset/:token`), read once. */
 interface SecretRoute {
