@@ -1,11 +1,11 @@
 // Measures what each stage of the judgement costs an event: `npm run measure:judgement`. Stages alone, without the capture
 // before them and the journal behind them; `npm run measure:rules` has the rules in more detail, `npm run bench` what a request
 // costs as a whole. Medians and quartiles of microseconds of processor time. Needs a build, and no server.
-import { Detector } from '../dist/esm/pipeline/detection/detector.js';
-import { AuditPolicy } from '../dist/esm/pipeline/policy/audit-policy.js';
-import { RiskMemory } from '../dist/esm/pipeline/risk/risk-memory.js';
-import { RiskModel } from '../dist/esm/pipeline/risk/risk-model.js';
-import { RuleBook } from '../dist/esm/pipeline/rules/rule-book.js';
+import { Detector } from '../dist/esm/features/detection/detector.js';
+import { AuditPolicy } from '../dist/esm/features/policy/audit-policy.js';
+import { RiskMemory } from '../dist/esm/features/risk/risk-memory.js';
+import { RiskModel } from '../dist/esm/recorder/risk/risk-model.js';
+import { RuleBook } from '../dist/esm/features/rules/rule-book.js';
 import { measurePerEvent } from './measure/per-event.mjs';
 
 const silent = { log() {}, warn() {}, error() {} };

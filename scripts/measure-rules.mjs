@@ -1,7 +1,7 @@
 // Measures what compliance rules cost an event, for docs/rules.md: `npm run measure:rules`. Rounds of 200 rules, 50 of each
 // shape, of each shape alone and of the packs, interleaved with an empty loop over the same events, which is taken off; medians
 // and quartiles of microseconds of processor time per event. Needs a build, which the command makes, and no server.
-import { RuleBook } from '../dist/esm/pipeline/rules/rule-book.js';
+import { RuleBook } from '../dist/esm/features/rules/rule-book.js';
 import { RESOURCES } from './measure/mixed-events.mjs';
 import { measurePerEvent } from './measure/per-event.mjs';
 

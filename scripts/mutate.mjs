@@ -57,7 +57,7 @@ const MUTATIONS = [
   },
   {
     what: 'a digest that is none: what is to be stored as an HMAC is stored in clear',
-    file: 'src/pipeline/redaction/redactor.ts',
+    file: 'src/recorder/redaction/redactor.ts',
     from: "if (mode === 'hmac') return this.pseudonym(value);",
     to: "if (mode === 'hmac') return value;",
     specs: ['test/app/redaction.spec.ts'],

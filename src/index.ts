@@ -77,24 +77,24 @@ export { AUDIT_ERROR_CODES, AuditError } from './event/audit-error.js';
 export type { AuditErrorCode } from './event/audit-error.js';
 
 // Options.
-export type { AuditModuleOptions } from './audit.options.js';
+export type { AuditModuleOptions } from './engine/audit.options.js';
 export type { CaptureOptions } from './capture/capture-options.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
-export type { FieldSelection } from './pipeline/policy/select-fields.js';
+export type { FieldSelection } from './capture/select-fields.js';
 export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';
 export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery/delivery-options.js';
-export type { ServiceOptions } from './pipeline/event-completer.js';
+export type { ServiceOptions } from './recorder/event-completer.js';
 export type {
   PolicyLevel,
   PolicyMatch,
   PolicyOptions,
   PolicyRule,
   PolicySubject,
-} from './pipeline/policy/policy-rule.js';
-export type { PolicyExplanation } from './pipeline/policy/audit-policy.js';
-export type { BusinessHours } from './pipeline/risk/business-hours.js';
-export type { RiskOptions, RiskWeights } from './pipeline/risk/risk-options.js';
-export type { VolumeStep } from './pipeline/risk/risk-points.js';
+} from './features/policy/policy-rule.js';
+export type { PolicyExplanation } from './features/policy/audit-policy.js';
+export type { BusinessHours } from './features/risk/business-hours.js';
+export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';
+export type { VolumeStep } from './recorder/risk/risk-points.js';
 export type {
   ComplianceFinding,
   ComplianceHandler,
@@ -107,13 +107,13 @@ export type {
   RuleConditions,
   RuleOperator,
   RuleValue,
-} from './pipeline/rules/compliance-rule.js';
-export { COMPLIANCE_PACKS } from './pipeline/rules/packs/all.js';
-export type { DetectionOptions, OneDetectionOptions } from './pipeline/detection/detection-options.js';
-export type { KeyManagement } from './pipeline/protection/key-management.js';
-export type { ProtectionOptions } from './pipeline/protection/protection-options.js';
+} from './features/rules/compliance-rule.js';
+export { COMPLIANCE_PACKS } from './features/rules/packs/all.js';
+export type { DetectionOptions, OneDetectionOptions } from './features/detection/detection-options.js';
+export type { KeyManagement } from './features/protection/key-management.js';
+export type { ProtectionOptions } from './features/protection/protection-options.js';
 export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';
-export type { RedactionMode, RedactionOptions } from './pipeline/redaction/redaction-options.js';
+export type { RedactionMode, RedactionOptions } from './recorder/redaction/redaction-options.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.js';
 
 // The tables, for TypeORM's command line and an application's own reads.

@@ -7,11 +7,11 @@ import { conclusionOf, draftOf } from '../../dist/esm/capture/request-event.js';
 import { flattenFacts } from '../../dist/esm/event/flatten.js';
 import { encodeLine } from '../../dist/esm/journal/journal-line.js';
 import { eventLeafHash } from '../../dist/esm/ledger/canonical-event.js';
-import { Detector } from '../../dist/esm/pipeline/detection/detector.js';
-import { RiskMemory } from '../../dist/esm/pipeline/risk/risk-memory.js';
-import { RiskModel } from '../../dist/esm/pipeline/risk/risk-model.js';
-import { RuleBook } from '../../dist/esm/pipeline/rules/rule-book.js';
-import { Redactor } from '../../dist/esm/pipeline/redaction/redactor.js';
+import { Detector } from '../../dist/esm/features/detection/detector.js';
+import { RiskMemory } from '../../dist/esm/features/risk/risk-memory.js';
+import { RiskModel } from '../../dist/esm/recorder/risk/risk-model.js';
+import { RuleBook } from '../../dist/esm/features/rules/rule-book.js';
+import { Redactor } from '../../dist/esm/recorder/redaction/redactor.js';
 import { toRow } from '../../dist/esm/store/event-row.js';
 import { timePerEvent } from '../measure/per-event.mjs';
 import { answerQuestions } from './answers.mjs';
@@ -42,14 +42,12 @@ function stages(file) {
   let findings = 0;
   const host = { report: () => (findings += 1), store: () => undefined, flush: () => undefined };
   const detector = new Detector({}, {}, host, silent);
-  const ending = { complete: true, aborted: false, interrupted: false, statusCode: 200, durationMs: 3.1 };
   return new Map([
     [
       'build from the request',
       (event) => {
         const record = recordOf(event);
-        const { action } = draftOf(record, { path: event.metadata.path, length: 0 });
-        return action.length + conclusionOf(record, ending).statusCode;
+        return draftOf(record).action.length + conclusionOf(record, 'sent').statusCode;
       },
     ],
     [
@@ -78,6 +76,9 @@ function recordOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenan
   return {
     id,
     startedAt: timestamp,
+    startedTick: performance.now(),
+    path: metadata.path,
+    sentStatus: 200,
     request: { method: metadata.method, headers: { 'user-agent': userAgent } },
     route: { action: 'thing.read', resource: 'thing', handler: 'ThingsController.read' },
     said: {},

@@ -1,4 +1,4 @@
-import type { FieldSelection } from '../pipeline/policy/select-fields.js';
+import type { FieldSelection } from './select-fields.js';
 import type { ResolveOptions } from './resolvers.js';
 
 /** What is captured of requests. */

@@ -39,52 +39,13 @@ export class HeldAnswer {
     }
   }
 
-  /** Ends it as the application did. */
-  release(end: () => void): void {
-    this.letGo();
-    end();
-  }
-
-  /**
-   * Answers 503 in its place; where its head has left already, breaks the connection, so that nobody takes it for
-   * complete. Of the handler's headers none goes out.
-   *
-   * @param own the response's own functions: what others put before them would add to it, such as the cookie of a session
-   * @param before the headers that were there before the handler ran
-   */
-  refuse({ writeHead, end }: ResponseFunctions, before: OutgoingHttpHeaders): void {
-    const { response } = this;
-    this.letGo();
-    if (response.headersSent) {
-      response.destroy();
-      return;
-    }
-    const body = JSON.stringify({
-      statusCode: 503,
-      code: 'AUDIT_UNAVAILABLE',
-      error: 'Service Unavailable',
-      carriedOut: true,
-      message: 'The request was carried out, but its audit could not be confirmed in time.',
-    });
-    for (const name of response.getHeaderNames()) response.removeHeader(name);
-    for (const [name, value] of Object.entries(before)) {
-      if (value !== undefined && !OF_THE_BODY.test(name)) response.setHeader(name, value);
-    }
-    response.statusCode = 503;
-    writeHead.call(response, 503, 'Service Unavailable', {
-      'cache-control': 'no-store',
-      'content-type': 'application/json; charset=utf-8',
-      'content-length': Buffer.byteLength(body),
-    });
-    end.call(response, body);
-  }
-
   private shadow(name: string, value: unknown): void {
     this.shadowed.push([name, Object.getOwnPropertyDescriptor(this.response, name)]);
     Object.defineProperty(this.response, name, { value, configurable: true, writable: true });
   }
 
-  private letGo(): void {
+  /** The response is again as it was when the application had ended it. */
+  letGo(): void {
     const { response } = this;
     for (const [name, before] of this.shadowed) {
       if (before) Object.defineProperty(response, name, before);
@@ -93,4 +54,40 @@ export class HeldAnswer {
     response.statusCode = this.statusCode;
     response.statusMessage = this.statusMessage;
   }
+}
+
+/**
+ * Answers 503 in the place of an answer; where its head has left already, breaks the connection, so that nobody takes it for
+ * complete. Of the handler's headers none goes out.
+ *
+ * @param own the response's own functions: what others put before them would add to it, such as the cookie of a session
+ * @param before the headers that were there before the handler ran
+ */
+export function refuseAnswer(
+  response: ServerResponse,
+  { writeHead, end }: ResponseFunctions,
+  before: OutgoingHttpHeaders,
+): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const body = JSON.stringify({
+    statusCode: 503,
+    code: 'AUDIT_UNAVAILABLE',
+    error: 'Service Unavailable',
+    carriedOut: true,
+    message: 'The request was carried out, but its audit could not be confirmed in time.',
+  });
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  for (const [name, value] of Object.entries(before)) {
+    if (value !== undefined && !OF_THE_BODY.test(name)) response.setHeader(name, value);
+  }
+  response.statusCode = 503;
+  writeHead.call(response, 503, 'Service Unavailable', {
+    'cache-control': 'no-store',
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+  });
+  end.call(response, body);
 }

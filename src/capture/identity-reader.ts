@@ -1,12 +1,10 @@
 import { asId } from '../event/as-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { isThenable } from '../event/is-thenable.js';
-import { present } from '../event/present.js';
 import { NOT_IDENTIFIED, noteFault, outdate } from './request-record.js';
 import type { RequestIdentity, RequestRecord } from './request-record.js';
-import { DEFAULT_RESOLVERS } from './resolvers.js';
+import { DEFAULT_RESOLVERS, rolesOf } from './resolvers.js';
 import type { ResolveOptions } from './resolvers.js';
-import { rolesOf } from './roles.js';
 
 /** The resolvers that read `request.user` and `request.session` alone, where the application has none of its own. */
 const IDENTITY = ['user', 'tenant', 'session', 'actorType', 'impersonator', 'roles'] as const;
@@ -22,6 +20,7 @@ const USER = [
   'impersonatorId',
   'roles',
 ] as const;
+const UNREADABLE = Symbol('unreadable');
 const ANONYMOUS: RequestIdentity = Object.freeze({ actorType: 'anonymous' });
 
 /** Reads who acts, and from where. A resolver that fails costs its own fact only, and is named in `metadata.stageErrors`. */
@@ -41,7 +40,7 @@ export class IdentityReader {
     record.knowsAddress = true;
     const { peerAddress } = record;
     const isOurs = this.resolvers.ip === DEFAULT_RESOLVERS.ip;
-    const claimed = this.resolve(record, 'ip') ?? (isOurs ? peerAddress : undefined);
+    const claimed = this.resolve(record, 'ip', asId) ?? (isOurs ? peerAddress : undefined);
     let address = claimed === undefined ? undefined : canonicalIp(claimed);
     if (claimed !== undefined && address === undefined) noteFault(record, 'resolve.ip');
     // A claim that is no address must not hide where the connection comes from.
@@ -50,46 +49,45 @@ export class IdentityReader {
     outdate(record);
   }
 
-  /** Reads user, tenant and session. What was found stays known: a handler may log the user out before the answer is ready. */
-  readIdentity(record: RequestRecord): void {
-    this.noteSource(record);
-    this.read(record);
-  }
-
   /**
-   * Reads them where that was not done, or again where something has changed: the user or the session is another one, the user has other
-   * values, or the application's own resolvers found no user.
+   * Reads user, tenant and session. What was found stays known: a handler may log the user out before the answer is ready.
+   *
+   * @param anyway `false` to read them again only where something has changed: the user or the session is another one, the user has
+   *   other values, or the application's own resolvers found no user
    */
-  readIfChanged(record: RequestRecord): void {
+  readIdentity(record: RequestRecord, anyway: boolean): void {
     const { identity } = record;
     const isKnown = identity !== NOT_IDENTIFIED && (this.areDefaults || identity.userId !== undefined);
-    if (this.noteSource(record) || !isKnown) this.read(record);
-  }
-
-  private read(record: RequestRecord): void {
-    const { identity } = record;
-    if (this.areDefaults && isAnonymous(record)) {
+    if (!this.noteSource(record) && isKnown && !anyway) return;
+    if (this.areDefaults && !record.seenUser && !record.seenSession) {
       // Whoever was known before is not made anonymous by a logout.
       if (identity !== NOT_IDENTIFIED) return;
       record.identity = ANONYMOUS;
-    } else record.identity = { ...identity, ...this.ask(record) };
+    } else record.identity = this.ask(record);
     outdate(record);
   }
 
+  /** Name by name: every request of a user passes here. */
   private ask(record: RequestRecord): RequestIdentity {
-    const userId = this.resolve(record, 'user');
-    const roles = this.resolveRoles(record);
-    const actorType = this.resolve(record, 'actorType');
-    return {
-      ...present('userId', userId),
-      ...present('tenantId', this.resolve(record, 'tenant')),
-      ...present('sessionId', this.resolve(record, 'session')),
-      // Whoever was known before is not made anonymous by a logout.
-      ...(!(actorType === 'anonymous' && record.identity.actorType) && present('actorType', actorType)),
-      ...present('impersonatorId', this.resolve(record, 'impersonator')),
-      // A user who took another's place does not take over the other's roles; a logout leaves them.
-      ...(roles && (userId !== undefined || roles.length > 0) && { roles }),
+    const known: { -readonly [Name in keyof RequestIdentity]: RequestIdentity[Name] } = {
+      ...record.identity,
     };
+    const userId = this.resolve(record, 'user', asId);
+    if (userId !== undefined) known.userId = userId;
+    // A user who took another's place does not take over the other's roles; a logout leaves them.
+    const roles = this.resolve(record, 'roles', rolesOf, []);
+    if (roles && (userId !== undefined || roles.length > 0)) known.roles = roles;
+    // Whoever was known before is not made anonymous by a logout.
+    const actorType = this.resolve(record, 'actorType', asId);
+    if (actorType !== undefined && !(actorType === 'anonymous' && known.actorType))
+      known.actorType = actorType;
+    const tenantId = this.resolve(record, 'tenant', asId);
+    if (tenantId !== undefined) known.tenantId = tenantId;
+    const sessionId = this.resolve(record, 'session', asId);
+    if (sessionId !== undefined) known.sessionId = sessionId;
+    const impersonatorId = this.resolve(record, 'impersonator', asId);
+    if (impersonatorId !== undefined) known.impersonatorId = impersonatorId;
+    return known;
   }
 
   /**
@@ -107,7 +105,8 @@ export class IdentityReader {
       record.seenValues = values;
       return user !== seenUser || session !== seenSession || !haveSameItems(values, seenValues);
     } catch {
-      // What can't be read may be another one each time.
+      // What can't be read may be another one each time; the resolvers find out what it costs.
+      record.seenUser = UNREADABLE;
       return true;
     }
   }
@@ -118,45 +117,30 @@ export class IdentityReader {
     return Object.values(Object.getOwnPropertyDescriptors(user)).map(({ value }) => value as unknown);
   }
 
-  private resolveRoles(record: RequestRecord): readonly string[] | undefined {
-    try {
-      const value: unknown = this.resolvers.roles(record.request);
-      if (value === undefined || value === null) return [];
-      if (isThenable(value)) throw new TypeError('answered a promise');
-      const roles = rolesOf(value);
-      if (!roles) throw new TypeError('answered no roles');
-      return roles;
-    } catch {
-      noteFault(record, 'resolve.roles');
-      return undefined;
-    }
-  }
-
-  private resolve(record: RequestRecord, name: Exclude<keyof ResolveOptions, 'roles'>): string | undefined {
+  /**
+   * @param read what the value is, `undefined` where it is none of that
+   * @param absent where the resolver answers nothing
+   */
+  private resolve<T>(
+    record: RequestRecord,
+    name: keyof ResolveOptions,
+    read: (value: unknown) => T | undefined,
+    absent?: T,
+  ): T | undefined {
     try {
       const value: unknown = this.resolvers[name](record.request);
-      if (value === undefined || value === null) return undefined;
-      if (isThenable(value)) throw new TypeError('answered a promise');
-      const id = asId(value);
-      if (id === undefined && value !== '') throw new TypeError('answered no id');
-      return id;
+      if (value === undefined || value === null) return absent;
+      const found = isThenable(value) ? undefined : read(value);
+      if (found !== undefined || value === '') return found;
     } catch {
-      noteFault(record, `resolve.${name}`);
-      return undefined;
+      // Its fault is the same as that of a value that is of no use.
     }
+    noteFault(record, `resolve.${name}`);
+    return undefined;
   }
 }
 
 function haveSameItems(a: readonly unknown[] | undefined, b: readonly unknown[] | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a.length === b.length && a.every((item, index) => Object.is(item, b[index]));
-}
-
-/** Whether the request has neither user nor session. Where that can't be read, the resolvers find out what it costs. */
-function isAnonymous({ request }: RequestRecord): boolean {
-  try {
-    return !request['user'] && !request['session'];
-  } catch {
-    return false;
-  }
 }

@@ -3,27 +3,26 @@ import { OUTCOMES } from '../event/audit-log-event.js';
 import { isThenable } from '../event/is-thenable.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
-import { selectFields } from '../pipeline/policy/select-fields.js';
-import { answerFields } from './answer-fields.js';
 import type { RecordedFields } from './recording-choice.js';
 import { noteFault } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 import { queryOf } from './request-target.js';
 import type { AuditRouteContext } from './route-audit.js';
+import { answerFields, selectFields } from './select-fields.js';
 
 /**
  * Reads what `@Audit()` and the recorded fields add to the event, while the request is still whole. Each piece that fails costs itself
  * only, and is named in `metadata.stageErrors`.
  */
 export function readSaid(record: RequestRecord, fields: RecordedFields): void {
-  const { route } = record;
+  const { request, route, result, errorName } = record;
   const saysNothing = route?.details === undefined && !route?.resourceId && !route?.outcome;
   if (saysNothing && fields.query === false && fields.body === false && fields.response === false) return;
   const context: AuditRouteContext = {
-    request: record.request,
+    request,
     params: record.params,
-    result: record.result,
-    ...present('errorName', record.errorName),
+    result,
+    ...present('errorName', errorName),
   };
   const said = <T>(name: string, ask: () => T): T | undefined => {
     try {
@@ -32,22 +31,18 @@ export function readSaid(record: RequestRecord, fields: RecordedFields): void {
       return value;
     } catch {
       // A function that reads the result has none to read where the request was refused: that is no fault of its.
-      if (record.hasResult || record.errorName === undefined) noteFault(record, name);
+      if (record.hasResult || errorName === undefined) noteFault(record, name);
       return undefined;
     }
   };
   const details = said('details', () =>
     typeof route?.details === 'function' ? route.details(context) : route?.details,
   );
-  const query = said('query', () =>
-    fields.query === false ? undefined : selectFields(queryOf(record.request), fields.query),
-  );
-  const body = said('body', () => selectFields(record.request['body'], fields.body));
+  const query = said('query', () => selectFields(fields.query && queryOf(request), fields.query));
+  const body = said('body', () => selectFields(request['body'], fields.body));
   // What was thrown instead is no answer of the handler's.
-  const isAnswer = record.hasResult && record.errorName === undefined;
-  const response = said('response', () =>
-    isAnswer ? answerFields(record.result, fields.response) : undefined,
-  );
+  const isAnswer = record.hasResult && errorName === undefined;
+  const response = said('response', () => (isAnswer ? answerFields(result, fields.response) : undefined));
   const resourceId = said('resourceId', () => asId(route?.resourceId?.(context)));
   const outcome = said('outcome', () => {
     const value = route?.outcome?.(context);

@@ -1,11 +1,12 @@
 import { present } from '../event/present.js';
-import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
-import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
-import type { FieldSelection } from '../pipeline/policy/select-fields.js';
+import type { AuditPolicy } from '../features/policy/audit-policy.js';
+import type { PolicySubject } from '../features/policy/policy-rule.js';
+import { lastSaid } from './annotation.js';
 import type { CaptureOptions } from './capture-options.js';
 import { noteFault } from './request-record.js';
-import type { Recording, RequestRecord } from './request-record.js';
+import type { RequestRecord } from './request-record.js';
 import { targetOf } from './request-target.js';
+import type { FieldSelection } from './select-fields.js';
 
 /** Which fields of a request and its answer are stored. */
 export interface RecordedFields {
@@ -14,8 +15,6 @@ export interface RecordedFields {
   readonly response: FieldSelection;
 }
 
-const RECORDED: Recording = Object.freeze({ recorded: true });
-const PASSED_OVER: Recording = Object.freeze({ recorded: false });
 const NO_FIELDS: RecordedFields = { query: false, body: false, response: false };
 
 /**
@@ -37,17 +36,7 @@ export class RecordingChoice {
   isRecorded(record: RequestRecord): boolean {
     // A refusal is an event in itself, whatever the policy says of the request.
     if (record.blockedBy) return true;
-    if (record.recording) return record.recording.recorded;
-    if (this.policy === undefined || record.route?.silenced) return this.decideByCode(record);
-    try {
-      const { rule, undecided } = this.policy.decide(subjectOf(record));
-      const recorded = rule ? rule.level !== 'none' : this.isRecordedByCode(record);
-      if (undecided.length === 0) record.recording = { recorded, ...(rule && { rule }) };
-      return recorded || undecided.some(({ level }) => level !== 'none');
-    } catch {
-      record.recording = failed(record);
-      return true;
-    }
+    return record.recorded ?? this.decide(record);
   }
 
   /**
@@ -57,77 +46,58 @@ export class RecordingChoice {
    */
   settle(record: RequestRecord, statusCode: number | undefined): void {
     record.isSettled = true;
-    if (record.recording) return;
-    if (this.policy === undefined || record.route?.silenced) return void this.decideByCode(record);
-    try {
-      // What is still not known is not there, and what asks for it does not match.
-      const { rule } = this.policy.decide({
-        tenant: 'default',
-        ...subjectOf(record),
-        ...present('status', statusCode),
-      });
-      const recorded = rule ? rule.level !== 'none' : this.isRecordedByCode(record);
-      record.recording = { recorded, ...(rule && { rule }) };
-    } catch {
-      record.recording = failed(record);
-    }
+    if (record.recorded === undefined) this.decide(record, present('status', statusCode));
   }
 
   /** Which fields are stored of a request that was decided. */
-  fieldsOf({ recording, route }: RequestRecord): RecordedFields {
-    const rule = recording?.rule;
+  fieldsOf({ rule, route }: RequestRecord): RecordedFields {
     const query = rule?.query ?? route?.query ?? this.options.query;
     const body = rule?.body ?? route?.body ?? this.options.body;
-    switch (rule?.level) {
-      case undefined:
-        // Of requests that reach no route nothing is stored unasked.
-        if (!route || (!query && !body)) return NO_FIELDS;
-        return { query: query ?? false, body: body ?? false, response: false };
-      case 'request':
-        return { query: query ?? true, body: body ?? true, response: false };
-      case 'response':
-        return { query: query ?? true, body: body ?? true, response: rule?.response ?? true };
-      default:
-        return NO_FIELDS;
+    if (rule?.level === 'request' || rule?.level === 'response') {
+      const response = rule.level === 'response' && (rule.response ?? true);
+      return { query: query ?? true, body: body ?? true, response };
+    }
+    // Of requests that reach no route nothing is stored unasked.
+    if (rule || !route || (!query && !body)) return NO_FIELDS;
+    return { query: query ?? false, body: body ?? false, response: false };
+  }
+
+  /**
+   * @param end what only the end tells: what is still not known then is not there, and what asks for it does not match
+   * @returns as {@link isRecorded}
+   */
+  private decide(record: RequestRecord, end?: PolicySubject): boolean {
+    const { route } = record;
+    const byCode = route ? route.recorded : (this.options.requests ?? 'all') === 'all';
+    if (this.policy === undefined || route?.silenced) return (record.recorded = byCode);
+    try {
+      const subject = subjectOf(record);
+      const { rule, undecided } = this.policy.decide(
+        end ? { tenant: 'default', ...subject, ...end } : subject,
+      );
+      const recorded = rule ? rule.level !== 'none' : byCode;
+      if (end || undecided.length === 0) {
+        record.recorded = recorded;
+        record.rule = rule;
+      }
+      return recorded || undecided.some(({ level }) => level !== 'none');
+    } catch {
+      // What a request puts in the way of its own judgement must not keep it out of the record.
+      noteFault(record, 'policy');
+      return (record.recorded = true);
     }
   }
-
-  private decideByCode(record: RequestRecord): boolean {
-    record.recording = this.isRecordedByCode(record) ? RECORDED : PASSED_OVER;
-    return record.recording.recorded;
-  }
-
-  private isRecordedByCode({ route }: RequestRecord): boolean {
-    return route ? route.recorded : (this.options.requests ?? 'all') === 'all';
-  }
-}
-
-/** What a request puts in the way of its own judgement must not keep it out of the record. */
-function failed(record: RequestRecord): Recording {
-  noteFault(record, 'policy');
-  return RECORDED;
 }
 
 /** What a policy may know of the request by now. */
 function subjectOf(record: RequestRecord): PolicySubject {
   const { request, route, identity } = record;
-  const user = saidLast(record, 'userId') ?? identity.userId;
-  const tenant = saidLast(record, 'tenantId') ?? identity.tenantId;
   return {
     path: targetOf(request),
     method: request.method ?? '',
     ...(route && { route: record.pattern ?? null, controller: route.handler.split('.', 1)[0]! }),
-    ...present('user', user),
-    ...present('tenant', tenant),
+    ...present('user', lastSaid(record, 'userId') ?? identity.userId),
+    ...present('tenant', lastSaid(record, 'tenantId') ?? identity.tenantId),
     ...present('roles', identity.roles),
   };
-}
-
-/** What the application itself said of who acted, as at a login. */
-function saidLast({ annotations }: RequestRecord, name: 'userId' | 'tenantId'): string | undefined {
-  for (let index = annotations.length - 1; index >= 0; index -= 1) {
-    const said = annotations[index]?.[name];
-    if (typeof said === 'string' && said !== '') return said;
-  }
-  return undefined;
 }

@@ -1,69 +1,70 @@
 // What a request's event says: its draft, and its conclusion. Both are made of the record alone.
-import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditFacts, AuditOutcome } from '../event/audit-log-event.js';
 import { asId } from '../event/as-id.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { safeText } from '../event/safe-text.js';
 import { withinReach } from '../event/within-reach.js';
-import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
-import type { EventConclusion } from '../pipeline/event-completer.js';
-import { noteFault, requestIdOf } from './request-record.js';
-import type { AuditAnnotation, RequestEnding, RequestRecord, SafePath } from './request-record.js';
+import type { AuditEventDraft } from '../recorder/audit-event-draft.js';
+import type { EventConclusion } from '../recorder/event-completer.js';
+import { annotationOf } from './annotation.js';
+import { hasLeft, requestIdOf, sentStatusOf, statusOf } from './request-record.js';
+import type { AuditAnnotation, RequestRecord } from './request-record.js';
+
+/**
+ * How a request ends, as far as is known when its event is made. `lost`: nothing more is heard of it. `sent`: its answer, which is ready,
+ * arrives. `closed`: its connection tells. `interrupted`: the process is about to end under it.
+ */
+export type Ending = 'lost' | 'sent' | 'closed' | 'interrupted';
 
 /** Who does what to which thing, as far as it is known: the event if the request succeeds. */
-export function draftOf(record: RequestRecord, { path, length }: SafePath): AuditEventDraft {
-  const { request, route, identity } = record;
-  const said = mergeAnnotations(record);
+export function draftOf(record: RequestRecord): AuditEventDraft {
+  const { route, identity } = record;
+  const said = annotationOf(record);
   // Written out rather than put together from parts: every request passes here.
-  const draft: { -readonly [Name in keyof AuditEventDraft]: AuditEventDraft[Name] } = {
+  return {
     id: record.id,
     timestamp: record.startedAt,
+    tenantId: said.tenantId ?? identity.tenantId,
+    userId: said.userId ?? identity.userId,
     action: said.action ?? route?.action ?? 'http.request',
     resource: said.resource ?? route?.resource ?? 'http',
+    resourceId: said.resourceId ?? idOf(record.params),
+    details: said.details,
+    ipAddress: record.ipAddress,
+    userAgent: record.request.headers['user-agent'],
+    sessionId: said.sessionId ?? identity.sessionId,
+    severity: said.severity ?? route?.severity,
     category: said.category ?? route?.category ?? categoryOf(record, undefined),
-    own: ownFacts(record, path, said),
+    outcome: said.outcome,
+    metadata: said.metadata,
+    own: factsOf(record, said),
+    pathLength: record.pathLength,
   };
-  if (length > path.length) draft.pathLength = length;
-  const tenantId = said.tenantId ?? identity.tenantId;
-  if (tenantId !== undefined) draft.tenantId = tenantId;
-  const userId = said.userId ?? identity.userId;
-  if (userId !== undefined) draft.userId = userId;
-  const resourceId = said.resourceId ?? idOf(record.params);
-  if (resourceId !== undefined) draft.resourceId = resourceId;
-  if (record.ipAddress !== undefined) draft.ipAddress = record.ipAddress;
-  const userAgent = request.headers['user-agent'];
-  if (userAgent !== undefined) draft.userAgent = userAgent;
-  const sessionId = said.sessionId ?? identity.sessionId;
-  if (sessionId !== undefined) draft.sessionId = sessionId;
-  const severity = said.severity ?? route?.severity;
-  if (severity !== undefined) draft.severity = severity;
-  if (said.outcome !== undefined) draft.outcome = said.outcome;
-  if (said.details) draft.details = said.details;
-  if (said.metadata) draft.metadata = said.metadata;
-  return draft;
 }
 
 /** How the request ended, and what its answer adds to the draft. */
-export function conclusionOf(record: RequestRecord, ending: RequestEnding): EventConclusion {
+export function conclusionOf(record: RequestRecord, ending: Ending): EventConclusion {
   const { route, said } = record;
-  const { statusCode } = ending;
-  const annotated = mergeAnnotations(record);
+  const annotated = annotationOf(record);
+  const isWhole = ending === 'sent' || (ending !== 'lost' && hasLeft(record));
+  const statusCode = ending === 'sent' ? statusOf(record) : sentStatusOf(record);
   return {
     category: annotated.category ?? route?.category ?? categoryOf(record, statusCode),
-    outcome: outcomeOf(record, ending, annotated.outcome ?? said.outcome),
+    outcome: outcomeOf(record, isWhole, statusCode, annotated.outcome ?? said.outcome),
     severity: annotated.severity ?? route?.severity,
     method: record.request.method ?? '',
-    requestId: requestIdOf(record),
     resourceId: annotated.resourceId ?? said.resourceId ?? idOf(record.params) ?? idOf(record.result),
     details: said.details && mergeFacts(annotated.details, said.details),
+    blockedBy: record.blockedBy,
+    requestId: requestIdOf(record),
     statusCode,
-    durationMs: ending.durationMs,
+    durationMs:
+      ending === 'lost' ? undefined : Math.round((performance.now() - record.startedTick) * 10) / 10,
     errorName: record.errorName,
     stage: stageOf(record, statusCode),
-    blockedBy: record.blockedBy,
-    aborted: ending.aborted,
-    interrupted: ending.interrupted,
+    aborted: ending === 'closed' && !isWhole && !record.brokenStream && !record.withheld,
+    interrupted: ending === 'lost' || ending === 'interrupted',
     withheld: record.withheld,
     stageErrors: record.stageErrors,
   };
@@ -74,9 +75,9 @@ export function conclusionOf(record: RequestRecord, ending: RequestEnding): Even
  * is cut once no secret is in it. Key by key, since V8 keeps an object that grows by computed keys as a hash table, which is slow to copy
  * and to write.
  */
-function ownFacts(record: RequestRecord, path: string, said: AuditAnnotation): AuditFacts {
+function factsOf(record: RequestRecord, said: AuditAnnotation): AuditFacts {
   const { request, route, pattern, identity } = record;
-  const facts: AuditFacts = { method: bounded(request.method ?? ''), path };
+  const facts: AuditFacts = { method: bounded(request.method ?? ''), path: record.path ?? '' };
   if (pattern !== undefined) facts['route'] = bounded(pattern);
   facts['requestId'] = requestIdOf(record);
   const traceId = traceIdOf(request.headers['traceparent']);
@@ -105,49 +106,14 @@ function actorTypeOf(
   return resolved === 'anonymous' && userId !== undefined ? 'user' : resolved;
 }
 
-const NOTHING_SAID: AuditAnnotation = Object.freeze({});
-
-/** What the application said last counts; `details` and `metadata` add up. A value that can't be stored is named as a fault. */
-function mergeAnnotations(record: RequestRecord): AuditAnnotation {
-  if (record.annotations.length === 0) return NOTHING_SAID;
-  const merged: Record<string, unknown> = {};
-  for (const annotation of record.annotations) {
-    for (const [name, value] of Object.entries(annotation)) {
-      if (value === undefined || value === null) continue;
-      const checked = checkAnnotation(name, value);
-      if (checked === undefined) noteFault(record, `annotate.${name}`);
-      else if (name === 'details' || name === 'metadata') {
-        // The last word first: it counts, and it is kept.
-        merged[name] = mergeFacts(checked as object, merged[name] as object | undefined);
-      } else merged[name] = checked;
-    }
-  }
-  return merged as AuditAnnotation;
-}
-
-const VOCABULARY: Readonly<Record<string, readonly string[]>> = {
-  severity: SEVERITIES,
-  category: CATEGORIES,
-  outcome: OUTCOMES,
-};
-const ANNOTATED_TEXT = new Set(['action', 'resource', 'resourceId', 'userId', 'tenantId', 'sessionId']);
-
-function checkAnnotation(name: string, value: unknown): unknown {
-  const allowed = VOCABULARY[name];
-  if (allowed) return allowed.includes(value as string) ? value : undefined;
-  if (ANNOTATED_TEXT.has(name)) return asId(value);
-  const isFacts =
-    (name === 'details' || name === 'metadata') && typeof value === 'object' && !Array.isArray(value);
-  return isFacts ? value : undefined;
-}
-
 function outcomeOf(
   record: RequestRecord,
-  { complete, statusCode }: RequestEnding,
+  isWhole: boolean,
+  statusCode: number | undefined,
   said: AuditOutcome | undefined,
 ): AuditOutcome {
   // An answer that did not arrive is never the success that the handler thought it was.
-  if (!complete) return said === 'failure' ? 'failure' : 'partial';
+  if (!isWhole) return said === 'failure' ? 'failure' : 'partial';
   // Nor is a handler that never ran.
   if (record.blockedBy) return 'failure';
   if (said) return said;

@@ -7,29 +7,16 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { createEventId } from '../event/event-id.js';
 import { safeText } from '../event/safe-text.js';
-import type { Intent, Ticket } from '../delivery/event-log.js';
-import type { BlockingRule } from '../pipeline/block-judge.js';
-import type { PolicyRule } from '../pipeline/policy/policy-rule.js';
+import type { PolicyRule } from '../features/policy/policy-rule.js';
+import type { Intent, Ticket } from '../recorder/audit-recorder.js';
+import type { BlockingRule } from '../recorder/block-judge.js';
 import type { HeldAnswer, ResponseFunctions } from './held-answer.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { RouteAudit } from './route-audit.js';
 
 /** What `AuditService.annotate()` may add to the event of the current request. */
 export type AuditAnnotation = Partial<
-  Pick<
-    AuditEventInput,
-    | 'action'
-    | 'resource'
-    | 'resourceId'
-    | 'userId'
-    | 'tenantId'
-    | 'sessionId'
-    | 'severity'
-    | 'category'
-    | 'outcome'
-    | 'details'
-    | 'metadata'
-  >
+  Omit<AuditEventInput, 'timestamp' | 'ipAddress' | 'userAgent' | 'riskScore' | 'complianceFlags'>
 >;
 
 /** Who acted and where from, as far as it is known. */
@@ -43,42 +30,14 @@ export interface RequestIdentity {
   readonly roles?: readonly string[];
 }
 
-/** A request's path without secrets, as much of it as is looked at. */
-export interface SafePath {
-  readonly path: string;
-  /** Of the path as it was sent. */
-  readonly length: number;
-}
-
-/** How a request's response ended, as its connection tells. */
-export interface RequestEnding {
-  /** The whole answer was handed to the operating system. */
-  readonly complete: boolean;
-  /** The connection was gone before that. */
-  readonly aborted: boolean;
-  /** The process is shutting down under the open request, or died. */
-  readonly interrupted: boolean;
-  /** Absent where no status was sent. */
-  readonly statusCode: number | undefined;
-  /** Milliseconds; absent where nobody knows. */
-  readonly durationMs: number | undefined;
-}
-
-/** What was decided of a request: whether it is recorded. */
-export interface Recording {
-  readonly recorded: boolean;
-  /** The policy's rule that decided; without one, `@Audit()` and the options did. */
-  readonly rule?: PolicyRule;
-}
-
 /** What the application's functions and the selected fields of a request added to its event. */
 export type SaidFacts = Partial<Pick<AuditEventInput, 'details' | 'outcome' | 'resourceId'>>;
 
 // What most requests have, made once for all of them.
 /** Nobody has asked yet who acts. */
 export const NOT_IDENTIFIED: RequestIdentity = Object.freeze({});
-const NO_FACTS: SaidFacts = Object.freeze({});
-const NO_PARAMETERS = Object.freeze({});
+export const NOTHING_SAID: SaidFacts = Object.freeze({});
+export const NO_PARAMETERS = Object.freeze({});
 const NO_HEADERS = Object.freeze({});
 /** Of one request; the names come from annotations too, so their number is the application's. */
 const MOST_FAULTS = 20;
@@ -141,25 +100,27 @@ export class RequestRecord {
   stageErrors: Set<string> | undefined = undefined;
 
   // Made of all that, and made again where it changed.
-  recording: Recording | undefined = undefined;
+  /** Whether it is recorded, once that is decided. */
+  recorded: boolean | undefined = undefined;
+  /** The policy's rule that decided; without one, `@Audit()` and the options did. */
+  rule: PolicyRule | undefined = undefined;
   /** Whether it is recorded is decided for good. */
   isSettled = false;
-  safePath: SafePath | undefined = undefined;
+  /** Its path without query and secrets, as much of it as is looked at; and how long it was when it was sent. */
+  path: string | undefined = undefined;
+  pathLength = 0;
   /** The event without its end; it becomes the event. */
   description: AuditLogEvent | undefined = undefined;
 
   // Answered: when `end()` was called on the response.
   answered = false;
-  said: SaidFacts = NO_FACTS;
-  /** Its event, once that was entered. */
-  ticket: Ticket | undefined = undefined;
-  /** What was known then, and can still change the event. */
+  said = NOTHING_SAID;
+  /** Its event, once that was entered; `null` where there was no room for it. */
+  ticket: Ticket | null | undefined = undefined;
+  /** What the entered event says was the status. */
   enteredStatus: number | undefined = undefined;
-  enteredAnnotations = 0;
-  enteredError: string | undefined = undefined;
-  enteredBlock: BlockingRule | undefined = undefined;
-  /** There was no room for its event. */
-  dropped = false;
+  /** Something that the entered event does not say. */
+  hasNews = false;
   /** The answer that waits for its event. */
   held: HeldAnswer | undefined = undefined;
   /** Its answer was replaced by 503, since its event was not committed in time. */
@@ -168,10 +129,8 @@ export class RequestRecord {
   // Closed: when the answer has left, or its connection is gone.
   /** Of the head that was written: what the application does to the response's own status later never leaves. */
   sentStatus: number | undefined = undefined;
-  /** Node has the whole answer. */
-  isSent = false;
-  /** The operating system took all of the answer at once. */
-  handedOver = false;
+  /** Once Node has the whole answer: whether the operating system took all of it at once. */
+  handedOver: boolean | undefined = undefined;
   closed = false;
 
   constructor(
@@ -185,23 +144,15 @@ export class RequestRecord {
 /** Something that the event or its recording is made of has changed. */
 export function outdate(record: RequestRecord): void {
   record.description = undefined;
-  if (!record.isSettled) record.recording = undefined;
+  if (record.isSettled) return;
+  record.recorded = undefined;
+  record.rule = undefined;
 }
 
 /** @param name of what failed while the event was made */
 export function noteFault(record: RequestRecord, name: string): void {
   const faults = (record.stageErrors ??= new Set());
   if (faults.size < MOST_FAULTS) faults.add(safeText(name, LONGEST_FAULT));
-}
-
-/** Forgets what the application added to the event. */
-export function forgetSaid(record: RequestRecord): void {
-  record.annotations.length = 0;
-  record.said = NO_FACTS;
-  record.result = undefined;
-  record.hasResult = false;
-  record.params = NO_PARAMETERS;
-  outdate(record);
 }
 
 /** The platform's or a proxy's id of the request, as claimed; else the event's own. */
@@ -219,46 +170,34 @@ export function statusOf({ sentStatus, response }: RequestRecord): number {
   return sentStatus ?? response.statusCode;
 }
 
-/** How the request ends if nothing more is heard of it. */
-export function endingIfLost(record: RequestRecord): RequestEnding {
-  return {
-    complete: false,
-    aborted: false,
-    interrupted: true,
-    statusCode: sentStatusOf(record),
-    durationMs: undefined,
-  };
+/** The status that was sent; `undefined` where none was. */
+export function sentStatusOf(record: RequestRecord): number | undefined {
+  // An answer that waits only looks as if it had left.
+  const isSent = record.sentStatus !== undefined || (record.response.headersSent && !record.held);
+  return isSent ? statusOf(record) : undefined;
 }
 
-/** How the request ends if its answer, which is ready, arrives. */
-export function endingIfSent(record: RequestRecord): RequestEnding {
-  return {
-    complete: true,
-    aborted: false,
-    interrupted: false,
-    statusCode: statusOf(record),
-    durationMs: durationOf(record),
-  };
-}
-
-/** How the response ended. Only meaningful once it closed, or at a shutdown. */
-export function endingOf(record: RequestRecord, interrupted: boolean): RequestEnding {
-  const { response, request, handedOver, brokenStream, withheld } = record;
+/** Whether the whole answer was handed to the operating system. Only meaningful once it closed, or at a shutdown. */
+export function hasLeft({ response, request, handedOver, brokenStream, withheld }: RequestRecord): boolean {
+  if (!response.writableFinished || brokenStream || withheld) return false;
   // Node calls a response finished also when its connection was destroyed while a part of it still waited.
-  const isSent = response.writableFinished && (handedOver || !request.socket?.destroyed);
-  const complete = isSent && !brokenStream && !withheld;
-  return {
-    complete,
-    aborted: !complete && !brokenStream && !interrupted && !withheld,
-    interrupted,
-    statusCode: sentStatusOf(record),
-    durationMs: durationOf(record),
-  };
+  return handedOver === true || !request.socket?.destroyed;
+}
+
+/** Node has the whole answer. */
+export function noteSent(record: RequestRecord): void {
+  const { response } = record;
+  // Ended again, it is another answer to nobody.
+  if (record.handedOver !== undefined) return;
+  record.sentStatus ??= response.statusCode;
+  record.handedOver = Boolean(response.socket) && response.writableLength === 0;
 }
 
 /** What was thrown on the request's way, or broke its stream. */
 export function noteError(record: RequestRecord, thrown: unknown): void {
-  record.errorName = errorNameOf(thrown);
+  const name = errorNameOf(thrown);
+  if (name !== record.errorName) record.hasNews = true;
+  record.errorName = name;
 }
 
 /** What was to be the answer failed: one that has begun is broken, another can still be answered by an error. */
@@ -288,44 +227,4 @@ export function noteHeaders(record: RequestRecord): void {
   record.headersBefore = Object.fromEntries(
     headers.map(([name, value]) => [name, Array.isArray(value) ? [...value] : value]),
   );
-}
-
-/** Node has the whole answer. */
-export function noteSent(record: RequestRecord): void {
-  const { response } = record;
-  // Ended again, it is another answer to nobody.
-  if (record.isSent) return;
-  record.isSent = true;
-  record.sentStatus ??= response.statusCode;
-  record.handedOver = Boolean(response.socket) && response.writableLength === 0;
-}
-
-/** Remembers what was known when the event was entered. */
-export function noteEntered(record: RequestRecord, ticket: Ticket | undefined): void {
-  record.ticket = ticket;
-  record.dropped = ticket === undefined;
-  record.enteredStatus = statusOf(record);
-  record.enteredAnnotations = record.annotations.length;
-  record.enteredError = record.errorName;
-  record.enteredBlock = record.blockedBy;
-}
-
-/** Whether the event would be another one now than the one that was entered. */
-export function hasChanged(record: RequestRecord): boolean {
-  return (
-    record.enteredStatus !== statusOf(record) ||
-    record.enteredAnnotations !== record.annotations.length ||
-    record.enteredError !== record.errorName ||
-    record.enteredBlock !== record.blockedBy
-  );
-}
-
-function sentStatusOf(record: RequestRecord): number | undefined {
-  // An answer that waits only looks as if it had left.
-  const isSent = record.sentStatus !== undefined || (record.response.headersSent && !record.held);
-  return isSent ? statusOf(record) : undefined;
-}
-
-function durationOf({ startedTick }: RequestRecord): number {
-  return Math.round((performance.now() - startedTick) * 10) / 10;
 }

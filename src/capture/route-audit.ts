@@ -1,5 +1,5 @@
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
-import type { FieldSelection } from '../pipeline/policy/select-fields.js';
+import type { FieldSelection } from './select-fields.js';
 import type { CapturedRequest } from './resolvers.js';
 
 /** What the functions in {@link AuditRouteOptions} may look at. They are called when the answer is ready. */

@@ -7,7 +7,7 @@ import { auditedOf } from '../capture/request-audit.js';
 import type { AuditedRequest, FoundRoute, RequestAudit } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import type { AuditError } from '../event/audit-error.js';
-import type { BlockingRule } from '../pipeline/block-judge.js';
+import type { BlockingRule } from '../recorder/block-judge.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 
 /**

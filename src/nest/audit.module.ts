@@ -14,11 +14,11 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { DataSource } from 'typeorm';
-import { checkOptions } from '../audit.options.js';
-import type { AuditModuleOptions } from '../audit.options.js';
-import { AuditRuntime } from '../audit.runtime.js';
+import { checkOptions } from '../engine/audit.options.js';
+import type { AuditModuleOptions } from '../engine/audit.options.js';
+import { AuditRuntime } from '../engine/audit.runtime.js';
 import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
-import { drainOnSignals } from '../drain-on-signals.js';
+import { drainOnSignals } from './drain-on-signals.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
@@ -76,7 +76,7 @@ export interface AuditOptionsFactory {
       useFactory: (discovery: DiscoveryService, runtime: AuditRuntime) =>
         new AuditEventExplorer(
           discovery,
-          (listener) => runtime.recorder.subscribe(listener, true),
+          (listener) => runtime.listeners.subscribe(listener, true),
           new Logger('AuditTrail'),
         ),
     },
@@ -114,9 +114,9 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    const { options, recorder, policy, requests } = this.runtime;
+    const { options, delivery, policy, requests } = this.runtime;
     // A rule that blocks may come at run time, so every handler has the guard that asks.
-    const routes = new RouteAuditReader(options.capture ?? {}, recorder.mode, policy, true);
+    const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, policy, true);
     mountOnRoutes(this.config, this.discovery, routes, requests);
     warnOf(faultsOfNest(this.config));
   }
@@ -127,7 +127,7 @@ export class AuditModule
     const { delivery = {} } = this.runtime.options;
     if (delivery.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
       this.stopListening = drainOnSignals({
-        flush: () => this.runtime.recorder.flush(),
+        flush: () => this.runtime.delivery.flush(),
         close: () => {
           this.stopListening();
           return this.runtime.closeUnderLoad();
@@ -138,7 +138,7 @@ export class AuditModule
 
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.host;
-    this.runtime.requests.learnRoutes(expressPatterns(httpAdapter));
+    this.runtime.paths.learn(expressPatterns(httpAdapter));
     warnOf(faultsOfExpress(httpAdapter));
   }
 

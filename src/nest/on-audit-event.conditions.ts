@@ -1,7 +1,7 @@
 import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
-import { Redactor } from '../pipeline/redaction/redactor.js';
+import { Redactor } from '../recorder/redaction/redactor.js';
 import type { EventFilter } from '../store/event-filter.js';
 import { toFilter } from '../trail/to-filter.js';
 

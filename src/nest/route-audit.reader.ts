@@ -5,10 +5,10 @@ import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
-import type { AuditPolicy } from '../pipeline/policy/audit-policy.js';
+import type { AuditPolicy } from '../features/policy/audit-policy.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
-import { actionOfRoute, resourceOfController } from '../capture/route-names.js';
+import { actionOfRoute, resourceOfController } from './route-names.js';
 import { Audit, NoAudit } from './audit.decorator.js';
 import { NEST_METADATA } from './internals.js';
 

@@ -2,10 +2,10 @@ import { isEventId } from '../event/event-id.js';
 import { readEntries } from '../event/flatten.js';
 import { present } from '../event/present.js';
 import { REDACTED } from '../event/safe-text.js';
-import type { ProtectedField } from '../pipeline/protection/protection-options.js';
-import { REDACTED_FIELDS } from '../pipeline/redaction/redaction-options.js';
-import type { Redactor } from '../pipeline/redaction/redactor.js';
-import { storedForm } from '../pipeline/stored-text.js';
+import type { ProtectedField } from '../features/protection/protection-options.js';
+import { REDACTED_FIELDS } from '../recorder/redaction/redaction-options.js';
+import type { Redactor } from '../recorder/redaction/redactor.js';
+import { storedForm } from '../recorder/stored-text.js';
 import { refuseHold } from './retention/legal-holds.js';
 import type { LegalHoldInput, LegalHoldRelease } from './retention/legal-holds.js';
 

@@ -1,6 +1,6 @@
 import { AuditError } from '../event/audit-error.js';
 import type { DeliveryStatus } from '../delivery/delivery-options.js';
-import type { ServiceOptions } from '../pipeline/event-completer.js';
+import type { ServiceOptions } from '../recorder/event-completer.js';
 
 /** Reports what `status` answers until the function that it returns is called. */
 export type ReportMetrics = (status: () => DeliveryStatus, service?: ServiceOptions) => () => void;

@@ -1,6 +1,6 @@
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
-import { HIGH_RISK_FROM } from '../pipeline/risk/risk-points.js';
+import { HIGH_RISK_FROM } from '../recorder/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
 import type { EventFilter } from '../store/event-filter.js';
 

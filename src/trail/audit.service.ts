@@ -15,17 +15,19 @@ import { ownProperties } from '../event/own-properties.js';
 import { present } from '../event/present.js';
 import type { DeliveryStatus } from '../delivery/delivery-options.js';
 import { isKnownDead } from '../journal/process-identity.js';
-import type { AuditEventDraft } from '../pipeline/audit-event-draft.js';
-import type { AuditRecorder } from '../pipeline/audit-recorder.js';
+import type { AuditEventDraft } from '../recorder/audit-event-draft.js';
+import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { Listeners } from '../recorder/listeners.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
-import type { AuditPolicy, PolicyExplanation } from '../pipeline/policy/audit-policy.js';
-import type { PolicySubject } from '../pipeline/policy/policy-rule.js';
-import type { ComplianceRule } from '../pipeline/rules/compliance-rule.js';
-import type { RuleBook } from '../pipeline/rules/rule-book.js';
-import { ruleChange } from '../pipeline/rules/rule-change.js';
-import type { ProtectedReader } from '../pipeline/protection/protected-reader.js';
-import type { Redactor } from '../pipeline/redaction/redactor.js';
+import type { AuditPolicy, PolicyExplanation } from '../features/policy/audit-policy.js';
+import type { PolicySubject } from '../features/policy/policy-rule.js';
+import type { ComplianceRule } from '../features/rules/compliance-rule.js';
+import type { RuleBook } from '../features/rules/rule-book.js';
+import { ruleChange } from '../features/rules/rule-change.js';
+import type { ProtectedReader } from '../features/protection/protected-reader.js';
+import type { Redactor } from '../recorder/redaction/redactor.js';
+import { annotate } from '../capture/annotation.js';
 import { auditedOf } from '../capture/request-audit.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import { requestIdOf } from '../capture/request-record.js';
@@ -164,6 +166,7 @@ export class AuditService {
 
   constructor(
     private readonly recorder: AuditRecorder,
+    private readonly listeners: Listeners,
     private readonly repository: AuditEventRepository,
     private readonly requests: RequestAudit,
     private readonly summaries: () => Promise<AuditSource[]>,
@@ -200,14 +203,14 @@ export class AuditService {
     assertEventInput(own);
     const draft = this.inContext(own);
     if (!options.manager) return this.keep(draft);
-    return this.recorder.shown(await this.recorder.recordWith(options.manager, draft));
+    return this.reader.shown(await this.recorder.recordWith(options.manager, draft));
   }
 
   private async keep(draft: AuditEventDraft): Promise<AuditLogEvent> {
     const recorded = await this.recorder.recordSafely(draft);
     // A copy: the original still waits to be stored.
-    if (recorded) return copyEvent(this.recorder.shown(recorded));
-    const { lastError, pending } = this.recorder.status();
+    if (recorded) return copyEvent(this.reader.shown(recorded));
+    const { lastError, pending } = this.status();
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
       `The audit event was dropped: ${pending} are waiting already${lastError ? ` (${lastError})` : ''}, or the application is closed.`,
@@ -415,7 +418,7 @@ export class AuditService {
   annotate(annotation: AuditAnnotation): boolean {
     const record = currentContext()?.record;
     if (record && !record.closed) {
-      this.requests.annotate(record, annotation);
+      annotate(record, annotation);
       return true;
     }
     this.warnings.warn(
@@ -629,7 +632,7 @@ export class AuditService {
     return new Observable((subscriber) => {
       let returned = 0;
       const listen = () =>
-        this.recorder.subscribe((event) => {
+        this.listeners.subscribe((event) => {
           if (!matchesFilter(event, filter)) return;
           returned += 1;
           subscriber.next(structuredClone(event));
@@ -647,7 +650,7 @@ export class AuditService {
    */
   async flush(): Promise<void> {
     await this.requests.settled();
-    await this.recorder.flush();
+    await this.recorder.delivery.flush();
   }
 
   /**
@@ -707,7 +710,11 @@ export class AuditService {
 
   /** How delivery fares: what waits, what was stored, what was lost. */
   status(): AuditStatus {
-    return { ...this.recorder.status(), unhooked: this.requests.unhooked };
+    return {
+      ...this.recorder.delivery.status(),
+      unreadable: this.repository.unreadable,
+      unhooked: this.requests.unhooked,
+    };
   }
 
   /** What was recorded before the subscription itself was is not shown. */

@@ -2,9 +2,9 @@ import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { AuditError } from '../event/audit-error.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { present } from '../event/present.js';
-import type { Redactor } from '../pipeline/redaction/redactor.js';
-import { formsOf } from '../pipeline/stored-text.js';
-import type { IdField } from '../pipeline/stored-text.js';
+import type { Redactor } from '../recorder/redaction/redactor.js';
+import { formsOf } from '../recorder/stored-text.js';
+import type { IdField } from '../recorder/stored-text.js';
 import type { EventFilter } from '../store/event-filter.js';
 import type { CheckedQuery } from './audit-query.dto.js';
 

@@ -10,7 +10,7 @@ import type { AuditLogEvent } from 'nest-audit-trail';
 import { assertEventInput } from '../../src/event/audit-event-input.js';
 import type { AuditEventInput } from '../../src/event/audit-event-input.js';
 import { TEXT_LIMITS } from '../../src/event/safe-text.js';
-import { createSecretKeyTest } from '../../src/pipeline/redaction/secret-key.js';
+import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
 import { AUTHENTICATION_ACTIONS } from '../../src/trail/authentication-actions.js';
 import { send } from '../support/http-client.js';
 import { Page } from '../support/docs/page.js';

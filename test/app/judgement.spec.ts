@@ -20,12 +20,15 @@ import type {
   ComplianceFinding,
   ComplianceRule,
 } from 'nest-audit-trail';
-import { AuditRecorder } from '../../src/pipeline/audit-recorder.js';
-import { EventCompleter } from '../../src/pipeline/event-completer.js';
-import { Redactor } from '../../src/pipeline/redaction/redactor.js';
-import { RuleBook } from '../../src/pipeline/rules/rule-book.js';
-import { RuleStage } from '../../src/pipeline/rules/rule-stage.js';
-import type { Stage } from '../../src/pipeline/stage.js';
+import { Delivery } from '../../src/delivery/delivery.js';
+import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
+import { Listeners } from '../../src/recorder/listeners.js';
+import { Reports } from '../../src/recorder/reports.js';
+import { EventCompleter } from '../../src/recorder/event-completer.js';
+import { Redactor } from '../../src/recorder/redaction/redactor.js';
+import { RuleBook } from '../../src/features/rules/rule-book.js';
+import { RuleStage } from '../../src/features/rules/rule-stage.js';
+import type { Stage } from '../../src/recorder/stage.js';
 import { openStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
@@ -501,21 +504,23 @@ describeOnSqlite('judgement', (create) => {
     });
     const logger = { log: silent, error: silent, warn: (message: string) => void warned.push(message) };
     const stages = [broken('first'), new RuleStage(new RuleBook({ rules: [DELETION] })), broken('last')];
-    const recorder = new AuditRecorder(
-      opened.events,
+    const completer = new EventCompleter(new Redactor(), logger, undefined, stages);
+    const listeners = new Listeners(logger);
+    const delivery = new Delivery(
       (host, given) => new DeliveryLoop(new RepositorySink(opened.events), opened.letters, given, host),
       opened.sources,
-      new EventCompleter(new Redactor(), logger, undefined, stages),
       logger,
       { mode: 'buffered' },
+      new Reports(completer, listeners),
     );
+    const recorder = new AuditRecorder(delivery, opened.events, completer, listeners);
     try {
-      await recorder.open();
+      await delivery.open();
       const recorded = recorder.record({
         action: 'invoice.delete',
         metadata: { stageErrors: ['details', 'last'] },
       })!;
-      await recorder.flush();
+      await delivery.flush();
       const stored = await opened.events.findById(recorded.id, {});
       expect(stored).toEqual(recorded);
       expect(stored).toMatchObject({
@@ -525,7 +530,7 @@ describeOnSqlite('judgement', (create) => {
       expect(warned).toEqual([expect.stringContaining('stage first'), expect.stringContaining('stage last')]);
       expect(warned.join()).not.toContain('secret');
     } finally {
-      await recorder.close();
+      await delivery.close();
       await opened.close();
     }
   });

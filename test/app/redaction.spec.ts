@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
-import { Redactor } from '../../src/pipeline/redaction/redactor.js';
+import { Redactor } from '../../src/recorder/redaction/redactor.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { encoding, ENCODINGS, formsOf, secret } from '../support/planted-secrets.js';

@@ -2,7 +2,7 @@
 import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditLogEvent, AuditModuleOptions, ComplianceRule } from 'nest-audit-trail';
-import { AuditRuntime } from '../../src/audit.runtime.js';
+import { AuditRuntime } from '../../src/engine/audit.runtime.js';
 import { send } from '../support/http-client.js';
 import { eventually } from '../support/eventually.js';
 import { removable } from '../support/removable-database.js';
@@ -185,10 +185,10 @@ describeOnSqlite('rules of a running application', (create) => {
     await eventually(() => expect(told).toEqual(['interrupted: payment.slow']));
     // And whoever asks for what was found before they could listen, once.
     const heard: (AuditLogEvent | string)[] = [];
-    const { recorder } = next.app.get(AuditRuntime);
-    recorder.subscribe(() => heard.push('not asked for'));
-    recorder.subscribe((event) => heard.push(event), true);
-    recorder.subscribe(() => heard.push('a second time'), true);
+    const { listeners } = next.app.get(AuditRuntime);
+    listeners.subscribe(() => heard.push('not asked for'));
+    listeners.subscribe((event) => heard.push(event), true);
+    listeners.subscribe(() => heard.push('a second time'), true);
     expect(heard).toEqual((await next.events()).filter(({ metadata }) => metadata['interrupted']));
     expect(heard).toHaveLength(1);
     gate.open();

@@ -18,7 +18,7 @@ import {
 import type { AuditEventInput, AuditLogEvent, AuditQuery } from 'nest-audit-trail';
 import { matchesFilter } from '../../src/store/event-filter.js';
 import { checkQuery } from '../../src/trail/audit-query.dto.js';
-import { Redactor } from '../../src/pipeline/redaction/redactor.js';
+import { Redactor } from '../../src/recorder/redaction/redactor.js';
 import { toFilter } from '../../src/trail/to-filter.js';
 import { send } from '../support/http-client.js';
 import { describeEachDatabase } from '../support/harness/databases.js';

@@ -1,10 +1,10 @@
 // What several processes see together: decided by the store, found once, whoever looks and whenever.
 import type { AuditLogEvent } from 'nest-audit-trail';
-import { Detector } from '../../src/pipeline/detection/detector.js';
-import type { DetectionOptions } from '../../src/pipeline/detection/detection-options.js';
+import { Detector } from '../../src/features/detection/detector.js';
+import type { DetectionOptions } from '../../src/features/detection/detection-options.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
-import { isOwnEvent, meets } from '../../src/pipeline/detection/detections.js';
+import { isOwnEvent, meets } from '../../src/features/detection/detections.js';
 import { DetectionRepository } from '../../src/store/detection.repository.js';
 import type { EventCondition } from '../../src/store/detection.repository.js';
 import { eventually } from '../support/eventually.js';

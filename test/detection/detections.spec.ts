@@ -1,16 +1,16 @@
 // Every detection by itself, in the memory of one process: its threshold, its window, and what does not count.
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { firstIdOf } from '../../src/event/event-id.js';
-import { checkDetectionOptions } from '../../src/pipeline/detection/detection-options.js';
-import type { DetectionOptions } from '../../src/pipeline/detection/detection-options.js';
-import type { DetectionKey } from '../../src/pipeline/detection/detections.js';
-import { Detector } from '../../src/pipeline/detection/detector.js';
-import { findingDraft, findingId } from '../../src/pipeline/detection/finding.js';
-import type { Finding } from '../../src/pipeline/detection/finding.js';
-import { isNetwork, networkOf, textsOf } from '../../src/pipeline/detection/network.js';
-import { SumTally, ThingTally } from '../../src/pipeline/detection/tally.js';
-import type { Tally } from '../../src/pipeline/detection/tally.js';
-import { Watch } from '../../src/pipeline/detection/watch.js';
+import { checkDetectionOptions } from '../../src/features/detection/detection-options.js';
+import type { DetectionOptions } from '../../src/features/detection/detection-options.js';
+import type { DetectionKey } from '../../src/features/detection/detections.js';
+import { Detector } from '../../src/features/detection/detector.js';
+import { findingDraft, findingId } from '../../src/features/detection/finding.js';
+import type { Finding } from '../../src/features/detection/finding.js';
+import { isNetwork, networkOf, textsOf } from '../../src/features/detection/network.js';
+import { SumTally, ThingTally } from '../../src/features/detection/tally.js';
+import type { Tally } from '../../src/features/detection/tally.js';
+import { Watch } from '../../src/features/detection/watch.js';
 import type { DetectionRepository } from '../../src/store/detection.repository.js';
 import { failedLogin, ListeningHost, silent, watched } from '../support/watched.js';
 

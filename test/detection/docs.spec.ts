@@ -3,20 +3,20 @@ import {
   DETECTIONS,
   LOCAL_WINDOW_SECONDS,
   UNCOUNTED_EXPORT,
-} from '../../src/pipeline/detection/detections.js';
-import { MAX_KEYS } from '../../src/pipeline/detection/detection-options.js';
-import { findingDraft, MAX_EVENT_IDS } from '../../src/pipeline/detection/finding.js';
-import { VALUES_REMEMBERED } from '../../src/pipeline/risk/first-seen.js';
-import { RISK_FACTORS } from '../../src/pipeline/risk/risk-model.js';
-import { KEYS_REMEMBERED } from '../../src/pipeline/risk/risk-memory.js';
-import { BURST, PRIVILEGED_ROLES } from '../../src/pipeline/risk/risk-options.js';
+} from '../../src/features/detection/detections.js';
+import { MAX_KEYS } from '../../src/features/detection/detection-options.js';
+import { findingDraft, MAX_EVENT_IDS } from '../../src/features/detection/finding.js';
+import { VALUES_REMEMBERED } from '../../src/features/risk/first-seen.js';
+import { RISK_FACTORS } from '../../src/recorder/risk/risk-model.js';
+import { KEYS_REMEMBERED } from '../../src/features/risk/risk-memory.js';
+import { BURST, PRIVILEGED_ROLES } from '../../src/recorder/risk/risk-options.js';
 import {
   CONTEXT_POINTS,
   HIGH_RISK_FROM,
   RISK_POINTS,
   VOLUME_STEPS,
-} from '../../src/pipeline/risk/risk-points.js';
-import { VOLUME_KEYS } from '../../src/pipeline/risk/volume.js';
+} from '../../src/recorder/risk/risk-points.js';
+import { VOLUME_KEYS } from '../../src/recorder/risk/volume.js';
 import { codeWords, Page } from '../support/docs/page.js';
 
 describe('docs/risk.md', () => {

@@ -3,14 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AuditError } from 'nest-audit-trail';
-import { AuditPolicy } from '../../src/pipeline/policy/audit-policy.js';
+import { AuditPolicy } from '../../src/features/policy/audit-policy.js';
 import type {
   PolicyLevel,
   PolicyMatch,
   PolicyOptions,
   PolicyRule,
   PolicySubject,
-} from '../../src/pipeline/policy/policy-rule.js';
+} from '../../src/features/policy/policy-rule.js';
 
 /** `true` where the rule decides, `false` where it does not match, `undefined` where that is not known. */
 function verdict(match: PolicyMatch, subject: PolicySubject, level: PolicyLevel): boolean | undefined {

@@ -1,9 +1,9 @@
 // What docs/policy.md says is what the policy does.
 import type { DynamicModule, ValueProvider } from '@nestjs/common';
 import type { AuditModuleOptions } from 'nest-audit-trail';
-import { AuditPolicy } from '../../src/pipeline/policy/audit-policy.js';
-import { POLICY_LEVELS } from '../../src/pipeline/policy/policy-rule.js';
-import type { PolicySubject } from '../../src/pipeline/policy/policy-rule.js';
+import { AuditPolicy } from '../../src/features/policy/audit-policy.js';
+import { POLICY_LEVELS } from '../../src/features/policy/policy-rule.js';
+import type { PolicySubject } from '../../src/features/policy/policy-rule.js';
 import { WrittenExamples } from '../support/docs/examples.js';
 import { codeWords, Page } from '../support/docs/page.js';
 

@@ -22,12 +22,12 @@ import {
   SEVERITIES,
 } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditStatus } from 'nest-audit-trail';
-import { OPTION_RULES } from '../../src/audit.options.js';
+import { OPTION_RULES } from '../../src/engine/audit.options.js';
 import { conclusionOf, draftOf } from '../../src/capture/request-event.js';
 import { noteFault, RequestRecord } from '../../src/capture/request-record.js';
 import { DEFAULT_RESOLVERS } from '../../src/capture/resolvers.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
-import { actionOfRoute, resourceOfController } from '../../src/capture/route-names.js';
+import { actionOfRoute, resourceOfController } from '../../src/nest/route-names.js';
 import { AuditError } from '../../src/event/audit-error.js';
 import { FACT_LIMITS, flattenFacts } from '../../src/event/flatten.js';
 import { UNREADABLE_KEY } from '../../src/event/read-event.js';
@@ -36,14 +36,14 @@ import { DELIVERY_DEFAULTS } from '../../src/delivery/delivery-options.js';
 import { decodeLine } from '../../src/journal/journal-line.js';
 import { canonicalJson } from '../../src/ledger/canonical-json.js';
 import { RouteAuditReader } from '../../src/nest/route-audit.reader.js';
-import { defaultCategory, defaultSeverity } from '../../src/pipeline/classify.js';
-import { EventCompleter } from '../../src/pipeline/event-completer.js';
-import { Redactor } from '../../src/pipeline/redaction/redactor.js';
-import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/pipeline/risk/risk-points.js';
-import { createSecretKeyTest } from '../../src/pipeline/redaction/secret-key.js';
-import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/pipeline/protection/protected-event.js';
+import { defaultCategory, defaultSeverity } from '../../src/recorder/classify.js';
+import { EventCompleter } from '../../src/recorder/event-completer.js';
+import { Redactor } from '../../src/recorder/redaction/redactor.js';
+import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
+import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/features/protection/protected-event.js';
 import { RETENTION_DEFAULTS } from '../../src/trail/retention/retention-options.js';
-import { PROTECTION_DEFAULTS } from '../../src/pipeline/protection/protection-options.js';
+import { PROTECTION_DEFAULTS } from '../../src/features/protection/protection-options.js';
 import { LEDGER_DEFAULTS } from '../../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../../src/trail/audit-query.dto.js';
@@ -358,13 +358,14 @@ describe('tables that equal the code', () => {
     record.errorName = 'Error';
     record.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
     record.blockedBy = { id: 'a-rule', name: 'A rule' };
-    record.withheld = true;
+    record.path = '/';
     noteFault(record, 'details');
-    const { own: _own, ...draft } = draftOf(record, { path: '/', length: 1 });
+    const { own: _own, pathLength: _pathLength, ...draft } = draftOf(record);
     const completer = new EventCompleter(new Redactor(), console);
-    const event = completer.describe(draftOf(record, { path: '/', length: 1 }));
-    const ending = { complete: false, aborted: true, interrupted: true, statusCode: 500, durationMs: 1 };
-    completer.conclude(event, conclusionOf(record, ending));
+    const event = completer.describe(draftOf(record));
+    completer.conclude(event, conclusionOf(record, 'closed'));
+    record.withheld = true;
+    completer.conclude(event, conclusionOf(record, 'interrupted'));
     const added = ['source', 'sequence', 'service', 'serviceVersion', 'riskFactors'];
     added.push(PROTECTED_KEY, PROTECTED_FIELDS_KEY, UNREADABLE_KEY);
     expect(
@@ -456,8 +457,7 @@ describe('tables that equal the code', () => {
             };
             record.passedGuards = passed;
           }
-          const ending = { complete: true, aborted: false, interrupted: false, durationMs: 1 };
-          const conclusion = conclusionOf(record, { ...ending, statusCode: status });
+          const conclusion = conclusionOf(record, 'sent');
           expect({
             method,
             status,
@@ -584,7 +584,7 @@ describe('tables that equal the code', () => {
     const [, anywhere = '', words = ''] = section.split(
       /Secret wherever.*:\n|Secret as a whole word[^]*?:\n/,
     );
-    const source = 'src/pipeline/redaction/secret-key.ts';
+    const source = 'src/recorder/redaction/secret-key.ts';
     expect(codeWords(anywhere)).toEqual(listIn(source, 'SECRET_PARTS'));
     expect(codeWords(words.split('\nMore by')[0]!)).toEqual(listIn(source, 'SECRET_WORDS'));
   });

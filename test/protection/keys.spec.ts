@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createEventId } from '../../src/event/event-id.js';
-import { decryptValues, encryptValues } from '../../src/pipeline/protection/encrypted-values.js';
-import { KeyCache } from '../../src/pipeline/protection/key-cache.js';
+import { decryptValues, encryptValues } from '../../src/features/protection/encrypted-values.js';
+import { KeyCache } from '../../src/features/protection/key-cache.js';
 import { vi } from 'vitest';
-import { MasterKey, MasterKeys } from '../../src/pipeline/protection/master-keys.js';
+import { MasterKey, MasterKeys } from '../../src/features/protection/master-keys.js';
 
 const anEvent = () => ({ id: createEventId(Date.now()), tenantId: 'acme' });
 

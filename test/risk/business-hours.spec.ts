@@ -1,6 +1,6 @@
 // Off hours: time zones, the two days a year on which the clock jumps, shifts over midnight.
-import { createOffHoursTest } from '../../src/pipeline/risk/business-hours.js';
-import type { BusinessHours } from '../../src/pipeline/risk/business-hours.js';
+import { createOffHoursTest } from '../../src/features/risk/business-hours.js';
+import type { BusinessHours } from '../../src/features/risk/business-hours.js';
 
 const day = { from: '08:00', to: '18:00' };
 const berlin = { timeZone: 'Europe/Berlin', ...day };

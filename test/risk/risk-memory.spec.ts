@@ -1,11 +1,11 @@
 // What is unusual for a user: addresses and devices that are new, bursts; and that it is bounded.
 import { setImmediate as turn } from 'node:timers/promises';
-import { NEW_FOR_MS, RiskMemory } from '../../src/pipeline/risk/risk-memory.js';
-import type { RiskHistory } from '../../src/pipeline/risk/risk-memory.js';
-import type { RiskOptions } from '../../src/pipeline/risk/risk-options.js';
-import { FirstSeen, VALUES_REMEMBERED } from '../../src/pipeline/risk/first-seen.js';
-import { RecentMap } from '../../src/pipeline/risk/recent-map.js';
-import { RecentTimes } from '../../src/pipeline/risk/recent-times.js';
+import { NEW_FOR_MS, RiskMemory } from '../../src/features/risk/risk-memory.js';
+import type { RiskHistory } from '../../src/features/risk/risk-memory.js';
+import type { RiskOptions } from '../../src/recorder/risk/risk-options.js';
+import { FirstSeen, VALUES_REMEMBERED } from '../../src/features/risk/first-seen.js';
+import { RecentMap } from '../../src/features/risk/recent-map.js';
+import { RecentTimes } from '../../src/features/risk/recent-times.js';
 import { judged } from './judged-event.js';
 
 const T = Date.UTC(2025, 5, 16, 12);

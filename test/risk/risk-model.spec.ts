@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from 'nest-audit-trail';
-import type { AuditVerb } from '../../src/pipeline/classify.js';
-import { RiskModel } from '../../src/pipeline/risk/risk-model.js';
-import type { RiskFacts } from '../../src/pipeline/risk/risk-model.js';
-import type { RiskOptions } from '../../src/pipeline/risk/risk-options.js';
-import { CONTEXT_POINTS, RISK_POINTS, VOLUME_STEPS } from '../../src/pipeline/risk/risk-points.js';
-import { volumeOf } from '../../src/pipeline/risk/volume.js';
+import type { AuditVerb } from '../../src/recorder/classify.js';
+import { RiskModel } from '../../src/recorder/risk/risk-model.js';
+import type { RiskFacts } from '../../src/recorder/risk/risk-model.js';
+import type { RiskOptions } from '../../src/recorder/risk/risk-options.js';
+import { CONTEXT_POINTS, RISK_POINTS, VOLUME_STEPS } from '../../src/recorder/risk/risk-points.js';
+import { volumeOf } from '../../src/recorder/risk/volume.js';
 import { judged } from './judged-event.js';
 
 const NOTHING: RiskFacts = { newAddress: false, newDevice: false, burst: false };

@@ -1,10 +1,10 @@
 // Every operator on every type of field: what holds, and that nothing else does.
 import fc from 'fast-check';
 import type { AuditFacts, AuditLogEvent } from '../../src/event/audit-log-event.js';
-import { RULE_OPERATORS } from '../../src/pipeline/rules/compliance-rule.js';
-import type { RuleCondition, RuleConditions } from '../../src/pipeline/rules/compliance-rule.js';
-import { compareDecimals, decimalOf } from '../../src/pipeline/rules/decimal.js';
-import { RuleBook } from '../../src/pipeline/rules/rule-book.js';
+import { RULE_OPERATORS } from '../../src/features/rules/compliance-rule.js';
+import type { RuleCondition, RuleConditions } from '../../src/features/rules/compliance-rule.js';
+import { compareDecimals, decimalOf } from '../../src/features/rules/decimal.js';
+import { RuleBook } from '../../src/features/rules/rule-book.js';
 import { eventOf } from './event.js';
 
 function holds(conditions: RuleConditions, event: AuditLogEvent): boolean {

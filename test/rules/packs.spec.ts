@@ -1,8 +1,8 @@
 // Each rule of each pack: by an event for which it holds, and by its nearest neighbour, which differs in one field.
 import type { AuditFacts, AuditLogEvent } from '../../src/event/audit-log-event.js';
-import { COMPLIANCE_PACK_NAMES } from '../../src/pipeline/rules/compliance-rule.js';
-import { COMPLIANCE_PACKS } from '../../src/pipeline/rules/packs/all.js';
-import { RuleBook } from '../../src/pipeline/rules/rule-book.js';
+import { COMPLIANCE_PACK_NAMES } from '../../src/features/rules/compliance-rule.js';
+import { COMPLIANCE_PACKS } from '../../src/features/rules/packs/all.js';
+import { RuleBook } from '../../src/features/rules/rule-book.js';
 import { eventOf } from './event.js';
 
 const read = (resource: string, details: AuditFacts = {}, metadata: AuditFacts = {}) =>

@@ -5,14 +5,14 @@ import type {
   ComplianceFinding,
   ComplianceHandlers,
   ComplianceRule,
-} from '../../src/pipeline/rules/compliance-rule.js';
+} from '../../src/features/rules/compliance-rule.js';
 import {
   ACTION_DEFAULTS,
   ACTION_FAILED,
   failureDraft,
   RuleActions,
-} from '../../src/pipeline/rules/rule-actions.js';
-import type { ActionFailure, ActionLimits } from '../../src/pipeline/rules/rule-actions.js';
+} from '../../src/features/rules/rule-actions.js';
+import type { ActionFailure, ActionLimits } from '../../src/features/rules/rule-actions.js';
 import { eventOf } from './event.js';
 
 const rule = (...actions: NonNullable<ComplianceRule['actions']>): ComplianceRule => ({

@@ -1,14 +1,14 @@
 // The rule book through its door: what it takes and what it refuses, how it is changed, and what blocks.
 import { AuditError } from '../../src/event/audit-error.js';
-import { RULE_ACTIONS } from '../../src/pipeline/rules/compliance-rule.js';
+import { RULE_ACTIONS } from '../../src/features/rules/compliance-rule.js';
 import type {
   ComplianceOptions,
   ComplianceRule,
   RuleConditions,
-} from '../../src/pipeline/rules/compliance-rule.js';
-import { FIELDS_BEFORE_HANDLER } from '../../src/pipeline/rules/event-field.js';
-import { COMPLIANCE_PACKS } from '../../src/pipeline/rules/packs/all.js';
-import { MAX_RULES, RuleBook } from '../../src/pipeline/rules/rule-book.js';
+} from '../../src/features/rules/compliance-rule.js';
+import { FIELDS_BEFORE_HANDLER } from '../../src/features/rules/event-field.js';
+import { COMPLIANCE_PACKS } from '../../src/features/rules/packs/all.js';
+import { MAX_RULES, RuleBook } from '../../src/features/rules/rule-book.js';
 import { eventOf } from './event.js';
 
 const deletes: RuleConditions = { field: 'action', operator: 'matches', value: '\\.delete$' };

@@ -3,21 +3,21 @@ import {
   COMPLIANCE_PACK_NAMES,
   RULE_ACTIONS,
   RULE_OPERATORS,
-} from '../../src/pipeline/rules/compliance-rule.js';
+} from '../../src/features/rules/compliance-rule.js';
 import type {
   CompliancePack,
   RuleAction,
   RuleConditions,
   RuleOperator,
   RuleValue,
-} from '../../src/pipeline/rules/compliance-rule.js';
-import { CONDITION_LIMITS } from '../../src/pipeline/rules/check-condition.js';
-import { EVENT_FIELDS, FIELDS_BEFORE_HANDLER } from '../../src/pipeline/rules/event-field.js';
-import { COMPLIANCE_PACKS } from '../../src/pipeline/rules/packs/all.js';
-import { PATTERN_LIMITS } from '../../src/pipeline/rules/pattern-set.js';
-import { ACTION_DEFAULTS } from '../../src/pipeline/rules/rule-actions.js';
-import { SEARCHED_LENGTH } from '../../src/pipeline/rules/sent-value.js';
-import { MAX_RULES, RuleBook } from '../../src/pipeline/rules/rule-book.js';
+} from '../../src/features/rules/compliance-rule.js';
+import { CONDITION_LIMITS } from '../../src/features/rules/check-condition.js';
+import { EVENT_FIELDS, FIELDS_BEFORE_HANDLER } from '../../src/features/rules/event-field.js';
+import { COMPLIANCE_PACKS } from '../../src/features/rules/packs/all.js';
+import { PATTERN_LIMITS } from '../../src/features/rules/pattern-set.js';
+import { ACTION_DEFAULTS } from '../../src/features/rules/rule-actions.js';
+import { SEARCHED_LENGTH } from '../../src/features/rules/sent-value.js';
+import { MAX_RULES, RuleBook } from '../../src/features/rules/rule-book.js';
 import { eventOf } from './event.js';
 
 /** What stands between the marks `<!-- generated: name -->` and `<!-- end -->`. */

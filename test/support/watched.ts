@@ -1,8 +1,8 @@
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
-import type { DetectorHost } from '../../src/pipeline/detection/detector.js';
-import type { Finding } from '../../src/pipeline/detection/finding.js';
-import { findingDraft } from '../../src/pipeline/detection/finding.js';
+import type { DetectorHost } from '../../src/features/detection/detector.js';
+import type { Finding } from '../../src/features/detection/finding.js';
+import { findingDraft } from '../../src/features/detection/finding.js';
 import type { AuditEventRepository } from '../../src/store/audit-event.repository.js';
 import { judged } from '../risk/judged-event.js';
 

@@ -9,7 +9,7 @@ import { present } from '../../event/present.js';
 import { safeId, safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import { unknownProperties } from '../../event/unknown-properties.js';
-import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
+import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import type { HoldRecord } from '../../ledger/hold-record.js';
 import { sealHold } from '../../ledger/hold-record.js';

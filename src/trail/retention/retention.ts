@@ -5,7 +5,7 @@ import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.js';
 import { createEventId } from '../../event/event-id.js';
 import { digestOfLeaves, leafRanges, sealRemoval } from '../../ledger/removal-record.js';
-import type { AuditEventDraft } from '../../pipeline/audit-event-draft.js';
+import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { leafHashOf } from '../../store/event-leaf.js';

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
 import { flattenFacts } from '../../../src/event/flatten.js';
-import { Redactor } from '../../../src/pipeline/redaction/redactor.js';
+import { Redactor } from '../../../src/recorder/redaction/redactor.js';
 import { narrowActions, POISON } from '../../support/narrow-column.js';
 import { send } from '../../support/http-client.js';
 import { describeOnSqlite } from '../../support/harness/databases.js';

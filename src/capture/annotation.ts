@@ -1,0 +1,64 @@
+// What the application says of the current request by `AuditService.annotate()`.
+import { asId } from '../event/as-id.js';
+import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
+import { FACT_LIMITS, flattenFacts, readEntries } from '../event/flatten.js';
+import { mergeFacts } from '../event/merge-facts.js';
+import { MARGIN } from '../event/within-reach.js';
+import { noteFault, outdate } from './request-record.js';
+import type { AuditAnnotation, RequestRecord } from './request-record.js';
+
+const NO_ANNOTATION: AuditAnnotation = Object.freeze({});
+const VOCABULARY: Readonly<Record<string, readonly string[]>> = {
+  severity: SEVERITIES,
+  category: CATEGORIES,
+  outcome: OUTCOMES,
+};
+const FACTS = new Set(['details', 'metadata']);
+const TEXTS = new Set(['action', 'resource', 'resourceId', 'userId', 'tenantId', 'sessionId']);
+
+/** Adds to the event of an open request. A copy: the caller may go on to change its object. */
+export function annotate(record: RequestRecord, annotation: AuditAnnotation): void {
+  const copy: Record<string, unknown> = Object.fromEntries(readEntries(annotation));
+  for (const name of FACTS) {
+    if (!isFacts(copy[name])) continue;
+    // Redacted where it becomes a part of the event: what is to be a pseudonym there must be whole here.
+    copy[name] = flattenFacts(copy[name], () => false, { limit: FACT_LIMITS.string + MARGIN });
+  }
+  record.annotations.push(copy);
+  record.hasNews = true;
+  record.description = undefined;
+  // The policy may ask for these.
+  if (copy['userId'] !== undefined || copy['tenantId'] !== undefined) outdate(record);
+}
+
+/** What the application said last counts; `details` and `metadata` add up. A value that can't be stored is named as a fault. */
+export function annotationOf(record: RequestRecord): AuditAnnotation {
+  if (record.annotations.length === 0) return NO_ANNOTATION;
+  const merged: Record<string, unknown> = {};
+  for (const annotation of record.annotations) {
+    for (const [name, value] of Object.entries(annotation)) {
+      if (value === undefined || value === null) continue;
+      const checked = checkedValue(name, value);
+      if (checked === undefined) noteFault(record, `annotate.${name}`);
+      // The last word first: it counts, and it is kept.
+      else merged[name] = FACTS.has(name) ? mergeFacts(checked as object, merged[name] as object) : checked;
+    }
+  }
+  return merged;
+}
+
+/** The last id that the application itself said, as at a login; also before the event is made. */
+export function lastSaid({ annotations }: RequestRecord, name: 'userId' | 'tenantId'): string | undefined {
+  return annotations.findLast((said) => typeof said[name] === 'string' && said[name] !== '')?.[name];
+}
+
+/** @returns `undefined` for what can't be stored under the name */
+function checkedValue(name: string, value: unknown): unknown {
+  if (FACTS.has(name)) return isFacts(value) ? value : undefined;
+  if (TEXTS.has(name)) return asId(value);
+  return VOCABULARY[name]?.includes(value as string) ? value : undefined;
+}
+
+function isFacts(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

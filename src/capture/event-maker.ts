@@ -1,0 +1,84 @@
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { FACT_LIMITS } from '../event/flatten.js';
+import { withinReach } from '../event/within-reach.js';
+import type { EventCompleter } from '../recorder/event-completer.js';
+import { conclusionOf, draftOf } from './request-event.js';
+import type { Ending } from './request-event.js';
+import { noteFault, NO_PARAMETERS, NOTHING_SAID, outdate } from './request-record.js';
+import type { RequestRecord } from './request-record.js';
+import { rawPathOf } from './request-target.js';
+import type { SafePaths } from '../recorder/redaction/safe-paths.js';
+
+/** Makes events of the records of requests. Where what the application added can't be stored, the event is made without that. */
+export class EventMaker {
+  /** @param fail is told of each fault of the audit's own */
+  constructor(
+    private readonly completer: EventCompleter,
+    private readonly paths: SafePaths,
+    private readonly fail: (error: unknown) => void,
+  ) {}
+
+  /** The event if the request succeeds, as far as it is known. */
+  describe(record: RequestRecord): AuditLogEvent {
+    if (record.path === undefined) this.readPath(record);
+    return (record.description ??= this.completer.describe(draftOf(record)));
+  }
+
+  /** The whole event; `undefined` where none can be made. */
+  eventOf(record: RequestRecord, ending: Ending): AuditLogEvent | undefined {
+    return this.made(record, () => {
+      const event = this.describe(record);
+      // It becomes the event: a later one needs a description of its own.
+      record.description = undefined;
+      this.completer.conclude(event, conclusionOf(record, ending));
+      return this.completer.judge(event, { blockedBy: record.blockedBy });
+    });
+  }
+
+  /** What the journal is to know of a request that has begun: its event if nothing more is heard of it, not judged yet. */
+  begunOf(record: RequestRecord): AuditLogEvent | undefined {
+    return this.made(record, () => {
+      const { details, metadata, ...known } = this.describe(record);
+      const event = { ...known, details: { ...details }, metadata: { ...metadata } };
+      this.completer.conclude(event, conclusionOf(record, 'lost'));
+      return event;
+    });
+  }
+
+  private made(record: RequestRecord, make: () => AuditLogEvent): AuditLogEvent | undefined {
+    try {
+      return make();
+    } catch (error) {
+      this.fail(error);
+      forgetSaid(record);
+      noteFault(record, 'event');
+    }
+    try {
+      return make();
+    } catch (error) {
+      this.fail(error);
+      return undefined;
+    }
+  }
+
+  /** The request's path without its query, secret parameters redacted, also where no route was found. */
+  private readPath(record: RequestRecord): void {
+    const { request, pattern } = record;
+    const raw = rawPathOf(request);
+    const seen = withinReach(raw, FACT_LIMITS.string);
+    record.path = pattern === undefined ? this.paths.ofNoRoute(seen) : this.paths.ofRoute(seen, pattern);
+    record.pathLength = raw.length;
+  }
+}
+
+/** Forgets what the application added to the event: the request still happened. */
+function forgetSaid(record: RequestRecord): void {
+  record.annotations.length = 0;
+  record.said = NOTHING_SAID;
+  record.result = undefined;
+  record.hasResult = false;
+  record.params = NO_PARAMETERS;
+  record.path = record.pattern ?? '';
+  record.pathLength = 0;
+  outdate(record);
+}

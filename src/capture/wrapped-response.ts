@@ -1,0 +1,153 @@
+// The functions that are put on a response. They are the same for all of them, so that a request pays for no function of its own, and
+// they work on a response that somebody else calls them for.
+import { ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { types } from 'node:util';
+import { HeldAnswer, refuseAnswer } from './held-answer.js';
+import type { ResponseFunctions } from './held-answer.js';
+import { noteError, noteSent, watchStream } from './request-record.js';
+import type { RequestRecord } from './request-record.js';
+
+/** Whom they tell what happens. */
+export interface ResponseObserver {
+  /** No answer leaves any more. */
+  readonly isFrozen: boolean;
+  /** @returns what the answer has to wait for, and whether it may leave then; `undefined` where it need not wait */
+  answer(record: RequestRecord): Promise<boolean> | undefined;
+  /** A part of the answer is about to leave before the whole is ready. */
+  stream(record: RequestRecord): void;
+  /** The answer has left, or its connection is gone. */
+  close(record: RequestRecord): void;
+}
+
+const NODES = ServerResponse.prototype as unknown as ResponseFunctions;
+/** Under which a request, and its response, have what audits them. A weak map would cost each request more than all of this. */
+export const AUDITED = Symbol('nest-audit-trail');
+
+interface AuditedResponse extends ServerResponse {
+  [AUDITED]?: { readonly record: RequestRecord; readonly audit: ResponseObserver };
+}
+
+/** @param streams also what tells that a part of the answer leaves before the whole is ready */
+export function wrapResponse(
+  response: AuditedResponse,
+  wrapped: NonNullable<AuditedResponse[typeof AUDITED]>,
+  streams: boolean,
+): void {
+  // First of all: the functions that are put there need it.
+  wrapped.record.own = {
+    end: response.end,
+    destroy: response.destroy,
+    write: response.write,
+    flushHeaders: response.flushHeaders,
+    writeHead: response.writeHead,
+  } as unknown as ResponseFunctions;
+  response[AUDITED] = wrapped;
+  response.end = end as ServerResponse['end'];
+  response.destroy = destroy;
+  response.writeHead = writeHead as ServerResponse['writeHead'];
+  if (streams) {
+    response.write = write as ServerResponse['write'];
+    response.flushHeaders = flushHeaders;
+  }
+  response.on('pipe', notePipe);
+  // Once everything is handed to the operating system nothing can change the outcome; without that it closes.
+  response.on('finish', noteClosed);
+  response.on('close', noteClosed);
+}
+
+function end(this: AuditedResponse, ...args: unknown[]): ServerResponse {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (!record || !audit) return NODES.end.apply(this, args);
+  // Ended a second time while the first end has not left: what Node would ignore.
+  if (record.held || audit.isFrozen) return this;
+  // Node throws it back at its sender, who may answer otherwise.
+  if (!isSendable(args[0])) return record.own!.end.apply(this, args);
+  const safe = audit.answer(record);
+  if (safe) holdBack(record, audit, safe, args);
+  else {
+    record.own!.end.apply(this, args);
+    noteSent(record);
+  }
+  return this;
+}
+
+/** The answer waits. @param args what `end()` was called with */
+function holdBack(
+  record: RequestRecord,
+  audit: ResponseObserver,
+  safe: Promise<boolean>,
+  args: unknown[],
+): void {
+  const { response } = record;
+  const held = new HeldAnswer(response);
+  record.held = held;
+  void safe.then((mayLeave) => {
+    // Its event says that it was interrupted, so it must be.
+    if (audit.isFrozen) return;
+    record.held = undefined;
+    // Of a request that is closed already, by its client or by a shutdown, all is said.
+    if (!record.closed) record.withheld = !mayLeave;
+    try {
+      held.letGo();
+      if (mayLeave) record.own!.end.apply(response, args);
+      else refuseAnswer(response, record.own!, record.headersBefore);
+      noteSent(record);
+    } catch (error) {
+      // What can't be sent, such as an object; its sender has gone on and can't be told.
+      response.destroy(error as Error);
+    }
+  });
+}
+
+function destroy(this: AuditedResponse, error?: Error): ServerResponse {
+  const record = this[AUDITED]?.record;
+  // The application destroyed the response while its client was still there.
+  if (record && !record.closed && !record.request.socket.destroyed && !this.writableFinished) {
+    record.brokenStream = true;
+    if (error) noteError(record, error);
+  }
+  return (record?.own ?? NODES).destroy.call(this, error);
+}
+
+function write(this: AuditedResponse, ...args: unknown[]): boolean {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (record) audit?.stream(record);
+  return (record?.own ?? NODES).write.apply(this, args);
+}
+
+function flushHeaders(this: AuditedResponse): void {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (record) audit?.stream(record);
+  (record?.own ?? NODES).flushHeaders.call(this);
+}
+
+/** Every status leaves by this function: Node calls it itself where nobody else does. */
+function writeHead(this: AuditedResponse, ...args: unknown[]): ServerResponse {
+  const record = this[AUDITED]?.record;
+  const answered = (record?.own ?? NODES).writeHead.apply(this, args);
+  // Not reached where the head can't be written.
+  if (record) record.sentStatus = this.statusCode;
+  return answered;
+}
+
+function notePipe(this: AuditedResponse, source: Readable): void {
+  const record = this[AUDITED]?.record;
+  if (record) watchStream(record, source);
+}
+
+function noteClosed(this: AuditedResponse): void {
+  const { record, audit } = this[AUDITED] ?? {};
+  if (record) audit?.close(record);
+}
+
+/** What `end()` takes as its first argument: a chunk, a callback, or nothing. */
+function isSendable(chunk: unknown): boolean {
+  return (
+    chunk === undefined ||
+    chunk === null ||
+    typeof chunk === 'string' ||
+    typeof chunk === 'function' ||
+    types.isUint8Array(chunk)
+  );
+}

@@ -1,0 +1,253 @@
+import type { DataSource } from 'typeorm';
+import { RequestAudit } from '../capture/request-audit.js';
+import { Delivery } from '../delivery/delivery.js';
+import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
+import type { DatabaseThread } from '../delivery/thread/database-thread.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { Detector } from '../features/detection/detector.js';
+import { AuditPolicy } from '../features/policy/audit-policy.js';
+import type { RuleActions } from '../features/rules/rule-actions.js';
+import { AuditRecorder } from '../recorder/audit-recorder.js';
+import { Listeners } from '../recorder/listeners.js';
+import { Redactor } from '../recorder/redaction/redactor.js';
+import { SafePaths } from '../recorder/redaction/safe-paths.js';
+import { Reports } from '../recorder/reports.js';
+import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
+import type { LogSealer } from '../sealer/log-sealer.js';
+import type { ReachNotes } from '../sealer/reach-notes.js';
+import { AuditDatabase } from '../store/audit-database.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { within } from '../store/within.js';
+import { loadMetrics } from '../trail/audit-metrics.js';
+import type { AuditService } from '../trail/audit.service.js';
+import { checkRetention } from '../trail/retention/retention-options.js';
+import type { AuditModuleOptions } from './audit.options.js';
+import { judgingOf, reactionsOf } from './judging.js';
+import { checkKeys, protectingOf } from './protecting.js';
+import type { Protecting } from './protecting.js';
+import { reachNotesOf, sealerOf } from './sealing.js';
+import { serviceOf } from './serving.js';
+import { deliveryOf, loopOf, threadOf } from './storing.js';
+import { tablesOf, warnOfTables } from './tables.js';
+import type { Tables } from './tables.js';
+
+/** How long an application's start waits for its audit database, before it goes on without. */
+const START_PATIENCE_MS = 2_000;
+
+/** How long closing waits for a last look at what the database holds. */
+const LAST_SWEEP_MS = 1_000;
+
+/** How long closing waits for the handlers of compliance rules. */
+const LAST_ACTIONS_MS = 2_000;
+
+/** How long an application that closes the data source it shares waits for the last events to be sealed. */
+const LAST_SEAL_MS = 2_000;
+
+/** The rooms, wired together: what a door (Nest, Express, the command line) starts and closes. Needs no framework. */
+export class AuditRuntime {
+  readonly repository: AuditEventRepository;
+  readonly delivery: Delivery;
+  readonly recorder: AuditRecorder;
+  /** Who hears of each event as it is recorded. */
+  readonly listeners: Listeners;
+  /** Which requests are recorded and how much of each. */
+  readonly policy: AuditPolicy;
+  /** Which parts of paths are secret. */
+  readonly paths: SafePaths;
+  readonly requests: RequestAudit;
+  readonly service: AuditService;
+  readonly sealer: LogSealer;
+  private readonly tables: Tables;
+  private readonly thread: DatabaseThread | undefined;
+  private readonly protecting: Protecting;
+  private readonly detector: Detector;
+  private readonly actions: RuleActions;
+  private readonly database: AuditDatabase;
+  /** The sealer's own connection, where it has one and works in this thread. */
+  private readonly sealingDatabase: AuditDatabase | undefined;
+  private readonly reachNotes: ReachNotes | undefined;
+  private stopMetrics: () => void = () => undefined;
+  private isStarted = false;
+  private closing: Promise<void> | undefined;
+
+  /** @param options checked by `checkOptions` */
+  constructor(
+    readonly options: AuditModuleOptions,
+    private readonly logger: AuditLogger,
+  ) {
+    const redactor = new Redactor(options.redaction);
+    this.paths = new SafePaths(redactor.isSecretKey);
+    if (options.retention) checkRetention(options.retention);
+    this.policy = new AuditPolicy(options.policy);
+    this.database = new AuditDatabase(
+      options,
+      logger,
+      () => this.noteDatabase(),
+      () => this.storeLast(),
+    );
+    const tables = tablesOf(this.database, options.ledger ?? {}, logger);
+    this.tables = tables;
+    this.repository = tables.events;
+    const judging = judgingOf(options, tables, redactor, logger);
+    const { completer } = judging;
+    // Delivery is there before anybody asks these.
+    const events = {
+      directory: () => this.delivery.directory,
+      mark: () => this.delivery.mark(),
+      isSettledThrough: (mark: ReturnType<Delivery['mark']>) => this.delivery.isSettledThrough(mark),
+    };
+    const protecting = protectingOf(options, tables, events, logger);
+    this.protecting = protecting;
+    const { reader, on } = protecting;
+    this.listeners = new Listeners(logger, on && ((event) => reader.shown(event)));
+    const reports = new Reports(completer, this.listeners);
+    const told = {
+      describeGap: reports.gap,
+      stored: (event: AuditLogEvent) => this.listeners.announce(event),
+    };
+    this.thread = threadOf(options, logger, {
+      ...told,
+      keepLetter: ({ event, reason }) => tables.letters.keep(event, reason),
+    });
+    const ownSources = () => this.delivery.ownSources;
+    this.delivery = new Delivery(
+      loopOf(tables, this.database, this.thread, on?.protector, ownSources),
+      tables.sources,
+      logger,
+      deliveryOf(options),
+      reports,
+      tables.authority,
+    );
+    this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, on?.protector);
+    const reactions = reactionsOf(options, tables, judging, this.recorder, this.listeners, logger);
+    this.actions = reactions.actions;
+    this.detector = reactions.detector;
+    this.requests = new RequestAudit(
+      this.recorder,
+      completer,
+      options.capture ?? {},
+      this.paths,
+      logger,
+      this.policy,
+      judging.blockJudge,
+    );
+    const own = options.ledger?.database;
+    this.sealingDatabase = own && new AuditDatabase({ database: own, migrate: false }, logger);
+    this.sealer = sealerOf(
+      options,
+      tables,
+      this.database,
+      this.sealingDatabase,
+      this.thread,
+      this.delivery,
+      told,
+      logger,
+    );
+    this.reachNotes = reachNotesOf(tables, this.delivery);
+    const { recorder, listeners, requests, policy, sealer } = this;
+    this.service = serviceOf({
+      options,
+      tables,
+      recorder,
+      listeners,
+      requests,
+      policy,
+      judging,
+      protecting,
+      redactor,
+      sealer,
+      logger,
+    });
+  }
+
+  /**
+   * Opens the journal, connects and migrates. Returns when the database is ready, or after two seconds without it: the
+   * attempts then go on in the background.
+   *
+   * @param shared the application's data source, where `options.dataSource` asks for one
+   * @throws AuditError `AUDIT_INVALID_OPTIONS`
+   */
+  async start(shared?: DataSource): Promise<void> {
+    const reportMetrics = this.options.metrics ? await loadMetrics() : undefined;
+    await this.delivery.open();
+    await this.protecting.on?.transit.open();
+    try {
+      await this.database.connect(START_PATIENCE_MS, shared);
+      if (this.database.whyNotReady === undefined) await this.checkKeys();
+    } catch (error) {
+      this.delivery.abandon();
+      await this.protecting.on?.transit.close();
+      await this.thread?.close();
+      await this.database.close();
+      throw error;
+    }
+    this.isStarted = true;
+    if (!this.thread?.seals) await this.sealingDatabase?.connect(START_PATIENCE_MS);
+    this.sealer.start();
+    this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
+    this.detector.start();
+    if (reportMetrics) {
+      this.stopMetrics = reportMetrics(() => this.service.status(), this.options.service);
+    }
+  }
+
+  /** The database is there, at the start or again. */
+  private noteDatabase(): void {
+    this.thread?.start();
+    void warnOfTables(this.database, this.logger);
+    if (this.isStarted) void this.checkKeys().catch((error: Error) => this.logger.error(error.message));
+    // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
+    this.delivery.flush().catch(() => undefined);
+  }
+
+  /** The application closes the data source that it shares. */
+  private async storeLast(): Promise<void> {
+    await this.delivery.drain();
+    await this.sealer.close(LAST_SEAL_MS);
+  }
+
+  private checkKeys(): Promise<void> {
+    return checkKeys(this.options, this.tables, this.protecting);
+  }
+
+  /** Closes while the server still takes requests: whoever ends the process has not closed it. */
+  async closeUnderLoad(): Promise<void> {
+    const begun = performance.now();
+    const patienceMs = this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
+    // Most of the time for what is there; the rest for what is still open then.
+    await this.delivery.drain(patienceMs * 0.7);
+    this.requests.isFrozen = true;
+    await this.close(Math.max(0, patienceMs - (performance.now() - begun)));
+  }
+
+  /** Records what is still open as interrupted, stores what is left within the time set, and disconnects. Idempotent. */
+  close(patienceMs?: number): Promise<void> {
+    this.closing ??= (async () => {
+      this.reachNotes?.close();
+      this.requests.interruptOpen();
+      const begun = performance.now();
+      const patience =
+        patienceMs ?? this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
+      const left = () => Math.max(0, Math.round(patience - (performance.now() - begun)));
+      const isAway = this.database.isGone || this.database.whyNotReady !== undefined;
+      // What it finds is recorded too, so it comes before the recorder.
+      await this.detector.close(isAway ? 0 : Math.min(LAST_SWEEP_MS, patience / 4));
+      // So are their failures.
+      await within(Math.min(LAST_ACTIONS_MS, patience / 4), this.actions.idle());
+      this.actions.close();
+      const { directory } = this.delivery;
+      await this.delivery.close(this.database.isGone ? 0 : left());
+      await this.protecting.on?.transit.close(directory);
+      this.protecting.on?.keys.close();
+      // The database is there: what is sealed now need not wait for the next start.
+      const isThere = this.database.whyNotReady === undefined;
+      await this.sealer.close(isThere ? left() : 0);
+      this.stopMetrics();
+      await this.thread?.close();
+      await this.sealingDatabase?.close();
+      await this.database.close();
+    })();
+    return this.closing;
+  }
+}

@@ -1,0 +1,68 @@
+import type { Delivery } from '../delivery/delivery.js';
+import type { DatabaseThread, ThreadHost } from '../delivery/thread/database-thread.js';
+import { ThreadedSealer } from '../delivery/thread/threaded-sealer.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { LogSealer } from '../sealer/log-sealer.js';
+import { ReachNotes } from '../sealer/reach-notes.js';
+import { Sealer } from '../sealer/sealer.js';
+import type { AuditDatabase } from '../store/audit-database.js';
+import { LedgerRepository } from '../store/ledger.repository.js';
+import { SealingRepository } from '../store/sealing.repository.js';
+import { SourceRepository } from '../store/source.repository.js';
+import type { AuditModuleOptions } from './audit.options.js';
+import { statementTimeoutOf } from './storing.js';
+import type { Tables } from './tables.js';
+
+/**
+ * What seals: in the thread where there is one, else here.
+ *
+ * @param own the sealer's own connection, where it has one
+ */
+export function sealerOf(
+  options: AuditModuleOptions,
+  { events, keys }: Tables,
+  database: AuditDatabase,
+  own: AuditDatabase | undefined,
+  thread: DatabaseThread | undefined,
+  delivery: Delivery,
+  { describeGap, stored }: Pick<ThreadHost, 'describeGap' | 'stored'>,
+  logger: AuditLogger,
+): LogSealer {
+  const ownSources = () => delivery.ownSources;
+  const inThisThread = () =>
+    new Sealer(
+      new LedgerRepository(own ?? database),
+      new SealingRepository(own ?? database),
+      new SourceRepository(own ?? database),
+      keys,
+      options.ledger ?? {},
+      {
+        ownSources,
+        ownersOf: (source, sequences) => delivery.taken.ownersOf(source, sequences),
+        describeGap,
+        stored,
+        installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
+        statementTimeoutMs: statementTimeoutOf(options),
+      },
+      logger,
+    );
+  if (!thread?.seals) return inThisThread();
+  return new ThreadedSealer(thread, ownSources, () => {
+    void own?.connect(0);
+    return inThisThread();
+  });
+}
+
+/** Only what is signed is believed of how far a source has come. */
+export function reachNotesOf(
+  { authority, ledger, sealing }: Tables,
+  delivery: Delivery,
+): ReachNotes | undefined {
+  return (
+    authority &&
+    new ReachNotes(ledger, sealing, {
+      reached: () => delivery.taken.reached(),
+      note: (source, sequence) => delivery.noteReached(source, sequence),
+    })
+  );
+}

@@ -1,0 +1,97 @@
+import type { RequestAudit } from '../capture/request-audit.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import { present } from '../event/present.js';
+import type { AuditPolicy } from '../features/policy/audit-policy.js';
+import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { Listeners } from '../recorder/listeners.js';
+import type { Redactor } from '../recorder/redaction/redactor.js';
+import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
+import type { LogSealer } from '../sealer/log-sealer.js';
+import { AskedFor } from '../trail/asked-for.js';
+import { AuditService } from '../trail/audit.service.js';
+import { DataSubjects } from '../trail/data-subjects.js';
+import { LegalHolds } from '../trail/retention/legal-holds.js';
+import { Retention } from '../trail/retention/retention.js';
+import { StorageReport } from '../trail/storage-report.js';
+import { LogVerifier } from '../trail/verification/log-verifier.js';
+import type { AuditModuleOptions } from './audit.options.js';
+import type { Judging } from './judging.js';
+import type { Protecting } from './protecting.js';
+import type { Tables } from './tables.js';
+
+/** What the service is made of. */
+export interface ServiceParts {
+  readonly options: AuditModuleOptions;
+  readonly tables: Tables;
+  readonly recorder: AuditRecorder;
+  readonly listeners: Listeners;
+  readonly requests: RequestAudit;
+  readonly policy: AuditPolicy;
+  readonly judging: Judging;
+  readonly protecting: Protecting;
+  readonly redactor: Redactor;
+  readonly sealer: LogSealer;
+  readonly logger: AuditLogger;
+}
+
+export function serviceOf(parts: ServiceParts): AuditService {
+  const { options, tables, recorder, listeners, judging, protecting, redactor, sealer, logger } = parts;
+  const { delivery } = recorder;
+  const { ledger, sealing, sources, retention, letters, trust, keys } = tables;
+  const { reader, on } = protecting;
+  const ownSources = () => delivery.ownSources;
+  const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil, gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs } =
+    options.ledger ?? {};
+  const log = { ledger, trust: { ...trust, unsignedUntil }, ...present('signer', keys.signer) };
+  const holds = new LegalHolds(retention, log, logger);
+  const verifier = new LogVerifier(
+    { ledger, sealing, sources, retention, letters },
+    {
+      verifiers: keys.verifiers,
+      unsignedUntil,
+      ...present('origin', trust.origin),
+      gapTimeoutMs,
+      ownNumbers: ownSources,
+      takenNumbers: () => delivery.taken.takenNumbers(),
+      lastSeen: () => sealer.lastSeen,
+    },
+  );
+  const removal = new Retention(
+    options.retention,
+    retention,
+    log,
+    holds,
+    {
+      describe: (draft) => judging.completer.completeOwn(draft),
+      stored: (event) => listeners.announce(event),
+    },
+    logger,
+  );
+  const erasure = on && {
+    keys: on.keys,
+    transit: on.transit,
+    ...present('subjectField', on.protection.subjectField),
+  };
+  const protection = on && {
+    fields: on.protection.fields,
+    isProtectedFact: on.protection.isProtectedFact,
+    digest: (tenantId: string, value: string) => on.keys.referenceOf(tenantId, value),
+  };
+  return new AuditService(
+    recorder,
+    listeners,
+    tables.events,
+    parts.requests,
+    () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
+    letters,
+    { ledger, verifier, sealer },
+    { policy: parts.policy, rules: judging.rules },
+    redactor,
+    reader,
+    new DataSubjects(erasure, tables.events, reader, holds, redactor),
+    { holds, removal, storage: new StorageReport(tables.storage) },
+    options.auditReads ?? false,
+    new AskedFor(redactor, protection),
+    logger,
+  );
+}

@@ -1,0 +1,66 @@
+import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
+import type { DeliveryOptions } from '../delivery/delivery-options.js';
+import { DeliveryLoop } from '../delivery/delivery-loop.js';
+import type { Loop, LoopHost, LoopOptions } from '../delivery/delivery-loop.js';
+import { RepositorySink } from '../delivery/event-sink.js';
+import type { ThreadHost } from '../delivery/thread/database-thread.js';
+import { DatabaseThread } from '../delivery/thread/database-thread.js';
+import { ThreadedLoop } from '../delivery/thread/threaded-loop.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import { ProtectingDeadLetters, ProtectingSink } from '../features/protection/protecting-sink.js';
+import type { Protector } from '../features/protection/protector.js';
+import type { OwnSource } from '../sealer/collector.js';
+import type { AuditDatabase } from '../store/audit-database.js';
+import type { AuditModuleOptions } from './audit.options.js';
+import type { Tables } from './tables.js';
+
+/** The thread that stores and seals, where there can be one. */
+export function threadOf(
+  options: AuditModuleOptions,
+  logger: AuditLogger,
+  host: ThreadHost,
+): DatabaseThread | undefined {
+  const { database, ledger = {}, delivery, protect } = options;
+  // SQLite has one writer at a time, and is in this process anyway. Keys of persons are here alone.
+  if (!database || database.type === 'better-sqlite3' || protect) return undefined;
+  if (!(delivery?.thread ?? DELIVERY_DEFAULTS.thread) || !DatabaseThread.fits(database)) return undefined;
+  if (!DatabaseThread.isInstalled) {
+    logger.warn(
+      'The thread that stores audit events can not be started, since its module is not beside the others, as in a bundle: the main thread does it. Leave nest-audit-trail out of the bundle (esbuild: --external:nest-audit-trail), or write delivery: { thread: false }.',
+    );
+    return undefined;
+  }
+  const loop = {
+    batchSize: delivery?.batchSize ?? DELIVERY_DEFAULTS.batchSize,
+    statementTimeoutMs: statementTimeoutOf(options),
+  };
+  const seals = DatabaseThread.fits(ledger);
+  return new DatabaseThread({ database, loop, ...(seals && { ledger }) }, host, logger);
+}
+
+/** What stores events: in the thread where there is one, else here. */
+export function loopOf(
+  { events, letters }: Tables,
+  database: AuditDatabase,
+  thread: DatabaseThread | undefined,
+  protector: Protector | undefined,
+  ownSources: () => readonly OwnSource[],
+): (host: LoopHost, options: LoopOptions) => Loop {
+  const here = new RepositorySink(events);
+  const sink = protector ? new ProtectingSink(here, protector) : here;
+  const dead = protector ? new ProtectingDeadLetters(letters, protector) : letters;
+  return (host, options) => {
+    const inThisThread = () => new DeliveryLoop(sink, dead, options, host);
+    return thread ? new ThreadedLoop(thread, host, database, ownSources, inThisThread) : inThisThread();
+  };
+}
+
+export function statementTimeoutOf({ delivery }: AuditModuleOptions): number {
+  return delivery?.statementTimeoutMs ?? DELIVERY_DEFAULTS.statementTimeoutMs;
+}
+
+/** A journal on disk is of no use to a database that is gone with the process. */
+export function deliveryOf({ delivery, database }: AuditModuleOptions): DeliveryOptions {
+  const isInMemory = database?.type === 'better-sqlite3' && /^(file:)?:memory:/.test(database.database);
+  return { ...delivery, ...(isInMemory && delivery?.mode === undefined && { mode: 'buffered' }) };
+}

@@ -1,0 +1,53 @@
+import type { AuditLogger } from '../event/audit-logger.js';
+import { ledgerKeys } from '../sealer/ledger-keys.js';
+import type { LedgerOptions } from '../sealer/ledger-options.js';
+import type { AuditDatabase } from '../store/audit-database.js';
+import { AuditEventRepository } from '../store/audit-event.repository.js';
+import { DeadLetterRepository } from '../store/dead-letter.repository.js';
+import { DetectionRepository } from '../store/detection.repository.js';
+import { LedgerRepository } from '../store/ledger.repository.js';
+import { RetentionRepository } from '../store/retention.repository.js';
+import { SealingRepository } from '../store/sealing.repository.js';
+import { SourceRepository } from '../store/source.repository.js';
+import { StatementSigner } from '../store/statement-signer.js';
+import { StorageRepository } from '../store/storage.repository.js';
+import { strangeTables } from '../store/strange-tables.js';
+import { SubjectKeyRepository } from '../store/subject-key.repository.js';
+
+/** The tables of the audit, each by its repository, and the keys by which what is in them is signed and believed. */
+export type Tables = ReturnType<typeof tablesOf>;
+
+export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger: AuditLogger) {
+  const keys = ledgerKeys(options);
+  const origin = options.origin ?? keys.signer?.name;
+  const trust = { verifiers: keys.verifiers, origin };
+  const authority = keys.signer && { signer: keys.signer, origin: origin! };
+  const signer = authority && new StatementSigner(authority.signer, authority.origin, logger);
+  const events = new AuditEventRepository(database);
+  return {
+    keys,
+    trust,
+    /** Who signs in the name of this installation; `undefined` where it has no key. */
+    authority,
+    events,
+    letters: new DeadLetterRepository(database, events, trust, signer),
+    sources: new SourceRepository(database),
+    detections: new DetectionRepository(database),
+    subjectKeys: new SubjectKeyRepository(database),
+    ledger: new LedgerRepository(database),
+    sealing: new SealingRepository(database),
+    retention: new RetentionRepository(database),
+    storage: new StorageRepository(database),
+  };
+}
+
+/** Once at start; `verify()` looks again. */
+export async function warnOfTables(database: AuditDatabase, logger: AuditLogger): Promise<void> {
+  try {
+    for (const sentence of await strangeTables(database)) {
+      logger.warn(`${sentence} docs/threat-model.md of nest-audit-trail says why that matters.`);
+    }
+  } catch (error) {
+    logger.warn(`Whether the audit's tables are tables can't be seen: ${String(error)}`);
+  }
+}

@@ -1,0 +1,215 @@
+import { AuditError } from '../../event/audit-error.js';
+import { present } from '../../event/present.js';
+import { showValue } from '../../event/show-value.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { keyBytes } from '../../recorder/key-bytes.js';
+import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
+import type { RedactionOptions } from '../../recorder/redaction/redaction-options.js';
+import { ID_FIELDS } from '../../recorder/stored-text.js';
+import type { IdField } from '../../recorder/stored-text.js';
+import { MasterKey } from './master-keys.js';
+import type { KeyManagement } from './key-management.js';
+
+/** Which values are encrypted for whom, and what with. */
+export interface ProtectionOptions {
+  /**
+   * What is encrypted: `userId`, `sessionId`, `resourceId`, `userAgent`, `ipAddress`, dotted keys in `details` and `metadata` with all that
+   * is below them, or `details` as a whole. `*` stands for one part of a key: `'details.*.email'`.
+   */
+  readonly fields: readonly string[];
+  /**
+   * Whose data these are: a field of the event, `'details.customerId'`, or a function of the event. What belongs to nobody is encrypted
+   * by a key of its tenant, which `forget()` does not reach. @defaultValue `'userId'`
+   */
+  readonly subject?: string | ((event: AuditLogEvent) => string | undefined);
+  /**
+   * The key that wraps the keys of the subjects: 32 bytes as base64 or hex. @defaultValue the environment variable `AUDIT_MASTER_KEY`
+   */
+  readonly masterKey?: string | undefined;
+  /** Master keys that were in use before: what they have wrapped can still be read, and is wrapped anew by `rotateKeys()`. */
+  readonly retiredMasterKeys?: readonly string[];
+  /** Wraps the keys of the subjects in the place of `masterKey`, such as by a key that never leaves a KMS. */
+  readonly kms?: KeyManagement;
+  /** Seconds that an unwrapped key stays in memory. @defaultValue 300 */
+  readonly cacheSeconds?: number;
+  /** Unwrapped keys in memory. @defaultValue 1000 */
+  readonly cacheKeys?: number;
+  /** Days after which a subject gets another key for what is recorded from then on. @defaultValue 365 */
+  readonly dataKeyDays?: number;
+}
+
+export const PROTECTION_DEFAULTS = {
+  subject: 'userId',
+  cacheSeconds: 300,
+  cacheKeys: 1_000,
+  dataKeyDays: 365,
+} as const;
+
+/** The fields outside of `details` and `metadata`. */
+export const PROTECTED_FIELDS = REDACTED_FIELDS;
+export type ProtectedField = (typeof PROTECTED_FIELDS)[number];
+
+/** The options in the form in which they are used. */
+export interface Protection {
+  readonly fields: readonly ProtectedField[];
+  /** Whether a dotted key, `details.email`, is protected. */
+  readonly isProtectedFact: (key: string) => boolean;
+  readonly protectsFacts: boolean;
+  /** @throws what the application's function throws */
+  readonly subjectOf: (event: AuditLogEvent) => string | undefined;
+  /** The field of the event that names the person, where it is one of these. */
+  readonly subjectField?: IdField;
+  /** Absent where a KMS wraps. */
+  readonly masterKey?: MasterKey;
+  readonly retiredMasterKeys: readonly MasterKey[];
+  readonly kms?: KeyManagement;
+  readonly cacheSeconds: number;
+  readonly cacheKeys: number;
+  readonly dataKeyDays: number;
+}
+
+/** What the library itself needs to read in `metadata`, or says there of the protection. */
+const NEEDED =
+  /^metadata\.(source|sequence|schemaVersion|statusCode|stageErrors|riskFactors|method|blockedBy|aborted|interrupted|withheld|protected|protectedFields)$/;
+const MASTER_KEY_BYTES = 32;
+
+/** Whether the library itself reads the fact, or says it of the protection. */
+export function isNeeded(name: string): boolean {
+  return NEEDED.test(name);
+}
+
+/**
+ * @returns `undefined` where nothing is protected
+ * @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key
+ */
+export function checkProtection(
+  options: ProtectionOptions | false | undefined,
+  { fields: redacted = {} }: RedactionOptions = {},
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Protection | undefined {
+  if (!options) return undefined;
+  if (!Array.isArray(options.fields)) {
+    throw wrong('fields', "is missing: write a list of fields, ['ipAddress', 'details.email']");
+  }
+  options.fields.forEach((field: unknown, index) => checkField(field, `fields[${index}]`));
+  for (const field of options.fields) {
+    if (!Object.hasOwn(redacted, field)) continue;
+    throw wrong('fields', `has ${field}, which redaction.fields has as well: name it in one of them`);
+  }
+  const facts = options.fields
+    .filter((field) => field.includes('.') || field === 'details')
+    .map((field) => patternOf(field));
+  return {
+    fields: PROTECTED_FIELDS.filter((field) => options.fields.includes(field)),
+    protectsFacts: facts.length > 0,
+    isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
+    subjectOf: subjectOf(options.subject ?? PROTECTION_DEFAULTS.subject),
+    ...present(
+      'subjectField',
+      ID_FIELDS.find((field) => field === (options.subject ?? PROTECTION_DEFAULTS.subject)),
+    ),
+    ...masterKeysOf(options, environment),
+    cacheSeconds: options.cacheSeconds ?? PROTECTION_DEFAULTS.cacheSeconds,
+    cacheKeys: options.cacheKeys ?? PROTECTION_DEFAULTS.cacheKeys,
+    dataKeyDays: options.dataKeyDays ?? PROTECTION_DEFAULTS.dataKeyDays,
+  };
+}
+
+function checkField(field: unknown, path: string): void {
+  const isKnown =
+    typeof field === 'string' &&
+    ((PROTECTED_FIELDS as readonly string[]).includes(field) ||
+      field === 'details' ||
+      /^(details|metadata)(\.[^.]+)+$/.test(field));
+  if (isKnown && !NEEDED.test(field)) return;
+  throw wrong(
+    path,
+    `is ${showValue(field)}, which can't be protected: write one of ${PROTECTED_FIELDS.join(', ')}, 'details', 'details.email' or 'metadata.path'; not what the audit itself needs`,
+  );
+}
+
+/** The field and all that is below it. */
+function patternOf(field: string): RegExp {
+  const parts = field
+    .split('.')
+    .map((part) => (part === '*' ? '[^.]+' : part.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')));
+  return new RegExp(`^${parts.join('\\.')}(\\.|$)`);
+}
+
+function subjectOf(
+  subject: NonNullable<ProtectionOptions['subject']>,
+): (event: AuditLogEvent) => string | undefined {
+  if (typeof subject === 'function') return subject;
+  if (
+    typeof subject !== 'string' ||
+    !/^(userId|resourceId|sessionId|(details|metadata)\..+)$/.test(subject)
+  ) {
+    throw wrong(
+      'subject',
+      `is ${showValue(subject)}: write 'userId', 'resourceId', 'details.customerId', or a function of the event`,
+    );
+  }
+  const [record, ...key] = subject.split('.') as ['details' | 'metadata', ...string[]];
+  if (key.length === 0) return (event) => event[subject as 'userId' | 'resourceId' | 'sessionId'];
+  const name = key.join('.');
+  return (event) => {
+    const value = event[record][name];
+    return value === undefined ? undefined : String(value);
+  };
+}
+
+function masterKeysOf(
+  options: ProtectionOptions,
+  environment: Readonly<Record<string, string | undefined>>,
+): Pick<Protection, 'masterKey' | 'retiredMasterKeys' | 'kms'> {
+  const { kms, retiredMasterKeys = [] } = options;
+  const retired = retiredMasterKeys.map((text, index) =>
+    masterKeyOf(text, `retiredMasterKeys[${index}]`, ''),
+  );
+  if (kms !== undefined) {
+    if (options.masterKey !== undefined) {
+      throw wrong('kms', 'and protect.masterKey exclude each other: write the one that wraps from now on');
+    }
+    return { kms: checkKms(kms), retiredMasterKeys: retired };
+  }
+  const given = options.masterKey ?? (environment['AUDIT_MASTER_KEY'] || undefined);
+  if (given === undefined) {
+    throw wrong(
+      'masterKey',
+      'is missing: write 32 random bytes as base64, such as openssl rand -base64 32 prints, or set AUDIT_MASTER_KEY; or write kms',
+    );
+  }
+  const from = options.masterKey === undefined ? '(from the environment variable AUDIT_MASTER_KEY) ' : '';
+  return { masterKey: masterKeyOf(given, 'masterKey', from), retiredMasterKeys: retired };
+}
+
+function masterKeyOf(text: unknown, path: string, from: string): MasterKey {
+  const bytes = keyBytes(text);
+  if (bytes?.length === MASTER_KEY_BYTES) return new MasterKey(bytes);
+  const fault = bytes ? `has ${bytes.length} bytes` : 'is neither base64 nor hex';
+  throw wrong(path, `${from}${fault}: write ${MASTER_KEY_BYTES} bytes as base64 or hex`);
+}
+
+function checkKms(kms: KeyManagement): KeyManagement {
+  const { keyId, formerKeyIds = [], wrap, unwrap } = kms ?? {};
+  if (!Array.isArray(formerKeyIds)) {
+    throw wrong('kms.formerKeyIds', `is ${showValue(formerKeyIds)}: write a list of names`);
+  }
+  const names = formerKeyIds.map((name: unknown, index) => [`kms.formerKeyIds[${index}]`, name] as const);
+  for (const [path, name] of [['kms.keyId', keyId] as const, ...names]) {
+    if (typeof name === 'string' && /^[!-~]{1,255}$/.test(name)) continue;
+    throw wrong(
+      path,
+      `is ${showValue(name)}: write the name of the key in the KMS, of at most 255 characters of ASCII`,
+    );
+  }
+  for (const [name, value] of Object.entries({ wrap, unwrap })) {
+    if (typeof value !== 'function') throw wrong(`kms.${name}`, `is ${showValue(value)}: write a function`);
+  }
+  return kms;
+}
+
+function wrong(path: string, fault: string): AuditError {
+  const field = `protect.${path}`;
+  return new AuditError('AUDIT_INVALID_OPTIONS', `The audit option ${field} ${fault}.`, { field });
+}

@@ -1,0 +1,181 @@
+import { AuditError } from '../../event/audit-error.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
+import type { KeyAccess } from '../../store/subject-key.repository.js';
+import { applyJudgement } from '../../recorder/stage.js';
+import { decryptValues, encryptValues, keyIdOf } from './encrypted-values.js';
+import { KeyUnavailableError } from './master-keys.js';
+import { ERASED, fitValues, PROTECTED_KEY, WITHHELD, withoutValues } from './protected-event.js';
+import type { Protection } from './protection-options.js';
+import type { DataKey, SubjectKeys } from './subject-keys.js';
+import type { TransitKeys } from './transit-keys.js';
+
+/** The name under which a failure stands in `metadata.stageErrors`. */
+const STAGE = 'protect';
+/** How long events wait for a key that can't be had, such as of a KMS that is away, before they are stored without their values. */
+const KEY_PATIENCE_MS = 60_000;
+/** Keys unwrapped at the same time. */
+const AT_ONCE = 16;
+
+/** What is encrypted on the way: whose, and the values. */
+interface Carried {
+  readonly subject: string;
+  readonly values: Record<string, AuditValue>;
+}
+
+interface Opened extends Carried {
+  readonly event: AuditLogEvent;
+  /** Among the events that are sealed. */
+  readonly place: number;
+}
+
+/**
+ * Encrypts the values that are to be protected, in two steps: at once under the key of the process, before the event is in the journal or
+ * seen by anybody; and on its way into the database under the key of the person whose values they are.
+ */
+export class Protector {
+  private readonly warnings: RateLimitedLog;
+  /** Since when there is no key: `performance.now()`. */
+  private waitingSince: number | undefined;
+
+  constructor(
+    private readonly protection: Protection,
+    private readonly transit: TransitKeys,
+    private readonly keys: SubjectKeys,
+    logger: AuditLogger,
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** The event as the journal may have it. Never throws: where it fails, the values are withheld. */
+  protect(event: AuditLogEvent): AuditLogEvent {
+    const found = withoutValues(event, this.protection);
+    if (!found) return event;
+    const { event: rest, values } = found;
+    try {
+      if (fitValues(rest, values)) failedAt(rest);
+      const subject = this.protection.subjectOf(event);
+      const carried: Carried = { subject: typeof subject === 'string' ? subject : '', values };
+      const { id, key } = this.transit.current;
+      rest.metadata[PROTECTED_KEY] = encryptValues('t1', key, id, rest, carried);
+    } catch (error) {
+      this.warnings.warn(
+        'protect',
+        `The values of an audit event can't be protected (${nameOf(error)}); it is recorded without them.`,
+      );
+      withhold(rest);
+    }
+    return rest;
+  }
+
+  /**
+   * The events as they are stored. Those of nobody whose values are protected are the same objects.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error: try again later
+   */
+  async seal(events: readonly AuditLogEvent[], access: KeyAccess = {}): Promise<readonly AuditLogEvent[]> {
+    const sealed = [...events];
+    const opened: Opened[] = [];
+    let isSealed = false;
+    try {
+      for (const [place, event] of events.entries()) {
+        const keyId = keyIdOf(event.metadata[PROTECTED_KEY], 't1');
+        if (keyId === undefined) continue;
+        const copy = { ...event, metadata: { ...event.metadata } };
+        sealed[place] = copy;
+        isSealed = true;
+        const carried = await this.carriedBy(event, keyId);
+        if (carried) opened.push({ ...carried, event: copy, place });
+        else withhold(copy);
+      }
+      if (opened.length === 0) return isSealed ? sealed : events;
+      const claims = opened.map(({ event, subject }) => ({
+        tenantId: event.tenantId,
+        subjectId: subject,
+        timestamp: event.timestamp,
+      }));
+      const keys = await this.keys.keysFor(claims, access);
+      const byKey = new Map<string, { readonly row: DataKey; readonly own: Opened[] }>();
+      opened.forEach((one, index) => {
+        const row = keys[index];
+        if (!row) one.event.metadata[PROTECTED_KEY] = ERASED;
+        else if (byKey.has(row.id)) byKey.get(row.id)!.own.push(one);
+        else byKey.set(row.id, { row, own: [one] });
+      });
+      const groups = [...byKey.values()];
+      for (let from = 0; from < groups.length; from += AT_ONCE) {
+        await Promise.all(groups.slice(from, from + AT_ONCE).map(({ row, own }) => this.encrypt(row, own)));
+      }
+      this.waitingSince = undefined;
+      return sealed;
+    } catch (error) {
+      if (!(error instanceof KeyUnavailableError)) throw error;
+      this.waitFor(error);
+      for (const { event } of opened) withhold(event);
+      return sealed;
+    }
+  }
+
+  private async encrypt(row: DataKey, own: readonly Opened[]): Promise<void> {
+    try {
+      await this.keys.use(row, (key) => {
+        for (const { event, values } of own) {
+          event.metadata[PROTECTED_KEY] = encryptValues('v1', key, row.id, event, values);
+        }
+      });
+    } catch (error) {
+      if (error instanceof KeyUnavailableError) this.waitFor(error);
+      this.warnings.error(
+        'key',
+        `The key ${row.id} of protected values can't be used (${String((error as Error).message)}); events are stored without these values.`,
+      );
+      for (const { event } of own) withhold(event);
+    }
+  }
+
+  /** What is carried; `undefined` where nobody can know it any more. */
+  private async carriedBy(event: AuditLogEvent, keyId: string): Promise<Carried | undefined> {
+    try {
+      const key = await this.transit.find(keyId);
+      if (key) return decryptValues(key, String(event.metadata[PROTECTED_KEY]), event) as Carried;
+      throw new Error('its key is not beside the journal');
+    } catch (error) {
+      if (error instanceof KeyUnavailableError) {
+        this.waitFor(error);
+        return undefined;
+      }
+      this.warnings.error(
+        'carried',
+        `The protected values of an audit event in the journal can't be read (${String((error as Error).message)}); it is stored without them.`,
+      );
+      return undefined;
+    }
+  }
+
+  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` as long as it is worth waiting */
+  private waitFor(error: KeyUnavailableError): void {
+    this.waitingSince ??= performance.now();
+    if (performance.now() - this.waitingSince < KEY_PATIENCE_MS) {
+      throw new AuditError(
+        'AUDIT_STORE_UNAVAILABLE',
+        `The keys of protected values can't be had: ${error.message}. Events are kept and stored once they can be; after ${KEY_PATIENCE_MS / 1_000} s without these values`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+function withhold(event: AuditLogEvent): void {
+  event.metadata[PROTECTED_KEY] = WITHHELD;
+  failedAt(event);
+}
+
+function failedAt(event: AuditLogEvent): void {
+  applyJudgement(event, STAGE, { failed: true });
+}
+
+/** What an application's function throws may quote what the event holds. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : typeof error;
+}

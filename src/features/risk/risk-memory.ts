@@ -1,0 +1,172 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import { FirstSeen } from './first-seen.js';
+import { RecentMap } from './recent-map.js';
+import { RecentTimes } from './recent-times.js';
+import type { RiskFacts } from '../../recorder/risk/risk-model.js';
+import { checkRiskOptions } from '../../recorder/risk/risk-options.js';
+import type { CheckedRisk, RiskOptions } from '../../recorder/risk/risk-options.js';
+
+/** A user's last events before a time (Unix epoch, milliseconds): from where each came. */
+export type RiskHistory = (
+  tenantId: string,
+  userId: string,
+  before: number,
+) => Promise<readonly { readonly ipAddress?: string; readonly userAgent?: string }[]>;
+
+/** How long an address or a device is new. */
+export const NEW_FOR_MS = 3_600_000;
+/** Users, and keys of bursts, that are remembered. */
+export const KEYS_REMEMBERED = 10_000;
+/** Histories that are read at the same time, and that wait to be. */
+const READERS = 4;
+const MAX_WAITING = 1_000;
+
+interface User {
+  readonly tenantId: string;
+  readonly userId: string;
+  /** When it was first seen by this process. */
+  readonly since: number;
+  readonly addresses: FirstSeen;
+  readonly devices: FirstSeen;
+  /** Whether the store was asked; until it has answered, nothing counts as new. */
+  history: 'unknown' | 'asked' | 'none' | 'some';
+}
+
+/**
+ * What the process remembers of users, so that the score of an event can tell what is unusual: an address or device
+ * first used less than an hour ago by a user who was there before, and bursts. Bounded whatever comes.
+ */
+export class RiskMemory {
+  private readonly options: CheckedRisk;
+  private readonly users = new RecentMap<string, User>(KEYS_REMEMBERED);
+  private readonly bursts = new RecentMap<string, RecentTimes>(KEYS_REMEMBERED);
+  private readonly waiting: User[] = [];
+  private readonly warnings: RateLimitedLog;
+  /** Histories are read in no request's context, whichever request set it off. */
+  private readonly context = new AsyncResource('AuditRiskMemory');
+  private reading = 0;
+
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` */
+  constructor(
+    options: RiskOptions,
+    private readonly history: RiskHistory,
+    logger: AuditLogger,
+  ) {
+    this.options = checkRiskOptions(options);
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /** How many users and keys of bursts are remembered. */
+  get size(): { readonly users: number; readonly bursts: number; readonly waiting: number } {
+    return { users: this.users.size, bursts: this.bursts.size, waiting: this.waiting.length };
+  }
+
+  /** What is known of an event that is about to be recorded. Changes nothing. */
+  facts(event: AuditLogEvent): RiskFacts {
+    const { timestamp } = event;
+    const user =
+      event.userId === undefined ? undefined : this.users.peek(userKey(event.tenantId, event.userId));
+    const isNew = (seen: FirstSeen | undefined, value: string | undefined) =>
+      user !== undefined &&
+      value !== undefined &&
+      wasThereBefore(user, timestamp) &&
+      timestamp - (seen?.of(value) ?? timestamp) < NEW_FOR_MS;
+    return {
+      newAddress: isNew(user?.addresses, event.ipAddress),
+      newDevice: isNew(user?.devices, event.userAgent),
+      burst: this.isBurst(event),
+    };
+  }
+
+  /** Remembers an event that was recorded. Never throws and never waits. */
+  note(event: AuditLogEvent): void {
+    const burst = burstKey(event);
+    if (burst !== undefined) {
+      let times = this.bursts.get(burst);
+      if (!times) {
+        // One less than makes a burst: the event that is judged is the last of it.
+        times = new RecentTimes(this.options.burstEvents - 1, this.options.burstMs);
+        this.bursts.set(burst, times);
+      }
+      times.add(event.timestamp);
+    }
+    if (event.userId === undefined) return;
+    const key = userKey(event.tenantId, event.userId);
+    let user = this.users.get(key);
+    if (!user) {
+      user = {
+        tenantId: event.tenantId,
+        userId: event.userId,
+        since: event.timestamp,
+        addresses: new FirstSeen(),
+        devices: new FirstSeen(),
+        history: 'unknown',
+      };
+      this.users.set(key, user);
+    }
+    if (event.ipAddress !== undefined) user.addresses.note(event.ipAddress, event.timestamp);
+    if (event.userAgent !== undefined) user.devices.note(event.userAgent, event.timestamp);
+    if (user.history === 'unknown') this.ask(user);
+  }
+
+  private isBurst(event: AuditLogEvent): boolean {
+    const key = burstKey(event);
+    const times = key === undefined ? undefined : this.bursts.peek(key);
+    return times !== undefined && times.within(event.timestamp) >= this.options.burstEvents - 1;
+  }
+
+  private ask(user: User): void {
+    if (this.waiting.length >= MAX_WAITING) return;
+    user.history = 'asked';
+    this.waiting.push(user);
+    this.context.runInAsyncScope(() => this.readNext());
+  }
+
+  private readNext(): void {
+    if (this.reading >= READERS) return;
+    const user = this.waiting.shift();
+    if (!user) return;
+    this.reading += 1;
+    void this.read(user).finally(() => {
+      this.reading -= 1;
+      this.readNext();
+    });
+  }
+
+  private async read(user: User): Promise<void> {
+    try {
+      const events = await this.history(user.tenantId, user.userId, Date.now() - NEW_FOR_MS);
+      for (const { ipAddress, userAgent } of [...events].reverse()) {
+        if (ipAddress !== undefined) user.addresses.note(ipAddress, 0);
+        if (userAgent !== undefined) user.devices.note(userAgent, 0);
+      }
+      user.history = events.length > 0 ? 'some' : 'none';
+    } catch {
+      user.history = 'unknown';
+      this.warnings.warn(
+        'history',
+        "The audit could not read a user's earlier events: until it can, no address and no device counts as new.",
+      );
+    }
+  }
+}
+
+/** Whether the user has events that are an hour older. */
+function wasThereBefore(user: User, timestamp: number): boolean {
+  if (user.history === 'some') return true;
+  return user.history === 'none' && timestamp - user.since >= NEW_FOR_MS;
+}
+
+function userKey(tenantId: string, userId: string): string {
+  // No recorded text has a control character.
+  return `${tenantId}\n${userId}`;
+}
+
+/** By user, else by address; `undefined` for an event that has neither. */
+function burstKey({ tenantId, userId, ipAddress }: AuditLogEvent): string | undefined {
+  if (userId !== undefined) return userKey(tenantId, userId);
+  return ipAddress === undefined ? undefined : `\n${ipAddress}`;
+}

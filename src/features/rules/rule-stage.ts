@@ -1,0 +1,36 @@
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { GivenJudgement, Judgement, Stage } from '../../recorder/stage.js';
+import { HANDLED_ACTIONS } from './compliance-rule.js';
+import type { ComplianceRule } from './compliance-rule.js';
+import type { RuleBook } from './rule-book.js';
+
+/** Flags the event with the ids of the rules that hold for it, behind those that it was given. */
+export class RuleStage implements Stage {
+  readonly name = 'rules';
+  /**
+   * By the flags of the event, which its copies share. What handlers are called for is never read from the flags themselves:
+   * the application gives an event what flags it likes.
+   */
+  private readonly asked = new WeakMap<readonly string[], readonly ComplianceRule[]>();
+
+  constructor(private readonly book: RuleBook) {}
+
+  judge(event: AuditLogEvent, { blockedBy }: GivenJudgement): Judgement | undefined {
+    const found = this.book.holding(event);
+    const blocking = blockedBy && this.book.rules.find(({ id }) => id === blockedBy.id);
+    if (found.length === 0 && !blocking) return undefined;
+    const complianceFlags = [...new Set([...event.complianceFlags, ...found.map(({ id }) => id)])];
+    const asking = [...new Set([...(blocking ? [blocking] : []), ...found])].filter(asksHandlers);
+    if (asking.length > 0) this.asked.set(complianceFlags, asking);
+    return { complianceFlags };
+  }
+
+  /** The rules found for the event that ask a handler of the application for something. */
+  asking(event: AuditLogEvent): readonly ComplianceRule[] {
+    return this.asked.get(event.complianceFlags) ?? [];
+  }
+}
+
+function asksHandlers({ actions = [] }: ComplianceRule): boolean {
+  return HANDLED_ACTIONS.some((action) => actions.includes(action));
+}

@@ -1,0 +1,199 @@
+import { AuditError } from '../event/audit-error.js';
+import { present } from '../event/present.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { Delivery } from '../delivery/delivery.js';
+import type { Ticket } from '../delivery/event-log.js';
+import type { Protector } from '../features/protection/protector.js';
+import type { Intent } from '../journal/intents.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import type { EntityManager } from 'typeorm';
+import type { AuditEventDraft } from './audit-event-draft.js';
+import type { BlockingRule } from './block-judge.js';
+import type { EventCompleter } from './event-completer.js';
+import type { Listeners } from './listeners.js';
+
+export type { Delivery, Intent, Ticket };
+
+/**
+ * The only way in. Every event, from a request or from `AuditService.record()`, passes here when it is complete: it is protected, handed
+ * to delivery, which numbers it, and told to those who listen.
+ */
+export class AuditRecorder {
+  /** Events with their protected values, by what is delivered in their place; until the watchers have seen them. */
+  private readonly clear = new WeakMap<AuditLogEvent, AuditLogEvent>();
+
+  constructor(
+    readonly delivery: Delivery,
+    private readonly repository: AuditEventRepository,
+    private readonly completer: EventCompleter,
+    private readonly listeners: Listeners,
+    /** For values that are not stored in clear, where there are any. */
+    private readonly protector?: Protector,
+  ) {}
+
+  /**
+   * Records the event. Never throws and never waits.
+   *
+   * @returns the event as it is stored, or `undefined` when it was dropped for want of room
+   */
+  record(draft: AuditEventDraft): AuditLogEvent | undefined {
+    const ticket = this.enter(this.completer.complete(draft));
+    const event = ticket?.event;
+    if (ticket) this.release(ticket);
+    return event;
+  }
+
+  /**
+   * Records the event, and resolves when it is as safe as the delivery mode promises.
+   *
+   * @returns as `record`
+   * @throws AuditError `AUDIT_UNAVAILABLE` when it is not committed in time, in strict mode; it is delivered later
+   */
+  async recordSafely(draft: AuditEventDraft): Promise<AuditLogEvent | undefined> {
+    const room = this.delivery.room();
+    if (room) await room;
+    const ticket = this.enter(this.completer.complete(draft));
+    if (!ticket) return undefined;
+    const { event } = ticket;
+    if (this.delivery.mode !== 'strict') {
+      this.release(ticket);
+      if (this.delivery.syncsAlways) await this.delivery.sync();
+    } else if (!(await this.commit(ticket))) {
+      throw new AuditError(
+        'AUDIT_UNAVAILABLE',
+        `The audit event was not committed within ${this.delivery.strictTimeoutMs} ms. It is ${ticket.written ? 'in the journal' : "in memory, since the journal can't be written,"} and is delivered later; don't record it again.`,
+      );
+    }
+    return event;
+  }
+
+  /** Writes the event in the caller's transaction: it commits and rolls back with it. */
+  async recordWith(manager: EntityManager, draft: AuditEventDraft): Promise<AuditLogEvent> {
+    // Not numbered: a rollback would leave a gap in the sequence that no loss explains.
+    const event = this.protect(this.completer.complete(draft));
+    await this.store(event, manager);
+    return event;
+  }
+
+  /**
+   * Writes an event of the audit's own straight into the store, without a number; one whose id is there already is passed
+   * over, so that several processes may find the same.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
+   */
+  async recordUnnumbered(draft: AuditEventDraft): Promise<void> {
+    await this.store(this.protect(this.completer.complete(draft)));
+  }
+
+  /**
+   * Stores an event of the audit's own whose details are the library's words, and resolves once it is committed.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
+   */
+  async recordOwn(draft: AuditEventDraft): Promise<AuditLogEvent> {
+    const event = this.completer.completeOwn(draft);
+    const safe = this.protect(event);
+    // Who looks for them later has no keys.
+    safe.details = event.details;
+    await this.store(safe);
+    return event;
+  }
+
+  /**
+   * Notes a request that has begun.
+   *
+   * @param event what it becomes should nothing more be heard of it, not judged yet
+   * @param before the note that this one replaces
+   */
+  begin(event: AuditLogEvent, blockedBy?: BlockingRule, before?: Intent): Intent | undefined {
+    // Protected as it would be stored: what no event shows, the journal must not show either.
+    const { riskScore: _score, complianceFlags, ...known } = this.protect(event);
+    const begun = blockedBy ? { ...known, blockedBy, complianceFlags } : known;
+    return this.delivery.begin(begun, before);
+  }
+
+  /** Takes the event of a request whose answer is ready; {@link release} or {@link wait} hands it over. */
+  enter(event: AuditLogEvent, intent?: Intent, refused = false): Ticket | undefined {
+    return this.delivery.enter(this.protect(event), intent, refused);
+  }
+
+  /** What the answer of an entered event has to wait for; `undefined` in the common case. */
+  wait(ticket: Ticket, strict: boolean): Promise<boolean> | undefined {
+    if (strict) return this.commit(ticket);
+    return this.delivery.syncsAlways ? this.delivery.sync().then(() => true) : undefined;
+  }
+
+  /**
+   * The answer has left, or its connection is gone.
+   *
+   * @param amended the event as it turned out, where that differs from what was entered
+   */
+  release(ticket: Ticket, amended?: AuditLogEvent, blockedBy?: BlockingRule): void {
+    if (!ticket.committed) {
+      const event = amended && this.protect(amended);
+      const isReleased = this.delivery.release(ticket, event);
+      this.announce((isReleased && event) || ticket.event);
+      // Else it is stored as it was, since its answer took too long to leave.
+      if (isReleased) return;
+    }
+    if (!amended) return;
+    const isNews = ticket.event.metadata['blockedBy'] === undefined;
+    this.amend(amended, isNews ? blockedBy : undefined, ticket.event.tenantId);
+  }
+
+  /**
+   * Says by another event what became of a request whose event can't be changed any more, since it is on its way to its commit, or
+   * stored.
+   *
+   * @param event as it turned out
+   * @param tenantId of the event that is stored
+   */
+  amend(event: AuditLogEvent, blockedBy?: BlockingRule, tenantId = event.tenantId): void {
+    const { id, userId, outcome, metadata } = event;
+    this.record({
+      action: 'audit.amend',
+      category: 'system',
+      outcome: blockedBy ? 'failure' : outcome,
+      tenantId,
+      ...(blockedBy && { blockedBy, complianceFlags: [blockedBy.id], ...present('userId', userId) }),
+      details: {
+        eventId: id,
+        statusCode: metadata['statusCode'] ?? (blockedBy && 403),
+        errorName: metadata['errorName'],
+        aborted: metadata['aborted'],
+        interrupted: metadata['interrupted'],
+        withheld: metadata['withheld'],
+        blockedBy: blockedBy?.id,
+      },
+    });
+  }
+
+  /** @returns whether the database has it in time */
+  private commit(ticket: Ticket): Promise<boolean> {
+    const { event } = ticket;
+    const committed = this.delivery.commit(ticket);
+    this.announce(event);
+    return committed;
+  }
+
+  /** The event as the journal may have it. */
+  private protect(event: AuditLogEvent): AuditLogEvent {
+    if (!this.protector) return event;
+    const safe = this.protector.protect(event);
+    if (safe !== event) this.clear.set(safe, event);
+    return safe;
+  }
+
+  /** Stores an event that does not pass through delivery. */
+  private async store(event: AuditLogEvent, manager?: EntityManager): Promise<void> {
+    const stored = this.protector ? await this.protector.seal([event], { manager }) : [event];
+    await this.repository.append(stored, manager);
+    this.announce(event);
+  }
+
+  private announce(event: AuditLogEvent): void {
+    const clear = this.protector && this.clear.get(event);
+    this.listeners.announce(event, clear);
+    if (clear) this.clear.delete(event);
+  }
+}

@@ -1,0 +1,253 @@
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import { SCHEMA_VERSION } from '../event/audit-log-event.js';
+import type { AuditCategory, AuditFacts, AuditLogEvent, AuditOutcome } from '../event/audit-log-event.js';
+import type { AuditEventInput } from '../event/audit-event-input.js';
+import { createEventId, timestampOf } from '../event/event-id.js';
+import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
+import type { FactRules } from '../event/flatten.js';
+import { mergeFacts } from '../event/merge-facts.js';
+import { UNREADABLE_KEY } from '../event/read-event.js';
+import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { OWN_KEYS } from './audit-event-draft.js';
+import type { AuditEventDraft } from './audit-event-draft.js';
+import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../features/protection/protected-event.js';
+import type { Redactor } from './redaction/redactor.js';
+import { applyJudgement } from './stage.js';
+import type { GivenJudgement, Stage } from './stage.js';
+import { storedText } from './stored-text.js';
+
+/** Which program writes: becomes `metadata.service` and `metadata.serviceVersion` of every event. */
+export interface ServiceOptions {
+  readonly name: string;
+  readonly version?: string;
+}
+
+/** How a request ended, and what that adds to its draft. */
+export interface EventConclusion extends Pick<
+  AuditEventDraft,
+  'severity' | 'resourceId' | 'details' | 'blockedBy'
+> {
+  readonly category: AuditCategory;
+  readonly outcome: AuditOutcome;
+  /** Of the request; tells the verb where the action does not. */
+  readonly method: string;
+  /** The platform may have given it after the request was described. */
+  readonly requestId: string;
+  readonly statusCode: number | undefined;
+  /** Milliseconds. */
+  readonly durationMs: number | undefined;
+  readonly errorName: string | undefined;
+  /** Where the request was refused before its handler. */
+  readonly stage: string | undefined;
+  readonly aborted: boolean;
+  readonly interrupted: boolean;
+  readonly withheld: boolean;
+  readonly stageErrors: ReadonlySet<string> | undefined;
+}
+
+/**
+ * Turns drafts into events: classifies, redacts, bounds, and has the stages judge. Stores nothing and tells nobody. An event of a
+ * request is made in two steps, {@link describe} before its handler or at its answer, and {@link conclude} at its answer.
+ */
+export class EventCompleter {
+  private readonly warnings: RateLimitedLog;
+  /** The application calls one of the keys secret under which the library itself writes. */
+  private readonly hidesOwn: boolean;
+  private readonly detailRules: Partial<FactRules>;
+  private readonly metadataRules: Partial<FactRules>;
+
+  constructor(
+    private readonly redactor: Redactor,
+    logger: AuditLogger,
+    private readonly service?: ServiceOptions,
+    private readonly stages: readonly Stage[] = [],
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+    this.hidesOwn = OWN_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
+    this.detailRules = rulesOf(redactor, 'details');
+    this.metadataRules = rulesOf(redactor, 'metadata');
+  }
+
+  /** The whole event of a draft. */
+  complete(draft: AuditEventDraft): AuditLogEvent {
+    return this.judge(this.describe(draft), draft);
+  }
+
+  /** The event of a draft whose details are the library's own words: nothing of them is redacted. */
+  completeOwn(draft: AuditEventDraft): AuditLogEvent {
+    const event = this.describe({ ...draft, details: {} });
+    const details = Object.entries(draft.details ?? {}).filter(([, value]) => value !== undefined);
+    event.details = Object.fromEntries(details) as AuditFacts;
+    return this.judge(event, draft);
+  }
+
+  /** The event of a draft as it is stored, but without its judgement: no score, no flags of rules. */
+  describe(draft: AuditEventDraft): AuditLogEvent {
+    // An id that was given has the time in it.
+    const timestamp = draft.timestamp ?? (draft.id === undefined ? Date.now() : timestampOf(draft.id));
+    const action = this.safe(draft.action, 'action');
+    const category = draft.category ?? defaultCategory(action);
+    const outcome = draft.outcome ?? 'success';
+    const verb = verbOf(action, draft.own?.['method'] ?? draft.metadata?.['method']);
+    const event: AuditLogEvent = {
+      id: draft.id ?? createEventId(timestamp),
+      timestamp,
+      tenantId: draft.tenantId ? safeId(draft.tenantId, TEXT_LIMITS.tenantId, true) : 'default',
+      action,
+      resource: this.safe(draft.resource || resourceOf(action), 'resource'),
+      details: draft.details ? this.detailsOf(draft.details) : {},
+      severity: draft.severity ?? defaultSeverity(category, outcome, verb),
+      category,
+      outcome,
+      riskScore: draft.riskScore ?? 0,
+      complianceFlags: draft.complianceFlags?.map((flag) => safeText(flag, 128)) ?? [],
+      metadata: this.metadataOf(draft),
+    };
+    // Name by name: an object that grows by computed names is slower to write.
+    if (draft.userId) event.userId = this.safe(draft.userId, 'userId');
+    if (draft.resourceId) event.resourceId = this.safe(draft.resourceId, 'resourceId');
+    if (draft.ipAddress) event.ipAddress = this.safe(this.redactor.ip(draft.ipAddress), 'ipAddress');
+    if (draft.userAgent) event.userAgent = this.safe(draft.userAgent, 'userAgent');
+    if (draft.sessionId) event.sessionId = this.safe(draft.sessionId, 'sessionId');
+    return event;
+  }
+
+  /** Adds to the described event of a request how that ended. Changes the event: nobody else may have it yet. */
+  conclude(event: AuditLogEvent, conclusion: EventConclusion): void {
+    const { category, outcome, severity, resourceId, details, blockedBy } = conclusion;
+    event.category = category;
+    event.outcome = outcome;
+    event.severity = severity ?? defaultSeverity(category, outcome, verbOf(event.action, conclusion.method));
+    if (resourceId) event.resourceId = this.safe(resourceId, 'resourceId');
+    if (details) event.details = this.detailsOf(details);
+    if (blockedBy) event.complianceFlags = [safeText(blockedBy.id, 128)];
+    if (!this.hidesOwn) return this.sayEnd(event.metadata, conclusion);
+    const facts: AuditFacts = {};
+    this.sayEnd(facts, conclusion);
+    Object.assign(event.metadata, flattenFacts(facts, this.redactor.isSecretKey, this.metadataRules));
+  }
+
+  /**
+   * Has each stage judge the event, in their order.
+   *
+   * @param given what the application said of the event itself, which counts
+   */
+  judge(event: AuditLogEvent, given: GivenJudgement): AuditLogEvent {
+    for (const stage of this.stages) {
+      try {
+        const judgement = stage.judge(event, given);
+        if (judgement) applyJudgement(event, stage.name, judgement);
+      } catch {
+        this.warnings.warn(
+          stage.name,
+          `The judgement of an audit event failed at the stage ${stage.name}; the event is recorded all the same.`,
+        );
+        applyJudgement(event, stage.name, { failed: true });
+      }
+    }
+    return event;
+  }
+
+  private detailsOf(details: Readonly<Record<string, unknown>>): AuditFacts {
+    return flattenFacts(details, this.redactor.isSecretKey, this.detailRules);
+  }
+
+  private metadataOf({ id, own, pathLength, metadata }: AuditEventDraft): AuditFacts {
+    const facts =
+      own && !metadata && !this.hidesOwn
+        ? this.withoutSecrets(own, id, pathLength)
+        : this.allFacts(own, metadata);
+    const { service } = this;
+    if (service) facts['service'] = service.name;
+    if (service?.version) facts['serviceVersion'] = service.version;
+    facts['schemaVersion'] = SCHEMA_VERSION;
+    return facts;
+  }
+
+  private allFacts(own: AuditFacts | undefined, metadata: AuditEventInput['metadata']): AuditFacts {
+    const said = withoutOwn(metadata);
+    const all = own ? mergeFacts(own, said) : said;
+    return all ? flattenFacts(all, this.redactor.isSecretKey, this.metadataRules) : {};
+  }
+
+  /** Redacts what clients or the application can say in the capture's own facts; all others are the library's words. */
+  private withoutSecrets(own: AuditFacts, id: string | undefined, pathLength = 0): AuditFacts {
+    for (const name of SAID_BY_OTHERS) {
+      const value = own[name];
+      // Without an id of the client's or a proxy's, the request has that of its event.
+      if (value === id || value === undefined) continue;
+      if (typeof value === 'string') own[name] = this.fact(value, name === 'path' ? pathLength : 0);
+      else if (Array.isArray(value)) own[name] = value.map((item) => this.fact(String(item)));
+    }
+    return own;
+  }
+
+  /** The own facts of a request that its end tells. Each is within its bounds, since others fill the record up to them. */
+  private sayEnd(facts: AuditFacts, end: EventConclusion): void {
+    if (end.requestId !== facts['requestId']) facts['requestId'] = this.fact(end.requestId);
+    // An application may set what it likes; Node then sends a number all the same.
+    if (end.statusCode !== undefined) facts['statusCode'] = Number(end.statusCode) || 0;
+    if (end.durationMs !== undefined) facts['durationMs'] = end.durationMs;
+    if (end.errorName !== undefined) facts['errorName'] = this.fact(end.errorName, 0, LONGEST_ERROR_NAME);
+    if (end.stage !== undefined) facts['stage'] = end.stage;
+    if (end.blockedBy) facts['blockedBy'] = safeText(end.blockedBy.id, FACT_LIMITS.string);
+    if (end.aborted) facts['aborted'] = true;
+    if (end.interrupted) facts['interrupted'] = true;
+    if (end.withheld) facts['withheld'] = true;
+    if (end.stageErrors)
+      facts['stageErrors'] = Array.from(end.stageErrors, (name) => this.redactor.text(name));
+  }
+
+  /** @param originalLength of the text, where this is only a part of it */
+  private fact(text: string, originalLength = 0, limit: number = FACT_LIMITS.string): string {
+    const redacted = this.redactor.text(text);
+    // What was redacted is stored decoded, and may have got control characters by that.
+    return safeText(redacted, limit, Math.max(text.length, originalLength, redacted.length));
+  }
+
+  private safe(text: string, name: keyof typeof TEXT_LIMITS): string {
+    return storedText(this.redactor, name, text);
+  }
+}
+
+const SAID_BY_OTHERS = ['path', 'requestId', 'actorType', 'impersonatorId', 'roles'] as const;
+const LONGEST_ERROR_NAME = 256;
+
+function rulesOf(redactor: Redactor, record: 'details' | 'metadata'): Partial<FactRules> {
+  // `details` keep what the application gave, character by character.
+  const text =
+    record === 'details'
+      ? (value: string) => redactor.text(value)
+      : (value: string) => safeText(redactor.text(value), Infinity);
+  if (!redactor.hasFields(record)) return { text };
+  return {
+    text,
+    at: (key) => {
+      const mode = redactor.modeOf(`${record}.${key}`);
+      return mode && ((value) => redactor.redact(value, mode));
+    },
+  };
+}
+
+/** `invoice.approve` → `invoice` */
+function resourceOf(action: string): string {
+  const dot = action.indexOf('.');
+  return dot > 0 ? action.slice(0, dot) : action;
+}
+
+/** The caller's metadata without what only the library may say. */
+function withoutOwn(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
+  if (!metadata) return undefined;
+  const {
+    source: _source,
+    sequence: _sequence,
+    riskFactors: _riskFactors,
+    [PROTECTED_KEY]: _protected,
+    [PROTECTED_FIELDS_KEY]: _protectedFields,
+    [UNREADABLE_KEY]: _unreadable,
+    ...rest
+  } = metadata;
+  return rest;
+}

@@ -1,0 +1,67 @@
+import { RateLimitedLog } from '../event/audit-logger.js';
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+
+/** Events kept for those who listen from the application's start. */
+const MAX_RECOVERED = 1_000;
+
+type Listener = (event: AuditLogEvent) => void;
+type Watcher = (event: AuditLogEvent, shown: AuditLogEvent) => void;
+
+/** Who hears of each event as it is recorded. One that throws costs nobody else anything. */
+export class Listeners {
+  private readonly listeners = new Set<Listener>();
+  private readonly watchers = new Set<Watcher>();
+  private readonly warnings: RateLimitedLog;
+  /** What delivery reported before anybody could listen; until somebody asks for it. */
+  private recovered: AuditLogEvent[] | undefined = [];
+
+  /** @param shown an event as listeners may see it: without the values that are not stored in clear */
+  constructor(
+    logger: AuditLogger,
+    private readonly shown: (event: AuditLogEvent) => AuditLogEvent = (event) => event,
+  ) {
+    this.warnings = new RateLimitedLog(logger);
+  }
+
+  /**
+   * Calls `listener` with each event recorded from now on. Answers how to stop.
+   *
+   * @param recovered also with what was found at the start, such as interrupted requests, before anybody could listen; once,
+   *   for the first who asks
+   */
+  subscribe(listener: Listener, recovered = false): () => void {
+    this.listeners.add(listener);
+    if (recovered) for (const event of this.recovered?.splice(0) ?? []) this.tell(listener, event);
+    if (recovered) this.recovered = undefined;
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Calls `watcher` with each event recorded from now on, with its protected values, and with what others see of it. */
+  watch(watcher: Watcher): void {
+    this.watchers.add(watcher);
+  }
+
+  /** @param clear the event with its protected values */
+  announce(event: AuditLogEvent, clear = event): void {
+    const shown = this.shown(event);
+    for (const watcher of this.watchers) this.tell(watcher, clear, shown);
+    for (const listener of this.listeners) this.tell(listener, shown);
+  }
+
+  /** As {@link announce}, in the next turn: whoever makes the event enters it in this one. */
+  announceSoon(event: AuditLogEvent): void {
+    queueMicrotask(() => {
+      if (this.recovered && this.recovered.length < MAX_RECOVERED) this.recovered.push(this.shown(event));
+      this.announce(event);
+    });
+  }
+
+  private tell<E extends AuditLogEvent[]>(listener: (...events: E) => void, ...events: E): void {
+    try {
+      listener(...events);
+    } catch {
+      this.warnings.warn('listener', 'A listener to audit events threw; the event is recorded all the same.');
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import type { SecretTest } from '../../event/flatten.js';
+import { percentDecoded } from '../../event/percent-encoding.js';
+import { REDACTED } from '../../event/safe-text.js';
+
+/** A platform's route pattern with a parameter whose values are secret (`/reset/:token`), read once. */
+interface SecretRoute {
+  /** Its segments up to the first wildcard or optional part. */
+  readonly parts: readonly Part[];
+  /** From there on, everything is the wildcard's value. */
+  readonly isWild: boolean;
+}
+
+/** What a segment of a path must be to be that of the route, and whether it is then secret. */
+interface Part {
+  /** In lower case; `undefined` for a parameter. */
+  readonly literal: string | undefined;
+  readonly isSecret: boolean;
+}
+
+const SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
+/** A text that is escaped within an escaped text, and no further. */
+const DEPTH = 3;
+
+/** A segment that is one to whoever reads the path. */
+interface Step {
+  readonly text: string;
+  /** Among all segments. */
+  readonly at: number;
+}
+
+/** The paths of requests as they may be stored: with the values of secret parameters redacted. */
+export class SafePaths {
+  /** By pattern; `undefined` for one without a secret parameter. */
+  private readonly known = new Map<string, SecretRoute | undefined>();
+  /** The routes by their last fixed segment, which few have in common, with its place among their parts. */
+  private likely: ReadonlyMap<string, readonly (readonly [route: SecretRoute, place: number])[]> = new Map();
+
+  constructor(private readonly isSecretKey: SecretTest) {}
+
+  /** Learns the application's route patterns: a request may be meant for one that it does not reach. */
+  learn(patterns: readonly string[]): void {
+    const likely = new Map<string, (readonly [SecretRoute, number])[]>();
+    for (const pattern of new Set(patterns)) {
+      const route = this.routeOf(pattern);
+      const place = route?.parts.findLastIndex(({ literal }) => literal !== undefined) ?? -1;
+      if (!route || place < 0) continue;
+      const literal = route.parts[place]!.literal!;
+      likely.set(literal, [...(likely.get(literal) ?? []), [route, place]]);
+    }
+    this.likely = likely;
+  }
+
+  /**
+   * The path of a request that found its route: `/reset/abc` by the route `/reset/:token` is `/reset/[redacted]`. Where the two don't
+   * line up segment by segment (wildcards, optional parts), the pattern itself stands for the path.
+   *
+   * @param path without query
+   */
+  ofRoute(path: string, pattern: string): string {
+    const route = this.routeOf(pattern);
+    if (!route) return path;
+    const { parts, isWild } = route;
+    // The empty segment before the first slash is the first part as well.
+    const segments = withoutTrailingSlashes(path).split('/', parts.length + 2);
+    if (isWild || segments.length !== parts.length + 1 || !fits(segments, parts, 1)) return pattern;
+    return segments.map((segment, index) => (parts[index - 1]?.isSecret ? REDACTED : segment)).join('/');
+  }
+
+  /**
+   * The path of a request that found no route, with what would be a secret parameter redacted if it was meant for one of the learned
+   * routes: also behind a prefix, before a rest, with slashes doubled and letters escaped. Looks at each segment once.
+   *
+   * @param path without query
+   */
+  ofNoRoute(path: string): string {
+    if (this.likely.size === 0) return path;
+    const segments = path.split(SEPARATOR);
+    const read = segments.map((segment) => asRead(segment));
+    const steps = read.flatMap((text, at) => (text === '' || text === '.' ? [] : [{ text, at }]));
+    const secret = new Set<number>();
+    let end = this.noteSecrets(steps, secret);
+    // As a client or a proxy would shorten it, too.
+    if (read.includes('..')) end = Math.min(end, this.noteSecrets(withoutParents(steps), secret));
+    if (secret.size === 0) return path;
+    const kept = steps.filter(({ at }) => at <= end);
+    return `/${kept.map(({ at }) => (secret.has(at) ? REDACTED : segments[at])).join('/')}`;
+  }
+
+  /**
+   * Looks at each step once.
+   *
+   * @param secret gets the places of segments that would be secret
+   * @returns the last place that is to be kept
+   */
+  private noteSecrets(steps: readonly Step[], secret: Set<number>): number {
+    const read = steps.map(({ text }) => text);
+    let end = steps.length;
+    for (let index = 0; index < end; index += 1) {
+      for (const [{ parts, isWild }, place] of this.likely.get(read[index]!) ?? []) {
+        const begin = index - place;
+        if (begin < 0 || !fits(read, parts, begin)) continue;
+        parts.forEach((part, more) => part.isSecret && secret.add(steps[begin + more]!.at));
+        if (isWild && begin + parts.length < end) {
+          end = begin + parts.length;
+          secret.add(steps[end]!.at);
+        }
+      }
+    }
+    return steps[end]?.at ?? Infinity;
+  }
+
+  private routeOf(pattern: string): SecretRoute | undefined {
+    if (this.known.has(pattern)) return this.known.get(pattern);
+    const route = this.readRoute(pattern);
+    this.known.set(pattern, route);
+    return route;
+  }
+
+  private readRoute(pattern: string): SecretRoute | undefined {
+    if (!this.hasSecretParameter(pattern)) return undefined;
+    const parts = withoutTrailingSlashes(pattern)
+      .split('/')
+      .filter((part) => part !== '');
+    const wild = parts.findIndex((part) => /[*{}()]/.test(part));
+    const fixed = wild === -1 ? parts : parts.slice(0, wild);
+    return {
+      isWild: wild !== -1,
+      parts: fixed.map((part) => ({
+        literal: part.includes(':') ? undefined : part.toLowerCase(),
+        isSecret: part.includes(':') && this.hasSecretParameter(part),
+      })),
+    };
+  }
+
+  /** Whether a pattern has a parameter (`:name`, `*name`) whose values are secret. */
+  private hasSecretParameter(pattern: string): boolean {
+    return (pattern.match(/[:*][\p{L}\p{N}_$]+/gu) ?? []).some((name) => this.isSecretKey(name.slice(1)));
+  }
+}
+
+/** A segment as the most generous server reads it: decoded, without its parameters (RFC 3986, section 3.3) and the spaces around it. */
+function asRead(segment: string): string {
+  let text = segment;
+  for (let depth = 0; depth < DEPTH && text.includes('%'); depth += 1) text = percentDecoded(text);
+  const end = text.indexOf(';');
+  return (end < 0 ? text : text.slice(0, end)).trim().toLowerCase();
+}
+
+function withoutParents(steps: readonly Step[]): Step[] {
+  const left: Step[] = [];
+  for (const step of steps) {
+    if (step.text === '..') left.pop();
+    else left.push(step);
+  }
+  return left;
+}
+
+/** Whether the segments from the place on are those of the route. */
+function fits(segments: readonly string[], parts: readonly Part[], begin: number): boolean {
+  return (
+    begin + parts.length <= segments.length &&
+    parts.every(
+      ({ literal }, index) => literal === undefined || literal === segments[begin + index]!.toLowerCase(),
+    )
+  );
+}
+
+function withoutTrailingSlashes(path: string): string {
+  let end = path.length;
+  while (end > 1 && path.charCodeAt(end - 1) === 47) end -= 1;
+  return path.slice(0, end);
+}

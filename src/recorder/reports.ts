@@ -1,0 +1,54 @@
+import type { DeliveryReports } from '../delivery/loss-reports.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { BlockingRule } from './block-judge.js';
+import type { EventCompleter } from './event-completer.js';
+import type { Listeners } from './listeners.js';
+
+/** What the journal kept of a request that began in an earlier process, see `AuditRecorder.begin()`. */
+type Begun = Omit<AuditLogEvent, 'riskScore'> & { readonly blockedBy?: BlockingRule };
+
+/** Numbers of a source that never came. */
+interface Gap {
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Makes the events that tell what became of others. Delivery and the sealer store them. */
+export class Reports implements DeliveryReports {
+  constructor(
+    private readonly completer: EventCompleter,
+    private readonly listeners: Listeners,
+  ) {}
+
+  readonly dropped: DeliveryReports['dropped'] = ({ source, count, firstSequence, lastSequence }) =>
+    this.announced(this.make('audit.drop', { dropped: count, source, firstSequence, lastSequence }));
+
+  readonly lost: DeliveryReports['lost'] = ({ source, file, lines, firstSequence, lastSequence }) =>
+    this.announced(this.make('audit.loss', { source, file, lines, firstSequence, lastSequence }));
+
+  /** The event is redacted already. */
+  readonly interrupted: DeliveryReports['interrupted'] = (begun) => {
+    const { blockedBy, ...known } = begun as Begun;
+    const event = { ...known, riskScore: 0, complianceFlags: known.complianceFlags ?? [] };
+    return this.announced(this.completer.judge(event, { blockedBy }));
+  };
+
+  /** The sealer announces this one once it is stored. */
+  readonly gap = (gap: Gap): AuditLogEvent => this.make('audit.gap', { ...gap });
+
+  private make(action: string, details: Readonly<Record<string, unknown>>): AuditLogEvent {
+    return this.completer.complete({
+      action,
+      category: 'system',
+      outcome: 'failure',
+      severity: 'high',
+      details,
+    });
+  }
+
+  private announced(event: AuditLogEvent): AuditLogEvent {
+    this.listeners.announceSoon(event);
+    return event;
+  }
+}
