@@ -11,6 +11,8 @@ const builtPackage = {
   resolveId(id) {
     if (id === 'nest-audit-trail') return built('index.js');
     if (id === 'nest-audit-trail/ledger') return built('ledger/index.js');
+    const feature = /^nest-audit-trail\/(.*)$/u.exec(id);
+    if (feature) return built(`features/${feature[1]}/index.js`);
     const room = /^(?:\.\.\/)+src\/(.*)$/u.exec(id);
     return room ? built(room[1]) : undefined;
   },

@@ -48,7 +48,6 @@ try {
     imports: [
       AuditModule.forRoot({
         database,
-        detection: { enabled: false },
         delivery: { directory: join(folder, 'journal') },
         retention: { rules: [{ keepDays: 365 }] },
       }),

@@ -78,6 +78,13 @@ export type { AuditErrorCode } from './event/audit-error.js';
 
 // Options.
 export type { AuditModuleOptions } from './engine/audit.options.js';
+export type {
+  AuditFeature,
+  FeatureFactory,
+  FeatureHost,
+  FeatureOptions,
+  RunningFeature,
+} from './engine/audit-feature.js';
 export type { CaptureOptions } from './capture/capture-options.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
 export type { FieldSelection } from './capture/select-fields.js';
@@ -109,7 +116,6 @@ export type {
   RuleValue,
 } from './features/rules/compliance-rule.js';
 export { COMPLIANCE_PACKS } from './features/rules/packs/all.js';
-export type { DetectionOptions, OneDetectionOptions } from './features/detection/detection-options.js';
 export type { KeyManagement } from './features/protection/key-management.js';
 export type { ProtectionOptions } from './features/protection/protection-options.js';
 export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';

@@ -4,6 +4,7 @@ import { Controller, Get, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { AuditModule, NoAudit } from 'nest-audit-trail';
+import { detection } from 'nest-audit-trail/detection';
 import { AuditController } from './audit.controller.js';
 import { AuthController } from './auth.controller.js';
 import { JwtGuard, Public, RolesGuard } from './guards.js';
@@ -29,6 +30,7 @@ class HealthController {
       compliance,
       database: { type: 'better-sqlite3', database: process.env['AUDIT_FILE'] ?? 'audit.sqlite' },
       delivery: { directory: process.env['AUDIT_JOURNAL'] ?? 'audit-journal' },
+      features: [detection()],
       service: { name: 'accounting-api', version: '1.0.0' },
     }),
     JwtModule.register({ secret: randomBytes(32), signOptions: { expiresIn: '8h' } }),

@@ -67,9 +67,7 @@ answerQuestions({
     const imports = [];
     if (options) {
       Audit()(ThingsController);
-      // A load from one address is what detection looks for: its finding would be an event that no request made.
-      const detection = { rapidActions: { enabled: false } };
-      imports.push(AuditModule.forRoot({ detection, ...options }));
+      imports.push(AuditModule.forRoot(options));
     }
     if (name) other = await prepareOther(name, ThingsController, rest);
     const providers = other?.providers ?? [];

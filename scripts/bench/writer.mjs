@@ -24,7 +24,7 @@ answerQuestions({
   /** @param options of the audit */
   async open(options) {
     class RootModule {}
-    Module({ imports: [AuditModule.forRoot({ detection: { enabled: false }, ...options })] })(RootModule);
+    Module({ imports: [AuditModule.forRoot({ ...options })] })(RootModule);
     context = await NestFactory.createApplicationContext(RootModule, {
       abortOnError: false,
       logger: ['error'],

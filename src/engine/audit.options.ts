@@ -1,10 +1,10 @@
 import { AuditError } from '../event/audit-error.js';
 import { showValue } from '../event/show-value.js';
+import type { AuditFeature } from './audit-feature.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import type { DeliveryOptions } from '../delivery/delivery-options.js';
 import type { ServiceOptions } from '../recorder/event-completer.js';
 import type { PolicyOptions } from '../features/policy/policy-rule.js';
-import type { DetectionOptions } from '../features/detection/detection-options.js';
 import type { RiskOptions } from '../recorder/risk/risk-options.js';
 import type { ComplianceOptions } from '../features/rules/compliance-rule.js';
 import type { ProtectionOptions } from '../features/protection/protection-options.js';
@@ -25,8 +25,8 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly risk?: RiskOptions;
   /** Which rules flag events, call handlers of the application, and block requests. */
   readonly compliance?: ComplianceOptions;
-  /** What is looked for in the stream of events. */
-  readonly detection?: DetectionOptions;
+  /** What not everybody needs, each from a sub-path of its own: `[detection()]`. */
+  readonly features?: readonly AuditFeature[];
   /** How events travel into the database. */
   readonly delivery?: DeliveryOptions;
   /** How what is stored becomes a log that nobody can change unseen. */
@@ -58,6 +58,16 @@ const isText = (value: unknown) => typeof value === 'string' && value !== '';
 const isFunction = (value: unknown) => typeof value === 'function';
 const isTextList = (value: unknown) => Array.isArray(value) && value.every(isText);
 
+function areFeatures(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  const features = value as readonly (Partial<AuditFeature> | null | undefined)[];
+  const names = features.map((feature) => feature?.name);
+  return (
+    features.every((feature) => isText(feature?.name) && isFunction(feature?.run)) &&
+    new Set(names).size === names.length
+  );
+}
+
 type Keys = Record<'verifierKey' | 'sign', unknown>;
 
 function isPublisher(value: unknown): boolean {
@@ -86,6 +96,9 @@ const group: Rule = {
   accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   write: 'an object',
 };
+
+/** Have options of their own, see `AuditFeature`. */
+const FEATURES = new Set(['detection']);
 
 /** Every option, by its path. A test compares this list with `docs/options.md`. */
 export const OPTION_RULES: Readonly<Record<string, Rule>> = {
@@ -116,7 +129,11 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   // What is in these three is checked by those who read it.
   risk: group,
   compliance: group,
-  detection: group,
+  features: {
+    accepts: areFeatures,
+    write:
+      "a list of features, each once: [detection()], with import { detection } from 'nest-audit-trail/detection'",
+  },
   delivery: group,
   'delivery.mode': oneOf('buffered', 'durable', 'strict'),
   'delivery.directory': text,
@@ -235,6 +252,12 @@ function checkGroup(prefix: string, options: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(options)) {
     const path = prefix === '' ? name : `${prefix}.${name}`;
     const rule = OPTION_RULES[path];
+    if (!rule && FEATURES.has(path)) {
+      throw invalid(
+        path,
+        `The audit option ${path} is a feature: write features: [${path}({ … })], with import { ${path} } from 'nest-audit-trail/${path}'.`,
+      );
+    }
     if (!rule) {
       const known = Object.keys(OPTION_RULES).filter(
         (other) => other.slice(0, Math.max(0, other.lastIndexOf('.'))) === prefix,

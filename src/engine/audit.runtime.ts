@@ -5,7 +5,6 @@ import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { Detector } from '../features/detection/detector.js';
 import { AuditPolicy } from '../features/policy/audit-policy.js';
 import type { RuleActions } from '../features/rules/rule-actions.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
@@ -22,8 +21,9 @@ import { within } from '../store/within.js';
 import { loadMetrics } from '../trail/audit-metrics.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { checkRetention } from '../trail/retention/retention-options.js';
+import type { RunningFeature } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
-import { judgingOf, reactionsOf } from './judging.js';
+import { actionsOf, judgingOf } from './judging.js';
 import { checkKeys, protectingOf } from './protecting.js';
 import type { Protecting } from './protecting.js';
 import { reachNotesOf, sealerOf } from './sealing.js';
@@ -35,8 +35,8 @@ import type { Tables } from './tables.js';
 /** How long an application's start waits for its audit database, before it goes on without. */
 const START_PATIENCE_MS = 2_000;
 
-/** How long closing waits for a last look at what the database holds. */
-const LAST_SWEEP_MS = 1_000;
+/** How long closing waits for what features still find. */
+const LAST_LOOK_MS = 1_000;
 
 /** How long closing waits for the handlers of compliance rules. */
 const LAST_ACTIONS_MS = 2_000;
@@ -61,7 +61,7 @@ export class AuditRuntime {
   private readonly tables: Tables;
   private readonly thread: DatabaseThread | undefined;
   private readonly protecting: Protecting;
-  private readonly detector: Detector;
+  private readonly features: readonly RunningFeature[];
   private readonly actions: RuleActions;
   private readonly database: AuditDatabase;
   /** The sealer's own connection, where it has one and works in this thread. */
@@ -120,9 +120,11 @@ export class AuditRuntime {
       tables.authority,
     );
     this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, on?.protector);
-    const reactions = reactionsOf(options, tables, judging, this.recorder, this.listeners, logger);
-    this.actions = reactions.actions;
-    this.detector = reactions.detector;
+    this.actions = actionsOf(options, judging, this.recorder, this.listeners, logger);
+    const { volumeKeys } = options.risk ?? {};
+    const host = { database: this.database, recorder: this.recorder, logger, volumeKeys };
+    this.features = (options.features ?? []).map((feature) => feature.run(host));
+    for (const { observe } of this.features) if (observe) this.listeners.watch((event) => observe(event));
     this.requests = new RequestAudit(
       this.recorder,
       completer,
@@ -186,7 +188,7 @@ export class AuditRuntime {
     if (!this.thread?.seals) await this.sealingDatabase?.connect(START_PATIENCE_MS);
     this.sealer.start();
     this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
-    this.detector.start();
+    for (const feature of this.features) feature.start?.();
     if (reportMetrics) {
       this.stopMetrics = reportMetrics(() => this.service.status(), this.options.service);
     }
@@ -231,9 +233,10 @@ export class AuditRuntime {
         patienceMs ?? this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
       const left = () => Math.max(0, Math.round(patience - (performance.now() - begun)));
       const isAway = this.database.isGone || this.database.whyNotReady !== undefined;
-      // What it finds is recorded too, so it comes before the recorder.
-      await this.detector.close(isAway ? 0 : Math.min(LAST_SWEEP_MS, patience / 4));
-      // So are their failures.
+      // What they find is recorded too, so they end before the recorder.
+      const lastMs = isAway ? 0 : Math.min(LAST_LOOK_MS, patience / 4);
+      await Promise.all(this.features.map((feature) => feature.close?.(lastMs)));
+      // So are the failures of handlers.
       await within(Math.min(LAST_ACTIONS_MS, patience / 4), this.actions.idle());
       this.actions.close();
       const { directory } = this.delivery;

@@ -1,6 +1,4 @@
 import type { AuditLogger } from '../event/audit-logger.js';
-import { Detector } from '../features/detection/detector.js';
-import { findingDraft } from '../features/detection/finding.js';
 import { RiskMemory } from '../features/risk/risk-memory.js';
 import { failureDraft, RuleActions } from '../features/rules/rule-actions.js';
 import { RequestJudge } from '../features/rules/request-judge.js';
@@ -20,7 +18,7 @@ export type Judging = ReturnType<typeof judgingOf>;
 
 export function judgingOf(
   { risk = {}, compliance, service }: AuditModuleOptions,
-  { detections }: Tables,
+  { users }: Tables,
   redactor: Redactor,
   logger: AuditLogger,
 ) {
@@ -28,7 +26,7 @@ export function judgingOf(
   const ruleStage = new RuleStage(rules);
   const memory = new RiskMemory(
     risk,
-    (tenantId, userId, before) => detections.history(tenantId, userId, before),
+    (tenantId, userId, before) => users.before(tenantId, userId, before),
     logger,
   );
   const riskStage = new RiskStage(new RiskModel(risk), memory);
@@ -41,35 +39,22 @@ export function judgingOf(
   };
 }
 
-/** What each recorded event sets off: handlers of rules are called, and detection looks at it. */
-export function reactionsOf(
-  { risk, compliance, detection = {} }: AuditModuleOptions,
-  { detections }: Tables,
+/** What each recorded event sets off in the core: it is remembered, and the handlers of rules are called. */
+export function actionsOf(
+  { compliance }: AuditModuleOptions,
   { memory, ruleStage }: Judging,
   recorder: AuditRecorder,
   listeners: Listeners,
   logger: AuditLogger,
-): { readonly actions: RuleActions; readonly detector: Detector } {
+): RuleActions {
   const actions = new RuleActions(
     compliance?.handlers ?? {},
     (failure) => void recorder.record(failureDraft(failure)),
     logger,
   );
-  const detector = new Detector(
-    detection,
-    detections,
-    {
-      report: (finding) => void recorder.record(findingDraft(finding)),
-      store: (finding, id) => recorder.recordUnnumbered(findingDraft(finding, id)),
-      flush: () => recorder.delivery.flush(),
-    },
-    logger,
-    risk?.volumeKeys,
-  );
   listeners.watch((event, shown) => {
     memory.note(event);
-    detector.observe(event);
     for (const rule of ruleStage.asking(event)) actions.dispatch(rule, shown);
   });
-  return { actions, detector };
+  return actions;
 }

@@ -22,7 +22,7 @@ export function protectingOf(
 ) {
   const protection = checkProtection(options.protect, options.redaction);
   if (!protection) return { reader: new ProtectedReader(subjectKeys, undefined, logger) };
-  if (options.detection?.enabled ?? true) warnOfUnseen(protection, logger);
+  if (options.features?.some(({ name }) => name === 'detection')) warnOfUnseen(protection, logger);
   const masters = new MasterKeys(protection);
   const keys = new SubjectKeys(subjectKeys, masters, protection, logger);
   const transit = new TransitKeys(masters, protection.cacheSeconds * 1_000, events, logger);

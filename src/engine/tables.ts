@@ -1,10 +1,10 @@
 import type { AuditLogger } from '../event/audit-logger.js';
+import { UserHistory } from '../features/risk/user-history.js';
 import { ledgerKeys } from '../sealer/ledger-keys.js';
 import type { LedgerOptions } from '../sealer/ledger-options.js';
 import type { AuditDatabase } from '../store/audit-database.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { DeadLetterRepository } from '../store/dead-letter.repository.js';
-import { DetectionRepository } from '../store/detection.repository.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
 import { RetentionRepository } from '../store/retention.repository.js';
 import { SealingRepository } from '../store/sealing.repository.js';
@@ -32,7 +32,7 @@ export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger
     events,
     letters: new DeadLetterRepository(database, events, trust, signer),
     sources: new SourceRepository(database),
-    detections: new DetectionRepository(database),
+    users: new UserHistory(database),
     subjectKeys: new SubjectKeyRepository(database),
     ledger: new LedgerRepository(database),
     sealing: new SealingRepository(database),

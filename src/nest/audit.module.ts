@@ -14,6 +14,8 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { DataSource } from 'typeorm';
+import { withFeatures } from '../engine/audit-feature.js';
+import type { FeatureFactory, FeatureOptions } from '../engine/audit-feature.js';
 import { checkOptions } from '../engine/audit.options.js';
 import type { AuditModuleOptions } from '../engine/audit.options.js';
 import { AuditRuntime } from '../engine/audit.runtime.js';
@@ -28,18 +30,25 @@ import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
 import { listenToServer, mountMiddleware, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<AuditModuleOptions>({ moduleName: 'Audit' })
-    .setClassMethodName('forRoot')
-    .setFactoryMethodName('createAuditOptions')
-    .build();
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } = new ConfigurableModuleBuilder<
+  AuditModuleOptions & FeatureOptions
+>({ moduleName: 'Audit' })
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createAuditOptions')
+  .build();
 
 /** What `AuditModule.forRootAsync()` takes: `imports`, `inject`, and one of `useFactory`, `useClass`, `useExisting`. */
-export type AuditModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+export type AuditModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE & {
+  /** Features whose options the factory answers, each under its name: `[detection]`. */
+  readonly features?: readonly FeatureFactory[];
+};
+
+/** Features that are listed beside an async factory. */
+const LISTED_FEATURES = Symbol('nest-audit-trail features');
 
 /** For `useClass` and `useExisting`: a provider that makes the options. */
 export interface AuditOptionsFactory {
-  createAuditOptions(): AuditModuleOptions | Promise<AuditModuleOptions>;
+  createAuditOptions(): (AuditModuleOptions & FeatureOptions) | Promise<AuditModuleOptions & FeatureOptions>;
 }
 
 /**
@@ -60,8 +69,12 @@ export interface AuditOptionsFactory {
     {
       provide: AuditRuntime,
       // Optional, so that an import without forRoot() is told what to write.
-      inject: [{ token: MODULE_OPTIONS_TOKEN, optional: true }],
-      useFactory: (options: unknown) => new AuditRuntime(checkOptions(options), new Logger('AuditTrail')),
+      inject: [
+        { token: MODULE_OPTIONS_TOKEN, optional: true },
+        { token: LISTED_FEATURES, optional: true },
+      ],
+      useFactory: (options: unknown, listed: readonly FeatureFactory[] = []) =>
+        new AuditRuntime(checkOptions(withFeatures(options, listed)), new Logger('AuditTrail')),
     },
     { provide: AuditService, inject: [AuditRuntime], useFactory: (runtime: AuditRuntime) => runtime.service },
     {
@@ -92,8 +105,10 @@ export class AuditModule
     return { ...super.forRoot(options), global: true };
   }
 
-  static override forRootAsync(options: AuditModuleAsyncOptions): DynamicModule {
-    return { ...super.forRootAsync(options), global: true };
+  static override forRootAsync({ features = [], ...options }: AuditModuleAsyncOptions): DynamicModule {
+    const module = super.forRootAsync(options);
+    const listed = { provide: LISTED_FEATURES, useValue: features };
+    return { ...module, global: true, providers: [...(module.providers ?? []), listed] };
   }
 
   private stopListening: () => void = () => undefined;

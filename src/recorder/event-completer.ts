@@ -12,7 +12,7 @@ import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { OWN_KEYS } from './audit-event-draft.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
-import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../features/protection/protected-event.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../event/protected-marks.js';
 import type { Redactor } from './redaction/redactor.js';
 import { applyJudgement } from './stage.js';
 import type { GivenJudgement, Stage } from './stage.js';

@@ -206,7 +206,6 @@ describeOnSqlite('audited reads', (create) => {
         AuditModule.forRoot({
           database: database.options,
           auditReads: true,
-          detection: { enabled: false },
           delivery: { directory: database.journal },
           capture: { resolve: { user: () => 'auditor', session: () => 's-1', tenant: () => 'own' } },
         }),

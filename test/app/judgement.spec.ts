@@ -20,6 +20,7 @@ import type {
   ComplianceFinding,
   ComplianceRule,
 } from 'nest-audit-trail';
+import { detection } from 'nest-audit-trail/detection';
 import { Delivery } from '../../src/delivery/delivery.js';
 import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
 import { Listeners } from '../../src/recorder/listeners.js';
@@ -226,7 +227,6 @@ describeOnSqlite('judgement', (create) => {
     const app = await startJudged(
       {
         database: database.options,
-        detection: { enabled: false },
         ...options,
         // Each application has a journal of its own.
         delivery: { directory: `${database.journal}/${apps.length}`, ...options.delivery },
@@ -995,7 +995,7 @@ describeOnSqlite('judgement', (create) => {
     const findings = ({ events }: Judged) => events({ resource: 'detection' });
 
     it('makes one finding of failed logins, which names them', async () => {
-      const app = await start({ detection: {} });
+      const app = await start({ features: [detection()] });
       const ids = await fail(app, 'ann', 10);
       await fail(app, 'bob', 9);
       await eventually(async () => expect(await findings(app)).not.toEqual([]));
@@ -1029,7 +1029,9 @@ describeOnSqlite('judgement', (create) => {
     });
 
     it('makes one finding of a burst of requests to log in', async () => {
-      const app = await start({ detection: { bruteForce: { threshold: 4, windowSeconds: 60 } } });
+      const app = await start({
+        features: [detection({ bruteForce: { threshold: 4, windowSeconds: 60 } })],
+      });
       const tryOne = (account: string) =>
         app.ask({ method: 'POST', path: '/login', body: JSON.stringify({ account }) });
       // One address, many accounts. A window of a minute is decided at once.
@@ -1046,7 +1048,8 @@ describeOnSqlite('judgement', (create) => {
     });
 
     it('makes one finding of what two applications saw half of, each', async () => {
-      const [one, other] = [await start({ detection: {} }), await start({ detection: {} })];
+      const features = [detection()];
+      const [one, other] = [await start({ features }), await start({ features })];
       const halves = [await fail(one, 'ann', 5), await fail(other, 'ann', 5)];
       // Each finds something of its own as well, so that both look into the store at about the same time.
       await Promise.all([fail(one, 'eve', 10), fail(other, 'joe', 10)]);
@@ -1065,9 +1068,8 @@ describeOnSqlite('judgement', (create) => {
     });
 
     it('finds nothing where it is off', async () => {
-      const off: AuditModuleOptions['detection'][] = [{ enabled: false }, { bruteForce: { enabled: false } }];
-      for (const detection of off) {
-        const app = await start({ detection });
+      for (const features of [undefined, [detection({ bruteForce: { enabled: false } })]]) {
+        const app = await start({ ...(features && { features }) });
         await fail(app, 'ann', 20);
         // A last look would be taken here.
         await app.close();
@@ -1095,7 +1097,7 @@ describeOnSqlite('judgement', (create) => {
     const { ask, audit, events } = await start(
       {
         compliance: { packs: ['iso-27001'], rules: [DELETION] },
-        detection: { bruteForce: { threshold: 3 } },
+        features: [detection({ bruteForce: { threshold: 3 } })],
       },
       [Listener],
     );

@@ -7,6 +7,7 @@ import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditOptionsFactory, AuditRouteOptions } from 'nest-audit-trail';
+import { detection } from 'nest-audit-trail/detection';
 
 const MEMORY: AuditModuleOptions = { database: { type: 'better-sqlite3', database: ':memory:' } };
 
@@ -95,7 +96,7 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, policy, risk, compliance, detection, delivery, ledger, redaction, protect, retention, auditReads, service, metrics.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, policy, risk, compliance, features, delivery, ledger, redaction, protect, retention, auditReads, service, metrics.',
     ],
     [
       'policy[0].level',
@@ -146,8 +147,18 @@ describe('options', () => {
     ],
     [
       'detection.bruteForce.threshold',
-      { ...MEMORY, detection: { bruteForce: { threshold: 0 } } },
+      { ...MEMORY, features: [detection({ bruteForce: { threshold: 0 } })] },
       'The audit option detection.bruteForce.threshold is 0: write an integer from 2 to 1000.',
+    ],
+    [
+      'detection',
+      { ...MEMORY, detection: {} } as AuditModuleOptions,
+      "The audit option detection is a feature: write features: [detection({ … })], with import { detection } from 'nest-audit-trail/detection'.",
+    ],
+    [
+      'features',
+      { ...MEMORY, features: [detection(), detection()] },
+      expect.stringContaining('write a list of features, each once'),
     ],
     [
       'metrics',
@@ -260,12 +271,34 @@ describe('options', () => {
         return rootWith([AuditModule.forRootAsync({ imports: [ConfigModule], useExisting: Options })]);
       },
     ],
+    [
+      'useFactory, with those of a feature',
+      () =>
+        rootWith([
+          AuditModule.forRootAsync({
+            features: [detection],
+            useFactory: () => ({ ...MEMORY, detection: { maxKeys: 100 } }),
+          }),
+        ]),
+    ],
   ])('takes options by %s', async (_how, module) => {
     const app = await NestFactory.createApplicationContext(module(), { logger: false, abortOnError: false });
     const event = await app.get(AuditService).record({ action: 'app.start' });
     await app.get(AuditService).flush();
     expect(await app.get(AuditService).findById(event.id, { allTenants: true })).toEqual(event);
     await app.close();
+  });
+
+  it('checks the options that a factory answers for a feature', async () => {
+    const root = rootWith([
+      AuditModule.forRootAsync({
+        features: [detection],
+        useFactory: () => ({ ...MEMORY, detection: { maxKeys: 1 } }),
+      }),
+    ]);
+    await expect(
+      NestFactory.createApplicationContext(root, { logger: false, abortOnError: false }),
+    ).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'detection.maxKeys' });
   });
 
   it('checks options of an async factory too', async () => {

@@ -71,7 +71,6 @@ describeOnSqlite('redaction', (create) => {
       imports: [
         AuditModule.forRoot({
           database: database.options,
-          detection: { enabled: false },
           delivery: { directory: database.journal },
           ...options,
         }),

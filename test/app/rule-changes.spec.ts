@@ -52,7 +52,6 @@ describeOnSqlite('rules of a running application', (create) => {
   async function start(rules: ComplianceRule[], more: AuditModuleOptions = {}): Promise<PolicyApp> {
     const app = await startPolicyApp({
       database: database.options,
-      detection: { enabled: false },
       ...more,
       compliance: {
         rules,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { AuditError } from 'nest-audit-trail';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, ProtectionOptions } from 'nest-audit-trail';
+import { detection } from 'nest-audit-trail/detection';
 import { generateKeys } from '../../src/ledger/keys.js';
 import { crash } from '../support/crashed-journal.js';
 import { eventually } from '../support/eventually.js';
@@ -370,7 +371,6 @@ describeEachDatabase('protection', (create, name) => {
       const things = await startThings({
         database: database.options,
         delivery: { directory: database.journal, drainOnSignals: false },
-        detection: { enabled: false },
         capture: { resolve: { user: () => 'ann', tenant: () => 'acme', session: () => 'session-planted-1' } },
         protect: {
           fields: [
@@ -799,7 +799,7 @@ describeEachDatabase('protection', (create, name) => {
     });
 
     it('says that detection does not find by what is protected', async () => {
-      await start({ fields: ['ipAddress', 'details.account'] }, { detection: {} });
+      await start({ fields: ['ipAddress', 'details.account'] }, { features: [detection()] });
       expect(logged.join('\n')).toMatch(/protect\.fields has ipAddress, details\.account: .*detection/);
     });
 

@@ -5,8 +5,9 @@ import type { DetectionOptions } from '../../src/features/detection/detection-op
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
 import { isOwnEvent, meets } from '../../src/features/detection/detections.js';
-import { DetectionRepository } from '../../src/store/detection.repository.js';
-import type { EventCondition } from '../../src/store/detection.repository.js';
+import { UserHistory } from '../../src/features/risk/user-history.js';
+import { DetectionRepository } from '../../src/features/detection/detection.repository.js';
+import type { EventCondition } from '../../src/features/detection/detection.repository.js';
 import { eventually } from '../support/eventually.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
@@ -410,12 +411,13 @@ describeEachDatabase('detection', (create, name) => {
       );
       await events.append([...visits, watched({ tenantId: acme, userId: 'u-2', timestamp: now - 9_500 })]);
       await events.append([watched({ tenantId: `${acme}-x`, userId: 'u-1', timestamp: now - 9_500 })]);
-      expect(await repository.history(acme, 'u-1', now - 7_000)).toEqual([
+      const history = new UserHistory(connection);
+      expect(await history.before(acme, 'u-1', now - 7_000)).toEqual([
         { ipAddress: '192.0.2.2', userAgent: 'agent 2' },
         { ipAddress: '192.0.2.1', userAgent: 'agent 1' },
         { userAgent: 'agent 0' },
       ]);
-      expect(await repository.history(acme, 'u-1', now, 1)).toEqual([
+      expect(await history.before(acme, 'u-1', now, 1)).toEqual([
         { ipAddress: '192.0.2.4', userAgent: 'agent 4' },
       ]);
     });

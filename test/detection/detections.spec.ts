@@ -3,6 +3,7 @@ import type { AuditLogEvent } from 'nest-audit-trail';
 import { firstIdOf } from '../../src/event/event-id.js';
 import { checkDetectionOptions } from '../../src/features/detection/detection-options.js';
 import type { DetectionOptions } from '../../src/features/detection/detection-options.js';
+import { DETECTIONS } from '../../src/features/detection/detections.js';
 import type { DetectionKey } from '../../src/features/detection/detections.js';
 import { Detector } from '../../src/features/detection/detector.js';
 import { findingDraft, findingId } from '../../src/features/detection/finding.js';
@@ -11,7 +12,7 @@ import { isNetwork, networkOf, textsOf } from '../../src/features/detection/netw
 import { SumTally, ThingTally } from '../../src/features/detection/tally.js';
 import type { Tally } from '../../src/features/detection/tally.js';
 import { Watch } from '../../src/features/detection/watch.js';
-import type { DetectionRepository } from '../../src/store/detection.repository.js';
+import type { DetectionRepository } from '../../src/features/detection/detection.repository.js';
 import { failedLogin, ListeningHost, silent, watched } from '../support/watched.js';
 
 const T = Date.UTC(2025, 5, 16, 12);
@@ -585,7 +586,7 @@ describe('detection options', () => {
   it.each<[string, unknown]>([
     ['detection', true],
     ['detection.bruteforce', { bruteforce: {} }],
-    ['detection.enabled', { enabled: 'yes' }],
+    ['detection.bruteForce.enabled', { bruteForce: { enabled: 'yes' } }],
     ['detection.maxKeys', { maxKeys: 10 }],
     ['detection.bruteForce', { bruteForce: 5 }],
     ['detection.bruteForce.threshold', { bruteForce: { threshold: 1 } }],
@@ -608,6 +609,8 @@ describe('detection options', () => {
   });
 
   it('turn everything off', () => {
-    expect(checkDetectionOptions({ enabled: false }).detections).toEqual([]);
+    const names = DETECTIONS.map(({ option }) => option);
+    const off = Object.fromEntries(names.map((name) => [name, { enabled: false }]));
+    expect(checkDetectionOptions(off).detections).toEqual([]);
   });
 });

@@ -308,7 +308,6 @@ describe('a request takes time in proportion to its length', () => {
       imports: [
         AuditModule.forRoot({
           database: database.options,
-          detection: { enabled: false },
           delivery: { directory: database.journal },
           capture: { query: true, body: true },
           policy: [{ level: 'response', match: { path: ['/**/a/**/b', '/reset/**'] } }],

@@ -41,7 +41,7 @@ import { EventCompleter } from '../../src/recorder/event-completer.js';
 import { Redactor } from '../../src/recorder/redaction/redactor.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
 import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
-import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/features/protection/protected-event.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/event/protected-marks.js';
 import { RETENTION_DEFAULTS } from '../../src/trail/retention/retention-options.js';
 import { PROTECTION_DEFAULTS } from '../../src/features/protection/protection-options.js';
 import { LEDGER_DEFAULTS } from '../../src/sealer/ledger-options.js';

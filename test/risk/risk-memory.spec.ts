@@ -4,8 +4,8 @@ import { NEW_FOR_MS, RiskMemory } from '../../src/features/risk/risk-memory.js';
 import type { RiskHistory } from '../../src/features/risk/risk-memory.js';
 import type { RiskOptions } from '../../src/recorder/risk/risk-options.js';
 import { FirstSeen, VALUES_REMEMBERED } from '../../src/features/risk/first-seen.js';
-import { RecentMap } from '../../src/features/risk/recent-map.js';
-import { RecentTimes } from '../../src/features/risk/recent-times.js';
+import { RecentMap } from '../../src/event/recent-map.js';
+import { RecentTimes } from '../../src/event/recent-times.js';
 import { judged } from './judged-event.js';
 
 const T = Date.UTC(2025, 5, 16, 12);

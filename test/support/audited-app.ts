@@ -17,11 +17,7 @@ class RootModule {
     // What many requests of a test look like, together, is another test's.
     return {
       module: RootModule,
-      imports: [
-        AuthModule,
-        AccountingModule,
-        AuditModule.forRoot({ detection: { enabled: false }, ...options }),
-      ],
+      imports: [AuthModule, AccountingModule, AuditModule.forRoot({ ...options })],
     };
   }
 }

@@ -33,7 +33,6 @@ export async function startLedgerApp(
     imports: [
       AuditModule.forRoot({
         // A test counts the leaves that it makes.
-        detection: { enabled: false },
         ...rest,
         database: database.options,
         delivery: { directory: database.journal, drainOnSignals: false, ...delivery },

@@ -129,7 +129,7 @@ export async function startThings(
   }
 
   // What many requests of a test look like, together, is another test's.
-  const audit = AuditModule.forRoot({ detection: { enabled: false }, ...options });
+  const audit = AuditModule.forRoot({ ...options });
 
   @Module({ imports: [audit], controllers: [ThingsController] })
   class ThingsModule {}

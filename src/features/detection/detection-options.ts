@@ -15,8 +15,6 @@ export interface OneDetectionOptions {
 
 /** What is looked for in the stream of events. */
 export interface DetectionOptions extends Readonly<Partial<Record<DetectionName, OneDetectionOptions>>> {
-  /** @defaultValue `true` */
-  readonly enabled?: boolean;
   /** How many keys (users, addresses, accounts) each detection remembers. @defaultValue `10000` */
   readonly maxKeys?: number;
 }
@@ -74,7 +72,7 @@ export function checkDetectionOptions(
     ];
   });
   return {
-    detections: isOn('detection.enabled', options.enabled ?? true) ? detections : [],
+    detections,
     maxKeys: checkInteger('detection.maxKeys', options.maxKeys ?? MAX_KEYS, 100, 100_000),
   };
 }

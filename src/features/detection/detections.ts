@@ -1,7 +1,7 @@
-import { HERE } from '../protection/protected-event.js';
 import { createHash } from 'node:crypto';
 import type { AuditSeverity } from '../../event/audit-log-event.js';
-import type { DetectedEvent, EventCondition, KeyColumn } from '../../store/detection.repository.js';
+import { PROTECTED_VALUE } from '../../event/protected-marks.js';
+import type { DetectedEvent, EventCondition, KeyColumn } from './detection.repository.js';
 import { volumeOf } from '../../recorder/risk/volume.js';
 import { networkOf } from './network.js';
 
@@ -69,7 +69,7 @@ const LONGEST_ACCOUNT = 128;
 function accountOf({ details, userId }: DetectedEvent): string | undefined {
   const given = Object.hasOwn(details, 'account') ? details['account'] : userId;
   // As the database has it where it is protected: it could be anybody.
-  if (given === HERE) return undefined;
+  if (given === PROTECTED_VALUE) return undefined;
   if (typeof given !== 'string' && typeof given !== 'number') return undefined;
   const account = String(given).trim().toLowerCase();
   if (account.length <= LONGEST_ACCOUNT) return account === '' ? undefined : account;

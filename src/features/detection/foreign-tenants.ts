@@ -1,4 +1,4 @@
-import type { DetectedEvent, DetectionRepository } from '../../store/detection.repository.js';
+import type { DetectedEvent, DetectionRepository } from './detection.repository.js';
 import type { ActiveDetection } from './detection-options.js';
 import type { Finding } from './finding.js';
 import type { KeyWindow } from './key-window.js';

@@ -1,5 +1,5 @@
 import { firstIdOf } from '../../event/event-id.js';
-import type { DetectedEvent } from '../../store/detection.repository.js';
+import type { DetectedEvent } from './detection.repository.js';
 import type { ActiveDetection } from './detection-options.js';
 import { meets } from './detections.js';
 import type { KeyWay } from './detections.js';

@@ -1,4 +1,4 @@
-import type { DetectionRepository } from '../../store/detection.repository.js';
+import type { DetectionRepository } from './detection.repository.js';
 import type { Finding } from './finding.js';
 import type { Watch } from './watch.js';
 

@@ -1,4 +1,4 @@
-import type { TextRange } from '../../store/detection.repository.js';
+import type { TextRange } from './detection.repository.js';
 
 /**
  * What one client can send from: an IPv4 address, or the /64 of an IPv6 address, `2001:db8:1:2::/64`, whose addresses

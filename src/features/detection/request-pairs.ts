@@ -1,4 +1,4 @@
-import type { DetectedEvent } from '../../store/detection.repository.js';
+import type { DetectedEvent } from './detection.repository.js';
 
 /**
  * Knows one and the same failure that was recorded twice: by the application (`recordLogin`) and as the answer of its

@@ -1,5 +1,5 @@
-import type { DetectedEvent, DetectionQuery, DetectionRepository } from '../../store/detection.repository.js';
-import type { RecentMap } from '../risk/recent-map.js';
+import type { DetectedEvent, DetectionQuery, DetectionRepository } from './detection.repository.js';
+import type { RecentMap } from '../../event/recent-map.js';
 import type { KeyWay } from './detections.js';
 import type { Finding } from './finding.js';
 import { crossingOf, findingId } from './finding.js';

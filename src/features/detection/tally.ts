@@ -1,4 +1,4 @@
-import { RecentTimes } from '../risk/recent-times.js';
+import { RecentTimes } from '../../event/recent-times.js';
 
 /** What one key did within the sliding window that ends with its newest event. */
 export interface Tally {

@@ -1,5 +1,5 @@
-import type { DetectedEvent } from '../../store/detection.repository.js';
-import { RecentMap } from '../risk/recent-map.js';
+import type { DetectedEvent } from './detection.repository.js';
+import { RecentMap } from '../../event/recent-map.js';
 import type { ActiveDetection } from './detection-options.js';
 import type { KeyWay } from './detections.js';
 import type { Finding } from './finding.js';

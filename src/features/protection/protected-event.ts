@@ -1,22 +1,18 @@
 import type { AuditFacts, AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
 import { FACT_LIMITS } from '../../event/flatten.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_KEY, PROTECTED_VALUE } from '../../event/protected-marks.js';
 import { ENCRYPTED_OVERHEAD } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
 import { isNeeded, PROTECTED_FIELDS } from './protection-options.js';
 import type { Protection, ProtectedField } from './protection-options.js';
 
-/** Where an event has its encrypted values: in `metadata`. Instead of them: {@link ERASED} or {@link WITHHELD}. */
-export const PROTECTED_KEY = 'protected';
-/** Which of its fields outside of `details` and `metadata` are among them. */
-export const PROTECTED_FIELDS_KEY = 'protectedFields';
+/** Stand in `metadata` under {@link PROTECTED_KEY} in the place of the values. */
 export const ERASED = 'erased';
 export const WITHHELD = 'withheld';
 
 /** What is shown in the place of a value. */
 export type Placeholder = '[protected]' | '[erased]' | '[withheld]' | '[unreadable]';
 
-/** Stands in `details` and `metadata` where an encrypted value was. */
-export const HERE: Placeholder = '[protected]';
 const TOO_LARGE: Placeholder = '[withheld]';
 
 export function isProtected({ metadata }: AuditLogEvent): boolean {
@@ -49,7 +45,7 @@ export function withoutValues(
         const isOwn = isProtectedFact(name) || repeated.has(value) || (hidesKey && name === 'details.key');
         if (!isOwn || isNeeded(name)) continue;
         values[name] = value;
-        rest[record][key] = HERE;
+        rest[record][key] = PROTECTED_VALUE;
       }
     }
   }
@@ -102,8 +98,8 @@ export function hidden(event: AuditLogEvent, placeholder: Placeholder): AuditLog
   const shown = withoutMarks(event);
   for (const field of fieldsOf(event)) shown[field] = placeholder;
   for (const record of [shown.details, shown.metadata]) {
-    if (placeholder === HERE) break;
-    for (const key of Object.keys(record)) if (record[key] === HERE) record[key] = placeholder;
+    if (placeholder === PROTECTED_VALUE) break;
+    for (const key of Object.keys(record)) if (record[key] === PROTECTED_VALUE) record[key] = placeholder;
   }
   return shown;
 }
@@ -115,7 +111,7 @@ export function revealed(event: AuditLogEvent, values: ProtectedValues): AuditLo
   for (const [name, value] of Object.entries(values)) {
     if (!name.includes('.')) continue;
     const { record, key } = placeOf(name);
-    if (shown[record][key] === HERE) shown[record][key] = value;
+    if (shown[record][key] === PROTECTED_VALUE) shown[record][key] = value;
   }
   return shown;
 }

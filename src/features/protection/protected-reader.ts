@@ -6,7 +6,8 @@ import type { SubjectKey, SubjectKeyRepository } from '../../store/subject-key.r
 import { decryptValues, keyIdOf } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
 import { KeyUnavailableError } from './master-keys.js';
-import { ERASED, hidden, isProtected, PROTECTED_KEY, revealed, WITHHELD } from './protected-event.js';
+import { PROTECTED_KEY } from '../../event/protected-marks.js';
+import { ERASED, hidden, isProtected, revealed, WITHHELD } from './protected-event.js';
 import type { DataKey, FoundKey, SubjectKeys } from './subject-keys.js';
 
 /** Shows events as readers may see them. */

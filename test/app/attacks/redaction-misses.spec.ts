@@ -217,7 +217,6 @@ describeOnSqlite('redaction misses no secret by the shape that it has', (create)
       imports: [
         AuditModule.forRoot({
           database: database.options,
-          detection: { enabled: false },
           delivery: { directory: database.journal },
         }),
       ],

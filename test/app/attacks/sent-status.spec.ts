@@ -255,7 +255,6 @@ describe.each<DeliveryMode>(['durable', 'strict', 'buffered'])(
           AuditModule.forRoot({
             database: database.options,
             delivery: { mode, directory: database.journal },
-            detection: { enabled: false },
           }),
         ],
         controllers: [WaysController],

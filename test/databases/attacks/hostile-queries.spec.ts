@@ -308,7 +308,6 @@ describe('hostile queries through HTTP', () => {
       imports: [
         AuditModule.forRoot({
           database: { type: 'better-sqlite3', database: ':memory:' },
-          detection: { enabled: false },
           delivery: { drainOnSignals: false },
         }),
       ],

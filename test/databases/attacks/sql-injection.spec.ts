@@ -69,7 +69,6 @@ async function start(journal: string, options: AuditModuleOptions): Promise<Atta
   @Module({
     imports: [
       AuditModule.forRoot({
-        detection: { enabled: false },
         ...options,
         delivery: { directory: journal, drainOnSignals: false, ...options.delivery },
       }),

@@ -36,7 +36,6 @@ describeEachDatabase('ids that can not be stored as they are', (create) => {
     things = await startThings({
       database: database.options,
       delivery: { directory: database.journal, drainOnSignals: false },
-      detection: { enabled: false },
       capture: {
         resolve: { user: () => who.user, tenant: () => who.tenant, session: () => who.session },
       },

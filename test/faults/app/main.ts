@@ -28,7 +28,7 @@ process.on('unhandledRejection', (reason) => {
 if (killAt) killAtPoint(killAt);
 
 @Module({
-  imports: [AuditModule.forRoot({ detection: { enabled: false }, ...audit })],
+  imports: [AuditModule.forRoot({ ...audit })],
   controllers: [
     ThingsController,
     ControlController,

@@ -26,7 +26,7 @@ const {
 
 const PATIENCE_MS = 90_000;
 
-@Module({ imports: [AuditModule.forRoot({ detection: { enabled: false }, ...audit })] })
+@Module({ imports: [AuditModule.forRoot({ ...audit })] })
 class PartyModule {}
 
 const app = await NestFactory.createApplicationContext(PartyModule, {

@@ -1,14 +1,14 @@
-import { firstIdOf } from '../event/event-id.js';
-import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { parsedJson, readFacts } from '../event/read-event.js';
-import type { AuditDatabase } from './audit-database.js';
-import { codeOf } from './codes.js';
-import { distinctValues } from './distinct-values.js';
-import { applyFilter } from './filter-sql.js';
-import { ask, askBuilt, sqlOf } from './sql.js';
-import type { Row, Sql } from './sql.js';
-import type { StoredValue } from './stored-row.js';
-import { dialectOf, tableName } from './table-name.js';
+import { firstIdOf } from '../../event/event-id.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { parsedJson, readFacts } from '../../event/read-event.js';
+import type { AuditDatabase } from '../../store/audit-database.js';
+import { codeOf } from '../../store/codes.js';
+import { distinctValues } from '../../store/distinct-values.js';
+import { applyFilter } from '../../store/filter-sql.js';
+import { ask, askBuilt, sqlOf } from '../../store/sql.js';
+import type { Row, Sql } from '../../store/sql.js';
+import type { StoredValue } from '../../store/stored-row.js';
+import { dialectOf, tableName } from '../../store/table-name.js';
 
 /** What must hold of an event, all of it. */
 export interface EventCondition {
@@ -89,32 +89,11 @@ const MAX_TENANTS = 10_000;
 const MAX_FINDINGS = 1_000;
 
 /**
- * What detections and the memory of risk read: the recent events of a key, by the index of its tenant and user, address
+ * What detections read: the recent events of a key, by the index of its tenant and user, address
  * or category. Reads only. Every call may throw `AUDIT_STORE_UNAVAILABLE`.
  */
 export class DetectionRepository {
   constructor(private readonly database: AuditDatabase) {}
-
-  /** From where the user's last events before a time came, newest first. */
-  async history(
-    tenantId: string,
-    userId: string,
-    before: number,
-    limit = 200,
-  ): Promise<{ ipAddress?: string; userAgent?: string }[]> {
-    const { q, table, next, id } = sqlOf(this.database);
-    const rows = await ask(
-      this.database,
-      `SELECT ${q('ip_address')}, ${q('user_agent')} FROM ${table('audit_events')}
-        WHERE ${q('tenant_id')} = ${next()} AND ${q('user_id')} = ${next()} AND ${q('id')} < ${next()}
-        ORDER BY ${q('id')} DESC LIMIT ${Math.trunc(limit)}`,
-      [tenantId, userId, id(firstIdOf(before))],
-    );
-    return rows.map((row) => ({
-      ...(row['ip_address'] !== null && { ipAddress: String(row['ip_address']) }),
-      ...(row['user_agent'] !== null && { userAgent: String(row['user_agent']) }),
-    }));
-  }
 
   /**
    * The keys that have at least so many of the events, or of the distinct things that they are about; most first.

@@ -1,0 +1,64 @@
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { AuditDatabase } from '../store/audit-database.js';
+
+/** What a feature may use of the engine. */
+export interface FeatureHost {
+  /** The keys of `details` that hold a count of records, where the option `risk.volumeKeys` has others. */
+  readonly volumeKeys: readonly string[] | undefined;
+  readonly database: AuditDatabase;
+  readonly recorder: AuditRecorder;
+  readonly logger: AuditLogger;
+}
+
+/** A feature at work, from the making of the engine to its end. */
+export interface RunningFeature {
+  /** Looks at each event as it is recorded, with its protected values. It must not wait; what it throws costs nobody else anything. */
+  readonly observe?: (event: AuditLogEvent) => void;
+  /** The journal is open, and the database was asked for. */
+  readonly start?: () => void;
+  /** Ends, while events can still be recorded. Never rejects. @param patienceMs 0 where the database is away */
+  readonly close?: (patienceMs: number) => Promise<void>;
+}
+
+/** What not everybody needs, as a plug-in: `AuditModule.forRoot({ features: [detection()] })`. */
+export interface AuditFeature {
+  /** In lower case; each feature once. */
+  readonly name: string;
+  /** Called once, when the engine is made. @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option */
+  readonly run: (host: FeatureHost) => RunningFeature;
+}
+
+/**
+ * Options of features, each by its name, where these come from an async factory. A feature adds its own by declaration merging.
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- it is filled by the features
+export interface FeatureOptions {}
+
+/** Makes a feature, with its options. With `forRootAsync()` it is listed itself, and gets those that the factory answers under its name. */
+export type FeatureFactory<Name extends string = string, Options = never> = ((
+  options?: Options,
+) => AuditFeature) & { readonly featureName: Name };
+
+/** @param run see {@link AuditFeature} */
+export function defineFeature<Name extends string, Options extends object>(
+  name: Name,
+  run: (options: Options, host: FeatureHost) => RunningFeature,
+): FeatureFactory<Name, Options> {
+  const make = (options = {} as Options): AuditFeature => ({ name, run: (host) => run(options, host) });
+  return Object.assign(make, { featureName: name });
+}
+
+/** The options with the listed features among `features`, each with the options that stand under its name. */
+export function withFeatures(options: unknown, listed: readonly FeatureFactory[]): unknown {
+  if (listed.length === 0 || typeof options !== 'object' || options === null) return options;
+  const rest: Record<string, unknown> = { ...options };
+  const given = (rest['features'] ?? []) as readonly AuditFeature[];
+  const made = listed.map((feature) => {
+    const own = rest[feature.featureName] as never;
+    delete rest[feature.featureName];
+    return feature(own);
+  });
+  return { ...rest, features: [...given, ...made] };
+}
