@@ -6,9 +6,6 @@ import type { LogSealer } from '../sealer/log-sealer.js';
 import { ReachNotes } from '../sealer/reach-notes.js';
 import { Sealer } from '../sealer/sealer.js';
 import type { AuditDatabase } from '../store/audit-database.js';
-import { LedgerRepository } from '../store/ledger.repository.js';
-import { SealingRepository } from '../store/sealing.repository.js';
-import { SourceRepository } from '../store/source.repository.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { statementTimeoutOf } from './storing.js';
 import type { Tables } from './tables.js';
@@ -31,11 +28,9 @@ export function sealerOf(
   const ownSources = () => delivery.ownSources;
   const inThisThread = () =>
     new Sealer(
-      new LedgerRepository(own ?? database),
-      new SealingRepository(own ?? database),
-      new SourceRepository(own ?? database),
-      keys,
+      own ?? database,
       options.ledger ?? {},
+      keys,
       {
         ownSources,
         ownersOf: (source, sequences) => delivery.taken.ownersOf(source, sequences),

@@ -9,9 +9,11 @@ import type { Checkpoint } from '../ledger/checkpoint.js';
 import { signNote } from '../ledger/note.js';
 import { rootAt } from '../ledger/proofs.js';
 import { unavailable } from '../store/answer.js';
-import type { LedgerRepository, StoredCheckpoint } from '../store/ledger.repository.js';
-import type { SealingRepository } from '../store/sealing.repository.js';
-import type { SourceRepository } from '../store/source.repository.js';
+import type { AuditDatabase } from '../store/audit-database.js';
+import { LedgerRepository } from '../store/ledger.repository.js';
+import type { StoredCheckpoint } from '../store/ledger.repository.js';
+import { SealingRepository } from '../store/sealing.repository.js';
+import { SourceRepository } from '../store/source.repository.js';
 import { classifyStoreError, describeStoreError } from '../store/store-error.js';
 import { TileReader } from '../store/tile-reader.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
@@ -58,6 +60,8 @@ export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'ownS
  * so that the log has one history even where two believe that they hold the lease.
  */
 export class Sealer extends LogSealer {
+  private readonly ledger: LedgerRepository;
+  private readonly sealing: SealingRepository;
   private readonly collector: Collector;
   private readonly lease: LeaseHolder;
   private readonly publishers: readonly Publisher[];
@@ -76,20 +80,24 @@ export class Sealer extends LogSealer {
   private wideDue = -Infinity;
   private closed = false;
 
+  /**
+   * @param database where it reads and writes, by the sealer's own rights where it has some
+   * @param keys of these options
+   */
   constructor(
-    private readonly ledger: LedgerRepository,
-    private readonly sealing: SealingRepository,
-    sources: SourceRepository,
-    private readonly keys: LedgerKeys,
+    database: AuditDatabase,
     private readonly options: LedgerOptions,
+    private readonly keys: LedgerKeys,
     private readonly host: SealerHost,
     logger: AuditLogger,
   ) {
     super();
+    this.ledger = new LedgerRepository(database);
+    this.sealing = new SealingRepository(database);
     this.intervalMs = this.waitMs = options.intervalMs ?? LEDGER_DEFAULTS.intervalMs;
     this.warnings = new RateLimitedLog(logger, 60_000);
-    this.lease = new LeaseHolder(sealing, randomUUID());
-    this.collector = new Collector(sealing, sources, {
+    this.lease = new LeaseHolder(this.sealing, randomUUID());
+    this.collector = new Collector(this.sealing, new SourceRepository(database), {
       ...host,
       passedOver: (id) =>
         this.warnings.warn(

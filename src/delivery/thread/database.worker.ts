@@ -8,9 +8,6 @@ import type { LogSealer } from '../../sealer/log-sealer.js';
 import { Sealer } from '../../sealer/sealer.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { AuditEventRepository } from '../../store/audit-event.repository.js';
-import { LedgerRepository } from '../../store/ledger.repository.js';
-import { SealingRepository } from '../../store/sealing.repository.js';
-import { SourceRepository } from '../../store/source.repository.js';
 import { DeliveryLoop } from '../delivery-loop.js';
 import type { EventSink } from '../event-sink.js';
 import type { LogNews, LogStart } from '../messages.js';
@@ -35,11 +32,9 @@ let newestSources: readonly OwnSource[] = [];
 let connected: Promise<void> | undefined;
 
 const sealer: LogSealer = new Sealer(
-  new LedgerRepository(sealingDatabase),
-  new SealingRepository(sealingDatabase),
-  new SourceRepository(sealingDatabase),
-  ledgerKeys(ledger),
+  sealingDatabase,
   ledger,
+  ledgerKeys(ledger),
   {
     // Those that came with the last call: numbers given away since then are sealed later.
     ownSources: () => ownSources,
