@@ -26,22 +26,6 @@ export type { AuditErasure, AuditSubject, KeyRotation, KeyRotationOptions } from
 export type { AuditDeadLetter } from './store/dead-letter.repository.js';
 export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
-export type {
-  AccessDeniedInput,
-  AdminActionInput,
-  AuthenticationInput,
-  ImpersonationInput,
-  ImpossibleTravelInput,
-  LoginInput,
-  LoginLockedInput,
-  LogoutInput,
-  PasswordChangeInput,
-  PermissionChangeInput,
-  PrivilegeChangeInput,
-  SessionInput,
-  TokenInput,
-  UserChangeInput,
-} from './trail/authentication-input.js';
 export type { AuditInterval, AuditStatistics } from './trail/audit-statistics.js';
 export type { AuditActor } from './capture/audit-context.js';
 export type { AuditAnnotation } from './capture/request-record.js';
@@ -84,6 +68,7 @@ export type {
   FeatureHost,
   FeatureOptions,
   RunningFeature,
+  ServiceClass,
 } from './engine/audit-feature.js';
 export type { CaptureOptions } from './capture/capture-options.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';

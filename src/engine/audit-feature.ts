@@ -2,6 +2,11 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { AuditDatabase } from '../store/audit-database.js';
+import type { AuditService } from '../trail/audit.service.js';
+
+/** A class that is injected. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever its constructor takes
+export type ServiceClass<T extends object = object> = abstract new (...args: any[]) => T;
 
 /** What a feature may use of the engine. */
 export interface FeatureHost {
@@ -9,6 +14,7 @@ export interface FeatureHost {
   readonly volumeKeys: readonly string[] | undefined;
   readonly database: AuditDatabase;
   readonly recorder: AuditRecorder;
+  readonly audit: AuditService;
   readonly logger: AuditLogger;
 }
 
@@ -18,6 +24,8 @@ export interface RunningFeature {
   readonly observe?: (event: AuditLogEvent) => void;
   /** The journal is open, and the database was asked for. */
   readonly start?: () => void;
+  /** What the application gets where it injects the feature's service. */
+  readonly service?: object;
   /** Ends, while events can still be recorded. Never rejects. @param patienceMs 0 where the database is away */
   readonly close?: (patienceMs: number) => Promise<void>;
 }
@@ -26,6 +34,8 @@ export interface RunningFeature {
 export interface AuditFeature {
   /** In lower case; each feature once. */
   readonly name: string;
+  /** The class of its service, by which it is injected. */
+  readonly service?: ServiceClass | undefined;
   /** Called once, when the engine is made. @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option */
   readonly run: (host: FeatureHost) => RunningFeature;
 }
@@ -39,15 +49,23 @@ export interface FeatureOptions {}
 /** Makes a feature, with its options. With `forRootAsync()` it is listed itself, and gets those that the factory answers under its name. */
 export type FeatureFactory<Name extends string = string, Options = never> = ((
   options?: Options,
-) => AuditFeature) & { readonly featureName: Name };
+) => AuditFeature) & { readonly featureName: Name; readonly service?: ServiceClass | undefined };
 
-/** @param run see {@link AuditFeature} */
+/**
+ * @param run see {@link AuditFeature}
+ * @param service the class of its service, where it has one
+ */
 export function defineFeature<Name extends string, Options extends object>(
   name: Name,
   run: (options: Options, host: FeatureHost) => RunningFeature,
+  service?: ServiceClass,
 ): FeatureFactory<Name, Options> {
-  const make = (options = {} as Options): AuditFeature => ({ name, run: (host) => run(options, host) });
-  return Object.assign(make, { featureName: name });
+  const make = (options = {} as Options): AuditFeature => ({
+    name,
+    service,
+    run: (host) => run(options, host),
+  });
+  return Object.assign(make, { featureName: name, service });
 }
 
 /** The options with the listed features among `features`, each with the options that stand under its name. */

@@ -21,7 +21,7 @@ import { within } from '../store/within.js';
 import { loadMetrics } from '../trail/audit-metrics.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { checkRetention } from '../trail/retention/retention-options.js';
-import type { RunningFeature } from './audit-feature.js';
+import type { RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { actionsOf, judgingOf } from './judging.js';
 import { checkKeys, protectingOf } from './protecting.js';
@@ -121,10 +121,6 @@ export class AuditRuntime {
     );
     this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, on?.protector);
     this.actions = actionsOf(options, judging, this.recorder, this.listeners, logger);
-    const { volumeKeys } = options.risk ?? {};
-    const host = { database: this.database, recorder: this.recorder, logger, volumeKeys };
-    this.features = (options.features ?? []).map((feature) => feature.run(host));
-    for (const { observe } of this.features) if (observe) this.listeners.watch((event) => observe(event));
     this.requests = new RequestAudit(
       this.recorder,
       completer,
@@ -161,6 +157,18 @@ export class AuditRuntime {
       sealer,
       logger,
     });
+    const { volumeKeys } = options.risk ?? {};
+    const host = { database: this.database, recorder, audit: this.service, logger, volumeKeys };
+    this.features = (options.features ?? []).map((feature) => feature.run(host));
+    for (const { observe } of this.features) if (observe) listeners.watch((event) => observe(event));
+  }
+
+  /** The service of a feature. @throws Error where none of its features has it */
+  serviceOf(service: ServiceClass): object {
+    const index = (this.options.features ?? []).findIndex((feature) => feature.service === service);
+    const found = this.features[index]?.service;
+    if (!found) throw new Error(`No feature of the audit has the service ${service.name}.`);
+    return found;
   }
 
   /**

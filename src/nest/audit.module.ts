@@ -5,6 +5,7 @@ import type {
   OnApplicationBootstrap,
   OnApplicationShutdown,
   OnModuleInit,
+  Provider,
 } from '@nestjs/common';
 import {
   ApplicationConfig,
@@ -15,7 +16,7 @@ import {
 } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { withFeatures } from '../engine/audit-feature.js';
-import type { FeatureFactory, FeatureOptions } from '../engine/audit-feature.js';
+import type { FeatureFactory, FeatureOptions, ServiceClass } from '../engine/audit-feature.js';
 import { checkOptions } from '../engine/audit.options.js';
 import type { AuditModuleOptions } from '../engine/audit.options.js';
 import { AuditRuntime } from '../engine/audit.runtime.js';
@@ -102,13 +103,14 @@ export class AuditModule
 {
   /** @throws AuditError `AUDIT_INVALID_OPTIONS` when the application starts, with what to write instead */
   static override forRoot(options: AuditModuleOptions = {}): DynamicModule {
-    return { ...super.forRoot(options), global: true };
+    const { features } = options;
+    // What else it may be, the check of the options says.
+    return withServices(super.forRoot(options), Array.isArray(features) ? features : []);
   }
 
   static override forRootAsync({ features = [], ...options }: AuditModuleAsyncOptions): DynamicModule {
-    const module = super.forRootAsync(options);
     const listed = { provide: LISTED_FEATURES, useValue: features };
-    return { ...module, global: true, providers: [...(module.providers ?? []), listed] };
+    return withServices(super.forRootAsync(options), features, [listed]);
   }
 
   private stopListening: () => void = () => undefined;
@@ -184,6 +186,26 @@ export class AuditModule
       );
     }
   }
+}
+
+/** The module, with the services of its features to be injected. */
+function withServices(
+  module: DynamicModule,
+  features: readonly { readonly service?: ServiceClass | undefined }[],
+  others: readonly Provider[] = [],
+): DynamicModule {
+  const services = features.map((feature) => feature?.service).filter((service) => service !== undefined);
+  const providers = services.map((service) => ({
+    provide: service,
+    inject: [AuditRuntime],
+    useFactory: (runtime: AuditRuntime) => runtime.serviceOf(service),
+  }));
+  return {
+    ...module,
+    global: true,
+    providers: [...(module.providers ?? []), ...others, ...providers],
+    exports: services,
+  };
 }
 
 /** @param faults what of the framework is not as expected; it costs what each says, and no more */

@@ -11,7 +11,7 @@ import { copyEvent } from '../event/copy-event.js';
 import { createEventId, isEventId } from '../event/event-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
-import { ownProperties } from '../event/own-properties.js';
+import { ownEvent } from '../event/own-event.js';
 import { present } from '../event/present.js';
 import type { DeliveryStatus } from '../delivery/delivery-options.js';
 import { isKnownDead } from '../journal/process-identity.js';
@@ -49,35 +49,6 @@ import { ownQuery, ownValue, splitReveal, splitScope } from './audit-scope.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
 import { computeStatistics, INTERVALS } from './audit-statistics.js';
 import type { AuditInterval, AuditStatistics } from './audit-statistics.js';
-import {
-  accessDeniedEvent,
-  adminActionEvent,
-  impersonationEvent,
-  impossibleTravelEvent,
-  loginEvent,
-  loginLockedEvent,
-  passwordChangeEvent,
-  permissionChangeEvent,
-  privilegeChangeEvent,
-  sessionEvent,
-  tokenEvent,
-  userEvent,
-} from './authentication-events.js';
-import type {
-  AccessDeniedInput,
-  AdminActionInput,
-  ImpersonationInput,
-  ImpossibleTravelInput,
-  LoginInput,
-  LoginLockedInput,
-  LogoutInput,
-  PasswordChangeInput,
-  PermissionChangeInput,
-  PrivilegeChangeInput,
-  SessionInput,
-  TokenInput,
-  UserChangeInput,
-} from './authentication-input.js';
 import { CursorSigner } from './cursor.js';
 import type {
   AuditErasure,
@@ -826,124 +797,6 @@ export class AuditService {
       }),
     };
   }
-
-  // The authentication helpers: `record()` with the action names of OWASP's Logging Vocabulary, see
-  // `docs/authentication.md`. All throw as `record()` does.
-
-  /** Records a login that succeeded or failed. Never give it what was entered as a password. */
-  async recordLogin(input: LoginInput): Promise<AuditLogEvent> {
-    return this.record(loginEvent(ownEvent(input)));
-  }
-
-  /** Records that nobody can log in to an account any more, as after too many failures. */
-  async recordLoginLocked(input: LoginLockedInput): Promise<AuditLogEvent> {
-    return this.record(loginLockedEvent(ownEvent(input)));
-  }
-
-  /** Records a password that was changed, or could not be. */
-  async recordPasswordChange(input: PasswordChangeInput): Promise<AuditLogEvent> {
-    return this.record(passwordChangeEvent(ownEvent(input)));
-  }
-
-  /** Records a login from a place that its user can't have reached since the one before. */
-  async recordImpossibleTravel(input: ImpossibleTravelInput): Promise<AuditLogEvent> {
-    return this.record(impossibleTravelEvent(ownEvent(input)));
-  }
-
-  /** Records a token that was issued. */
-  async recordTokenCreated(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenCreated', ownEvent(input)));
-  }
-
-  /** Records a token that is no longer accepted. */
-  async recordTokenRevoked(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenRevoked', ownEvent(input)));
-  }
-
-  /** Records that a revoked token was used again, and refused. */
-  async recordTokenReused(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenReused', ownEvent(input)));
-  }
-
-  /** Records a token that was deleted. */
-  async recordTokenDeleted(input: TokenInput): Promise<AuditLogEvent> {
-    return this.record(tokenEvent('recordTokenDeleted', ownEvent(input)));
-  }
-
-  /** Records an access that was refused for want of a right, where no 403 of a request tells. */
-  async recordAccessDenied(input: AccessDeniedInput): Promise<AuditLogEvent> {
-    return this.record(accessDeniedEvent(ownEvent(input)));
-  }
-
-  /** Records a change of what a user may do, such as of a role. */
-  async recordPermissionChange(input: PermissionChangeInput): Promise<AuditLogEvent> {
-    return this.record(permissionChangeEvent(ownEvent(input)));
-  }
-
-  /** Records what a privileged user did as such. */
-  async recordAdminAction(input: AdminActionInput): Promise<AuditLogEvent> {
-    return this.record(adminActionEvent(ownEvent(input)));
-  }
-
-  /** Records a change of who may do what with a thing. */
-  async recordPrivilegeChange(input: PrivilegeChangeInput): Promise<AuditLogEvent> {
-    return this.record(privilegeChangeEvent(ownEvent(input)));
-  }
-
-  /** Records a session that began. */
-  async recordSessionCreated(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionCreated', ownEvent(input)));
-  }
-
-  /** Records a session whose time was extended. */
-  async recordSessionRenewed(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionRenewed', ownEvent(input)));
-  }
-
-  /** Records a session whose time is over. */
-  async recordSessionExpired(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionExpired', ownEvent(input)));
-  }
-
-  /** Records that an expired session was used, and refused. */
-  async recordSessionUsedAfterExpiry(input: SessionInput): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordSessionUsedAfterExpiry', ownEvent(input)));
-  }
-
-  /** Records a logout. */
-  async recordLogout(input: LogoutInput = {}): Promise<AuditLogEvent> {
-    return this.record(sessionEvent('recordLogout', ownEvent(input)));
-  }
-
-  /** Records an account that was made. */
-  async recordUserCreated(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserCreated', ownEvent(input)));
-  }
-
-  /** Records an account that was changed. */
-  async recordUserUpdated(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserUpdated', ownEvent(input)));
-  }
-
-  /** Records an account that was shut, and is kept. */
-  async recordUserArchived(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserArchived', ownEvent(input)));
-  }
-
-  /** Records an account that was deleted. */
-  async recordUserDeleted(input: UserChangeInput): Promise<AuditLogEvent> {
-    return this.record(userEvent('recordUserDeleted', ownEvent(input)));
-  }
-
-  /** Records that a user begins to act in another's name. */
-  async recordImpersonationStart(input: ImpersonationInput): Promise<AuditLogEvent> {
-    return this.record(impersonationEvent('recordImpersonationStart', ownEvent(input)));
-  }
-
-  /** Records that a user no longer acts in another's name. */
-  async recordImpersonationEnd(input: ImpersonationInput): Promise<AuditLogEvent> {
-    return this.record(impersonationEvent('recordImpersonationEnd', ownEvent(input)));
-  }
 }
 
 /** @throws AuditError `AUDIT_INVALID_QUERY` naming the option */
@@ -962,24 +815,6 @@ function ownVerifyOptions(options: VerifyOptions): VerifyOptions {
 }
 
 /** The id of what is to be proved, whatever it is. */
-/**
- * Read once: what a getter answers the next time counts for nothing.
- *
- * @throws AuditError `AUDIT_INVALID_EVENT` naming the property that can't be read
- */
-function ownEvent<T>(event: T): T {
-  if (typeof event !== 'object' || event === null) return event;
-  return ownProperties(
-    event,
-    (field) =>
-      new AuditError(
-        'AUDIT_INVALID_EVENT',
-        `The audit event was not recorded: ${field ?? 'it'} can't be read, since reading it throws.`,
-        { ...present('field', field) },
-      ),
-  );
-}
-
 function idOf(which: unknown): unknown {
   try {
     return typeof which === 'object' && which !== null ? (which as { id?: unknown }).id : which;

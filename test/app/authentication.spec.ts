@@ -7,18 +7,21 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { AuditError, AuditModule, AuditService, OnAuditEvent } from 'nest-audit-trail';
 import type { AuditLogEvent } from 'nest-audit-trail';
+import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
+import type { AuthenticationInputs } from 'nest-audit-trail/authentication';
 import { assertEventInput } from '../../src/event/audit-event-input.js';
 import type { AuditEventInput } from '../../src/event/audit-event-input.js';
 import { TEXT_LIMITS } from '../../src/event/safe-text.js';
 import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
-import { AUTHENTICATION_ACTIONS } from '../../src/trail/authentication-actions.js';
+import { AUTHENTICATION_ACTIONS } from '../../src/features/authentication/actions.js';
+import { AUTHENTICATION_KINDS } from '../../src/features/authentication/kinds.js';
 import { send } from '../support/http-client.js';
 import { Page } from '../support/docs/page.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
-/** The names of the service's methods that record authentication. */
-type Helper = Exclude<Extract<keyof AuditService, `record${string}`>, 'record'>;
+/** What can have happened. */
+type Helper = keyof AuthenticationInputs;
 
 /** What each call must say of itself. `about` is the property whose value becomes the `resourceId`. */
 interface Case {
@@ -39,28 +42,28 @@ const expiresAt = Date.UTC(2026, 0, 2);
 
 const CASES: readonly Case[] = [
   {
-    helper: 'recordLogin',
+    helper: 'login',
     input: { userId: 'ann', method: 'passkey' },
     action: 'authn_login_success',
     about: 'userId',
     details: { method: 'passkey' },
   },
   {
-    helper: 'recordLogin',
+    helper: 'login',
     input: { userId: 'ann', account: 'ann@acme', outcome: 'success', attempts: 0 },
     action: 'authn_login_success',
     about: 'userId',
     details: { account: 'ann@acme', attempts: 0 },
   },
   {
-    helper: 'recordLogin',
+    helper: 'login',
     input: { userId: 'ann', attempts: 2, maxAttempts: 2 },
     action: 'authn_login_successafterfail',
     about: 'userId',
     details: { attempts: 2, maxAttempts: 2 },
   },
   {
-    helper: 'recordLogin',
+    helper: 'login',
     input: { outcome: 'failure', userId: 'ann', account: 'ann@acme', attempts: 2, maxAttempts: 3 },
     action: 'authn_login_fail',
     about: 'userId',
@@ -69,7 +72,7 @@ const CASES: readonly Case[] = [
     metadata: { actorType: 'anonymous' },
   },
   {
-    helper: 'recordLogin',
+    helper: 'login',
     input: { outcome: 'failure', userId: 'ann', attempts: 3, maxAttempts: 3, actorType: 'job' },
     action: 'authn_login_fail_max',
     about: 'userId',
@@ -78,49 +81,49 @@ const CASES: readonly Case[] = [
     metadata: { actorType: 'job' },
   },
   {
-    helper: 'recordLoginLocked',
+    helper: 'login-locked',
     input: { ...about, account: 'ann@acme', attempts: 5, reason: 'too many failures' },
     action: 'authn_login_lock',
     about: 'targetUserId',
     details: { account: 'ann@acme', attempts: 5, reason: 'too many failures' },
   },
   {
-    helper: 'recordPasswordChange',
+    helper: 'password-change',
     input: { userId: 'ann' },
     action: 'authn_password_change',
     about: 'userId',
   },
   {
-    helper: 'recordPasswordChange',
+    helper: 'password-change',
     input: { userId: 'root', targetUserId: 'ann', outcome: 'failure' },
     action: 'authn_password_change_fail',
     about: 'targetUserId',
   },
   {
-    helper: 'recordImpossibleTravel',
+    helper: 'impossible-travel',
     input: { userId: 'ann', from: 'DE', to: 'NZ' },
     action: 'authn_impossible_travel',
     about: 'userId',
     details: { from: 'DE', to: 'NZ' },
   },
   {
-    helper: 'recordTokenCreated',
+    helper: 'token-created',
     input: { ...token, kind: 'refresh', scopes: ['read', 'write'], expiresAt },
     action: 'authn_token_created',
     about: 'tokenId',
     details: { kind: 'refresh', scopes: ['read', 'write'], expiresAt: new Date(expiresAt) },
   },
   {
-    helper: 'recordTokenRevoked',
+    helper: 'token-revoked',
     input: { ...token, ...about },
     action: 'authn_token_revoked',
     about: 'tokenId',
     details: about,
   },
-  { helper: 'recordTokenReused', input: token, action: 'authn_token_reuse', about: 'tokenId' },
-  { helper: 'recordTokenDeleted', input: token, action: 'authn_token_delete', about: 'tokenId' },
+  { helper: 'token-reused', input: token, action: 'authn_token_reuse', about: 'tokenId' },
+  { helper: 'token-deleted', input: token, action: 'authn_token_delete', about: 'tokenId' },
   {
-    helper: 'recordAccessDenied',
+    helper: 'access-denied',
     input: {
       resource: 'invoice',
       resourceId: 'INV-7',
@@ -133,14 +136,14 @@ const CASES: readonly Case[] = [
     details: { attempted: 'invoice.approve', permission: ['approver'] },
   },
   {
-    helper: 'recordPermissionChange',
+    helper: 'permission-change',
     input: { ...about, userId: 'root', from: ['clerk'], to: 'approver' },
     action: 'authz_change',
     about: 'targetUserId',
     details: { from: ['clerk'], to: 'approver' },
   },
   {
-    helper: 'recordAdminAction',
+    helper: 'admin-action',
     input: { activity: 'settings.import', resourceId: 'all', outcome: 'partial' },
     action: 'authz_admin',
     about: 'resourceId',
@@ -148,46 +151,46 @@ const CASES: readonly Case[] = [
     details: { activity: 'settings.import' },
   },
   {
-    helper: 'recordPrivilegeChange',
+    helper: 'privilege-change',
     input: { resource: 'report', resourceId: 'R-1', from: 'private', to: 'public' },
     action: 'privilege_permissions_changed',
     about: 'resourceId',
     event: { resource: 'report' },
     details: { from: 'private', to: 'public' },
   },
-  { helper: 'recordSessionCreated', input: session, action: 'session_created', about: 'sessionId' },
-  { helper: 'recordSessionRenewed', input: session, action: 'session_renewed', about: 'sessionId' },
+  { helper: 'session-created', input: session, action: 'session_created', about: 'sessionId' },
+  { helper: 'session-renewed', input: session, action: 'session_renewed', about: 'sessionId' },
   {
-    helper: 'recordSessionExpired',
+    helper: 'session-expired',
     input: { ...session, ...about },
     action: 'session_expired',
     about: 'sessionId',
     details: about,
   },
   {
-    helper: 'recordSessionUsedAfterExpiry',
+    helper: 'session-used-after-expiry',
     input: session,
     action: 'session_use_after_expire',
     about: 'sessionId',
   },
   {
-    helper: 'recordLogout',
+    helper: 'logout',
     input: { ...session, userId: 'ann' },
     action: 'session_logout',
     about: 'sessionId',
   },
-  { helper: 'recordUserCreated', input: about, action: 'user_created', about: 'targetUserId' },
+  { helper: 'user-created', input: about, action: 'user_created', about: 'targetUserId' },
   {
-    helper: 'recordUserUpdated',
+    helper: 'user-updated',
     input: { ...about, details: { changes: { name: 'Ann' } } },
     action: 'user_updated',
     about: 'targetUserId',
     details: { changes: { name: 'Ann' } },
   },
-  { helper: 'recordUserArchived', input: about, action: 'user_archived', about: 'targetUserId' },
-  { helper: 'recordUserDeleted', input: about, action: 'user_deleted', about: 'targetUserId' },
+  { helper: 'user-archived', input: about, action: 'user_archived', about: 'targetUserId' },
+  { helper: 'user-deleted', input: about, action: 'user_deleted', about: 'targetUserId' },
   {
-    helper: 'recordImpersonationStart',
+    helper: 'impersonation-start',
     input: { ...about, impersonatorId: 'root', reason: 'ticket' },
     action: 'impersonation.start',
     about: 'targetUserId',
@@ -196,7 +199,7 @@ const CASES: readonly Case[] = [
     metadata: { impersonatorId: 'root' },
   },
   {
-    helper: 'recordImpersonationEnd',
+    helper: 'impersonation-end',
     input: { ...about, impersonatorId: 'root' },
     action: 'impersonation.end',
     about: 'targetUserId',
@@ -205,22 +208,19 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** Calls a helper of a service that only keeps what it would record. */
+/** Records by a service that only keeps what it would record. */
 async function build(helper: Helper, input?: unknown): Promise<AuditEventInput> {
   let kept: AuditEventInput | undefined;
-  const service = Object.create(AuditService.prototype, {
-    record: {
-      value: async (event: AuditEventInput) => {
-        assertEventInput(event);
-        kept = event;
-      },
-    },
-  }) as Record<Helper, (input: unknown) => Promise<AuditLogEvent>>;
-  await service[helper](input);
+  const record = async (event: AuditEventInput) => {
+    assertEventInput(event);
+    kept = event;
+    return {} as AuditLogEvent;
+  };
+  await new AuthenticationAudit({ record }).record(helper, input as never);
   return kept!;
 }
 
-const helpers = Object.getOwnPropertyNames(AuditService.prototype).filter((name) => /^record./.test(name));
+const helpers: readonly string[] = AUTHENTICATION_KINDS;
 
 describe('the vocabulary of authentication', () => {
   const vocabulary = JSON.parse(
@@ -315,38 +315,38 @@ describe('an authentication helper', () => {
   });
 
   const wrong: [Helper, unknown, string | undefined, string][] = [
-    ['recordLogin', undefined, undefined, 'recordLogin() takes an object'],
-    ['recordLogin', [], undefined, 'recordLogin() takes an object'],
-    ['recordLogin', {}, 'userId', 'recordLogin() needs userId'],
-    ['recordLogin', { account: 'ann' }, 'userId', 'recordLogin() needs userId'],
-    ['recordLogin', { userId: 7 }, 'userId', 'needs userId, a text'],
-    ['recordLogin', { userId: 'ann', outcome: 'partial' }, 'outcome', "must be 'success' or 'failure'"],
-    ['recordLogin', { userId: 'ann', attempts: -1 }, 'attempts', 'must be an integer from 0'],
-    ['recordLogin', { userId: 'ann', attempts: '3' }, 'attempts', 'must be an integer from 0'],
-    ['recordLogin', { userId: 'ann', password: 'x' }, 'password', 'it takes tenantId, userId, '],
-    ['recordLogin', { userId: 'ann', details: 'x' }, 'details', 'must be an object'],
-    ['recordLogin', { userId: 'ann', metadata: ['x'] }, 'metadata', 'must be an object'],
-    ['recordLogin', { userId: 'ann', severity: 'grave' }, 'severity', 'severity'],
-    ['recordLogin', { userId: 'ann', tenantId: '' }, 'tenantId', 'tenantId'],
-    ['recordLogin', { userId: 'ann', sessionId: 7 }, 'sessionId', 'sessionId'],
-    ['recordLogin', { userId: 'ann', reason: 7 }, 'reason', 'must be a text'],
-    ['recordLoginLocked', { attempts: 3 }, 'targetUserId', 'needs a targetUserId or an account'],
-    ['recordPasswordChange', {}, 'userId', 'needs userId'],
-    ['recordImpossibleTravel', { userId: 'ann', from: 'DE' }, 'to', 'needs to'],
-    ['recordTokenCreated', { kind: 'refresh' }, 'tokenId', 'recordTokenCreated() needs tokenId'],
-    ['recordTokenRevoked', { ...token, scopes: [1] }, 'scopes', 'must be a text or a list of texts'],
-    ['recordTokenReused', { ...token, expiresAt: 'soon' }, 'expiresAt', 'must be a time'],
-    ['recordTokenDeleted', { ...token, expiresAt: Number.NaN }, 'expiresAt', 'must be a time'],
-    ['recordAccessDenied', { resourceId: '7' }, 'resource', 'needs resource'],
-    ['recordPermissionChange', { from: 'a', to: 'b' }, 'targetUserId', 'needs targetUserId'],
-    ['recordAdminAction', {}, 'activity', 'needs activity'],
-    ['recordAdminAction', { activity: 'a', outcome: 'maybe' }, 'outcome', 'outcome'],
-    ['recordPrivilegeChange', {}, 'resource', 'needs resource'],
-    ['recordSessionExpired', {}, 'sessionId', 'needs sessionId'],
-    ['recordLogout', { sessionid: 's' }, 'sessionid', 'recordLogout() has no property "sessionid"'],
-    ['recordUserDeleted', { userId: 'root' }, 'targetUserId', 'needs targetUserId'],
-    ['recordImpersonationStart', about, 'impersonatorId', 'needs impersonatorId'],
-    ['recordImpersonationEnd', { ...about, impersonatorId: 'root', userId: 'x' }, 'userId', 'no property'],
+    ['login', undefined, undefined, "record('login') takes an object"],
+    ['login', [], undefined, "record('login') takes an object"],
+    ['login', {}, 'userId', "record('login') needs userId"],
+    ['login', { account: 'ann' }, 'userId', "record('login') needs userId"],
+    ['login', { userId: 7 }, 'userId', 'needs userId, a text'],
+    ['login', { userId: 'ann', outcome: 'partial' }, 'outcome', "must be 'success' or 'failure'"],
+    ['login', { userId: 'ann', attempts: -1 }, 'attempts', 'must be an integer from 0'],
+    ['login', { userId: 'ann', attempts: '3' }, 'attempts', 'must be an integer from 0'],
+    ['login', { userId: 'ann', password: 'x' }, 'password', 'it takes tenantId, userId, '],
+    ['login', { userId: 'ann', details: 'x' }, 'details', 'must be an object'],
+    ['login', { userId: 'ann', metadata: ['x'] }, 'metadata', 'must be an object'],
+    ['login', { userId: 'ann', severity: 'grave' }, 'severity', 'severity'],
+    ['login', { userId: 'ann', tenantId: '' }, 'tenantId', 'tenantId'],
+    ['login', { userId: 'ann', sessionId: 7 }, 'sessionId', 'sessionId'],
+    ['login', { userId: 'ann', reason: 7 }, 'reason', 'must be a text'],
+    ['login-locked', { attempts: 3 }, 'targetUserId', 'needs a targetUserId or an account'],
+    ['password-change', {}, 'userId', 'needs userId'],
+    ['impossible-travel', { userId: 'ann', from: 'DE' }, 'to', 'needs to'],
+    ['token-created', { kind: 'refresh' }, 'tokenId', "record('token-created') needs tokenId"],
+    ['token-revoked', { ...token, scopes: [1] }, 'scopes', 'must be a text or a list of texts'],
+    ['token-reused', { ...token, expiresAt: 'soon' }, 'expiresAt', 'must be a time'],
+    ['token-deleted', { ...token, expiresAt: Number.NaN }, 'expiresAt', 'must be a time'],
+    ['access-denied', { resourceId: '7' }, 'resource', 'needs resource'],
+    ['permission-change', { from: 'a', to: 'b' }, 'targetUserId', 'needs targetUserId'],
+    ['admin-action', {}, 'activity', 'needs activity'],
+    ['admin-action', { activity: 'a', outcome: 'maybe' }, 'outcome', 'outcome'],
+    ['privilege-change', {}, 'resource', 'needs resource'],
+    ['session-expired', {}, 'sessionId', 'needs sessionId'],
+    ['logout', { sessionid: 's' }, 'sessionid', `record('logout') has no property "sessionid"`],
+    ['user-deleted', { userId: 'root' }, 'targetUserId', 'needs targetUserId'],
+    ['impersonation-start', about, 'impersonatorId', 'needs impersonatorId'],
+    ['impersonation-end', { ...about, impersonatorId: 'root', userId: 'x' }, 'userId', 'no property'],
   ];
 
   it.each(wrong)('%s refuses %j, naming %s', async (helper, input, field, message) => {
@@ -371,16 +371,16 @@ describe('an authentication helper', () => {
       [{ $ne: null }, '[object]'],
       [['ann'], '[object]'],
     ]) {
-      const { details } = await build('recordLogin', { outcome: 'failure', account });
+      const { details } = await build('login', { outcome: 'failure', account });
       expect(details!['account']).toBe(kept);
     }
-    const { resourceId, sessionId } = await build('recordSessionUsedAfterExpiry', {
+    const { resourceId, sessionId } = await build('session-used-after-expiry', {
       sessionId: `\u0000${'x'.repeat(1_000)}`,
     });
     expect(resourceId).toBe(sessionId);
     expect(resourceId).toMatch(/^\\u0000x+…\[sha256:[\w-]{22}\]$/);
     expect(resourceId!.length).toBeLessThanOrEqual(TEXT_LIMITS.resourceId);
-    expect(await build('recordLogout')).toMatchObject({ action: 'session_logout' });
+    expect(await build('logout', {})).toMatchObject({ action: 'session_logout' });
   });
 });
 
@@ -402,23 +402,21 @@ describeOnSqlite('authentication events', (create) => {
     const locked: string[] = [];
     @Controller('auth')
     class AuthController {
-      constructor(private readonly audit: AuditService) {}
+      constructor(private readonly authentication: AuthenticationAudit) {}
 
       @Post('login') async login(@Body() { name }: { name: unknown }) {
         const account = name as string;
         if (name !== 'ann') {
-          await this.audit.recordLogin({ outcome: 'failure', account, method: 'password' });
+          await this.authentication.record('login', { outcome: 'failure', account, method: 'password' });
           return {};
         }
-        await this.audit.recordLogin({ userId: 'u-1', tenantId: 'acme', account, attempts: 2 });
+        await this.authentication.record('login', { userId: 'u-1', tenantId: 'acme', account, attempts: 2 });
         return {};
       }
 
       @Post('every') async every(@Body() _body: unknown) {
         for (const { helper, input } of CASES) {
-          await (this.audit as unknown as Record<string, (input: unknown) => Promise<unknown>>)[helper]!(
-            input,
-          );
+          await this.authentication.record(helper, input as never);
         }
         return {};
       }
@@ -429,7 +427,11 @@ describeOnSqlite('authentication events', (create) => {
     }
     @Module({
       imports: [
-        AuditModule.forRoot({ database: database.options, delivery: { directory: database.journal } }),
+        AuditModule.forRoot({
+          database: database.options,
+          delivery: { directory: database.journal },
+          features: [authentication()],
+        }),
       ],
       controllers: [AuthController],
     })
@@ -505,7 +507,7 @@ describeOnSqlite('authentication events', (create) => {
 describe('the page on authentication', () => {
   const page = Page.read('docs/authentication.md');
 
-  it('lists the methods with what they record', () => {
+  it('lists the names with what they record', () => {
     const rows = new Map<string, string[]>();
     for (const { helper, action, about: of, event } of CASES) {
       const said = AUTHENTICATION_ACTIONS[action as keyof typeof AUTHENTICATION_ACTIONS];
@@ -514,7 +516,7 @@ describe('the page on authentication', () => {
       expect(event?.resource === undefined || resource === 'as given').toBe(true);
     }
     // A password's owner is the target where it is given.
-    rows.get('recordPasswordChange authn_password_change')![6] = 'targetUserId';
-    expect(page.section('The methods').table('Method')).toEqual([...rows.values()]);
+    rows.get('password-change authn_password_change')![6] = 'targetUserId';
+    expect(page.section('What is recorded').table('Name')).toEqual([...rows.values()]);
   });
 });

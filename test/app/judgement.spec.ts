@@ -20,6 +20,7 @@ import type {
   ComplianceFinding,
   ComplianceRule,
 } from 'nest-audit-trail';
+import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { Delivery } from '../../src/delivery/delivery.js';
 import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
@@ -105,7 +106,11 @@ async function startJudged(
     constructor(private readonly audit: AuditService) {}
 
     @Post('login') async login(@Body() { account }: { account: string }) {
-      await this.audit.recordLogin({ outcome: 'failure', account, method: 'password' });
+      await new AuthenticationAudit(this.audit).record('login', {
+        outcome: 'failure',
+        account,
+        method: 'password',
+      });
       return {};
     }
 
@@ -986,7 +991,11 @@ describeOnSqlite('judgement', (create) => {
     const fail = async ({ audit }: Judged, account: string, times: number) => {
       const ids: string[] = [];
       for (let index = 0; index < times; index += 1) {
-        const { id } = await audit.recordLogin({ tenantId: 'acme', outcome: 'failure', account });
+        const { id } = await new AuthenticationAudit(audit).record('login', {
+          tenantId: 'acme',
+          outcome: 'failure',
+          account,
+        });
         ids.push(id);
       }
       await audit.flush();
@@ -1105,7 +1114,9 @@ describeOnSqlite('judgement', (create) => {
     await ask({ method: 'DELETE', path: '/invoices/7' }, CLERK);
     await audit.record({ action: 'invoice.delete', resourceId: '8' });
     await audit.record({ action: 'invoice.update', resourceId: '8' });
-    for (const account of ['ann', 'ann', 'ann']) await audit.recordLogin({ outcome: 'failure', account });
+    const authentication = new AuthenticationAudit(audit);
+    for (const account of ['ann', 'ann', 'ann'])
+      await authentication.record('login', { outcome: 'failure', account });
     await eventually(() => expect([flagged.length, found.length, risky.length]).toEqual([2, 1, 1]));
     expect(found).toEqual(await events({ category: 'security' }));
     expect(found).toMatchObject([{ action: 'detection.brute-force', riskScore: 80 }]);

@@ -47,6 +47,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'features/risk': ['event', 'recorder', 'store'],
   'features/rules': ['event', 'recorder'],
   'features/protection': ['event', 'ledger', 'store', 'journal', 'delivery', 'recorder'],
+  'features/authentication': ['event', 'engine', 'trail'],
   'features/detection': ['event', 'store', 'recorder', 'engine'],
 };
 const SRC = resolve('src');
@@ -130,7 +131,8 @@ describe('architecture', () => {
     };
     for (const entry of ['index.ts', 'ledger/index.ts', 'cli/main.ts', 'delivery/thread/database.worker.ts'])
       reach(entry);
-    expect([...reached].filter((file) => roomOf(file) === 'features/detection')).toEqual([]);
+    const plugins = ['features/authentication', 'features/detection'];
+    expect([...reached].filter((file) => plugins.includes(roomOf(file)))).toEqual([]);
   });
 
   it('loads no package that it does not declare', () => {

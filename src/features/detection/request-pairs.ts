@@ -1,7 +1,7 @@
 import type { DetectedEvent } from './detection.repository.js';
 
 /**
- * Knows one and the same failure that was recorded twice: by the application (`recordLogin`) and as the answer of its
+ * Knows one and the same failure that was recorded twice: by the application (`AuthenticationAudit`) and as the answer of its
  * request (401). Both have the same `requestId`.
  *
  * A client may choose that id and send it a thousand times. So a request's own event makes up for one event of the

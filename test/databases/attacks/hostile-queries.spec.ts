@@ -8,6 +8,7 @@ import { plainToInstance } from 'class-transformer';
 import type { AddressInfo } from 'node:net';
 import { AuditError, AuditModule, AuditQueryDto, AuditService } from 'nest-audit-trail';
 import type { AuditEventInput } from 'nest-audit-trail';
+import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
@@ -244,8 +245,11 @@ describeEachDatabase('hostile queries', (create) => {
     ['a user that throws', () => withGetter('userId')],
   ])('fails by AUDIT_INVALID_EVENT to record %s', async (_what, event) => {
     await expect(audit.record(event() as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_EVENT' });
-    for (const helper of ['recordLogin', 'recordLogout', 'recordTokenReused', 'recordUserDeleted'] as const) {
-      await expect(audit[helper](event() as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_EVENT' });
+    const authentication = new AuthenticationAudit(audit);
+    for (const name of ['login', 'logout', 'token-reused', 'user-deleted'] as const) {
+      await expect(authentication.record(name, event() as never)).rejects.toMatchObject({
+        code: 'AUDIT_INVALID_EVENT',
+      });
     }
   });
 

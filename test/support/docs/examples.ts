@@ -9,8 +9,10 @@ const ROOT = resolve('.');
 /** What a short example may use without saying where it comes from. */
 const KNOWN_NAMES = `
   import type { AuditService } from 'nest-audit-trail';
+  import type { AuthenticationAudit } from 'nest-audit-trail/authentication';
   declare global {
     const audit: AuditService;
+    const authentication: AuthenticationAudit;
     const tenantId: string;
   }
 `;

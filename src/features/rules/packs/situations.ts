@@ -2,7 +2,7 @@ import type { RuleCondition, RuleConditions, RuleOperator, RuleValue } from '../
 
 /**
  * What more than one pack looks for, in this library's own words: its default categories, actions and metadata, and the
- * names of OWASP's Application Logging Vocabulary that `recordLogin()` and the like give.
+ * names of OWASP's Application Logging Vocabulary that `AuthenticationAudit` gives.
  */
 export const is = (
   field: string,

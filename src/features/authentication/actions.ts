@@ -1,5 +1,5 @@
-import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
-import { present } from '../event/present.js';
+import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
+import { present } from '../../event/present.js';
 
 interface AuthenticationAction {
   readonly category: AuditCategory;
@@ -17,7 +17,7 @@ const says = (
 ): AuthenticationAction => ({ category, severity, outcome, ...present('resource', resource) });
 
 /**
- * The actions of the authentication helpers, and what their events say unless the caller says otherwise. Names are those
+ * The actions, and what their events say unless the caller says otherwise. Names are those
  * of OWASP's Application Logging Vocabulary, chapters AUTHN, AUTHZ, PRIVILEGE, SESSION and USER, severities its levels:
  * INFO is `low`, WARN `medium`, CRITICAL `high`. The vocabulary has no words for impersonation; the last two are ours.
  */

@@ -1,8 +1,7 @@
-import { AuditError } from '../event/audit-error.js';
-import type { AuditEventInput } from '../event/audit-event-input.js';
+import type { AuditEventInput } from '../../event/audit-event-input.js';
 
 /**
- * What every authentication helper takes. Who, where and in which request is taken from the current request or `runAs`
+ * What is taken of whatever has happened. Who, where and in which request is taken from the current request or `runAs`
  * where it is not given, as by `record()`.
  */
 export interface AuthenticationInput extends Pick<
@@ -145,93 +144,42 @@ export interface ImpersonationInput extends Omit<AuthenticationInput, 'userId'> 
   readonly targetUserId: string;
 }
 
-const COMMON: Readonly<Record<keyof AuthenticationInput, PropertyKind>> = {
-  // Those without a rule of their own go to record() as they are, which has one.
-  tenantId: 'any',
-  userId: 'any',
-  sessionId: 'any',
-  ipAddress: 'any',
-  userAgent: 'any',
-  timestamp: 'any',
-  severity: 'any',
-  details: 'facts',
-  metadata: 'facts',
-  reason: 'text',
-  actorType: 'text',
-  impersonatorId: 'text',
-};
-
-/** What a property must be; each completes "must be …". */
-const KINDS = {
-  any: { accepts: () => true, what: 'anything' },
-  text: { accepts: isText, what: 'a text that is not empty' },
-  texts: {
-    accepts: (value: unknown) => isText(value) || (Array.isArray(value) && value.every(isText)),
-    what: 'a text or a list of texts',
-  },
-  count: {
-    accepts: (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0,
-    what: 'an integer from 0',
-  },
-  outcome: {
-    accepts: (value: unknown) => value === 'success' || value === 'failure',
-    what: "'success' or 'failure'",
-  },
-  time: {
-    accepts: (value: unknown) =>
-      (typeof value === 'number' || value instanceof Date) && !Number.isNaN(new Date(value).getTime()),
-    what: 'a time: milliseconds or a Date',
-  },
-  facts: {
-    accepts: (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value),
-    what: 'an object',
-  },
-} as const;
-
-export type PropertyKind = keyof typeof KINDS;
-
-/** What one helper takes besides what all take: each property's kind, and those that it can't do without. */
-export interface InputRules {
-  readonly own: Readonly<Record<string, PropertyKind>>;
-  readonly needs?: readonly string[];
-  readonly not?: readonly string[];
-}
-
-/**
- * Checks what `record()` would not see, since it becomes part of something else.
- *
- * @param helper the method's name, for the message
- * @throws AuditError `AUDIT_INVALID_EVENT` naming the property
- */
-export function checkAuthenticationInput(helper: string, input: unknown, rules: InputRules): void {
-  if (!KINDS.facts.accepts(input)) {
-    throw invalid(`${helper}() takes an object`);
-  }
-  const { own, needs = [], not = [] } = rules;
-  const kinds: Readonly<Record<string, PropertyKind>> = { ...COMMON, ...own };
-  for (const [name, value] of Object.entries(input as object) as [string, unknown][]) {
-    if (!Object.hasOwn(kinds, name) || not.includes(name)) {
-      const known = Object.keys(kinds).filter((other) => !not.includes(other));
-      throw invalid(`${helper}() has no property "${name}"; it takes ${known.join(', ')}`, name);
-    }
-    if (value === undefined || value === null) continue;
-    const { accepts, what } = KINDS[kinds[name]!];
-    if (!accepts(value)) throw invalid(`${name} of ${helper}() must be ${what}`, name);
-  }
-  for (const name of needs) {
-    if (isText((input as Record<string, unknown>)[name])) continue;
-    throw invalid(`${helper}() needs ${name}, a text that is not empty`, name);
-  }
-}
-
-export function invalid(what: string, field?: string): AuditError {
-  return new AuditError(
-    'AUDIT_INVALID_EVENT',
-    `The audit event was not recorded: ${what}.`,
-    field === undefined ? {} : { field },
-  );
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
+/** What `AuthenticationAudit.record()` takes, by what has happened. */
+export interface AuthenticationInputs {
+  /** A login that succeeded or failed. Never give it what was entered as a password. */
+  readonly login: LoginInput;
+  /** Nobody can log in to an account any more, as after too many failures. */
+  readonly 'login-locked': LoginLockedInput;
+  /** A password was changed, or could not be. */
+  readonly 'password-change': PasswordChangeInput;
+  /** A login from a place that its user can't have reached since the one before. */
+  readonly 'impossible-travel': ImpossibleTravelInput;
+  /** A token was issued. */
+  readonly 'token-created': TokenInput;
+  /** A token is no longer accepted. */
+  readonly 'token-revoked': TokenInput;
+  /** A token came that was no longer accepted: somebody has a copy of it. */
+  readonly 'token-reused': TokenInput;
+  readonly 'token-deleted': TokenInput;
+  /** Somebody was refused what they may not do. */
+  readonly 'access-denied': AccessDeniedInput;
+  /** A user's rights or roles were changed. */
+  readonly 'permission-change': PermissionChangeInput;
+  /** An administrator did what only administrators may. */
+  readonly 'admin-action': AdminActionInput;
+  /** What is needed to reach a thing was changed. */
+  readonly 'privilege-change': PrivilegeChangeInput;
+  readonly 'session-created': SessionInput;
+  readonly 'session-renewed': SessionInput;
+  readonly 'session-expired': SessionInput;
+  /** A session was used that had expired. */
+  readonly 'session-used-after-expiry': SessionInput;
+  readonly logout: LogoutInput;
+  readonly 'user-created': UserChangeInput;
+  readonly 'user-updated': UserChangeInput;
+  readonly 'user-archived': UserChangeInput;
+  readonly 'user-deleted': UserChangeInput;
+  /** A user begins to act in another's name. */
+  readonly 'impersonation-start': ImpersonationInput;
+  readonly 'impersonation-end': ImpersonationInput;
 }

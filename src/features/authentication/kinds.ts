@@ -1,0 +1,234 @@
+import type { AuditEventInput } from '../../event/audit-event-input.js';
+import { mergeFacts } from '../../event/merge-facts.js';
+import { present } from '../../event/present.js';
+import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
+import { AUTHENTICATION_ACTIONS } from './actions.js';
+import type { AuthenticationActionName } from './actions.js';
+import { checkInput, invalid } from './check-input.js';
+import type { InputRules } from './check-input.js';
+import type { AuthenticationInput, AuthenticationInputs, TokenInput } from './inputs.js';
+
+/** What an event says of one thing that has happened. */
+interface Told {
+  readonly action: AuthenticationActionName;
+  /** Whom or what it is about. */
+  readonly resourceId: string | undefined;
+  readonly resource?: string | undefined;
+  readonly outcome?: AuditEventInput['outcome'];
+  readonly details?: Readonly<Record<string, unknown>>;
+  /** Who acted, where that is not the input's `userId`. */
+  readonly actor?: Pick<AuthenticationInput, 'userId' | 'actorType'>;
+}
+
+/** One thing that can happen: what is taken of it, and what its event says. */
+interface Kind<Input> extends Omit<InputRules, 'needs'> {
+  readonly needs?: readonly string[] | ((input: Partial<Input>) => readonly string[]);
+  readonly tell: (input: Input) => Told;
+}
+
+const OUTCOME = { outcome: 'outcome' } as const;
+const TARGET = { targetUserId: 'text' } as const;
+const THING = { resource: 'text', resourceId: 'text' } as const;
+const CHANGE = { from: 'texts', to: 'texts' } as const;
+
+const token = (action: AuthenticationActionName): Kind<TokenInput> => ({
+  takes: { tokenId: 'text', ...TARGET, kind: 'text', scopes: 'texts', expiresAt: 'time' },
+  needs: ['tokenId'],
+  // The key must not say that it is a token's, or the value would be redacted.
+  tell: ({ tokenId, targetUserId, kind, scopes, expiresAt }) => ({
+    action,
+    resourceId: tokenId,
+    details: { targetUserId, kind, scopes, expiresAt: expiresAt && new Date(expiresAt) },
+  }),
+});
+
+const session = (
+  action: AuthenticationActionName,
+  needs: readonly string[] = ['sessionId'],
+): Kind<AuthenticationInput & { readonly targetUserId?: string }> => ({
+  takes: TARGET,
+  needs,
+  tell: ({ sessionId, targetUserId }) => ({ action, resourceId: sessionId, details: { targetUserId } }),
+});
+
+const user = (action: AuthenticationActionName): Kind<AuthenticationInputs['user-created']> => ({
+  takes: TARGET,
+  needs: ['targetUserId'],
+  tell: ({ targetUserId }) => ({ action, resourceId: targetUserId }),
+});
+
+const impersonation = (
+  action: AuthenticationActionName,
+): Kind<AuthenticationInputs['impersonation-start']> => ({
+  takes: TARGET,
+  needs: ['impersonatorId', 'targetUserId'],
+  not: ['userId'],
+  tell: ({ impersonatorId, targetUserId }) => ({
+    action,
+    resourceId: targetUserId,
+    actor: { userId: impersonatorId },
+  }),
+});
+
+/** Whatever can happen. In all events `userId` is who acted, and `resourceId` whom or what it is about. */
+const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<AuthenticationInputs[Name]> } = {
+  login: {
+    takes: { account: 'any', ...OUTCOME, attempts: 'count', maxAttempts: 'count', method: 'text' },
+    needs: ({ outcome }) => (outcome === 'failure' ? [] : ['userId']),
+    tell({ outcome, userId, attempts, maxAttempts, method, actorType, account: entered }) {
+      const account = accountOf(entered);
+      const said = { attempts, maxAttempts, method };
+      if (outcome !== 'failure') {
+        const action = attempts ? 'authn_login_successafterfail' : 'authn_login_success';
+        return { action, resourceId: userId, details: { account, ...said } };
+      }
+      const isLast = (attempts ?? 0) >= (maxAttempts ?? Infinity);
+      return {
+        action: isLast ? 'authn_login_fail_max' : 'authn_login_fail',
+        resourceId: userId,
+        // An empty text is nobody, even where the request has a user: whoever tried to log in is none.
+        actor: { userId: '', actorType: actorType ?? 'anonymous' },
+        // Failures are counted by account.
+        details: { account: account ?? userId, ...said },
+      };
+    },
+  },
+  'login-locked': {
+    takes: { ...TARGET, account: 'any', attempts: 'count' },
+    tell({ targetUserId, attempts, account: entered }) {
+      const account = accountOf(entered);
+      if (!targetUserId && !account) {
+        throw invalid("record('login-locked') needs a targetUserId or an account", 'targetUserId');
+      }
+      return { action: 'authn_login_lock', resourceId: targetUserId, details: { account, attempts } };
+    },
+  },
+  'password-change': {
+    takes: { ...TARGET, ...OUTCOME },
+    needs: ({ targetUserId }) => (targetUserId ? [] : ['userId']),
+    tell: ({ outcome, targetUserId, userId }) => ({
+      action: outcome === 'failure' ? 'authn_password_change_fail' : 'authn_password_change',
+      resourceId: targetUserId ?? userId,
+    }),
+  },
+  'impossible-travel': {
+    takes: { from: 'text', to: 'text', ...OUTCOME },
+    needs: ['userId', 'from', 'to'],
+    tell: ({ userId, from, to, outcome }) => ({
+      action: 'authn_impossible_travel',
+      resourceId: userId,
+      outcome,
+      details: { from, to },
+    }),
+  },
+  'token-created': token('authn_token_created'),
+  'token-revoked': token('authn_token_revoked'),
+  'token-reused': token('authn_token_reuse'),
+  'token-deleted': token('authn_token_delete'),
+  'access-denied': {
+    takes: { ...THING, attempted: 'text', permission: 'texts' },
+    needs: ['resource'],
+    tell: ({ resource, resourceId, attempted, permission }) => ({
+      action: 'authz_fail',
+      resource,
+      resourceId,
+      details: { attempted, permission },
+    }),
+  },
+  'permission-change': {
+    takes: { ...TARGET, ...CHANGE },
+    needs: ['targetUserId'],
+    tell: ({ targetUserId, from, to }) => ({
+      action: 'authz_change',
+      resourceId: targetUserId,
+      details: { from, to },
+    }),
+  },
+  'admin-action': {
+    // AuditService.record() knows the outcomes.
+    takes: { activity: 'text', ...THING, outcome: 'any' },
+    needs: ['activity'],
+    tell: ({ activity, resource, resourceId, outcome }) => ({
+      action: 'authz_admin',
+      resource,
+      resourceId,
+      outcome,
+      details: { activity },
+    }),
+  },
+  'privilege-change': {
+    takes: { ...THING, ...CHANGE },
+    needs: ['resource'],
+    tell: ({ resource, resourceId, from, to }) => ({
+      action: 'privilege_permissions_changed',
+      resource,
+      resourceId,
+      details: { from, to },
+    }),
+  },
+  'session-created': session('session_created'),
+  'session-renewed': session('session_renewed'),
+  'session-expired': session('session_expired'),
+  'session-used-after-expiry': session('session_use_after_expire'),
+  // It may well be of an application that keeps no sessions.
+  logout: session('session_logout', []),
+  'user-created': user('user_created'),
+  'user-updated': user('user_updated'),
+  'user-archived': user('user_archived'),
+  'user-deleted': user('user_deleted'),
+  'impersonation-start': impersonation('impersonation.start'),
+  'impersonation-end': impersonation('impersonation.end'),
+};
+
+export const AUTHENTICATION_KINDS = Object.keys(KINDS) as (keyof AuthenticationInputs)[];
+
+/**
+ * The event of what has happened.
+ *
+ * @throws AuditError `AUDIT_INVALID_EVENT` naming the property
+ */
+export function authenticationEvent<Name extends keyof AuthenticationInputs>(
+  name: Name,
+  input: AuthenticationInputs[Name],
+): AuditEventInput {
+  if (!Object.hasOwn(KINDS, name)) {
+    throw invalid(`record() knows ${AUTHENTICATION_KINDS.map((known) => `'${known}'`).join(', ')}`, 'name');
+  }
+  const { takes, needs, not = [], tell } = KINDS[name] as Kind<AuthenticationInputs[Name]>;
+  const needed = typeof needs === 'function' ? needs(input ?? {}) : needs;
+  checkInput(`record('${name}')`, input, { takes, not, ...present('needs', needed) });
+  const { action, resourceId, resource, outcome, details, actor } = tell(input);
+  const { reason, actorType, impersonatorId, sessionId, ...said }: AuthenticationInput = {
+    ...input,
+    ...actor,
+  };
+  return {
+    ...AUTHENTICATION_ACTIONS[action],
+    action,
+    ...withValue(Object.fromEntries(TAKEN_OVER.map((property) => [property, said[property]]))),
+    ...present('resource', resource),
+    ...present('outcome', outcome),
+    ...withValue({ resourceId: idOf(resourceId), sessionId: idOf(sessionId) }),
+    details: mergeFacts({ reason, ...details }, input.details),
+    metadata: mergeFacts({ actorType, impersonatorId }, input.metadata),
+  };
+}
+
+const TAKEN_OVER = ['tenantId', 'userId', 'ipAddress', 'userAgent', 'timestamp', 'severity'] as const;
+
+/** An id that a client may have sent, as that of a session or a token, is made safe to store, not refused. */
+function idOf(value: string | undefined): string | undefined {
+  return typeof value === 'string' ? safeId(value, TEXT_LIMITS.resourceId) : value;
+}
+
+/** What a login form sent as its user's name, whatever it is. A list or an object is no name, but must not be an error. */
+function accountOf(account: unknown): string | undefined {
+  if (account === undefined || account === null) return undefined;
+  return typeof account === 'object' ? '[object]' : String(account);
+}
+
+function withValue(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(facts).filter(([, value]) => value !== undefined && value !== null),
+  );
+}
