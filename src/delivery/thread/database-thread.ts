@@ -45,6 +45,8 @@ export interface ThreadUser {
   useless(): void;
 }
 
+/** What it reads and stores is soon garbage: by default V8 lets more of it lie than the thread needs. */
+const YOUNG_MIB = 8;
 /** After it ended by itself. */
 const RESTART_MS = 1_000;
 const CLOSE_PATIENCE_MS = 1_000;
@@ -96,7 +98,11 @@ export class DatabaseThread {
     if (this.worker || this.isClosed || this.useless) return;
     let worker: Worker;
     try {
-      worker = new Worker(threadFile!, { workerData: this.options, name: 'nest-audit-trail' });
+      worker = new Worker(threadFile!, {
+        workerData: this.options,
+        name: 'nest-audit-trail',
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+      });
     } catch (error) {
       return this.giveUp(error);
     }
