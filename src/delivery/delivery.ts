@@ -161,11 +161,6 @@ export class Delivery {
     }
   }
 
-  /** Whether there is room for one more event; `share` of it all, where some is to be left. */
-  hasRoom(share?: number): boolean {
-    return !this.closed && this.space.has(share);
-  }
-
   /** Resolves once there is room, or the time for it is over; `undefined` where there is some or nobody waits for it. */
   room(): Promise<void> | undefined {
     return this.closed ? undefined : this.space.wait();
@@ -507,6 +502,11 @@ export class Delivery {
         : `${this.log.pending} audit event(s) are not stored yet: ${this.database.lastError ?? describeStoreError(cause)}. They are kept and tried again.`,
       { cause },
     );
+  }
+
+  /** Whether there is room for one more event; `share` of it all, where some is to be left. */
+  private hasRoom(share?: number): boolean {
+    return !this.closed && this.space.has(share);
   }
 
   private noteJournalFailure(error: unknown): void {
