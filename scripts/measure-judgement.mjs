@@ -3,10 +3,9 @@
 // costs as a whole. Medians and quartiles of microseconds of processor time. Needs a build, and no server.
 import { Detector } from '../dist/esm/features/detection/detector.js';
 import { AuditPolicy } from '../dist/esm/features/policy/audit-policy.js';
-import { RiskMemory } from '../dist/esm/features/risk/risk-memory.js';
-import { RiskModel } from '../dist/esm/recorder/risk/risk-model.js';
 import { RuleBook } from '../dist/esm/features/rules/rule-book.js';
 import { measurePerEvent } from './measure/per-event.mjs';
+import { riskStages } from './measure/risk-stages.mjs';
 
 const silent = { log() {}, warn() {}, error() {} };
 
@@ -28,9 +27,7 @@ const subjectOf = ({ metadata, userId, tenantId }) => ({
   roles: metadata.roles,
 });
 
-const risk = { businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' } };
-const model = new RiskModel(risk);
-const memory = new RiskMemory(risk, () => Promise.resolve([]), silent);
+const risk = riskStages();
 const book = new RuleBook({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] });
 
 let findings = 0;
@@ -45,17 +42,9 @@ const detector = new Detector(
 measurePerEvent(
   new Map([
     ['policy: five rules', (event) => policy.decide(subjectOf(event)).undecided.length + 1],
-    [
-      'risk: what memory knows, and the sum',
-      (event) => model.score(event, 'read', memory.facts(event)).score,
-    ],
-    [
-      'risk: remembering the event',
-      (event) => {
-        memory.note(event);
-        return 1;
-      },
-    ],
+    ['risk: by default', risk.byDefault],
+    ['risk: what memory knows, and the sum', risk.withFeature],
+    ['risk: remembering the event', risk.remember],
     [`compliance: all packs, ${book.rules.length} rules`, (event) => book.match(event).length],
     [
       'detection: six of them',

@@ -84,7 +84,6 @@ export type {
   PolicySubject,
 } from './features/policy/policy-rule.js';
 export type { PolicyExplanation } from './features/policy/audit-policy.js';
-export type { BusinessHours } from './features/risk/business-hours.js';
 export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';
 export type { VolumeStep } from './recorder/risk/risk-points.js';
 export type {

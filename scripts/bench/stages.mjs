@@ -8,12 +8,11 @@ import { flattenFacts } from '../../dist/esm/event/flatten.js';
 import { encodeLine } from '../../dist/esm/journal/journal-line.js';
 import { eventLeafHash } from '../../dist/esm/ledger/canonical-event.js';
 import { Detector } from '../../dist/esm/features/detection/detector.js';
-import { RiskMemory } from '../../dist/esm/features/risk/risk-memory.js';
-import { RiskModel } from '../../dist/esm/recorder/risk/risk-model.js';
 import { RuleBook } from '../../dist/esm/features/rules/rule-book.js';
 import { Redactor } from '../../dist/esm/recorder/redaction/redactor.js';
 import { toRow } from '../../dist/esm/store/event-row.js';
 import { timePerEvent } from '../measure/per-event.mjs';
+import { riskStages } from '../measure/risk-stages.mjs';
 import { answerQuestions } from './answers.mjs';
 
 const silent = { log() {}, warn() {}, error() {} };
@@ -35,9 +34,7 @@ function measure(rounds) {
 function stages(file) {
   const redactor = new Redactor();
   const text = (value) => redactor.text(value);
-  const risk = { businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' } };
-  const model = new RiskModel(risk);
-  const memory = new RiskMemory(risk, () => Promise.resolve([]), silent);
+  const risk = riskStages();
   const book = new RuleBook({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] });
   let findings = 0;
   const host = { report: () => (findings += 1), store: () => undefined, flush: () => undefined };
@@ -58,9 +55,10 @@ function stages(file) {
       'redact user agent and path',
       (event) => text(event.userAgent).length + text(event.metadata.path).length,
     ],
-    ['risk score', (event) => model.score(event, 'read', memory.facts(event)).score],
+    ['risk score', risk.byDefault],
+    ['risk score, with the feature', risk.withFeature],
     [`compliance, all packs (${book.rules.length} rules)`, (event) => book.match(event).length + 1],
-    ['remember for risk', (event) => (memory.note(event), 1)],
+    ['remember for risk', risk.remember],
     ['detection', (event) => (detector.observe(event), findings + 1)],
     ['one line of JSON', (event) => JSON.stringify(event).length],
     [

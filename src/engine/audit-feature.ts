@@ -1,6 +1,7 @@
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { RiskFeature } from '../recorder/risk/risk-stage.js';
 import type { AuditDatabase } from '../store/audit-database.js';
 import type { AuditService } from '../trail/audit.service.js';
 
@@ -22,6 +23,8 @@ export interface FeatureHost {
 export interface RunningFeature {
   /** Looks at each event as it is recorded, with its protected values. It must not wait; what it throws costs nobody else anything. */
   readonly observe?: (event: AuditLogEvent) => void;
+  /** What it adds to the risk score of each event that was given none. */
+  readonly risk?: RiskFeature;
   /** The journal is open, and the database was asked for. */
   readonly start?: () => void;
   /** What the application gets where it injects the feature's service. */
@@ -32,7 +35,7 @@ export interface RunningFeature {
 
 /** What not everybody needs, as a plug-in: `AuditModule.forRoot({ features: [detection()] })`. */
 export interface AuditFeature {
-  /** In lower case; each feature once. */
+  /** Each feature once. An async factory answers its options under this name, so no option of the core may have it. */
   readonly name: string;
   /** The class of its service, by which it is injected. */
   readonly service?: ServiceClass | undefined;

@@ -97,8 +97,18 @@ const group: Rule = {
   write: 'an object',
 };
 
-/** Have options of their own, see `AuditFeature`. */
-const FEATURES = new Set(['detection']);
+/** Options of features: where somebody may write them among the core's, and how they are written instead. */
+const OF_FEATURES: Readonly<Record<string, string>> = {
+  detection: 'detection({ … })',
+  riskContext: 'risk({ … })',
+  'risk.businessHours': 'risk({ businessHours: … })',
+  'risk.burst': 'risk({ burst: … })',
+  'risk.scorer': 'risk({ scorer: … })',
+  'risk.weights.offHours': 'risk({ weights: { offHours: … } })',
+  'risk.weights.newAddress': 'risk({ weights: { newAddress: … } })',
+  'risk.weights.newDevice': 'risk({ weights: { newDevice: … } })',
+  'risk.weights.burst': 'risk({ weights: { burst: … } })',
+};
 
 /** Every option, by its path. A test compares this list with `docs/options.md`. */
 export const OPTION_RULES: Readonly<Record<string, Rule>> = {
@@ -237,6 +247,7 @@ export function checkOptions(options: unknown): AuditModuleOptions {
     );
   }
   const checked = { ...(options as AuditModuleOptions) };
+  checkFeatures(checked);
   checkGroup('', checked as Record<string, unknown>);
   checkDatabase(checked);
   if (checked.service && checked.service.name === undefined) {
@@ -248,16 +259,24 @@ export function checkOptions(options: unknown): AuditModuleOptions {
   return Object.freeze(checked);
 }
 
+function checkFeatures(options: object): void {
+  for (const [path, call] of Object.entries(OF_FEATURES)) {
+    const names = path.split('.');
+    const last = names.pop()!;
+    const owner = names.reduce<unknown>((at, name) => Object(at)[name], options);
+    if (!Object.hasOwn(Object(owner) as object, last)) continue;
+    const [feature] = call.split('(', 1);
+    throw invalid(
+      path,
+      `The audit option ${path} is a feature: write features: [${call}], with import { ${feature} } from 'nest-audit-trail/${feature}'.`,
+    );
+  }
+}
+
 function checkGroup(prefix: string, options: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(options)) {
     const path = prefix === '' ? name : `${prefix}.${name}`;
     const rule = OPTION_RULES[path];
-    if (!rule && FEATURES.has(path)) {
-      throw invalid(
-        path,
-        `The audit option ${path} is a feature: write features: [${path}({ … })], with import { ${path} } from 'nest-audit-trail/${path}'.`,
-      );
-    }
     if (!rule) {
       const known = Object.keys(OPTION_RULES).filter(
         (other) => other.slice(0, Math.max(0, other.lastIndexOf('.'))) === prefix,

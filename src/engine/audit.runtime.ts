@@ -89,7 +89,7 @@ export class AuditRuntime {
     const tables = tablesOf(this.database, options.ledger ?? {}, logger);
     this.tables = tables;
     this.repository = tables.events;
-    const judging = judgingOf(options, tables, redactor, logger);
+    const judging = judgingOf(options, redactor, logger);
     const { completer } = judging;
     // Delivery is there before anybody asks these.
     const events = {
@@ -160,7 +160,10 @@ export class AuditRuntime {
     const { volumeKeys } = options.risk ?? {};
     const host = { database: this.database, recorder, audit: this.service, logger, volumeKeys };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
-    for (const { observe } of this.features) if (observe) listeners.watch((event) => observe(event));
+    for (const { observe, risk } of this.features) {
+      if (observe) listeners.watch((event) => observe(event));
+      if (risk) judging.riskStage.add(risk);
+    }
   }
 
   /** The service of a feature. @throws Error where none of its features has it */

@@ -1,5 +1,4 @@
 import type { AuditLogger } from '../event/audit-logger.js';
-import { RiskMemory } from '../features/risk/risk-memory.js';
 import { failureDraft, RuleActions } from '../features/rules/rule-actions.js';
 import { RequestJudge } from '../features/rules/request-judge.js';
 import { RuleBook } from '../features/rules/rule-book.js';
@@ -11,38 +10,31 @@ import type { Redactor } from '../recorder/redaction/redactor.js';
 import { RiskModel } from '../recorder/risk/risk-model.js';
 import { RiskStage } from '../recorder/risk/risk-stage.js';
 import type { AuditModuleOptions } from './audit.options.js';
-import type { Tables } from './tables.js';
 
 /** What says what an event means. */
 export type Judging = ReturnType<typeof judgingOf>;
 
 export function judgingOf(
   { risk = {}, compliance, service }: AuditModuleOptions,
-  { users }: Tables,
   redactor: Redactor,
   logger: AuditLogger,
 ) {
   const rules = new RuleBook(compliance);
   const ruleStage = new RuleStage(rules);
-  const memory = new RiskMemory(
-    risk,
-    (tenantId, userId, before) => users.before(tenantId, userId, before),
-    logger,
-  );
-  const riskStage = new RiskStage(new RiskModel(risk), memory);
+  const riskStage = new RiskStage(new RiskModel(risk));
   return {
     rules,
     ruleStage,
     blockJudge: new RequestJudge(rules, redactor.isSecretKey),
-    memory,
+    riskStage,
     completer: new EventCompleter(redactor, logger, service, [riskStage, ruleStage]),
   };
 }
 
-/** What each recorded event sets off in the core: it is remembered, and the handlers of rules are called. */
+/** Each recorded event calls the handlers of its rules. */
 export function actionsOf(
   { compliance }: AuditModuleOptions,
-  { memory, ruleStage }: Judging,
+  { ruleStage }: Judging,
   recorder: AuditRecorder,
   listeners: Listeners,
   logger: AuditLogger,
@@ -53,7 +45,6 @@ export function actionsOf(
     logger,
   );
   listeners.watch((event, shown) => {
-    memory.note(event);
     for (const rule of ruleStage.asking(event)) actions.dispatch(rule, shown);
   });
   return actions;

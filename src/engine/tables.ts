@@ -1,5 +1,4 @@
 import type { AuditLogger } from '../event/audit-logger.js';
-import { UserHistory } from '../features/risk/user-history.js';
 import { ledgerKeys } from '../sealer/ledger-keys.js';
 import type { LedgerOptions } from '../sealer/ledger-options.js';
 import type { AuditDatabase } from '../store/audit-database.js';
@@ -32,7 +31,6 @@ export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger
     events,
     letters: new DeadLetterRepository(database, events, trust, signer),
     sources: new SourceRepository(database),
-    users: new UserHistory(database),
     subjectKeys: new SubjectKeyRepository(database),
     ledger: new LedgerRepository(database),
     sealing: new SealingRepository(database),

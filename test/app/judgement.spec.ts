@@ -22,6 +22,7 @@ import type {
 } from 'nest-audit-trail';
 import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
+import { risk } from 'nest-audit-trail/risk';
 import { Delivery } from '../../src/delivery/delivery.js';
 import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
 import { Listeners } from '../../src/recorder/listeners.js';
@@ -336,10 +337,12 @@ describeOnSqlite('judgement', (create) => {
 
     it('by the hours in which people work', async () => {
       const { audit, events } = await start({
-        risk: {
-          weights: { offHours: 33 },
-          businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' },
-        },
+        features: [
+          risk({
+            weights: { offHours: 33 },
+            businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' },
+          }),
+        ],
       });
       const times: [time: number, isOff: boolean][] = [
         // Berlin is two hours ahead in summer, and one in winter.
@@ -376,7 +379,7 @@ describeOnSqlite('judgement', (create) => {
       };
       await before.audit.record({ ...known, timestamp: Date.now() - 7_200_000 });
       await before.audit.flush();
-      const { audit } = await start({ risk: { burst: { events: 3, seconds: 3_600 } } });
+      const { audit } = await start({ features: [risk({ burst: { events: 3, seconds: 3_600 } })] });
       const factorsOf = async (more: Partial<AuditEventInput>) =>
         (await audit.record({ ...known, ...more })).metadata['riskFactors'];
       // Until the store was asked nothing counts as new.
@@ -406,30 +409,32 @@ describeOnSqlite('judgement', (create) => {
             rule({ id: 'risky', conditions: { field: 'riskScore', operator: 'greater_than', value: 49 } }),
           ],
         },
-        risk: {
-          scorer: (event, { score, factors }) => {
-            asked.push({ event, score, factors });
-            switch (event.action) {
-              case 'own.raised':
-                return score + 30.4;
-              case 'own.above':
-                return 1_000;
-              case 'own.below':
-                return -1;
-              case 'own.nan':
-                return Number.NaN;
-              case 'own.text':
-                return '90' as never;
-              case 'own.promise':
-                return Promise.reject(new Error('A secret.')) as never;
-              case 'own.throws':
-              case 'invoice.read':
-                throw new Error('A secret.');
-              default:
-                return score;
-            }
-          },
-        },
+        features: [
+          risk({
+            scorer: (event, { score, factors }) => {
+              asked.push({ event, score, factors });
+              switch (event.action) {
+                case 'own.raised':
+                  return score + 30.4;
+                case 'own.above':
+                  return 1_000;
+                case 'own.below':
+                  return -1;
+                case 'own.nan':
+                  return Number.NaN;
+                case 'own.text':
+                  return '90' as never;
+                case 'own.promise':
+                  return Promise.reject(new Error('A secret.')) as never;
+                case 'own.throws':
+                case 'invoice.read':
+                  throw new Error('A secret.');
+                default:
+                  return score;
+              }
+            },
+          }),
+        ],
       });
       for (const name of ['raised', 'above', 'below', 'nan', 'text', 'promise', 'throws', 'same']) {
         await audit.record({ action: `own.${name}` });
@@ -468,24 +473,26 @@ describeOnSqlite('judgement', (create) => {
     it('what no scorer can spoil by what it does to the event that it is given', async () => {
       const { audit, events } = await start({
         compliance: { rules: [BIG] },
-        risk: {
-          scorer: (event, { score }) => {
-            const hostile = event as unknown as {
-              details: Record<string, unknown>;
-              metadata: Record<string, unknown>;
-            };
-            Object.defineProperty(hostile.details, 'amount', {
-              enumerable: true,
-              get: () => {
-                throw new Error('Not for you.');
-              },
-            });
-            hostile.metadata['source'] = 'forged';
-            hostile.metadata['self'] = hostile;
-            event.complianceFlags.push('forged');
-            return score;
-          },
-        },
+        features: [
+          risk({
+            scorer: (event, { score }) => {
+              const hostile = event as unknown as {
+                details: Record<string, unknown>;
+                metadata: Record<string, unknown>;
+              };
+              Object.defineProperty(hostile.details, 'amount', {
+                enumerable: true,
+                get: () => {
+                  throw new Error('Not for you.');
+                },
+              });
+              hostile.metadata['source'] = 'forged';
+              hostile.metadata['self'] = hostile;
+              event.complianceFlags.push('forged');
+              return score;
+            },
+          }),
+        ],
       });
       const answered = await audit.record({ action: 'own.update', details: { amount: 5_000 } });
       const [stored, ...more] = await events();

@@ -8,6 +8,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditOptionsFactory, AuditRouteOptions } from 'nest-audit-trail';
 import { detection } from 'nest-audit-trail/detection';
+import { risk } from 'nest-audit-trail/risk';
 
 const MEMORY: AuditModuleOptions = { database: { type: 'better-sqlite3', database: ':memory:' } };
 
@@ -156,6 +157,24 @@ describe('options', () => {
       "The audit option detection is a feature: write features: [detection({ … })], with import { detection } from 'nest-audit-trail/detection'.",
     ],
     [
+      'risk.businessHours.from',
+      { ...MEMORY, features: [risk({ businessHours: { timeZone: 'UTC', from: '8', to: '18:00' } })] },
+      `The audit option risk.businessHours.from is "8": write hours and minutes, '08:00'.`,
+    ],
+    ...(
+      [
+        ['riskContext', { riskContext: {} }, '{ … }'],
+        ['risk.businessHours', { risk: { businessHours: undefined } }, '{ businessHours: … }'],
+        ['risk.burst', { risk: { burst: { events: 3, seconds: 1 } } }, '{ burst: … }'],
+        ['risk.scorer', { risk: { scorer: () => 1 } }, '{ scorer: … }'],
+        ['risk.weights.newDevice', { risk: { weights: { newDevice: 0 } } }, '{ weights: { newDevice: … } }'],
+      ] as const
+    ).map(([field, options, call]): [string, unknown, string] => [
+      field,
+      { ...MEMORY, ...options },
+      `The audit option ${field} is a feature: write features: [risk(${call})], with import { risk } from 'nest-audit-trail/risk'.`,
+    ]),
+    [
       'features',
       { ...MEMORY, features: [detection(), detection()] },
       expect.stringContaining('write a list of features, each once'),
@@ -272,12 +291,17 @@ describe('options', () => {
       },
     ],
     [
-      'useFactory, with those of a feature',
+      'useFactory, with those of features',
       () =>
         rootWith([
           AuditModule.forRootAsync({
-            features: [detection],
-            useFactory: () => ({ ...MEMORY, detection: { maxKeys: 100 } }),
+            features: [detection, risk],
+            useFactory: () => ({
+              ...MEMORY,
+              detection: { maxKeys: 100 },
+              risk: { weights: { privilegedRole: 20 } },
+              riskContext: { weights: { burst: 20 } },
+            }),
           }),
         ]),
     ],
@@ -289,16 +313,21 @@ describe('options', () => {
     await app.close();
   });
 
-  it('checks the options that a factory answers for a feature', async () => {
+  it.each([
+    ['detection.maxKeys', { detection: { maxKeys: 1 } }],
+    ['risk.weights.burst', { riskContext: { weights: { burst: 101 } } }],
+    // Of the core, which has an option of this name too.
+    ['risk.weights.privilegedRole', { risk: { weights: { privilegedRole: 101 } } }],
+  ])('checks the option %s that a factory answers beside features', async (field, options) => {
     const root = rootWith([
       AuditModule.forRootAsync({
-        features: [detection],
-        useFactory: () => ({ ...MEMORY, detection: { maxKeys: 1 } }),
+        features: [detection, risk],
+        useFactory: () => ({ ...MEMORY, ...options }),
       }),
     ]);
     await expect(
       NestFactory.createApplicationContext(root, { logger: false, abortOnError: false }),
-    ).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'detection.maxKeys' });
+    ).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field });
   });
 
   it('checks options of an async factory too', async () => {

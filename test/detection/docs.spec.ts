@@ -9,10 +9,11 @@ import { findingDraft, MAX_EVENT_IDS } from '../../src/features/detection/findin
 import { VALUES_REMEMBERED } from '../../src/features/risk/first-seen.js';
 import { RISK_FACTORS } from '../../src/recorder/risk/risk-model.js';
 import { KEYS_REMEMBERED } from '../../src/features/risk/risk-memory.js';
-import { BURST, PRIVILEGED_ROLES } from '../../src/recorder/risk/risk-options.js';
+import { BURST, CONTEXT_POINTS } from '../../src/features/risk/risk-context-options.js';
+import { PRIVILEGED_ROLES } from '../../src/recorder/risk/risk-options.js';
 import {
-  CONTEXT_POINTS,
   HIGH_RISK_FROM,
+  PRIVILEGED_ROLE_POINTS,
   RISK_POINTS,
   VOLUME_STEPS,
 } from '../../src/recorder/risk/risk-points.js';
@@ -33,32 +34,32 @@ describe('docs/risk.md', () => {
     const rest = rows.slice(words.length);
     expect(
       rest.filter(([factor]) => factor !== 'volume').map(([factor, , points]) => [factor, points]),
-    ).toEqual(Object.entries(CONTEXT_POINTS));
+    ).toEqual([['privilegedRole', PRIVILEGED_ROLE_POINTS], ...Object.entries(CONTEXT_POINTS)]);
     expect(rest.filter(([factor]) => factor === 'volume').map(([, when, points]) => [when, points])).toEqual(
       VOLUME_STEPS.map(({ from, points }) => [`${from} records and more`, points]),
     );
-    expect([...new Set(rows.map(([factor]) => factor))]).toEqual([...RISK_FACTORS]);
+    expect([...new Set(rows.map(([factor]) => factor))]).toEqual([
+      ...RISK_FACTORS,
+      ...Object.keys(CONTEXT_POINTS),
+    ]);
     expect(page.text).toMatch(new RegExp(`\\b${HIGH_RISK_FROM} and more`));
   });
 
   it('has the defaults of the options', () => {
-    const defaults = Object.fromEntries(
-      page
-        .section('Options')
-        .table('Option')
-        .map(([name, value]) => [name, value!]),
-    );
-    expect(codeWords(defaults['privilegedRoles']!)).toEqual(PRIVILEGED_ROLES);
-    expect(codeWords(defaults['volumeKeys']!)).toEqual(VOLUME_KEYS);
-    expect(defaults['burst']).toBe(`${BURST.events} events in ${BURST.seconds} seconds`);
-    expect(Object.keys(defaults)).toEqual([
-      'weights',
-      'businessHours',
-      'privilegedRoles',
-      'volumeKeys',
-      'burst',
-      'scorer',
-    ]);
+    const defaultsIn = (section: string) =>
+      Object.fromEntries(
+        page
+          .section(section)
+          .table('Option')
+          .map(([name, value]) => [name, value!]),
+      );
+    const core = defaultsIn('Options');
+    expect(codeWords(core['privilegedRoles']!)).toEqual(PRIVILEGED_ROLES);
+    expect(codeWords(core['volumeKeys']!)).toEqual(VOLUME_KEYS);
+    expect(Object.keys(core)).toEqual(['weights', 'privilegedRoles', 'volumeKeys']);
+    const feature = defaultsIn('Options of the feature');
+    expect(feature['burst']).toBe(`${BURST.events} events in ${BURST.seconds} seconds`);
+    expect(Object.keys(feature)).toEqual(['weights', 'businessHours', 'burst', 'scorer']);
     const prose = page.text.replace(/\s+/g, ' ');
     expect(prose).toContain(`${BURST.events}th of its user within ${BURST.seconds} seconds`);
     expect(prose).toContain(

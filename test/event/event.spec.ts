@@ -11,8 +11,7 @@ import { safeText } from '../../src/event/safe-text.js';
 import { canonicalJson } from '../../src/ledger/canonical-json.js';
 import { defaultSeverity } from '../../src/recorder/classify.js';
 import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
-import { RiskModel } from '../../src/recorder/risk/risk-model.js';
-import { judged } from '../risk/judged-event.js';
+import { judged, scored } from '../risk/judged-event.js';
 import { fromRow, EVENT_COLUMNS, toRow } from '../../src/store/event-row.js';
 import type { EventRow } from '../../src/store/event-row.js';
 
@@ -298,13 +297,12 @@ describe('the event', () => {
   });
 
   it('scores risk as the documented sum', () => {
-    const around = { newAddress: false, newDevice: false, burst: false };
     const scoreRisk = (
       category: AuditLogEvent['category'],
       severity: AuditLogEvent['severity'],
       outcome: AuditLogEvent['outcome'],
       verb: 'read' | 'delete',
-    ) => new RiskModel().score(judged({ category, severity, outcome }), verb, around).score;
+    ) => scored(judged({ category, severity, outcome }), verb).riskScore;
     expect(scoreRisk('data_access', 'low', 'success', 'read')).toBe(5);
     expect(scoreRisk('data_modification', 'medium', 'success', 'delete')).toBe(40);
     expect(scoreRisk('authorization', 'high', 'failure', 'read')).toBe(70);

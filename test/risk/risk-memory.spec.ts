@@ -2,7 +2,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { NEW_FOR_MS, RiskMemory } from '../../src/features/risk/risk-memory.js';
 import type { RiskHistory } from '../../src/features/risk/risk-memory.js';
-import type { RiskOptions } from '../../src/recorder/risk/risk-options.js';
+import { checkRiskContext } from '../../src/features/risk/risk-context-options.js';
+import type { RiskContextOptions } from '../../src/features/risk/risk-context-options.js';
 import { FirstSeen, VALUES_REMEMBERED } from '../../src/features/risk/first-seen.js';
 import { RecentMap } from '../../src/event/recent-map.js';
 import { RecentTimes } from '../../src/event/recent-times.js';
@@ -16,8 +17,8 @@ const logger = {
   error: (message: string) => void logged.push(message),
 };
 
-function remembering(history: RiskHistory, options: RiskOptions = {}) {
-  return new RiskMemory(options, history, logger);
+function remembering(history: RiskHistory, options: RiskContextOptions = {}) {
+  return new RiskMemory(checkRiskContext(options), history, logger);
 }
 
 const by = (ipAddress: string, timestamp = T, userAgent = 'Firefox') =>

@@ -5,9 +5,14 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import { FirstSeen } from './first-seen.js';
 import { RecentMap } from '../../event/recent-map.js';
 import { RecentTimes } from '../../event/recent-times.js';
-import type { RiskFacts } from '../../recorder/risk/risk-model.js';
-import { checkRiskOptions } from '../../recorder/risk/risk-options.js';
-import type { CheckedRisk, RiskOptions } from '../../recorder/risk/risk-options.js';
+import type { CheckedRiskContext } from './risk-context-options.js';
+
+/** What only memory knows of an event. */
+export interface RiskFacts {
+  readonly newAddress: boolean;
+  readonly newDevice: boolean;
+  readonly burst: boolean;
+}
 
 /** A user's last events before a time (Unix epoch, milliseconds): from where each came. */
 export type RiskHistory = (
@@ -40,7 +45,6 @@ interface User {
  * first used less than an hour ago by a user who was there before, and bursts. Bounded whatever comes.
  */
 export class RiskMemory {
-  private readonly options: CheckedRisk;
   private readonly users = new RecentMap<string, User>(KEYS_REMEMBERED);
   private readonly bursts = new RecentMap<string, RecentTimes>(KEYS_REMEMBERED);
   private readonly waiting: User[] = [];
@@ -49,13 +53,11 @@ export class RiskMemory {
   private readonly context = new AsyncResource('AuditRiskMemory');
   private reading = 0;
 
-  /** @throws AuditError `AUDIT_INVALID_OPTIONS` */
   constructor(
-    options: RiskOptions,
+    private readonly options: Pick<CheckedRiskContext, 'burstEvents' | 'burstMs'>,
     private readonly history: RiskHistory,
     logger: AuditLogger,
   ) {
-    this.options = checkRiskOptions(options);
     this.warnings = new RateLimitedLog(logger);
   }
 

@@ -45,6 +45,23 @@ export function checkInteger(path: string, value: unknown, min: number, max: num
   throw wrongOption(path, value, `an integer from ${min} to ${max}`);
 }
 
+/**
+ * Points by their names: the defaults with what is given over them.
+ *
+ * @throws AuditError `AUDIT_INVALID_OPTIONS` for another name, and for what is no integer from 0 to 100
+ */
+export function checkPoints<Name extends string>(
+  path: string,
+  given: unknown,
+  defaults: Readonly<Record<Name, number>>,
+): Readonly<Record<Name, number>> {
+  const names = Object.keys(defaults) as Name[];
+  const own = checkNames(path, given, names);
+  return Object.fromEntries(
+    names.map((name) => [name, checkInteger(`${path}.${name}`, own[name] ?? defaults[name], 0, 100)]),
+  ) as Record<Name, number>;
+}
+
 /** @throws AuditError `AUDIT_INVALID_OPTIONS` for what is no list of texts that are not empty */
 export function checkTexts(path: string, value: unknown, example: string): readonly string[] {
   if (Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== '')) return value;

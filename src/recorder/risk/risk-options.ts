@@ -1,15 +1,8 @@
-import type {
-  AuditCategory,
-  AuditLogEvent,
-  AuditOutcome,
-  AuditSeverity,
-} from '../../event/audit-log-event.js';
+import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
 import { SEVERITIES } from '../../event/audit-log-event.js';
 import type { AuditVerb } from '../classify.js';
-import { createOffHoursTest } from '../../features/risk/business-hours.js';
-import type { BusinessHours } from '../../features/risk/business-hours.js';
-import { checkInteger, checkNames, checkTexts, wrongOption } from './option-check.js';
-import { CONTEXT_POINTS, RISK_POINTS, VOLUME_STEPS } from './risk-points.js';
+import { checkInteger, checkNames, checkPoints, checkTexts, wrongOption } from './option-check.js';
+import { PRIVILEGED_ROLE_POINTS, RISK_POINTS, VOLUME_STEPS } from './risk-points.js';
 import type { VolumeStep } from './risk-points.js';
 import { VOLUME_KEYS } from './volume.js';
 
@@ -20,16 +13,8 @@ export interface RiskWeights {
   readonly severity?: Readonly<Partial<Record<AuditSeverity, number>>>;
   readonly outcome?: Readonly<Partial<Record<AuditOutcome, number>>>;
   readonly verb?: Readonly<Partial<Record<AuditVerb, number>>>;
-  /** Outside of `businessHours`. */
-  readonly offHours?: number;
   /** The actor has one of `privilegedRoles`. */
   readonly privilegedRole?: number;
-  /** The user's address is new. */
-  readonly newAddress?: number;
-  /** The user's `User-Agent` is new. */
-  readonly newDevice?: number;
-  /** Many events in a short time, see `burst`. */
-  readonly burst?: number;
   /** By a count of records: the highest step that is reached; an empty list for none. Replaces the default's steps. */
   readonly volume?: readonly VolumeStep[];
 }
@@ -37,91 +22,54 @@ export interface RiskWeights {
 /** How the risk score of an event comes about. */
 export interface RiskOptions {
   readonly weights?: RiskWeights;
-  /** When people work. @defaultValue none: nothing is off hours */
-  readonly businessHours?: BusinessHours;
   /** Compared without case. @defaultValue `['admin', 'administrator', 'root', 'superuser', 'owner']` */
   readonly privilegedRoles?: readonly string[];
   /** Keys of `details` that hold a count of records. @defaultValue `['recordCount', 'records', 'rows', 'count']` */
   readonly volumeKeys?: readonly string[];
-  /** So many events of a user (else: of an address) in so many seconds. @defaultValue 120 in 10 seconds */
-  readonly burst?: { readonly events: number; readonly seconds: number };
-  /**
-   * Replaces or wraps the score: gets the event with the default's score, and what made it; its answer is rounded and
-   * brought into 0-100. What is no finite number, or an error, leaves the default's score.
-   */
-  readonly scorer?: (
-    event: AuditLogEvent,
-    risk: { readonly score: number; readonly factors: readonly string[] },
-  ) => number;
 }
 
-type Context = keyof typeof CONTEXT_POINTS;
-type Words = keyof typeof RISK_POINTS;
-
 /** The options with their defaults, checked. */
-export interface CheckedRisk extends Readonly<Record<Context, number>> {
+export interface CheckedRisk {
   readonly category: Readonly<Record<AuditCategory, number>>;
   readonly severity: Readonly<Record<AuditSeverity, number>>;
   readonly outcome: Readonly<Record<AuditOutcome, number>>;
   readonly verb: Readonly<Record<AuditVerb, number>>;
+  readonly privilegedRole: number;
   readonly volume: readonly VolumeStep[];
-  readonly isOffHours: (timestamp: number) => boolean;
   readonly privilegedRoles: ReadonlySet<string>;
   readonly volumeKeys: readonly string[];
-  readonly burstEvents: number;
-  readonly burstMs: number;
-  readonly scorer: RiskOptions['scorer'];
 }
 
 export const PRIVILEGED_ROLES: readonly string[] = ['admin', 'administrator', 'root', 'superuser', 'owner'];
-export const BURST = { events: 120, seconds: 10 } as const;
-
-/** Most events of a burst: each key that is watched may hold as many times. */
-const MAX_BURST = 1_000;
 
 /** @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.weights.severity.high` */
 export function checkRiskOptions(options: RiskOptions = {}): CheckedRisk {
-  checkNames('risk', options, [
-    'weights',
-    'businessHours',
-    'privilegedRoles',
-    'volumeKeys',
-    'burst',
-    'scorer',
-  ]);
-  const { businessHours, privilegedRoles = PRIVILEGED_ROLES, volumeKeys = VOLUME_KEYS, scorer } = options;
-  if (scorer !== undefined && typeof scorer !== 'function') {
-    throw wrongOption('risk.scorer', scorer, 'a function of the event that answers a number');
-  }
-  const burst = { ...BURST, ...checkNames('risk.burst', options.burst, ['events', 'seconds']) };
+  checkNames('risk', options, ['weights', 'privilegedRoles', 'volumeKeys']);
+  const { privilegedRoles = PRIVILEGED_ROLES, volumeKeys = VOLUME_KEYS } = options;
   const roles = checkTexts('risk.privilegedRoles', privilegedRoles, "['admin']");
   return {
-    ...checkWeights(options.weights),
-    isOffHours: businessHours ? createOffHoursTest(businessHours, 'risk.businessHours') : () => false,
+    ...checkWeights('risk.weights', options.weights),
     privilegedRoles: new Set(roles.map((role) => role.toLowerCase())),
     volumeKeys: checkTexts('risk.volumeKeys', volumeKeys, "['recordCount']"),
-    burstEvents: checkInteger('risk.burst.events', burst.events, 2, MAX_BURST),
-    burstMs: checkInteger('risk.burst.seconds', burst.seconds, 1, 3_600) * 1_000,
-    scorer,
   };
 }
 
 function checkWeights(
+  path: string,
   weights: RiskWeights | undefined,
-): Omit<CheckedRisk, 'isOffHours' | 'privilegedRoles' | 'volumeKeys' | 'burstEvents' | 'burstMs' | 'scorer'> {
-  const path = 'risk.weights';
-  const words = Object.keys(RISK_POINTS) as Words[];
-  const context = Object.keys(CONTEXT_POINTS) as Context[];
-  const given = checkNames(path, weights, [...words, ...context, 'volume']);
-  const tables = words.map((factor) => [
-    factor,
-    pointsOf(`${path}.${factor}`, given[factor], RISK_POINTS[factor]),
-  ]);
+): Omit<CheckedRisk, 'privilegedRoles' | 'volumeKeys'> {
+  const given = checkNames(path, weights, [...Object.keys(RISK_POINTS), 'privilegedRole', 'volume']);
+  const table = <Word extends string>(factor: string, defaults: Readonly<Record<Word, number>>) =>
+    checkPoints(`${path}.${factor}`, given[factor], defaults);
+  const { privilegedRole = PRIVILEGED_ROLE_POINTS, volume } = given;
   const checked = {
-    ...Object.fromEntries(tables),
-    ...pointsOf(path, pick(given, context), CONTEXT_POINTS),
-    volume: given['volume'] === undefined ? VOLUME_STEPS : stepsOf(`${path}.volume`, given['volume']),
-  } as ReturnType<typeof checkWeights>;
+    category: table('category', RISK_POINTS.category),
+    severity: table('severity', RISK_POINTS.severity),
+    outcome: table('outcome', RISK_POINTS.outcome),
+    verb: table('verb', RISK_POINTS.verb),
+    privilegedRole: checkInteger(`${path}.privilegedRole`, privilegedRole, 0, 100),
+    volume: volume === undefined ? VOLUME_STEPS : stepsOf(`${path}.volume`, volume),
+  };
   SEVERITIES.reduce((before, severity) => {
     const [least, points] = [checked.severity[before], checked.severity[severity]];
     if (points >= least) return severity;
@@ -132,19 +80,6 @@ function checkWeights(
     );
   });
   return checked;
-}
-
-/** The defaults with what is given over them. */
-function pointsOf(
-  path: string,
-  given: unknown,
-  defaults: Readonly<Record<string, number>>,
-): Record<string, number> {
-  const names = Object.keys(defaults);
-  const own = checkNames(path, given, names);
-  return Object.fromEntries(
-    names.map((name) => [name, checkInteger(`${path}.${name}`, own[name] ?? defaults[name], 0, 100)]),
-  );
 }
 
 function stepsOf(path: string, steps: unknown): readonly VolumeStep[] {
@@ -161,8 +96,4 @@ function stepsOf(path: string, steps: unknown): readonly VolumeStep[] {
     before = checked.from;
     return checked;
   });
-}
-
-function pick(source: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(names.map((name) => [name, source[name]]));
 }

@@ -22,14 +22,8 @@ export const RISK_POINTS = {
   verb: Record<AuditVerb, number>;
 };
 
-/** Points of what stands around the event, by default: when, who, how much, from where, how fast. */
-export const CONTEXT_POINTS = {
-  offHours: 10,
-  privilegedRole: 10,
-  newAddress: 10,
-  newDevice: 5,
-  burst: 15,
-} as const;
+/** Points of an actor who has one of the privileged roles, by default. */
+export const PRIVILEGED_ROLE_POINTS = 10;
 
 /** From so many records on, so many points; the highest step that is reached counts alone. */
 export interface VolumeStep {

@@ -1,0 +1,64 @@
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { checkInteger, checkNames, checkPoints, wrongOption } from '../../recorder/risk/option-check.js';
+import type { RiskScore } from '../../recorder/risk/risk-stage.js';
+import { createOffHoursTest } from './business-hours.js';
+import type { BusinessHours } from './business-hours.js';
+
+/** Points of each factor, integers 0-100. What is left out has its default, see `docs/risk.md`. */
+export interface RiskContextWeights {
+  /** Outside of `businessHours`. */
+  readonly offHours?: number;
+  /** The user's address is new. */
+  readonly newAddress?: number;
+  /** The user's `User-Agent` is new. */
+  readonly newDevice?: number;
+  /** Many events in a short time, see `burst`. */
+  readonly burst?: number;
+}
+
+/** What counts for the risk score beside the event itself. */
+export interface RiskContextOptions {
+  readonly weights?: RiskContextWeights;
+  /** When people work. @defaultValue none: nothing is off hours */
+  readonly businessHours?: BusinessHours;
+  /** So many events of a user (else: of an address) in so many seconds. @defaultValue 120 in 10 seconds */
+  readonly burst?: { readonly events: number; readonly seconds: number };
+  /**
+   * Replaces or wraps the score: gets the event with its score so far, and what made it. Its answer is rounded and
+   * brought into 0-100. What is no finite number, or an error, leaves the score as it was.
+   */
+  readonly scorer?: (event: AuditLogEvent, risk: RiskScore) => number;
+}
+
+/** The options with their defaults, checked. */
+export interface CheckedRiskContext {
+  readonly weights: Readonly<Required<RiskContextWeights>>;
+  readonly isOffHours: (timestamp: number) => boolean;
+  readonly burstEvents: number;
+  readonly burstMs: number;
+  readonly scorer: RiskContextOptions['scorer'];
+}
+
+/** Points by default, in the order in which the factors are listed. */
+export const CONTEXT_POINTS = { offHours: 10, newAddress: 10, newDevice: 5, burst: 15 } as const;
+export const BURST = { events: 120, seconds: 10 } as const;
+
+/** Most events of a burst: each key that is watched may hold as many times. */
+const MAX_BURST = 1_000;
+
+/** @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.businessHours.from` */
+export function checkRiskContext(options: RiskContextOptions): CheckedRiskContext {
+  checkNames('risk', options, ['weights', 'businessHours', 'burst', 'scorer']);
+  const { weights, businessHours, scorer } = options;
+  if (scorer !== undefined && typeof scorer !== 'function') {
+    throw wrongOption('risk.scorer', scorer, 'a function of the event that answers a number');
+  }
+  const burst = { ...BURST, ...checkNames('risk.burst', options.burst, ['events', 'seconds']) };
+  return {
+    weights: checkPoints('risk.weights', weights, CONTEXT_POINTS),
+    isOffHours: businessHours ? createOffHoursTest(businessHours, 'risk.businessHours') : () => false,
+    burstEvents: checkInteger('risk.burst.events', burst.events, 2, MAX_BURST),
+    burstMs: checkInteger('risk.burst.seconds', burst.seconds, 1, 3_600) * 1_000,
+    scorer,
+  };
+}
