@@ -20,7 +20,7 @@ const PAUSE_MS = perTier(60_000, 6_000);
 /** Until a strict application must know that its database is away: its first requests wait so long for their commit, and some. */
 const STRICT_TIMEOUT_MS = 1_000;
 const KNOWN_AFTER_MS = STRICT_TIMEOUT_MS + 2_000;
-const MEMORY_LIMIT_MIB = 32;
+const MEMORY_LIMIT_MIB = perTier(48, 32);
 
 interface Outage {
   readonly title: string;
