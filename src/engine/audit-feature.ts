@@ -6,7 +6,6 @@ import type { AuditDatabase } from '../store/audit-database.js';
 import type { AuditService } from '../trail/audit.service.js';
 
 /** A class that is injected. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever its constructor takes
 export type ServiceClass<T extends object = object> = abstract new (...args: any[]) => T;
 
 /** What a feature may use of the engine. */
@@ -46,7 +45,6 @@ export interface AuditFeature {
 /**
  * Options of features, each by its name, where these come from an async factory. A feature adds its own by declaration merging.
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- it is filled by the features
 export interface FeatureOptions {}
 
 /** Makes a feature, with its options. With `forRootAsync()` it is listed itself, and gets those that the factory answers under its name. */
