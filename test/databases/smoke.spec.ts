@@ -1,6 +1,9 @@
 // One strict application with every feature on, for each database: what other suites test on SQLite alone works on the servers too.
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
+import { authentication } from 'nest-audit-trail/authentication';
+import { detection } from 'nest-audit-trail/detection';
+import { risk } from 'nest-audit-trail/risk';
 import { generateKeys } from '../../src/ledger/index.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
@@ -27,6 +30,7 @@ describeEachDatabase('an application with every feature', (create) => {
       protect: { fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') },
       redaction: { fields: { 'details.body.iban': 'mask' } },
       compliance: { rules: [NO_LARGE_PAYMENT] },
+      features: [authentication(), detection(), risk()],
     });
   });
 

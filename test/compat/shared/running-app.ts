@@ -28,6 +28,7 @@ export interface RunOptions {
   readonly keeping?: Keeping;
   readonly delivery?: AuditModuleOptions['delivery'];
   readonly ledger?: AuditModuleOptions['ledger'];
+  readonly features?: AuditModuleOptions['features'];
   readonly auditFirst?: boolean;
   /** Takes the place of `AuditModule.forRoot()`. */
   readonly audit?: () => DynamicModule;
@@ -57,6 +58,7 @@ export class RunningApp {
           ...(own ? { database: databaseOptionsOf(databases.audit) } : { dataSource: 'default' }),
           delivery: { directory: join(folder, 'audit-journal'), ...delivery },
           ledger,
+          ...(options.features && { features: options.features }),
         });
       const module = AppModule.with({ databaseUrl: databases.application, audit, auditFirst });
       const app = await (options.create ?? create)(module);

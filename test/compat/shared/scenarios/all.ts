@@ -1,4 +1,5 @@
 import { configurationScenarios } from './configuration.js';
+import { featureScenarios } from './features.js';
 import { logScenarios } from './log.js';
 import { readingScenarios } from './reading.js';
 import { recordingScenarios } from './recording.js';
@@ -13,5 +14,6 @@ export const scenarios: readonly Scenario[] = [
   ...recordingScenarios,
   ...logScenarios,
   ...configurationScenarios,
+  ...featureScenarios,
   ...shutdownScenarios,
 ];

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
+import { detection } from 'nest-audit-trail/detection';
+import { risk } from 'nest-audit-trail/risk';
+import { RunningApp } from '../running-app.js';
+import type { Scenario } from './scenario.js';
+
+/** Features, each from its own entry of the package. */
+export const featureScenarios: readonly Scenario[] = [
+  {
+    name: 'features are imported from their sub-paths, and their services are injected',
+    async run() {
+      const added = [
+        authentication(),
+        detection({ bruteForce: { threshold: 3, windowSeconds: 60 } }),
+        risk({ burst: { events: 3, seconds: 60 } }),
+      ];
+      await RunningApp.use({ features: added }, async ({ app, audit }) => {
+        const logins = app.get(AuthenticationAudit);
+        for (let times = 0; times < 3; times += 1)
+          await logins.record('login', { outcome: 'failure', account: 'ann', ipAddress: '192.0.2.7' });
+        await audit.flush();
+        const { events } = await audit.find({ tenantId: 'default', order: 'oldest' });
+        const failures = events.filter(({ action }) => action === 'authn_login_fail');
+        assert.equal(failures.length, 3);
+        assert.match(String(failures[2]?.metadata['riskFactors']), /burst:15/);
+        const found = events.filter(({ action }) => action === 'detection.brute-force');
+        // One machine that tries one account is one finding.
+        assert.deepEqual(
+          found.map(({ details }) => details['by']),
+          ['address'],
+        );
+      });
+    },
+  },
+];
