@@ -63,7 +63,9 @@ export class DeliveryLoop implements Loop {
   /** Which events of this process have its numbers, as far as they are settled. */
   readonly taken = new TakenEvents();
   private reader: LogReader | undefined;
+  /** Of the newest news, and of those that it has told of. */
   private turn = 0;
+  private toldTurn = 0;
   private readonly urgent: Entry[] = [];
   private ready: Entry[] = [];
   private inFlight: Entry[] = [];
@@ -148,7 +150,8 @@ export class DeliveryLoop implements Loop {
       .runInAsyncScope(() => this.run())
       .finally(() => {
         this.running = undefined;
-        if (this.hasWork) this.goOn();
+        // News that came while it ended are answered as well.
+        if (this.hasWork || this.toldTurn < this.turn) this.goOn();
       });
   }
 
@@ -210,6 +213,7 @@ export class DeliveryLoop implements Loop {
   private tell(): void {
     const { report, reader } = this;
     this.report = emptyReport();
+    this.toldTurn = this.turn;
     const first = (place: Place = START) =>
       [...this.urgent, ...this.inFlight, ...this.ready].reduce(
         (before, { place: of }) => earlier(before, of),

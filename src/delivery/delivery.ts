@@ -35,6 +35,8 @@ const NOT_WRITTEN = 'the audit journal can not be written';
 
 /** Someone who waits until all is stored that was released when they came. */
 interface Flush {
+  /** The loop has to know of news after these. */
+  readonly turn: number;
   readonly upTo: LogMark;
   readonly resolve: () => void;
   readonly reject: (error: AuditError) => void;
@@ -279,10 +281,11 @@ export class Delivery {
     if (this.log.pending === 0) return;
     await this.opened;
     if (this.closed || this.loop.whyNotReady !== undefined) throw this.notStored();
+    const { turn } = this.log;
     this.tell(true);
     const upTo = this.log.mark();
-    if (this.log.isStoredThrough(upTo)) return;
-    await new Promise<void>((resolve, reject) => this.flushes.add({ upTo, resolve, reject }));
+    // Even where all seems to be stored already, the loop has to say so: it may know of what can't be.
+    await new Promise<void>((resolve, reject) => this.flushes.add({ turn, upTo, resolve, reject }));
   }
 
   /** Stores what is there, within `patienceMs`; what it could not store stays. Never throws. */
@@ -459,7 +462,7 @@ export class Delivery {
     for (const refusal of progress.refused) this.noteRefusal(refusal);
     if (this.hasRoom()) this.space.releaseWaiting();
     for (const flush of this.flushes) {
-      if (!this.log.isStoredThrough(flush.upTo)) continue;
+      if (progress.turn <= flush.turn || !this.log.isStoredThrough(flush.upTo)) continue;
       this.flushes.delete(flush);
       flush.resolve();
     }

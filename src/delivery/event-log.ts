@@ -83,7 +83,8 @@ export class EventLog {
   readonly memory = { events: 0, size: 0 };
   /** Those that somebody waits for. */
   private readonly awaited = new Map<number, Ticket>();
-  private turn = 0;
+  /** Counts the news. */
+  turn = 0;
   private toldSegment = 0;
   /** Released events of the log that it does not say of yet, and the bytes of their lines. */
   private settled: number[] = [];
