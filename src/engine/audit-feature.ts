@@ -73,11 +73,12 @@ export function defineFeature<Name extends string, Options extends object>(
 export function withFeatures(options: unknown, listed: readonly FeatureFactory[]): unknown {
   if (listed.length === 0 || typeof options !== 'object' || options === null) return options;
   const rest: Record<string, unknown> = { ...options };
-  const given = (rest['features'] ?? []) as readonly AuditFeature[];
+  const given: unknown = rest['features'] ?? [];
   const made = listed.map((feature) => {
     const own = rest[feature.featureName] as never;
     delete rest[feature.featureName];
     return feature(own);
   });
-  return { ...rest, features: [...given, ...made] };
+  // What is no list, the check of the options says.
+  return { ...rest, features: Array.isArray(given) ? [...(given as AuditFeature[]), ...made] : given };
 }

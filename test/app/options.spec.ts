@@ -330,6 +330,18 @@ describe('options', () => {
     ).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field });
   });
 
+  it('refuses features that a factory answers and that are no list', async () => {
+    const root = rootWith([
+      AuditModule.forRootAsync({
+        features: [detection],
+        useFactory: () => ({ ...MEMORY, features: 5 as never }),
+      }),
+    ]);
+    await expect(
+      NestFactory.createApplicationContext(root, { logger: false, abortOnError: false }),
+    ).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'features' });
+  });
+
   it('checks options of an async factory too', async () => {
     const error = await startOf(
       rootWith([AuditModule.forRootAsync({ useFactory: () => ({ migrat: true }) as AuditModuleOptions })]),
