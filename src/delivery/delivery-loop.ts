@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import type { JournalLoss } from '../journal/damage.js';
 import type { Place } from '../journal/segment.js';
-import { earlier } from '../journal/segment.js';
+import { BEGINNING, earlier } from '../journal/segment.js';
 import type { OwnSource } from '../sealer/collector.js';
 import { TakenEvents } from '../sealer/taken-events.js';
 import type { NumberOwner, TakenNumbers } from '../sealer/taken-events.js';
@@ -14,7 +14,6 @@ import { LogReader } from './log-reader.js';
 import type { Entry } from './log-reader.js';
 import type { LogNews, LogStart, Progress, Refusal } from './messages.js';
 
-const START: Place = { segment: 0, position: 0 };
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 /** While so many bytes of lines wait in memory, no more are read. */
@@ -67,7 +66,7 @@ export class DeliveryLoop implements Loop {
   private turn = 0;
   private toldTurn = 0;
   private readonly urgent: Entry[] = [];
-  private ready: Entry[] = [];
+  private readonly ready: Entry[] = [];
   private inFlight: Entry[] = [];
   private readonly statements = new WaitingStatements();
   private readonly pings = new WaitingStatements();
@@ -214,7 +213,7 @@ export class DeliveryLoop implements Loop {
     const { report, reader } = this;
     this.report = emptyReport();
     this.toldTurn = this.turn;
-    const first = (place: Place = START) =>
+    const first = (place: Place = BEGINNING) =>
       [...this.urgent, ...this.inFlight, ...this.ready].reduce(
         (before, { place: of }) => earlier(before, of),
         place,

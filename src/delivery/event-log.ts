@@ -1,9 +1,10 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { SequenceSet } from '../event/sequence-set.js';
-import { comparePlaces, earlier } from '../journal/segment.js';
+import { BEGINNING, comparePlaces, earlier } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
 import type { EventJournal, Written } from '../journal/event-journal.js';
+import { hasThrough } from '../journal/intents.js';
 import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
 import type { LineKind, NumberRanges } from '../journal/journal-line.js';
@@ -25,7 +26,6 @@ const OPEN_SEGMENTS = 4;
 const OPEN_MS = 30_000;
 /** The log says of so many bytes of lines at a time that they are settled, at most. */
 const UNSETTLED_BYTES = 512 * 1024;
-const BEGINNING: Place = { segment: 0, position: 0 };
 /** So many unwritten events are with the reader at a time. */
 const UNWRITTEN_AT_ONCE = 500;
 
@@ -37,7 +37,7 @@ export class Ticket {
   /** Somebody waits for it: it was handed over before its answer left, and can't be amended any more. */
   committed = false;
   /** Where the journal has it as it was, while memory alone has it as it turned out. */
-  outdated: Place | undefined = undefined;
+  outdated: Written | undefined = undefined;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;
   /** Called once the database has it. */
@@ -524,18 +524,12 @@ export class EventLog {
 /** Lines that tell the reader something of events. */
 const NEEDED: ReadonlySet<LineKind> = new Set<LineKind>(['event', 'settled', 'amend']);
 
-function lineOf({ number }: Ticket, place: Place & { readonly length?: number }): LineOfEvent {
-  return { number, segment: place.segment, position: place.position, length: place.length ?? 0 };
+function lineOf({ number }: Ticket, line: Written): LineOfEvent {
+  return { ...line, number };
 }
 
 function rangesOf(numbers: readonly number[]): NumberRanges {
   const set = new SequenceSet();
   for (const number of numbers) set.add(number);
   return set.ranges;
-}
-
-/** Whether one of them got its number before or with this one. */
-function hasThrough(tickets: ReadonlyMap<number, Ticket>, number: number): boolean {
-  for (const one of tickets.keys()) if (one <= number) return true;
-  return false;
 }

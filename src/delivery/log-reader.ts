@@ -50,7 +50,7 @@ export class LogReader {
   /** Lines that are not to be answered when they are met. */
   private readonly passOver = new Set<string>();
   /** Events that are to be answered next. */
-  private due: Entry[] = [];
+  private readonly due: Entry[] = [];
   private sequence = 0;
   private missingSince: number | undefined;
 

@@ -9,7 +9,7 @@ import { passPoint } from './life.js';
 import { thisProcess } from './process-identity.js';
 import { recover } from './recovery.js';
 import type { Recovered } from './recovery.js';
-import { OPEN_FILES, Segment } from './segment.js';
+import { BEGINNING, OPEN_FILES, Segment } from './segment.js';
 import type { Place } from './segment.js';
 
 /** After a failed write the file system is asked again no sooner than this. */
@@ -47,7 +47,7 @@ export class EventJournal {
   readonly intents = new Intents(this);
   private carrying = false;
   /** What is before it, nobody needs any more. */
-  private needed: Place = { segment: 0, position: 0 };
+  private needed = BEGINNING;
 
   private constructor(
     private readonly lock: DirectoryLock,

@@ -40,8 +40,7 @@ export class Intents {
 
   /** Whether one is left that got its number before or with this one. */
   hasThrough(number: number): boolean {
-    for (const open of this.open.keys()) if (open <= number) return true;
-    return false;
+    return hasThrough(this.open, number);
   }
 
   /**
@@ -99,4 +98,10 @@ export class Intents {
       intent.segment = this.journal.append('intent', intent.number, 0, intent.body).segment;
     }
   }
+}
+
+/** Whether one of those that are kept by their numbers got its own before or with this one. */
+export function hasThrough(byNumber: ReadonlyMap<number, unknown>, number: number): boolean {
+  for (const one of byNumber.keys()) if (one <= number) return true;
+  return false;
 }

@@ -45,6 +45,9 @@ export interface Place {
   readonly position: number;
 }
 
+/** Before all lines. */
+export const BEGINNING: Place = { segment: 0, position: 0 };
+
 /** Below 0 where `a` is before `b`. */
 export function comparePlaces(a: Place, b: Place): number {
   return a.segment - b.segment || a.position - b.position;
