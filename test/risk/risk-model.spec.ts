@@ -7,6 +7,7 @@ import type { RiskOptions } from '../../src/recorder/risk/risk-options.js';
 import { PRIVILEGED_ROLE_POINTS, RISK_POINTS, VOLUME_STEPS } from '../../src/recorder/risk/risk-points.js';
 import { volumeOf } from '../../src/recorder/risk/volume.js';
 import { judged, scored, sumOf } from './judged-event.js';
+import { expectRefusedOption } from '../support/refused-option.js';
 
 const VERBS = Object.keys(RISK_POINTS.verb) as AuditVerb[];
 
@@ -124,17 +125,7 @@ describe('risk options', () => {
     ['risk.privilegedRoles', { privilegedRoles: 'admin' }],
     ['risk.volumeKeys', { volumeKeys: [''] }],
   ])('that are wrong at %s are refused', (field, wrong) => {
-    let thrown: unknown;
-    try {
-      new RiskModel(wrong as RiskOptions);
-    } catch (error) {
-      thrown = error;
-    }
-    expect(thrown).toMatchObject({
-      code: 'AUDIT_INVALID_OPTIONS',
-      field,
-      message: expect.stringContaining(field) as string,
-    });
+    expectRefusedOption(field, () => new RiskModel(wrong as RiskOptions));
   });
 
   it('have every factor that the defaults have', () => {
