@@ -8,6 +8,12 @@ import type { AuditService } from '../trail/audit.service.js';
 /** A class that is injected. */
 export type ServiceClass<T extends object = object> = abstract new (...args: any[]) => T;
 
+/** A person whose data may have to stay, in the forms in which events have them. */
+export interface HeldPerson {
+  readonly tenantId: string;
+  readonly userIds: readonly string[];
+}
+
 /** What a feature may use of the engine. */
 export interface FeatureHost {
   /** The keys of `details` that hold a count of records, where the option `risk.volumeKeys` has others. */
@@ -16,6 +22,12 @@ export interface FeatureHost {
   readonly recorder: AuditRecorder;
   readonly audit: AuditService;
   readonly logger: AuditLogger;
+  /**
+   * The id of a legal hold that may be on what is recorded of the person, from any feature.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   */
+  readonly holdsOn: (person: HeldPerson) => Promise<string | undefined>;
 }
 
 /** A feature at work, from the making of the engine to its end. */
@@ -24,6 +36,8 @@ export interface RunningFeature {
   readonly observe?: (event: AuditLogEvent) => void;
   /** What it adds to the risk score of each event that was given none. */
   readonly risk?: RiskFeature;
+  /** Whether what is recorded of the person has to stay, see {@link FeatureHost.holdsOn}. */
+  readonly holds?: (person: HeldPerson) => Promise<string | undefined>;
   /** The journal is open, and the database was asked for. */
   readonly start?: () => void;
   /** What the application gets where it injects the feature's service. */

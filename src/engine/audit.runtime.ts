@@ -21,7 +21,7 @@ import { within } from '../store/within.js';
 import { loadMetrics } from '../trail/audit-metrics.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { checkRetention } from '../trail/retention/retention-options.js';
-import type { RunningFeature, ServiceClass } from './audit-feature.js';
+import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { actionsOf, judgingOf } from './judging.js';
 import { checkKeys, protectingOf } from './protecting.js';
@@ -144,6 +144,7 @@ export class AuditRuntime {
     );
     this.reachNotes = reachNotesOf(tables, this.delivery);
     const { recorder, listeners, requests, policy, sealer } = this;
+    const holdsOn = (person: HeldPerson) => this.holdsOn(person);
     this.service = serviceOf({
       options,
       tables,
@@ -155,10 +156,11 @@ export class AuditRuntime {
       protecting,
       redactor,
       sealer,
+      holdsOn,
       logger,
     });
     const { volumeKeys } = options.risk ?? {};
-    const host = { database: this.database, recorder, audit: this.service, logger, volumeKeys };
+    const host = { database: this.database, recorder, audit: this.service, logger, volumeKeys, holdsOn };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
     for (const { observe, risk } of this.features) {
       if (observe) listeners.watch((event) => observe(event));
@@ -172,6 +174,14 @@ export class AuditRuntime {
     const found = this.features[index]?.service;
     if (!found) throw new Error(`No feature of the audit has the service ${service.name}.`);
     return found;
+  }
+
+  private async holdsOn(person: HeldPerson): Promise<string | undefined> {
+    for (const feature of this.features) {
+      const hold = await feature.holds?.(person);
+      if (hold !== undefined) return hold;
+    }
+    return undefined;
   }
 
   /**

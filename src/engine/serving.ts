@@ -10,10 +10,11 @@ import type { LogSealer } from '../sealer/log-sealer.js';
 import { AskedFor } from '../trail/asked-for.js';
 import { AuditService } from '../trail/audit.service.js';
 import { DataSubjects } from '../trail/data-subjects.js';
-import { LegalHolds } from '../trail/retention/legal-holds.js';
+import { LegalHolds, mayHold } from '../trail/retention/legal-holds.js';
 import { Retention } from '../trail/retention/retention.js';
 import { StorageReport } from '../trail/storage-report.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
+import type { FeatureHost } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import type { Judging } from './judging.js';
 import type { Protecting } from './protecting.js';
@@ -31,6 +32,7 @@ export interface ServiceParts {
   readonly protecting: Protecting;
   readonly redactor: Redactor;
   readonly sealer: LogSealer;
+  readonly holdsOn: FeatureHost['holdsOn'];
   readonly logger: AuditLogger;
 }
 
@@ -44,6 +46,11 @@ export function serviceOf(parts: ServiceParts): AuditService {
     options.ledger ?? {};
   const log = { ledger, trust: { ...trust, unsignedUntil }, ...present('signer', keys.signer) };
   const holds = new LegalHolds(retention, log, logger);
+  const holdsOn: FeatureHost['holdsOn'] = async (person) => {
+    const { inForce } = await holds.on(person.tenantId);
+    const hold = inForce.find((one) => mayHold(one, person.tenantId, person.userIds));
+    return hold?.id ?? parts.holdsOn(person);
+  };
   const verifier = new LogVerifier(
     { ledger, sealing, sources, retention, letters },
     {
@@ -88,7 +95,7 @@ export function serviceOf(parts: ServiceParts): AuditService {
     { policy: parts.policy, rules: judging.rules },
     redactor,
     reader,
-    new DataSubjects(erasure, tables.events, reader, holds, redactor),
+    new DataSubjects(erasure, tables.events, reader, holdsOn, redactor),
     { holds, removal, storage: new StorageReport(tables.storage) },
     options.auditReads ?? false,
     new AskedFor(redactor, protection),

@@ -9,7 +9,6 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { copyEvent } from '../event/copy-event.js';
 import { createEventId, isEventId } from '../event/event-id.js';
-import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { ownEvent } from '../event/own-event.js';
 import { present } from '../event/present.js';
@@ -28,9 +27,7 @@ import { ruleChange } from '../features/rules/rule-change.js';
 import type { ProtectedReader } from '../features/protection/protected-reader.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import { annotate } from '../capture/annotation.js';
-import { auditedOf } from '../capture/request-audit.js';
 import type { RequestAudit } from '../capture/request-audit.js';
-import { requestIdOf } from '../capture/request-record.js';
 import type { AuditAnnotation } from '../capture/request-record.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
@@ -59,6 +56,7 @@ import type {
 } from './data-subjects.js';
 import { checkDeadLetterQuery } from './dead-letter-query.js';
 import type { AuditDeadLetterQuery } from './dead-letter-query.js';
+import { inContext } from './in-context.js';
 import { proveEvent } from './log-prover.js';
 import type { LegalHold } from './retention/hold-events.js';
 import type { LegalHoldInput, LegalHoldRelease, LegalHolds } from './retention/legal-holds.js';
@@ -172,7 +170,7 @@ export class AuditService {
   ): Promise<AuditLogEvent> {
     const own = ownEvent(event);
     assertEventInput(own);
-    const draft = this.inContext(own);
+    const draft = inContext(own);
     if (!options.manager) return this.keep(draft);
     return this.reader.shown(await this.recorder.recordWith(options.manager, draft));
   }
@@ -470,7 +468,7 @@ export class AuditService {
    */
   async placeHold(hold: LegalHoldInput): Promise<LegalHold> {
     const named = await this.asked.hold(ownQuery(hold));
-    return this.keeping.holds.place(named, (event) => this.recorder.recordOwn(this.inContext(event)));
+    return this.keeping.holds.place(named, (event) => this.recorder.recordOwn(inContext(event)));
   }
 
   /**
@@ -481,7 +479,7 @@ export class AuditService {
    */
   async liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
     const named = await this.asked.release(ownQuery(release));
-    return this.keeping.holds.lift(id, named, (event) => this.recorder.recordOwn(this.inContext(event)));
+    return this.keeping.holds.lift(id, named, (event) => this.recorder.recordOwn(inContext(event)));
   }
 
   /**
@@ -568,7 +566,7 @@ export class AuditService {
     const after = rules.rules;
     // Until the event is there the change is none: it is judged by the rules before it.
     rules.restore(before);
-    const draft = this.inContext(ruleChange(changed.id, before, after));
+    const draft = inContext(ruleChange(changed.id, before, after));
     const id = createEventId(Date.now());
     try {
       await this.keep({ ...draft, id });
@@ -763,40 +761,6 @@ export class AuditService {
     );
     return this.signer;
   }
-
-  /** The event with who, where and in which request, as far as it does not say so itself. */
-  private inContext(event: AuditEventInput): AuditEventDraft {
-    const { record, actor } = currentContext() ?? {};
-    if (record) auditedOf(record.request)?.audit.readIdentity(record);
-    const who = actor ?? record?.identity;
-    const ipAddress = event.ipAddress === undefined ? record?.ipAddress : canonicalIp(event.ipAddress);
-    if (event.ipAddress && ipAddress === undefined) {
-      throw new AuditError(
-        'AUDIT_INVALID_EVENT',
-        'The audit event was not recorded: ipAddress must be an IPv4 or IPv6 address.',
-        { field: 'ipAddress' },
-      );
-    }
-    const said = withoutEmpty(event);
-    const { userId, tenantId, sessionId } = { ...record?.identity, ...actor, ...said };
-    return {
-      ...said,
-      ...(tenantId && { tenantId }),
-      ...(userId && { userId }),
-      ...(sessionId && { sessionId }),
-      ...(ipAddress && { ipAddress }),
-      ...(!event.userAgent &&
-        record?.request.headers['user-agent'] && { userAgent: record.request.headers['user-agent'] }),
-      ...(who && {
-        metadata: mergeFacts(event.metadata, {
-          requestId: record && requestIdOf(record),
-          actorType: who.actorType,
-          impersonatorId: who.impersonatorId,
-          roles: actor ? undefined : record?.identity.roles,
-        }),
-      }),
-    };
-  }
 }
 
 /** @throws AuditError `AUDIT_INVALID_QUERY` naming the option */
@@ -837,11 +801,4 @@ function storedEvent(given: AuditLogEvent): AuditLogEvent {
     'There is nothing to prove: give the id of an event, or an event.',
     { field: 'id' },
   );
-}
-
-function withoutEmpty(event: AuditEventInput): AuditEventInput {
-  if (!Object.values(event).some((value) => value === undefined || value === null)) return event;
-  return Object.fromEntries(
-    Object.entries(event).filter(([, value]) => value !== undefined && value !== null),
-  ) as unknown as AuditEventInput;
 }

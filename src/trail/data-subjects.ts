@@ -9,8 +9,6 @@ import type { Redactor } from '../recorder/redaction/redactor.js';
 import { formsOf, storedForm } from '../recorder/stored-text.js';
 import type { IdField } from '../recorder/stored-text.js';
 import { checkTenantId, ownQuery, ownValue } from './audit-scope.js';
-import { mayHold } from './retention/legal-holds.js';
-import type { LegalHolds } from './retention/legal-holds.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 
 /** A person, as `protect.subject` names them, in one tenant. */
@@ -77,7 +75,8 @@ export class DataSubjects {
     private readonly protection: SubjectProtection | undefined,
     private readonly repository: AuditEventRepository,
     private readonly reader: ProtectedReader,
-    private readonly holds: LegalHolds,
+    /** The id of a legal hold that may be on what is recorded of the person. */
+    private readonly holdsOn: (person: CheckedSubject) => Promise<string | undefined>,
     private readonly redactor: Redactor,
   ) {}
 
@@ -87,13 +86,13 @@ export class DataSubjects {
    */
   async forget(subject: AuditSubject, record: Recording, flush: () => Promise<void>): Promise<AuditErasure> {
     const { keys, transit } = this.needed('forget()');
-    const { tenantId, subjectId, userIds } = this.check(subject);
-    const { inForce } = await this.holds.on(tenantId);
-    const hold = inForce.find((one) => mayHold(one, tenantId, userIds));
-    if (hold) {
+    const person = this.check(subject);
+    const { tenantId, subjectId } = person;
+    const hold = await this.holdsOn(person);
+    if (hold !== undefined) {
       throw new AuditError(
         'AUDIT_HELD',
-        `The person can't be forgotten: the legal hold ${hold.id} is on events that may be theirs. Lift it first, where it may be lifted.`,
+        `The person can't be forgotten: the legal hold ${hold} is on events that may be theirs. Lift it first, where it may be lifted.`,
       );
     }
     const reference = await reachable(keys.referenceOf(tenantId, subjectId));
