@@ -67,6 +67,8 @@ export type {
   FeatureFactory,
   FeatureHost,
   FeatureOptions,
+  FeatureParts,
+  HeldPerson,
   RunningFeature,
   ServiceClass,
 } from './engine/audit-feature.js';
@@ -104,7 +106,7 @@ export type { KeyManagement } from './features/protection/key-management.js';
 export type { ProtectionOptions } from './features/protection/protection-options.js';
 export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';
 export type { RedactionMode, RedactionOptions } from './recorder/redaction/redaction-options.js';
-export type { AuditDatabaseOptions, StoreOptions } from './store/audit-database.js';
+export type { AuditDatabaseOptions, FeatureTables, StoreOptions } from './store/audit-database.js';
 
 // The tables, for TypeORM's command line and an application's own reads.
 export { AuditEventRepository } from './store/audit-event.repository.js';

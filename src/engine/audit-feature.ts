@@ -2,7 +2,7 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { RiskFeature } from '../recorder/risk/risk-stage.js';
-import type { AuditDatabase } from '../store/audit-database.js';
+import type { AuditDatabase, FeatureTables } from '../store/audit-database.js';
 import type { AuditService } from '../trail/audit.service.js';
 
 /** A class that is injected. */
@@ -46,12 +46,18 @@ export interface RunningFeature {
   readonly close?: (patienceMs: number) => Promise<void>;
 }
 
-/** What not everybody needs, as a plug-in: `AuditModule.forRoot({ features: [detection()] })`. */
-export interface AuditFeature {
-  /** Each feature once. An async factory answers its options under this name, so no option of the core may have it. */
-  readonly name: string;
+/** What of a feature is known before it runs. */
+export interface FeatureParts {
   /** The class of its service, by which it is injected. */
   readonly service?: ServiceClass | undefined;
+  /** Its tables, which are there only where it is listed. */
+  readonly tables?: FeatureTables | undefined;
+}
+
+/** What not everybody needs, as a plug-in: `AuditModule.forRoot({ features: [detection()] })`. */
+export interface AuditFeature extends FeatureParts {
+  /** Each feature once. An async factory answers its options under this name, so no option of the core may have it. */
+  readonly name: string;
   /** Called once, when the engine is made. @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option */
   readonly run: (host: FeatureHost) => RunningFeature;
 }
@@ -64,23 +70,21 @@ export interface FeatureOptions {}
 /** Makes a feature, with its options. With `forRootAsync()` it is listed itself, and gets those that the factory answers under its name. */
 export type FeatureFactory<Name extends string = string, Options = never> = ((
   options?: Options,
-) => AuditFeature) & { readonly featureName: Name; readonly service?: ServiceClass | undefined };
+) => AuditFeature) &
+  FeatureParts & { readonly featureName: Name };
 
-/**
- * @param run see {@link AuditFeature}
- * @param service the class of its service, where it has one
- */
+/** @param run see {@link AuditFeature} */
 export function defineFeature<Name extends string, Options extends object>(
   name: Name,
   run: (options: Options, host: FeatureHost) => RunningFeature,
-  service?: ServiceClass,
+  parts: FeatureParts = {},
 ): FeatureFactory<Name, Options> {
   const make = (options = {} as Options): AuditFeature => ({
+    ...parts,
     name,
-    service,
     run: (host) => run(options, host),
   });
-  return Object.assign(make, { featureName: name, service });
+  return Object.assign(make, { featureName: name, ...parts });
 }
 
 /** The options with the listed features among `features`, each with the options that stand under its name. */

@@ -83,6 +83,7 @@ export class AuditRuntime {
     this.database = new AuditDatabase(
       options,
       logger,
+      (options.features ?? []).flatMap(({ tables }) => tables ?? []),
       () => this.noteDatabase(),
       () => this.storeLast(),
     );

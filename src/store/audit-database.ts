@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource, MigrationExecutor } from 'typeorm';
-import type { DataSourceOptions } from 'typeorm';
+import type { DataSourceOptions, MigrationInterface } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { showValue } from '../event/show-value.js';
@@ -44,6 +44,13 @@ export interface StoreOptions {
   readonly dataSource?: string | DataSource;
   /** Run the library's migrations at start. @defaultValue `true` */
   readonly migrate?: boolean;
+}
+
+/** Tables that a feature adds. */
+export interface FeatureTables {
+  readonly entities: readonly (new () => object)[];
+  /** They run in the order of their names' times, with those of the core. */
+  readonly migrations: readonly (new () => MigrationInterface)[];
 }
 
 export const AUDIT_ENTITIES = [
@@ -92,6 +99,7 @@ export class AuditDatabase {
   constructor(
     private readonly options: StoreOptions,
     private readonly logger: AuditLogger,
+    private readonly tables: readonly FeatureTables[] = [],
     /** Called with each connection once it is ready to take events. */
     private readonly onReady: () => void = () => undefined,
     /** Called before a data source that the application shares is destroyed; it then waits. */
@@ -199,13 +207,13 @@ export class AuditDatabase {
     let source = shared;
     try {
       // TypeORM loads the driver when the data source is made.
-      source ??= createAuditDataSource(options);
+      source ??= createAuditDataSource(options, this.tables);
       assertNames(source, shared ? 'dataSource' : 'database');
       if (!shared && options.type === 'better-sqlite3') this.createFile(options);
       if (!source.isInitialized) await source.initialize();
       // The first statement looks at the session of a shared connection.
       await runStatement(source, 'SELECT 1');
-      if (this.options.migrate ?? true) await runMigrations(source);
+      if (this.options.migrate ?? true) await runMigrations(source, this.tables);
     } catch (error) {
       if (!shared && source?.isInitialized) await source.destroy().catch(() => undefined);
       throw toOptionError(error, options.type) ?? error;
@@ -244,12 +252,12 @@ export class AuditDatabase {
   }
 }
 
-/** A data source for the audit's tables alone, as the library itself and TypeORM's CLI use it. Not yet connected. */
-export function createAuditDataSource(options: AuditDatabaseOptions): DataSource {
+/** A data source for the audit's tables alone. Not yet connected. */
+function createAuditDataSource(options: AuditDatabaseOptions, tables: readonly FeatureTables[]): DataSource {
   const own = {
     ...options,
-    entities: AUDIT_ENTITIES,
-    migrations: AUDIT_MIGRATIONS,
+    entities: [...AUDIT_ENTITIES, ...tables.flatMap(({ entities }) => entities)],
+    migrations: migrationsOf(tables),
     migrationsTableName: migrationsTableOf(options),
     synchronize: false,
     migrationsRun: false,
@@ -277,16 +285,20 @@ export function createAuditDataSource(options: AuditDatabaseOptions): DataSource
   });
 }
 
+function migrationsOf(tables: readonly FeatureTables[]): FeatureTables['migrations'][number][] {
+  return [...AUDIT_MIGRATIONS, ...tables.flatMap(({ migrations }) => migrations)];
+}
+
 /** TypeORM puts no `entityPrefix` before it: two audits in one database would share one list, and the second have no tables. */
 function migrationsTableOf({ entityPrefix = '' }: { readonly entityPrefix?: string }): string {
   return entityPrefix + AUDIT_MIGRATIONS_TABLE;
 }
 
 /** Runs the library's migrations, with its own list of them even on a data source that the application shares. */
-async function runMigrations(source: DataSource): Promise<void> {
+async function runMigrations(source: DataSource, tables: readonly FeatureTables[]): Promise<void> {
   // A view of the data source that differs in nothing but the migrations; the executor reads no more than these.
   const view = Object.create(source, {
-    migrations: { value: AUDIT_MIGRATIONS.map((Migration) => new Migration()) },
+    migrations: { value: migrationsOf(tables).map((Migration) => new Migration()) },
     options: { value: { ...source.options, migrationsTableName: migrationsTableOf(source.options) } },
   }) as DataSource;
   await new MigrationExecutor(view).executePendingMigrations();

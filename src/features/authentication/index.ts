@@ -25,5 +25,5 @@ export type {
 export const authentication = defineFeature(
   'authentication',
   (_options: object, { audit }) => ({ service: new AuthenticationAudit(audit) }),
-  AuthenticationAudit,
+  { service: AuthenticationAudit },
 );
