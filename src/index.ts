@@ -78,14 +78,6 @@ export type { FieldSelection } from './capture/select-fields.js';
 export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';
 export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery/delivery-options.js';
 export type { ServiceOptions } from './recorder/event-completer.js';
-export type {
-  PolicyLevel,
-  PolicyMatch,
-  PolicyOptions,
-  PolicyRule,
-  PolicySubject,
-} from './features/policy/policy-rule.js';
-export type { PolicyExplanation } from './features/policy/audit-policy.js';
 export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';
 export type { VolumeStep } from './recorder/risk/risk-points.js';
 export type {

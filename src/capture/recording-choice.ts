@@ -1,8 +1,8 @@
+import { AuditError } from '../event/audit-error.js';
 import { present } from '../event/present.js';
-import type { AuditPolicy } from '../features/policy/audit-policy.js';
-import type { PolicySubject } from '../features/policy/policy-rule.js';
 import { lastSaid } from './annotation.js';
 import type { CaptureOptions } from './capture-options.js';
+import type { RecordingPolicy, RequestFacts } from './recording.js';
 import { noteFault } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 import { targetOf } from './request-target.js';
@@ -18,18 +18,26 @@ export interface RecordedFields {
 const NO_FIELDS: RecordedFields = { query: false, body: false, response: false };
 
 /**
- * Whether a request is recorded and how much of it: the one place where the policy, `@Audit()`, `@NoAudit()` and the options come
- * together. Decided as soon as nothing that is still unknown can change it, at the latest when the answer is ready or the connection is
+ * Whether a request is recorded and how much of it: the one place where a feature's policy, `@Audit()`, `@NoAudit()` and the options
+ * come together. Decided as soon as nothing that is still unknown can change it, at the latest when the answer is ready or the connection is
  * gone. What the decision was made of may change before that; then it is made again.
  */
 export class RecordingChoice {
-  private readonly policy: AuditPolicy | undefined;
+  /** Of a feature, where there is one. */
+  policy: RecordingPolicy | undefined;
 
-  constructor(
-    private readonly options: CaptureOptions,
-    policy?: AuditPolicy,
-  ) {
-    this.policy = policy?.isEmpty ? undefined : policy;
+  constructor(private readonly options: CaptureOptions) {}
+
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` where another feature decides already */
+  decideBy(policy: RecordingPolicy): void {
+    if (this.policy) {
+      throw new AuditError(
+        'AUDIT_INVALID_OPTIONS',
+        'The audit option features has two features that decide which requests are recorded: write one of them.',
+        { field: 'features' },
+      );
+    }
+    this.policy = policy;
   }
 
   /** As far as can be told by now: a request that may still turn out to be recorded counts as one that is. */
@@ -66,7 +74,7 @@ export class RecordingChoice {
    * @param end what only the end tells: what is still not known then is not there, and what asks for it does not match
    * @returns as {@link isRecorded}
    */
-  private decide(record: RequestRecord, end?: PolicySubject): boolean {
+  private decide(record: RequestRecord, end?: RequestFacts): boolean {
     const { route } = record;
     const byCode = route ? route.recorded : (this.options.requests ?? 'all') === 'all';
     if (this.policy === undefined || route?.silenced) return (record.recorded = byCode);
@@ -89,8 +97,8 @@ export class RecordingChoice {
   }
 }
 
-/** What a policy may know of the request by now. */
-function subjectOf(record: RequestRecord): PolicySubject {
+/** What is known of the request by now. */
+function subjectOf(record: RequestRecord): RequestFacts {
   const { request, route, identity } = record;
   return {
     path: targetOf(request),

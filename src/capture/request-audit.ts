@@ -5,7 +5,6 @@ import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import type { AuditPolicy } from '../features/policy/audit-policy.js';
 import type { AuditRecorder, Delivery, Intent } from '../recorder/audit-recorder.js';
 import type { BlockingRule, BlockJudge } from '../recorder/block-judge.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
@@ -72,10 +71,11 @@ export class RequestAudit implements ResponseObserver {
   unhooked = 0;
   /** No answer leaves and no request goes on: the process is about to end under them, and nobody can record any more what happens. */
   isFrozen = false;
+  /** Which requests are recorded and how much of each. */
+  readonly choice: RecordingChoice;
   private readonly delivery: Delivery;
   private readonly events: EventMaker;
   private readonly identities: IdentityReader;
-  private readonly choice: RecordingChoice;
   private readonly warnings: RateLimitedLog;
   private readonly records = new Set<RequestRecord>();
   private readonly bySocket = new WeakMap<Socket, Set<RequestRecord>>();
@@ -86,12 +86,11 @@ export class RequestAudit implements ResponseObserver {
     options: CaptureOptions,
     paths: SafePaths,
     private readonly logger: AuditLogger,
-    policy?: AuditPolicy,
     private readonly blockJudge?: BlockJudge,
   ) {
     this.delivery = recorder.delivery;
     this.identities = new IdentityReader(options.resolve);
-    this.choice = new RecordingChoice(options, policy);
+    this.choice = new RecordingChoice(options);
     this.warnings = new RateLimitedLog(logger);
     this.events = new EventMaker(completer, paths, (error) => this.noteInternalError(error));
   }

@@ -7,10 +7,10 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { createEventId } from '../event/event-id.js';
 import { safeText } from '../event/safe-text.js';
-import type { PolicyRule } from '../features/policy/policy-rule.js';
 import type { Intent, Ticket } from '../recorder/audit-recorder.js';
 import type { BlockingRule } from '../recorder/block-judge.js';
 import type { HeldAnswer, ResponseFunctions } from './held-answer.js';
+import type { RecordingRule } from './recording.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { RouteAudit } from './route-audit.js';
 
@@ -102,8 +102,8 @@ export class RequestRecord {
   // Made of all that, and made again where it changed.
   /** Whether it is recorded, once that is decided. */
   recorded: boolean | undefined = undefined;
-  /** The policy's rule that decided; without one, `@Audit()` and the options did. */
-  rule: PolicyRule | undefined = undefined;
+  /** The rule of a feature's policy that decided; without one, `@Audit()` and the options did. */
+  rule: RecordingRule | undefined = undefined;
   /** Whether it is recorded is decided for good. */
   isSettled = false;
   /** Its path without query and secrets, as much of it as is looked at; and how long it was when it was sent. */

@@ -1,3 +1,4 @@
+import type { RecordingPolicy } from '../capture/recording.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
@@ -32,6 +33,8 @@ export interface FeatureHost {
 
 /** A feature at work, from the making of the engine to its end. */
 export interface RunningFeature {
+  /** Decides which requests are recorded and how much of each; one feature at most. Without it, `@Audit()` and the options decide. */
+  readonly recording?: RecordingPolicy;
   /** Looks at each event as it is recorded, with its protected values. It must not wait; what it throws costs nobody else anything. */
   readonly observe?: (event: AuditLogEvent) => void;
   /** What it adds to the risk score of each event that was given none. */

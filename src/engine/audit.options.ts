@@ -4,7 +4,6 @@ import type { AuditFeature } from './audit-feature.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import type { DeliveryOptions } from '../delivery/delivery-options.js';
 import type { ServiceOptions } from '../recorder/event-completer.js';
-import type { PolicyOptions } from '../features/policy/policy-rule.js';
 import type { RiskOptions } from '../recorder/risk/risk-options.js';
 import type { ComplianceOptions } from '../features/rules/compliance-rule.js';
 import type { ProtectionOptions } from '../features/protection/protection-options.js';
@@ -19,8 +18,6 @@ import { SUPPORTED_DATABASES } from '../store/table-name.js';
 export interface AuditModuleOptions extends StoreOptions {
   /** What is captured of requests. */
   readonly capture?: CaptureOptions;
-  /** Which requests are recorded and how much of each: rules in their order, or a JSON file of them. */
-  readonly policy?: PolicyOptions;
   /** How the risk score of an event comes about. */
   readonly risk?: RiskOptions;
   /** Which rules flag events, call handlers of the application, and block requests. */
@@ -100,6 +97,7 @@ const group: Rule = {
 /** Options of features: where somebody may write them among the core's, and how they are written instead. */
 const OF_FEATURES: Readonly<Record<string, string>> = {
   detection: 'detection({ … })',
+  policy: 'policy([ … ])',
   riskContext: 'risk({ … })',
   'risk.businessHours': 'risk({ businessHours: … })',
   'risk.burst': 'risk({ burst: … })',
@@ -130,13 +128,7 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   'capture.resolve.actorType': resolver,
   'capture.resolve.impersonator': resolver,
   'capture.resolve.roles': resolver,
-  // Its rules are checked where they are read.
-  policy: {
-    accepts: (value) => typeof value === 'object' && value !== null,
-    write:
-      "a list of rules, [{ level: 'none', match: { path: '/health' } }], or { file: 'audit-policy.json' }",
-  },
-  // What is in these three is checked by those who read it.
+  // What is in these two is checked by those who read it.
   risk: group,
   compliance: group,
   features: {

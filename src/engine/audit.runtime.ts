@@ -5,7 +5,6 @@ import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { AuditPolicy } from '../features/policy/audit-policy.js';
 import type { RuleActions } from '../features/rules/rule-actions.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
 import { Listeners } from '../recorder/listeners.js';
@@ -51,8 +50,6 @@ export class AuditRuntime {
   readonly recorder: AuditRecorder;
   /** Who hears of each event as it is recorded. */
   readonly listeners: Listeners;
-  /** Which requests are recorded and how much of each. */
-  readonly policy: AuditPolicy;
   /** Which parts of paths are secret. */
   readonly paths: SafePaths;
   readonly requests: RequestAudit;
@@ -79,7 +76,6 @@ export class AuditRuntime {
     const redactor = new Redactor(options.redaction);
     this.paths = new SafePaths(redactor.isSecretKey);
     if (options.retention) checkRetention(options.retention);
-    this.policy = new AuditPolicy(options.policy);
     this.database = new AuditDatabase(
       options,
       logger,
@@ -128,7 +124,6 @@ export class AuditRuntime {
       options.capture ?? {},
       this.paths,
       logger,
-      this.policy,
       judging.blockJudge,
     );
     const own = options.ledger?.database;
@@ -144,7 +139,7 @@ export class AuditRuntime {
       logger,
     );
     this.reachNotes = reachNotesOf(tables, this.delivery);
-    const { recorder, listeners, requests, policy, sealer } = this;
+    const { recorder, listeners, requests, sealer } = this;
     const holdsOn = (person: HeldPerson) => this.holdsOn(person);
     this.service = serviceOf({
       options,
@@ -152,7 +147,6 @@ export class AuditRuntime {
       recorder,
       listeners,
       requests,
-      policy,
       judging,
       protecting,
       redactor,
@@ -163,7 +157,8 @@ export class AuditRuntime {
     const { volumeKeys } = options.risk ?? {};
     const host = { database: this.database, recorder, audit: this.service, logger, volumeKeys, holdsOn };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
-    for (const { observe, risk } of this.features) {
+    for (const { recording, observe, risk } of this.features) {
+      if (recording) requests.choice.decideBy(recording);
       if (observe) listeners.watch((event) => observe(event));
       if (risk) judging.riskStage.add(risk);
     }

@@ -1,7 +1,6 @@
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { present } from '../event/present.js';
-import type { AuditPolicy } from '../features/policy/audit-policy.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
@@ -27,7 +26,6 @@ export interface ServiceParts {
   readonly recorder: AuditRecorder;
   readonly listeners: Listeners;
   readonly requests: RequestAudit;
-  readonly policy: AuditPolicy;
   readonly judging: Judging;
   readonly protecting: Protecting;
   readonly redactor: Redactor;
@@ -92,7 +90,7 @@ export function serviceOf(parts: ServiceParts): AuditService {
     () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
     letters,
     { ledger, verifier, sealer },
-    { policy: parts.policy, rules: judging.rules },
+    judging.rules,
     redactor,
     reader,
     new DataSubjects(erasure, tables.events, reader, holdsOn, redactor),

@@ -131,9 +131,9 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    const { options, delivery, policy, requests } = this.runtime;
+    const { options, delivery, requests } = this.runtime;
     // A rule that blocks may come at run time, so every handler has the guard that asks.
-    const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, policy, true);
+    const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, requests.choice.policy, true);
     mountOnRoutes(this.config, this.discovery, routes, requests);
     warnOf(faultsOfNest(this.config));
   }

@@ -5,7 +5,7 @@ import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
-import type { AuditPolicy } from '../features/policy/audit-policy.js';
+import type { RecordingPolicy } from '../capture/recording.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
 import { actionOfRoute, resourceOfController } from './route-names.js';
@@ -29,7 +29,7 @@ export class RouteAuditReader {
   constructor(
     private readonly options: CaptureOptions,
     private readonly mode: DeliveryMode,
-    private readonly policy?: AuditPolicy,
+    private readonly policy?: RecordingPolicy,
     private readonly judges = false,
   ) {}
 
@@ -104,7 +104,7 @@ export class RouteAuditReader {
       action: said.action ?? actionOfRoute(resource, method, path, handlerName),
       handler: name,
       silenced,
-      seesResult: !silenced && (needsResult(said, path) || (this.policy?.has('response') ?? false)),
+      seesResult: !silenced && (needsResult(said, path) || this.policy?.readsResults === true),
     };
   }
 }

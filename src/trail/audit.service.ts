@@ -19,8 +19,6 @@ import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { Listeners } from '../recorder/listeners.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
-import type { AuditPolicy, PolicyExplanation } from '../features/policy/audit-policy.js';
-import type { PolicySubject } from '../features/policy/policy-rule.js';
 import type { ComplianceRule } from '../features/rules/compliance-rule.js';
 import type { RuleBook } from '../features/rules/rule-book.js';
 import { ruleChange } from '../features/rules/rule-change.js';
@@ -108,12 +106,6 @@ export interface AuditKeeping {
   readonly storage: StorageReport;
 }
 
-/** What the service tells of, and changes, in the judgement of events. */
-export interface AuditJudgement {
-  readonly policy: AuditPolicy;
-  readonly rules: RuleBook;
-}
-
 /** Events read at a time by `stream()`. */
 const STREAM_PAGE = 500;
 /** Letters held at a time by `replayDeadLetters()`: each may take some hundred kilobytes. */
@@ -141,7 +133,7 @@ export class AuditService {
     private readonly summaries: () => Promise<AuditSource[]>,
     private readonly letterRepository: DeadLetterRepository,
     private readonly log: AuditLog,
-    private readonly judgement: AuditJudgement,
+    private readonly ruleBook: RuleBook,
     private readonly redactor: Redactor,
     private readonly reader: ProtectedReader,
     private readonly subjects: DataSubjects,
@@ -501,19 +493,9 @@ export class AuditService {
     return this.keeping.storage.of(scope);
   }
 
-  /**
-   * Which rule of the policy decides on such a request, and why.
-   *
-   * @param subject what is known of it: `{ method: 'GET', path: '/invoices/7' }`; what is left out is not known
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the property
-   */
-  explainPolicy(subject: PolicySubject): PolicyExplanation {
-    return this.judgement.policy.explain(subject);
-  }
-
   /** The compliance rules of this process in their order, those that are off included. */
   rules(): readonly ComplianceRule[] {
-    return this.judgement.rules.rules;
+    return this.ruleBook.rules;
   }
 
   /**
@@ -559,7 +541,7 @@ export class AuditService {
   private async changeRule<T extends { readonly id: string } | undefined>(
     change: (rules: RuleBook) => T,
   ): Promise<T> {
-    const { rules } = this.judgement;
+    const rules = this.ruleBook;
     const before = rules.rules;
     const changed = change(rules);
     if (changed === undefined) return changed;

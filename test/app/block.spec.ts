@@ -1,5 +1,6 @@
 // Compliance rules that refuse: behind every guard and before the handler, whatever a client does about it.
 import type { AuditModuleOptions } from 'nest-audit-trail';
+import { policy } from 'nest-audit-trail/policy';
 import { dial, send } from '../support/http-client.js';
 import { eventually } from '../support/eventually.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
@@ -293,7 +294,7 @@ describeOnSqlite('a rule that blocks', (create) => {
   );
 
   it('leaves an event where the client goes away from a request that was to leave none', async () => {
-    const { port, gate, handled, events } = await start({ policy: [{ level: 'none' }] });
+    const { port, gate, handled, events } = await start({ features: [policy([{ level: 'none' }])] });
     const socket = await dial(port);
     const body = '{"payee":{"country":"XX"}}';
     socket.write(
@@ -324,7 +325,7 @@ describeOnSqlite('a rule that blocks', (create) => {
 
   it('is above a policy that silences, but not above @NoAudit()', async () => {
     const { port, handled, events } = await start({
-      policy: [{ level: 'none' }],
+      features: [policy([{ level: 'none' }])],
     });
     expect((await pay('{"amount":1001,"note":"x"}')).status).toBe(403);
     expect((await pay('{"amount":1}')).status).toBe(201);

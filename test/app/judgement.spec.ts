@@ -22,6 +22,7 @@ import type {
 } from 'nest-audit-trail';
 import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
+import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
 import { Delivery } from '../../src/delivery/delivery.js';
 import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
@@ -54,6 +55,7 @@ const CLERK: User = { id: 'ann', tenantId: 'acme', roles: ['clerk'] };
 const ADMIN: User = { id: 'root', tenantId: 'acme', roles: ['Admin', 'clerk'] };
 
 interface Judged {
+  readonly app: INestApplication;
   readonly audit: AuditService;
   /** The ids that handlers ran for. */
   readonly handled: readonly string[];
@@ -144,6 +146,7 @@ async function startJudged(
   const { port } = app.getHttpServer().address() as AddressInfo;
   const audit = app.get(AuditService);
   return {
+    app,
     audit,
     handled,
     logged,
@@ -923,7 +926,7 @@ describeOnSqlite('judgement', (create) => {
           { level: 'request', match: { route: '/invoices', role: 'clerk' }, body: ['amount', 'note'] },
         ];
         await writeFile(file, JSON.stringify({ rules }));
-        const { ask, audit, events, handled } = await start({ policy: { file } });
+        const { app, ask, events, handled } = await start({ features: [policy({ file })] });
         await ask({ path: '/invoices/7' }, CLERK);
         const body = JSON.stringify({ amount: 5, note: 'x', other: 'y' });
         await ask({ method: 'POST', path: '/invoices', body }, CLERK);
@@ -936,19 +939,20 @@ describeOnSqlite('judgement', (create) => {
           ['invoice.create', 'bob', { 'body.amount': 5 }],
         ]);
         const read = { method: 'GET', path: '/invoices/7' };
-        expect(audit.explainPolicy({ ...read, status: 200 })).toEqual({
+        const asked = app.get(AuditPolicy);
+        expect(asked.explain({ ...read, status: 200 })).toEqual({
           level: 'none',
           rule: 'reads',
           reason: expect.stringContaining("method 'GET', path '/invoices/*', status '2xx'"),
         });
-        const unsure = audit.explainPolicy({ ...read, route: '/invoices/:id' });
+        const unsure = asked.explain({ ...read, route: '/invoices/:id' });
         expect(unsure).not.toHaveProperty('rule');
         expect(unsure.reason).toMatch(/No rule matches.*reads.*status '2xx'.*not given/);
-        expect(audit.explainPolicy({ method: 'POST', route: '/invoices', roles: ['clerk'] })).toMatchObject({
+        expect(asked.explain({ method: 'POST', route: '/invoices', roles: ['clerk'] })).toMatchObject({
           level: 'request',
           rule: '#1',
         });
-        expect(audit.explainPolicy({ ...read, status: 404, route: null })).toEqual({
+        expect(asked.explain({ ...read, status: 404, route: null })).toEqual({
           reason: expect.stringContaining('No rule matches'),
         });
         for (const [subject, field] of [
@@ -958,10 +962,10 @@ describeOnSqlite('judgement', (create) => {
           [{ roles: 'clerk' }, 'roles'],
           [{ status: '2xx' }, 'status'],
         ]) {
-          const explain = () => audit.explainPolicy(subject as never);
+          const explain = () => asked.explain(subject as never);
           expect(explain).toThrow(expect.objectContaining({ code: 'AUDIT_INVALID_QUERY', field }));
         }
-        expect(() => audit.explainPolicy(undefined as never)).toThrow('explainPolicy() takes an object');
+        expect(() => asked.explain(undefined as never)).toThrow('explain() takes an object');
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
@@ -979,12 +983,14 @@ describeOnSqlite('judgement', (create) => {
       try {
         for (const [content, field] of bad) {
           await writeFile(file, content);
-          await expect(start({ policy: { file } })).rejects.toMatchObject({
+          await expect(start({ features: [policy({ file })] })).rejects.toMatchObject({
             code: 'AUDIT_INVALID_OPTIONS',
             field,
           });
         }
-        await expect(start({ policy: { file: join(folder, 'none.json') } })).rejects.toMatchObject({
+        await expect(
+          start({ features: [policy({ file: join(folder, 'none.json') })] }),
+        ).rejects.toMatchObject({
           code: 'AUDIT_INVALID_OPTIONS',
           field: 'policy.file',
         });

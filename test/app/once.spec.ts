@@ -4,7 +4,7 @@ import type express from 'express';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditModuleOptions } from 'nest-audit-trail';
-import { AuditRuntime } from '../../src/engine/audit.runtime.js';
+import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { EventCompleter } from '../../src/recorder/event-completer.js';
 import { send } from '../support/http-client.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
@@ -53,9 +53,11 @@ describeOnSqlite('a request', (create) => {
             },
           },
         },
-        policy: [
-          { level: 'none', match: { path: '/answers/*' } },
-          { level: 'metadata', match: { tenant: 'acme' } },
+        features: [
+          policy([
+            { level: 'none', match: { path: '/answers/*' } },
+            { level: 'metadata', match: { tenant: 'acme' } },
+          ]),
         ],
         ...options,
       },
@@ -65,7 +67,7 @@ describeOnSqlite('a request', (create) => {
     spy(EventCompleter.prototype, 'describe', count('described'));
     spy(EventCompleter.prototype, 'conclude', count('concluded'));
     spy(EventCompleter.prototype, 'judge', count('judged'));
-    spy(app.app.get(AuditRuntime).policy, 'decide', count('policy'));
+    spy(app.app.get(AuditPolicy), 'decide', count('policy'));
   }
 
   const pay = (path: string, user: object = ANN) =>
@@ -171,7 +173,7 @@ describeOnSqlite('a request', (create) => {
   });
 
   it('asks the policy again where that waits for the status', async () => {
-    await start({ policy: [{ level: 'none', match: { status: '2xx' } }] });
+    await start({ features: [policy([{ level: 'none', match: { status: '2xx' } }])] });
     expect((await pay('/payments')).status).toBe(201);
     expect(counted.policy).toBe(2);
     expect(lines()).toEqual(['intent', 'void']);

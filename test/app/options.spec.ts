@@ -8,6 +8,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditOptionsFactory, AuditRouteOptions } from 'nest-audit-trail';
 import { detection } from 'nest-audit-trail/detection';
+import { policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
 
 const MEMORY: AuditModuleOptions = { database: { type: 'better-sqlite3', database: ':memory:' } };
@@ -97,12 +98,22 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, policy, risk, compliance, features, delivery, ledger, redaction, protect, retention, auditReads, service, metrics.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, auditReads, service, metrics.',
     ],
     [
       'policy[0].level',
-      { ...MEMORY, policy: [{ level: 'all' }] },
+      { ...MEMORY, features: [policy([{ level: 'all' as never }])] },
       expect.stringContaining("write 'none' or 'metadata'"),
+    ],
+    [
+      'policy',
+      { ...MEMORY, features: [policy()] },
+      "The audit option policy is an object: write a list of rules, [{ level: 'none', match: { path: '/health' } }], or { file: 'audit-policy.json' }.",
+    ],
+    [
+      'policy',
+      { ...MEMORY, policy: [{ level: 'none' }] },
+      "The audit option policy is a feature: write features: [policy([ … ])], with import { policy } from 'nest-audit-trail/policy'.",
     ],
     [
       'risk.weights.severity.high',
@@ -315,14 +326,15 @@ describe('options', () => {
 
   it.each([
     ['detection.maxKeys', { detection: { maxKeys: 1 } }],
+    ['policy[0].level', { policy: [{ level: 'all' as never }] }],
     ['risk.weights.burst', { riskContext: { weights: { burst: 101 } } }],
     // Of the core, which has an option of this name too.
     ['risk.weights.privilegedRole', { risk: { weights: { privilegedRole: 101 } } }],
   ])('checks the option %s that a factory answers beside features', async (field, options) => {
     const root = rootWith([
       AuditModule.forRootAsync({
-        features: [detection, risk],
-        useFactory: () => ({ ...MEMORY, ...options }),
+        features: [detection, policy, risk],
+        useFactory: () => ({ ...MEMORY, policy: [], ...options }),
       }),
     ]);
     await expect(

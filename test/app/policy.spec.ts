@@ -1,5 +1,7 @@
 // Policies through the door: real requests on every database, all four levels, and the ways to get around them.
 import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { policy } from 'nest-audit-trail/policy';
+import type { PolicyOptions } from 'nest-audit-trail/policy';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,8 +13,6 @@ import { createDatabase, describeOnSqlite } from '../support/harness/databases.j
 import type { TestDatabase } from '../support/harness/databases.js';
 import { as, startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
-
-type Policy = NonNullable<AuditModuleOptions['policy']>;
 
 describeOnSqlite('a policy', (create) => {
   let database: TestDatabase;
@@ -31,12 +31,12 @@ describeOnSqlite('a policy', (create) => {
   /** The journal that a crash then would leave. */
   const after = (when: string) => `${database.journal}-${when}`;
 
-  async function start(policy: Policy, more: Omit<AuditModuleOptions, 'policy'> = {}): Promise<PolicyApp> {
+  async function start(rules: PolicyOptions, more: AuditModuleOptions = {}): Promise<PolicyApp> {
     const app = await startPolicyApp({
       database: database.options,
       ...more,
       delivery: { directory: database.journal, shutdownTimeoutMs: 2_000, ...more.delivery },
-      policy,
+      features: [policy(rules)],
     });
     apps.push(app);
     return app;
@@ -93,7 +93,7 @@ describeOnSqlite('a policy', (create) => {
   });
 
   it('leaves no trace of a request that ended as a rule silences, also after a crash', async () => {
-    const silent: Policy = [
+    const silent: PolicyOptions = [
       { level: 'none', match: { path: ['/payments/slow/*', '/payments'], status: '2xx' } },
     ];
     const app = await start(silent, { delivery: { flushIntervalMs: 60_000 } });
@@ -176,12 +176,15 @@ describe('a policy', () => {
   });
 
   async function start(
-    policy: Policy,
-    more: Omit<AuditModuleOptions, 'policy'> = {},
+    rules: PolicyOptions,
+    more: AuditModuleOptions = {},
     configure?: Parameters<typeof startPolicyApp>[1],
   ): Promise<PolicyApp> {
     const delivery = { directory: database.journal, ...more.delivery };
-    app = await startPolicyApp({ database: database.options, ...more, delivery, policy }, configure);
+    app = await startPolicyApp(
+      { database: database.options, ...more, delivery, features: [policy(rules)] },
+      configure,
+    );
     return app;
   }
 

@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { authentication } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
+import { policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
 import { generateKeys } from '../../src/ledger/index.js';
 import { eventually } from '../support/eventually.js';
@@ -26,11 +27,15 @@ describeEachDatabase('an application with every feature', (create) => {
       delivery: { mode: 'strict', directory: database.journal },
       ledger: { signingKey: generateKeys('audit.example').signerKey },
       auditReads: true,
-      policy: [{ level: 'none', match: { path: '/health' } }],
       protect: { fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') },
       redaction: { fields: { 'details.body.iban': 'mask' } },
       compliance: { rules: [NO_LARGE_PAYMENT] },
-      features: [authentication(), detection(), risk()],
+      features: [
+        authentication(),
+        detection(),
+        policy([{ level: 'none', match: { path: '/health' } }]),
+        risk(),
+      ],
     });
   });
 

@@ -9,6 +9,7 @@ import type { Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
+import { policy } from 'nest-audit-trail/policy';
 import { queryOf, rawPathOf } from '../../src/capture/request-target.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
 import { SafePaths } from '../../src/recorder/redaction/safe-paths.js';
@@ -310,7 +311,7 @@ describe('a request takes time in proportion to its length', () => {
           database: database.options,
           delivery: { directory: database.journal },
           capture: { query: true, body: true },
-          policy: [{ level: 'response', match: { path: ['/**/a/**/b', '/reset/**'] } }],
+          features: [policy([{ level: 'response', match: { path: ['/**/a/**/b', '/reset/**'] } }])],
           compliance: {
             rules: [
               {

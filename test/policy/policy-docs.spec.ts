@@ -1,9 +1,9 @@
 // What docs/policy.md says is what the policy does.
 import type { DynamicModule, ValueProvider } from '@nestjs/common';
-import type { AuditModuleOptions } from 'nest-audit-trail';
+import type { AuditModuleOptions, FeatureHost } from 'nest-audit-trail';
+import type { PolicySubject } from 'nest-audit-trail/policy';
 import { AuditPolicy } from '../../src/features/policy/audit-policy.js';
 import { POLICY_LEVELS } from '../../src/features/policy/policy-rule.js';
-import type { PolicySubject } from '../../src/features/policy/policy-rule.js';
 import { WrittenExamples } from '../support/docs/examples.js';
 import { codeWords, Page } from '../support/docs/page.js';
 
@@ -31,7 +31,8 @@ describe('docs/policy.md', () => {
     try {
       const { providers = [] } = (await examples.import(0))['audit'] as DynamicModule;
       const options = providers.map((provider) => (provider as ValueProvider<AuditModuleOptions>).useValue);
-      const policy = new AuditPolicy(options.find((value) => value?.policy)!.policy);
+      const [feature] = options.find((value) => value?.features)!.features!;
+      const policy = feature!.run({} as FeatureHost).service as AuditPolicy;
       const asked = page.section('Ask it').table('Asked');
       expect(asked.length).toBeGreaterThan(2);
       for (const [call = '', answer] of asked) {

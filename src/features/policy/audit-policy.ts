@@ -1,23 +1,21 @@
+import type {
+  RecordingDecision,
+  RecordingLevel,
+  RecordingPolicy,
+  RequestFacts,
+} from '../../capture/recording.js';
 import { checkPolicy } from './check-policy.js';
 import { checkSubject } from './check-subject.js';
 import { conditionsOf } from './policy-condition.js';
 import type { PolicyCondition, ReadSubject } from './policy-condition.js';
-import type { PolicyLevel, PolicyOptions, PolicyRule, PolicySubject } from './policy-rule.js';
+import type { PolicyOptions, PolicyRule } from './policy-rule.js';
 import { readPath } from './request-path.js';
 import type { RequestPath } from './request-path.js';
-
-/** What a policy says of a request, as far as its facts are known. */
-export interface PolicyDecision {
-  /** The first rule that surely matches; without one, `@Audit()` and the capture options decide. */
-  readonly rule?: PolicyRule;
-  /** The rules before it that would decide instead if facts that are not known yet turn out so. */
-  readonly undecided: readonly PolicyRule[];
-}
 
 /** Why a request is recorded as it is, for people. */
 export interface PolicyExplanation {
   /** Absent where no rule matches: `@Audit()` and the capture options decide. */
-  readonly level?: PolicyLevel;
+  readonly level?: RecordingLevel;
   /** The rule's id, else its place: `#2` is `policy[2]`. */
   readonly rule?: string;
   readonly reason: string;
@@ -29,18 +27,16 @@ interface CompiledRule {
   readonly conditions: readonly PolicyCondition[];
 }
 
-const NOTHING: PolicyDecision = { undecided: [] };
-
 /**
  * Which requests are recorded and how much of each, as data: the first rule that matches decides. Pure: it answers the
- * same for the same facts, and reads nothing else.
+ * same for the same facts, and reads nothing else. Injected, to ask it by {@link explain}.
  */
-export class AuditPolicy {
+export class AuditPolicy implements RecordingPolicy {
   private readonly rules: readonly CompiledRule[];
 
-  /** @throws AuditError `AUDIT_INVALID_OPTIONS` naming rule and field; nothing is the policy without rules */
-  constructor(options: PolicyOptions | undefined) {
-    this.rules = (options === undefined ? [] : checkPolicy(options)).map((rule, index) => ({
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` naming rule and field */
+  constructor(options: PolicyOptions) {
+    this.rules = checkPolicy(options).map((rule, index) => ({
       // A copy: what the application does to its object later changes nothing.
       rule: structuredClone(rule),
       name: rule.id ?? `#${index}`,
@@ -48,23 +44,18 @@ export class AuditPolicy {
     }));
   }
 
-  get isEmpty(): boolean {
-    return this.rules.length === 0;
-  }
-
-  /** Whether a rule records what it matches, so that any request may have to be. */
+  /** Whether a rule records what it matches. */
   get records(): boolean {
     return this.rules.some(({ rule }) => rule.level !== 'none');
   }
 
-  /** Whether a rule has the level, so that what it needs must be captured. */
-  has(level: PolicyLevel): boolean {
-    return this.rules.some(({ rule }) => rule.level === level);
+  /** Whether a rule records what handlers return. */
+  get readsResults(): boolean {
+    return this.rules.some(({ rule }) => rule.level === 'response');
   }
 
-  /** Never throws. */
-  decide(facts: PolicySubject): PolicyDecision {
-    if (this.rules.length === 0) return NOTHING;
+  /** The first rule that surely matches, and those before it that may. Never throws. */
+  decide(facts: RequestFacts): RecordingDecision<PolicyRule> {
     const subject = readOnce(facts);
     const undecided: PolicyRule[] = [];
     for (const { rule, conditions } of this.rules) {
@@ -76,11 +67,12 @@ export class AuditPolicy {
   }
 
   /**
-   * Says which rule decides and why, and what else would have to be known to be sure.
+   * Says which rule decides on such a request and why, and what else would have to be known to be sure.
    *
+   * @param facts what is known of it: `{ method: 'GET', path: '/invoices/7' }`
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the fact that can't be
    */
-  explain(facts: PolicySubject): PolicyExplanation {
+  explain(facts: RequestFacts): PolicyExplanation {
     checkSubject(facts);
     const subject = readOnce(facts);
     const notes: string[] = [];
@@ -124,7 +116,7 @@ function isMisspelt(rule: PolicyRule, conditions: readonly PolicyCondition[], su
   return verdictOf(conditionsOf(rule.match ?? {}, false), subject) !== false;
 }
 
-function readOnce(facts: PolicySubject): ReadSubject {
+function readOnce(facts: RequestFacts): ReadSubject {
   let read: RequestPath | undefined;
   return { facts, path: () => (read ??= readPath(facts.path ?? '')) };
 }

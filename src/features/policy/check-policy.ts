@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
+import type { RecordingLevel } from '../../capture/recording.js';
 import { AuditError } from '../../event/audit-error.js';
 import { showContents } from '../../event/show-value.js';
 import { flawOfPattern } from './path-pattern.js';
 import { POLICY_LEVELS } from './policy-rule.js';
-import type { PolicyLevel, PolicyOptions, PolicyRule } from './policy-rule.js';
+import type { PolicyOptions, PolicyRule } from './policy-rule.js';
 
 /**
  * The rules of a policy, read from its file where it is one, each of them checked.
@@ -12,7 +13,7 @@ import type { PolicyLevel, PolicyOptions, PolicyRule } from './policy-rule.js';
  *   write instead
  */
 export function checkPolicy(options: PolicyOptions): readonly PolicyRule[] {
-  const rules: unknown = isObject(options) ? readRules(options['file']) : options;
+  const rules: unknown = isObject(options) && 'file' in options ? readRules(options['file']) : options;
   if (!Array.isArray(rules)) {
     throw invalid(
       'policy',
@@ -55,7 +56,7 @@ function readRules(file: unknown): unknown {
 const KNOWN = ['id', 'description', 'level', 'match', 'body', 'query', 'response'];
 const FACTS = ['path', 'route', 'method', 'controller', 'status', 'user', 'tenant', 'role'];
 /** The level from which a selection of fields has a meaning. */
-const SELECTIONS: Readonly<Record<'body' | 'query' | 'response', PolicyLevel>> = {
+const SELECTIONS: Readonly<Record<'body' | 'query' | 'response', RecordingLevel>> = {
   body: 'request',
   query: 'request',
   response: 'response',
@@ -83,7 +84,7 @@ class RuleCheck {
     if (description !== undefined && typeof description !== 'string') {
       this.refuse('description', description, 'a text');
     }
-    if (!POLICY_LEVELS.includes(level as PolicyLevel)) {
+    if (!POLICY_LEVELS.includes(level as RecordingLevel)) {
       this.refuse('level', level, POLICY_LEVELS.map((known) => `'${known}'`).join(' or '));
     }
     // Undefined by mistake, as an environment variable that is not set, would match every request.
@@ -94,7 +95,7 @@ class RuleCheck {
       if (typeof value !== 'boolean' && !(Array.isArray(value) && value.every(isText))) {
         this.refuse(name, value, "true, false or a list of field names, ['amount', 'currency']");
       }
-      if (POLICY_LEVELS.indexOf(level as PolicyLevel) < POLICY_LEVELS.indexOf(from)) {
+      if (POLICY_LEVELS.indexOf(level as RecordingLevel) < POLICY_LEVELS.indexOf(from)) {
         this.refuse(name, value, `level: '${from}', since level '${String(level)}' does not record it`);
       }
     }

@@ -1,5 +1,5 @@
+import type { RequestFacts } from '../../capture/recording.js';
 import { AuditError } from '../../event/audit-error.js';
-import type { PolicySubject } from './policy-rule.js';
 
 interface Fact {
   readonly accepts: (value: unknown) => boolean;
@@ -15,7 +15,7 @@ const orNull = ({ accepts, write }: Fact): Fact => ({
 });
 
 /** What each fact of a request can be; what is left out is not known. */
-const FACTS: Readonly<Record<keyof PolicySubject, Fact>> = {
+const FACTS: Readonly<Record<keyof RequestFacts, Fact>> = {
   path: text('/invoices/7'),
   route: orNull(text('/invoices/:id')),
   method: text('GET'),
@@ -37,15 +37,15 @@ const FACTS: Readonly<Record<keyof PolicySubject, Fact>> = {
  *
  * @throws AuditError `AUDIT_INVALID_QUERY` naming the fact
  */
-export function checkSubject(subject: PolicySubject): void {
+export function checkSubject(subject: RequestFacts): void {
   if (typeof subject !== 'object' || subject === null || Array.isArray(subject)) {
-    throw invalid("explainPolicy() takes an object, { method: 'GET', path: '/invoices/7' }");
+    throw invalid("explain() takes an object, { method: 'GET', path: '/invoices/7' }");
   }
   for (const [name, value] of Object.entries(subject)) {
     if (!Object.hasOwn(FACTS, name)) {
       throw invalid(`there is no "${name}"; write ${Object.keys(FACTS).join(', ')}`, name);
     }
-    const { accepts, write } = FACTS[name as keyof PolicySubject];
+    const { accepts, write } = FACTS[name as keyof RequestFacts];
     if (value !== undefined && !accepts(value)) throw invalid(`${name} must be ${write}`, name);
   }
 }

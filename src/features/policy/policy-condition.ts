@@ -1,10 +1,11 @@
+import type { RequestFacts } from '../../capture/recording.js';
 import { PathPattern } from './path-pattern.js';
 import type { RequestPath } from './request-path.js';
-import type { PolicyMatch, PolicySubject } from './policy-rule.js';
+import type { PolicyMatch } from './policy-rule.js';
 
 /** A subject on its way through the rules: its path is read once, by the first that asks. */
 export interface ReadSubject {
-  readonly facts: PolicySubject;
+  readonly facts: RequestFacts;
   readonly path: () => RequestPath;
 }
 
@@ -12,7 +13,7 @@ export interface ReadSubject {
 export interface PolicyCondition {
   readonly field: keyof PolicyMatch;
   /** Which fact it needs. */
-  readonly fact: keyof PolicySubject;
+  readonly fact: keyof RequestFacts;
   /** For people: `path '/reports/**'`. */
   readonly text: string;
   /** `undefined` where the fact is not known (yet). */
@@ -30,7 +31,7 @@ export function conditionsOf(match: PolicyMatch, silences: boolean): PolicyCondi
   const conditions: PolicyCondition[] = [];
   const add = (
     field: keyof PolicyMatch,
-    fact: keyof PolicySubject,
+    fact: keyof RequestFacts,
     test: (subject: ReadSubject) => boolean,
   ) => {
     const wanted = listOf<string | number>(match[field]).map((value) =>

@@ -1,13 +1,12 @@
-import type { FieldSelection } from '../../capture/select-fields.js';
+import type { RecordingLevel, RecordingRule } from '../../capture/recording.js';
 
 /** How much of a request is recorded; each level has all of those before it. */
-export const POLICY_LEVELS = ['none', 'metadata', 'request', 'response'] as const;
-
-/**
- * `none`: nothing. `metadata`: that it happened, and what the application says of it. `request`: its body and query,
- * too. `response`: and what its handler returned.
- */
-export type PolicyLevel = (typeof POLICY_LEVELS)[number];
+export const POLICY_LEVELS = [
+  'none',
+  'metadata',
+  'request',
+  'response',
+] as const satisfies readonly RecordingLevel[];
 
 type OneOrMore<T> = T | readonly T[];
 
@@ -32,37 +31,14 @@ export interface PolicyMatch {
 }
 
 /** What is recorded of the requests that it matches. */
-export interface PolicyRule {
+export interface PolicyRule extends RecordingRule {
   /** What explanations call it, unique in its policy. @defaultValue its place, `#0` for the first */
   readonly id?: string;
   /** For those who read the policy. */
   readonly description?: string;
-  readonly level: PolicyLevel;
   /** @defaultValue every request */
   readonly match?: PolicyMatch;
-  /** From level `request` on. @defaultValue as `@Audit()` and `capture.body` say, else all */
-  readonly body?: FieldSelection;
-  /** From level `request` on. @defaultValue as `@Audit()` and `capture.query` say, else all */
-  readonly query?: FieldSelection;
-  /** Fields of what the handler returned, with level `response`; of a list, of each of its items. @defaultValue all */
-  readonly response?: FieldSelection;
 }
 
 /** The rules in their order, of which the first that matches decides, or a JSON file of them. */
 export type PolicyOptions = readonly PolicyRule[] | { readonly file: string };
-
-/**
- * What is known of a request. An absent fact is not known (yet): a rule that asks for it may still match. `null` is
- * known to be none: no rule that asks for it matches.
- */
-export interface PolicySubject {
-  /** As it was sent, without its query: percent-encoded. */
-  readonly path?: string;
-  readonly route?: string | null;
-  readonly method?: string;
-  readonly controller?: string | null;
-  readonly status?: number | null;
-  readonly user?: string | null;
-  readonly tenant?: string | null;
-  readonly roles?: readonly string[] | null;
-}

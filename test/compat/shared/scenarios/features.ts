@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
+import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
 import { RunningApp } from '../running-app.js';
 import type { Scenario } from './scenario.js';
@@ -13,12 +14,15 @@ export const featureScenarios: readonly Scenario[] = [
       const added = [
         authentication(),
         detection({ bruteForce: { threshold: 3, windowSeconds: 60 } }),
+        policy([{ level: 'none', match: { path: '/silenced' } }]),
         risk({ burst: { events: 3, seconds: 60 } }),
       ];
       await RunningApp.use({ features: added }, async ({ app, audit }) => {
         const logins = app.get(AuthenticationAudit);
         for (let times = 0; times < 3; times += 1)
           await logins.record('login', { outcome: 'failure', account: 'ann', ipAddress: '192.0.2.7' });
+        const { level } = app.get(AuditPolicy).explain({ method: 'GET', path: '/silenced' });
+        assert.equal(level, 'none');
         await audit.flush();
         const { events } = await audit.find({ tenantId: 'default', order: 'oldest' });
         const failures = events.filter(({ action }) => action === 'authn_login_fail');
