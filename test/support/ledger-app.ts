@@ -1,6 +1,6 @@
 // An application that seals what it records, and the tables of its log as somebody with the database's password sees them.
 import { Module } from '@nestjs/common';
-import type { INestApplicationContext } from '@nestjs/common';
+import type { INestApplicationContext, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { AuditModule, AuditService } from 'nest-audit-trail';
@@ -21,6 +21,8 @@ export const AS_A_TOOL = { thread: false } as const;
 
 export interface LedgerApp {
   readonly audit: AuditService;
+  /** The service of a feature. */
+  get<T>(service: Type<T>): T;
   close(): Promise<void>;
 }
 
@@ -46,7 +48,11 @@ export async function startLedgerApp(
     logger: { log: () => undefined, warn: keep, error: keep, fatal: keep },
     abortOnError: false,
   });
-  return { audit: app.get(AuditService), close: () => app.close() };
+  return {
+    audit: app.get(AuditService),
+    get: (service) => app.get(service),
+    close: () => app.close(),
+  };
 }
 
 /** The attacker: raw SQL, with the triggers and the checks dropped. Ids and codes are texts, see `ask`. */

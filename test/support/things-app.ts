@@ -1,7 +1,7 @@
 // A small application with a journal, for tests of what the delivery modes promise.
 import 'reflect-metadata';
 import { Body, Controller, Get, Header, Module, Param, Post, Res } from '@nestjs/common';
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Response } from 'express';
 import type { AddressInfo } from 'node:net';
@@ -33,6 +33,8 @@ export interface ThingsApp {
   /** The ids that handlers ran for. */
   readonly handled: string[];
   readonly gate: Gate;
+  /** The service of a feature. */
+  get<T>(service: Type<T>): T;
   close(): Promise<void>;
 }
 
@@ -147,6 +149,7 @@ export async function startThings(
     logged,
     handled,
     gate,
+    get: (service) => app.get(service),
     close: () => app.close(),
   };
 }
