@@ -32,5 +32,5 @@ export const policy = defineFeature(
     const rules = new AuditPolicy(options);
     return { recording: rules, service: rules };
   },
-  AuditPolicy,
+  { service: AuditPolicy },
 );
