@@ -4,7 +4,10 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { RiskFeature } from '../recorder/risk/risk-stage.js';
 import type { AuditDatabase, FeatureTables } from '../store/audit-database.js';
+import type { Redactor } from '../recorder/redaction/redactor.js';
+import type { AskedFor } from '../trail/asked-for.js';
 import type { AuditService } from '../trail/audit.service.js';
+import type { ReadObserver, Reads } from '../trail/reads.js';
 
 /** A class that is injected. */
 export type ServiceClass<T extends object = object> = abstract new (...args: any[]) => T;
@@ -22,6 +25,11 @@ export interface FeatureHost {
   readonly database: AuditDatabase;
   readonly recorder: AuditRecorder;
   readonly audit: AuditService;
+  /** Whoever shows events tells it, under the name of the method. */
+  readonly reads: Reads;
+  /** What the audit's own events may say of a value that somebody gave. */
+  readonly asked: AskedFor;
+  readonly redactor: Redactor;
   readonly logger: AuditLogger;
   /**
    * The id of a legal hold that may be on what is recorded of the person, from any feature.
@@ -41,6 +49,8 @@ export interface RunningFeature {
   readonly risk?: RiskFeature;
   /** Whether what is recorded of the person has to stay, see {@link FeatureHost.holdsOn}. */
   readonly holds?: (person: HeldPerson) => Promise<string | undefined>;
+  /** Is told of each read of the audit, and may have it refused. */
+  readonly reads?: ReadObserver;
   /** The journal is open, and the database was asked for. */
   readonly start?: () => void;
   /** What the application gets where it injects the feature's service. */

@@ -34,8 +34,6 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly protect?: ProtectionOptions | false;
   /** How long events are kept, for `AuditService.removeExpired()`. */
   readonly retention?: RetentionOptions;
-  /** Record who reads the audit by `AuditService`, with what filter, and how many events came back. @defaultValue `false` */
-  readonly auditReads?: boolean;
   /** Which program writes: stored with every event. */
   readonly service?: ServiceOptions;
   /**
@@ -96,6 +94,7 @@ const group: Rule = {
 
 /** Options of features: where somebody may write them among the core's, and how they are written instead. */
 const OF_FEATURES: Readonly<Record<string, string>> = {
+  auditReads: 'access()',
   detection: 'detection({ … })',
   policy: 'policy([ … ])',
   riskContext: 'risk({ … })',
@@ -218,7 +217,6 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   },
   'retention.batchSize': integer(1, MOST_REMOVED),
   'retention.pauseMs': integer(0, 60_000),
-  auditReads: yesNo,
   service: group,
   'service.name': text,
   'service.version': text,

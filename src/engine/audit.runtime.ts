@@ -19,11 +19,12 @@ import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import { within } from '../store/within.js';
 import { loadMetrics } from '../trail/audit-metrics.js';
 import type { AuditService } from '../trail/audit.service.js';
+import { Reads } from '../trail/reads.js';
 import { checkRetention } from '../trail/retention/retention-options.js';
 import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { actionsOf, judgingOf } from './judging.js';
-import { checkKeys, protectingOf } from './protecting.js';
+import { askedFor, checkKeys, protectingOf } from './protecting.js';
 import type { Protecting } from './protecting.js';
 import { reachNotesOf, sealerOf } from './sealing.js';
 import { serviceOf } from './serving.js';
@@ -141,6 +142,8 @@ export class AuditRuntime {
     this.reachNotes = reachNotesOf(tables, this.delivery);
     const { recorder, listeners, requests, sealer } = this;
     const holdsOn = (person: HeldPerson) => this.holdsOn(person);
+    const reads = new Reads();
+    const asked = askedFor(redactor, protecting);
     this.service = serviceOf({
       options,
       tables,
@@ -150,17 +153,21 @@ export class AuditRuntime {
       judging,
       protecting,
       redactor,
+      reads,
+      asked,
       sealer,
       holdsOn,
       logger,
     });
     const { volumeKeys } = options.risk ?? {};
-    const host = { database: this.database, recorder, audit: this.service, logger, volumeKeys, holdsOn };
+    const { database, service: audit } = this;
+    const host = { database, recorder, audit, reads, asked, redactor, logger, volumeKeys, holdsOn };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
-    for (const { recording, observe, risk } of this.features) {
+    for (const { recording, observe, risk, reads: readObserver } of this.features) {
       if (recording) requests.choice.decideBy(recording);
       if (observe) listeners.watch((event) => observe(event));
       if (risk) judging.riskStage.add(risk);
+      if (readObserver) reads.add(readObserver);
     }
   }
 

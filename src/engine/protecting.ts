@@ -8,6 +8,8 @@ import { Protector } from '../features/protection/protector.js';
 import { SubjectKeys } from '../features/protection/subject-keys.js';
 import { TransitKeys } from '../features/protection/transit-keys.js';
 import type { EventsOnTheWay } from '../features/protection/transit-keys.js';
+import type { Redactor } from '../recorder/redaction/redactor.js';
+import { AskedFor } from '../trail/asked-for.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import type { Tables } from './tables.js';
 
@@ -31,6 +33,16 @@ export function protectingOf(
     reader: new ProtectedReader(subjectKeys, keys, logger),
     on: { protection, keys, transit, protector },
   };
+}
+
+/** What the audit's own events may say of what somebody asked for. */
+export function askedFor(redactor: Redactor, { on }: Protecting): AskedFor {
+  const protection = on && {
+    fields: on.protection.fields,
+    isProtectedFact: on.protection.isProtectedFact,
+    digest: (tenantId: string, value: string) => on.keys.referenceOf(tenantId, value),
+  };
+  return new AskedFor(redactor, protection);
 }
 
 /** What detection looks for in the database, and does not see there. */

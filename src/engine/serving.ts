@@ -6,10 +6,11 @@ import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
-import { AskedFor } from '../trail/asked-for.js';
+import type { AskedFor } from '../trail/asked-for.js';
 import { AuditService } from '../trail/audit.service.js';
 import { DataSubjects } from '../trail/data-subjects.js';
 import { LegalHolds, mayHold } from '../trail/retention/legal-holds.js';
+import type { Reads } from '../trail/reads.js';
 import { Retention } from '../trail/retention/retention.js';
 import { StorageReport } from '../trail/storage-report.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
@@ -29,6 +30,8 @@ export interface ServiceParts {
   readonly judging: Judging;
   readonly protecting: Protecting;
   readonly redactor: Redactor;
+  readonly reads: Reads;
+  readonly asked: AskedFor;
   readonly sealer: LogSealer;
   readonly holdsOn: FeatureHost['holdsOn'];
   readonly logger: AuditLogger;
@@ -77,11 +80,6 @@ export function serviceOf(parts: ServiceParts): AuditService {
     transit: on.transit,
     ...present('subjectField', on.protection.subjectField),
   };
-  const protection = on && {
-    fields: on.protection.fields,
-    isProtectedFact: on.protection.isProtectedFact,
-    digest: (tenantId: string, value: string) => on.keys.referenceOf(tenantId, value),
-  };
   return new AuditService(
     recorder,
     listeners,
@@ -95,8 +93,8 @@ export function serviceOf(parts: ServiceParts): AuditService {
     reader,
     new DataSubjects(erasure, tables.events, reader, holdsOn, redactor),
     { holds, removal, storage: new StorageReport(tables.storage) },
-    options.auditReads ?? false,
-    new AskedFor(redactor, protection),
+    parts.reads,
+    parts.asked,
     logger,
   );
 }

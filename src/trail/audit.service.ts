@@ -1,5 +1,4 @@
-import { Observable } from 'rxjs';
-import type { Subscriber } from 'rxjs';
+import type { Observable } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import { assertEventInput } from '../event/audit-event-input.js';
@@ -60,7 +59,7 @@ import type { LegalHold } from './retention/hold-events.js';
 import type { LegalHoldInput, LegalHoldRelease, LegalHolds } from './retention/legal-holds.js';
 import type { RemovalOptions, RemovalResult, Retention } from './retention/retention.js';
 import type { AuditStorage, StorageReport } from './storage-report.js';
-import { ReadRecorder } from './read-recorder.js';
+import type { Reads } from './reads.js';
 import { toFilter } from './to-filter.js';
 import type { LogVerifier } from './verification/log-verifier.js';
 import type { VerifyOptions, VerifyResult } from './verification/verification-result.js';
@@ -121,7 +120,6 @@ export interface AuditStatus extends DeliveryStatus {
 export class AuditService {
   private signer: Promise<CursorSigner> | undefined;
   private readonly warnings: RateLimitedLog;
-  private readonly reads: ReadRecorder;
   /** The last change of the compliance rules, so that the next begins after it. */
   private changing: Promise<unknown> = Promise.resolve();
 
@@ -138,11 +136,10 @@ export class AuditService {
     private readonly reader: ProtectedReader,
     private readonly subjects: DataSubjects,
     private readonly keeping: AuditKeeping,
-    auditReads: boolean,
+    private readonly reads: Reads,
     private readonly asked: AskedFor,
     logger: AuditLogger,
   ) {
-    this.reads = new ReadRecorder(auditReads, asked, (event) => this.record(event));
     this.warnings = new RateLimitedLog(logger);
   }
 
@@ -185,8 +182,7 @@ export class AuditService {
    */
   find(query: AuditQuery): Promise<AuditPage> {
     return this.reads.answered(
-      'find',
-      query,
+      { method: 'find', query },
       () => this.page(query),
       ({ events }) => events.length,
     );
@@ -218,7 +214,7 @@ export class AuditService {
       const event = await this.storedById(id, rest);
       return event && (await this.reader.show([event], reveal))[0];
     };
-    return this.reads.answered('findById', scope, find, (event) => (event ? 1 : 0), id);
+    return this.reads.answered({ method: 'findById', query: scope, id }, find, (event) => (event ? 1 : 0));
   }
 
   private async storedById(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
@@ -232,7 +228,7 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY` at the call, not at the first event
    */
   stream(query: AuditStreamQuery): AsyncIterable<AuditLogEvent> {
-    return this.reads.streamed('stream', query, () => {
+    return this.reads.streamed({ method: 'stream', query }, () => {
       const { reveal, rest } = this.readOf(query);
       const { checked, filter } = this.check(rest, ['limit', 'cursor']);
       return this.pages(filter, checked.order ?? 'newest', reveal);
@@ -242,8 +238,7 @@ export class AuditService {
   /** What happened to one thing, newest first unless `order` says otherwise. */
   history(scope: AuditHistoryScope): Promise<AuditPage> {
     return this.reads.answered(
-      'history',
-      scope,
+      { method: 'history', query: scope },
       () => this.historyOf(scope),
       ({ events }) => events.length,
     );
@@ -266,8 +261,7 @@ export class AuditService {
   /** Totals, means, the most frequent actions and users, and events over time. */
   statistics(query: AuditStatisticsQuery): Promise<AuditStatistics> {
     return this.reads.answered(
-      'statistics',
-      query,
+      { method: 'statistics', query },
       () => this.statisticsOf(query),
       ({ total }) => total,
     );
@@ -322,8 +316,7 @@ export class AuditService {
    */
   deadLetters(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
     return this.reads.answered(
-      'deadLetters',
-      query,
+      { method: 'deadLetters', query },
       () => this.lettersOf(query),
       ({ length }) => length,
     );
@@ -424,7 +417,9 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, at the call; `AUDIT_STORE_UNAVAILABLE`
    */
   exportSubject(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
-    return this.reads.streamed('exportSubject', subject, () => this.subjects.export(subject));
+    return this.reads.streamed({ method: 'exportSubject', query: subject }, () =>
+      this.subjects.export(subject),
+    );
   }
 
   /**
@@ -575,22 +570,13 @@ export class AuditService {
    * @throws AuditError `AUDIT_INVALID_QUERY`
    */
   observe(query: AuditFilter & AuditScope = { allTenants: true }): Observable<AuditLogEvent> {
-    const filter = this.reads.begins(
-      'observe',
-      query,
-      () => this.check(query, ['limit', 'cursor', 'order']).filter,
+    const read = { method: 'observe', query };
+    const { filter } = this.reads.checked(read, () => this.check(query, ['limit', 'cursor', 'order']));
+    return this.reads.pushed(read, (next) =>
+      this.listeners.subscribe((event) => {
+        if (matchesFilter(event, filter)) next(structuredClone(event));
+      }),
     );
-    return new Observable((subscriber) => {
-      let returned = 0;
-      const listen = () =>
-        this.listeners.subscribe((event) => {
-          if (!matchesFilter(event, filter)) return;
-          returned += 1;
-          subscriber.next(structuredClone(event));
-        });
-      if (!this.reads.records) return listen();
-      return this.observed(query, subscriber, listen, () => returned);
-    });
   }
 
   /**
@@ -640,7 +626,9 @@ export class AuditService {
     scope: AuditScope = { allTenants: true },
   ): Promise<AuditProof | undefined> {
     const prove = () => this.proofOf(which, scope);
-    return this.reads.answered('prove', scope, prove, (proof) => (proof ? 1 : 0), idOf(which));
+    return this.reads.answered({ method: 'prove', query: scope, id: idOf(which) }, prove, (proof) =>
+      proof ? 1 : 0,
+    );
   }
 
   private async proofOf(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
@@ -665,28 +653,6 @@ export class AuditService {
       ...this.recorder.delivery.status(),
       unreadable: this.repository.unreadable,
       unhooked: this.requests.unhooked,
-    };
-  }
-
-  /** What was recorded before the subscription itself was is not shown. */
-  private observed(
-    query: unknown,
-    subscriber: Subscriber<AuditLogEvent>,
-    listen: () => () => void,
-    returned: () => number,
-  ): () => void {
-    let stop = (): void => undefined;
-    let isOver = false;
-    this.reads.begun('observe', query).then(
-      (end) => {
-        if (!isOver) stop = listen();
-        subscriber.add(() => void end({ returned: returned(), outcome: 'success' }));
-      },
-      (error: unknown) => subscriber.error(error),
-    );
-    return () => {
-      isOver = true;
-      stop();
     };
   }
 

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { DataSource } from 'typeorm';
 import { AuditModule, AuditQueryDto, AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { access } from 'nest-audit-trail/access';
 import { eventually } from '../support/eventually.js';
 import { startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
@@ -33,7 +34,7 @@ describeOnSqlite('audited reads', (create) => {
   });
 
   async function start(options: Omit<AuditModuleOptions, 'database'> = {}): Promise<AuditService> {
-    app = await startLedgerApp(database, { auditReads: true, ...options });
+    app = await startLedgerApp(database, { features: [access()], ...options });
     const { audit } = app;
     for (const resourceId of ['1', '2', '3']) {
       await audit.record({
@@ -205,7 +206,7 @@ describeOnSqlite('audited reads', (create) => {
       imports: [
         AuditModule.forRoot({
           database: database.options,
-          auditReads: true,
+          features: [access()],
           delivery: { directory: database.journal },
           capture: { resolve: { user: () => 'auditor', session: () => 's-1', tenant: () => 'own' } },
         }),

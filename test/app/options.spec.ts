@@ -98,7 +98,7 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, auditReads, service, metrics.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, service, metrics.',
     ],
     [
       'policy[0].level',
@@ -185,6 +185,11 @@ describe('options', () => {
       { ...MEMORY, ...options },
       `The audit option ${field} is a feature: write features: [risk(${call})], with import { risk } from 'nest-audit-trail/risk'.`,
     ]),
+    [
+      'auditReads',
+      { ...MEMORY, auditReads: false } as AuditModuleOptions,
+      "The audit option auditReads is a feature: write features: [access()], with import { access } from 'nest-audit-trail/access'.",
+    ],
     [
       'features',
       { ...MEMORY, features: [detection(), detection()] },

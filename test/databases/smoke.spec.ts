@@ -1,6 +1,7 @@
 // One strict application with every feature on, for each database: what other suites test on SQLite alone works on the servers too.
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
+import { access } from 'nest-audit-trail/access';
 import { authentication } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { policy } from 'nest-audit-trail/policy';
@@ -26,11 +27,11 @@ describeEachDatabase('an application with every feature', (create) => {
       database: database.options,
       delivery: { mode: 'strict', directory: database.journal },
       ledger: { signingKey: generateKeys('audit.example').signerKey },
-      auditReads: true,
       protect: { fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') },
       redaction: { fields: { 'details.body.iban': 'mask' } },
       compliance: { rules: [NO_LARGE_PAYMENT] },
       features: [
+        access(),
         authentication(),
         detection(),
         policy([{ level: 'none', match: { path: '/health' } }]),

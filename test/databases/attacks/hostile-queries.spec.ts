@@ -8,6 +8,7 @@ import { plainToInstance } from 'class-transformer';
 import type { AddressInfo } from 'node:net';
 import { AuditError, AuditModule, AuditQueryDto, AuditService } from 'nest-audit-trail';
 import type { AuditEventInput } from 'nest-audit-trail';
+import { access } from 'nest-audit-trail/access';
 import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
@@ -78,7 +79,7 @@ describeEachDatabase('hostile queries', (create) => {
   beforeAll(async () => {
     database = await create();
     app = await startLedgerApp(database, {
-      auditReads: true,
+      features: [access()],
       protect: { fields: ['ipAddress'], masterKey: 'b2s='.padStart(44, 'A') },
     });
     ({ audit } = app);

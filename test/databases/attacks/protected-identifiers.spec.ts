@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { AuditModuleOptions, AuditService } from 'nest-audit-trail';
+import { access } from 'nest-audit-trail/access';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
@@ -25,7 +26,7 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
   function start(options: Omit<AuditModuleOptions, 'database'>): void {
     beforeAll(async () => {
       database = await create();
-      app = await startLedgerApp(database, { auditReads: true, ...options });
+      app = await startLedgerApp(database, { features: [access()], ...options });
       ({ audit } = app);
       await audit.record({
         ...TENANT,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { access } from 'nest-audit-trail/access';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
@@ -12,6 +13,7 @@ export const featureScenarios: readonly Scenario[] = [
     name: 'features are imported from their sub-paths, and their services are injected',
     async run() {
       const added = [
+        access(),
         authentication(),
         detection({ bruteForce: { threshold: 3, windowSeconds: 60 } }),
         policy([{ level: 'none', match: { path: '/silenced' } }]),
@@ -25,6 +27,9 @@ export const featureScenarios: readonly Scenario[] = [
         assert.equal(level, 'none');
         await audit.flush();
         const { events } = await audit.find({ tenantId: 'default', order: 'oldest' });
+        await audit.flush();
+        const reads = await audit.find({ tenantId: 'default', action: 'audit.read' });
+        assert.equal(reads.events[0]?.details['method'], 'find');
         const failures = events.filter(({ action }) => action === 'authn_login_fail');
         assert.equal(failures.length, 3);
         assert.match(String(failures[2]?.metadata['riskFactors']), /burst:15/);

@@ -1,0 +1,17 @@
+// The feature `access`: nest-audit-trail/access.
+import { defineFeature } from '../../engine/audit-feature.js';
+import { FilterWords } from './filter-words.js';
+import { ReadRecorder } from './read-recorder.js';
+
+/**
+ * Records who reads the audit, with what filter, and how many events came back. What can't be recorded is not shown. See
+ * `docs/privacy.md`. It has no options.
+ *
+ * @example
+ * ```ts
+ * AuditModule.forRoot({ features: [access()] })
+ * ```
+ */
+export const access = defineFeature('access', (_options: object, { audit, asked, redactor }) => ({
+  reads: new ReadRecorder(new FilterWords(asked, redactor), audit),
+}));
