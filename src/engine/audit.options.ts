@@ -36,11 +36,6 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly retention?: RetentionOptions;
   /** Which program writes: stored with every event. */
   readonly service?: ServiceOptions;
-  /**
-   * Report how delivery fares as OpenTelemetry metrics, to the application's global meter provider. Needs the package
-   * `@opentelemetry/api`. @defaultValue `false`
-   */
-  readonly metrics?: boolean;
 }
 
 interface Rule {
@@ -96,6 +91,7 @@ const group: Rule = {
 const OF_FEATURES: Readonly<Record<string, string>> = {
   auditReads: 'access()',
   detection: 'detection({ … })',
+  metrics: 'metrics()',
   policy: 'policy([ … ])',
   riskContext: 'risk({ … })',
   'risk.businessHours': 'risk({ businessHours: … })',
@@ -220,7 +216,6 @@ export const OPTION_RULES: Readonly<Record<string, Rule>> = {
   service: group,
   'service.name': text,
   'service.version': text,
-  metrics: yesNo,
 };
 
 /**
