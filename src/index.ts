@@ -5,6 +5,10 @@ export { Audit, NoAudit } from './nest/audit.decorator.js';
 export { OnAuditEvent } from './nest/on-audit-event.decorator.js';
 export type { AuditEventFilter } from './nest/on-audit-event.conditions.js';
 
+// How it fares.
+export { AuditHealthIndicator } from './nest/audit-health.indicator.js';
+export type { AuditHealth, AuditHealthOptions } from './nest/audit-health.indicator.js';
+
 // Recording and reading.
 export { AuditService } from './trail/audit.service.js';
 export type {
@@ -94,7 +98,8 @@ export type { KeyManagement } from './features/protection/key-management.js';
 export type { ProtectionOptions } from './features/protection/protection-options.js';
 export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';
 export type { RedactionMode, RedactionOptions } from './recorder/redaction/redaction-options.js';
-export type { AuditDatabaseOptions, FeatureTables, StoreOptions } from './store/audit-database.js';
+export type { FeatureTables } from './store/audit-database.js';
+export type { AuditDatabaseOptions, StoreOptions } from './store/store-options.js';
 
 // The tables, for TypeORM's command line and an application's own reads.
 export { AuditEventRepository } from './store/audit-event.repository.js';

@@ -1,14 +1,46 @@
+import { functionOf, group, oneOf, option } from '../event/option-schema.js';
 import type { FieldSelection } from './select-fields.js';
 import type { ResolveOptions } from './resolvers.js';
 
 /** What is captured of requests. */
 export interface CaptureOptions {
-  /** Record every request, or only those of routes under `@Audit()`. @defaultValue `'all'` */
+  /**
+   * Record every request, or only those of routes under `@Audit()`; then requests that reach no route are not recorded either.
+   * @defaultValue `'all'`
+   */
   readonly requests?: 'all' | 'annotated';
   /** Who acted, in whose data, from where; each has a default. */
   readonly resolve?: ResolveOptions;
-  /** Query values to store, as `details['query.*']`, redacted by key. @defaultValue `false` */
+  /** Query values to store, as `details['query.*']`, of requests that reach a controller. Redacted by key. @defaultValue `false` */
   readonly query?: FieldSelection;
-  /** Body fields to store, as `details['body.*']`, redacted by key. @defaultValue `false` */
+  /**
+   * Fields of the parsed body to store, as `details['body.*']`, of requests that reach a controller; dotted names for nested fields.
+   * Redacted by key. @defaultValue `false`
+   */
   readonly body?: FieldSelection;
 }
+
+const resolver = functionOf('a function of the request');
+const fields = option(
+  (value) => typeof value === 'boolean' || (Array.isArray(value) && value.every(isName)),
+  "true, false or a list of field names, ['amount', 'currency']",
+);
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+export const captureSchema = group({
+  requests: oneOf(['all', 'annotated']),
+  query: fields,
+  body: fields,
+  resolve: group({
+    user: resolver,
+    tenant: resolver,
+    session: resolver,
+    ip: resolver,
+    actorType: resolver,
+    impersonator: resolver,
+    roles: resolver,
+  } satisfies Record<keyof ResolveOptions, unknown>),
+} satisfies Record<keyof CaptureOptions, unknown>);

@@ -22,19 +22,22 @@ export type RolesResolver = (
  * when the request begins, since a closed connection has no address. Never resolve them from a header or a token that nobody verified.
  */
 export interface ResolveOptions {
-  /** @defaultValue `request.user.id`, else `.sub`, else `.userId` */
+  /** `userId`. @defaultValue `request.user.id`, else `.sub`, else `.userId` */
   readonly user?: Resolver;
-  /** @defaultValue `request.user.tenantId`, else `'default'` */
+  /** `tenantId`. @defaultValue `request.user.tenantId`, else `'default'` */
   readonly tenant?: Resolver;
-  /** @defaultValue `request.session.id`, else `request.user.sid`, else `request.user.jti` */
+  /** `sessionId`. @defaultValue `request.session.id`, else `request.user.sid`, else `request.user.jti` */
   readonly session?: Resolver;
-  /** @defaultValue `request.ip` by the platform's trust-proxy setting, else the socket's address */
+  /**
+   * `ipAddress`; in the place of what is no address, the socket's is stored.
+   * @defaultValue `request.ip` by the platform's trust-proxy setting, else the socket's address
+   */
   readonly ip?: Resolver;
-  /** @defaultValue `request.user.actorType`, else `user` where there is a user, else `anonymous` */
+  /** `metadata.actorType`. @defaultValue `request.user.actorType`, else `user` where there is a user, else `anonymous` */
   readonly actorType?: Resolver;
-  /** @defaultValue `request.user.impersonatorId` */
+  /** `metadata.impersonatorId`. @defaultValue `request.user.impersonatorId` */
   readonly impersonator?: Resolver;
-  /** At most 32 of them count. @defaultValue `request.user.roles` */
+  /** `metadata.roles`: a text, a list of texts, or of objects with a `name`; at most 32. @defaultValue `request.user.roles` */
   readonly roles?: RolesResolver;
 }
 

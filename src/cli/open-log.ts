@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { AuditError } from '../event/audit-error.js';
 import { AuditDatabase } from '../store/audit-database.js';
-import type { AuditDatabaseOptions } from '../store/audit-database.js';
+import type { AuditDatabaseOptions } from '../store/store-options.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { databaseOptionsOf } from '../store/database-url.js';

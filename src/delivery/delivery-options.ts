@@ -1,16 +1,21 @@
+import { group, integer, oneOf, text, yesNo } from '../event/option-schema.js';
+
 /** What is promised of an event when its answer leaves; `docs/guarantees.md` has the whole table. */
 export type DeliveryMode = 'buffered' | 'durable' | 'strict';
 
 /** How events travel into the database. */
 export interface DeliveryOptions {
   /**
-   * `durable`: an answer leaves once its event is in the journal on disk, and the death of the process loses nothing.
+   * What is promised when an answer leaves, see `docs/guarantees.md#modes-of-delivery`. `durable`: an answer leaves once its event is in the journal on disk, and the death of the process loses nothing.
    * `strict`: once it is committed in the database; without journal and database a request is refused by 503 before its
    * handler. `buffered`: at once; a killed process loses what it had not stored.
    * @defaultValue `'durable'`; `'buffered'` where the database is in memory itself
    */
   readonly mode?: DeliveryMode;
-  /** Where the journal is kept. Each process needs a directory of its own. @defaultValue `'audit-journal'` */
+  /**
+   * Where the journal is kept (`docs/journal.md`), relative to the working directory. Each process needs a directory of its own.
+   * @defaultValue `'audit-journal'`
+   */
   readonly directory?: string;
   /**
    * When the journal is forced to the disk, which only the death of the machine tells apart: `'interval'`, or
@@ -21,21 +26,24 @@ export interface DeliveryOptions {
   readonly fsyncIntervalMs?: number;
   /** Megabytes that the journal may take, as while the database is away; beyond it, `overflow`. @defaultValue 1024 */
   readonly maxJournalMegabytes?: number;
-  /** Kilobytes after which the journal goes on in a new file. @defaultValue 8192 */
+  /** Kilobytes after which the journal goes on in a new file; at the latest after a quarter of its room. @defaultValue 8192 */
   readonly segmentKilobytes?: number;
   /**
-   * When there is no room for an event: `'drop'` it, counted and reported; `'wait'` with the answer, for a bounded time,
+   * When there is no room for an event (`docs/guarantees.md#no-room`): `'drop'` it, counted and reported; `'wait'` with the answer, for a bounded time,
    * then drop; or `'reject'` requests by 503 before their handler. @defaultValue `'drop'`
    */
   readonly overflow?: 'drop' | 'wait' | 'reject';
   /** Milliseconds that an answer waits for room at most, with `overflow: 'wait'`. @defaultValue 1000 */
   readonly overflowTimeoutMs?: number;
-  /** Milliseconds that a strict answer waits at most for its event to be committed. @defaultValue 2000 */
+  /**
+   * Milliseconds that a strict request waits at most: before its handler for the journal and the database, and after it for its event to
+   * be committed. @defaultValue 2000
+   */
   readonly strictTimeoutMs?: number;
-  /** Events stored in one batch. @defaultValue 500 */
+  /** Events stored in one batch; a full batch is stored at once. @defaultValue 500 */
   readonly batchSize?: number;
   /**
-   * Store and seal in a thread of their own, with connections of its own, so that requests don't pay for it. It is done
+   * Store and seal in a thread of their own (`docs/scaling.md#the-thread`), with connections of its own, so that requests don't pay for it. It is done
    * in the main thread all the same on SQLite, with `dataSource`, with `protect`, and where an option that it needs holds a function; and sealed
    * there with a `ledger` that does. @defaultValue `true`
    */
@@ -48,7 +56,7 @@ export interface DeliveryOptions {
    * twice. @defaultValue 30000
    */
   readonly statementTimeoutMs?: number;
-  /** Events kept in memory where there is no journal, or it can't be written. @defaultValue 20000 */
+  /** Events kept in memory at most, where there is no journal or it can't be written; beyond it, `overflow`. @defaultValue 20000 */
   readonly maxBuffered?: number;
   /** Megabytes of them, about: the second bound beside `maxBuffered`, for large ones. @defaultValue 32 */
   readonly maxBufferedMegabytes?: number;
@@ -106,3 +114,23 @@ export interface DeliveryStatus {
   /** Why the journal can't be written, while it can't. */
   readonly journalError?: string;
 }
+
+export const deliverySchema = group({
+  mode: oneOf(['buffered', 'durable', 'strict'] satisfies DeliveryMode[]),
+  directory: text(),
+  fsync: oneOf(['interval', 'always']),
+  fsyncIntervalMs: integer(1, 60_000),
+  maxJournalMegabytes: integer(1, 1_048_576),
+  segmentKilobytes: integer(16, 1_048_576),
+  overflow: oneOf(['drop', 'wait', 'reject']),
+  overflowTimeoutMs: integer(1, 600_000),
+  strictTimeoutMs: integer(1, 600_000),
+  batchSize: integer(1, 5_000),
+  thread: yesNo,
+  flushIntervalMs: integer(1, 60_000),
+  statementTimeoutMs: integer(100, 600_000),
+  maxBuffered: integer(1, 1_000_000),
+  maxBufferedMegabytes: integer(1, 4_096),
+  shutdownTimeoutMs: integer(0, 600_000),
+  drainOnSignals: yesNo,
+} satisfies Record<keyof DeliveryOptions, unknown>);

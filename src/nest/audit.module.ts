@@ -26,6 +26,7 @@ import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
 import { AuditEventExplorer } from './audit-event.explorer.js';
+import { AuditHealthIndicator } from './audit-health.indicator.js';
 import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
 import { listenToServer, mountMiddleware, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
@@ -82,6 +83,7 @@ export interface AuditOptionsFactory {
       inject: [AuditRuntime],
       useFactory: (runtime: AuditRuntime) => runtime.repository,
     },
+    AuditHealthIndicator,
     {
       provide: AuditEventExplorer,
       inject: [DiscoveryService, AuditRuntime],
@@ -93,7 +95,7 @@ export interface AuditOptionsFactory {
         ),
     },
   ],
-  exports: [AuditService, AuditEventRepository],
+  exports: [AuditService, AuditEventRepository, AuditHealthIndicator],
 })
 export class AuditModule
   extends ConfigurableModuleClass

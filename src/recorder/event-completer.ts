@@ -20,7 +20,9 @@ import { storedText } from './stored-text.js';
 
 /** Which program writes: becomes `metadata.service` and `metadata.serviceVersion` of every event. */
 export interface ServiceOptions {
+  /** `metadata.service` of every event. */
   readonly name: string;
+  /** `metadata.serviceVersion` of every event. */
   readonly version?: string;
 }
 

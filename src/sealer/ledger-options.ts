@@ -1,4 +1,6 @@
-import type { AuditDatabaseOptions } from '../store/audit-database.js';
+import { group, integer, option, texts, yesNo } from '../event/option-schema.js';
+import { connection } from '../store/store-options.js';
+import type { AuditDatabaseOptions } from '../store/store-options.js';
 
 /** A signed checkpoint, as it is handed on. */
 export interface SignedCheckpoint {
@@ -34,21 +36,21 @@ export interface LedgerOptions {
   /** Whether this process takes its turns in sealing. @defaultValue `true` */
   readonly seal?: boolean;
   /**
-   * A connection for sealing alone, in TypeORM's `DataSourceOptions`: then only its user needs INSERT on the tables of the
+   * The connection of the user who seals (`docs/hardening.md#who-seals`), in TypeORM's `DataSourceOptions`: then only its user needs INSERT on the tables of the
    * log. Whoever may insert there can hold up sealing. @defaultValue the audit's own connection
    */
   readonly database?: AuditDatabaseOptions;
-  /** How often what was delivered is sealed, in milliseconds. @defaultValue 1,000 */
+  /** How often what was delivered is sealed, in milliseconds. @defaultValue 1000 */
   readonly intervalMs?: number;
   /**
    * The Ed25519 key that signs checkpoints, and what this process says of its sources: the text `nest-audit keygen` prints, or
    * where else to sign. @defaultValue the environment variable `AUDIT_SIGNING_KEY`; without either, nothing is signed
    */
   readonly signingKey?: string | ExternalSigningKey;
-  /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. */
+  /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. @defaultValue `[]` */
   readonly verifierKeys?: readonly string[];
   /**
-   * How many leaves the log had when it got its first key: up to there its checkpoints may be without a signature, and so may
+   * How many leaves the log had when it got its first key (`docs/tamper-evidence.md#keys`): up to there its checkpoints may be without a signature, and so may
    * the records of removals and legal holds. An unsigned checkpoint beyond is not gone on from, since whoever has the database can make one. @defaultValue 0
    */
   readonly unsignedUntil?: number;
@@ -57,7 +59,7 @@ export interface LedgerOptions {
    * name, else one made for the installation
    */
   readonly origin?: string;
-  /** How long a missing number may still come before it is recorded as lost, in milliseconds. @defaultValue 60,000 */
+  /** How long a missing number may still come before it is recorded as lost, in milliseconds. @defaultValue 60000 */
   readonly gapTimeoutMs?: number;
   /** Where each checkpoint is handed to. */
   readonly publish?: CheckpointPublisher | readonly CheckpointPublisher[];
@@ -69,3 +71,38 @@ export const LEDGER_DEFAULTS = {
   unsignedUntil: 0,
   gapTimeoutMs: 60_000,
 } as const;
+
+const isText = (value: unknown) => typeof value === 'string' && value !== '';
+
+function isSigningKey(value: unknown): boolean {
+  const { verifierKey, sign } = Object(value) as Partial<ExternalSigningKey>;
+  return isText(value) || (isText(verifierKey) && typeof sign === 'function');
+}
+
+function isPublisher(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  const { file, url, ...rest } = (value ?? {}) as Record<string, unknown>;
+  if (file !== undefined) return isText(file) && url === undefined && Object.keys(rest).length === 0;
+  return isText(url) && URL.canParse(url as string) && /^https?:/.test(url as string);
+}
+
+export const ledgerSchema = group({
+  seal: yesNo,
+  database: connection('AUDIT_SEALER_URL'),
+  intervalMs: integer(10, 600_000),
+  signingKey: option(
+    isSigningKey,
+    'the line that nest-audit keygen prints, PRIVATE+KEY+…, or { verifierKey, sign } for a key elsewhere',
+  ),
+  verifierKeys: texts("a list of verifier keys, ['audit.example+…']"),
+  unsignedUntil: integer(0, Number.MAX_SAFE_INTEGER),
+  origin: option(
+    (value) => isText(value) && !/[\s+]/.test(value as string),
+    "the name of the log without spaces and plus signs, 'audit.example.com'",
+  ),
+  gapTimeoutMs: integer(0, 86_400_000),
+  publish: option(
+    (value) => [value].flat().every(isPublisher),
+    "{ file: 'checkpoints.jsonl' }, { url: 'https://…' }, a function of the checkpoint, or a list of these",
+  ),
+} satisfies Record<keyof LedgerOptions, unknown>);

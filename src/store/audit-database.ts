@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource, MigrationExecutor } from 'typeorm';
-import type { DataSourceOptions, MigrationInterface } from 'typeorm';
+import type { MigrationInterface } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { showValue } from '../event/show-value.js';
@@ -26,25 +26,10 @@ import { markOwn, OWN_MYSQL_OPTIONS } from './mysql-session.js';
 import { runStatement } from './run-statement.js';
 import { createPrivately } from './sqlite-file.js';
 import { describeStoreError } from './store-error.js';
+import type { AuditDatabaseOptions, StoreOptions } from './store-options.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
 import { within } from './within.js';
-
-/** TypeORM's own options of the supported databases. */
-export type AuditDatabaseOptions = Extract<DataSourceOptions, { type: SupportedDatabase }>;
-
-/** Where events are kept. Give `database` or `dataSource`, not both. */
-export interface StoreOptions {
-  /**
-   * A connection of the audit's own, in TypeORM's `DataSourceOptions`: best, since an audit then never waits for the
-   * application's pool. @defaultValue `{ type: 'better-sqlite3', database: 'audit.sqlite' }`
-   */
-  readonly database?: AuditDatabaseOptions;
-  /** Share a data source of the application: its name (`'default'`) or the object. */
-  readonly dataSource?: string | DataSource;
-  /** Run the library's migrations at start. @defaultValue `true` */
-  readonly migrate?: boolean;
-}
 
 /** Tables that a feature adds. */
 export interface FeatureTables {

@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import type { AuditDatabaseOptions } from './audit-database.js';
+import type { AuditDatabaseOptions } from './store-options.js';
 
 /**
  * TypeORM's options of a database that is told by a URL: `sqlite:<path>`, `mysql://`, `mariadb://`, `postgres://` or

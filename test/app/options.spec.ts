@@ -53,7 +53,7 @@ describe('options', () => {
     [
       'dataSource',
       { ...MEMORY, dataSource: 'default' },
-      "The audit options database and dataSource exclude each other: write database for a connection of its own, or dataSource to share the application's.",
+      "The audit option dataSource and database exclude each other: write database for a connection of its own, or dataSource to share the application's.",
     ],
     [
       'dataSource',
@@ -93,12 +93,12 @@ describe('options', () => {
     [
       'service.name',
       { ...MEMORY, service: { version: '1' } },
-      'The audit option service.name is missing: write service: { name: "billing-api" }.',
+      "The audit option service.name is missing: write the program's name, 'billing-api'.",
     ],
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, service.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, service, metrics.',
     ],
     [
       'policy[0].level',
@@ -197,8 +197,8 @@ describe('options', () => {
     ],
     [
       'metrics',
-      { ...MEMORY, metrics: true } as AuditModuleOptions,
-      "The audit option metrics is a feature: write features: [metrics()], with import { metrics } from 'nest-audit-trail/metrics'.",
+      { ...MEMORY, metrics: { prefix: 'audit' } },
+      'The audit option metrics is an object: write true or false.',
     ],
     ['migrate', { ...MEMORY, migrate: 'yes' }, 'The audit option migrate is "yes": write true or false.'],
     [

@@ -22,7 +22,6 @@ import {
   SEVERITIES,
 } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditStatus } from 'nest-audit-trail';
-import { OPTION_RULES } from '../../src/engine/audit.options.js';
 import { conclusionOf, draftOf } from '../../src/capture/request-event.js';
 import { noteFault, RequestRecord } from '../../src/capture/request-record.js';
 import { DEFAULT_RESOLVERS } from '../../src/capture/resolvers.js';
@@ -275,9 +274,10 @@ describe('examples that run', () => {
 });
 
 describe('tables that equal the code', () => {
-  it('of options', () => {
-    expect(options.table('Option').map(([path]) => path)).toEqual(Object.keys(OPTION_RULES));
-    const defaults = Object.fromEntries(options.table('Option').map(([path, value]) => [path, value]));
+  it('of defaults of options', () => {
+    const defaults = Object.fromEntries(
+      options.table('Option').map(([path, , value]) => [path, value!.split(';')[0]!.replaceAll('`', '')]),
+    );
     const groups = {
       delivery: DELIVERY_DEFAULTS,
       ledger: LEDGER_DEFAULTS,
@@ -291,21 +291,6 @@ describe('tables that equal the code', () => {
           typeof value === 'string' ? `'${value}'` : String(value),
         ]);
       }
-    }
-  });
-
-  it('of bounds of options', () => {
-    const bounds = options
-      .table('Option')
-      .map(([path, , effect]) => [path!, /, (\d+) to (\d+)/.exec(effect!)] as const)
-      .filter((row) => row[1] !== null);
-    expect(bounds).toHaveLength(13);
-    for (const [path, found] of bounds) {
-      const [min, max] = [Number(found![1]), Number(found![2])];
-      const { accepts } = OPTION_RULES[path]!;
-      expect(
-        [path, min - 1, min, max, max + 1].map((value) => typeof value === 'string' || accepts(value)),
-      ).toEqual([true, false, true, true, false]);
     }
   });
 

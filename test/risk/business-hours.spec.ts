@@ -36,13 +36,13 @@ describe('off hours', () => {
     ['the shift of Friday', { timeZone: 'UTC', from: '22:00', to: '06:00' }, '2025-06-21T03:00:00Z', false],
     ['no shift of Sunday', { timeZone: 'UTC', from: '22:00', to: '06:00' }, '2025-06-16T03:00:00Z', true],
   ])('%s', (_, hours, time, expected) => {
-    const isOff = createOffHoursTest(hours, 'hours');
+    const isOff = createOffHoursTest(hours);
     // Asked twice: the second answer is a remembered one, and so is that for another second of the minute.
     expect([isOff(Date.parse(time)), isOff(Date.parse(time))]).toEqual([expected, expected]);
   });
 
   it('are told for times in any order', () => {
-    const isOff = createOffHoursTest({ timeZone: 'UTC', ...day }, 'hours');
+    const isOff = createOffHoursTest({ timeZone: 'UTC', ...day });
     const times = ['2025-06-16T12:00:00Z', '2025-06-16T20:00:00Z', '2025-06-16T12:00:30Z'];
     expect(times.map((time) => isOff(Date.parse(time)))).toEqual([false, true, false]);
   });

@@ -210,7 +210,7 @@ describe('options of the feature', () => {
     ['risk.businessHours.to', { businessHours: { timeZone: 'UTC', from: '08:00', to: '24:30' } }],
     ['risk.businessHours.to', { businessHours: { timeZone: 'UTC', from: '08:00', to: '08:00' } }],
     [
-      'risk.businessHours.days.1',
+      'risk.businessHours.days[1]',
       { businessHours: { timeZone: 'UTC', from: '08:00', to: '18:00', days: [1, 0] } },
     ],
     ['risk.businessHours.days', { businessHours: { timeZone: 'UTC', from: '08:00', to: '18:00', days: [] } }],

@@ -111,7 +111,7 @@ describe('risk options', () => {
     ['risk.weights.severity.medium', { weights: { severity: { low: 50 } } }],
     ['risk.weights.volume', { weights: { volume: {} } }],
     [
-      'risk.weights.volume.1.from',
+      'risk.weights.volume[1].from',
       {
         weights: {
           volume: [
@@ -121,7 +121,7 @@ describe('risk options', () => {
         },
       },
     ],
-    ['risk.weights.volume.0.points', { weights: { volume: [{ from: 9 }] } }],
+    ['risk.weights.volume[0].points', { weights: { volume: [{ from: 9 }] } }],
     ['risk.privilegedRoles', { privilegedRoles: 'admin' }],
     ['risk.volumeKeys', { volumeKeys: [''] }],
   ])('that are wrong at %s are refused', (field, wrong) => {

@@ -1,6 +1,7 @@
 // docs/rules.md is what the code says. `npm run docs:rules` writes it anew.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { generatedParts, partsOf, withGenerated } from './rules-page.js';
+import { partsOf, withGenerated } from '../support/docs/generated.js';
+import { generatedParts } from './rules-page.js';
 
 const PAGE = 'docs/rules.md';
 

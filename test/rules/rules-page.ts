@@ -18,10 +18,8 @@ import { PATTERN_LIMITS } from '../../src/features/rules/pattern-set.js';
 import { ACTION_DEFAULTS } from '../../src/features/rules/rule-actions.js';
 import { SEARCHED_LENGTH } from '../../src/features/rules/sent-value.js';
 import { MAX_RULES, RuleBook } from '../../src/features/rules/rule-book.js';
+import type { GeneratedParts } from '../support/docs/generated.js';
 import { eventOf } from './event.js';
-
-/** What stands between the marks `<!-- generated: name -->` and `<!-- end -->`. */
-export type GeneratedParts = ReadonlyMap<string, string>;
 
 export function generatedParts(): GeneratedParts {
   return new Map([
@@ -38,22 +36,6 @@ export function generatedParts(): GeneratedParts {
     ['limits', limits()],
     ...COMPLIANCE_PACK_NAMES.map((pack) => [pack, rulesOf(pack)] as const),
   ]);
-}
-
-const MARKED = /(<!-- generated: ([\w -]+) -->\n)([^]*?)(<!-- end -->)/g;
-
-/** The page with its generated parts as they should be. */
-export function withGenerated(page: string, parts: GeneratedParts): string {
-  return page.replace(MARKED, (_, start: string, name: string, _old: string, end: string) => {
-    const part = parts.get(name);
-    if (part === undefined) throw new Error(`Nobody generates "${name}".`);
-    return `${start}${part}\n${end}`;
-  });
-}
-
-/** The names of the parts that the page has. */
-export function partsOf(page: string): string[] {
-  return [...page.matchAll(MARKED)].map((match) => match[2]!);
 }
 
 /** What each operator means for one text, number or boolean. */

@@ -5,7 +5,7 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { RecordedGap } from '../../sealer/collector.js';
 import type { LedgerOptions } from '../../sealer/ledger-options.js';
-import type { AuditDatabaseOptions } from '../../store/audit-database.js';
+import type { AuditDatabaseOptions } from '../../store/store-options.js';
 import type { LoopOptions } from '../delivery-loop.js';
 import { within } from '../../store/within.js';
 import { Calls } from './calls.js';

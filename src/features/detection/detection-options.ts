@@ -1,4 +1,4 @@
-import { checkInteger, checkNames, wrongOption } from '../../recorder/risk/option-check.js';
+import { checkOption, group, integer, withDefaults, yesNo } from '../../event/option-schema.js';
 import { VOLUME_KEYS } from '../../recorder/risk/volume.js';
 import { DETECTIONS, LOCAL_WINDOW_SECONDS } from './detections.js';
 import type { Detection, DetectionName } from './detections.js';
@@ -35,6 +35,16 @@ export interface CheckedDetection {
 
 export const MAX_KEYS = 10_000;
 
+export const detectionSchema = group({
+  maxKeys: integer(100, 100_000),
+  ...Object.fromEntries(
+    DETECTIONS.map(({ option, mostThreshold }) => [
+      option,
+      group({ enabled: yesNo, threshold: integer(2, mostThreshold), windowSeconds: integer(1, 86_400) }),
+    ]),
+  ),
+});
+
 /**
  * @param volumeKeys the keys of `details` that hold a count of records, as for the risk score
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `detection.bruteForce.threshold`
@@ -43,41 +53,30 @@ export function checkDetectionOptions(
   options: DetectionOptions = {},
   volumeKeys: readonly string[] = VOLUME_KEYS,
 ): CheckedDetection {
-  checkNames('detection', options, ['enabled', 'maxKeys', ...DETECTIONS.map(({ option }) => option)]);
-  const detections = DETECTIONS.flatMap((detection) => {
-    const path = `detection.${detection.option}`;
-    const own: OneDetectionOptions = checkNames(path, options[detection.option], [
-      'enabled',
-      'threshold',
-      'windowSeconds',
-    ]);
-    const { enabled = true, threshold = detection.threshold, windowSeconds = detection.windowSeconds } = own;
-    checkInteger(`${path}.threshold`, threshold, 2, detection.mostThreshold);
-    checkInteger(`${path}.windowSeconds`, windowSeconds, 1, 86_400);
-    if (!isOn(`${path}.enabled`, enabled)) return [];
-    const isShared = windowSeconds > LOCAL_WINDOW_SECONDS || detection.acrossTenants === true;
-    const counted = detection.weigh
-      ? [{ category: 'data_access', outcomes: ['success', 'partial'], detailsKeys: volumeKeys } as const]
-      : [];
-    return [
-      {
-        ...detection,
-        any: [...detection.any, ...(volumeKeys.length > 0 ? counted : [])],
-        threshold,
-        windowSeconds,
-        windowMs: windowSeconds * 1_000,
-        isShared,
-        volumeKeys,
-      },
-    ];
-  });
+  checkOption(detectionSchema, options, 'detection');
+  const detections = DETECTIONS.map((detection) => {
+    const { threshold, windowSeconds } = detection;
+    const own = withDefaults({ enabled: true, threshold, windowSeconds }, options[detection.option]);
+    return { ...detection, ...own };
+  }).filter(({ enabled }) => enabled);
   return {
-    detections,
-    maxKeys: checkInteger('detection.maxKeys', options.maxKeys ?? MAX_KEYS, 100, 100_000),
+    detections: detections.map((detection) => activeOf(detection, volumeKeys)),
+    maxKeys: options.maxKeys ?? MAX_KEYS,
   };
 }
 
-function isOn(path: string, value: unknown): boolean {
-  if (typeof value === 'boolean') return value;
-  throw wrongOption(path, value, 'true or false');
+function activeOf(detection: Detection, volumeKeys: readonly string[]): ActiveDetection {
+  const { windowSeconds, acrossTenants, any, weigh } = detection;
+  const counted = {
+    category: 'data_access',
+    outcomes: ['success', 'partial'],
+    detailsKeys: volumeKeys,
+  } as const;
+  return {
+    ...detection,
+    any: weigh && volumeKeys.length > 0 ? [...any, counted] : any,
+    windowMs: windowSeconds * 1_000,
+    isShared: windowSeconds > LOCAL_WINDOW_SECONDS || acrossTenants === true,
+    volumeKeys,
+  };
 }

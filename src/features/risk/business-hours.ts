@@ -1,4 +1,4 @@
-import { checkInteger, checkNames, wrongOption } from '../../recorder/risk/option-check.js';
+import { group, integer, list, option, ruled } from '../../event/option-schema.js';
 
 /** When people work: outside of it, an event is off hours. */
 export interface BusinessHours {
@@ -15,18 +15,39 @@ export interface BusinessHours {
 const MINUTE_MS = 60_000;
 const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 
-/**
- * Answers whether a time (Unix epoch, milliseconds) is off hours. Local time is asked for once a minute.
- *
- * @throws AuditError `AUDIT_INVALID_OPTIONS`
- */
-export function createOffHoursTest(hours: BusinessHours, path: string): (timestamp: number) => boolean {
-  checkNames(path, hours, ['timeZone', 'days', 'from', 'to']);
-  const from = minuteOf(hours.from, `${path}.from`);
-  const to = minuteOf(hours.to, `${path}.to`);
-  if (from === to) throw wrongOption(`${path}.to`, hours.to, `a time other than ${path}.from, '18:00'`);
-  const days = daysOf(hours.days, `${path}.days`);
-  const format = formatOf(hours.timeZone, `${path}.timeZone`);
+const DAYS = 'a list of days, 1 for Monday to 7 for Sunday, [1, 2, 3, 4, 5]';
+const time = option((value) => minuteOf(value) !== undefined, "hours and minutes, '08:00'");
+
+export const businessHoursSchema = ruled(
+  group(
+    {
+      timeZone: option(
+        (value) => formatOf(value) !== undefined,
+        "an IANA time zone, 'Europe/Berlin' or 'UTC'",
+      ),
+      days: ruled(list(integer(1, 7), DAYS), (days: readonly number[]) =>
+        days.length > 0 ? undefined : { at: [], fault: `is an empty list: write ${DAYS}` },
+      ),
+      from: time,
+      to: time,
+    },
+    {
+      required: ['timeZone', 'from', 'to'],
+      write: "{ timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' }",
+    },
+  ),
+  ({ from, to }: BusinessHours) =>
+    minuteOf(from) === minuteOf(to)
+      ? { at: ['to'], fault: `is "${to}": write a time other than from, '18:00'` }
+      : undefined,
+);
+
+/** Answers whether a time (Unix epoch, milliseconds) is off hours. Local time is asked for once a minute. */
+export function createOffHoursTest(hours: BusinessHours): (timestamp: number) => boolean {
+  const from = minuteOf(hours.from)!;
+  const to = minuteOf(hours.to)!;
+  const days = new Set(hours.days ?? [1, 2, 3, 4, 5]);
+  const format = formatOf(hours.timeZone)!;
   const isOff = (timestamp: number): boolean => {
     const { day, minute } = localTime(format, timestamp);
     if (from < to) return !(days.has(day) && minute >= from && minute < to);
@@ -50,9 +71,9 @@ function localTime(format: Intl.DateTimeFormat, timestamp: number): { day: numbe
   };
 }
 
-function formatOf(timeZone: unknown, path: string): Intl.DateTimeFormat {
-  const write = "an IANA time zone, 'Europe/Berlin' or 'UTC'";
-  if (typeof timeZone !== 'string' || timeZone === '') throw wrongOption(path, timeZone, write);
+/** @returns `undefined` for what is no IANA time zone */
+function formatOf(timeZone: unknown): Intl.DateTimeFormat | undefined {
+  if (typeof timeZone !== 'string' || timeZone === '') return undefined;
   try {
     return new Intl.DateTimeFormat('en-US', {
       timeZone,
@@ -62,21 +83,12 @@ function formatOf(timeZone: unknown, path: string): Intl.DateTimeFormat {
       hourCycle: 'h23',
     });
   } catch {
-    throw wrongOption(path, timeZone, write);
+    return undefined;
   }
 }
 
-/** Minutes since midnight; `24:00` is the end of the day. */
-function minuteOf(time: unknown, path: string): number {
+/** Minutes since midnight; `24:00` is the end of the day. @returns `undefined` for what is no time */
+function minuteOf(time: unknown): number | undefined {
   const match = typeof time === 'string' ? /^(?:([01]\d|2[0-3]):([0-5]\d)|(24):00)$/.exec(time) : null;
-  if (!match) throw wrongOption(path, time, "hours and minutes, '08:00'");
-  return Number(match[1] ?? match[3]) * 60 + Number(match[2] ?? 0);
-}
-
-function daysOf(days: unknown, path: string): ReadonlySet<number> {
-  if (days === undefined) return new Set([1, 2, 3, 4, 5]);
-  if (!Array.isArray(days) || days.length === 0) {
-    throw wrongOption(path, days, 'a list of days, 1 for Monday to 7 for Sunday, [1, 2, 3, 4, 5]');
-  }
-  return new Set(days.map((day, index) => checkInteger(`${path}.${index}`, day, 1, 7)));
+  return match ? Number(match[1] ?? match[3]) * 60 + Number(match[2] ?? 0) : undefined;
 }

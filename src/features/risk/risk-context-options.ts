@@ -1,7 +1,8 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import { checkInteger, checkNames, checkPoints, wrongOption } from '../../recorder/risk/option-check.js';
+import { checkOption, each, functionOf, group, integer, withDefaults } from '../../event/option-schema.js';
+import { points } from '../../recorder/risk/risk-options.js';
 import type { RiskScore } from '../../recorder/risk/risk-stage.js';
-import { createOffHoursTest } from './business-hours.js';
+import { businessHoursSchema, createOffHoursTest } from './business-hours.js';
 import type { BusinessHours } from './business-hours.js';
 
 /** Points of each factor, integers 0-100. What is left out has its default, see `docs/risk.md`. */
@@ -46,19 +47,23 @@ export const BURST = { events: 120, seconds: 10 } as const;
 /** Most events of a burst: each key that is watched may hold as many times. */
 const MAX_BURST = 1_000;
 
+export const riskContextSchema = group({
+  weights: each(Object.keys(CONTEXT_POINTS), points),
+  businessHours: businessHoursSchema,
+  burst: group({ events: integer(2, MAX_BURST), seconds: integer(1, 3_600) }),
+  scorer: functionOf('a function of the event that answers a number'),
+});
+
 /** @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.businessHours.from` */
 export function checkRiskContext(options: RiskContextOptions): CheckedRiskContext {
-  checkNames('risk', options, ['weights', 'businessHours', 'burst', 'scorer']);
+  checkOption(riskContextSchema, options, 'risk');
   const { weights, businessHours, scorer } = options;
-  if (scorer !== undefined && typeof scorer !== 'function') {
-    throw wrongOption('risk.scorer', scorer, 'a function of the event that answers a number');
-  }
-  const burst = { ...BURST, ...checkNames('risk.burst', options.burst, ['events', 'seconds']) };
+  const burst = withDefaults(BURST, options.burst);
   return {
-    weights: checkPoints('risk.weights', weights, CONTEXT_POINTS),
-    isOffHours: businessHours ? createOffHoursTest(businessHours, 'risk.businessHours') : () => false,
-    burstEvents: checkInteger('risk.burst.events', burst.events, 2, MAX_BURST),
-    burstMs: checkInteger('risk.burst.seconds', burst.seconds, 1, 3_600) * 1_000,
+    weights: withDefaults(CONTEXT_POINTS, weights),
+    isOffHours: businessHours ? createOffHoursTest(businessHours) : () => false,
+    burstEvents: burst.events,
+    burstMs: burst.seconds * 1_000,
     scorer,
   };
 }

@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { AuditError } from '../../event/audit-error.js';
+import { checkOption } from '../../event/option-schema.js';
 import { truncatedIp } from '../../event/ip-address.js';
 import { REDACTED } from '../../event/safe-text.js';
 import { decodedText } from './decoded-text.js';
 import { ASKED_FOR, PATTERN_NAMES, RECOGNISERS } from './recognisers.js';
 import type { PatternName, Recogniser } from './recognisers.js';
-import { checkRedaction } from './redaction-options.js';
+import { pseudonymKeyOf, redactionSchema } from './redaction-options.js';
 import type { RedactionMode, RedactionOptions } from './redaction-options.js';
 import { secretArguments } from './secret-arguments.js';
 import { curlPasswords, identifiedBy } from './secret-commands.js';
@@ -58,7 +59,8 @@ export class Redactor {
 
   /** @throws AuditError `AUDIT_INVALID_OPTIONS` */
   constructor(options: RedactionOptions = {}) {
-    this.key = checkRedaction(options);
+    checkOption(redactionSchema, options, 'redaction');
+    this.key = pseudonymKeyOf(options);
     this.isSecretKey = createSecretKeyTest(options.keys);
     this.truncatesIp = options.truncateIp ?? false;
     this.patterns = patternsOf(options.patterns);

@@ -1,7 +1,16 @@
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
 import { SEVERITIES } from '../../event/audit-log-event.js';
+import {
+  checkOption,
+  each,
+  group,
+  integer,
+  list,
+  ruled,
+  texts,
+  withDefaults,
+} from '../../event/option-schema.js';
 import type { AuditVerb } from '../classify.js';
-import { checkInteger, checkNames, checkPoints, checkTexts, wrongOption } from './option-check.js';
 import { PRIVILEGED_ROLE_POINTS, RISK_POINTS, VOLUME_STEPS } from './risk-points.js';
 import type { VolumeStep } from './risk-points.js';
 import { VOLUME_KEYS } from './volume.js';
@@ -13,7 +22,7 @@ export interface RiskWeights {
   readonly severity?: Readonly<Partial<Record<AuditSeverity, number>>>;
   readonly outcome?: Readonly<Partial<Record<AuditOutcome, number>>>;
   readonly verb?: Readonly<Partial<Record<AuditVerb, number>>>;
-  /** The actor has one of `privilegedRoles`. */
+  /** The actor has one of `privilegedRoles`. @defaultValue 10 */
   readonly privilegedRole?: number;
   /** By a count of records: the highest step that is reached; an empty list for none. Replaces the default's steps. */
   readonly volume?: readonly VolumeStep[];
@@ -42,58 +51,59 @@ export interface CheckedRisk {
 
 export const PRIVILEGED_ROLES: readonly string[] = ['admin', 'administrator', 'root', 'superuser', 'owner'];
 
+export const points = integer(0, 100);
+
+const STEPS = 'a list of steps, [{ from: 1000, points: 15 }]';
+const step = group(
+  { from: integer(1, Number.MAX_SAFE_INTEGER), points },
+  { required: ['from', 'points'], write: '{ from: 1000, points: 15 }' },
+);
+const severities = ruled(each(SEVERITIES, points), (given: RiskWeights['severity']) => {
+  const all = withDefaults(RISK_POINTS.severity, given);
+  const place = SEVERITIES.findIndex(
+    (severity, index) => all[severity] < all[SEVERITIES[index - 1] ?? severity],
+  );
+  if (place < 0) return undefined;
+  const [before, severity] = [SEVERITIES[place - 1]!, SEVERITIES[place]!];
+  return {
+    at: [severity],
+    fault: `is ${all[severity]}: write at least the ${all[before]} of ${before}, so that what is graver never scores less`,
+  };
+});
+const steps = ruled(list(step, STEPS), (given: readonly VolumeStep[]) => {
+  const place = given.findIndex(({ from }, index) => from <= (given[index - 1]?.from ?? 0));
+  if (place < 0) return undefined;
+  return {
+    at: [place, 'from'],
+    fault: `is ${given[place]!.from}: write the steps so that each is from more on than the one before`,
+  };
+});
+
+export const riskSchema = group({
+  weights: group({
+    category: each(Object.keys(RISK_POINTS.category), points),
+    severity: severities,
+    outcome: each(Object.keys(RISK_POINTS.outcome), points),
+    verb: each(Object.keys(RISK_POINTS.verb), points),
+    privilegedRole: points,
+    volume: steps,
+  }),
+  privilegedRoles: texts("a list of texts, ['admin']"),
+  volumeKeys: texts("a list of texts, ['recordCount']"),
+});
+
 /** @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.weights.severity.high` */
 export function checkRiskOptions(options: RiskOptions = {}): CheckedRisk {
-  checkNames('risk', options, ['weights', 'privilegedRoles', 'volumeKeys']);
-  const { privilegedRoles = PRIVILEGED_ROLES, volumeKeys = VOLUME_KEYS } = options;
-  const roles = checkTexts('risk.privilegedRoles', privilegedRoles, "['admin']");
+  checkOption(riskSchema, options, 'risk');
+  const { weights = {}, privilegedRoles = PRIVILEGED_ROLES, volumeKeys = VOLUME_KEYS } = options;
   return {
-    ...checkWeights('risk.weights', options.weights),
-    privilegedRoles: new Set(roles.map((role) => role.toLowerCase())),
-    volumeKeys: checkTexts('risk.volumeKeys', volumeKeys, "['recordCount']"),
+    category: withDefaults(RISK_POINTS.category, weights.category),
+    severity: withDefaults(RISK_POINTS.severity, weights.severity),
+    outcome: withDefaults(RISK_POINTS.outcome, weights.outcome),
+    verb: withDefaults(RISK_POINTS.verb, weights.verb),
+    privilegedRole: weights.privilegedRole ?? PRIVILEGED_ROLE_POINTS,
+    volume: weights.volume ?? VOLUME_STEPS,
+    privilegedRoles: new Set(privilegedRoles.map((role) => role.toLowerCase())),
+    volumeKeys,
   };
-}
-
-function checkWeights(
-  path: string,
-  weights: RiskWeights | undefined,
-): Omit<CheckedRisk, 'privilegedRoles' | 'volumeKeys'> {
-  const given = checkNames(path, weights, [...Object.keys(RISK_POINTS), 'privilegedRole', 'volume']);
-  const table = <Word extends string>(factor: string, defaults: Readonly<Record<Word, number>>) =>
-    checkPoints(`${path}.${factor}`, given[factor], defaults);
-  const { privilegedRole = PRIVILEGED_ROLE_POINTS, volume } = given;
-  const checked = {
-    category: table('category', RISK_POINTS.category),
-    severity: table('severity', RISK_POINTS.severity),
-    outcome: table('outcome', RISK_POINTS.outcome),
-    verb: table('verb', RISK_POINTS.verb),
-    privilegedRole: checkInteger(`${path}.privilegedRole`, privilegedRole, 0, 100),
-    volume: volume === undefined ? VOLUME_STEPS : stepsOf(`${path}.volume`, volume),
-  };
-  SEVERITIES.reduce((before, severity) => {
-    const [least, points] = [checked.severity[before], checked.severity[severity]];
-    if (points >= least) return severity;
-    throw wrongOption(
-      `${path}.severity.${severity}`,
-      points,
-      `at least the ${least} of ${before}, so that what is graver never scores less`,
-    );
-  });
-  return checked;
-}
-
-function stepsOf(path: string, steps: unknown): readonly VolumeStep[] {
-  if (!Array.isArray(steps)) {
-    throw wrongOption(path, steps, 'a list of steps, [{ from: 1000, points: 15 }]');
-  }
-  let before = 0;
-  return steps.map((step: unknown, index) => {
-    const { from, points } = checkNames(`${path}.${index}`, step, ['from', 'points']);
-    const checked = {
-      from: checkInteger(`${path}.${index}.from`, from, before + 1, Number.MAX_SAFE_INTEGER),
-      points: checkInteger(`${path}.${index}.points`, points, 0, 100),
-    };
-    before = checked.from;
-    return checked;
-  });
 }

@@ -2,7 +2,7 @@ import { AuditError } from '../../event/audit-error.js';
 import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory } from '../../event/audit-log-event.js';
 import { showValue } from '../../event/show-value.js';
-import type { AuditDatabaseOptions } from '../../store/audit-database.js';
+import type { AuditDatabaseOptions } from '../../store/store-options.js';
 
 /** How long events are kept. The rule that names most counts: tenant and category, tenant, category, neither. */
 export interface RetentionRule {

@@ -1,0 +1,75 @@
+import type { DataSource, DataSourceOptions } from 'typeorm';
+import { option, ruled, yesNo } from '../event/option-schema.js';
+import type { OptionFault, OptionSchema } from '../event/option-schema.js';
+import { showValue } from '../event/show-value.js';
+import { SUPPORTED_DATABASES } from './table-name.js';
+import type { SupportedDatabase } from './table-name.js';
+
+/** TypeORM's own options of the supported databases. */
+export type AuditDatabaseOptions = Extract<DataSourceOptions, { type: SupportedDatabase }>;
+
+/** Where events are kept. Give `database` or `dataSource`, not both. */
+export interface StoreOptions {
+  /**
+   * A connection of the audit's own, in TypeORM's `DataSourceOptions`: `better-sqlite3`, `mysql`, `mariadb` or `postgres`. The better
+   * choice, since the audit then never waits for the application's pool. `entities`, `migrations`, `migrationsTableName`,
+   * `migrationsRun`, `synchronize`, `dropSchema` and (MySQL, MariaDB) `charset` in it are ignored: its sessions are the audit's own, see
+   * `docs/hardening.md#connections`. `entityPrefix` and `schema` are letters, digits, `_` and `-`.
+   * @defaultValue `{ type: 'better-sqlite3', database: 'audit.sqlite' }`
+   */
+  readonly database?: AuditDatabaseOptions;
+  /**
+   * In the place of `database`: share a data source of the application, by its name in `@nestjs/typeorm` or as the object. The
+   * application opens and closes it. On MySQL and MariaDB its character set must be `utf8mb4`, and its `sql_mode` without
+   * `NO_BACKSLASH_ESCAPES` and `EMPTY_STRING_IS_NULL`.
+   */
+  readonly dataSource?: string | DataSource;
+  /**
+   * Run the library's migrations at start; `false` where another user of the database does, see
+   * `docs/hardening.md#rights-in-the-database`. @defaultValue `true`
+   */
+  readonly migrate?: boolean;
+}
+
+const isText = (value: unknown) => typeof value === 'string' && value !== '';
+const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** @param variable the environment variable of the example */
+export function connection(variable: string): OptionSchema {
+  return ruled(
+    option(isObject, `TypeORM's options, { type: 'mysql', url: process.env.${variable} }`),
+    faultOfConnection,
+  );
+}
+
+function faultOfConnection(connection: {
+  readonly type?: unknown;
+  readonly url?: unknown;
+  readonly database?: unknown;
+}): OptionFault | undefined {
+  const { type, url, database } = connection;
+  if (!SUPPORTED_DATABASES.some((known) => known === type)) {
+    const known = SUPPORTED_DATABASES.map((name) => `'${name}'`).join(', ');
+    return { at: ['type'], fault: `is ${showValue(type)}: write one of ${known}` };
+  }
+  if ('url' in connection && !isText(url)) {
+    return {
+      at: ['url'],
+      fault: `is ${showValue(url)}: write a URL such as mysql://user:password@host:3306/audit. Is the environment variable that it comes from set?`,
+    };
+  }
+  if (type !== 'better-sqlite3' || isText(database)) return undefined;
+  return {
+    at: ['database'],
+    fault: `is ${showValue(database)}: write the path of the SQLite file, 'audit.sqlite'`,
+  };
+}
+
+export const storeEntries = {
+  database: connection('AUDIT_DATABASE_URL'),
+  dataSource: option(
+    (value) => isText(value) || (isObject(value) && 'driver' in (value as object)),
+    "the data source's name, 'default', or the DataSource itself",
+  ),
+  migrate: yesNo,
+} satisfies Record<keyof StoreOptions, OptionSchema>;
