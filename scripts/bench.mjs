@@ -3,9 +3,11 @@
 //
 // Uses the servers that the tests use (test/support/harness); journals and SQLite files are in the system's temporary folder (TMPDIR). Leaves
 // nothing behind, also where it is interrupted. Ends with exit code 1 where an event was lost or doubled, or a ratio fell.
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { atEndOfRun, endRun } from '../test/support/harness/end-of-run.mjs';
 import { compare } from './bench/compare.mjs';
@@ -24,12 +26,16 @@ const USAGE = `npm run bench -- [options]
 
   --quick            fewer of everything, in less than three minutes; prints only
   --only <part>      requests, database, recovery or pipeline; prints only
+  --only <question>  what one decision rests on; prints only: indexes, journal, retention or rows, and after it what that takes, as in
+                     --only rows postgres 140000
   --compare <file>   prints each ratio against the one recorded there, docs/benchmarks.json, and says which fell
   --rounds <n>       rounds of the requests, 5 unless it is quick
   --profile          of the requests: also where the main thread's time goes, by room and by package
   --on <platform>    of the requests: ${Object.keys(PLATFORMS).join(', ')}; all of them unless it is quick`;
 
 const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
+/** Each is a program of its own. */
+const QUESTIONS = ['indexes', 'journal', 'retention', 'rows'];
 const FULL = { rounds: 5, seconds: 1, databaseRounds: 3, events: 10_000, recovery: 1_000_000, stages: 101 };
 const QUICK = { rounds: 2, seconds: 1, databaseRounds: 2, events: 4_000, recovery: 20_000, stages: 21 };
 
@@ -111,9 +117,17 @@ function printComparison(before, now) {
   }
 }
 
+/** Runs the program of a question, and ends as it does. */
+function answer(question, given) {
+  const program = fileURLToPath(new URL(`bench/questions/${question}.mjs`, import.meta.url));
+  const { status } = spawnSync(process.execPath, [program, ...given], { stdio: 'inherit' });
+  process.exit(status ?? 1);
+}
+
 function readArguments() {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
       options: {
         quick: { type: 'boolean', default: false },
         only: { type: 'string' },
@@ -131,8 +145,10 @@ function readArguments() {
     const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
     if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
       throw new Error('--rounds takes a number, 5');
+    if (QUESTIONS.includes(values.only)) answer(values.only, positionals);
     if (values.only !== undefined && !PARTS.includes(values.only))
-      throw new Error(`--only takes one of ${PARTS.join(', ')}`);
+      throw new Error(`--only takes one of ${[...PARTS, ...QUESTIONS].join(', ')}`);
+    if (positionals.length > 0) throw new Error(`There is no ${positionals[0]}`);
     const { quick, on } = values;
     const names = Object.keys(PLATFORMS);
     if (on !== undefined && !names.includes(on)) throw new Error(`--on takes one of ${names.join(', ')}`);

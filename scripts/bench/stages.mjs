@@ -7,13 +7,15 @@ import { conclusionOf, draftOf } from '../../dist/esm/capture/request-event.js';
 import { flattenFacts } from '../../dist/esm/event/flatten.js';
 import { encodeLine } from '../../dist/esm/journal/journal-line.js';
 import { eventLeafHash } from '../../dist/esm/ledger/canonical-event.js';
+import { AuditPolicy } from '../../dist/esm/features/policy/audit-policy.js';
 import { Detector } from '../../dist/esm/features/detection/detector.js';
 import { RuleBook } from '../../dist/esm/features/rules/rule-book.js';
 import { Redactor } from '../../dist/esm/recorder/redaction/redactor.js';
 import { toRow } from '../../dist/esm/store/event-row.js';
-import { timePerEvent } from '../measure/per-event.mjs';
-import { riskStages } from '../measure/risk-stages.mjs';
+import { timePerEvent } from './per-event.mjs';
+import { riskStages } from './risk-stages.mjs';
 import { answerQuestions } from './answers.mjs';
+import { manyRules } from './many-rules.mjs';
 
 const silent = { log() {}, warn() {}, error() {} };
 
@@ -55,9 +57,14 @@ function stages(file) {
       'redact user agent and path',
       (event) => text(event.userAgent).length + text(event.metadata.path).length,
     ],
+    ['policy, five rules', (event) => policy.decide(factsOf(event)).undecided.length + 1],
     ['risk score', risk.byDefault],
     ['risk score, with the feature', risk.withFeature],
     [`compliance, all packs (${book.rules.length} rules)`, (event) => book.match(event).length + 1],
+    ...manyRules().map(([name, rules]) => {
+      const many = new RuleBook({ rules });
+      return [name, (event) => many.match(event).length + 1];
+    }),
     ['remember for risk', risk.remember],
     ['detection', (event) => (detector.observe(event), findings + 1)],
     ['one line of JSON', (event) => JSON.stringify(event).length],
@@ -68,6 +75,28 @@ function stages(file) {
     ['row of the table, in the other thread', (event) => toRow(event).length],
     ['leaf of the log, in the other thread', (event) => eventLeafHash(event).length],
   ]);
+}
+
+const policy = new AuditPolicy([
+  { level: 'none', match: { path: ['/health', '/metrics/**'] } },
+  { level: 'response', match: { route: '/payments/:id/approve', method: 'POST' } },
+  { level: 'request', match: { method: ['POST', 'PUT', 'PATCH'], role: 'admin' } },
+  { level: 'request', match: { status: '5xx' } },
+  { level: 'metadata', match: { path: '/**' } },
+]);
+
+/** What a policy asks of a request. */
+function factsOf({ metadata, userId, tenantId }) {
+  return {
+    path: metadata.path,
+    route: metadata.route,
+    method: metadata.method,
+    controller: null,
+    status: metadata.statusCode,
+    user: userId,
+    tenant: tenantId,
+    roles: metadata.roles,
+  };
 }
 
 function recordOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenantId, resourceId }) {

@@ -6,7 +6,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import { answerQuestions } from './answers.mjs';
-import { events as mixed } from '../measure/mixed-events.mjs';
+import { events as mixed } from './mixed-events.mjs';
 import { RAW } from './raw-drivers.mjs';
 
 /** As an importer does it: so many calls of `record()` at a time. */

@@ -25,7 +25,7 @@ export interface Written extends Place {
 
 /**
  * The local append-only journal: a directory of segments, owned by one process. A line is written in one synchronous
- * append, and outlives the process from then on; `npm run measure:journal` tells what that costs.
+ * append, and outlives the process from then on; `npm run bench -- --only journal` tells what that costs.
  */
 export class EventJournal {
   /** In the order of their numbers; the last one is written to. */

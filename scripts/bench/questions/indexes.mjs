@@ -1,5 +1,5 @@
 // Measures what each index of audit_events costs an insert and gives a query, for docs/decisions/003-indexes.md:
-// `npm run measure:indexes -- [mysql|postgres|sqlite] [rows]`. Interleaved rounds, medians, ratios to the bare table.
+// `npm run bench -- --only indexes [mysql|postgres|sqlite] [rows]`. Interleaved rounds, medians, ratios to the bare table.
 // Needs the local servers that the tests use; creates databases of its own and drops them.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

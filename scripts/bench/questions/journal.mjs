@@ -1,5 +1,5 @@
 // Measures what an event costs in the journal, and what it would cost elsewhere, for docs/decisions/008-journal-files.md:
-// `npm run measure:journal -- [folder]`. Interleaved rounds in a temporary folder (of the system, or in the one named);
+// `npm run bench -- --only journal [folder]`. Interleaved rounds in a temporary folder (of the system, or in the one named);
 // medians and quartiles of microseconds per event. Needs a build, which the command makes, and no server.
 import Database from 'better-sqlite3';
 import { execFileSync } from 'node:child_process';
@@ -8,8 +8,8 @@ import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { crc32 } from 'node:zlib';
-import { encodeLine } from '../dist/esm/journal/journal-line.js';
-import { Segment } from '../dist/esm/journal/segment.js';
+import { encodeLine } from '../../../dist/esm/journal/journal-line.js';
+import { Segment } from '../../../dist/esm/journal/segment.js';
 
 /** Many and short: what else the machine does then spoils few of them. */
 const ROUNDS = 51;

@@ -1,4 +1,4 @@
-// Measures whether requests feel a removal, for docs/retention.md: `npm run measure:retention -- [events] [mysql|postgres|sqlite]`. Fills a database
+// Measures whether requests feel a removal, for docs/retention.md: `npm run bench -- --only retention [events] [mysql|postgres|sqlite]`. Fills a database
 // with old events, seals them, has an application answer 300 requests a second, and prints the latencies of these before the
 // removal and while it goes on. Needs a build, which the command makes, and a server as the tests do.
 import 'reflect-metadata';
@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { v7 } from 'uuid';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
-import { storedValues } from '../dist/esm/store/stored-row.js';
-import { endRun } from '../test/support/harness/end-of-run.mjs';
-import { BenchServer } from './bench/servers.mjs';
+import { storedValues } from '../../../dist/esm/store/stored-row.js';
+import { endRun } from '../../../test/support/harness/end-of-run.mjs';
+import { BenchServer } from '../servers.mjs';
 
 const EVENTS = Number(process.argv[2] ?? 1_000_000);
 const KIND = process.argv[3] ?? 'mysql';

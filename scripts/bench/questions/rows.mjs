@@ -1,4 +1,4 @@
-// Measures what compact rows save, for docs/decisions/020-compact-rows.md: `npm run measure:rows -- [mysql|postgres|sqlite] [rows]`. Inserts the same
+// Measures what compact rows save, for docs/decisions/020-compact-rows.md: `npm run bench -- --only rows [mysql|postgres|sqlite] [rows]`. Inserts the same
 // events and leaves by turns into the tables as the migrations make them, and into tables whose ids, severities, categories and
 // outcomes are texts; each event's row has the same indexes. Prints the times of both, MariaDB's processor time, and the bytes of a row.
 // Needs a build, which the command makes, and a server as the tests do.
@@ -8,16 +8,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { AUDIT_MIGRATIONS } from 'nest-audit-trail';
-import { createEventId } from '../dist/esm/event/event-id.js';
-import { ROW_COLUMNS, toRow } from '../dist/esm/store/event-row.js';
-import { insertOf } from '../dist/esm/store/insert-rows.js';
-import { runStatement } from '../dist/esm/store/run-statement.js';
-import { storedValues } from '../dist/esm/store/stored-row.js';
-import { dialectOf } from '../dist/esm/store/table-name.js';
-import { endRun } from '../test/support/harness/end-of-run.mjs';
-import { BenchServer } from './bench/servers.mjs';
-import { figureOf, show } from './bench/statistics.mjs';
-import { events as EVENTS } from './measure/mixed-events.mjs';
+import { createEventId } from '../../../dist/esm/event/event-id.js';
+import { ROW_COLUMNS, toRow } from '../../../dist/esm/store/event-row.js';
+import { insertOf } from '../../../dist/esm/store/insert-rows.js';
+import { runStatement } from '../../../dist/esm/store/run-statement.js';
+import { storedValues } from '../../../dist/esm/store/stored-row.js';
+import { dialectOf } from '../../../dist/esm/store/table-name.js';
+import { endRun } from '../../../test/support/harness/end-of-run.mjs';
+import { BenchServer } from '../servers.mjs';
+import { figureOf, show } from '../statistics.mjs';
+import { events as EVENTS } from '../mixed-events.mjs';
 
 const [KIND = 'mysql', ROWS = '140000'] = process.argv.slice(2);
 const BATCH = 500;
