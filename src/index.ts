@@ -5,10 +5,6 @@ export { Audit, NoAudit } from './nest/audit.decorator.js';
 export { OnAuditEvent } from './nest/on-audit-event.decorator.js';
 export type { AuditEventFilter } from './nest/on-audit-event.conditions.js';
 
-// How it fares.
-export { AuditHealthIndicator } from './nest/audit-health.indicator.js';
-export type { AuditHealth, AuditHealthOptions } from './nest/audit-health.indicator.js';
-
 // Recording and reading.
 export { AuditService } from './trail/audit.service.js';
 export type {

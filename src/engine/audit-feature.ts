@@ -2,9 +2,11 @@ import type { RecordingPolicy } from '../capture/recording.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { ServiceOptions } from '../recorder/event-completer.js';
 import type { RiskFeature } from '../recorder/risk/risk-stage.js';
 import type { AuditDatabase, FeatureTables } from '../store/audit-database.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { AskedFor } from '../trail/asked-for.js';
 import type { AuditService } from '../trail/audit.service.js';
 import type { ReadObserver, Reads } from '../trail/reads.js';
@@ -22,7 +24,10 @@ export interface HeldPerson {
 export interface FeatureHost {
   /** The keys of `details` that hold a count of records, where the option `risk.volumeKeys` has others. */
   readonly volumeKeys: readonly string[] | undefined;
+  /** Which program writes, where the option `service` says it. */
+  readonly program: ServiceOptions | undefined;
   readonly database: AuditDatabase;
+  readonly events: AuditEventRepository;
   readonly recorder: AuditRecorder;
   readonly audit: AuditService;
   /** Whoever shows events tells it, under the name of the method. */
@@ -51,12 +56,16 @@ export interface RunningFeature {
   readonly holds?: (person: HeldPerson) => Promise<string | undefined>;
   /** Is told of each read of the audit, and may have it refused. */
   readonly reads?: ReadObserver;
+  /** Comes before the database is asked for. @throws AuditError what is thrown ends the start */
+  readonly prepare?: () => Promise<void>;
   /** The journal is open, and the database was asked for. */
   readonly start?: () => void;
   /** What the application gets where it injects the feature's service. */
   readonly service?: object;
   /** Ends, while events can still be recorded. Never rejects. @param patienceMs 0 where the database is away */
   readonly close?: (patienceMs: number) => Promise<void>;
+  /** Ends as the last, with nothing left to record; also where the start has failed. Never throws. */
+  readonly end?: () => void;
 }
 
 /** What of a feature is known before it runs. */

@@ -1,15 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import {
-  checkOption,
-  group,
-  integer,
-  option,
-  orFalse,
-  ruled,
-  text,
-  texts,
-  yesNo,
-} from '../event/option-schema.js';
+import { checkOption, group, integer, option, orFalse, ruled, text, texts } from '../event/option-schema.js';
 import type { OptionSchema } from '../event/option-schema.js';
 import { showValue } from '../event/show-value.js';
 import type { AuditFeature } from './audit-feature.js';
@@ -56,11 +46,6 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly retention?: RetentionOptions;
   /** Which program writes. */
   readonly service?: ServiceOptions;
-  /**
-   * Report how delivery fares as OpenTelemetry metrics, to the application's global meter provider. Needs the package
-   * `@opentelemetry/api`. @defaultValue `false`
-   */
-  readonly metrics?: boolean;
 }
 
 function isFeature(value: unknown): value is AuditFeature {
@@ -77,6 +62,7 @@ function areFeatures(value: unknown): boolean {
 const OF_FEATURES: Readonly<Record<string, string>> = {
   auditReads: 'access()',
   detection: 'detection({ … })',
+  metrics: 'metrics()',
   policy: 'policy([ … ])',
   riskContext: 'risk({ … })',
   'risk.businessHours': 'risk({ businessHours: … })',
@@ -136,7 +122,6 @@ export const auditOptions = ruled(
       { name: text("the program's name, 'billing-api'"), version: text() },
       { required: ['name'], write: "{ name: 'billing-api' }" },
     ),
-    metrics: yesNo,
   } satisfies Record<keyof AuditModuleOptions, OptionSchema>),
   ({ database, dataSource }: AuditModuleOptions) =>
     database !== undefined && dataSource !== undefined

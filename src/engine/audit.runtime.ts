@@ -17,7 +17,6 @@ import type { ReachNotes } from '../sealer/reach-notes.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import { within } from '../store/within.js';
-import { loadMetrics } from '../trail/audit-metrics.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { Reads } from '../trail/reads.js';
 import { checkRetention } from '../trail/retention/retention-options.js';
@@ -65,7 +64,6 @@ export class AuditRuntime {
   /** The sealer's own connection, where it has one and works in this thread. */
   private readonly sealingDatabase: AuditDatabase | undefined;
   private readonly reachNotes: ReachNotes | undefined;
-  private stopMetrics: () => void = () => undefined;
   private isStarted = false;
   private closing: Promise<void> | undefined;
 
@@ -161,7 +159,19 @@ export class AuditRuntime {
     });
     const { volumeKeys } = options.risk ?? {};
     const { database, service: audit } = this;
-    const host = { database, recorder, audit, reads, asked, redactor, logger, volumeKeys, holdsOn };
+    const host = {
+      program: options.service,
+      database,
+      events: tables.events,
+      recorder,
+      audit,
+      reads,
+      asked,
+      redactor,
+      logger,
+      volumeKeys,
+      holdsOn,
+    };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
     for (const { recording, observe, risk, reads: readObserver } of this.features) {
       if (recording) requests.choice.decideBy(recording);
@@ -195,10 +205,10 @@ export class AuditRuntime {
    * @throws AuditError `AUDIT_INVALID_OPTIONS`
    */
   async start(shared?: DataSource): Promise<void> {
-    const reportMetrics = this.options.metrics ? await loadMetrics() : undefined;
     await this.delivery.open();
     await this.protecting.on?.transit.open();
     try {
+      for (const feature of this.features) await feature.prepare?.();
       await this.database.connect(START_PATIENCE_MS, shared);
       if (this.database.whyNotReady === undefined) await this.checkKeys();
     } catch (error) {
@@ -206,6 +216,7 @@ export class AuditRuntime {
       await this.protecting.on?.transit.close();
       await this.thread?.close();
       await this.database.close();
+      for (const feature of this.features) feature.end?.();
       throw error;
     }
     this.isStarted = true;
@@ -213,9 +224,6 @@ export class AuditRuntime {
     this.sealer.start();
     this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
     for (const feature of this.features) feature.start?.();
-    if (reportMetrics) {
-      this.stopMetrics = reportMetrics(() => this.service.status(), this.options.service);
-    }
   }
 
   /** The database is there, at the start or again. */
@@ -270,10 +278,10 @@ export class AuditRuntime {
       // The database is there: what is sealed now need not wait for the next start.
       const isThere = this.database.whyNotReady === undefined;
       await this.sealer.close(isThere ? left() : 0);
-      this.stopMetrics();
       await this.thread?.close();
       await this.sealingDatabase?.close();
       await this.database.close();
+      for (const feature of this.features) feature.end?.();
     })();
     return this.closing;
   }

@@ -26,7 +26,6 @@ import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
 import { AuditEventExplorer } from './audit-event.explorer.js';
-import { AuditHealthIndicator } from './audit-health.indicator.js';
 import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
 import { listenToServer, mountMiddleware, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
@@ -83,7 +82,6 @@ export interface AuditOptionsFactory {
       inject: [AuditRuntime],
       useFactory: (runtime: AuditRuntime) => runtime.repository,
     },
-    AuditHealthIndicator,
     {
       provide: AuditEventExplorer,
       inject: [DiscoveryService, AuditRuntime],
@@ -95,7 +93,7 @@ export interface AuditOptionsFactory {
         ),
     },
   ],
-  exports: [AuditService, AuditEventRepository, AuditHealthIndicator],
+  exports: [AuditService, AuditEventRepository],
 })
 export class AuditModule
   extends ConfigurableModuleClass

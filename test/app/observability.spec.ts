@@ -19,8 +19,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DataSource } from 'typeorm';
-import { Audit, AuditHealthIndicator, AuditModule, AuditService, NoAudit } from 'nest-audit-trail';
-import type { AuditHealth, AuditModuleOptions } from 'nest-audit-trail';
+import { Audit, AuditModule, AuditService, NoAudit } from 'nest-audit-trail';
+import type { AuditModuleOptions } from 'nest-audit-trail';
+import { AuditHealthIndicator, health as healthOf } from 'nest-audit-trail/health';
+import type { AuditHealth } from 'nest-audit-trail/health';
+import { metrics as auditMetrics } from 'nest-audit-trail/metrics';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
 import { narrowActions, POISON } from '../support/narrow-column.js';
@@ -86,6 +89,7 @@ describeOnSqlite('what an operator sees', (create) => {
         AuditModule.forRoot({
           database: database.options,
           ...options,
+          features: [healthOf(), ...(options.features ?? [])],
           delivery: { directory: database.journal, shutdownTimeoutMs: 1_000, ...options.delivery },
         }),
       ],
@@ -248,7 +252,7 @@ describeOnSqlite('what an operator sees', (create) => {
 
     it('tells what becomes of events while the database is away, and after', async () => {
       store = await removable(database, true);
-      await start({ database: store.options, metrics: true });
+      await start({ database: store.options, features: [auditMetrics()] });
       await post();
       await audit.flush();
       const before = await values();
@@ -286,7 +290,10 @@ describeOnSqlite('what an operator sees', (create) => {
     });
 
     it('counts what is dropped and what is dead', async () => {
-      await start({ metrics: true, delivery: { mode: 'buffered', maxBuffered: 2, flushIntervalMs: 60_000 } });
+      await start({
+        features: [auditMetrics()],
+        delivery: { mode: 'buffered', maxBuffered: 2, flushIntervalMs: 60_000 },
+      });
       const connection = await new DataSource(database.options).initialize();
       await narrowActions(connection, 'sqlite');
       await connection.destroy();
@@ -302,7 +309,7 @@ describeOnSqlite('what an operator sees', (create) => {
     });
 
     it('names units, kinds and whose they are, and ends with the application', async () => {
-      await start({ metrics: true, service: { name: 'billing', version: '2.1' } });
+      await start({ features: [auditMetrics()], service: { name: 'billing', version: '2.1' } });
       const all = await collected();
       expect(
         all.map(({ descriptor, dataPointType, dataPoints }) => [
@@ -348,7 +355,7 @@ describeOnSqlite('what an operator sees', (create) => {
 });
 
 describe('the built package', () => {
-  const MEMORY: AuditModuleOptions = { database: { type: 'better-sqlite3', database: ':memory:' } };
+  const MEMORY = "{ database: { type: 'better-sqlite3', database: ':memory:' } }";
   const OPTIONAL = ['@nestjs/terminus', '@opentelemetry/api'];
   const folders: string[] = [];
   let complete: string;
@@ -391,11 +398,7 @@ describe('the built package', () => {
   }
 
   /** Starts an application there, in a process of its own, and answers what it says. */
-  async function startIn(
-    folder: string,
-    format: 'esm' | 'cjs',
-    options: AuditModuleOptions,
-  ): Promise<string> {
+  async function startIn(folder: string, format: 'esm' | 'cjs', features: string): Promise<string> {
     const load = (names: string, from: string) =>
       format === 'esm' ? `import ${names} from '${from}';` : `const ${names} = require('${from}');`;
     const file = join(folder, format === 'esm' ? 'app.mjs' : 'app.cjs');
@@ -403,9 +406,11 @@ describe('the built package', () => {
       file,
       `${load('{ Module }', '@nestjs/common')}
       ${load('{ NestFactory }', '@nestjs/core')}
-      ${load('{ AuditHealthIndicator, AuditModule }', 'nest-audit-trail')}
+      ${load('{ AuditModule }', 'nest-audit-trail')}
+      ${load('{ AuditHealthIndicator, health }', 'nest-audit-trail/health')}
+      ${load('{ metrics }', 'nest-audit-trail/metrics')}
       class Root {}
-      Module({ imports: [AuditModule.forRoot(${JSON.stringify(options)})] })(Root);
+      Module({ imports: [AuditModule.forRoot({ ...${MEMORY}, features: [${features}] })] })(Root);
       NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false })
         .then(async (app) => {
           console.log((await app.get(AuditHealthIndicator).isHealthy()).audit.status);
@@ -419,16 +424,16 @@ describe('the built package', () => {
 
   describe.each(['esm', 'cjs'] as const)('as %s', (format) => {
     it('reports metrics where OpenTelemetry is installed', async () => {
-      expect(await startIn(complete, format, { ...MEMORY, metrics: true })).toBe('up');
+      expect(await startIn(complete, format, 'health(), metrics()')).toBe('up');
     });
 
     it('needs neither Terminus nor OpenTelemetry', async () => {
-      expect(await startIn(without, format, MEMORY)).toBe('up');
+      expect(await startIn(without, format, 'health()')).toBe('up');
     });
 
     it('says what to install where metrics are asked for without it', async () => {
-      expect(await startIn(without, format, { ...MEMORY, metrics: true })).toBe(
-        'AUDIT_INVALID_OPTIONS metrics The audit option metrics is true, but OpenTelemetry is not installed: write npm install @opentelemetry/api.',
+      expect(await startIn(without, format, 'health(), metrics()')).toBe(
+        'AUDIT_INVALID_OPTIONS metrics The audit feature metrics needs OpenTelemetry, which is not installed: write npm install @opentelemetry/api.',
       );
     });
   });

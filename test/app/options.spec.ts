@@ -98,7 +98,7 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, service, metrics.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, service.',
     ],
     [
       'policy[0].level',
@@ -197,8 +197,8 @@ describe('options', () => {
     ],
     [
       'metrics',
-      { ...MEMORY, metrics: { prefix: 'audit' } },
-      'The audit option metrics is an object: write true or false.',
+      { ...MEMORY, metrics: true } as AuditModuleOptions,
+      "The audit option metrics is a feature: write features: [metrics()], with import { metrics } from 'nest-audit-trail/metrics'.",
     ],
     ['migrate', { ...MEMORY, migrate: 'yes' }, 'The audit option migrate is "yes": write true or false.'],
     [

@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { access } from 'nest-audit-trail/access';
 import { authentication } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
+import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
+import { metrics } from 'nest-audit-trail/metrics';
 import { policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
 import { generateKeys } from '../../src/ledger/index.js';
@@ -34,6 +36,8 @@ describeEachDatabase('an application with every feature', (create) => {
         access(),
         authentication(),
         detection(),
+        health(),
+        metrics(),
         policy([{ level: 'none', match: { path: '/health' } }]),
         risk(),
       ],
@@ -96,6 +100,12 @@ describeEachDatabase('an application with every feature', (create) => {
       const { events } = await app.audit.find({ ...TENANT, action: 'detection.brute-force' });
       expect(events.map(({ details }) => details['key'])).toContain('192.0.2.1');
     });
+  });
+
+  it('tells that it is well', async () => {
+    await app.audit.flush();
+    const { audit } = await app.app.get(AuditHealthIndicator).isHealthy();
+    expect(audit).toMatchObject({ status: 'up', mode: 'strict', dead: 0, dropped: 0 });
   });
 
   it('records who read the audit, and proves all of it', async () => {

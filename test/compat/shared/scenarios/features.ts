@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { access } from 'nest-audit-trail/access';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
+import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
+import { metrics } from 'nest-audit-trail/metrics';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
 import { RunningApp } from '../running-app.js';
@@ -12,10 +14,13 @@ export const featureScenarios: readonly Scenario[] = [
   {
     name: 'features are imported from their sub-paths, and their services are injected',
     async run() {
+      // It needs a package that is not installed here.
+      assert.equal(metrics().name, 'metrics');
       const added = [
         access(),
         authentication(),
         detection({ bruteForce: { threshold: 3, windowSeconds: 60 } }),
+        health(),
         policy([{ level: 'none', match: { path: '/silenced' } }]),
         risk({ burst: { events: 3, seconds: 60 } }),
       ];
@@ -27,6 +32,7 @@ export const featureScenarios: readonly Scenario[] = [
         assert.equal(level, 'none');
         await audit.flush();
         const { events } = await audit.find({ tenantId: 'default', order: 'oldest' });
+        assert.equal((await app.get(AuditHealthIndicator).isHealthy()).audit.status, 'up');
         await audit.flush();
         const reads = await audit.find({ tenantId: 'default', action: 'audit.read' });
         assert.equal(reads.events[0]?.details['method'], 'find');

@@ -1,6 +1,6 @@
-import { AuditError } from '../event/audit-error.js';
-import type { DeliveryStatus } from '../delivery/delivery-options.js';
-import type { ServiceOptions } from '../recorder/event-completer.js';
+import { AuditError } from '../../event/audit-error.js';
+import type { DeliveryStatus } from '../../delivery/delivery-options.js';
+import type { ServiceOptions } from '../../recorder/event-completer.js';
 
 /** Reports what `status` answers until the function that it returns is called. */
 export type ReportMetrics = (status: () => DeliveryStatus, service?: ServiceOptions) => () => void;
@@ -117,7 +117,7 @@ async function loadApi() {
     if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw cause;
     throw new AuditError(
       'AUDIT_INVALID_OPTIONS',
-      'The audit option metrics is true, but OpenTelemetry is not installed: write npm install @opentelemetry/api.',
+      'The audit feature metrics needs OpenTelemetry, which is not installed: write npm install @opentelemetry/api.',
       { field: 'metrics', cause },
     );
   }

@@ -1,8 +1,7 @@
-import { Inject, Injectable } from '@nestjs/common';
-import type { DeliveryMode } from '../delivery/delivery-options.js';
-import { AuditEventRepository } from '../store/audit-event.repository.js';
-import { within } from '../store/within.js';
-import { AuditService } from '../trail/audit.service.js';
+import type { DeliveryMode } from '../../delivery/delivery-options.js';
+import type { AuditEventRepository } from '../../store/audit-event.repository.js';
+import { within } from '../../store/within.js';
+import type { AuditService } from '../../trail/audit.service.js';
 
 /** How long the database may take to answer a check. */
 const PATIENCE_MS = 1_000;
@@ -29,7 +28,7 @@ export interface AuditHealth {
 }
 
 /**
- * The audit as a health indicator for `@nestjs/terminus`; works without that, too.
+ * The audit as a health indicator for `@nestjs/terminus`; works without that, too. Injected by Nest.
  *
  * `down` while the database does not answer or takes no events, the journal can't be written, or there is no room: also
  * where requests go on all the same, as in durable mode while the database is away. A probe that takes the application
@@ -47,13 +46,12 @@ export interface AuditHealth {
  * }
  * ```
  */
-@Injectable()
 export class AuditHealthIndicator {
   private asking: Promise<void> | undefined;
 
   constructor(
-    @Inject(AuditService) private readonly audit: AuditService,
-    @Inject(AuditEventRepository) private readonly repository: AuditEventRepository,
+    private readonly audit: Pick<AuditService, 'status'>,
+    private readonly events: Pick<AuditEventRepository, 'ping'>,
   ) {}
 
   /**
@@ -88,7 +86,7 @@ export class AuditHealthIndicator {
 
   private async databaseAnswers(): Promise<boolean> {
     // One question at a time: a silent database is not to be asked with every connection that there is.
-    this.asking ??= this.repository.ping().finally(() => (this.asking = undefined));
+    this.asking ??= this.events.ping().finally(() => (this.asking = undefined));
     return within(PATIENCE_MS, this.asking).catch(() => false);
   }
 }
