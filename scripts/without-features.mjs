@@ -1,0 +1,137 @@
+// Deletes each folder of src/features in turn, and shows that the rest compiles and works: `npm run test:features`. What uses the
+// feature goes with it: its tests and the demo. `-- --full` runs all tests that are left, not only those of a few requests;
+// `-- risk` looks at this feature alone. Works on a copy, and leaves nothing behind.
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import ts from 'typescript';
+
+/** The first that is left shows that requests are recorded. */
+const SMOKE = ['test/app/once.spec.ts', 'test/app/routes.spec.ts'];
+const given = process.argv.slice(2);
+const isFull = given.includes('--full');
+const named = given.filter((word) => !word.startsWith('-'));
+const root = process.cwd();
+const copy = mkdtempSync(join(tmpdir(), 'audit-without-'));
+
+try {
+  const features = readdirSync('src/features').filter((name) => named.length === 0 || named.includes(name));
+  if (features.length === 0) throw new Error(`There is no feature ${named.join(', ')}.`);
+  copyProject();
+  process.chdir(copy);
+  const files = sourcesOf(['src', 'test', 'demo']).filter((file) => !file.startsWith('test/compat/'));
+  let program = check([...files, 'ormconfig.ts'], undefined);
+  for (const feature of features) program = tryWithout(feature, files, program);
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  process.chdir(root);
+  rmSync(copy, { recursive: true, force: true });
+}
+
+/** All that is not ignored, and what was built and installed. */
+function copyProject() {
+  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    encoding: 'utf8',
+  });
+  for (const file of listed.split('\n').filter(Boolean)) {
+    mkdirSync(join(copy, dirname(file)), { recursive: true });
+    cpSync(file, join(copy, file));
+  }
+  for (const folder of ['dist', 'build']) cpSync(folder, join(copy, folder), { recursive: true });
+  symlinkSync(resolve('node_modules'), join(copy, 'node_modules'));
+}
+
+function sourcesOf(folders) {
+  return folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name)),
+  );
+}
+
+function tryWithout(feature, files, before) {
+  const users = usersOf(feature, files);
+  const gone = [
+    ...users,
+    ...['src', 'dist/esm', 'dist/cjs'].map((folder) => `${folder}/features/${feature}`),
+  ];
+  const kept = mkdtempSync(join(tmpdir(), 'audit-feature-'));
+  const places = gone.map((path, index) => [path, join(kept, String(index))]);
+  for (const [path, place] of places) renameSync(path, place);
+  const left = files.filter((file) => !users.includes(file) && !file.startsWith(`src/features/${feature}/`));
+  const program = check([...left, 'ormconfig.ts'], before);
+  const specs = isFull
+    ? left.filter((file) => file.endsWith('.spec.ts'))
+    : SMOKE.filter((spec) => left.includes(spec)).slice(0, 1);
+  // Not by the script of the tests, which builds.
+  if (specs.length === 0) throw new Error(`Without the feature ${feature}, no test is left to run.`);
+  const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...specs], {
+    stdio: 'inherit',
+  });
+  for (const [path, place] of places) renameSync(place, path);
+  rmSync(kept, { recursive: true });
+  if (status !== 0) throw new Error(`Without the feature ${feature}, tests fail.`);
+  const tests = users.filter((file) => file.endsWith('.spec.ts'));
+  console.log(
+    `\nWithout ${feature} and ${tests.length} files of tests that use it, the rest compiles and passes (${specs.length} files).\n`,
+  );
+  return program;
+}
+
+/** The files of tests and demo that import the feature, or another file that does. */
+function usersOf(feature, files) {
+  const imports = new Map(
+    files
+      .filter((file) => !file.startsWith('src/'))
+      .map((file) => [
+        file,
+        ts.preProcessFile(readFileSync(file, 'utf8')).importedFiles.map(({ fileName }) => fileName),
+      ]),
+  );
+  const isOf = (name) => name === `nest-audit-trail/${feature}` || name.includes(`src/features/${feature}/`);
+  const users = new Set([...imports].filter(([, names]) => names.some(isOf)).map(([file]) => file));
+  for (let size = 0; size < users.size;) {
+    size = users.size;
+    for (const [file, names] of imports) {
+      const own = names
+        .filter((name) => name.startsWith('.'))
+        .map((name) => join(dirname(file), name).replace(/\.js$/, '.ts'));
+      if (own.some((name) => users.has(name))) users.add(file);
+    }
+  }
+  return [...users];
+}
+
+/** Type-checks these files. What is as in the program before is not looked at again. @throws Error with what is wrong */
+function check(files, before) {
+  const config = ts.readConfigFile('tsconfig.json', (path) => ts.sys.readFile(path)).config;
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.');
+  const host = ts.createIncrementalCompilerHost(options);
+  const program = ts.createSemanticDiagnosticsBuilderProgram(files, options, host, before);
+  const faults = [
+    ...program.getGlobalDiagnostics(),
+    ...program.getSyntacticDiagnostics(),
+    ...program.getSemanticDiagnostics(),
+  ];
+  if (faults.length > 0)
+    throw new Error(
+      ts.formatDiagnostics(faults, {
+        getCanonicalFileName: (name) => name,
+        getCurrentDirectory: () => copy,
+        getNewLine: () => '\n',
+      }),
+    );
+  return program;
+}
