@@ -76,20 +76,6 @@ export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery/d
 export type { ServiceOptions } from './recorder/event-completer.js';
 export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';
 export type { VolumeStep } from './recorder/risk/risk-points.js';
-export type {
-  ComplianceFinding,
-  ComplianceHandler,
-  ComplianceHandlers,
-  ComplianceOptions,
-  CompliancePack,
-  ComplianceRule,
-  RuleAction,
-  RuleCondition,
-  RuleConditions,
-  RuleOperator,
-  RuleValue,
-} from './features/rules/compliance-rule.js';
-export { COMPLIANCE_PACKS } from './features/rules/packs/all.js';
 export type { KeyManagement } from './features/protection/key-management.js';
 export type { ProtectionOptions } from './features/protection/protection-options.js';
 export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';

@@ -27,10 +27,9 @@ class HealthController {
 @Module({
   imports: [
     AuditModule.forRoot({
-      compliance,
       database: { type: 'better-sqlite3', database: process.env['AUDIT_FILE'] ?? 'audit.sqlite' },
       delivery: { directory: process.env['AUDIT_JOURNAL'] ?? 'audit-journal' },
-      features: [detection()],
+      features: [compliance, detection()],
       service: { name: 'accounting-api', version: '1.0.0' },
     }),
     JwtModule.register({ secret: randomBytes(32), signOptions: { expiresIn: '8h' } }),

@@ -1,10 +1,10 @@
 // What acme's and globex' auditors want to know of, and what must not happen at all. It could as well be a file of JSON.
 import { Logger } from '@nestjs/common';
-import type { ComplianceOptions } from 'nest-audit-trail';
+import { complianceRules } from 'nest-audit-trail/rules';
 
 const logger = new Logger('Compliance');
 
-export const compliance: ComplianceOptions = {
+export const compliance = complianceRules({
   packs: ['sox', 'gdpr'],
   rules: [
     {
@@ -38,4 +38,4 @@ export const compliance: ComplianceOptions = {
   handlers: {
     alert: ({ rule, event }) => logger.warn(`${rule.name}: ${event.userId} did ${event.action}.`),
   },
-};
+});

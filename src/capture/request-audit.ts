@@ -73,6 +73,8 @@ export class RequestAudit implements ResponseObserver {
   isFrozen = false;
   /** Which requests are recorded and how much of each. */
   readonly choice: RecordingChoice;
+  /** Who may refuse a request before its handler; the first that does counts. */
+  readonly judges: BlockJudge[] = [];
   private readonly delivery: Delivery;
   private readonly events: EventMaker;
   private readonly identities: IdentityReader;
@@ -86,7 +88,6 @@ export class RequestAudit implements ResponseObserver {
     options: CaptureOptions,
     paths: SafePaths,
     private readonly logger: AuditLogger,
-    private readonly blockJudge?: BlockJudge,
   ) {
     this.delivery = recorder.delivery;
     this.identities = new IdentityReader(options.resolve);
@@ -196,16 +197,19 @@ export class RequestAudit implements ResponseObserver {
   }
 
   private judge(record: RequestRecord): BlockingRule | undefined {
-    if (!this.blockJudge?.canBlock || record.route?.silenced) return undefined;
+    if (record.route?.silenced) return undefined;
     try {
-      const sent = () => sentPartsOf(record.request);
-      const blockedBy = this.blockJudge.blocking(this.events.describe(record), sent);
-      if (blockedBy) {
+      for (const judge of this.judges) {
+        if (!judge.canBlock) continue;
+        const sent = () => sentPartsOf(record.request);
+        const blockedBy = judge.blocking(this.events.describe(record), sent);
+        if (!blockedBy) continue;
         record.blockedBy = blockedBy;
         record.hasNews = true;
         if (record.closed) this.noteLateBlock(record, blockedBy);
+        return blockedBy;
       }
-      return blockedBy;
+      return undefined;
     } catch (error) {
       // Only what is promised may refuse a request, never a fault of the audit's own.
       noteFault(record, 'block');

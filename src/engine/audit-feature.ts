@@ -2,8 +2,10 @@ import type { RecordingPolicy } from '../capture/recording.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { BlockJudge } from '../recorder/block-judge.js';
 import type { ServiceOptions } from '../recorder/event-completer.js';
 import type { RiskFeature } from '../recorder/risk/risk-stage.js';
+import type { Stage } from '../recorder/stage.js';
 import type { AuditDatabase, FeatureTables } from '../store/audit-database.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
@@ -48,8 +50,16 @@ export interface FeatureHost {
 export interface RunningFeature {
   /** Decides which requests are recorded and how much of each; one feature at most. Without it, `@Audit()` and the options decide. */
   readonly recording?: RecordingPolicy;
-  /** Looks at each event as it is recorded, with its protected values. It must not wait; what it throws costs nobody else anything. */
-  readonly observe?: (event: AuditLogEvent) => void;
+  /** May refuse a request before its handler. Where a feature has it, every handler has the guard that asks. */
+  readonly refuse?: BlockJudge;
+  /** Judges each event as it is made, after its risk score. */
+  readonly judge?: Stage;
+  /**
+   * Looks at each event as it is recorded, with its protected values. It must not wait; what it throws costs nobody else anything.
+   *
+   * @param shown the event as those read it who may not see protected values
+   */
+  readonly observe?: (event: AuditLogEvent, shown: AuditLogEvent) => void;
   /** What it adds to the risk score of each event that was given none. */
   readonly risk?: RiskFeature;
   /** Whether what is recorded of the person has to stay, see {@link FeatureHost.holdsOn}. */
@@ -64,6 +74,8 @@ export interface RunningFeature {
   readonly service?: object;
   /** Ends, while events can still be recorded. Never rejects. @param patienceMs 0 where the database is away */
   readonly close?: (patienceMs: number) => Promise<void>;
+  /** Every feature has closed: finishes what their last events have led to, while events can still be recorded. Never rejects. */
+  readonly settle?: (patienceMs: number) => Promise<void>;
   /** Ends as the last, with nothing left to record; also where the start has failed. Never throws. */
   readonly end?: () => void;
 }

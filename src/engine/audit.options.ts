@@ -10,7 +10,6 @@ import type { DeliveryOptions } from '../delivery/delivery-options.js';
 import type { ServiceOptions } from '../recorder/event-completer.js';
 import { riskSchema } from '../recorder/risk/risk-options.js';
 import type { RiskOptions } from '../recorder/risk/risk-options.js';
-import type { ComplianceOptions } from '../features/rules/compliance-rule.js';
 import type { ProtectionOptions } from '../features/protection/protection-options.js';
 import { redactionSchema } from '../recorder/redaction/redaction-options.js';
 import type { RedactionOptions } from '../recorder/redaction/redaction-options.js';
@@ -27,11 +26,9 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly capture?: CaptureOptions;
   /** How the risk score of an event comes about, see `docs/risk.md#options`. */
   readonly risk?: RiskOptions;
-  /** Which rules flag events, call handlers of the application, and block requests. */
-  readonly compliance?: ComplianceOptions;
   /**
-   * What not everybody needs, each imported from a sub-path of its own: `[detection()]` from `nest-audit-trail/detection`. `README.md`
-   * lists them.
+   * What not everybody needs, each imported from a sub-path of its own: `[detection()]` from `nest-audit-trail/detection`, see
+   * `docs/options.md#features`.
    */
   readonly features?: readonly AuditFeature[];
   /** How events travel into the database. */
@@ -61,6 +58,8 @@ function areFeatures(value: unknown): boolean {
 /** Options of features: where somebody may write them among the core's, and how they are written instead. */
 const OF_FEATURES: Readonly<Record<string, string>> = {
   auditReads: 'access()',
+  compliance: 'complianceRules({ … })',
+  complianceRules: 'complianceRules({ … })',
   detection: 'detection({ … })',
   metrics: 'metrics()',
   policy: 'policy([ … ])',
@@ -74,6 +73,9 @@ const OF_FEATURES: Readonly<Record<string, string>> = {
   'risk.weights.burst': 'risk({ weights: { burst: … } })',
 };
 
+/** Sub-paths that are not called as their features are. */
+const SUB_PATHS: Readonly<Record<string, string>> = { complianceRules: 'rules' };
+
 /** What is in it is checked where it is read. */
 const anyGroup = option(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
@@ -86,7 +88,6 @@ export const auditOptions = ruled(
     ...storeEntries,
     capture: captureSchema,
     risk: riskSchema,
-    compliance: anyGroup,
     features: option(
       areFeatures,
       "a list of features, each once: [detection()], with import { detection } from 'nest-audit-trail/detection'",
@@ -157,10 +158,10 @@ function checkFeatures(options: object): void {
     const last = names.pop()!;
     const owner = names.reduce<unknown>((at, name) => Object(at)[name], options);
     if (!Object.hasOwn(Object(owner) as object, last)) continue;
-    const [feature] = call.split('(', 1);
+    const [feature = ''] = call.split('(', 1);
     throw invalid(
       path,
-      `The audit option ${path} is a feature: write features: [${call}], with import { ${feature} } from 'nest-audit-trail/${feature}'.`,
+      `The audit option ${path} is a feature: write features: [${call}], with import { ${feature} } from 'nest-audit-trail/${SUB_PATHS[feature] ?? feature}'.`,
     );
   }
 }

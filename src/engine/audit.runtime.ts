@@ -5,24 +5,24 @@ import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { RuleActions } from '../features/rules/rule-actions.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
+import { EventCompleter } from '../recorder/event-completer.js';
 import { Listeners } from '../recorder/listeners.js';
 import { Redactor } from '../recorder/redaction/redactor.js';
 import { SafePaths } from '../recorder/redaction/safe-paths.js';
 import { Reports } from '../recorder/reports.js';
+import { RiskModel } from '../recorder/risk/risk-model.js';
+import { RiskStage } from '../recorder/risk/risk-stage.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
 import type { ReachNotes } from '../sealer/reach-notes.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
-import { within } from '../store/within.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { Reads } from '../trail/reads.js';
 import { checkRetention } from '../trail/retention/retention-options.js';
 import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
-import { actionsOf, judgingOf } from './judging.js';
 import { askedFor, checkKeys, protectingOf } from './protecting.js';
 import type { Protecting } from './protecting.js';
 import { reachNotesOf, sealerOf } from './sealing.js';
@@ -37,7 +37,7 @@ const START_PATIENCE_MS = 2_000;
 /** How long closing waits for what features still find. */
 const LAST_LOOK_MS = 1_000;
 
-/** How long closing waits for the handlers of compliance rules. */
+/** How long closing waits for what features do about the last events. */
 const LAST_ACTIONS_MS = 2_000;
 
 /** How long an application that closes the data source it shares waits for the last events to be sealed. */
@@ -59,7 +59,6 @@ export class AuditRuntime {
   private readonly thread: DatabaseThread | undefined;
   private readonly protecting: Protecting;
   private readonly features: readonly RunningFeature[];
-  private readonly actions: RuleActions;
   private readonly database: AuditDatabase;
   /** The sealer's own connection, where it has one and works in this thread. */
   private readonly sealingDatabase: AuditDatabase | undefined;
@@ -85,8 +84,8 @@ export class AuditRuntime {
     const tables = tablesOf(this.database, options.ledger ?? {}, logger);
     this.tables = tables;
     this.repository = tables.events;
-    const judging = judgingOf(options, redactor, logger);
-    const { completer } = judging;
+    const riskStage = new RiskStage(new RiskModel(options.risk));
+    const completer = new EventCompleter(redactor, logger, options.service, [riskStage]);
     // Delivery is there before anybody asks these.
     const events = {
       directory: () => this.delivery.directory,
@@ -116,15 +115,7 @@ export class AuditRuntime {
       tables.authority,
     );
     this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, on?.protector);
-    this.actions = actionsOf(options, judging, this.recorder, this.listeners, logger);
-    this.requests = new RequestAudit(
-      this.recorder,
-      completer,
-      options.capture ?? {},
-      this.paths,
-      logger,
-      judging.blockJudge,
-    );
+    this.requests = new RequestAudit(this.recorder, completer, options.capture ?? {}, this.paths, logger);
     const own = options.ledger?.database;
     this.sealingDatabase = own && new AuditDatabase({ database: own, migrate: false }, logger);
     this.sealer = sealerOf(
@@ -148,7 +139,7 @@ export class AuditRuntime {
       recorder,
       listeners,
       requests,
-      judging,
+      completer,
       protecting,
       redactor,
       reads,
@@ -173,10 +164,12 @@ export class AuditRuntime {
       holdsOn,
     };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
-    for (const { recording, observe, risk, reads: readObserver } of this.features) {
+    for (const { recording, refuse, judge, observe, risk, reads: readObserver } of this.features) {
       if (recording) requests.choice.decideBy(recording);
-      if (observe) listeners.watch((event) => observe(event));
-      if (risk) judging.riskStage.add(risk);
+      if (refuse) requests.judges.push(refuse);
+      if (judge) completer.add(judge);
+      if (observe) listeners.watch((event, shown) => observe(event, shown));
+      if (risk) riskStage.add(risk);
       if (readObserver) reads.add(readObserver);
     }
   }
@@ -268,9 +261,8 @@ export class AuditRuntime {
       // What they find is recorded too, so they end before the recorder.
       const lastMs = isAway ? 0 : Math.min(LAST_LOOK_MS, patience / 4);
       await Promise.all(this.features.map((feature) => feature.close?.(lastMs)));
-      // So are the failures of handlers.
-      await within(Math.min(LAST_ACTIONS_MS, patience / 4), this.actions.idle());
-      this.actions.close();
+      const settleMs = Math.min(LAST_ACTIONS_MS, patience / 4);
+      await Promise.all(this.features.map((feature) => feature.settle?.(settleMs)));
       const { directory } = this.delivery;
       await this.delivery.close(this.database.isGone ? 0 : left());
       await this.protecting.on?.transit.close(directory);

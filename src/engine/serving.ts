@@ -2,6 +2,7 @@ import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { present } from '../event/present.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { EventCompleter } from '../recorder/event-completer.js';
 import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
@@ -16,7 +17,6 @@ import { StorageReport } from '../trail/storage-report.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
 import type { FeatureHost } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
-import type { Judging } from './judging.js';
 import type { Protecting } from './protecting.js';
 import type { Tables } from './tables.js';
 
@@ -27,7 +27,7 @@ export interface ServiceParts {
   readonly recorder: AuditRecorder;
   readonly listeners: Listeners;
   readonly requests: RequestAudit;
-  readonly judging: Judging;
+  readonly completer: EventCompleter;
   readonly protecting: Protecting;
   readonly redactor: Redactor;
   readonly reads: Reads;
@@ -38,7 +38,7 @@ export interface ServiceParts {
 }
 
 export function serviceOf(parts: ServiceParts): AuditService {
-  const { options, tables, recorder, listeners, judging, protecting, redactor, sealer, logger } = parts;
+  const { options, tables, recorder, listeners, completer, protecting, redactor, sealer, logger } = parts;
   const { delivery } = recorder;
   const { ledger, sealing, sources, retention, letters, trust, keys } = tables;
   const { reader, on } = protecting;
@@ -70,7 +70,7 @@ export function serviceOf(parts: ServiceParts): AuditService {
     log,
     holds,
     {
-      describe: (draft) => judging.completer.completeOwn(draft),
+      describe: (draft) => completer.completeOwn(draft),
       stored: (event) => listeners.announce(event),
     },
     logger,
@@ -88,7 +88,6 @@ export function serviceOf(parts: ServiceParts): AuditService {
     () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
     letters,
     { ledger, verifier, sealer },
-    judging.rules,
     redactor,
     reader,
     new DataSubjects(erasure, tables.events, reader, holdsOn, redactor),

@@ -130,8 +130,10 @@ export class AuditModule
   /** Nest calls this before it builds the routes. */
   configure(): void {
     const { options, delivery, requests } = this.runtime;
-    // A rule that blocks may come at run time, so every handler has the guard that asks.
-    const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, requests.choice.policy, true);
+    const { choice, judges } = requests;
+    // What may refuse may begin to at run time, so every handler has the guard that asks.
+    const mayRefuse = judges.length > 0;
+    const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, choice.policy, mayRefuse);
     mountOnRoutes(this.config, this.discovery, routes, requests);
     warnOf(faultsOfNest(this.config));
   }

@@ -46,14 +46,20 @@ export class AuditRecorder {
   /**
    * Records the event, and resolves when it is as safe as the delivery mode promises.
    *
-   * @returns as `record`
-   * @throws AuditError `AUDIT_UNAVAILABLE` when it is not committed in time, in strict mode; it is delivered later
+   * @returns the event as it is stored
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE` when there is no room for it; `AUDIT_UNAVAILABLE` when it is not committed in time, in strict mode; it is delivered later
    */
-  async recordSafely(draft: AuditEventDraft): Promise<AuditLogEvent | undefined> {
+  async recordSafely(draft: AuditEventDraft): Promise<AuditLogEvent> {
     const room = this.delivery.room();
     if (room) await room;
     const ticket = this.enter(this.completer.complete(draft));
-    if (!ticket) return undefined;
+    if (!ticket) {
+      const { lastError, pending } = this.delivery.status();
+      throw new AuditError(
+        'AUDIT_STORE_UNAVAILABLE',
+        `The audit event was dropped: ${pending} are waiting already${lastError ? ` (${lastError})` : ''}, or the application is closed.`,
+      );
+    }
     const { event } = ticket;
     if (this.delivery.mode !== 'strict') {
       this.release(ticket);

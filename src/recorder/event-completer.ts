@@ -59,17 +59,24 @@ export class EventCompleter {
   private readonly hidesOwn: boolean;
   private readonly detailRules: Partial<FactRules>;
   private readonly metadataRules: Partial<FactRules>;
+  private readonly stages: Stage[];
 
   constructor(
     private readonly redactor: Redactor,
     logger: AuditLogger,
     private readonly service?: ServiceOptions,
-    private readonly stages: readonly Stage[] = [],
+    stages: readonly Stage[] = [],
   ) {
+    this.stages = [...stages];
     this.warnings = new RateLimitedLog(logger);
     this.hidesOwn = OWN_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
     this.detailRules = rulesOf(redactor, 'details');
     this.metadataRules = rulesOf(redactor, 'metadata');
+  }
+
+  /** Has the stage judge each event after those before it. */
+  add(stage: Stage): void {
+    this.stages.push(stage);
   }
 
   /** The whole event of a draft. */

@@ -7,20 +7,16 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { copyEvent } from '../event/copy-event.js';
-import { createEventId, isEventId } from '../event/event-id.js';
+import { isEventId } from '../event/event-id.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { ownEvent } from '../event/own-event.js';
 import { present } from '../event/present.js';
 import type { DeliveryStatus } from '../delivery/delivery-options.js';
 import { isKnownDead } from '../journal/process-identity.js';
-import type { AuditEventDraft } from '../recorder/audit-event-draft.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { Listeners } from '../recorder/listeners.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
-import type { ComplianceRule } from '../features/rules/compliance-rule.js';
-import type { RuleBook } from '../features/rules/rule-book.js';
-import { ruleChange } from '../features/rules/rule-change.js';
 import type { ProtectedReader } from '../features/protection/protected-reader.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import { annotate } from '../capture/annotation.js';
@@ -120,8 +116,6 @@ export interface AuditStatus extends DeliveryStatus {
 export class AuditService {
   private signer: Promise<CursorSigner> | undefined;
   private readonly warnings: RateLimitedLog;
-  /** The last change of the compliance rules, so that the next begins after it. */
-  private changing: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly recorder: AuditRecorder,
@@ -131,7 +125,6 @@ export class AuditService {
     private readonly summaries: () => Promise<AuditSource[]>,
     private readonly letterRepository: DeadLetterRepository,
     private readonly log: AuditLog,
-    private readonly ruleBook: RuleBook,
     private readonly redactor: Redactor,
     private readonly reader: ProtectedReader,
     private readonly subjects: DataSubjects,
@@ -160,19 +153,9 @@ export class AuditService {
     const own = ownEvent(event);
     assertEventInput(own);
     const draft = inContext(own);
-    if (!options.manager) return this.keep(draft);
-    return this.reader.shown(await this.recorder.recordWith(options.manager, draft));
-  }
-
-  private async keep(draft: AuditEventDraft): Promise<AuditLogEvent> {
-    const recorded = await this.recorder.recordSafely(draft);
     // A copy: the original still waits to be stored.
-    if (recorded) return copyEvent(this.reader.shown(recorded));
-    const { lastError, pending } = this.status();
-    throw new AuditError(
-      'AUDIT_STORE_UNAVAILABLE',
-      `The audit event was dropped: ${pending} are waiting already${lastError ? ` (${lastError})` : ''}, or the application is closed.`,
-    );
+    if (!options.manager) return copyEvent(this.reader.shown(await this.recorder.recordSafely(draft)));
+    return this.reader.shown(await this.recorder.recordWith(options.manager, draft));
   }
 
   /**
@@ -486,76 +469,6 @@ export class AuditService {
    */
   storage(scope: AuditScope = { allTenants: true }): Promise<AuditStorage> {
     return this.keeping.storage.of(scope);
-  }
-
-  /** The compliance rules of this process in their order, those that are off included. */
-  rules(): readonly ComplianceRule[] {
-    return this.ruleBook.rules;
-  }
-
-  /**
-   * Adds a compliance rule, or replaces the one with its id; in this process, until it ends. The change is an event itself, judged
-   * by the rules as they were before: whoever turns off the rule that watches for it is still seen.
-   *
-   * @returns the rule with its defaults filled in, once it is in force
-   * @throws AuditError `AUDIT_INVALID_RULE` naming rule and field; as {@link record} where the change can't be recorded. Then
-   *   nothing has changed, and where the event of the change is delivered later all the same, another one says so
-   */
-  setRule(rule: ComplianceRule): Promise<ComplianceRule> {
-    return this.changeRules((rules) => rules.set(rule));
-  }
-
-  /**
-   * Turns a compliance rule on or off, as {@link setRule} does.
-   *
-   * @throws AuditError `AUDIT_INVALID_RULE` where there is none of this id, too
-   */
-  enableRule(id: string, enabled: boolean): Promise<ComplianceRule> {
-    return this.changeRules((rules) => rules.enable(id, enabled));
-  }
-
-  /**
-   * Removes a compliance rule, as {@link setRule} changes one.
-   *
-   * @returns whether there was one of this id
-   */
-  async removeRule(id: string): Promise<boolean> {
-    const removed = await this.changeRules((rules) => (rules.remove(id) ? { id } : undefined));
-    return removed !== undefined;
-  }
-
-  /** One change after another: each begins with the rules that the one before it left. */
-  private changeRules<T extends { readonly id: string } | undefined>(
-    change: (rules: RuleBook) => T,
-  ): Promise<T> {
-    const changed = this.changing.then(() => this.changeRule(change));
-    this.changing = changed.catch(() => undefined);
-    return changed;
-  }
-
-  private async changeRule<T extends { readonly id: string } | undefined>(
-    change: (rules: RuleBook) => T,
-  ): Promise<T> {
-    const rules = this.ruleBook;
-    const before = rules.rules;
-    const changed = change(rules);
-    if (changed === undefined) return changed;
-    const after = rules.rules;
-    // Until the event is there the change is none: it is judged by the rules before it.
-    rules.restore(before);
-    const draft = inContext(ruleChange(changed.id, before, after));
-    const id = createEventId(Date.now());
-    try {
-      await this.keep({ ...draft, id });
-    } catch (error) {
-      // Its event is in the journal, and must not tell of what never was.
-      if (error instanceof AuditError && error.code === 'AUDIT_UNAVAILABLE') {
-        this.recorder.record({ ...draft, outcome: 'failure', details: { eventId: id, reason: error.code } });
-      }
-      throw error;
-    }
-    rules.restore(after);
-    return changed;
   }
 
   /** Runs `work`, and records whatever is recorded within it in the actor's name. For jobs, queues and scripts. */

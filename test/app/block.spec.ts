@@ -1,6 +1,8 @@
 // Compliance rules that refuse: behind every guard and before the handler, whatever a client does about it.
 import type { AuditModuleOptions } from 'nest-audit-trail';
 import { policy } from 'nest-audit-trail/policy';
+import { complianceRules } from 'nest-audit-trail/rules';
+import { GuardsPassed } from '../../src/nest/audit.guard.js';
 import { dial, send } from '../support/http-client.js';
 import { eventually } from '../support/eventually.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
@@ -91,12 +93,14 @@ describeOnSqlite('a rule that blocks', (create) => {
     await database.drop();
   });
 
+  const blocking = complianceRules({ rules: [LARGE, SILENT] });
+
   async function start(more: AuditModuleOptions = {}): Promise<PolicyApp> {
     database = await create();
     app = await startPolicyApp({
       database: database.options,
       delivery: { directory: database.journal },
-      compliance: { rules: [LARGE, SILENT] },
+      features: [blocking],
       ...more,
     });
     return app;
@@ -173,7 +177,7 @@ describeOnSqlite('a rule that blocks', (create) => {
   });
 
   it('is not passed by another spelling', async () => {
-    const { handled } = await start({ compliance: { rules: [LARGE, ...PICKY] } });
+    const { handled } = await start({ features: [complianceRules({ rules: [LARGE, ...PICKY] })] });
     for (const amount of [
       '5e3',
       '"5e3"',
@@ -228,19 +232,21 @@ describeOnSqlite('a rule that blocks', (create) => {
 
   it('takes HEAD for the GET that it is answered as, and knows the id of the route', async () => {
     const { port, handled } = await start({
-      compliance: {
-        rules: [
-          {
-            ...LARGE,
-            conditions: {
-              all: [
-                { field: 'metadata.method', operator: 'equals', value: 'GET' },
-                { field: 'resourceId', operator: 'equals', value: 'P-7' },
-              ],
+      features: [
+        complianceRules({
+          rules: [
+            {
+              ...LARGE,
+              conditions: {
+                all: [
+                  { field: 'metadata.method', operator: 'equals', value: 'GET' },
+                  { field: 'resourceId', operator: 'equals', value: 'P-7' },
+                ],
+              },
             },
-          },
-        ],
-      },
+          ],
+        }),
+      ],
     });
     const read = async (method: string, id: string) =>
       (await send(port, { method, path: `/payments/${id}` })).status;
@@ -255,10 +261,12 @@ describeOnSqlite('a rule that blocks', (create) => {
     async (who) => {
       const taken: string[] = [];
       const { port, gate, handled, events } = await start({
-        compliance: {
-          rules: [{ ...LARGE, actions: ['block', 'alert'] }],
-          handlers: { alert: ({ event }) => void taken.push(event.id) },
-        },
+        features: [
+          complianceRules({
+            rules: [{ ...LARGE, actions: ['block', 'alert'] }],
+            handlers: { alert: ({ event }) => void taken.push(event.id) },
+          }),
+        ],
       });
       const socket = await dial(port);
       const body = '{"payee":{"country":"XX"}}';
@@ -294,7 +302,9 @@ describeOnSqlite('a rule that blocks', (create) => {
   );
 
   it('leaves an event where the client goes away from a request that was to leave none', async () => {
-    const { port, gate, handled, events } = await start({ features: [policy([{ level: 'none' }])] });
+    const { port, gate, handled, events } = await start({
+      features: [blocking, policy([{ level: 'none' }])],
+    });
     const socket = await dial(port);
     const body = '{"payee":{"country":"XX"}}';
     socket.write(
@@ -325,7 +335,7 @@ describeOnSqlite('a rule that blocks', (create) => {
 
   it('is above a policy that silences, but not above @NoAudit()', async () => {
     const { port, handled, events } = await start({
-      features: [policy([{ level: 'none' }])],
+      features: [blocking, policy([{ level: 'none' }])],
     });
     expect((await pay('{"amount":1001,"note":"x"}')).status).toBe(403);
     expect((await pay('{"amount":1}')).status).toBe(201);
@@ -336,6 +346,20 @@ describeOnSqlite('a rule that blocks', (create) => {
     expect(stored.map(({ complianceFlags }) => complianceFlags)).toEqual([['large-payment'], ['no-health']]);
     // As little of it as the policy asks for.
     expect(stored[0]!.details).toEqual({ approver: 'ann' });
+  });
+
+  it.each([
+    ['has no guard on handlers that nobody records or refuses', [policy([])], 0],
+    ['has a guard on each handler, since rules that block may come at run time', [complianceRules()], 1],
+  ])('%s', async (_what, features, calls) => {
+    const asked = vi.spyOn(GuardsPassed.prototype, 'canActivate');
+    try {
+      const { port } = await start({ capture: { requests: 'annotated' }, features });
+      expect((await send(port, { path: '/health' })).status).toBe(200);
+      expect(asked).toHaveBeenCalledTimes(calls);
+    } finally {
+      asked.mockRestore();
+    }
   });
 
   it('judges handlers that are not recorded', async () => {

@@ -5,24 +5,19 @@ import { RepositorySink } from '../../src/delivery/event-sink.js';
 import 'reflect-metadata';
 import { Body, Controller, Delete, Get, Injectable, Module, Param, Post, Query } from '@nestjs/common';
 import type { INestApplication, Provider } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { ModuleRef, NestFactory } from '@nestjs/core';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Audit, AuditModule, AuditService, OnAuditEvent } from 'nest-audit-trail';
-import type {
-  AuditEventInput,
-  AuditLogEvent,
-  AuditModuleOptions,
-  AuditQuery,
-  ComplianceFinding,
-  ComplianceRule,
-} from 'nest-audit-trail';
+import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, AuditQuery } from 'nest-audit-trail';
 import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
+import { complianceRules, ComplianceRules } from 'nest-audit-trail/rules';
+import type { ComplianceFinding, ComplianceRule } from 'nest-audit-trail/rules';
 import { risk } from 'nest-audit-trail/risk';
 import { Delivery } from '../../src/delivery/delivery.js';
 import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
@@ -57,6 +52,8 @@ const ADMIN: User = { id: 'root', tenantId: 'acme', roles: ['Admin', 'clerk'] };
 interface Judged {
   readonly app: INestApplication;
   readonly audit: AuditService;
+  /** Where the application has the feature. */
+  readonly compliance: ComplianceRules;
   /** The ids that handlers ran for. */
   readonly handled: readonly string[];
   readonly logged: readonly string[];
@@ -106,7 +103,10 @@ async function startJudged(
 
   @Controller()
   class OfficeController {
-    constructor(private readonly audit: AuditService) {}
+    constructor(
+      private readonly audit: AuditService,
+      private readonly moduleRef: ModuleRef,
+    ) {}
 
     @Post('login') async login(@Body() { account }: { account: string }) {
       await new AuthenticationAudit(this.audit).record('login', {
@@ -118,7 +118,7 @@ async function startJudged(
     }
 
     @Post('rules') async change(@Body() rule: ComplianceRule) {
-      await this.audit.setRule(rule);
+      await this.moduleRef.get(ComplianceRules, { strict: false }).set(rule);
       return {};
     }
   }
@@ -148,6 +148,9 @@ async function startJudged(
   return {
     app,
     audit,
+    get compliance() {
+      return app.get(ComplianceRules);
+    },
     handled,
     logged,
     ask: (call, user) =>
@@ -249,11 +252,13 @@ describeOnSqlite('judgement', (create) => {
   describe('flags', () => {
     it('what own rules and those of packs say, of requests and of record()', async () => {
       const { ask, audit, events } = await start({
-        compliance: {
-          packs: ['sox'],
-          rules: [BIG, DELETION, { ...WATCH_ANN, enabled: false }],
-          disabled: ['sox.404-denied-access'],
-        },
+        features: [
+          complianceRules({
+            packs: ['sox'],
+            rules: [BIG, DELETION, { ...WATCH_ANN, enabled: false }],
+            disabled: ['sox.404-denied-access'],
+          }),
+        ],
       });
       const post = (body: object, user: User) =>
         ask({ method: 'POST', path: '/invoices', body: JSON.stringify(body) }, user);
@@ -407,12 +412,12 @@ describeOnSqlite('judgement', (create) => {
         readonly factors: readonly string[];
       }[] = [];
       const { ask, audit, events, logged } = await start({
-        compliance: {
-          rules: [
-            rule({ id: 'risky', conditions: { field: 'riskScore', operator: 'greater_than', value: 49 } }),
-          ],
-        },
         features: [
+          complianceRules({
+            rules: [
+              rule({ id: 'risky', conditions: { field: 'riskScore', operator: 'greater_than', value: 49 } }),
+            ],
+          }),
           risk({
             scorer: (event, { score, factors }) => {
               asked.push({ event, score, factors });
@@ -475,8 +480,8 @@ describeOnSqlite('judgement', (create) => {
 
     it('what no scorer can spoil by what it does to the event that it is given', async () => {
       const { audit, events } = await start({
-        compliance: { rules: [BIG] },
         features: [
+          complianceRules({ rules: [BIG] }),
           risk({
             scorer: (event, { score }) => {
               const hostile = event as unknown as {
@@ -555,8 +560,8 @@ describeOnSqlite('judgement', (create) => {
       (await events({ category: 'compliance' })).map(({ action, resourceId }) => `${action} ${resourceId}`);
 
     it('flag and block from then on, and each change is an event', async () => {
-      const app = await start({ compliance: { rules: [DELETION] } });
-      const { audit, ask, handled, events } = app;
+      const app = await start({ features: [complianceRules({ rules: [DELETION] })] });
+      const { audit, compliance, ask, handled, events } = app;
       /** What becomes of a request: its status, and the flags of its event. */
       const read = async (id: string, user: User) => {
         const { status } = await ask({ path: `/invoices/${id}` }, user);
@@ -567,27 +572,27 @@ describeOnSqlite('judgement', (create) => {
       expect(await read('1', CLERK)).toEqual([200, []]);
 
       const full = { ...WATCH_ANN, actions: ['log'], enabled: true };
-      expect(await audit.setRule(WATCH_ANN)).toEqual(full);
-      expect(audit.rules().map(({ id }) => id)).toEqual(['deletion', 'watch-ann']);
+      expect(await compliance.set(WATCH_ANN)).toEqual(full);
+      expect(compliance.list().map(({ id }) => id)).toEqual(['deletion', 'watch-ann']);
       expect(await read('2', CLERK)).toEqual([200, ['watch-ann']]);
       expect((await audit.record({ action: 'own.read', userId: 'ann' })).complianceFlags).toEqual([
         'watch-ann',
       ]);
 
       const blocking = { ...full, name: 'Ann is to stay out', actions: ['log', 'block'] } as const;
-      expect(await audit.setRule(blocking)).toEqual(blocking);
-      expect(audit.rules().map(({ id }) => id)).toEqual(['deletion', 'watch-ann']);
+      expect(await compliance.set(blocking)).toEqual(blocking);
+      expect(compliance.list().map(({ id }) => id)).toEqual(['deletion', 'watch-ann']);
       expect(await read('3', CLERK)).toEqual([403, ['watch-ann']]);
       expect(await read('4', ADMIN)).toEqual([200, []]);
 
-      expect(await audit.enableRule('watch-ann', false)).toEqual({ ...blocking, enabled: false });
+      expect(await compliance.enable('watch-ann', false)).toEqual({ ...blocking, enabled: false });
       expect(await read('5', CLERK)).toEqual([200, []]);
-      expect(await audit.enableRule('watch-ann', true)).toEqual(blocking);
+      expect(await compliance.enable('watch-ann', true)).toEqual(blocking);
       expect(await read('6', CLERK)).toEqual([403, ['watch-ann']]);
 
-      expect(await audit.removeRule('watch-ann')).toBe(true);
-      expect(await audit.removeRule('watch-ann')).toBe(false);
-      expect(audit.rules().map(({ id }) => id)).toEqual(['deletion']);
+      expect(await compliance.remove('watch-ann')).toBe(true);
+      expect(await compliance.remove('watch-ann')).toBe(false);
+      expect(compliance.list().map(({ id }) => id)).toEqual(['deletion']);
       expect(await read('7', CLERK)).toEqual([200, []]);
       expect(handled).toEqual(['1', '2', '4', '5', '7']);
 
@@ -627,7 +632,7 @@ describeOnSqlite('judgement', (create) => {
     });
 
     it('are changed in the name of who asked', async () => {
-      const { ask, events } = await start();
+      const { ask, events } = await start({ features: [complianceRules()] });
       const body = JSON.stringify(WATCH_ANN);
       expect((await ask({ method: 'POST', path: '/rules', body }, ADMIN)).status).toBe(201);
       const stored = await events();
@@ -640,31 +645,33 @@ describeOnSqlite('judgement', (create) => {
     });
 
     it('stay as they are where a change is refused', async () => {
-      const app = await start({ compliance: { rules: [DELETION], handlers: { notify: () => undefined } } });
-      const { audit } = app;
-      const before = audit.rules();
+      const app = await start({
+        features: [complianceRules({ rules: [DELETION], handlers: { notify: () => undefined } })],
+      });
+      const { compliance } = app;
+      const before = compliance.list();
       const at = (field: string, value: unknown) => ({
         ...DELETION,
         conditions: { all: [{ ...DELETION.conditions, [field]: value }] },
       });
       const refused: [change: () => Promise<unknown>, field: string, rule: string][] = [
-        [() => audit.setRule({ ...DELETION, name: ' ' }), 'name', 'deletion'],
-        [() => audit.setRule({ ...DELETION, actions: ['alert'] }), 'actions[0]', 'deletion'],
-        [() => audit.setRule({ ...DELETION, actions: ['notify', 'escalate'] }), 'actions[1]', 'deletion'],
-        [() => audit.setRule({ ...DELETION, clauses: 'x' } as never), 'clauses', 'deletion'],
-        [() => audit.setRule({ ...DELETION, id: 'a,b' }), 'id', 'a,b'],
-        [() => audit.setRule(at('field', 'detail.amount') as never), 'conditions.all[0].field', 'deletion'],
-        [() => audit.setRule(at('operator', 'like') as never), 'conditions.all[0].operator', 'deletion'],
-        [() => audit.setRule({ ...BIG, actions: ['log', 'block'] }), 'conditions.any[0].field', 'big'],
+        [() => compliance.set({ ...DELETION, name: ' ' }), 'name', 'deletion'],
+        [() => compliance.set({ ...DELETION, actions: ['alert'] }), 'actions[0]', 'deletion'],
+        [() => compliance.set({ ...DELETION, actions: ['notify', 'escalate'] }), 'actions[1]', 'deletion'],
+        [() => compliance.set({ ...DELETION, clauses: 'x' } as never), 'clauses', 'deletion'],
+        [() => compliance.set({ ...DELETION, id: 'a,b' }), 'id', 'a,b'],
+        [() => compliance.set(at('field', 'detail.amount') as never), 'conditions.all[0].field', 'deletion'],
+        [() => compliance.set(at('operator', 'like') as never), 'conditions.all[0].operator', 'deletion'],
+        [() => compliance.set({ ...BIG, actions: ['log', 'block'] }), 'conditions.any[0].field', 'big'],
         [
           () =>
-            audit.setRule(
+            compliance.set(
               rule({ id: 'slow', conditions: { field: 'action', operator: 'matches', value: '(a)\\1' } }),
             ),
           'conditions.value',
           'slow',
         ],
-        [() => audit.enableRule('nobody', true), 'id', 'nobody'],
+        [() => compliance.enable('nobody', true), 'id', 'nobody'],
       ];
       for (const [change, field, id] of refused) {
         const error = await change().then(
@@ -674,9 +681,9 @@ describeOnSqlite('judgement', (create) => {
         expect(error).toMatchObject({ name: 'AuditError', code: 'AUDIT_INVALID_RULE', field });
         expect((error as Error).message).toContain(`The compliance rule "${id}" is refused: ${field} `);
       }
-      await expect(audit.setRule(null as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_RULE' });
-      expect(await audit.removeRule('nobody')).toBe(false);
-      expect(audit.rules()).toBe(before);
+      await expect(compliance.set(null as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_RULE' });
+      expect(await compliance.remove('nobody')).toBe(false);
+      expect(compliance.list()).toBe(before);
       expect(await changes(app)).toEqual([]);
     });
 
@@ -685,19 +692,19 @@ describeOnSqlite('judgement', (create) => {
         id: 'watch-rules',
         conditions: { field: 'resource', operator: 'equals', value: 'compliance-rule' },
       });
-      const { audit, events } = await start({ compliance: { rules: [watch] } });
-      await audit.setRule(DELETION);
-      await audit.enableRule('watch-rules', false);
-      await audit.enableRule('watch-rules', true);
-      await audit.removeRule('watch-rules');
-      await audit.setRule(watch);
+      const { compliance, events } = await start({ features: [complianceRules({ rules: [watch] })] });
+      await compliance.set(DELETION);
+      await compliance.enable('watch-rules', false);
+      await compliance.enable('watch-rules', true);
+      await compliance.remove('watch-rules');
+      await compliance.set(watch);
       // One after another, whoever waits for them.
       const [rules, removed] = await Promise.all([
-        Promise.all([BIG, WATCH_ANN].map((one) => audit.setRule(one))),
-        audit.removeRule('deletion'),
+        Promise.all([BIG, WATCH_ANN].map((one) => compliance.set(one))),
+        compliance.remove('deletion'),
       ]);
       expect([rules.map(({ id }) => id), removed]).toEqual([['big', 'watch-ann'], true]);
-      expect(audit.rules().map(({ id }) => id)).toEqual(['watch-rules', 'big', 'watch-ann']);
+      expect(compliance.list().map(({ id }) => id)).toEqual(['watch-rules', 'big', 'watch-ann']);
       const told = (await events({ category: 'compliance' })).map(
         ({ action, resourceId, complianceFlags }) => [
           `${action} ${resourceId}`,
@@ -723,9 +730,9 @@ describeOnSqlite('judgement', (create) => {
 
     it.each(away)('stay as they are where %s', async (_why, delivery, code) => {
       store = await removable(database, true);
-      const { audit, events } = await start({
+      const { audit, compliance, events } = await start({
         database: store.options,
-        compliance: { rules: [DELETION, WATCH_ANN] },
+        features: [complianceRules({ rules: [DELETION, WATCH_ANN] })],
         delivery: { shutdownTimeoutMs: 2_000, ...delivery },
       });
       // The database is known to be there.
@@ -734,20 +741,20 @@ describeOnSqlite('judgement', (create) => {
       await store.remove();
       // Where there is room for one event, this is it.
       await audit.record({ action: 'own.create' }).catch(() => undefined);
-      const before = audit.rules();
+      const before = compliance.list();
       for (const change of [
-        () => audit.setRule(BIG),
-        () => audit.setRule({ ...DELETION, actions: ['block'] }),
-        () => audit.enableRule('watch-ann', false),
-        () => audit.removeRule('deletion'),
+        () => compliance.set(BIG),
+        () => compliance.set({ ...DELETION, actions: ['block'] }),
+        () => compliance.enable('watch-ann', false),
+        () => compliance.remove('deletion'),
       ]) {
         await expect(change()).rejects.toMatchObject({ code });
-        expect(audit.rules()).toBe(before);
+        expect(compliance.list()).toBe(before);
       }
       // Two that overlap, of which neither takes the other for what was there.
-      const both = await Promise.allSettled([audit.setRule(BIG), audit.removeRule('watch-ann')]);
+      const both = await Promise.allSettled([compliance.set(BIG), compliance.remove('watch-ann')]);
       expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-      expect(audit.rules()).toBe(before);
+      expect(compliance.list()).toBe(before);
       await store.restore();
       // What was dropped is told by an event, which takes the only room there is for a moment.
       const served = await eventually(() =>
@@ -762,8 +769,8 @@ describeOnSqlite('judgement', (create) => {
       expect(refusals.map(({ action, details }) => [action, details])).toEqual(
         made.map(({ action, id }) => [action, { eventId: id, reason: code }]),
       );
-      await eventually(() => audit.setRule(BIG));
-      expect(audit.rules().map(({ id }) => id)).toEqual(['deletion', 'watch-ann', 'big']);
+      await eventually(() => compliance.set(BIG));
+      expect(compliance.list().map(({ id }) => id)).toEqual(['deletion', 'watch-ann', 'big']);
     });
   });
 
@@ -778,10 +785,12 @@ describeOnSqlite('judgement', (create) => {
         finding.event.details['changed'] = true;
       };
       const { ask, audit, events } = await start({
-        compliance: {
-          rules: [told, rule({ id: 'quiet', conditions: told.conditions })],
-          handlers: { alert: take, notify: take, escalate: take },
-        },
+        features: [
+          complianceRules({
+            rules: [told, rule({ id: 'quiet', conditions: told.conditions })],
+            handlers: { alert: take, notify: take, escalate: take },
+          }),
+        ],
       });
       await ask({ path: '/invoices/7' }, CLERK);
       expect((await ask({ method: 'DELETE', path: '/invoices/7' }, CLERK)).status).toBe(200);
@@ -808,17 +817,19 @@ describeOnSqlite('judgement', (create) => {
     it('are done for a request that is blocked as well', async () => {
       const taken: string[] = [];
       const { ask, events } = await start({
-        compliance: {
-          rules: [
-            // What the rule sees of the body is not stored.
-            rule({
-              id: 'no-gifts',
-              conditions: { field: 'details.body.note', operator: 'contains', value: 'gift' },
-              actions: ['block', 'alert'],
-            }),
-          ],
-          handlers: { alert: ({ event }) => void taken.push(event.id) },
-        },
+        features: [
+          complianceRules({
+            rules: [
+              // What the rule sees of the body is not stored.
+              rule({
+                id: 'no-gifts',
+                conditions: { field: 'details.body.note', operator: 'contains', value: 'gift' },
+                actions: ['block', 'alert'],
+              }),
+            ],
+            handlers: { alert: ({ event }) => void taken.push(event.id) },
+          }),
+        ],
       });
       for (const note of ['a gift', 'a sale']) {
         await ask({ method: 'POST', path: '/invoices', body: JSON.stringify({ amount: 1, note }) }, CLERK);
@@ -837,16 +848,18 @@ describeOnSqlite('judgement', (create) => {
       const calls: string[] = [];
       let audit!: AuditService;
       const app = await start({
-        compliance: {
-          rules: [{ ...told, actions: ['notify'] }],
-          handlers: {
-            notify: async ({ event }) => {
-              calls.push(event.resourceId!);
-              await audit.record({ action: 'invoice.delete', resourceId: 'own' });
-              if (calls.length === 1) throw new RangeError('A secret.');
+        features: [
+          complianceRules({
+            rules: [{ ...told, actions: ['notify'] }],
+            handlers: {
+              notify: async ({ event }) => {
+                calls.push(event.resourceId!);
+                await audit.record({ action: 'invoice.delete', resourceId: 'own' });
+                if (calls.length === 1) throw new RangeError('A secret.');
+              },
             },
-          },
-        },
+          }),
+        ],
       });
       audit = app.audit;
       await app.ask({ method: 'DELETE', path: '/invoices/7' }, CLERK);
@@ -861,22 +874,24 @@ describeOnSqlite('judgement', (create) => {
     it('that nobody took are reported by one event when the application ends', async () => {
       let calls = 0;
       const app = await start({
-        compliance: {
-          // For its own report no handler is called.
-          rules: [
-            {
-              ...told,
-              conditions: { field: 'outcome', operator: 'in', value: ['success', 'failure'] },
-              actions: ['alert'],
+        features: [
+          complianceRules({
+            // For its own report no handler is called.
+            rules: [
+              {
+                ...told,
+                conditions: { field: 'outcome', operator: 'in', value: ['success', 'failure'] },
+                actions: ['alert'],
+              },
+            ],
+            handlers: {
+              alert: async () => {
+                calls += 1;
+                throw new RangeError('A secret.');
+              },
             },
-          ],
-          handlers: {
-            alert: async () => {
-              calls += 1;
-              throw new RangeError('A secret.');
-            },
-          },
-        },
+          }),
+        ],
       });
       const { id } = await app.audit.record({ action: 'own.create' });
       await eventually(() => expect(calls).toBe(1));
@@ -901,15 +916,17 @@ describeOnSqlite('judgement', (create) => {
     it('that nobody does stop the start', async () => {
       const handlers = { alert: () => undefined };
       await expect(
-        start({ compliance: { rules: [DELETION, { ...told, id: 'told' }], handlers } }),
+        start({ features: [complianceRules({ rules: [DELETION, { ...told, id: 'told' }], handlers })] }),
       ).rejects.toMatchObject({
         code: 'AUDIT_INVALID_OPTIONS',
-        field: 'compliance.rules[1].actions[2]',
+        field: 'complianceRules.rules[1].actions[2]',
         message: expect.stringMatching(/"told".*'notify'.*no handler/),
       });
       // A rule that is off asks nobody, until it is turned on.
-      const { audit } = await start({ compliance: { rules: [{ ...told, enabled: false }], handlers } });
-      await expect(audit.enableRule('deletion', true)).rejects.toMatchObject({
+      const { compliance } = await start({
+        features: [complianceRules({ rules: [{ ...told, enabled: false }], handlers })],
+      });
+      await expect(compliance.enable('deletion', true)).rejects.toMatchObject({
         code: 'AUDIT_INVALID_RULE',
         field: 'actions[2]',
       });
@@ -1118,8 +1135,10 @@ describeOnSqlite('judgement', (create) => {
     }
     const { ask, audit, events } = await start(
       {
-        compliance: { packs: ['iso-27001'], rules: [DELETION] },
-        features: [detection({ bruteForce: { threshold: 3 } })],
+        features: [
+          complianceRules({ packs: ['iso-27001'], rules: [DELETION] }),
+          detection({ bruteForce: { threshold: 3 } }),
+        ],
       },
       [Listener],
     );

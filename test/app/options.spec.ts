@@ -10,6 +10,7 @@ import type { AuditModuleOptions, AuditOptionsFactory, AuditRouteOptions } from 
 import { detection } from 'nest-audit-trail/detection';
 import { policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
+import { complianceRules } from 'nest-audit-trail/rules';
 
 const MEMORY: AuditModuleOptions = { database: { type: 'better-sqlite3', database: ':memory:' } };
 
@@ -98,7 +99,7 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, compliance, features, delivery, ledger, redaction, protect, retention, service.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, features, delivery, ledger, redaction, protect, retention, service.',
     ],
     [
       'policy[0].level',
@@ -115,45 +116,54 @@ describe('options', () => {
       { ...MEMORY, policy: [{ level: 'none' }] },
       "The audit option policy is a feature: write features: [policy([ … ])], with import { policy } from 'nest-audit-trail/policy'.",
     ],
+    ...['compliance', 'complianceRules'].map((field): [string, unknown, string] => [
+      field,
+      { ...MEMORY, [field]: { packs: ['sox'] } },
+      `The audit option ${field} is a feature: write features: [complianceRules({ … })], with import { complianceRules } from 'nest-audit-trail/rules'.`,
+    ]),
     [
       'risk.weights.severity.high',
       { ...MEMORY, risk: { weights: { severity: { high: 5 } } } },
       expect.stringContaining('risk.weights.severity'),
     ],
     [
-      'compliance.rules[0].conditions.operator',
+      'complianceRules.rules[0].conditions.operator',
       {
         ...MEMORY,
-        compliance: {
-          rules: [
-            {
-              id: 'a',
-              name: 'A',
-              category: 'system',
-              severity: 'low',
-              conditions: { field: 'action', operator: 'is', value: 'b' },
-            },
-          ],
-        },
+        features: [
+          complianceRules({
+            rules: [
+              {
+                id: 'a',
+                name: 'A',
+                category: 'system',
+                severity: 'low',
+                conditions: { field: 'action', operator: 'is' as never, value: 'b' },
+              },
+            ],
+          }),
+        ],
       },
       expect.stringContaining('operator'),
     ],
     [
-      'compliance.rules[0].actions[0]',
+      'complianceRules.rules[0].actions[0]',
       {
         ...MEMORY,
-        compliance: {
-          rules: [
-            {
-              id: 'a',
-              name: 'A',
-              category: 'system',
-              severity: 'low',
-              conditions: { field: 'action', operator: 'equals', value: 'b' },
-              actions: ['alert'],
-            },
-          ],
-        },
+        features: [
+          complianceRules({
+            rules: [
+              {
+                id: 'a',
+                name: 'A',
+                category: 'system',
+                severity: 'low',
+                conditions: { field: 'action', operator: 'equals', value: 'b' },
+                actions: ['alert'],
+              },
+            ],
+          }),
+        ],
       },
       expect.stringContaining('alert'),
     ],
@@ -331,6 +341,7 @@ describe('options', () => {
 
   it.each([
     ['detection.maxKeys', { detection: { maxKeys: 1 } }],
+    ['complianceRules.packs[0]', { complianceRules: { packs: ['sarbanes' as never] } }],
     ['policy[0].level', { policy: [{ level: 'all' as never }] }],
     ['risk.weights.burst', { riskContext: { weights: { burst: 101 } } }],
     // Of the core, which has an option of this name too.
@@ -338,7 +349,7 @@ describe('options', () => {
   ])('checks the option %s that a factory answers beside features', async (field, options) => {
     const root = rootWith([
       AuditModule.forRootAsync({
-        features: [detection, policy, risk],
+        features: [complianceRules, detection, policy, risk],
         useFactory: () => ({ ...MEMORY, policy: [], ...options }),
       }),
     ]);

@@ -1,7 +1,9 @@
 // Rules in a running application: who is told of what, and what remains of a change, whatever happens to its event.
 import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AuditLogEvent, AuditModuleOptions, ComplianceRule } from 'nest-audit-trail';
+import type { AuditFeature, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { complianceRules, ComplianceRules } from 'nest-audit-trail/rules';
+import type { ComplianceHandler, ComplianceRule } from 'nest-audit-trail/rules';
 import { AuditRuntime } from '../../src/engine/audit.runtime.js';
 import { send } from '../support/http-client.js';
 import { eventually } from '../support/eventually.js';
@@ -49,30 +51,30 @@ describeOnSqlite('rules of a running application', (create) => {
     await database.drop();
   });
 
-  async function start(rules: ComplianceRule[], more: AuditModuleOptions = {}): Promise<PolicyApp> {
+  async function start(
+    rules: ComplianceRule[],
+    more: AuditModuleOptions = {},
+    alert: ComplianceHandler = ({ rule: { id }, event }) => void told.push(`${id}: ${event.action}`),
+  ): Promise<PolicyApp & { readonly compliance: ComplianceRules }> {
     const app = await startPolicyApp({
       database: database.options,
       ...more,
-      compliance: {
-        rules,
-        handlers: { alert: (finding) => void told.push(`${finding.rule.id}: ${finding.event.action}`) },
-        ...more.compliance,
-      },
+      features: [complianceRules({ rules, handlers: { alert } }), ...(more.features ?? [])],
       delivery: { directory: `${database.journal}/${apps.length}`, ...more.delivery },
     });
     apps.push(app);
-    return app;
+    return { ...app, compliance: app.app.get(ComplianceRules) };
   }
 
   const changesOf = (events: readonly AuditLogEvent[]) =>
     events.filter(({ resource }) => resource === 'compliance-rule');
 
   it('see who turns them off', async () => {
-    const { audit, events } = await start([WATCH, DELETION]);
-    await audit.enableRule('watch-changes', false);
-    await audit.enableRule('deletion', false);
-    await audit.setRule(WATCH);
-    await audit.removeRule('watch-changes');
+    const { compliance, events } = await start([WATCH, DELETION]);
+    await compliance.enable('watch-changes', false);
+    await compliance.enable('deletion', false);
+    await compliance.set(WATCH);
+    await compliance.remove('watch-changes');
     const flags = changesOf(await events()).map(({ complianceFlags }) => complianceFlags);
     expect(flags).toEqual([['watch-changes'], [], [], ['watch-changes']]);
     await eventually(() => expect(told).toHaveLength(2));
@@ -80,17 +82,17 @@ describeOnSqlite('rules of a running application', (create) => {
   });
 
   it('are changed one after another', async () => {
-    const { audit, events } = await start([DELETION]);
+    const { compliance, events } = await start([DELETION]);
     const names = ['one', 'two', 'three'];
     const changed = await Promise.all([
-      ...names.map((name) => audit.setRule({ ...DELETION, name })),
-      audit.setRule({ ...DELETION, name: ' ' }).catch(() => 'refused'),
-      audit.removeRule('deletion'),
-      audit.removeRule('deletion'),
-      audit.setRule(WATCH),
+      ...names.map((name) => compliance.set({ ...DELETION, name })),
+      compliance.set({ ...DELETION, name: ' ' }).catch(() => 'refused'),
+      compliance.remove('deletion'),
+      compliance.remove('deletion'),
+      compliance.set(WATCH),
     ]);
     expect(changed.slice(3)).toMatchObject(['refused', true, false, { id: 'watch-changes' }]);
-    expect(audit.rules().map(({ id }) => id)).toEqual(['watch-changes']);
+    expect(compliance.list().map(({ id }) => id)).toEqual(['watch-changes']);
     const steps = changesOf(await events()).map(({ details }) => [
       details['before.name'],
       details['after.name'],
@@ -106,15 +108,15 @@ describeOnSqlite('rules of a running application', (create) => {
 
   it('say that a change did not hold whose event was late', async () => {
     store = await removable(database, true);
-    const { audit, events } = await start([DELETION], {
+    const { audit, compliance, events } = await start([DELETION], {
       database: store.options,
       delivery: { mode: 'strict', strictTimeoutMs: 100, directory: database.journal },
     });
     await audit.flush();
     await store.remove();
-    const before = audit.rules();
-    await expect(audit.enableRule('deletion', false)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-    expect(audit.rules()).toBe(before);
+    const before = compliance.list();
+    await expect(compliance.enable('deletion', false)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    expect(compliance.list()).toBe(before);
     await store.restore();
     await eventually(() => audit.flush());
     const [changed, takenBack, ...more] = changesOf(await events());
@@ -202,11 +204,22 @@ describeOnSqlite('rules of a running application', (create) => {
     expect(told).toEqual(['deletion: invoice.delete']);
   });
 
+  it('have their handlers called for what other features record as they end', async () => {
+    const last: AuditFeature = {
+      name: 'last',
+      run: ({ recorder }) => ({
+        close: async () => void recorder.record({ action: 'invoice.delete' }),
+      }),
+    };
+    const app = await start([DELETION], { features: [last] });
+    apps.length = 0;
+    await app.close();
+    expect(told).toEqual(['deletion: invoice.delete']);
+  });
+
   it('wait no longer for a handler than they may when the application closes', async () => {
-    const app = await start([DELETION], {
-      compliance: { rules: [DELETION], handlers: { alert: () => new Promise(() => undefined) } },
-      delivery: { shutdownTimeoutMs: 400 },
-    });
+    const never = () => new Promise<void>(() => undefined);
+    const app = await start([DELETION], { delivery: { shutdownTimeoutMs: 400 } }, never);
     await app.audit.record({ action: 'invoice.delete' });
     apps.length = 0;
     await app.close();

@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { send } from '../support/http-client.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
+import { complianceRules } from 'nest-audit-trail/rules';
 import { as, NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
 import { removable } from '../support/removable-database.js';
@@ -40,7 +41,7 @@ describeOnSqlite('an application whose hook is removed', (create) => {
       {
         database: store.options,
         delivery: { mode: 'strict', directory: database.journal, strictTimeoutMs: 200 },
-        compliance: { rules: [NO_LARGE_PAYMENT] },
+        features: [complianceRules({ rules: [NO_LARGE_PAYMENT] })],
       },
       configure,
     );

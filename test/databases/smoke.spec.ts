@@ -8,6 +8,7 @@ import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
 import { metrics } from 'nest-audit-trail/metrics';
 import { policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
+import { complianceRules } from 'nest-audit-trail/rules';
 import { generateKeys } from '../../src/ledger/index.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
@@ -31,10 +32,10 @@ describeEachDatabase('an application with every feature', (create) => {
       ledger: { signingKey: generateKeys('audit.example').signerKey },
       protect: { fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') },
       redaction: { fields: { 'details.body.iban': 'mask' } },
-      compliance: { rules: [NO_LARGE_PAYMENT] },
       features: [
         access(),
         authentication(),
+        complianceRules({ rules: [NO_LARGE_PAYMENT] }),
         detection(),
         health(),
         metrics(),

@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import { policy } from 'nest-audit-trail/policy';
+import { complianceRules } from 'nest-audit-trail/rules';
 import { queryOf, rawPathOf } from '../../src/capture/request-target.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
 import { SafePaths } from '../../src/recorder/redaction/safe-paths.js';
@@ -311,25 +312,27 @@ describe('a request takes time in proportion to its length', () => {
           database: database.options,
           delivery: { directory: database.journal },
           capture: { query: true, body: true },
-          features: [policy([{ level: 'response', match: { path: ['/**/a/**/b', '/reset/**'] } }])],
-          compliance: {
-            rules: [
-              {
-                id: 'no-digits',
-                name: 'No digits',
-                category: 'compliance',
-                severity: 'high',
-                conditions: {
-                  any: [
-                    { field: 'details.body.said', operator: 'matches', value: '(a|b)+c{1,9}d' },
-                    { field: 'details.body.said', operator: 'greater_than', value: 1_000 },
-                    { field: 'details.body.said', operator: 'equals', value: 5 },
-                  ],
+          features: [
+            policy([{ level: 'response', match: { path: ['/**/a/**/b', '/reset/**'] } }]),
+            complianceRules({
+              rules: [
+                {
+                  id: 'no-digits',
+                  name: 'No digits',
+                  category: 'compliance',
+                  severity: 'high',
+                  conditions: {
+                    any: [
+                      { field: 'details.body.said', operator: 'matches', value: '(a|b)+c{1,9}d' },
+                      { field: 'details.body.said', operator: 'greater_than', value: 1_000 },
+                      { field: 'details.body.said', operator: 'equals', value: 5 },
+                    ],
+                  },
+                  actions: ['block'],
                 },
-                actions: ['block'],
-              },
-            ],
-          },
+              ],
+            }),
+          ],
         }),
       ],
       controllers: [ThingsController],

@@ -54,7 +54,7 @@ const WRONG: readonly (readonly [part: object, field: string, says: RegExp])[] =
   [{ actions: 'log' }, 'actions', /is "log"/],
   [{ actions: ['log', 'mail'] }, 'actions[1]', /is "mail": write one of 'log', 'alert'/],
   [{ actions: ['log', 'log'] }, 'actions[1]', /a second time/],
-  [{ actions: ['alert'] }, 'actions[0]', /no handler: write compliance: \{ handlers: \{ alert:/],
+  [{ actions: ['alert'] }, 'actions[0]', /no handler: write complianceRules\(\{ handlers: \{ alert:/],
   [{ actions: ['log', 'notify'] }, 'actions[1]', /no handler/],
   [{ actions: ['escalate'] }, 'actions[0]', /no handler/],
   [{ conditions: undefined }, 'conditions', /is missing: write \{ field, operator, value \}/],
@@ -180,9 +180,12 @@ describe('a wrong rule', () => {
   it.each(WRONG)('%j is refused, naming %s', (part, field, says) => {
     const wrong = rule(part);
     const atStart = refusalOf(() => new RuleBook({ rules: [rule({ id: 'first' }), wrong] }));
-    expect([atStart.code, atStart.field]).toEqual(['AUDIT_INVALID_OPTIONS', `compliance.rules[1].${field}`]);
+    expect([atStart.code, atStart.field]).toEqual([
+      'AUDIT_INVALID_OPTIONS',
+      `complianceRules.rules[1].${field}`,
+    ]);
     expect(atStart.message).toMatch(says);
-    expect(atStart.message).toContain('compliance.rules[1]');
+    expect(atStart.message).toContain('complianceRules.rules[1]');
 
     const book = new RuleBook({ rules: [rule({ id: 'first' })] });
     const before = book.rules;
@@ -198,7 +201,7 @@ describe('a wrong rule', () => {
 
   it.each([null, undefined, 'rule', [], 7])('%j is no rule', (wrong) => {
     const atStart = refusalOf(() => new RuleBook({ rules: [wrong as unknown as ComplianceRule] }));
-    expect([atStart.code, atStart.field]).toEqual(['AUDIT_INVALID_OPTIONS', 'compliance.rules[0]']);
+    expect([atStart.code, atStart.field]).toEqual(['AUDIT_INVALID_OPTIONS', 'complianceRules.rules[0]']);
     const atCall = refusalOf(() => new RuleBook().set(wrong));
     expect([atCall.code, atCall.field]).toEqual(['AUDIT_INVALID_RULE', undefined]);
   });
@@ -219,38 +222,46 @@ describe('a wrong rule', () => {
 
 describe('wrong options', () => {
   it.each<readonly [object, string, RegExp]>([
-    [[], 'compliance', /is an empty list/],
-    [{ pack: ['sox'] }, 'compliance.pack', /is no property: write packs, rules, disabled, enabled, handlers/],
-    [{ packs: 'sox' }, 'compliance.packs', /write a list/],
-    [{ packs: ['sox', 'sarbanes'] }, 'compliance.packs[1]', /'sox', 'gdpr'/],
-    [{ packs: ['sox', 'sox'] }, 'compliance.packs[1]', /a second time/],
-    [{ rules: {} }, 'compliance.rules', /write a list/],
-    [{ rules: [rule(), rule()] }, 'compliance.rules[1].id', /id of a rule before it/],
-    [{ packs: ['sox'], rules: [rule({ id: 'sox.302-approval' })] }, 'compliance.rules[0].id', /before it/],
+    [[], 'complianceRules', /is an empty list/],
+    [
+      { pack: ['sox'] },
+      'complianceRules.pack',
+      /is no property: write packs, rules, disabled, enabled, handlers/,
+    ],
+    [{ packs: 'sox' }, 'complianceRules.packs', /write a list/],
+    [{ packs: ['sox', 'sarbanes'] }, 'complianceRules.packs[1]', /'sox', 'gdpr'/],
+    [{ packs: ['sox', 'sox'] }, 'complianceRules.packs[1]', /a second time/],
+    [{ rules: {} }, 'complianceRules.rules', /write a list/],
+    [{ rules: [rule(), rule()] }, 'complianceRules.rules[1].id', /id of a rule before it/],
+    [
+      { packs: ['sox'], rules: [rule({ id: 'sox.302-approval' })] },
+      'complianceRules.rules[0].id',
+      /before it/,
+    ],
     [
       { rules: [rule()], disabled: ['no-deletes'] },
-      'compliance.disabled[0]',
+      'complianceRules.disabled[0]',
       /is "no-deletes".*one of no-delete/,
     ],
-    [{ disabled: ['x'] }, 'compliance.disabled[0]', /no rules/],
-    [{ rules: [rule()], enabled: [7] }, 'compliance.enabled[0]', /is 7/],
+    [{ disabled: ['x'] }, 'complianceRules.disabled[0]', /no rules/],
+    [{ rules: [rule()], enabled: [7] }, 'complianceRules.enabled[0]', /is 7/],
     [
       { rules: [rule()], disabled: ['no-delete'], enabled: ['no-delete'] },
-      'compliance.enabled[0]',
+      'complianceRules.enabled[0]',
       /disabled as well/,
     ],
-    [{ rules: [rule()], disabled: 'no-delete' }, 'compliance.disabled', /write a list/],
-    [{ handlers: { page: () => undefined } }, 'compliance.handlers.page', /alert, notify, escalate/],
-    [{ handlers: { alert: 'mail' } }, 'compliance.handlers.alert', /a function/],
-    [{ handlers: [] }, 'compliance.handlers', /empty list/],
+    [{ rules: [rule()], disabled: 'no-delete' }, 'complianceRules.disabled', /write a list/],
+    [{ handlers: { page: () => undefined } }, 'complianceRules.handlers.page', /alert, notify, escalate/],
+    [{ handlers: { alert: 'mail' } }, 'complianceRules.handlers.alert', /a function/],
+    [{ handlers: [] }, 'complianceRules.handlers', /empty list/],
     [
       { rules: [rule({ enabled: false, actions: ['alert'] })], enabled: ['no-delete'] },
-      'compliance.rules[0].actions[0]',
+      'complianceRules.rules[0].actions[0]',
       /no handler/,
     ],
     [
       { rules: Array.from({ length: MAX_RULES + 1 }, (_, n) => rule({ id: `r-${n}` })) },
-      'compliance.rules',
+      'complianceRules.rules',
       /1001 rules/,
     ],
   ])('%j', (options, field, says) => {
@@ -424,7 +435,7 @@ describe('blocking', () => {
     const error = refusalOf(() => new RuleBook({ rules: [blocks({ conditions, enabled: false })] }));
     expect([error.code, error.field]).toEqual([
       'AUDIT_INVALID_OPTIONS',
-      'compliance.rules[0].conditions.any[1].all[0].field',
+      'complianceRules.rules[0].conditions.any[1].all[0].field',
     ]);
     expect(error.message).toMatch(
       /"no-delete".*not known yet when a request is blocked: write one of tenantId/,

@@ -3,7 +3,7 @@ import { checkKeys, quoted, show } from './check-condition.js';
 import { COMPLIANCE_PACK_NAMES, HANDLED_ACTIONS } from './compliance-rule.js';
 import type { ComplianceOptions, CompliancePack } from './compliance-rule.js';
 
-/** The error that says what is wrong with an option: `what` completes "compliance.packs[0] …". */
+/** The error that says what is wrong with an option: `what` completes "complianceRules.packs[0] …". */
 export function invalid(field: string, what: string): AuditError {
   return new AuditError('AUDIT_INVALID_OPTIONS', `The audit option ${field} ${what}.`, { field });
 }
@@ -11,19 +11,19 @@ export function invalid(field: string, what: string): AuditError {
 /** @throws AuditError `AUDIT_INVALID_OPTIONS`, of what can be said without looking into the rules */
 export function checkOptions(options: ComplianceOptions): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid('compliance', `is ${show(options)}: write { packs: ['sox'], rules: [ … ] }`);
+    throw invalid('complianceRules', `is ${show(options)}: write { packs: ['sox'], rules: [ … ] }`);
   }
   checkKeys(options, ['packs', 'rules', 'disabled', 'enabled', 'handlers'], '', (path, what) =>
-    invalid(`compliance.${path}`, what),
+    invalid(`complianceRules.${path}`, what),
   );
   for (const name of ['packs', 'rules', 'disabled', 'enabled'] as const) {
     const list: unknown = options[name];
     if (list !== undefined && !Array.isArray(list)) {
-      throw invalid(`compliance.${name}`, `is ${show(list)}: write a list`);
+      throw invalid(`complianceRules.${name}`, `is ${show(list)}: write a list`);
     }
   }
   (options.packs ?? []).forEach((pack, index, packs) => {
-    const field = `compliance.packs[${index}]`;
+    const field = `complianceRules.packs[${index}]`;
     if (!COMPLIANCE_PACK_NAMES.includes(pack as CompliancePack)) {
       throw invalid(field, `is ${show(pack)}: write one of ${quoted(COMPLIANCE_PACK_NAMES)}`);
     }
@@ -31,12 +31,15 @@ export function checkOptions(options: ComplianceOptions): void {
   });
   const handlers: unknown = options.handlers ?? {};
   if (typeof handlers !== 'object' || Array.isArray(handlers)) {
-    throw invalid('compliance.handlers', `is ${show(handlers)}: write { alert: (finding) => … }`);
+    throw invalid('complianceRules.handlers', `is ${show(handlers)}: write { alert: (finding) => … }`);
   }
-  checkKeys(handlers as object, HANDLED_ACTIONS, 'compliance.handlers', invalid);
+  checkKeys(handlers as object, HANDLED_ACTIONS, 'complianceRules.handlers', invalid);
   for (const [name, handler] of Object.entries(handlers as object)) {
     if (handler !== undefined && typeof handler !== 'function') {
-      throw invalid(`compliance.handlers.${name}`, `is ${show(handler)}: write a function of the finding`);
+      throw invalid(
+        `complianceRules.handlers.${name}`,
+        `is ${show(handler)}: write a function of the finding`,
+      );
     }
   }
 }
@@ -50,14 +53,14 @@ export function switchedBy(options: ComplianceOptions, ids: readonly string[]): 
   const switched = new Map<string, boolean>();
   for (const name of ['disabled', 'enabled'] as const) {
     (options[name] ?? []).forEach((id, index) => {
-      const field = `compliance.${name}[${index}]`;
+      const field = `complianceRules.${name}[${index}]`;
       if (!ids.includes(id)) {
         throw invalid(field, `is ${show(id)}, and there is no such rule: write ${listOf(ids)}`);
       }
       if (switched.get(id) === false && name === 'enabled') {
         throw invalid(
           field,
-          `is ${show(id)}, which is in compliance.disabled as well: write it in one of them`,
+          `is ${show(id)}, which is in complianceRules.disabled as well: write it in one of them`,
         );
       }
       switched.set(id, name === 'enabled');

@@ -39,7 +39,7 @@ const TEXT_LIMITS = { name: 200, description: 1_000, clause: 200 } as const;
 export type CheckedRule = ComplianceRule & Required<Pick<ComplianceRule, 'actions' | 'enabled'>>;
 
 /**
- * Makes the errors of a rule: of one in the options, `AUDIT_INVALID_OPTIONS` with its place there (`compliance.rules[2]`), of one
+ * Makes the errors of a rule: of one in the options, `AUDIT_INVALID_OPTIONS` with its place there (`complianceRules.rules[2]`), of one
  * that is given at run time `AUDIT_INVALID_RULE`.
  */
 export function faultOf(rule: unknown, place?: string): Fault {
@@ -108,7 +108,7 @@ export function checkHandlers(rule: CheckedRule, handlers: ComplianceHandlers, f
     if (!HANDLED_ACTIONS.includes(action as HandledAction) || handlers[action as HandledAction]) return;
     throw fault(
       `actions[${index}]`,
-      `is '${action}', for which there is no handler: write compliance: { handlers: { ${action}: (finding) => … } }`,
+      `is '${action}', for which there is no handler: write complianceRules({ handlers: { ${action}: (finding) => … } })`,
     );
   });
 }

@@ -43,14 +43,14 @@ export class RuleBook {
     this.handlers = { ...options.handlers };
     const given = [
       ...(options.packs ?? []).flatMap((pack) =>
-        COMPLIANCE_PACKS[pack].map((rule) => [rule, 'compliance.packs'] as const),
+        COMPLIANCE_PACKS[pack].map((rule) => [rule, 'complianceRules.packs'] as const),
       ),
       // Not by map, which passes over holes.
-      ...Array.from(options.rules ?? [], (rule, index) => [rule, `compliance.rules[${index}]`] as const),
+      ...Array.from(options.rules ?? [], (rule, index) => [rule, `complianceRules.rules[${index}]`] as const),
     ];
     if (given.length > MAX_RULES) {
       throw invalid(
-        'compliance.rules',
+        'complianceRules.rules',
         `makes ${given.length} rules with the packs: write at most ${MAX_RULES}`,
       );
     }

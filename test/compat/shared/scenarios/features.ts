@@ -6,6 +6,7 @@ import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
 import { metrics } from 'nest-audit-trail/metrics';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
+import { complianceRules, ComplianceRules } from 'nest-audit-trail/rules';
 import { RunningApp } from '../running-app.js';
 import type { Scenario } from './scenario.js';
 
@@ -19,6 +20,7 @@ export const featureScenarios: readonly Scenario[] = [
       const added = [
         access(),
         authentication(),
+        complianceRules({ packs: ['pci-dss'] }),
         detection({ bruteForce: { threshold: 3, windowSeconds: 60 } }),
         health(),
         policy([{ level: 'none', match: { path: '/silenced' } }]),
@@ -28,6 +30,8 @@ export const featureScenarios: readonly Scenario[] = [
         const logins = app.get(AuthenticationAudit);
         for (let times = 0; times < 3; times += 1)
           await logins.record('login', { outcome: 'failure', account: 'ann', ipAddress: '192.0.2.7' });
+        const [rule] = app.get(ComplianceRules).list();
+        assert.match(String(rule?.id), /^pci-dss\./);
         const { level } = app.get(AuditPolicy).explain({ method: 'GET', path: '/silenced' });
         assert.equal(level, 'none');
         await audit.flush();
