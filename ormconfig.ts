@@ -10,7 +10,7 @@ import {
   AUDIT_MIGRATIONS,
   AUDIT_MIGRATIONS_TABLE,
   databaseOptionsOf,
-} from 'nest-audit-trail';
+} from 'nest-audit-trail/typeorm';
 
 export default new DataSource({
   ...databaseOptionsOf(process.env['AUDIT_DATABASE_URL'] || 'sqlite:audit.sqlite'),

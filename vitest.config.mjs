@@ -11,6 +11,7 @@ const builtPackage = {
   resolveId(id) {
     if (id === 'nest-audit-trail') return built('index.js');
     if (id === 'nest-audit-trail/ledger') return built('ledger/index.js');
+    if (id === 'nest-audit-trail/typeorm') return built('store/index.js');
     const feature = /^nest-audit-trail\/(.*)$/u.exec(id);
     if (feature) return built(`features/${feature[1]}/index.js`);
     const room = /^(?:\.\.\/)+src\/(.*)$/u.exec(id);

@@ -83,19 +83,5 @@ export type { RedactionMode, RedactionOptions } from './recorder/redaction/redac
 export type { FeatureTables } from './store/audit-database.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/store-options.js';
 
-// The tables, for TypeORM's command line and an application's own reads.
+// The table of events, for an application's own reads. The entities and migrations are in nest-audit-trail/typeorm.
 export { AuditEventRepository } from './store/audit-event.repository.js';
-export { AuditDeadLetterEntity } from './store/audit-dead-letter.entity.js';
-export { AuditEventEntity } from './store/audit-event.entity.js';
-export { AuditKeyEntity } from './store/audit-key.entity.js';
-export {
-  AuditCheckpointEntity,
-  AuditLeafEntity,
-  AuditLeaseEntity,
-  AuditTileEntity,
-} from './store/audit-ledger.entities.js';
-export { AuditRemovalEntity } from './store/audit-removal.entity.js';
-export { AuditSettingEntity } from './store/audit-setting.entity.js';
-export { AuditSourceEntity } from './store/audit-source.entity.js';
-export { databaseOptionsOf } from './store/database-url.js';
-export { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from './store/audit-database.js';

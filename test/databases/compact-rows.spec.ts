@@ -2,15 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
+import { CATEGORIES, OUTCOMES, SEVERITIES } from 'nest-audit-trail';
 import {
   AUDIT_ENTITIES,
   AUDIT_MIGRATIONS,
   AUDIT_MIGRATIONS_TABLE,
   AuditEventEntity,
-  CATEGORIES,
-  OUTCOMES,
-  SEVERITIES,
-} from 'nest-audit-trail';
+} from 'nest-audit-trail/typeorm';
 import type { AuditDatabaseOptions, AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import { CODES, codeOf, readCode } from '../../src/store/codes.js';

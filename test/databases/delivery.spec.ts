@@ -7,14 +7,8 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import type { AddressInfo } from 'node:net';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
-import {
-  Audit,
-  AUDIT_ENTITIES,
-  AuditError,
-  AuditEventEntity,
-  AuditModule,
-  AuditService,
-} from 'nest-audit-trail';
+import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
+import { AUDIT_ENTITIES, AuditEventEntity } from 'nest-audit-trail/typeorm';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
 import { eventually } from '../support/eventually.js';
 import { narrowActions, POISON } from '../support/narrow-column.js';

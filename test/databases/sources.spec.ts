@@ -6,13 +6,8 @@ import { NestFactory } from '@nestjs/core';
 import fc from 'fast-check';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
-import {
-  AUDIT_ENTITIES,
-  AuditDeadLetterEntity,
-  AuditModule,
-  AuditService,
-  AuditSourceEntity,
-} from 'nest-audit-trail';
+import { AuditModule, AuditService } from 'nest-audit-trail';
+import { AUDIT_ENTITIES, AuditDeadLetterEntity, AuditSourceEntity } from 'nest-audit-trail/typeorm';
 import type { AuditDatabaseOptions, AuditLogEvent, AuditSource } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import { numbered, openStore } from '../support/audit-store.js';

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
-import { AUDIT_MIGRATIONS } from 'nest-audit-trail';
+import { AUDIT_MIGRATIONS } from 'nest-audit-trail/typeorm';
 import { createEventId } from '../../../dist/esm/event/event-id.js';
 import { ROW_COLUMNS, toRow } from '../../../dist/esm/store/event-row.js';
 import { insertOf } from '../../../dist/esm/store/insert-rows.js';

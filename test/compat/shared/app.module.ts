@@ -2,7 +2,7 @@ import { Module, ValidationPipe } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { databaseOptionsOf } from 'nest-audit-trail';
+import { databaseOptionsOf } from 'nest-audit-trail/typeorm';
 import { AuditTrailController } from './audit-trail.controller.js';
 import { BearerGuard } from './bearer.guard.js';
 import { Invoice } from './invoice.entity.js';

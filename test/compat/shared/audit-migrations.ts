@@ -1,4 +1,4 @@
-import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from 'nest-audit-trail';
+import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from 'nest-audit-trail/typeorm';
 import { DataSource } from 'typeorm';
 
 /** For TypeORM's command line, which migrates the database of the deployed application where that is on a server. */

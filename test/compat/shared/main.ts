@@ -1,5 +1,6 @@
 import { NestFactory } from '@nestjs/core';
-import { AuditModule, databaseOptionsOf } from 'nest-audit-trail';
+import { AuditModule } from 'nest-audit-trail';
+import { databaseOptionsOf } from 'nest-audit-trail/typeorm';
 import { AppModule } from './app.module.js';
 
 /** The application as it is deployed: started by `node dist/main.js`, stopped by a signal. */

@@ -1,7 +1,7 @@
 // One migrated database of each kind, made once a run; a test's own is a copy of it, which takes a fraction of the time.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from '../../../dist/esm/index.js';
+import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from '../../../dist/esm/store/index.js';
 import { DataSource } from 'typeorm';
 
 const LIBRARY = {
