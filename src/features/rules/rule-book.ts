@@ -1,6 +1,7 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { wrongOption } from '../../event/option-schema.js';
 import { show } from './check-condition.js';
-import { checkOptions, invalid, listOf, switchedBy } from './check-compliance-options.js';
+import { checkComplianceOptions, listOf, switchedBy } from './check-compliance-options.js';
 import { checkHandlers, checkRule, faultOf } from './check-rule.js';
 import type { CheckedRule } from './check-rule.js';
 import { compileConditions } from './compile-condition.js';
@@ -39,7 +40,7 @@ export class RuleBook {
 
   /** @throws AuditError `AUDIT_INVALID_OPTIONS`, naming rule and field */
   constructor(options: ComplianceOptions = {}) {
-    checkOptions(options);
+    checkComplianceOptions(options);
     this.handlers = { ...options.handlers };
     const given = [
       ...(options.packs ?? []).flatMap((pack) =>
@@ -49,7 +50,7 @@ export class RuleBook {
       ...Array.from(options.rules ?? [], (rule, index) => [rule, `complianceRules.rules[${index}]`] as const),
     ];
     if (given.length > MAX_RULES) {
-      throw invalid(
+      throw wrongOption(
         'complianceRules.rules',
         `makes ${given.length} rules with the packs: write at most ${MAX_RULES}`,
       );
