@@ -79,6 +79,7 @@ export type { VolumeStep } from './recorder/risk/risk-points.js';
 export type { KeyManagement } from './features/protection/key-management.js';
 export type { ProtectionOptions } from './features/protection/protection-options.js';
 export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';
+export { pseudonym } from './recorder/redaction/pseudonym.js';
 export type { RedactionMode, RedactionOptions } from './recorder/redaction/redaction-options.js';
 export type { FeatureTables } from './store/audit-database.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/store-options.js';

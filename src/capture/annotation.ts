@@ -1,9 +1,10 @@
-// What the application says of the current request by `AuditService.annotate()`.
+// What the application says of the current request by `AuditService.annotate()` and `deny()`.
 import { asId } from '../event/as-id.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { FACT_LIMITS, flattenFacts, readEntries } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { MARGIN } from '../event/within-reach.js';
+import { currentContext } from './audit-context.js';
 import { noteFault, outdate } from './request-record.js';
 import type { AuditAnnotation, RequestRecord } from './request-record.js';
 
@@ -15,6 +16,17 @@ const VOCABULARY: Readonly<Record<string, readonly string[]>> = {
 };
 const FACTS = new Set(['details', 'metadata']);
 const TEXTS = new Set(['action', 'resource', 'resourceId', 'userId', 'tenantId', 'sessionId']);
+
+/** Adds to the event of the current request. @returns why it can't, where it can't */
+export function annotateCurrent(annotation: AuditAnnotation): string | undefined {
+  const record = currentContext()?.record;
+  if (!record) return 'outside of a request; use record() there.';
+  if (record.closed) {
+    return 'after the answer had left or the client had gone: the event is already recorded.';
+  }
+  annotate(record, annotation);
+  return undefined;
+}
 
 /** Adds to the event of an open request. A copy: the caller may go on to change its object. */
 export function annotate(record: RequestRecord, annotation: AuditAnnotation): void {

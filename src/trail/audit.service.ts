@@ -19,7 +19,7 @@ import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
 import type { ProtectedReader } from '../features/protection/protected-reader.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
-import { annotate } from '../capture/annotation.js';
+import { annotateCurrent } from '../capture/annotation.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/request-record.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
@@ -353,28 +353,28 @@ export class AuditService {
    * @returns `false`, with a warning, where there is no open request to annotate
    */
   annotate(annotation: AuditAnnotation): boolean {
-    const record = currentContext()?.record;
-    if (record && !record.closed) {
-      annotate(record, annotation);
-      return true;
-    }
-    this.warnings.warn(
-      'annotate',
-      record
-        ? 'annotate() was called after the answer had left or the client had gone: the event is already recorded.'
-        : 'annotate() was called outside of a request; use record() there.',
-    );
-    return false;
+    return this.say('annotate', annotation);
   }
 
   /**
-   * What is stored in the place of the value where `redaction` says `hmac`: to look for it, as in
-   * `find({ userId: audit.pseudonym('ann'), … })`.
+   * Says that the current request is refused, and why: its event gets the outcome `failure` and the category `authorization`, whatever the
+   * answer's status, and the reason in `details.reason`. It refuses nothing itself: throw what the caller is to get.
    *
-   * @throws AuditError `AUDIT_INVALID_OPTIONS` where there is no key
+   * @example
+   * ```ts
+   * this.audit.deny('not the approver of this invoice');
+   * throw new ForbiddenException();
+   * ```
+   * @returns `false`, with a warning, where there is no open request to refuse
    */
-  pseudonym(value: string): string {
-    return this.redactor.pseudonym(value);
+  deny(reason: string): boolean {
+    return this.say('deny', { outcome: 'failure', category: 'authorization', details: { reason } });
+  }
+
+  private say(method: string, annotation: AuditAnnotation): boolean {
+    const reason = annotateCurrent(annotation);
+    if (reason !== undefined) this.warnings.warn(method, `${method}() was called ${reason}`);
+    return reason === undefined;
   }
 
   /**

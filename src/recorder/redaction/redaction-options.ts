@@ -16,7 +16,7 @@ import type { PatternName } from './recognisers.js';
 
 /**
  * What stands in the place of a value. `remove`: `[redacted]`. `mask`: that with its last four characters. `hmac`: a keyed digest,
- * the same for the same value, see `AuditService.pseudonym()`.
+ * the same for the same value, see `pseudonym()`.
  */
 export type RedactionMode = 'remove' | 'mask' | 'hmac';
 

@@ -1,11 +1,10 @@
-import { createHmac } from 'node:crypto';
-import { AuditError } from '../../event/audit-error.js';
 import { checkOption } from '../../event/option-schema.js';
 import { truncatedIp } from '../../event/ip-address.js';
 import { REDACTED } from '../../event/safe-text.js';
 import { decodedText } from './decoded-text.js';
 import { ASKED_FOR, PATTERN_NAMES, RECOGNISERS } from './recognisers.js';
 import type { PatternName, Recogniser } from './recognisers.js';
+import { pseudonymBy } from './pseudonym.js';
 import { pseudonymKeyOf, redactionSchema } from './redaction-options.js';
 import type { RedactionMode, RedactionOptions } from './redaction-options.js';
 import { secretArguments } from './secret-arguments.js';
@@ -89,26 +88,9 @@ export class Redactor {
 
   /** What stands in the place of the value. */
   redact(value: string, mode: RedactionMode): string {
-    if (mode === 'hmac') return this.pseudonym(value);
+    if (mode === 'hmac') return pseudonymBy(this.key, value);
     if (mode === 'remove' || value.length < SHORTEST_MASKED) return REDACTED;
     return `[redacted …${value.slice(-KEPT_BY_MASK)}]`;
-  }
-
-  /**
-   * The keyed digest that is stored in the place of the value by the mode `hmac` (HMAC-SHA-256, RFC 2104).
-   *
-   * @throws AuditError `AUDIT_INVALID_OPTIONS` without a key
-   */
-  pseudonym(value: string): string {
-    if (!this.key) {
-      throw new AuditError(
-        'AUDIT_INVALID_OPTIONS',
-        'There is no key for pseudonyms: write redaction: { pseudonymKey } or set AUDIT_PSEUDONYM_KEY.',
-        { field: 'redaction.pseudonymKey' },
-      );
-    }
-    const digest = createHmac('sha256', this.key).update('nest-audit-trail/pseudonym/v1\0').update(value);
-    return `hmac:v1:${digest.digest('base64url')}`;
   }
 
   /** A field of the event by its name: as the options say, or without what looks like a secret. */

@@ -2,6 +2,7 @@
 // reach must not be there.
 import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
+import { pseudonym } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditService } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
 import { eventually } from '../../support/eventually.js';
@@ -15,6 +16,7 @@ const USER = 'ann.planted@example.test';
 const ADDRESS = '203.0.113.77';
 const SESSION = 'session-planted-1';
 const EMAIL = 'customer.planted@example.test';
+const PSEUDONYM_KEY = randomBytes(32).toString('base64');
 const NAMES = [USER, ADDRESS, SESSION, EMAIL];
 
 describeEachDatabase('identifiers in the events of the audit itself', (create, name) => {
@@ -147,19 +149,19 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       redaction: {
         fields: { userId: 'hmac', sessionId: 'remove', 'details.customer.email': 'mask' },
         truncateIp: true,
-        pseudonymKey: randomBytes(32).toString('base64'),
+        pseudonymKey: PSEUDONYM_KEY,
       },
     });
 
     it('are what redaction makes of them, and addresses are truncated', async () => {
       await look();
-      await audit.find({ ...TENANT, userId: audit.pseudonym(USER) });
+      await audit.find({ ...TENANT, userId: pseudonym(USER, PSEUDONYM_KEY) });
       const rows = await stored();
       for (const name of NAMES) expect(JSON.stringify(rows)).not.toContain(name);
       const reads = rows
         .filter(({ action }) => action === 'audit.read')
         .map(({ details }) => JSON.parse(String(details)));
-      const named = reads.filter((details) => details['filter.userId'] === audit.pseudonym(USER));
+      const named = reads.filter((details) => details['filter.userId'] === pseudonym(USER, PSEUDONYM_KEY));
       // Whether the reader gave the user or the pseudonym.
       expect(named.length).toBeGreaterThan(3);
       expect(reads).toContainEqual(expect.objectContaining({ 'filter.ipAddress': '203.0.113.0' }));
@@ -171,7 +173,10 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       await eventually(() => audit.flush());
       await audit.checkpoint();
       const hold = await audit.placeHold({ ...TENANT, userId: USER, reason: 'case 7', placedBy: USER });
-      expect(hold).toMatchObject({ userId: audit.pseudonym(USER), placedBy: audit.pseudonym(USER) });
+      expect(hold).toMatchObject({
+        userId: pseudonym(USER, PSEUDONYM_KEY),
+        placedBy: pseudonym(USER, PSEUDONYM_KEY),
+      });
       expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
       expect(await audit.findById(held.id, TENANT)).toBeDefined();
       expect(await audit.findById(other.id, TENANT)).toBeUndefined();
@@ -184,7 +189,7 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
     start({
       retention: { rules: [{ keepDays: 1 }] },
       protect: { fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') },
-      redaction: { patterns: { email: 'hmac' }, pseudonymKey: randomBytes(32).toString('base64') },
+      redaction: { patterns: { email: 'hmac' }, pseudonymKey: PSEUDONYM_KEY },
     });
 
     it('of a legal hold are digests where a pattern makes them so, and what it says holds no secret', async () => {
@@ -199,11 +204,11 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       ];
       expect(holds).toMatchObject([
         {
-          userId: audit.pseudonym(USER),
-          reason: `password=[redacted] of ${audit.pseudonym(EMAIL)}`,
+          userId: pseudonym(USER, PSEUDONYM_KEY),
+          reason: `password=[redacted] of ${pseudonym(EMAIL, PSEUDONYM_KEY)}`,
           placedBy: 'Bearer [redacted]',
         },
-        { resource: audit.pseudonym(EMAIL), resourceId: audit.pseudonym(EMAIL) },
+        { resource: pseudonym(EMAIL, PSEUDONYM_KEY), resourceId: pseudonym(EMAIL, PSEUDONYM_KEY) },
       ]);
       await expect(audit.forget({ ...TENANT, subjectId: USER })).rejects.toMatchObject({
         code: 'AUDIT_HELD',
@@ -217,7 +222,7 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
           liftedBy: `Bearer planted4planted4 ${USER}`,
         });
       const found = await audit.find({ ...TENANT, userId: USER, action: 'invoice.pay' });
-      expect(found.events.map(({ userId }) => userId)).toEqual(Array(2).fill(audit.pseudonym(USER)));
+      expect(found.events.map(({ userId }) => userId)).toEqual(Array(2).fill(pseudonym(USER, PSEUDONYM_KEY)));
       expect(await audit.forget({ ...TENANT, subjectId: USER })).toMatchObject({ keys: 1 });
       let exported = 0;
       for await (const event of audit.exportSubject({ ...TENANT, subjectId: USER }))
