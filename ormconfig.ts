@@ -1,4 +1,4 @@
-// The data source of the audit's own tables, for TypeORM's command line:
+// The data source of the audit's own tables and those of its features, for TypeORM's command line:
 //
 //   AUDIT_DATABASE_URL=mysql://user:password@host:3306/audit npm run migration:run
 //
@@ -11,10 +11,15 @@ import {
   AUDIT_MIGRATIONS_TABLE,
   databaseOptionsOf,
 } from 'nest-audit-trail/typeorm';
+import type { FeatureTables } from 'nest-audit-trail';
+import { retention } from 'nest-audit-trail/retention';
+
+/** Those that have tables. */
+const features: readonly { readonly tables: FeatureTables }[] = [retention];
 
 export default new DataSource({
   ...databaseOptionsOf(process.env['AUDIT_DATABASE_URL'] || 'sqlite:audit.sqlite'),
-  entities: AUDIT_ENTITIES,
-  migrations: AUDIT_MIGRATIONS,
+  entities: [...AUDIT_ENTITIES, ...features.flatMap(({ tables }) => tables.entities)],
+  migrations: [...AUDIT_MIGRATIONS, ...features.flatMap(({ tables }) => tables.migrations)],
   migrationsTableName: AUDIT_MIGRATIONS_TABLE,
 });

@@ -43,7 +43,7 @@ const MUTATIONS = [
   },
   {
     what: 'a forgotten hold: retention removes what is held',
-    file: 'src/trail/retention/retention.ts',
+    file: 'src/features/retention/removal.ts',
     from: 'const page = await this.repository.expired(work.which, holds.inForce, {',
     to: 'const page = await this.repository.expired(work.which, [], {',
     specs: ['test/databases/retention.spec.ts'],

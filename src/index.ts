@@ -78,7 +78,6 @@ export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';
 export type { VolumeStep } from './recorder/risk/risk-points.js';
 export type { KeyManagement } from './features/protection/key-management.js';
 export type { ProtectionOptions } from './features/protection/protection-options.js';
-export type { RetentionOptions, RetentionRule } from './trail/retention/retention-options.js';
 export { pseudonym } from './recorder/redaction/pseudonym.js';
 export type { RedactionMode, RedactionOptions } from './recorder/redaction/redaction-options.js';
 export type { FeatureTables } from './store/audit-database.js';

@@ -6,10 +6,11 @@ import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { databaseOptionsOf } from '../store/database-url.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
-import { RetentionRepository } from '../store/retention.repository.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
+import type { ExplainsMissing } from '../trail/verification/missing-events.js';
 import { CommandError } from './exit.js';
+import { explanationsOf } from './features.js';
 
 /** Which database a command is about. */
 export interface DatabaseArguments {
@@ -23,9 +24,10 @@ export interface OpenLog {
   readonly ledger: LedgerRepository;
   readonly sealing: SealingRepository;
   readonly sources: SourceRepository;
-  readonly retention: RetentionRepository;
   readonly letters: DeadLetterRepository;
   readonly events: AuditEventRepository;
+  /** Of every feature. */
+  readonly explanations: readonly ExplainsMissing[];
   close(): Promise<void>;
 }
 
@@ -61,7 +63,7 @@ export async function openLog({ databaseUrl, tablePrefix, schema }: DatabaseArgu
     ledger: new LedgerRepository(database),
     sealing: new SealingRepository(database),
     sources: new SourceRepository(database),
-    retention: new RetentionRepository(database),
+    explanations: explanationsOf(database),
     letters: new DeadLetterRepository(database, events),
     events,
     close: () => database.close(),

@@ -25,7 +25,7 @@ export async function verify(output: Output, options: VerifyArguments): Promise<
   const log = await openLog(options);
   const bar = new ProgressBar(output);
   try {
-    const result = await new LogVerifier(log, { verifiers }).verify({
+    const result = await new LogVerifier(log, { verifiers, explanations: () => log.explanations }).verify({
       checkpoints,
       ...(options.unsignedUntil !== undefined && { unsignedUntil: options.unsignedUntil }),
       ...(options.origin !== undefined && { origin: options.origin }),

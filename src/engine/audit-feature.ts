@@ -11,7 +11,9 @@ import type { Redactor } from '../recorder/redaction/redactor.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { AskedFor } from '../trail/asked-for.js';
 import type { AuditService } from '../trail/audit.service.js';
+import type { TrustedLog } from '../trail/believed-checkpoints.js';
 import type { ReadObserver, Reads } from '../trail/reads.js';
+import type { ExplainsMissing } from '../trail/verification/missing-events.js';
 
 /** A class that is injected. */
 export type ServiceClass<T extends object = object> = abstract new (...args: any[]) => T;
@@ -37,11 +39,12 @@ export interface FeatureHost {
   /** What the audit's own events may say of a value that somebody gave. */
   readonly asked: AskedFor;
   readonly redactor: Redactor;
+  readonly log: TrustedLog;
   readonly logger: AuditLogger;
   /**
    * The id of a legal hold that may be on what is recorded of the person, from any feature.
    *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` where no feature here can tell; `AUDIT_STORE_UNAVAILABLE`
    */
   readonly holdsOn: (person: HeldPerson) => Promise<string | undefined>;
 }
@@ -66,6 +69,8 @@ export interface RunningFeature {
   readonly holds?: (person: HeldPerson) => Promise<string | undefined>;
   /** Is told of each read of the audit, and may have it refused. */
   readonly reads?: ReadObserver;
+  /** Why leaves of the log may have no event. */
+  readonly explains?: ExplainsMissing;
   /** Comes before the database is asked for. @throws AuditError what is thrown ends the start */
   readonly prepare?: () => Promise<void>;
   /** The journal is open, and the database was asked for. */
@@ -108,11 +113,11 @@ export type FeatureFactory<Name extends string = string, Options = never> = ((
   FeatureParts & { readonly featureName: Name };
 
 /** @param run see {@link AuditFeature} */
-export function defineFeature<Name extends string, Options extends object>(
+export function defineFeature<Name extends string, Options extends object, Parts extends FeatureParts>(
   name: Name,
   run: (options: Options, host: FeatureHost) => RunningFeature,
-  parts: FeatureParts = {},
-): FeatureFactory<Name, Options> {
+  parts = {} as Parts,
+): FeatureFactory<Name, Options> & Parts {
   const make = (options = {} as Options): AuditFeature => ({
     ...parts,
     name,

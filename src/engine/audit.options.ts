@@ -15,10 +15,8 @@ import { redactionSchema } from '../recorder/redaction/redaction-options.js';
 import type { RedactionOptions } from '../recorder/redaction/redaction-options.js';
 import { ledgerSchema } from '../sealer/ledger-options.js';
 import type { LedgerOptions } from '../sealer/ledger-options.js';
-import { MOST_REMOVED } from '../ledger/removal-record.js';
-import { connection, storeEntries } from '../store/store-options.js';
+import { storeEntries } from '../store/store-options.js';
 import type { StoreOptions } from '../store/store-options.js';
-import type { RetentionOptions } from '../trail/retention/retention-options.js';
 
 /** What `AuditModule.forRoot()` takes. Everything is optional: without options, events go to `audit.sqlite`. */
 export interface AuditModuleOptions extends StoreOptions {
@@ -39,8 +37,6 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly redaction?: RedactionOptions;
   /** What is encrypted, each person's by a key of their own; `false` where nothing is to be any more. */
   readonly protect?: ProtectionOptions | false;
-  /** How long events are kept, for `AuditService.removeExpired()`. */
-  readonly retention?: RetentionOptions;
   /** Which program writes. */
   readonly service?: ServiceOptions;
 }
@@ -63,6 +59,7 @@ const OF_FEATURES: Readonly<Record<string, string>> = {
   detection: 'detection({ … })',
   metrics: 'metrics()',
   policy: 'policy([ … ])',
+  retention: 'retention({ … })',
   riskContext: 'risk({ … })',
   'risk.businessHours': 'risk({ businessHours: … })',
   'risk.burst': 'risk({ burst: … })',
@@ -113,12 +110,6 @@ export const auditOptions = ruled(
         { write: "false, or { fields: ['ipAddress'] }" },
       ),
     ),
-    retention: group({
-      rules: option(Array.isArray, 'a list of rules, [{ keepDays: 365 }]'),
-      database: connection('AUDIT_MAINTENANCE_URL'),
-      batchSize: integer(1, MOST_REMOVED),
-      pauseMs: integer(0, 60_000),
-    } satisfies Record<keyof RetentionOptions, OptionSchema>),
     service: group(
       { name: text("the program's name, 'billing-api'"), version: text() },
       { required: ['name'], write: "{ name: 'billing-api' }" },

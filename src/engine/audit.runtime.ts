@@ -20,13 +20,13 @@ import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { Reads } from '../trail/reads.js';
-import { checkRetention } from '../trail/retention/retention-options.js';
 import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
+import { holdsOn } from './holds-on.js';
 import { askedFor, checkKeys, protectingOf } from './protecting.js';
 import type { Protecting } from './protecting.js';
 import { reachNotesOf, sealerOf } from './sealing.js';
-import { serviceOf } from './serving.js';
+import { serviceOf, trustedLogOf } from './serving.js';
 import { deliveryOf, loopOf, threadOf } from './storing.js';
 import { tablesOf, warnOfTables } from './tables.js';
 import type { Tables } from './tables.js';
@@ -73,7 +73,6 @@ export class AuditRuntime {
   ) {
     const redactor = new Redactor(options.redaction);
     this.paths = new SafePaths(redactor.isSecretKey);
-    if (options.retention) checkRetention(options.retention);
     this.database = new AuditDatabase(
       options,
       logger,
@@ -130,7 +129,8 @@ export class AuditRuntime {
     );
     this.reachNotes = reachNotesOf(tables, this.delivery);
     const { recorder, listeners, requests, sealer } = this;
-    const holdsOn = (person: HeldPerson) => this.holdsOn(person);
+    // Features are made last; nobody asks them before.
+    const holds = (person: HeldPerson) => holdsOn(this.features, tables.events, person);
     const reads = new Reads();
     const asked = askedFor(redactor, protecting);
     this.service = serviceOf({
@@ -139,13 +139,12 @@ export class AuditRuntime {
       recorder,
       listeners,
       requests,
-      completer,
       protecting,
       redactor,
       reads,
-      asked,
       sealer,
-      holdsOn,
+      holdsOn: holds,
+      explanations: () => this.features.flatMap(({ explains }) => explains ?? []),
       logger,
     });
     const { volumeKeys } = options.risk ?? {};
@@ -156,12 +155,13 @@ export class AuditRuntime {
       events: tables.events,
       recorder,
       audit,
+      log: trustedLogOf(tables, options.ledger),
       reads,
       asked,
       redactor,
       logger,
       volumeKeys,
-      holdsOn,
+      holdsOn: holds,
     };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
     for (const { recording, refuse, judge, observe, risk, reads: readObserver } of this.features) {
@@ -180,14 +180,6 @@ export class AuditRuntime {
     const found = this.features[index]?.service;
     if (!found) throw new Error(`No feature of the audit has the service ${service.name}.`);
     return found;
-  }
-
-  private async holdsOn(person: HeldPerson): Promise<string | undefined> {
-    for (const feature of this.features) {
-      const hold = await feature.holds?.(person);
-      if (hold !== undefined) return hold;
-    }
-    return undefined;
   }
 
   /**

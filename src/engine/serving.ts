@@ -2,19 +2,17 @@ import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { present } from '../event/present.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
-import type { EventCompleter } from '../recorder/event-completer.js';
 import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
+import type { LedgerOptions } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
-import type { AskedFor } from '../trail/asked-for.js';
 import { AuditService } from '../trail/audit.service.js';
+import type { TrustedLog } from '../trail/believed-checkpoints.js';
 import { DataSubjects } from '../trail/data-subjects.js';
-import { LegalHolds, mayHold } from '../trail/retention/legal-holds.js';
 import type { Reads } from '../trail/reads.js';
-import { Retention } from '../trail/retention/retention.js';
-import { StorageReport } from '../trail/storage-report.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
+import type { ExplainsMissing } from '../trail/verification/missing-events.js';
 import type { FeatureHost } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import type { Protecting } from './protecting.js';
@@ -27,53 +25,35 @@ export interface ServiceParts {
   readonly recorder: AuditRecorder;
   readonly listeners: Listeners;
   readonly requests: RequestAudit;
-  readonly completer: EventCompleter;
   readonly protecting: Protecting;
   readonly redactor: Redactor;
   readonly reads: Reads;
-  readonly asked: AskedFor;
   readonly sealer: LogSealer;
   readonly holdsOn: FeatureHost['holdsOn'];
+  readonly explanations: () => readonly ExplainsMissing[];
   readonly logger: AuditLogger;
 }
 
 export function serviceOf(parts: ServiceParts): AuditService {
-  const { options, tables, recorder, listeners, completer, protecting, redactor, sealer, logger } = parts;
+  const { options, tables, recorder, listeners, protecting, redactor, sealer, logger } = parts;
   const { delivery } = recorder;
-  const { ledger, sealing, sources, retention, letters, trust, keys } = tables;
+  const { ledger, sealing, sources, letters, trust, keys } = tables;
   const { reader, on } = protecting;
   const ownSources = () => delivery.ownSources;
   const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil, gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs } =
     options.ledger ?? {};
-  const log = { ledger, trust: { ...trust, unsignedUntil }, ...present('signer', keys.signer) };
-  const holds = new LegalHolds(retention, log, logger);
-  const holdsOn: FeatureHost['holdsOn'] = async (person) => {
-    const { inForce } = await holds.on(person.tenantId);
-    const hold = inForce.find((one) => mayHold(one, person.tenantId, person.userIds));
-    return hold?.id ?? parts.holdsOn(person);
-  };
   const verifier = new LogVerifier(
-    { ledger, sealing, sources, retention, letters },
+    { ledger, sealing, sources, letters },
     {
       verifiers: keys.verifiers,
       unsignedUntil,
       ...present('origin', trust.origin),
+      explanations: parts.explanations,
       gapTimeoutMs,
       ownNumbers: ownSources,
       takenNumbers: () => delivery.taken.takenNumbers(),
       lastSeen: () => sealer.lastSeen,
     },
-  );
-  const removal = new Retention(
-    options.retention,
-    retention,
-    log,
-    holds,
-    {
-      describe: (draft) => completer.completeOwn(draft),
-      stored: (event) => listeners.announce(event),
-    },
-    logger,
   );
   const erasure = on && {
     keys: on.keys,
@@ -90,10 +70,14 @@ export function serviceOf(parts: ServiceParts): AuditService {
     { ledger, verifier, sealer },
     redactor,
     reader,
-    new DataSubjects(erasure, tables.events, reader, holdsOn, redactor),
-    { holds, removal, storage: new StorageReport(tables.storage) },
+    new DataSubjects(erasure, tables.events, reader, parts.holdsOn, redactor),
     parts.reads,
-    parts.asked,
     logger,
   );
+}
+
+/** The log, as this process believes it and signs in it. */
+export function trustedLogOf({ ledger, trust, keys }: Tables, options: LedgerOptions = {}): TrustedLog {
+  const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil } = options;
+  return { ledger, trust: { ...trust, unsignedUntil }, ...present('signer', keys.signer) };
 }

@@ -5,11 +5,9 @@ import type { AuditDatabase } from '../store/audit-database.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
-import { RetentionRepository } from '../store/retention.repository.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
 import { StatementSigner } from '../store/statement-signer.js';
-import { StorageRepository } from '../store/storage.repository.js';
 import { strangeTables } from '../store/strange-tables.js';
 import { SubjectKeyRepository } from '../store/subject-key.repository.js';
 
@@ -34,8 +32,6 @@ export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger
     subjectKeys: new SubjectKeyRepository(database),
     ledger: new LedgerRepository(database),
     sealing: new SealingRepository(database),
-    retention: new RetentionRepository(database),
-    storage: new StorageRepository(database),
   };
 }
 

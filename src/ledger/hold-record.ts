@@ -3,6 +3,10 @@ import type { NoteSigner, NoteVerifier } from './keys.js';
 import { openStatement, signStatement } from './statement.js';
 import type { StatementKind } from './statement.js';
 
+/** The actions of the events that carry such a record: a legal hold was placed, and lifted. */
+export const HOLD_ACTION = 'audit.hold';
+export const RELEASE_ACTION = 'audit.release-hold';
+
 /** What the event of a legal hold, or of its lifting, says: in canonical JSON, so that it can be compared as a text. */
 export interface HoldRecord {
   readonly kind: Extract<StatementKind, 'hold' | 'hold-release'>;

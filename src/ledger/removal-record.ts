@@ -5,6 +5,9 @@ import type { NoteSigner, NoteVerifier } from './keys.js';
 import { HASH_SIZE } from './merkle.js';
 import { openStatement, signStatement } from './statement.js';
 
+/** The action of an event that carries such a record. */
+export const REMOVAL_ACTION = 'audit.removal';
+
 /** Leaves, both ends included. */
 export type LeafRange = readonly [first: number, last: number];
 

@@ -97,12 +97,17 @@ export class AuditRecorder {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
    */
   async recordOwn(draft: AuditEventDraft): Promise<AuditLogEvent> {
-    const event = this.completer.completeOwn(draft);
+    const event = this.describeOwn(draft);
     const safe = this.protect(event);
     // Who looks for them later has no keys.
     safe.details = event.details;
     await this.store(safe);
     return event;
+  }
+
+  /** The event of {@link recordOwn}, for whoever stores it by themselves and then tells of it by {@link announce}. */
+  describeOwn(draft: AuditEventDraft): AuditLogEvent {
+    return this.completer.completeOwn(draft);
   }
 
   /**
@@ -197,7 +202,8 @@ export class AuditRecorder {
     this.announce(event);
   }
 
-  private announce(event: AuditLogEvent): void {
+  /** Tells those who listen. */
+  announce(event: AuditLogEvent): void {
     const clear = this.protector && this.clear.get(event);
     this.listeners.announce(event, clear);
     if (clear) this.clear.delete(event);

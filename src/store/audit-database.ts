@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DataSource, MigrationExecutor } from 'typeorm';
+import { DataSource, getMetadataArgsStorage, MigrationExecutor } from 'typeorm';
 import type { MigrationInterface } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
@@ -14,21 +14,19 @@ import {
   AuditTileEntity,
 } from './audit-ledger.entities.js';
 import { AuditKeyEntity } from './audit-key.entity.js';
-import { AuditRemovalEntity } from './audit-removal.entity.js';
 import { AuditSettingEntity } from './audit-setting.entity.js';
 import { EventReader } from './event-reader.js';
 import { AuditSourceEntity } from './audit-source.entity.js';
 import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
 import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
 import { CreateAuditKeys1764100000000 } from './migrations/1764100000000-create-audit-keys.js';
-import { AllowRemovals1764200000000 } from './migrations/1764200000000-allow-removals.js';
 import { markOwn, OWN_MYSQL_OPTIONS } from './mysql-session.js';
 import { runStatement } from './run-statement.js';
 import { createPrivately } from './sqlite-file.js';
 import { describeStoreError } from './store-error.js';
 import type { AuditDatabaseOptions, StoreOptions } from './store-options.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
-import type { SupportedDatabase } from './table-name.js';
+import type { AuditTable, SupportedDatabase } from './table-name.js';
 import { within } from './within.js';
 
 /** Tables that a feature adds. */
@@ -48,13 +46,11 @@ export const AUDIT_ENTITIES = [
   AuditCheckpointEntity,
   AuditLeaseEntity,
   AuditKeyEntity,
-  AuditRemovalEntity,
 ];
 export const AUDIT_MIGRATIONS = [
   CreateAuditEvents1763856000000,
   CreateAuditLedger1764000000000,
   CreateAuditKeys1764100000000,
-  AllowRemovals1764200000000,
 ];
 
 /** The library keeps its own list of migrations, so that it never mixes with the application's. An `entityPrefix` stands before it. */
@@ -127,6 +123,13 @@ export class AuditDatabase {
       'AUDIT_STORE_UNAVAILABLE',
       `The audit database can't be reached (${this.whyNotReady}). Recorded events are kept and delivered once it is back.`,
     );
+  }
+
+  /** All tables here, those of features included. */
+  get tableNames(): AuditTable[] {
+    const entities: readonly unknown[] = entitiesOf(this.tables);
+    const declared = getMetadataArgsStorage().tables.filter(({ target }) => entities.includes(target));
+    return declared.map(({ name }) => name as AuditTable);
   }
 
   /** Why there is no connected data source; `undefined` where there is. */
@@ -241,7 +244,7 @@ export class AuditDatabase {
 function createAuditDataSource(options: AuditDatabaseOptions, tables: readonly FeatureTables[]): DataSource {
   const own = {
     ...options,
-    entities: [...AUDIT_ENTITIES, ...tables.flatMap(({ entities }) => entities)],
+    entities: entitiesOf(tables),
     migrations: migrationsOf(tables),
     migrationsTableName: migrationsTableOf(options),
     synchronize: false,
@@ -268,6 +271,10 @@ function createAuditDataSource(options: AuditDatabaseOptions, tables: readonly F
       await prepareDatabase?.(connection);
     },
   });
+}
+
+function entitiesOf(tables: readonly FeatureTables[]): FeatureTables['entities'][number][] {
+  return [...AUDIT_ENTITIES, ...tables.flatMap(({ entities }) => entities)];
 }
 
 function migrationsOf(tables: readonly FeatureTables[]): FeatureTables['migrations'][number][] {

@@ -8,7 +8,6 @@ export {
   AuditLeaseEntity,
   AuditTileEntity,
 } from './audit-ledger.entities.js';
-export { AuditRemovalEntity } from './audit-removal.entity.js';
 export { AuditSettingEntity } from './audit-setting.entity.js';
 export { AuditSourceEntity } from './audit-source.entity.js';
 export { databaseOptionsOf } from './database-url.js';

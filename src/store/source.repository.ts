@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { present } from '../event/present.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
-import { REMOVAL_ACTION } from './retention.repository.js';
+import { REMOVAL_ACTION } from '../ledger/removal-record.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import { MAX_NOTE_STATEMENT, newNote } from './source-note.js';
@@ -279,8 +279,8 @@ export class SourceRepository {
     return rows.map((row) => ({ from: Number(row['from']), to: Number(row['to']) }));
   }
 
-  /** Whether retention has removed anything. */
-  private async hasRemovals(): Promise<boolean> {
+  /** Whether an event says that retention has removed others. Anybody who may insert can have written it. */
+  async hasRemovals(): Promise<boolean> {
     for await (const tenants of distinctValues(this.database, 'audit_events', 'tenant_id')) {
       const { table, q, next } = sqlOf(this.database);
       const rows = await ask(

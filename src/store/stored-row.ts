@@ -14,7 +14,6 @@ const ID_COLUMNS: Partial<Readonly<Record<AuditTable, readonly string[]>>> = {
   audit_dead_letters: ['id', 'source'],
   audit_sources: ['id', 'source'],
   audit_leaves: ['event_id', 'source'],
-  audit_removals: ['event_id'],
 };
 
 /** What columns of ids are called in answers. */

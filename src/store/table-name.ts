@@ -19,19 +19,8 @@ export function dialectOf(dataSource: DataSource): SqlDialect {
   }
 }
 
-/** The library's own tables, and the view `audit_events_text`. */
-export type AuditTable =
-  | 'audit_events'
-  | 'audit_events_text'
-  | 'audit_settings'
-  | 'audit_dead_letters'
-  | 'audit_sources'
-  | 'audit_leaves'
-  | 'audit_tiles'
-  | 'audit_checkpoints'
-  | 'audit_leases'
-  | 'audit_keys'
-  | 'audit_removals';
+/** A table of the library or of one of its features, or the view `audit_events_text`: without `entityPrefix` and schema. */
+export type AuditTable = `audit_${string}`;
 
 /** The table's full name by the data source's own `entityPrefix` and (PostgreSQL) `schema`, not yet escaped. */
 export function tableName(dataSource: DataSource, name: AuditTable): string {

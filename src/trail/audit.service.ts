@@ -32,7 +32,6 @@ import { matchesFilter } from '../store/event-filter.js';
 import type { EventFilter } from '../store/event-filter.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import type { AuditSource } from '../store/source-summary.js';
-import type { AskedFor } from './asked-for.js';
 import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import type { CheckedQuery } from './audit-query.dto.js';
 import { ownQuery, ownValue, splitReveal, splitScope } from './audit-scope.js';
@@ -51,10 +50,6 @@ import { checkDeadLetterQuery } from './dead-letter-query.js';
 import type { AuditDeadLetterQuery } from './dead-letter-query.js';
 import { inContext } from './in-context.js';
 import { proveEvent } from './log-prover.js';
-import type { LegalHold } from './retention/hold-events.js';
-import type { LegalHoldInput, LegalHoldRelease, LegalHolds } from './retention/legal-holds.js';
-import type { RemovalOptions, RemovalResult, Retention } from './retention/retention.js';
-import type { AuditStorage, StorageReport } from './storage-report.js';
 import type { Reads } from './reads.js';
 import { toFilter } from './to-filter.js';
 import type { LogVerifier } from './verification/log-verifier.js';
@@ -94,13 +89,6 @@ export interface AuditLog {
   readonly sealer: LogSealer;
 }
 
-/** How long events are kept, and what they take. */
-export interface AuditKeeping {
-  readonly removal: Retention;
-  readonly holds: LegalHolds;
-  readonly storage: StorageReport;
-}
-
 /** Events read at a time by `stream()`. */
 const STREAM_PAGE = 500;
 /** Letters held at a time by `replayDeadLetters()`: each may take some hundred kilobytes. */
@@ -128,9 +116,7 @@ export class AuditService {
     private readonly redactor: Redactor,
     private readonly reader: ProtectedReader,
     private readonly subjects: DataSubjects,
-    private readonly keeping: AuditKeeping,
     private readonly reads: Reads,
-    private readonly asked: AskedFor,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -413,62 +399,6 @@ export class AuditService {
    */
   rotateKeys(options: KeyRotationOptions = {}): Promise<KeyRotation> {
     return this.subjects.rotateKeys(options, (event) => this.record(event));
-  }
-
-  /**
-   * Removes the events that the rules of `retention` do not keep any longer: those that are sealed, and that no legal hold is on. In
-   * small transactions, each with an event `audit.removal` that tells of it; the leaves stay, so the log still verifies. It can be broken
-   * off and called again at any time.
-   *
-   * @throws AuditError `AUDIT_INVALID_OPTIONS` where there are no rules, or the log is signed and this process can't sign;
-   *   `AUDIT_LEDGER_BROKEN` where the log has no checkpoint to prove events by; `AUDIT_NOT_SEALED` where the key does not answer;
-   *   `AUDIT_STORE_UNAVAILABLE`, also where the user of the connection may not delete; or the signal's reason. What was removed
-   *   until then stays so
-   */
-  removeExpired(options: RemovalOptions = {}): Promise<RemovalResult> {
-    return this.keeping.removal.remove(options);
-  }
-
-  /**
-   * Has events stay, whatever the rules say. It is an event itself, `audit.hold`, and in force when this resolves: a removal that
-   * goes on regards it from its next batch on.
-   *
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` where the log is signed and this process can't
-   *   sign; `AUDIT_NOT_SEALED` where the key does not answer; `AUDIT_STORE_UNAVAILABLE`
-   */
-  async placeHold(hold: LegalHoldInput): Promise<LegalHold> {
-    const named = await this.asked.hold(ownQuery(hold));
-    return this.keeping.holds.place(named, (event) => this.recorder.recordOwn(inContext(event)));
-  }
-
-  /**
-   * Lifts a hold. It is an event itself, `audit.release-hold`.
-   *
-   * @returns the hold as it was
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where no hold of this id is in force; else as {@link placeHold}
-   */
-  async liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
-    const named = await this.asked.release(ownQuery(release));
-    return this.keeping.holds.lift(id, named, (event) => this.recorder.recordOwn(inContext(event)));
-  }
-
-  /**
-   * The holds in force on events of a tenant, oldest first. In a log with keys, those alone that one of the keys has signed.
-   *
-   * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
-   */
-  holds(scope: AuditScope): Promise<LegalHold[]> {
-    return this.keeping.holds.find(scope);
-  }
-
-  /**
-   * What is stored and how much room it takes, for each tenant; of all of them, for those who run the installation. Reads an index of
-   * all events.
-   *
-   * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
-   */
-  storage(scope: AuditScope = { allTenants: true }): Promise<AuditStorage> {
-    return this.keeping.storage.of(scope);
   }
 
   /** Runs `work`, and records whatever is recorded within it in the actor's name. For jobs, queues and scripts. */

@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
-import type { NoteVerifier } from '../ledger/keys.js';
+import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import { openCheckpoint } from '../sealer/read-checkpoint.js';
 import type { OpenedCheckpoint } from '../sealer/read-checkpoint.js';
 import type { LedgerRepository, StoredCheckpoint } from '../store/ledger.repository.js';
@@ -13,6 +13,14 @@ export interface Trust {
   readonly unsignedUntil: number;
   /** The name of the log; absent where whoever asks does not know it. */
   readonly origin: string | undefined;
+}
+
+/** The log, whose word counts in it, and who signs in its name here. */
+export interface TrustedLog {
+  readonly ledger: LedgerRepository;
+  readonly trust: Trust;
+  /** Absent where this process has no key. */
+  readonly signer?: NoteSigner;
 }
 
 const PAGE = 100;

@@ -164,7 +164,9 @@ describeEachDatabase('compact rows', (create, name) => {
     } as DataSourceOptions).initialize();
     if (name === 'postgres') await connection.query('CREATE SCHEMA ledgers');
     await connection.runMigrations();
-    const placed = await openStore({ ...other.options, ...place } as AuditDatabaseOptions);
+    const placed = await openStore({ ...other.options, ...place } as AuditDatabaseOptions, {
+      migrate: false,
+    });
     await placed.events.append(EVENTS);
     await placed.close();
     const view = `${name === 'postgres' ? 'ledgers.' : ''}app_audit_events_text`;

@@ -5,7 +5,6 @@ import { AuditDatabase } from '../../src/store/audit-database.js';
 import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
 import { DeadLetterRepository } from '../../src/store/dead-letter.repository.js';
 import { LedgerRepository } from '../../src/store/ledger.repository.js';
-import { RetentionRepository } from '../../src/store/retention.repository.js';
 import { SealingRepository } from '../../src/store/sealing.repository.js';
 import { SourceRepository } from '../../src/store/source.repository.js';
 import { LogVerifier } from '../../src/trail/verification/log-verifier.js';
@@ -65,7 +64,6 @@ describeEachDatabase('verifying', (create) => {
       ledger: new WatchedLedger(database, grow),
       sealing: new SealingRepository(database),
       sources: new SourceRepository(database),
-      retention: new RetentionRepository(database),
       letters: new DeadLetterRepository(database, new AuditEventRepository(database)),
     });
 

@@ -3,7 +3,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { AuditError } from 'nest-audit-trail';
-import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, RetentionRule } from 'nest-audit-trail';
+import type { AuditEventInput, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import type { RetentionOptions, RetentionRule } from 'nest-audit-trail/retention';
+import { AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from 'nest-audit-trail/typeorm';
 import { generateKeys, parseVerifierKey } from '../../src/ledger/keys.js';
 import { eventLeafHash } from '../../src/ledger/canonical-event.js';
 import { checkProof } from '../../src/ledger/proof-bundle.js';
@@ -24,6 +27,8 @@ describeEachDatabase('retention', (create, name) => {
   let database: TestDatabase;
   let app: LedgerApp | undefined;
 
+  const retained = () => app!.get(AuditRetention);
+
   async function open(): Promise<void> {
     database = await create();
   }
@@ -35,11 +40,12 @@ describeEachDatabase('retention', (create, name) => {
   }
 
   async function start(
-    rules: readonly RetentionRule[] | undefined = [{ keepDays: 365 }],
+    rules: readonly RetentionRule[] = [{ keepDays: 365 }],
     more: Omit<AuditModuleOptions, 'database'> = {},
+    own: RetentionOptions = {},
   ): Promise<LedgerApp['audit']> {
     app = await startLedgerApp(database, {
-      ...(rules && { retention: { rules, batchSize: 7, pauseMs: 0 } }),
+      features: [retention({ rules, batchSize: 7, pauseMs: 0, ...own })],
       ledger: { signingKey: signerKey },
       ...more,
     });
@@ -85,14 +91,14 @@ describeEachDatabase('retention', (create, name) => {
       await open();
       await start();
       await sealed(old(2));
-      await app!.audit.removeExpired();
+      await retained().removeExpired();
     });
     // No hold is left, and nothing to remove.
     afterEach(async () => {
       const { audit } = app!;
-      for (const { id } of await audit.holds(ALL))
-        await audit.liftHold(id, { reason: 'settled', liftedBy: 'counsel' });
-      await audit.removeExpired();
+      for (const { id } of await retained().holds(ALL))
+        await retained().liftHold(id, { reason: 'settled', liftedBy: 'counsel' });
+      await retained().removeExpired();
       await audit.checkpoint();
     });
     afterAll(close);
@@ -114,27 +120,32 @@ describeEachDatabase('retention', (create, name) => {
       await sealed(people);
       const because = { reason: 'case 4711', placedBy: 'counsel@example.test' };
       const holds = [
-        await audit.placeHold({ tenantId: 'acme', userId: 'ann', ...because }),
-        await audit.placeHold({ tenantId: 'acme', resource: 'invoice', resourceId: 'INV-7', ...because }),
-        await audit.placeHold({ ...ALL, from: OLD + 9 * DAY, to: new Date(OLD + 11 * DAY), ...because }),
-        await audit.placeHold({ tenantId: 'other', ...because }),
+        await retained().placeHold({ tenantId: 'acme', userId: 'ann', ...because }),
+        await retained().placeHold({
+          tenantId: 'acme',
+          resource: 'invoice',
+          resourceId: 'INV-7',
+          ...because,
+        }),
+        await retained().placeHold({ ...ALL, from: OLD + 9 * DAY, to: new Date(OLD + 11 * DAY), ...because }),
+        await retained().placeHold({ tenantId: 'other', ...because }),
       ];
-      expect(await audit.holds(ALL)).toEqual(holds);
-      expect(await audit.holds({ tenantId: 'acme' })).toEqual(holds.slice(0, 3));
+      expect(await retained().holds(ALL)).toEqual(holds);
+      expect(await retained().holds({ tenantId: 'acme' })).toEqual(holds.slice(0, 3));
       expect(holds[0]).toMatchObject({ tenantId: 'acme', userId: 'ann', ...because });
       const { events } = await audit.find({ tenantId: 'acme', action: 'audit.hold' });
       expect(events).toHaveLength(2);
-      expect(await audit.removeExpired({ dryRun: true })).toMatchObject({ removed: 4, held: 16 });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 4, held: 16 });
+      expect(await retained().removeExpired({ dryRun: true })).toMatchObject({ removed: 4, held: 16 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 4, held: 16 });
       await expect(audit.forget({ tenantId: 'acme', subjectId: 'ann' })).rejects.toThrow(/protect/);
 
       const because2 = { reason: 'settled', liftedBy: 'counsel@example.test' };
-      expect(await audit.liftHold(holds[0]!.id, because2)).toEqual(holds[0]);
-      await expect(audit.liftHold(holds[0]!.id, because2)).rejects.toThrow(/no hold of this id/);
-      expect(await audit.holds(ALL)).toEqual(holds.slice(1));
-      expect(await audit.removeExpired()).toMatchObject({ removed: 4, held: 12 });
-      for (const hold of holds.slice(1)) await audit.liftHold(hold.id, because2);
-      expect(await audit.removeExpired()).toMatchObject({ removed: 12, held: 0 });
+      expect(await retained().liftHold(holds[0]!.id, because2)).toEqual(holds[0]);
+      await expect(retained().liftHold(holds[0]!.id, because2)).rejects.toThrow(/no hold of this id/);
+      expect(await retained().holds(ALL)).toEqual(holds.slice(1));
+      expect(await retained().removeExpired()).toMatchObject({ removed: 4, held: 12 });
+      for (const hold of holds.slice(1)) await retained().liftHold(hold.id, because2);
+      expect(await retained().removeExpired()).toMatchObject({ removed: 12, held: 0 });
       // What tells of holds stays, however old it gets.
       await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true, removed: before.removed! + 20 });
@@ -148,27 +159,26 @@ describeEachDatabase('retention', (create, name) => {
         to: { ...because, from: OLD, to: OLD },
         why: { ...because, why: 'x' },
       })) {
-        await expect(audit.placeHold({ tenantId: 'acme', ...wrong } as never)).rejects.toMatchObject({
+        await expect(retained().placeHold({ tenantId: 'acme', ...wrong } as never)).rejects.toMatchObject({
           code: 'AUDIT_INVALID_QUERY',
           field,
         });
       }
-      await expect(audit.placeHold(because as never)).rejects.toMatchObject({ field: 'tenantId' });
+      await expect(retained().placeHold(because as never)).rejects.toMatchObject({ field: 'tenantId' });
     });
 
     it('regards a hold that is placed while it goes on', async () => {
-      const { audit } = app!;
       await sealed(old(30, { tenantId: 'bank' }));
       let placed: Promise<unknown> | undefined;
-      const result = await audit.removeExpired({
+      const result = await retained().removeExpired({
         onProgress: () => {
-          placed ??= audit.placeHold({ tenantId: 'bank', reason: 'stop', placedBy: 'counsel' });
+          placed ??= retained().placeHold({ tenantId: 'bank', reason: 'stop', placedBy: 'counsel' });
         },
       });
       await placed;
       expect(result.removed).toBeLessThan(30);
       expect(result.removed + result.held).toBe(30);
-      expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: result.held });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 0, held: result.held });
     });
 
     it('goes on where it was broken off, and two runs at once do no harm', async () => {
@@ -176,7 +186,7 @@ describeEachDatabase('retention', (create, name) => {
       const before = await audit.verify();
       await sealed(old(40, { tenantId: 'globex' }));
       const broken = new AbortController();
-      const first = audit.removeExpired({
+      const first = retained().removeExpired({
         signal: broken.signal,
         onProgress: ({ removed }) => removed >= 14 && broken.abort(new Error('enough')),
       });
@@ -189,15 +199,15 @@ describeEachDatabase('retention', (create, name) => {
           : await startLedgerApp(
               { ...database, journal: `${database.journal}-other` },
               {
-                retention: { rules: [{ keepDays: 365 }], batchSize: 5, pauseMs: 0 },
+                features: [retention({ rules: [{ keepDays: 365 }], batchSize: 5, pauseMs: 0 })],
                 ledger: { signingKey: signerKey },
                 delivery: AS_A_TOOL,
               },
             );
       try {
         const results = await Promise.all([
-          audit.removeExpired(),
-          other ? other.audit.removeExpired() : audit.removeExpired(),
+          retained().removeExpired(),
+          other ? other.get(AuditRetention).removeExpired() : retained().removeExpired(),
         ]);
         expect(results[0]!.removed + results[1]!.removed).toBe(26);
         await audit.checkpoint();
@@ -212,7 +222,6 @@ describeEachDatabase('retention', (create, name) => {
     // One server is enough: which of two transactions a deadlock ends, only MySQL's rule tells beforehand.
     if (name === 'mysql') {
       it('goes on where the database ends it for a deadlock with another run', async () => {
-        const { audit } = app!;
         const events = await sealed(old(4, { tenantId: 'initech' }));
         const other = await new DataSource(database.options as DataSourceOptions).initialize();
         const run = other.createQueryRunner();
@@ -224,7 +233,7 @@ describeEachDatabase('retention', (create, name) => {
           await run.startTransaction();
           // It has written more, so it is not the one that is ended.
           await take(...Array.from({ length: 300 }, () => randomUUID()), events.at(-1)!.id);
-          const removal = audit.removeExpired();
+          const removal = retained().removeExpired();
           await eventually(async () => {
             const [row] = (await other.query(
               "SELECT COUNT(*) AS waiting FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'INSERT INTO `audit_removals`%'",
@@ -246,7 +255,7 @@ describeEachDatabase('retention', (create, name) => {
       const [kept] = await sealed(old(5));
       const bundle = await audit.prove(kept!.id);
       const stored = bundle!.event as AuditLogEvent;
-      await audit.removeExpired();
+      await retained().removeExpired();
       await sealed([{ action: 'invoice.pay' }]);
       expect(await audit.prove(kept!.id)).toBeUndefined();
       const verifiers = [parseVerifierKey(verifierKey)];
@@ -263,7 +272,6 @@ describeEachDatabase('retention', (create, name) => {
     });
 
     it('lets nobody delete an event but the transaction that removes it', async () => {
-      const { audit } = app!;
       const before = await idsInTable();
       const [first] = await sealed(old(2));
       const connection = await new DataSource(database.options).initialize();
@@ -273,7 +281,7 @@ describeEachDatabase('retention', (create, name) => {
         await expect(connection.query("UPDATE audit_events SET resource = 'x'")).rejects.toThrow(
           /append-only/,
         );
-        await audit.removeExpired();
+        await retained().removeExpired();
         expect(await idsInTable()).toHaveLength(before.length + 1);
         const [{ n }] = (await connection.query('SELECT COUNT(*) AS n FROM audit_removals')) as [
           { n: unknown },
@@ -281,6 +289,76 @@ describeEachDatabase('retention', (create, name) => {
         expect(Number(n)).toBe(0);
       } finally {
         await connection.destroy();
+      }
+    });
+  });
+
+  describe('where it is not listed at first', () => {
+    const masterKey = randomBytes(32).toString('base64');
+    const without = { ledger: { signingKey: signerKey }, delivery: AS_A_TOOL };
+    let connection: DataSource;
+    beforeAll(async () => {
+      database = await create({ isEmpty: true });
+      app = await startLedgerApp(database, without);
+      connection = await new DataSource(database.options).initialize();
+    });
+    afterAll(async () => {
+      await connection.destroy();
+      await close();
+    });
+
+    it('has no table, no service and no way to delete', async () => {
+      await sealed(old(3, { userId: 'ann' }));
+      expect(() => retained()).toThrow(/AuditRetention/);
+      await expect(connection.query('SELECT event_id FROM audit_removals')).rejects.toThrow();
+      await expect(connection.query('DELETE FROM audit_events')).rejects.toThrow(/append-only/);
+    });
+
+    it('removes what is old once it is, and without it verification says what to load', async () => {
+      const audit = await restart();
+      expect(await retained().removeExpired()).toMatchObject({ removed: 3 });
+      await retained().placeHold({ tenantId: 'acme', userId: 'ann', reason: 'case', placedBy: 'counsel' });
+      await audit.checkpoint();
+      expect(await audit.verify()).toMatchObject({ ok: true, removed: 3 });
+      await expect(connection.query('DELETE FROM audit_events')).rejects.toThrow(/append-only/);
+      await app!.close();
+      app = await startLedgerApp(database, {
+        ...without,
+        protect: { fields: ['ipAddress'], masterKey },
+      });
+      const { ok, problems, removed } = await app.audit.verify();
+      expect([ok, removed, problems.map(({ code }) => code)]).toEqual([
+        false,
+        undefined,
+        Array(3).fill('event_missing'),
+      ]);
+      for (const { message } of problems)
+        expect(message).toMatch(/record of retention that is not loaded.*features: \[retention\(\)\]/);
+      expect((await app.audit.sources()).flatMap(({ gaps }) => gaps)).toEqual([]);
+      // Nobody here can tell whether a hold is on it.
+      const forget = () => app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+      await expect(forget()).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'features' });
+      await restart(undefined, { protect: { fields: ['ipAddress'], masterKey } });
+      await expect(forget()).rejects.toMatchObject({ code: 'AUDIT_HELD' });
+    });
+
+    it('takes its table and its trigger away again', async () => {
+      await app!.close();
+      app = undefined;
+      const library = await new DataSource({
+        ...database.options,
+        migrations: [...AUDIT_MIGRATIONS, ...retention.tables.migrations],
+        migrationsTableName: AUDIT_MIGRATIONS_TABLE,
+      } as DataSourceOptions).initialize();
+      try {
+        await library.undoLastMigration();
+        await expect(library.query('SELECT event_id FROM audit_removals')).rejects.toThrow();
+        await expect(library.query('DELETE FROM audit_events')).rejects.toThrow(/append-only/);
+        await expect(library.query("UPDATE audit_events SET resource = 'x'")).rejects.toThrow(/append-only/);
+        await library.runMigrations();
+        expect(await library.query('SELECT event_id FROM audit_removals')).toEqual([]);
+      } finally {
+        await library.destroy();
       }
     });
   });
@@ -293,7 +371,7 @@ describeEachDatabase('retention', (create, name) => {
         { tenantId: 'bank', keepDays: 1_000 },
         { tenantId: 'bank', category: 'authentication', keepDays: 10 },
       ];
-      await start(undefined, { retention: { rules, pauseMs: 0 } });
+      await start(rules, {}, { batchSize: undefined });
     });
     afterAll(close);
 
@@ -319,7 +397,7 @@ describeEachDatabase('retention', (create, name) => {
         event('bank', 'data_access', 999),
         event('acme', 'system', 5_000),
       ]);
-      const { groups } = await audit.removeExpired();
+      const { groups } = await retained().removeExpired();
       expect(groups.map(({ tenantId, category, events }) => [tenantId, category, events])).toEqual([
         ['acme', 'data_access', 1],
         ['bank', 'authentication', 1],
@@ -331,10 +409,9 @@ describeEachDatabase('retention', (create, name) => {
     });
 
     it('takes small batches where requests wait for them', async () => {
-      const { audit } = app!;
       await sealed(old(60));
       const told: number[] = [];
-      await audit.removeExpired({ onProgress: ({ removed }) => told.push(removed) });
+      await retained().removeExpired({ onProgress: ({ removed }) => told.push(removed) });
       expect(told).toEqual(name === 'sqlite' ? [50, 60] : [60]);
     });
   });
@@ -357,26 +434,26 @@ describeEachDatabase('retention', (create, name) => {
       for (const event of old(2)) await audit.record({ tenantId: 'acme', ...event });
       await audit.flush();
       await raw.query(`UPDATE audit_events SET resource = 'forged' WHERE id = '${changed!.id}'`);
-      expect(await audit.removeExpired()).toMatchObject({ removed: 2, changed: 1 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 2, changed: 1 });
       const { ok, problems } = await audit.verify();
       expect([ok, problems.map(({ code, eventId }) => [code, eventId])]).toEqual([
         false,
         expect.arrayContaining([['event_changed', changed!.id]]),
       ]);
       await audit.checkpoint();
-      expect(await audit.removeExpired()).toMatchObject({ removed: 2, changed: 1 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 2, changed: 1 });
       // As it was, it can go.
       await raw.query(
         `UPDATE audit_events SET resource = '${changed!.resource}' WHERE id = '${changed!.id}'`,
       );
-      expect(await audit.removeExpired()).toMatchObject({ removed: 1, changed: 0 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 1, changed: 0 });
     });
 
     it('names a leaf that was changed although its event is gone by right', async () => {
       const { audit } = app!;
       const { treeSize } = await audit.checkpoint();
       await sealed(old(5));
-      await audit.removeExpired();
+      await retained().removeExpired();
       await audit.checkpoint();
       expect((await audit.verify()).ok).toBe(true);
       const ofLeaf = `WHERE leaf_index = ${treeSize + 2}`;
@@ -404,7 +481,7 @@ describeEachDatabase('retention', (create, name) => {
       const told: number[] = [];
       const seen: AuditLogEvent[] = [];
       audit.observe({ tenantId: 'acme', action: 'audit.removal' }).subscribe((event) => seen.push(event));
-      const would = await audit.removeExpired({ dryRun: true });
+      const would = await retained().removeExpired({ dryRun: true });
       expect(would).toMatchObject({ dryRun: true, removed: 20, held: 0, changed: 0 });
       expect(would.groups).toEqual([
         expect.objectContaining({
@@ -418,7 +495,7 @@ describeEachDatabase('retention', (create, name) => {
       ]);
       expect(await idsInTable()).toHaveLength(22);
 
-      const result = await audit.removeExpired({ onProgress: ({ removed }) => told.push(removed) });
+      const result = await retained().removeExpired({ onProgress: ({ removed }) => told.push(removed) });
       expect(result).toMatchObject({ dryRun: false, removed: 20, held: 0, changed: 0 });
       expect(told).toEqual([7, 14, 20]);
       const ids = await idsInTable();
@@ -440,7 +517,7 @@ describeEachDatabase('retention', (create, name) => {
       }
       expect((await audit.sources()).flatMap(({ gaps }) => gaps)).toEqual([]);
       // There is nothing left to do, and the log goes on, also after a restart.
-      expect(await audit.removeExpired()).toMatchObject({ removed: 0, groups: [] });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 0, groups: [] });
       const again = await restart();
       await sealed([{ action: 'invoice.pay' }]);
       expect(await again.verify()).toMatchObject({ ok: true, removed: 20, events: 2 + 3 + 1 });
@@ -455,7 +532,7 @@ describeEachDatabase('retention', (create, name) => {
         { action: 'invoice.pay' },
         { action: 'invoice.pay' },
       ]);
-      await audit.removeExpired();
+      await retained().removeExpired();
       await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true, removed: 10 });
       const raw = await RawTables.open(database);
@@ -526,7 +603,7 @@ describeEachDatabase('retention', (create, name) => {
     it('believes an unsigned record from before the first key, as far as it is told', async () => {
       const audit = await start([{ keepDays: 365 }], { ledger: {} });
       await sealed(old(5));
-      await audit.removeExpired();
+      await retained().removeExpired();
       const { treeSize, origin } = await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true, removed: 5 });
       const keys = [verifierKey];
@@ -540,9 +617,9 @@ describeEachDatabase('retention', (create, name) => {
     });
 
     it('shows what is stored, and what it takes', async () => {
-      const audit = await start();
+      await start();
       await sealed([...old(3), ...old(1, { tenantId: 'other', timestamp: OLD - DAY })]);
-      const all = await audit.storage(ALL);
+      const all = await retained().storage(ALL);
       expect(all).toMatchObject({ events: 4, oldest: OLD - DAY, newest: OLD + 2 });
       expect(all.bytes).toBeGreaterThan(4 * 1024);
       expect(all.tenants).toEqual([
@@ -555,20 +632,19 @@ describeEachDatabase('retention', (create, name) => {
           newest: OLD - DAY,
         },
       ]);
-      expect(await audit.storage()).toEqual(all);
-      expect(await audit.storage({ tenantId: 'other' })).toMatchObject({
+      expect(await retained().storage()).toEqual(all);
+      expect(await retained().storage({ tenantId: 'other' })).toMatchObject({
         events: 1,
         tenants: [{ tenantId: 'other' }],
       });
-      expect(await audit.storage({ tenantId: 'nobody' })).toEqual({ events: 0, bytes: 0, tenants: [] });
-      await expect(audit.storage({} as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY' });
+      expect(await retained().storage({ tenantId: 'nobody' })).toEqual({ events: 0, bytes: 0, tenants: [] });
+      await expect(retained().storage({} as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY' });
     });
 
     it('goes together with erasure and a rotation of keys', async () => {
       const [former, master] = [randomBytes(32), randomBytes(32)].map((key) => key.toString('base64'));
       const fields = ['ipAddress'];
       await start(undefined, {
-        retention: { rules: [{ keepDays: 365 }], batchSize: 7 },
         protect: { fields, masterKey: former },
         delivery: AS_A_TOOL,
       });
@@ -580,10 +656,9 @@ describeEachDatabase('retention', (create, name) => {
         { action: 'invoice.pay', ...who('bob') },
       ]);
       const audit = await restart(undefined, {
-        retention: { rules: [{ keepDays: 365 }], batchSize: 7 },
         protect: { fields, masterKey: master, retiredMasterKeys: [former!] },
       });
-      const { id } = await audit.placeHold({
+      const { id } = await retained().placeHold({
         tenantId: 'acme',
         userId: 'ann',
         reason: 'case',
@@ -593,10 +668,10 @@ describeEachDatabase('retention', (create, name) => {
         code: 'AUDIT_HELD',
         status: 409,
       });
-      await audit.liftHold(id, { reason: 'settled', liftedBy: 'counsel' });
+      await retained().liftHold(id, { reason: 'settled', liftedBy: 'counsel' });
       await audit.rotateKeys({ dataKeys: true });
       await audit.forget({ tenantId: 'acme', subjectId: 'ann' });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 16 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 16 });
       await audit.flush();
       await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true, problems: [], removed: 16, pending: 0 });
@@ -624,25 +699,23 @@ describeEachDatabase('retention', (create, name) => {
     if (name !== 'sqlite') return;
 
     it('works by a connection of its own, whose user alone may delete', async () => {
-      const audit = await start(undefined, {
-        retention: { rules: [{ keepDays: 365 }], database: database.options, batchSize: 7, pauseMs: 0 },
-      });
+      const audit = await start(undefined, {}, { database: database.options });
       await sealed(old(9));
-      expect(await audit.removeExpired()).toMatchObject({ removed: 9 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 9 });
       expect(await audit.verify()).toMatchObject({ ok: true, removed: 9 });
     });
 
     it('signs nothing where it can not, and says what is wrong with its rules', async () => {
-      const audit = await start([{ keepDays: 365 }], { ledger: { verifierKeys: [verifierKey] } });
-      await expect(audit.removeExpired()).rejects.toMatchObject({ field: 'ledger.signingKey' });
+      await start([{ keepDays: 365 }], { ledger: { verifierKeys: [verifierKey] } });
+      await expect(retained().removeExpired()).rejects.toMatchObject({ field: 'ledger.signingKey' });
       const none = await restart(undefined, {});
-      await expect(app!.audit.removeExpired()).resolves.toMatchObject({ removed: 0 });
+      await expect(retained().removeExpired()).resolves.toMatchObject({ removed: 0 });
       expect(none).toBeDefined();
       await app!.close();
-      app = await startLedgerApp(database, { ledger: { signingKey: signerKey } });
-      await expect(app.audit.removeExpired()).rejects.toMatchObject({
+      app = await startLedgerApp(database, { features: [retention()], ledger: { signingKey: signerKey } });
+      await expect(retained().removeExpired()).rejects.toMatchObject({
         code: 'AUDIT_INVALID_OPTIONS',
-        field: 'retention',
+        field: 'retention.rules',
       });
       await app.close();
       app = undefined;
@@ -653,11 +726,13 @@ describeEachDatabase('retention', (create, name) => {
         [[{ keepDays: 1 }, { keepDays: 2 }], 'retention.rules[1]', /same tenant and category/],
         [[{ keepDays: 1, category: 'login' }], 'retention.rules[0].category', /write one of authentication/],
         [[{ keepDays: 1, tenantId: '' }], 'retention.rules[0].tenantId', /leave it out/],
-        [[{ keepDays: 1, tenant: 'a' }], 'retention.rules[0].tenant', /does not exist/],
+        [[{ keepDays: 1, tenant: 'a' }], 'retention.rules[0].tenant', /no audit option/],
         [['forever'], 'retention.rules[0]', /write \{ keepDays/],
       ];
       for (const [rules, field, text] of wrong) {
-        const error: unknown = await startLedgerApp(database, { retention: { rules } as never }).then(
+        const error: unknown = await startLedgerApp(database, {
+          features: [retention({ rules } as never)],
+        }).then(
           (started) => started.close(),
           (reason: unknown) => reason,
         );

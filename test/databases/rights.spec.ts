@@ -4,6 +4,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { randomBytes } from 'node:crypto';
 import { AuditModule, AuditService } from 'nest-audit-trail';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { createEventId } from '../../src/event/event-id.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import { dropTriggers } from '../support/ledger-app.js';
@@ -53,10 +54,7 @@ describeEachDatabase('rights', (create, name) => {
             delivery: { directory: database.journal },
             ledger: { database: users.sealer },
             protect: { fields: ['details.email'], masterKey },
-            retention: {
-              rules: [{ keepDays: 1 }],
-              database: users.maintenance,
-            },
+            features: [retention({ rules: [{ keepDays: 1 }], database: users.maintenance })],
           }),
         ],
       })
@@ -66,6 +64,7 @@ describeEachDatabase('rights', (create, name) => {
         abortOnError: false,
       });
       const audit = app.get(AuditService);
+      const retained = () => app.get(AuditRetention);
       const event = await audit.record({ action: 'thing.create' });
       await audit.flush();
       expect(await audit.findById(event.id, { allTenants: true })).toEqual(event);
@@ -87,11 +86,11 @@ describeEachDatabase('rights', (create, name) => {
       await audit.record({ ...own, timestamp: Date.now() - 2 * 86_400_000 });
       await audit.flush();
       await audit.checkpoint();
-      await audit.placeHold({ tenantId: 'default', userId: 'bob', reason: 'case', placedBy: 'counsel' });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
+      await retained().placeHold({ tenantId: 'default', userId: 'bob', reason: 'case', placedBy: 'counsel' });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 1 });
       await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true, removed: 1 });
-      expect((await audit.storage({ allTenants: true })).bytes).toBeGreaterThan(0);
+      expect((await retained().storage({ allTenants: true })).bytes).toBeGreaterThan(0);
       await app.close();
 
       const limited = await openStore(options, { migrate: false });

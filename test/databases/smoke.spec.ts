@@ -7,6 +7,7 @@ import { detection } from 'nest-audit-trail/detection';
 import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
 import { metrics } from 'nest-audit-trail/metrics';
 import { policy } from 'nest-audit-trail/policy';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { risk } from 'nest-audit-trail/risk';
 import { complianceRules } from 'nest-audit-trail/rules';
 import { generateKeys } from '../../src/ledger/index.js';
@@ -40,6 +41,7 @@ describeEachDatabase('an application with every feature', (create) => {
         health(),
         metrics(),
         policy([{ level: 'none', match: { path: '/health' } }]),
+        retention({ rules: [{ keepDays: 365 }] }),
         risk(),
       ],
     });
@@ -107,6 +109,17 @@ describeEachDatabase('an application with every feature', (create) => {
     await app.audit.flush();
     const { audit } = await app.app.get(AuditHealthIndicator).isHealthy();
     expect(audit).toMatchObject({ status: 'up', mode: 'strict', dead: 0, dropped: 0 });
+  });
+
+  it('holds what has to stay, and says what is stored', async () => {
+    const retained = app.app.get(AuditRetention);
+    const hold = await retained.placeHold({ ...TENANT, userId: 'ann', reason: 'case', placedBy: 'counsel' });
+    await expect(app.audit.forget({ ...TENANT, subjectId: 'ann' })).rejects.toMatchObject({
+      code: 'AUDIT_HELD',
+    });
+    await retained.liftHold(hold.id, { reason: 'settled', liftedBy: 'counsel' });
+    expect(await retained.removeExpired()).toMatchObject({ removed: 0 });
+    expect((await retained.storage()).tenants.map(({ tenantId }) => tenantId)).toContain('acme');
   });
 
   it('records who read the audit, and proves all of it', async () => {

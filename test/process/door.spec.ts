@@ -67,7 +67,6 @@ it('has the tables for TypeORM in an entry of their own', () => {
     'AuditKeyEntity',
     'AuditLeafEntity',
     'AuditLeaseEntity',
-    'AuditRemovalEntity',
     'AuditSettingEntity',
     'AuditSourceEntity',
     'AuditTileEntity',

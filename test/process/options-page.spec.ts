@@ -1,27 +1,33 @@
-// docs/options.md is what the code says. `npm run docs:options` writes it anew.
+// The tables of options are what the code says. `npm run docs:options` writes them anew.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { auditOptions } from '../../src/engine/audit.options.js';
+import { retentionSchema } from '../../src/features/retention/retention-options.js';
 import { partsOf, withGenerated } from '../support/docs/generated.js';
 import { optionsTable } from '../support/docs/options-table.js';
 
-const PAGE = 'docs/options.md';
+const TABLES = {
+  'docs/options.md': optionsTable(auditOptions, 'src/engine/audit.options.ts', 'AuditModuleOptions'),
+  'docs/retention.md': optionsTable(
+    retentionSchema,
+    'src/features/retention/retention-options.ts',
+    'RetentionOptions',
+  ),
+};
 
-describe('the page of options', () => {
-  const parts = new Map([
-    ['options', optionsTable(auditOptions, 'src/engine/audit.options.ts', 'AuditModuleOptions')],
-  ]);
+describe.each(Object.entries(TABLES))('the options in %s', (file, table) => {
+  const parts = new Map([['options', table]]);
 
   beforeAll(() => {
     if (process.env['AUDIT_WRITE_DOCS'] !== '1') return;
-    writeFileSync(PAGE, withGenerated(readFileSync(PAGE, 'utf8'), parts));
+    writeFileSync(file, withGenerated(readFileSync(file, 'utf8'), parts));
   });
 
-  it('has every part that is generated, once', () => {
-    expect(partsOf(readFileSync(PAGE, 'utf8'))).toEqual([...parts.keys()]);
+  it('have every part that is generated, once', () => {
+    expect(partsOf(readFileSync(file, 'utf8'))).toEqual([...parts.keys()]);
   });
 
-  it('says what the code does', () => {
-    const page = readFileSync(PAGE, 'utf8');
+  it('are what the code says', () => {
+    const page = readFileSync(file, 'utf8');
     expect(page).toBe(withGenerated(page, parts));
   });
 });

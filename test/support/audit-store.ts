@@ -1,11 +1,15 @@
-// The store by itself, without an application: what the delivery and the reads use, on a database of the test's.
+// The store by itself, without an application: what the delivery and the reads use, on a database of the test's, with the tables of features.
 import { DataSource } from 'typeorm';
-import type { AuditDatabaseOptions, AuditLogEvent } from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditLogEvent, FeatureTables } from 'nest-audit-trail';
+import { retention } from 'nest-audit-trail/retention';
 import { createEventId } from '../../src/event/event-id.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
 import { DeadLetterRepository } from '../../src/store/dead-letter.repository.js';
 import { SourceRepository } from '../../src/store/source.repository.js';
+
+/** Those that have tables. */
+const features: readonly { readonly tables: FeatureTables }[] = [retention];
 
 export interface AuditStore {
   readonly events: AuditEventRepository;
@@ -24,6 +28,7 @@ export async function openStore(
   const database = new AuditDatabase(
     { ...more, database: options },
     { log: ignore, warn: ignore, error: ignore },
+    features.map(({ tables }) => tables),
   );
   await database.connect(10_000);
   const connection = await new DataSource(options).initialize();

@@ -1,6 +1,8 @@
 // An application with retention that runs with the rights of docs/hardening.md and no more, and what attackers do to its tables.
 import type { Logger } from 'typeorm';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, AuditProblem } from 'nest-audit-trail';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import type { RetentionOptions } from 'nest-audit-trail/retention';
 import { isEventId, timestampOf } from '../../src/event/event-id.js';
 import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
 import { openStore } from './audit-store.js';
@@ -13,7 +15,7 @@ import type { GrantedUsers } from './granted-users.js';
 import { ask } from './stored-rows.js';
 
 export type Row = Record<string, unknown>;
-type Options = Omit<AuditModuleOptions, 'database' | 'migrate'>;
+type Options = Omit<AuditModuleOptions, 'database' | 'migrate'> & { readonly retention?: RetentionOptions };
 
 export const DAY = 86_400_000;
 /** Old enough for the rule of every test. */
@@ -39,6 +41,10 @@ export class RetainedLog {
     return this.app!.audit;
   }
 
+  get retention(): AuditRetention {
+    return this.app!.get(AuditRetention);
+  }
+
   /**
    * Ends the application that runs, and starts another one.
    *
@@ -48,7 +54,7 @@ export class RetainedLog {
     await this.app?.close();
     this.app = undefined;
     this.starts += 1;
-    const { ledger, retention, ...rest } = options;
+    const { ledger, retention: own, features = [], ...rest } = options;
     const { application, sealer, maintenance } = this.users;
     const journal = `${this.database.journal}-${this.starts}`;
     const logging = asked && { logging: true, logger: new StatementLogger(asked) };
@@ -57,13 +63,16 @@ export class RetainedLog {
       {
         migrate: false,
         ...rest,
-        retention: {
-          rules: [{ keepDays: 365 }],
-          batchSize: 7,
-          pauseMs: 0,
-          ...retention,
-          database: { ...maintenance, ...logging },
-        },
+        features: [
+          ...features,
+          retention({
+            rules: [{ keepDays: 365 }],
+            batchSize: 7,
+            pauseMs: 0,
+            ...own,
+            database: { ...maintenance, ...logging },
+          }),
+        ],
         ledger: { database: sealer, ...ledger },
       },
     );

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { v7 } from 'uuid';
 import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { storedValues } from '../../../dist/esm/store/stored-row.js';
 import { endRun } from '../../../test/support/harness/end-of-run.mjs';
 import { BenchServer } from '../servers.mjs';
@@ -49,7 +50,7 @@ try {
       AuditModule.forRoot({
         database,
         delivery: { directory: join(folder, 'journal') },
-        retention: { rules: [{ keepDays: 365 }] },
+        features: [retention({ rules: [{ keepDays: 365 }] })],
       }),
     ],
     controllers: [ThingsController],
@@ -70,7 +71,8 @@ try {
   const before = await load(url, BEFORE_SECONDS);
   const begun = performance.now();
   let isOver = false;
-  const removal = audit
+  const removal = app
+    .get(AuditRetention)
     .removeExpired({ onProgress: ({ removed }) => show(`removed ${removed}`) })
     .finally(() => (isOver = true));
   const during = [];

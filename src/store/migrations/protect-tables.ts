@@ -8,7 +8,7 @@ const MAY_NOT = [1142, 1227, 1419];
 const EXISTS_ALREADY = 1359;
 
 /** The tables, each with the lists of columns that are unique in it. */
-type ProtectedTables = Partial<Readonly<Record<AuditTable, readonly (readonly string[])[]>>>;
+type ProtectedTables = Readonly<Record<AuditTable, readonly (readonly string[])[]>>;
 
 /**
  * Has the database refuse UPDATE and DELETE on the tables, and TRUNCATE or REPLACE where it would not count as these. Where the user of the migration
@@ -18,42 +18,14 @@ export async function protectTables(runner: QueryRunner, tables: ProtectedTables
   const { connection } = runner;
   const statements = allTriggersOf(connection, tables).map(({ create }) => create);
   if (dialectOf(connection) === 'postgres') statements.unshift(refusal(connection));
-  await runAll(runner, statements);
+  await runTriggers(runner, statements);
 }
 
-/** In the place of the trigger that refuses every DELETE of events: one that lets those pass which `audit_removals` names. */
-export async function allowRemovals(runner: QueryRunner): Promise<void> {
-  const { connection } = runner;
-  const dialect = dialectOf(connection);
-  const table = tableName(connection, 'audit_events');
-  const own = table.split('.').at(-1)!;
-  const q = (dottedName: string) => quoted(connection, dottedName);
-  const events = q(table);
-  const permits = q(tableName(connection, 'audit_removals'));
-  const isPermitted = `EXISTS (SELECT 1 FROM ${permits} WHERE ${q('event_id')} = OLD.${q('id')})`;
-  const message = `${own} is append-only: DELETE is refused`;
-  const trigger = q(`${own}_no_delete`);
-  if (dialect === 'postgres') {
-    const refuse = refusalName(connection, 'refuse_delete');
-    await runAll(runner, [
-      `CREATE OR REPLACE FUNCTION ${refuse}() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN IF ${isPermitted} THEN RETURN OLD; END IF;
-        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`,
-      `CREATE OR REPLACE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refuse}()`,
-      refusal(connection),
-      `CREATE OR REPLACE TRIGGER ${q(`${own}_append_only`)} BEFORE UPDATE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refusalName(connection)}()`,
-    ]);
-    return;
-  }
-  const create =
-    dialect === 'sqlite'
-      ? `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} WHEN NOT ${isPermitted} BEGIN SELECT RAISE(ABORT, '${message}'); END`
-      : `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW
-          IF NOT ${isPermitted} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'; END IF`;
-  await runAll(runner, [`DROP TRIGGER IF EXISTS ${trigger}`, create]);
-}
-
-async function runAll(runner: QueryRunner, statements: readonly string[]): Promise<void> {
+/**
+ * Runs statements that make triggers, each of which may be done already. Where the user may not create triggers, the rest is left out with a
+ * warning.
+ */
+export async function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
   for (const statement of statements) {
     try {
       await runner.query(statement);
@@ -72,12 +44,7 @@ async function runAll(runner: QueryRunner, statements: readonly string[]): Promi
 
 /** Takes the triggers away again, for who has to change what is recorded. */
 export async function unprotectTables(runner: QueryRunner, tables: ProtectedTables): Promise<void> {
-  const { connection } = runner;
-  if (dialectOf(connection) === 'postgres') {
-    // The trigger of `allowRemovals` goes with its function.
-    await runner.query(`DROP FUNCTION IF EXISTS ${refusalName(connection, 'refuse_delete')}() CASCADE`);
-  }
-  for (const { drop } of allTriggersOf(connection, tables)) await runner.query(drop);
+  for (const { drop } of allTriggersOf(runner.connection, tables)) await runner.query(drop);
 }
 
 interface Trigger {
@@ -102,8 +69,9 @@ function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
       { when: 'UPDATE OR DELETE', each: 'ROW', trigger: q(`${own}_append_only`) },
       { when: 'TRUNCATE', each: 'STATEMENT', trigger: q(`${own}_no_truncate`) },
     ];
+    // Not OR REPLACE: a process that is late with its migration must not take back what a feature has put in the place of one of these.
     return kinds.map(({ when, each, trigger }) => ({
-      create: `CREATE OR REPLACE TRIGGER ${trigger} BEFORE ${when} ON ${q(table)} FOR EACH ${each} EXECUTE FUNCTION ${refusalName(connection)}()`,
+      create: `CREATE TRIGGER ${trigger} BEFORE ${when} ON ${q(table)} FOR EACH ${each} EXECUTE FUNCTION ${refusalName(connection)}()`,
       drop: `DROP TRIGGER IF EXISTS ${trigger} ON ${q(table)}`,
     }));
   }
@@ -150,10 +118,8 @@ function refusal(connection: DataSource): string {
     BEGIN RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`;
 }
 
-function refusalName(
-  connection: DataSource,
-  does: 'refuse_change' | 'refuse_delete' = 'refuse_change',
-): string {
+/** PostgreSQL: a function that a trigger of `audit_events` calls, beside its table. */
+export function refusalName(connection: DataSource, does = 'refuse_change'): string {
   const [name = '', schema] = tableName(connection, 'audit_events').split('.').reverse();
   const own = quoted(connection, `${name}_${does}`);
   return schema === undefined ? own : `${quoted(connection, schema)}.${own}`;

@@ -8,8 +8,8 @@ import { GAP_ACTION } from '../../store/sealing.repository.js';
 import { CandidateRoots } from './candidate-roots.js';
 import type { CheckpointWalk } from './checkpoint-walk.js';
 import { hashBytes } from './hash-bytes.js';
+import type { MissingEvents } from './missing-events.js';
 import type { ProblemList } from './problem-list.js';
-import type { RecordedRemovals } from './recorded-removals.js';
 import type { SourceOrder } from './source-order.js';
 
 /** Leaves that are read at a time: four tiles. */
@@ -28,7 +28,7 @@ export class LeafWalk {
     private readonly problems: ProblemList,
     private readonly order: SourceOrder,
     private readonly checkpoints: CheckpointWalk,
-    private readonly removals: RecordedRemovals,
+    private readonly missingEvents: MissingEvents,
     start: CompactRange | undefined,
   ) {
     this.roots = new CandidateRoots(start);
@@ -50,9 +50,9 @@ export class LeafWalk {
         }
         continue;
       }
-      const isUnexplained = ({ event, leafIndex }: LeafWithEvent) => !event && !this.removals.has(leafIndex);
-      // It may have been removed while this goes on.
-      if (rows.some(isUnexplained)) await this.removals.loadAgain();
+      const isUnexplained = ({ event, leafIndex }: LeafWithEvent) =>
+        !event && !this.missingEvents.isExplained(leafIndex);
+      if (rows.some(isUnexplained)) await this.missingEvents.lookAgain();
       const leaves = new Map(rows.map((leaf) => [leaf.leafIndex, leaf]));
       const tiles = await this.tiles(start, end, size);
       for (let index = start; index < end; index += 1) {
@@ -104,14 +104,14 @@ export class LeafWalk {
     const mistyped = leaf.event && mistypedColumn(leaf.event);
     const event = leaf.event && mistyped === undefined ? leafHashOf(leaf.event) : undefined;
     const stored = hashBytes(leaf.leafHash);
-    const isRemoved = !leaf.event && this.removals.has(index);
+    const isRemoved = !leaf.event && this.missingEvents.isExplained(index);
     if (leaf.event) this.events += 1;
     else if (isRemoved) this.removed += 1;
     else {
       this.problems.add({
         code: 'event_missing',
         ...whereOf(leaf),
-        message: `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.`,
+        message: `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.${this.missingEvents.hint}`,
       });
     }
     if (mistyped !== undefined) {

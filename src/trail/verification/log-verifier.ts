@@ -13,10 +13,9 @@ import type { Trust } from '../believed-checkpoints.js';
 import { RecordedTrust } from '../recorded-trust.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
 import type { KnownCheckpoint } from './checkpoint-walk.js';
-import { KnownHolds } from './known-holds.js';
 import { LeafWalk } from './leaf-walk.js';
+import { MissingEvents } from './missing-events.js';
 import { ProblemList } from './problem-list.js';
-import { RecordedRemovals } from './recorded-removals.js';
 import { SourceOrder } from './source-order.js';
 import { verifyOutside } from './verify-outside.js';
 import { verifyStrays } from './verify-strays.js';
@@ -66,11 +65,12 @@ export class LogVerifier {
     const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
     const { node } = new TileReader(ledger, from);
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
-    const recorded = new RecordedTrust(ledger, trust);
-    const holds = await KnownHolds.read(this.store.retention, problems, recorded);
-    const removals = new RecordedRemovals(ledger, this.store.retention, problems, recorded, holds);
-    await removals.load();
-    const leaves = new LeafWalk(ledger, problems, order, checkpoints, removals, start);
+    const missing = await MissingEvents.of(
+      this.known.explanations?.() ?? [],
+      { ledger, problems, trust: new RecordedTrust(ledger, trust) },
+      () => this.store.sources.hasRemovals(),
+    );
+    const leaves = new LeafWalk(ledger, problems, order, checkpoints, missing, start);
     report(0);
     await leaves.walk(from, to, size, report);
     // Those at which no leaves were walked are compared with the tiles.

@@ -3,16 +3,15 @@ import type { NoteVerifier } from '../../ledger/keys.js';
 import type { TakenNumbers } from '../../sealer/taken-events.js';
 import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
-import type { RetentionRepository } from '../../store/retention.repository.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { SourceRepository } from '../../store/source.repository.js';
+import type { ExplainsMissing } from './missing-events.js';
 
 /** What verification reads. */
 export interface LogStore {
   readonly ledger: LedgerRepository;
   readonly sealing: SealingRepository;
   readonly sources: SourceRepository;
-  readonly retention: RetentionRepository;
   readonly letters: DeadLetterRepository;
 }
 
@@ -27,6 +26,8 @@ export interface VerifierKnowledge {
   readonly verifiers?: readonly NoteVerifier[];
   readonly unsignedUntil?: number;
   readonly origin?: string;
+  /** Of the features that are loaded. */
+  readonly explanations?: () => readonly ExplainsMissing[];
   /** What the process itself knows of its sources: the last number that each has given away. */
   readonly ownNumbers?: () => readonly OwnNumber[];
   /** Which numbers of these sources the database has taken, and by which events. */

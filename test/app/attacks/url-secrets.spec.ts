@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AuditModule } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
+import { retention } from 'nest-audit-trail/retention';
 import { eventually } from '../../support/eventually.js';
 import { logged, startLedgerApp } from '../../support/ledger-app.js';
 import { createDatabase } from '../../support/harness/databases.js';
@@ -69,7 +70,7 @@ describe('secrets in URLs', () => {
       url,
       { database: url },
       { database: { type: url } },
-      { retention: { database: url } },
+      { features: [retention({ rules: [], database: url as never })] },
       { ledger: url },
       { ledger: { publish: url } },
       { delivery: { mode: url } },

@@ -1,11 +1,12 @@
+import { retention } from 'nest-audit-trail/retention';
 import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from 'nest-audit-trail/typeorm';
 import { DataSource } from 'typeorm';
 
-/** For TypeORM's command line, which migrates the database of the deployed application where that is on a server. */
+/** With the tables of features. For TypeORM's command line, which migrates the database of the deployed application where that is on a server. */
 export default new DataSource({
   type: 'mysql',
   url: process.env['AUDIT_OWNER_URL'],
-  entities: AUDIT_ENTITIES,
-  migrations: AUDIT_MIGRATIONS,
+  entities: [...AUDIT_ENTITIES, ...retention.tables.entities],
+  migrations: [...AUDIT_MIGRATIONS, ...retention.tables.migrations],
   migrationsTableName: AUDIT_MIGRATIONS_TABLE,
 });

@@ -10,6 +10,7 @@ import { AuditError, AuditModule, AuditQueryDto, AuditService } from 'nest-audit
 import type { AuditEventInput } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
 import { AuthenticationAudit } from 'nest-audit-trail/authentication';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
@@ -79,7 +80,7 @@ describeEachDatabase('hostile queries', (create) => {
   beforeAll(async () => {
     database = await create();
     app = await startLedgerApp(database, {
-      features: [access()],
+      features: [access(), retention()],
       protect: { fields: ['ipAddress'], masterKey: 'b2s='.padStart(44, 'A') },
     });
     ({ audit } = app);
@@ -92,6 +93,7 @@ describeEachDatabase('hostile queries', (create) => {
     await database.drop();
   });
 
+  const retained = () => app.get(AuditRetention);
   const reads: Record<string, { call: (query: never) => unknown; fields: readonly string[] }> = {
     find: { call: (query) => audit.find(query), fields: [...FIELDS, ...PAGE, 'reveal'] },
     stream: { call: (query) => audit.stream(query), fields: [...FIELDS, 'order', 'reveal'] },
@@ -105,10 +107,10 @@ describeEachDatabase('hostile queries', (create) => {
     prove: { call: (scope) => audit.prove('x', scope), fields: [] },
     deadLetters: { call: (query) => audit.deadLetters(query), fields: ['limit', 'after', 'reveal'] },
     replayDeadLetters: { call: (scope) => audit.replayDeadLetters(scope), fields: [] },
-    storage: { call: (scope) => audit.storage(scope), fields: [] },
-    holds: { call: (scope) => audit.holds(scope), fields: [] },
+    storage: { call: (scope) => retained().storage(scope), fields: [] },
+    holds: { call: (scope) => retained().holds(scope), fields: [] },
     placeHold: {
-      call: (hold) => audit.placeHold(hold),
+      call: (hold) => retained().placeHold(hold),
       fields: ['userId', 'resource', 'resourceId', 'from', 'to', 'reason', 'placedBy'],
     },
     exportSubject: { call: (subject) => audit.exportSubject(subject), fields: ['subjectId'] },
@@ -207,7 +209,7 @@ describeEachDatabase('hostile queries', (create) => {
     }
     expectRefused(await outcomeOf(() => audit.verify(null as never)));
     for (const release of [null, throwing(), { reason: null, liftedBy: 'ann' }]) {
-      expectRefused(await outcomeOf(() => audit.liftHold('x', release as never)));
+      expectRefused(await outcomeOf(() => retained().liftHold('x', release as never)));
     }
     const id = '01900000-0000-7000-8000-000000000000';
     for (const event of [null, 1, {}, { id }, throwing(), revoked(), { id, details: 1, metadata: null }]) {

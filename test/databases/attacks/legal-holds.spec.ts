@@ -71,7 +71,6 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
 
   /** @param believed how many of them count as holds */
   async function insertHostile(believed: number): Promise<void> {
-    const { audit } = log;
     await log.sealed(old(5));
     const texts = [
       '{',
@@ -97,8 +96,8 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     await attacker.insert('audit_events', rows);
     // A text that PostgreSQL takes in JSON and nowhere else.
     await insert(hold({ userId: '\u0000', resource: '\ud800' }));
-    expect(await audit.holds({ tenantId: 'acme' })).toHaveLength(believed);
-    expect(await audit.removeExpired()).toMatchObject({ removed: 5, held: 0 });
+    expect(await log.retention.holds({ tenantId: 'acme' })).toHaveLength(believed);
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 5, held: 0 });
     const named = (await newProblems()).filter(([code]) => code === 'hold_untrusted');
     expect(named).toHaveLength(rows.length + 1 - believed);
   }
@@ -113,15 +112,16 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
       known = new Set(found(await problems()).map(String));
     });
     afterEach(async () => {
-      for (const { id } of await log.audit.holds({ allTenants: true })) await log.audit.liftHold(id, settled);
-      await log.audit.removeExpired();
+      for (const { id } of await log.retention.holds({ allTenants: true }))
+        await log.retention.liftHold(id, settled);
+      await log.retention.removeExpired();
     });
     afterAll(() => log.close());
 
     it('hold nothing, and stop no erasure', async () => {
       const { audit } = log;
       await log.sealed([...old(5, { userId: 'ann', ipAddress: '203.0.113.7' })]);
-      const placed = await audit.placeHold({ tenantId: 'acme', userId: 'bob', ...because });
+      const placed = await log.retention.placeHold({ tenantId: 'acme', userId: 'bob', ...because });
       const record = recordOf(await ownRow(`id = '${placed.id}'`));
       const forged = await insert(
         hold(),
@@ -136,10 +136,10 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
         }),
         hold({}, { id: 'ffffffff-ffff-7fff-bfff-ffffffffffff', timestamp: 2 ** 48 - 1 }),
       );
-      expect(await audit.holds({ tenantId: 'acme' })).toEqual([placed]);
-      expect(await audit.removeExpired({ dryRun: true })).toMatchObject({ removed: 5, held: 0 });
+      expect(await log.retention.holds({ tenantId: 'acme' })).toEqual([placed]);
+      expect(await log.retention.removeExpired({ dryRun: true })).toMatchObject({ removed: 5, held: 0 });
       await expect(audit.forget({ tenantId: 'acme', subjectId: 'ann' })).resolves.toMatchObject({ keys: 1 });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 5, held: 0 });
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 5, held: 0 });
       await audit.flush();
       await audit.checkpoint();
       expect(await untrusted()).toEqual(forged);
@@ -150,17 +150,17 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     it('say nothing of another log with the same key', async () => {
       const other = await RetainedLog.on(await create());
       try {
-        const audit = await other.start({
+        await other.start({
           ledger: { ...ledger, origin: 'other.test' },
           delivery: AS_A_TOOL,
         });
-        await audit.placeHold({ tenantId: 'acme', ...because });
+        await other.retention.placeHold({ tenantId: 'acme', ...because });
         const raw = await other.inserter();
         const [row] = await raw.query("SELECT * FROM audit_events WHERE action = 'audit.hold'");
         await log.sealed(old(5));
         await attacker.insert('audit_events', [{ ...row }]);
-        expect(await log.audit.holds({ tenantId: 'acme' })).toEqual([]);
-        expect(await log.audit.removeExpired()).toMatchObject({ removed: 5 });
+        expect(await log.retention.holds({ tenantId: 'acme' })).toEqual([]);
+        expect(await log.retention.removeExpired()).toMatchObject({ removed: 5 });
         expect(await untrusted()).toEqual([row!['id']]);
       } finally {
         await other.close();
@@ -168,14 +168,18 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     });
 
     it('are no obstacle where the same person is held under a strange id', async () => {
-      const { audit } = log;
       const userId = 'ann\u202e';
       await log.sealed(old(3, { userId }));
-      const { id } = await audit.placeHold({ tenantId: 'acme', userId, resource: 'x\u0000', ...because });
-      expect(await audit.removeExpired({ dryRun: true })).toMatchObject({ removed: 3 });
-      await audit.liftHold(id, settled);
-      await audit.placeHold({ tenantId: 'acme', userId, ...because });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: 3 });
+      const { id } = await log.retention.placeHold({
+        tenantId: 'acme',
+        userId,
+        resource: 'x\u0000',
+        ...because,
+      });
+      expect(await log.retention.removeExpired({ dryRun: true })).toMatchObject({ removed: 3 });
+      await log.retention.liftHold(id, settled);
+      await log.retention.placeHold({ tenantId: 'acme', userId, ...because });
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 0, held: 3 });
     });
   });
 
@@ -187,10 +191,10 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
       const audit = await log.start({ ledger });
       await log.sealed(old(5));
       const [held, lifted] = [
-        await audit.placeHold({ tenantId: 'acme', ...because }),
-        await audit.placeHold({ tenantId: 'acme', userId: 'ann', ...because }),
+        await log.retention.placeHold({ tenantId: 'acme', ...because }),
+        await log.retention.placeHold({ tenantId: 'acme', userId: 'ann', ...because }),
       ];
-      await audit.liftHold(lifted.id, settled);
+      await log.retention.liftHold(lifted.id, settled);
       const record = recordOf(await ownRow("action = 'audit.release-hold'"));
       const forged = await insert(
         release(held.id),
@@ -201,16 +205,16 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
         // An event once more, under another id.
         { ...release(lifted.id, { record }), details: { holdId: held.id, record, ...settled } },
       );
-      expect(await audit.holds({ allTenants: true })).toEqual([held]);
-      expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: 5 });
+      expect(await log.retention.holds({ allTenants: true })).toEqual([held]);
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 0, held: 5 });
       await audit.checkpoint();
       expect(await untrusted()).toEqual(forged);
       expect(logged.filter((line) => line.includes('legal hold'))).toEqual([
         expect.stringMatching(/counts for nothing/),
       ]);
       // Whoever may lifts it still.
-      await audit.liftHold(held.id, settled);
-      expect(await audit.removeExpired()).toMatchObject({ removed: 5, held: 0 });
+      await log.retention.liftHold(held.id, settled);
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 5, held: 0 });
     });
 
     it('stop nothing by what they hold, in a log with no key', async () => {
@@ -228,21 +232,21 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
         await place?.();
         return signer.sign(text);
       };
-      const audit = await log.start({ ledger: { signingKey: { verifierKey, sign } } });
+      await log.start({ ledger: { signingKey: { verifierKey, sign } } });
       await log.sealed(old(20));
       await insert(
         hold({}, { id: '00000000-0000-0000-0000-000000000000' }),
         hold({}, { id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' }),
       );
       insertOne = true;
-      expect(await audit.removeExpired()).toMatchObject({ removed: 20, held: 0 });
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 20, held: 0 });
       // A hold of somebody who may counts at once.
       insertOne = false;
       await log.sealed(old(10));
       let place: Promise<unknown> | undefined;
-      const once = () => (place = audit.placeHold({ tenantId: 'acme', ...because }));
+      const once = () => (place = log.retention.placeHold({ tenantId: 'acme', ...because }));
       const seen: number[] = [];
-      const removal = audit.removeExpired({
+      const removal = log.retention.removeExpired({
         onProgress: ({ removed }) => {
           seen.push(removed);
           placeOne ??= place ? undefined : once;
@@ -255,37 +259,37 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     it('count where they were sealed before the first key, as far as that is said', async () => {
       let audit = await log.start({ ledger: { origin: 'audit.test' }, delivery: AS_A_TOOL });
       await log.sealed(old(5));
-      const before = await audit.placeHold({ tenantId: 'acme', ...because });
+      const before = await log.retention.placeHold({ tenantId: 'acme', ...because });
       const { treeSize } = await audit.checkpoint();
       const known = { ...ledger, origin: 'audit.test', unsignedUntil: treeSize };
 
       audit = await log.start({ ledger: known });
       const forged = await insert(release(before.id), hold({ userId: 'ann' }));
       await audit.checkpoint();
-      expect(await audit.holds({ tenantId: 'acme' })).toEqual([before]);
-      expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: 5 });
+      expect(await log.retention.holds({ tenantId: 'acme' })).toEqual([before]);
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 0, held: 5 });
       expect(await untrusted()).toEqual(forged);
-      await audit.liftHold(before.id, settled);
-      expect(await audit.holds({ tenantId: 'acme' })).toEqual([]);
-      expect(await audit.removeExpired()).toMatchObject({ removed: 5 });
+      await log.retention.liftHold(before.id, settled);
+      expect(await log.retention.holds({ tenantId: 'acme' })).toEqual([]);
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 5 });
     });
 
     it('are not made by a process that can not sign', async () => {
       let audit = await log.start({ ledger, delivery: AS_A_TOOL });
-      const { id } = await audit.placeHold({ tenantId: 'acme', ...because });
+      const { id } = await log.retention.placeHold({ tenantId: 'acme', ...because });
       await audit.checkpoint();
       audit = await log.start({ ledger: { verifierKeys: [verifierKey] } });
       const missing = { code: 'AUDIT_INVALID_OPTIONS', field: 'ledger.signingKey' };
-      await expect(audit.placeHold({ tenantId: 'acme', ...because })).rejects.toMatchObject(missing);
-      await expect(audit.liftHold(id, settled)).rejects.toMatchObject(missing);
+      await expect(log.retention.placeHold({ tenantId: 'acme', ...because })).rejects.toMatchObject(missing);
+      await expect(log.retention.liftHold(id, settled)).rejects.toMatchObject(missing);
       // It knows the name of the log by its checkpoints.
-      expect(await audit.holds({ tenantId: 'acme' })).toMatchObject([{ id, ...because }]);
+      expect(await log.retention.holds({ tenantId: 'acme' })).toMatchObject([{ id, ...because }]);
     });
 
     it('are named where somebody has changed one', async () => {
       const audit = await log.start({ ledger });
       await log.sealed(old(5, { userId: 'ann' }));
-      const { id } = await audit.placeHold({ tenantId: 'acme', userId: 'ann', ...because });
+      const { id } = await log.retention.placeHold({ tenantId: 'acme', userId: 'ann', ...because });
       await audit.checkpoint();
       const { details } = await ownRow(`id = '${id}'`);
       const raw = await log.writer();
@@ -294,7 +298,7 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
       await raw.insert('audit_events', [
         rowOf(changed, { details: String(details).replace('"userId":"ann"', '"userId":"bob"') }),
       ]);
-      expect(await audit.holds({ tenantId: 'acme' })).toEqual([]);
+      expect(await log.retention.holds({ tenantId: 'acme' })).toEqual([]);
       expect(await newProblems()).toEqual(
         expect.arrayContaining([
           ['event_changed', id],

@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import { pseudonym } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditService } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
@@ -22,13 +23,17 @@ const NAMES = [USER, ADDRESS, SESSION, EMAIL];
 describeEachDatabase('identifiers in the events of the audit itself', (create, name) => {
   let database: TestDatabase;
   let app: LedgerApp;
+  const retained = () => app.get(AuditRetention);
   let audit: AuditService;
 
   /** One application for all tests of a description. */
   function start(options: Omit<AuditModuleOptions, 'database'>): void {
     beforeAll(async () => {
       database = await create();
-      app = await startLedgerApp(database, { features: [access()], ...options });
+      app = await startLedgerApp(database, {
+        features: [access(), retention({ rules: [{ keepDays: 1 }] })],
+        ...options,
+      });
       ({ audit } = app);
       await audit.record({
         ...TENANT,
@@ -133,9 +138,9 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
 
     it('of a legal hold are refused where they are protected: it would hold nothing', async () => {
       await expect(
-        audit.placeHold({ tenantId: 'globex', userId: USER, reason: 'case 7', placedBy: 'bob' }),
+        retained().placeHold({ tenantId: 'globex', userId: USER, reason: 'case 7', placedBy: 'bob' }),
       ).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY', field: 'userId' });
-      await audit.placeHold({ tenantId: 'globex', reason: 'case 7', placedBy: USER });
+      await retained().placeHold({ tenantId: 'globex', reason: 'case 7', placedBy: USER });
       await expect(audit.forget({ tenantId: 'globex', subjectId: USER })).rejects.toMatchObject({
         code: 'AUDIT_HELD',
       });
@@ -145,7 +150,6 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
 
   describe('with redacted fields', () => {
     start({
-      retention: { rules: [{ keepDays: 1 }] },
       redaction: {
         fields: { userId: 'hmac', sessionId: 'remove', 'details.customer.email': 'mask' },
         truncateIp: true,
@@ -172,22 +176,21 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       const [held, other] = [await old(USER), await old('bob')];
       await eventually(() => audit.flush());
       await audit.checkpoint();
-      const hold = await audit.placeHold({ ...TENANT, userId: USER, reason: 'case 7', placedBy: USER });
+      const hold = await retained().placeHold({ ...TENANT, userId: USER, reason: 'case 7', placedBy: USER });
       expect(hold).toMatchObject({
         userId: pseudonym(USER, PSEUDONYM_KEY),
         placedBy: pseudonym(USER, PSEUDONYM_KEY),
       });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 1 });
       expect(await audit.findById(held.id, TENANT)).toBeDefined();
       expect(await audit.findById(other.id, TENANT)).toBeUndefined();
-      await audit.liftHold(hold.id, { reason: 'closed', liftedBy: USER });
+      await retained().liftHold(hold.id, { reason: 'closed', liftedBy: USER });
       expect(JSON.stringify(await stored())).not.toContain(USER);
     });
   });
 
   describe('with patterns that are redacted', () => {
     start({
-      retention: { rules: [{ keepDays: 1 }] },
       protect: { fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') },
       redaction: { patterns: { email: 'hmac' }, pseudonymKey: PSEUDONYM_KEY },
     });
@@ -199,8 +202,8 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       await audit.checkpoint();
       const because = { reason: `password=planted1 of ${EMAIL}`, placedBy: 'Bearer planted2planted2' };
       const holds = [
-        await audit.placeHold({ ...TENANT, userId: USER, ...because }),
-        await audit.placeHold({ ...TENANT, resource: EMAIL, resourceId: EMAIL, ...because }),
+        await retained().placeHold({ ...TENANT, userId: USER, ...because }),
+        await retained().placeHold({ ...TENANT, resource: EMAIL, resourceId: EMAIL, ...because }),
       ];
       expect(holds).toMatchObject([
         {
@@ -213,11 +216,11 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       await expect(audit.forget({ ...TENANT, subjectId: USER })).rejects.toMatchObject({
         code: 'AUDIT_HELD',
       });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 2, held: 2 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 2, held: 2 });
       for (const { id } of held) expect(await audit.findById(id, TENANT)).toBeDefined();
       for (const { id } of free) expect(await audit.findById(id, TENANT)).toBeUndefined();
       for (const { id } of holds)
-        await audit.liftHold(id, {
+        await retained().liftHold(id, {
           reason: 'password=planted3',
           liftedBy: `Bearer planted4planted4 ${USER}`,
         });
@@ -252,7 +255,6 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
 
   describe('with redaction that makes one value of several', () => {
     start({
-      retention: { rules: [{ keepDays: 1 }] },
       redaction: { patterns: { email: 'mask' }, fields: { resourceId: 'remove' } },
     });
 
@@ -268,7 +270,7 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
         ['resource', EMAIL],
         ['resourceId', 'INV-7'],
       ] as const) {
-        await expect(audit.placeHold({ ...TENANT, [field]: value, ...because })).rejects.toMatchObject({
+        await expect(retained().placeHold({ ...TENANT, [field]: value, ...because })).rejects.toMatchObject({
           code: 'AUDIT_INVALID_QUERY',
           field,
         });
@@ -281,8 +283,8 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       // Nor does a read by one of them show the others.
       expect((await audit.find({ ...TENANT, userId: USER })).events).toEqual([]);
       // All of them can be held together.
-      await audit.placeHold({ ...TENANT, userId: masked.userId!, ...because });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: 1 });
+      await retained().placeHold({ ...TENANT, userId: masked.userId!, ...because });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 0, held: 1 });
       expect(JSON.stringify(await stored("WHERE action = 'audit.hold'"))).not.toContain(USER);
     });
   });

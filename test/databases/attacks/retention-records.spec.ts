@@ -97,7 +97,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     const audit = await log.start({ ledger });
     const [evidence] = await log.sealed([{ action: 'invoice.pay', userId: 'ann' }, ...old(3)]);
     await log.sealed(Array.from({ length: more }, () => ({ action: 'invoice.pay' })));
-    await audit.placeHold({ tenantId: 'acme', userId: 'ann', reason: 'case', placedBy: 'counsel' });
+    await log.retention.placeHold({ tenantId: 'acme', userId: 'ann', reason: 'case', placedBy: 'counsel' });
     const { note } = await audit.checkpoint();
     const raw = await log.writer();
     const decoy = invented({ id: createEventId(OLD), action: 'invoice.read', timestamp: OLD });
@@ -105,8 +105,8 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     const point = (id: string, hash: string) =>
       raw.query(`UPDATE audit_leaves SET event_id = '${id}', leaf_hash = '${hash}' WHERE leaf_index = 0`);
     await point(decoy.id, eventLeafHash(decoy).toString('base64'));
-    if (more > 0) expect(await audit.removeExpired()).toMatchObject({ removed: 3, changed: 1 });
-    else await expect(audit.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
+    if (more > 0) expect(await log.retention.removeExpired()).toMatchObject({ removed: 3, changed: 1 });
+    else await expect(log.retention.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
     // Everything is put back as it was, and the evidence goes.
     await point(evidence!.id, eventLeafHash(evidence!).toString('base64'));
     await deleteEvents(raw, [evidence!.id, decoy.id]);
@@ -117,7 +117,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
 
   it('signs no removal by leaves, tiles and a checkpoint that were made without the key', async () => {
     const log = await newLog();
-    const audit = await log.start({ ledger });
+    await log.start({ ledger });
     const [first] = await log.sealed(old(1));
     const raw = await log.writer();
     // The leaf and its checkpoint are made to fit an event that was changed.
@@ -128,7 +128,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     await raw.query(`UPDATE audit_leaves SET leaf_hash = '${hash}'`);
     const unsigned = `audit.test\n1\n${hash}\n\n`;
     await raw.query(`UPDATE audit_checkpoints SET root_hash = '${hash}', note = '${unsigned}'`);
-    await expect(audit.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
+    await expect(log.retention.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
     expect(await log.ids()).toContain(first!.id);
   });
 
@@ -140,9 +140,9 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     const sound = await raw.snapshot();
     for (const origin of ['other.test', 'audit.test']) {
       const other = await newLog();
-      const elsewhere = await other.start({ ledger: { ...ledger, origin }, delivery: AS_A_TOOL });
+      await other.start({ ledger: { ...ledger, origin }, delivery: AS_A_TOOL });
       await other.sealed(old(5, { resource: 'nothing' }));
-      await elsewhere.removeExpired();
+      await other.retention.removeExpired();
       const row = await removalRow(await other.writer());
 
       await deleteEvents(
@@ -187,9 +187,9 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     // A process looks for events that came so late when it begins to seal.
     const audit = await log.start({ ledger });
     await audit.checkpoint();
-    expect(await audit.removeExpired()).toMatchObject({ removed: 0, held: 5 });
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 0, held: 5 });
     await deleteEvents(raw, [String(hidden['id'])]);
-    expect(await audit.removeExpired()).toMatchObject({ removed: 5, held: 0 });
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 5, held: 0 });
     await raw.insert('audit_events', [hidden]);
     const { note } = await audit.checkpoint();
 
@@ -217,7 +217,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     });
     const [gone, kept] = [old(1_000), old(1_000, { tenantId: 'other' })];
     await log.sealed(gone.flatMap((event, index) => [event, kept[index]!]));
-    expect(await audit.removeExpired()).toMatchObject({ removed: 1_000 });
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 1_000 });
     await audit.checkpoint();
     expect(await verify(log)).toMatchObject({ ok: true, removed: 1_000 });
   });
@@ -235,7 +235,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
       const audit = await log.start({ ledger });
       gone = await log.sealed(old(5));
       await log.sealed([{ action: 'invoice.pay' }]);
-      await audit.removeExpired();
+      await log.retention.removeExpired();
       ({ note } = await audit.checkpoint());
       raw = await log.writer();
       row = await removalRow(raw);
@@ -329,7 +329,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     const raw = await log.writer();
     const backup = await raw.snapshot();
     await log.sealed([{ action: 'invoice.pay' }]);
-    await log.audit.removeExpired();
+    await log.retention.removeExpired();
     await log.audit.checkpoint();
     const row = await removalRow(raw);
 
@@ -358,7 +358,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     const log = await newLog();
     const audit = await log.start({ ledger });
     await log.sealed(old(5));
-    await audit.removeExpired();
+    await log.retention.removeExpired();
     await audit.checkpoint();
     const raw = await log.inserter();
     await log.dropChecks(raw);
@@ -383,7 +383,7 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     expect([removed, untrusted.map(({ eventId }) => eventId).sort()]).toEqual([5, ids]);
     // Retention goes on beside them.
     await log.sealed(old(3));
-    expect(await audit.removeExpired()).toMatchObject({ removed: 3 });
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 3 });
     expect((await verify(log)).removed).toBe(8);
   });
 });

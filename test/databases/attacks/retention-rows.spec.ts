@@ -48,11 +48,11 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
     const audit = await log.start({ ledger });
     await audit.checkpoint();
     expect(await audit.verify()).toMatchObject({ pending: 0 });
-    const would = await audit.removeExpired({ dryRun: true });
-    const done = await audit.removeExpired();
+    const would = await log.retention.removeExpired({ dryRun: true });
+    const done = await log.retention.removeExpired();
     expect(done.removed).toBe(would.removed);
     expect(done.removed).toBeGreaterThanOrEqual(20);
-    expect(await audit.removeExpired()).toMatchObject({ removed: 0 });
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 0 });
     const { events } = await audit.find({ tenantId: 'acme', userId: 'nobody' });
     expect(events).toEqual([]);
     await audit.checkpoint();
@@ -66,7 +66,7 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
   it('cost a statement or two for each tenant that they invent', async () => {
     let statements = 0;
     let isCounting = false;
-    const audit = await log.start({ ledger }, () => {
+    await log.start({ ledger }, () => {
       if (isCounting) statements += 1;
     });
     await log.sealed(old(5));
@@ -77,7 +77,7 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
       );
       await attacker.insert('audit_events', more);
       [statements, isCounting] = [0, true];
-      await audit.removeExpired();
+      await log.retention.removeExpired();
       isCounting = false;
       costs.push(statements);
     }
@@ -88,7 +88,7 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
 
   it('that say to be holds are read once for many batches', async () => {
     let pages = 0;
-    const audit = await log.start({ ledger }, (statement) => {
+    await log.start({ ledger }, (statement) => {
       if (/SUBSTR\(e\.["`]details/.test(statement)) pages += 1;
     });
     await log.sealed(old(35));
@@ -96,21 +96,26 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
       hostile({ id: createEventId(Date.now()), action: 'audit.hold' }),
     );
     await attacker.insert('audit_events', forged);
-    await audit.holds({ tenantId: 'acme' });
+    await log.retention.holds({ tenantId: 'acme' });
     const once = pages;
     expect(once).toBeGreaterThan(0);
     pages = 0;
     // Five batches, and what is held after them.
-    expect(await audit.removeExpired()).toMatchObject({ removed: 35, held: 0 });
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 35, held: 0 });
     expect(pages).toBeLessThanOrEqual(2 * once);
   });
 
   if (name !== 'sqlite') return;
 
   it('are passed over where their bytes are no text, and hide no others', async () => {
-    const audit = await log.start({ ledger });
+    await log.start({ ledger });
     await log.sealed([...old(10), ...old(10, { tenantId: 'ħ' })]);
-    const held = await audit.placeHold({ tenantId: 'acme', userId: 'ann', reason: 'r', placedBy: 'p' });
+    const held = await log.retention.placeHold({
+      tenantId: 'acme',
+      userId: 'ann',
+      reason: 'r',
+      placedBy: 'p',
+    });
     const bytes = (hex: string) => `CAST(x'${hex}' AS TEXT)`;
     const idOf = (hex: string) => `x'${hex.padEnd(32, '0')}'`;
     const columns = Object.keys(hostile({}));
@@ -134,8 +139,8 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
         id: idOf(`000000ff${index.toString(16).padStart(4, '0')}`),
       });
     }
-    expect(await audit.holds({ allTenants: true })).toEqual([held]);
-    expect(await audit.removeExpired()).toMatchObject({ removed: 20, held: 0 });
+    expect(await log.retention.holds({ allTenants: true })).toEqual([held]);
+    expect(await log.retention.removeExpired()).toMatchObject({ removed: 20, held: 0 });
   });
 });
 

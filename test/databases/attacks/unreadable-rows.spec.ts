@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { AuditLogEvent, AuditPage } from 'nest-audit-trail';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { run } from '../../../src/cli/program.js';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys } from '../../../src/ledger/index.js';
@@ -65,6 +66,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
   let attacker: DataSource;
   let users: GrantedUsers;
   let app: LedgerApp;
+  const retained = () => app.get(AuditRetention);
   let honest: AuditLogEvent[];
 
   async function open(): Promise<void> {
@@ -87,7 +89,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
         ...(name !== 'sqlite' && { database: users.sealer }),
       },
       protect: { fields: ['details.email'], masterKey },
-      retention: { rules: [{ keepDays: 1 }], database: users.maintenance },
+      features: [retention({ rules: [{ keepDays: 1 }], database: users.maintenance })],
     });
     honest = [];
     for (const tenantId of ['acme', 'globex', 'acme']) await record(tenantId);
@@ -400,7 +402,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
         id: createEventId(now - 60_000),
       }));
       await insertRows(attacker, 'audit_events', junk);
-      await app.audit.placeHold({ tenantId: 'hooli', reason: 'case 7', placedBy: 'counsel' });
+      await retained().placeHold({ tenantId: 'hooli', reason: 'case 7', placedBy: 'counsel' });
       const [hold] = (await app.audit.find({ tenantId: 'hooli', action: 'audit.hold' })).events;
       await app.audit.checkpoint();
       expect(await app.audit.prove(hold!.id)).toBeDefined();
@@ -460,8 +462,8 @@ describeEachDatabase('rows that are no events', (create, name) => {
         await insertRow(owner, 'audit_events', forged({ action, details: '{' }));
       }
       const { audit } = app;
-      expect(await audit.removeExpired({ dryRun: true })).toMatchObject({ removed: 1 });
-      expect(await audit.removeExpired()).toMatchObject({ removed: 1 });
+      expect(await retained().removeExpired({ dryRun: true })).toMatchObject({ removed: 1 });
+      expect(await retained().removeExpired()).toMatchObject({ removed: 1 });
       expect(await audit.findById(old.id, { allTenants: true })).toBeUndefined();
       expect(await audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
       await audit.checkpoint();

@@ -10,9 +10,11 @@ const ROOT = resolve('.');
 const KNOWN_NAMES = `
   import type { AuditService } from 'nest-audit-trail';
   import type { AuthenticationAudit } from 'nest-audit-trail/authentication';
+  import type { AuditRetention } from 'nest-audit-trail/retention';
   declare global {
     const audit: AuditService;
     const authentication: AuthenticationAudit;
+    const retention: AuditRetention;
     const tenantId: string;
   }
 `;

@@ -1,12 +1,15 @@
 // One migrated database of each kind, made once a run; a test's own is a copy of it, which takes a fraction of the time.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { retention } from '../../../dist/esm/features/retention/index.js';
 import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from '../../../dist/esm/store/index.js';
 import { DataSource } from 'typeorm';
 
+/** Those that have tables. */
+const features = [retention];
 const LIBRARY = {
-  entities: AUDIT_ENTITIES,
-  migrations: AUDIT_MIGRATIONS,
+  entities: [...AUDIT_ENTITIES, ...features.flatMap(({ tables }) => tables.entities)],
+  migrations: [...AUDIT_MIGRATIONS, ...features.flatMap(({ tables }) => tables.migrations)],
   migrationsTableName: AUDIT_MIGRATIONS_TABLE,
 };
 

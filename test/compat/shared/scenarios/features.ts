@@ -5,6 +5,7 @@ import { detection } from 'nest-audit-trail/detection';
 import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
 import { metrics } from 'nest-audit-trail/metrics';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { risk } from 'nest-audit-trail/risk';
 import { complianceRules, ComplianceRules } from 'nest-audit-trail/rules';
 import { RunningApp } from '../running-app.js';
@@ -24,6 +25,7 @@ export const featureScenarios: readonly Scenario[] = [
         detection({ bruteForce: { threshold: 3, windowSeconds: 60 } }),
         health(),
         policy([{ level: 'none', match: { path: '/silenced' } }]),
+        retention({ rules: [{ keepDays: 365 }] }),
         risk({ burst: { events: 3, seconds: 60 } }),
       ];
       await RunningApp.use({ features: added }, async ({ app, audit }) => {
@@ -34,6 +36,10 @@ export const featureScenarios: readonly Scenario[] = [
         assert.match(String(rule?.id), /^pci-dss\./);
         const { level } = app.get(AuditPolicy).explain({ method: 'GET', path: '/silenced' });
         assert.equal(level, 'none');
+        const retained = app.get(AuditRetention);
+        const hold = { tenantId: 'default', reason: 'case', placedBy: 'counsel' };
+        assert.equal((await retained.placeHold(hold)).reason, 'case');
+        assert.equal((await retained.removeExpired()).removed, 0);
         await audit.flush();
         const { events } = await audit.find({ tenantId: 'default', order: 'oldest' });
         assert.equal((await app.get(AuditHealthIndicator).isHealthy()).audit.status, 'up');

@@ -1,7 +1,7 @@
-import { timeOfId } from '../event/event-id.js';
-import type { StorageRepository } from '../store/storage.repository.js';
-import { splitScope } from './audit-scope.js';
-import type { AuditScope } from './audit-scope.js';
+import { timeOfId } from '../../event/event-id.js';
+import type { StorageRepository } from './storage.repository.js';
+import { splitScope } from '../../trail/audit-scope.js';
+import type { AuditScope } from '../../trail/audit-scope.js';
 
 /** The events of one tenant, and what they take. */
 export interface AuditTenantStorage {

@@ -1,5 +1,5 @@
 import { Entity, PrimaryColumn } from 'typeorm';
-import { ID_COLUMN } from './stored-column.js';
+import { ID_COLUMN } from '../../store/stored-column.js';
 
 /**
  * One row of `audit_removals`, as TypeORM sees it: an event that the transaction at work removes. Outside of one the table is

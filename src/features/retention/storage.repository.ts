@@ -1,6 +1,5 @@
-import type { AuditDatabase } from './audit-database.js';
-import { ask, extremeId, isId, sqlOf } from './sql.js';
-import type { AuditTable } from './table-name.js';
+import type { AuditDatabase } from '../../store/audit-database.js';
+import { ask, extremeId, isId, sqlOf } from '../../store/sql.js';
 
 /** The events of one tenant. */
 export interface TenantStorage {
@@ -10,16 +9,6 @@ export interface TenantStorage {
   readonly first: string;
   readonly last: string;
 }
-
-const TABLES: readonly AuditTable[] = [
-  'audit_events',
-  'audit_leaves',
-  'audit_tiles',
-  'audit_checkpoints',
-  'audit_dead_letters',
-  'audit_sources',
-  'audit_keys',
-];
 
 /** How much room the audit takes. */
 export class StorageRepository {
@@ -50,7 +39,7 @@ export class StorageRepository {
    */
   async bytes(): Promise<number> {
     const { dialect, table, next } = sqlOf(this.database);
-    const names = TABLES.map(table);
+    const names = this.database.tableNames.map(table);
     if (dialect === 'sqlite') {
       const [row] = await ask(
         this.database,

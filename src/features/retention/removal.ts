@@ -4,18 +4,19 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.js';
 import { createEventId } from '../../event/event-id.js';
-import { digestOfLeaves, leafRanges, sealRemoval } from '../../ledger/removal-record.js';
-import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
+import { digestOfLeaves, leafRanges, REMOVAL_ACTION, sealRemoval } from '../../ledger/removal-record.js';
+import type { AuditRecorder } from '../../recorder/audit-recorder.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { leafHashOf } from '../../store/event-leaf.js';
-import { REMOVAL_ACTION, RetentionRepository } from '../../store/retention.repository.js';
-import type { EventSpan, ExpiredEvents, ExpiredRow } from '../../store/retention.repository.js';
-import { ProvenLeaves } from '../proven-leaves.js';
+import { RetentionRepository } from './retention.repository.js';
+import type { EventSpan, ExpiredEvents, ExpiredRow } from './retention.repository.js';
+import type { TrustedLog } from '../../trail/believed-checkpoints.js';
+import { ProvenLeaves } from '../../trail/proven-leaves.js';
 import { HoldsRead } from './legal-holds.js';
-import type { HoldLog, HoldsFound, LegalHolds } from './legal-holds.js';
+import type { HoldsFound, LegalHolds } from './legal-holds.js';
 import { RETENTION_DEFAULTS, ruleFor, SMALL_BATCH_SIZE } from './retention-options.js';
-import type { RetentionOptions } from './retention-options.js';
+import type { RetentionOptions, RetentionRule } from './retention-options.js';
 
 export interface RemovalOptions {
   /** Only say what would go. @defaultValue `false` */
@@ -56,14 +57,6 @@ export interface RemovalResult {
   readonly groups: readonly RemovedGroup[];
 }
 
-/** What retention needs of the rest of the process. */
-export interface RetentionHost {
-  /** An event of the audit's own, as it would be recorded now; nothing of its details is redacted. */
-  readonly describe: (draft: AuditEventDraft) => AuditLogEvent;
-  /** It was stored. */
-  readonly stored: (event: AuditLogEvent) => void;
-}
-
 const DAY_MS = 86_400_000;
 const CONNECT_PATIENCE_MS = 10_000;
 /** Times in a row that a batch may find something else than it expected. */
@@ -75,19 +68,19 @@ const MAX_HOLD_RACES = 3;
  * Removes what has been kept long enough, batch by batch, each with a signed event that tells of it. Only what is proved to be in a
  * checkpoint that is believed is removed: else whoever can write to the tables could have the key sign the removal of anything.
  */
-export class Retention {
+export class Removal {
   private running: Promise<unknown> = Promise.resolve();
 
   constructor(
-    private readonly options: RetentionOptions | undefined,
+    private readonly options: RetentionOptions,
     private readonly repository: RetentionRepository,
-    private readonly log: HoldLog,
+    private readonly log: TrustedLog,
     private readonly holds: LegalHolds,
-    private readonly host: RetentionHost,
+    private readonly recorder: AuditRecorder,
     private readonly logger: AuditLogger,
   ) {}
 
-  /** @throws AuditError, see `AuditService.removeExpired` */
+  /** @throws AuditError, see `AuditRetention.removeExpired` */
   remove(options: RemovalOptions = {}): Promise<RemovalResult> {
     // One run after another.
     const run = this.running.then(() => this.run(options));
@@ -96,7 +89,7 @@ export class Retention {
   }
 
   private async run(options: RemovalOptions): Promise<RemovalResult> {
-    const { rules } = this.needed();
+    const { rules } = this;
     const { dryRun = false, signal } = options;
     const { ledger, signer, trust } = this.log;
     if (!dryRun && !signer && trust.verifiers.length > 0) {
@@ -138,7 +131,7 @@ export class Retention {
   }
 
   /** The tenant's categories that have events old enough, each with its rule and the time before which they began. */
-  private async agedOf(tenantId: string, rules: RetentionOptions['rules'], now: number) {
+  private async agedOf(tenantId: string, rules: readonly RetentionRule[], now: number) {
     const ruled = CATEGORIES.flatMap((category) => {
       const rule = ruleFor(rules, tenantId, category);
       if (!rule) return [];
@@ -164,7 +157,7 @@ export class Retention {
     const {
       batchSize = maintenance.isOnThisThread ? SMALL_BATCH_SIZE : RETENTION_DEFAULTS.batchSize,
       pauseMs = RETENTION_DEFAULTS.pauseMs,
-    } = this.needed();
+    } = this.options;
     let after = '';
     let races = 0;
     for (;;) {
@@ -192,7 +185,7 @@ export class Retention {
           );
         }
         races = 0;
-        this.host.stored(event);
+        this.recorder.announce(event);
         work.note(proved);
       }
       work.changed += page.length - proved.length;
@@ -234,7 +227,7 @@ export class Retention {
       holds: inForce.map((hold) => hold.id),
     };
     const { signer } = this.log;
-    return this.host.describe({
+    return this.recorder.describeOwn({
       id,
       action: REMOVAL_ACTION,
       resource: 'audit',
@@ -254,17 +247,18 @@ export class Retention {
     });
   }
 
-  private needed(): RetentionOptions {
-    if (this.options) return this.options;
+  private get rules(): readonly RetentionRule[] {
+    const { rules } = this.options;
+    if (rules) return rules;
     throw invalid(
-      'retention',
-      'removeExpired() has no rules: write the option retention, { rules: [{ keepDays: 365 }] }.',
+      'retention.rules',
+      'removeExpired() has no rules: write features: [retention({ rules: [{ keepDays: 365 }] })].',
     );
   }
 
   /** The connection of whoever may remove. */
   private async connect(): Promise<{ repository: RetentionRepository; close: () => Promise<void> }> {
-    const { database: options } = this.needed();
+    const { database: options } = this.options;
     if (!options) return { repository: this.repository, close: () => Promise.resolve() };
     const database = new AuditDatabase({ database: options, migrate: false }, this.logger);
     await database.connect(CONNECT_PATIENCE_MS);

@@ -3,10 +3,9 @@ import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import type { AuditFacts } from '../../event/audit-log-event.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
-import { openHold } from '../../ledger/hold-record.js';
-import { HOLD_ACTION } from '../../store/retention.repository.js';
-import type { HeldEvents, OwnEvent } from '../../store/retention.repository.js';
-import type { RecordedTrust } from '../recorded-trust.js';
+import { HOLD_ACTION, openHold } from '../../ledger/hold-record.js';
+import type { HeldEvents, OwnEvent } from './retention.repository.js';
+import type { RecordedTrust } from '../../trail/recorded-trust.js';
 
 /** A hold that is in force. */
 export interface LegalHold extends HeldEvents {

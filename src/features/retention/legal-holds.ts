@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import type { HeldPerson } from '../../engine/audit-feature.js';
 import { AuditError } from '../../event/audit-error.js';
 import type { AuditFacts } from '../../event/audit-log-event.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
@@ -12,16 +13,13 @@ import { unknownProperties } from '../../event/unknown-properties.js';
 import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import type { HoldRecord } from '../../ledger/hold-record.js';
-import { sealHold } from '../../ledger/hold-record.js';
-import type { NoteSigner } from '../../ledger/keys.js';
+import { HOLD_ACTION, RELEASE_ACTION, sealHold } from '../../ledger/hold-record.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
-import type { LedgerRepository } from '../../store/ledger.repository.js';
-import { HOLD_ACTION, RELEASE_ACTION } from '../../store/retention.repository.js';
-import type { ConsideredHolds, HeldEvents, RetentionRepository } from '../../store/retention.repository.js';
-import { splitScope } from '../audit-scope.js';
-import type { AuditScope } from '../audit-scope.js';
-import type { Trust } from '../believed-checkpoints.js';
-import { RecordedTrust } from '../recorded-trust.js';
+import type { ConsideredHolds, HeldEvents, RetentionRepository } from './retention.repository.js';
+import { splitScope } from '../../trail/audit-scope.js';
+import type { AuditScope } from '../../trail/audit-scope.js';
+import type { TrustedLog } from '../../trail/believed-checkpoints.js';
+import { RecordedTrust } from '../../trail/recorded-trust.js';
 import { doubtOfHold, holdOf, isTime, OF_ALL } from './hold-events.js';
 import type { LegalHold } from './hold-events.js';
 
@@ -47,14 +45,6 @@ export interface LegalHoldRelease {
 
 /** Stores an event of the audit's own as it is, and resolves once it is committed. */
 type Recording = (draft: AuditEventDraft) => Promise<AuditLogEvent>;
-
-/** The log that says whose holds count. */
-export interface HoldLog {
-  readonly ledger: LedgerRepository;
-  readonly trust: Trust;
-  /** Signs the events of holds. */
-  readonly signer?: NoteSigner;
-}
 
 /** Holds on events of a tenant, or on all of them, and what they were read of. */
 export interface HoldsFound {
@@ -104,7 +94,8 @@ export class LegalHolds {
 
   constructor(
     private readonly repository: RetentionRepository,
-    private readonly log: HoldLog,
+    private readonly log: TrustedLog,
+    private readonly record: Recording,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger, 60_000);
@@ -114,7 +105,7 @@ export class LegalHolds {
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` where the log is signed and this process can't
    *   sign; `AUDIT_NOT_SEALED` where the key does not answer; `AUDIT_STORE_UNAVAILABLE`
    */
-  async place(input: LegalHoldInput, record: Recording): Promise<LegalHold> {
+  async place(input: LegalHoldInput): Promise<LegalHold> {
     const { tenantId, rest } = splitScope(input);
     const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
     const unknown = unknownProperties(others, new Set());
@@ -137,7 +128,7 @@ export class LegalHolds {
       placedBy: said('placedBy', placedBy),
     };
     const tenant = hold.tenantId ?? OF_ALL;
-    const { id, timestamp } = await record(await this.draft('hold', tenant, details));
+    const { id, timestamp } = await this.record(await this.draft('hold', tenant, details));
     return holdOf({ id, timestamp, tenantId: tenant, action: HOLD_ACTION, details })!;
   }
 
@@ -145,12 +136,12 @@ export class LegalHolds {
    * @returns the hold that was in force
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where there is none of this id in force; else as {@link place}
    */
-  async lift(id: string, { reason, liftedBy }: LegalHoldRelease, record: Recording): Promise<LegalHold> {
+  async lift(id: string, { reason, liftedBy }: LegalHoldRelease): Promise<LegalHold> {
     if (!isEventId(id)) throw refuseHold('id', 'id must be that of a hold');
     const hold = (await this.on(undefined)).inForce.find((one) => one.id === id);
     if (!hold) throw refuseHold('id', 'no hold of this id is in force');
     const details = { holdId: id, reason: said('reason', reason), liftedBy: said('liftedBy', liftedBy) };
-    await record(await this.draft('hold-release', hold.tenantId ?? OF_ALL, details));
+    await this.record(await this.draft('hold-release', hold.tenantId ?? OF_ALL, details));
     return hold;
   }
 
@@ -179,6 +170,12 @@ export class LegalHolds {
       .sort((a, b) => (a.id < b.id ? -1 : 1));
     const count = said.reduce((sum, one) => sum + one.count, 0);
     return { inForce, considered: { tenants, count } };
+  }
+
+  /** The id of one that may be on what a person did. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
+  async onPerson({ tenantId, userIds }: HeldPerson): Promise<string | undefined> {
+    const { inForce } = await this.on(tenantId);
+    return inForce.find(({ userId }) => userId === undefined || userIds.includes(userId))?.id;
   }
 
   private async read(tenants?: readonly string[]): Promise<SaidOfHolds> {
@@ -242,12 +239,6 @@ export class LegalHolds {
       `${event} says that a legal hold was ${isHold ? 'placed' : 'lifted'}, and ${why}. It counts for nothing; nest-audit verify says more.`,
     );
   }
-}
-
-/** Whether a hold may be about what a user did. @param forms in which events may have the user */
-export function mayHold(hold: HeldEvents, tenantId: string, forms: readonly string[]): boolean {
-  const { userId } = hold;
-  return (hold.tenantId ?? tenantId) === tenantId && (userId === undefined || forms.includes(userId));
 }
 
 function optional(field: 'userId' | 'resource' | 'resourceId', value: unknown): string | undefined {

@@ -1,25 +1,24 @@
-import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
-import { firstIdOf } from '../event/event-id.js';
-import { present } from '../event/present.js';
-import { answer } from './answer.js';
-import type { AuditDatabase } from './audit-database.js';
-import { codeOf } from './codes.js';
-import { toInteger, toText } from './column-value.js';
-import { distinctValues } from './distinct-values.js';
-import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
-import type { EventRow } from './event-row.js';
-import { insertOf, NotAsExpectedError, runTogether } from './insert-rows.js';
-import type { Step } from './insert-rows.js';
-import type { StatementValues } from './run-statement.js';
-import { ask, isId, sqlOf } from './sql.js';
-import type { Row, Sql } from './sql.js';
-import type { StoredValue } from './stored-row.js';
-import { isRolledBack } from './store-error.js';
+import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
+import { firstIdOf } from '../../event/event-id.js';
+import { present } from '../../event/present.js';
+import { HOLD_ACTION, RELEASE_ACTION } from '../../ledger/hold-record.js';
+import { REMOVAL_ACTION } from '../../ledger/removal-record.js';
+import { answer } from '../../store/answer.js';
+import type { AuditDatabase } from '../../store/audit-database.js';
+import { codeOf } from '../../store/codes.js';
+import { toInteger, toText } from '../../store/column-value.js';
+import { distinctValues } from '../../store/distinct-values.js';
+import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from '../../store/event-row.js';
+import type { EventRow } from '../../store/event-row.js';
+import { insertOf, NotAsExpectedError, runTogether } from '../../store/insert-rows.js';
+import type { Step } from '../../store/insert-rows.js';
+import type { StatementValues } from '../../store/run-statement.js';
+import { ask, isId, sqlOf } from '../../store/sql.js';
+import type { Row, Sql } from '../../store/sql.js';
+import type { StoredValue } from '../../store/stored-row.js';
+import { isRolledBack } from '../../store/store-error.js';
 
 /** What tells of other events, and is never removed. */
-export const REMOVAL_ACTION = 'audit.removal';
-export const HOLD_ACTION = 'audit.hold';
-export const RELEASE_ACTION = 'audit.release-hold';
 const KEPT_ACTIONS = ['audit.gap', 'audit.erase', REMOVAL_ACTION, HOLD_ACTION, RELEASE_ACTION] as const;
 
 /** Events that are as old as a rule asks. */
@@ -193,11 +192,11 @@ export class RetentionRepository {
     const list = (next: () => string) => ids.map(() => next()).join(', ');
     const steps: Step[] = [
       // A second run that removes the same waits here.
-      insertOf(connection, {
-        table: 'audit_removals',
-        columns: ['event_id'],
-        rows: ids.map((id) => [id]),
-      }),
+      step(
+        ({ q, table, next }) =>
+          `INSERT INTO ${table('audit_removals')} (${q('event_id')}) VALUES ${ids.map(() => `(${next()})`).join(', ')}`,
+        ...stored,
+      ),
       {
         ...step(
           ({ q, table, next }) =>

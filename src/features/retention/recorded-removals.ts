@@ -1,17 +1,26 @@
 import { AuditError } from '../../event/audit-error.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { rootAt } from '../../ledger/proofs.js';
-import { digestOfLeaves, LeafSet, openRemoval, showLeaves } from '../../ledger/removal-record.js';
+import {
+  digestOfLeaves,
+  LeafSet,
+  openRemoval,
+  REMOVAL_ACTION,
+  showLeaves,
+} from '../../ledger/removal-record.js';
 import type { RemovalRecord } from '../../ledger/removal-record.js';
-import type { LedgerRepository } from '../../store/ledger.repository.js';
-import { REMOVAL_ACTION } from '../../store/retention.repository.js';
-import type { OwnEvent, RetentionRepository } from '../../store/retention.repository.js';
+import type { AuditDatabase } from '../../store/audit-database.js';
 import { TileReader } from '../../store/tile-reader.js';
-import type { RecordedTrust } from '../recorded-trust.js';
-import type { KnownHolds } from './known-holds.js';
-import { hashBytes } from './hash-bytes.js';
-import { indexOf } from './problem-list.js';
-import type { ProblemList } from './problem-list.js';
+import { hashBytes } from '../../trail/verification/hash-bytes.js';
+import { indexOf } from '../../trail/verification/problem-list.js';
+import type {
+  ExplainedLeaves,
+  ExplainsMissing,
+  VerifiedLog,
+} from '../../trail/verification/missing-events.js';
+import { KnownHolds } from './known-holds.js';
+import { RetentionRepository } from './retention.repository.js';
+import type { OwnEvent } from './retention.repository.js';
 
 /** Sizes of the log whose roots are remembered. */
 const MOST_ROOTS = 1_000;
@@ -20,33 +29,38 @@ const SHOWN = 10;
 /** Records that are not believed and whose ids are remembered, so that none is told of twice. */
 const MOST_DOUBTED = 10_000;
 
+/** Why leaves may have no event: retention has removed it. */
+export function explainRemovals(database: AuditDatabase): ExplainsMissing {
+  const retention = new RetentionRepository(database);
+  return (log) => RecordedRemovals.read(retention, log);
+}
+
 /** Of which leaves the events were removed by retention, as signed records say that still fit the log. */
-export class RecordedRemovals {
+class RecordedRemovals implements ExplainedLeaves {
   private readonly leaves = new LeafSet();
   private readonly believed = new Set<string>();
   private readonly doubted = new Set<string>();
   private readonly roots = new Map<number, Promise<Buffer | undefined>>();
 
-  constructor(
-    private readonly ledger: LedgerRepository,
+  private constructor(
     private readonly retention: RetentionRepository,
-    private readonly problems: ProblemList,
-    private readonly trust: RecordedTrust,
+    private readonly log: VerifiedLog,
     private readonly holds: KnownHolds,
   ) {}
+
+  /** Reads the records. */
+  static async read(retention: RetentionRepository, log: VerifiedLog): Promise<RecordedRemovals> {
+    const removals = new RecordedRemovals(retention, log, await KnownHolds.read(retention, log));
+    for await (const events of retention.own([REMOVAL_ACTION])) {
+      for (const event of events) await removals.take(event);
+    }
+    return removals;
+  }
 
   has(leafIndex: number): boolean {
     return this.leaves.has(leafIndex);
   }
 
-  /** Reads the records. */
-  async load(): Promise<void> {
-    for await (const events of this.retention.own([REMOVAL_ACTION])) {
-      for (const event of events) await this.take(event);
-    }
-  }
-
-  /** Reads those that came since. */
   async loadAgain(): Promise<void> {
     this.roots.clear();
     for await (const events of this.retention.own([REMOVAL_ACTION])) {
@@ -66,7 +80,7 @@ export class RecordedRemovals {
     }
     if (!isNews) return;
     if (this.doubted.size < MOST_DOUBTED) this.doubted.add(id);
-    this.problems.add({
+    this.log.problems.add({
       code: 'removal_untrusted',
       eventId: id,
       ...(first !== undefined && indexOf(first)),
@@ -77,8 +91,8 @@ export class RecordedRemovals {
   /** Why the record excuses no missing event, and the first leaf that is meant; where there is no reason, it does from now on. */
   private async doubtOf({ id, tenantId, details }: OwnEvent): Promise<{ doubt?: string; first?: number }> {
     try {
-      const record = openRemoval(details?.['record'], this.trust.verifiers);
-      const doubt = await this.trust.doubt(id, record);
+      const record = openRemoval(details?.['record'], this.log.trust.verifiers);
+      const doubt = await this.log.trust.doubt(id, record);
       if (doubt !== undefined) return { doubt };
       const misfit = this.unknownHoldOf(id, tenantId, record) ?? (await this.misfitOf(record));
       if (misfit !== undefined) return { doubt: misfit, first: record.leaves[0]![0] };
@@ -91,7 +105,7 @@ export class RecordedRemovals {
   }
 
   private unknownHoldOf(id: string, tenantId: string, { holds }: RemovalRecord): string | undefined {
-    const hold = this.trust.needsSignature ? this.holds.unknownTo(id, tenantId, holds) : undefined;
+    const hold = this.log.trust.needsSignature ? this.holds.unknownTo(id, tenantId, holds) : undefined;
     return hold && `does not know of the legal hold ${hold}, which was in force`;
   }
 
@@ -99,7 +113,7 @@ export class RecordedRemovals {
   private async misfitOf({ treeSize, rootHash, leaves, digest }: RemovalRecord): Promise<string | undefined> {
     const root = await this.rootAt(treeSize);
     if (!root?.equals(rootHash)) return `names a log of ${treeSize} leaves with another root than this one`;
-    const stored = await this.ledger.leavesOf(leaves);
+    const stored = await this.log.ledger.leavesOf(leaves);
     const count = leaves.reduce((sum, [first, last]) => sum + last - first + 1, 0);
     const removed = stored.flatMap(({ leafIndex, leafHash, eventId }) => {
       const hash = hashBytes(leafHash);
@@ -115,7 +129,7 @@ export class RecordedRemovals {
     let root = this.roots.get(size);
     if (root) return root;
     if (this.roots.size >= MOST_ROOTS) this.roots.clear();
-    root = rootAt(size, new TileReader(this.ledger, size).node).catch((error: unknown) => {
+    root = rootAt(size, new TileReader(this.log.ledger, size).node).catch((error: unknown) => {
       if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
       throw error;
     });

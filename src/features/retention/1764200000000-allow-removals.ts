@@ -1,0 +1,64 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import {
+  protectTables,
+  refusalName,
+  runTriggers,
+  unprotectTables,
+} from '../../store/migrations/protect-tables.js';
+import { columnTypes, createTable, dropTables } from '../../store/migrations/tables.js';
+import { dialectOf, quoted, tableName } from '../../store/table-name.js';
+
+/**
+ * Has the triggers let through the removal of events whose ids its own transaction has put into `audit_removals`, a table that
+ * only the user of the maintenance may write to.
+ */
+export class AllowRemovals1764200000000 implements MigrationInterface {
+  readonly name = 'AllowRemovals1764200000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    const { id } = await columnTypes(runner);
+    await createTable(runner, 'audit_removals', { event_id: `${id} NOT NULL` }, {}, ['event_id']);
+    await allowRemovals(runner);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    const { connection } = runner;
+    if (dialectOf(connection) === 'postgres') {
+      // Its trigger goes with it.
+      await runner.query(`DROP FUNCTION IF EXISTS ${refusalName(connection, 'refuse_delete')}() CASCADE`);
+    }
+    await unprotectTables(runner, { audit_events: [['id']] });
+    await protectTables(runner, { audit_events: [['id']] });
+    await dropTables(runner, ['audit_removals']);
+  }
+}
+
+/** In the place of the trigger that refuses every DELETE of events: one that lets those pass which `audit_removals` names. */
+async function allowRemovals(runner: QueryRunner): Promise<void> {
+  const { connection } = runner;
+  const dialect = dialectOf(connection);
+  const own = tableName(connection, 'audit_events').split('.').at(-1)!;
+  const q = (dottedName: string) => quoted(connection, dottedName);
+  const events = q(tableName(connection, 'audit_events'));
+  const permits = q(tableName(connection, 'audit_removals'));
+  const isPermitted = `EXISTS (SELECT 1 FROM ${permits} WHERE ${q('event_id')} = OLD.${q('id')})`;
+  const message = `${own} is append-only: DELETE is refused`;
+  const trigger = q(`${own}_no_delete`);
+  if (dialect === 'postgres') {
+    const refuse = refusalName(connection, 'refuse_delete');
+    await runTriggers(runner, [
+      `CREATE OR REPLACE FUNCTION ${refuse}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF ${isPermitted} THEN RETURN OLD; END IF;
+        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`,
+      `CREATE OR REPLACE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refuse}()`,
+      `CREATE OR REPLACE TRIGGER ${q(`${own}_append_only`)} BEFORE UPDATE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refusalName(connection)}()`,
+    ]);
+    return;
+  }
+  const create =
+    dialect === 'sqlite'
+      ? `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} WHEN NOT ${isPermitted} BEGIN SELECT RAISE(ABORT, '${message}'); END`
+      : `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW
+          IF NOT ${isPermitted} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'; END IF`;
+  await runTriggers(runner, [`DROP TRIGGER IF EXISTS ${trigger}`, create]);
+}
