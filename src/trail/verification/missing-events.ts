@@ -24,18 +24,15 @@ export type ExplainsMissing = (log: VerifiedLog) => Promise<ExplainedLeaves>;
 
 /** Tells an event that was removed rightly from one that is missing. */
 export class MissingEvents {
-  private readonly explained: readonly ExplainedLeaves[];
   /** What to add where an event is missing. */
   hint = '';
 
-  /** @param hasRemovals whether the log has records of removals */
   private constructor(
-    explained: readonly ExplainedLeaves[],
+    private readonly explained: readonly ExplainedLeaves[],
     private readonly hasRemovals: () => Promise<boolean>,
-  ) {
-    this.explained = explained;
-  }
+  ) {}
 
+  /** @param hasRemovals whether events say that others were removed */
   static async of(
     explanations: readonly ExplainsMissing[],
     log: VerifiedLog,
