@@ -7,22 +7,16 @@ export type { AuditEventFilter } from './nest/on-audit-event.conditions.js';
 
 // Recording and reading.
 export { AuditService } from './trail/audit.service.js';
-export type {
-  AuditFilter,
-  AuditHistoryScope,
-  AuditPage,
-  AuditQuery,
-  AuditStatisticsQuery,
-  AuditStatus,
-  AuditStreamQuery,
-} from './trail/audit.service.js';
+export type { AuditStatus } from './trail/audit.service.js';
+export type { AuditHistoryScope, AuditPage, AuditQuery, AuditStreamQuery } from './trail/event-queries.js';
 export { AuditQueryDto } from './trail/audit-query.dto.js';
+export type { AuditFilter } from './trail/audit-query.dto.js';
 export type { AuditReadScope, AuditScope } from './trail/audit-scope.js';
 export type { AuditErasure, AuditSubject, KeyRotation, KeyRotationOptions } from './trail/data-subjects.js';
 export type { AuditDeadLetter } from './store/dead-letter.repository.js';
 export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
-export type { AuditInterval, AuditStatistics } from './trail/audit-statistics.js';
+export type { AuditInterval, AuditStatistics, AuditStatisticsQuery } from './trail/audit-statistics.js';
 export type { AuditActor } from './capture/audit-context.js';
 export type { AuditAnnotation } from './capture/request-record.js';
 

@@ -10,6 +10,9 @@ import type { LogSealer } from '../sealer/log-sealer.js';
 import { AuditService } from '../trail/audit.service.js';
 import type { TrustedLog } from '../trail/believed-checkpoints.js';
 import { DataSubjects } from '../trail/data-subjects.js';
+import { DeadLetters } from '../trail/dead-letters.js';
+import { EventProver } from '../trail/event-prover.js';
+import { EventQueries } from '../trail/event-queries.js';
 import type { Reads } from '../trail/reads.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
 import type { ExplainsMissing } from '../trail/verification/missing-events.js';
@@ -60,15 +63,14 @@ export function serviceOf(parts: ServiceParts): AuditService {
     transit: on.transit,
     ...present('subjectField', on.protection.subjectField),
   };
+  const queries = new EventQueries(tables.events, listeners, reader, redactor, parts.reads);
   return new AuditService(
     recorder,
-    listeners,
-    tables.events,
     parts.requests,
+    queries,
     () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
-    letters,
-    { ledger, verifier, sealer },
-    redactor,
+    new DeadLetters(letters, reader, parts.reads, logger),
+    { prover: new EventProver(ledger, sealer, queries, parts.reads), verifier, sealer },
     reader,
     new DataSubjects(erasure, tables.events, reader, parts.holdsOn, redactor),
     parts.reads,

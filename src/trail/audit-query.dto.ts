@@ -265,6 +265,9 @@ export class AuditQueryDto {
 /** All that a query may have: what has a check. */
 const PROPERTIES = propertiesOf(AuditQueryDto);
 
+/** A filter without paging: what `stream`, `statistics` and `observe` take. */
+export type AuditFilter = Omit<AuditQueryDto, 'limit' | 'cursor' | 'order'>;
+
 /** The query in its checked form. */
 export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQueryDto[K] }, 'from' | 'to'> & {
   readonly from?: number;

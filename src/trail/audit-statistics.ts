@@ -1,8 +1,12 @@
+import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { HIGH_RISK_FROM } from '../recorder/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
 import type { EventFilter } from '../store/event-filter.js';
+import type { AuditFilter } from './audit-query.dto.js';
+import { ownQuery, ownValue } from './audit-scope.js';
+import type { AuditScope } from './audit-scope.js';
 
 /** The width of a histogram's columns. */
 export type AuditInterval = 'minute' | 'hour' | 'day';
@@ -12,6 +16,14 @@ export const INTERVALS: Readonly<Record<AuditInterval, number>> = {
   hour: 3_600_000,
   day: 86_400_000,
 };
+
+export type AuditStatisticsQuery = AuditFilter &
+  AuditScope & {
+    /** How many actions and users to list, 1-100. @defaultValue 10 */
+    readonly top?: number;
+    /** The histogram's columns. @defaultValue fitting the span of the events */
+    readonly interval?: AuditInterval;
+  };
 
 /** Events of a query in figures. */
 export interface AuditStatistics {
@@ -35,6 +47,33 @@ export interface AuditStatistics {
 
 /** A year of hours fits. A row with an absurd time adds one column, however long the span becomes. */
 const MAX_COLUMNS = 10_000;
+
+/**
+ * What only statistics are asked, apart from what every query is.
+ *
+ * @throws AuditError `AUDIT_INVALID_QUERY` on `top` or `interval`
+ */
+export function checkStatisticsQuery(query: AuditStatisticsQuery): {
+  readonly top: number;
+  readonly interval: AuditInterval | undefined;
+  readonly rest: AuditFilter & AuditScope;
+} {
+  const own = ownQuery(query);
+  const { top: _top, interval: _interval, ...rest } = own;
+  const top = (ownValue(own, 'top') ?? 10) as number;
+  const interval = ownValue(own, 'interval') as AuditInterval | undefined;
+  if (own.top === null || !Number.isInteger(top) || top < 1 || top > 100) {
+    throw refuse('top', 'top must be an integer from 1 to 100');
+  }
+  if (interval !== undefined && !(typeof interval === 'string' && Object.hasOwn(INTERVALS, interval))) {
+    throw refuse('interval', `interval must be one of ${Object.keys(INTERVALS).join(', ')}`);
+  }
+  return { top, interval, rest: rest as AuditFilter & AuditScope };
+}
+
+function refuse(field: string, reason: string): AuditError {
+  return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
+}
 
 /**
  * @param top how many actions and users to list

@@ -1,4 +1,4 @@
-// What a user meets: the values of the package's door, and no type that neither they nor an option need.
+// What a user meets: the values of the package's door, the methods of its service, and no type that neither they nor an option need.
 import * as door from 'nest-audit-trail';
 import * as tables from 'nest-audit-trail/typeorm';
 import { resolve } from 'node:path';
@@ -25,34 +25,74 @@ describe('the door', () => {
     ]);
   });
 
-  it('exports no type that is not in the signature of a value or of an option', () => {
-    const program = ts.createProgram([ENTRY], { module: ts.ModuleKind.NodeNext, skipLibCheck: true });
-    const checker = program.getTypeChecker();
-    const entry = checker.getSymbolAtLocation(program.getSourceFile(ENTRY)!)!;
+  describe('in its types', () => {
+    let checker: ts.TypeChecker;
+    let exported: readonly ts.Symbol[];
     const original = (symbol: ts.Symbol) =>
       symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
-    const exported = checker.getExportsOfModule(entry).map(original);
-    const values = exported.filter(({ flags }) => flags & ts.SymbolFlags.Value);
-    const reached = new Set<ts.Symbol>();
-    const reach = (symbol: ts.Symbol): void => {
-      if (reached.has(symbol)) return;
-      reached.add(symbol);
-      for (const node of symbol.declarations ?? []) {
-        if (node.getSourceFile().fileName.startsWith(resolve('dist/'))) visit(node);
-      }
-    };
-    const visit = (node: ts.Node): void => {
-      // Nest makes the service; nobody else does.
-      if (ts.isConstructorDeclaration(node)) return;
-      const symbol = ts.isIdentifier(node) ? checker.getSymbolAtLocation(node) : undefined;
-      if (symbol) reach(original(symbol));
-      ts.forEachChild(node, visit);
-    };
-    values.forEach(reach);
-    const unused = exported.filter((symbol) => !reached.has(symbol)).map(({ name }) => name);
-    // A class of this type is what `useClass` and `useExisting` name; Nest derives the type of these.
-    expect(unused).toEqual(['AuditOptionsFactory']);
-    expect(exported.length).toBeGreaterThan(values.length);
+
+    beforeAll(() => {
+      const options = { module: ts.ModuleKind.NodeNext, skipLibCheck: true, types: [] };
+      const program = ts.createProgram([ENTRY], options);
+      checker = program.getTypeChecker();
+      const entry = checker.getSymbolAtLocation(program.getSourceFile(ENTRY)!)!;
+      exported = checker.getExportsOfModule(entry).map(original);
+    });
+
+    it('has none that is not in the signature of a value or of an option', () => {
+      const values = exported.filter(({ flags }) => flags & ts.SymbolFlags.Value);
+      const reached = new Set<ts.Symbol>();
+      const reach = (symbol: ts.Symbol): void => {
+        if (reached.has(symbol)) return;
+        reached.add(symbol);
+        for (const node of symbol.declarations ?? []) {
+          if (node.getSourceFile().fileName.startsWith(resolve('dist/'))) visit(node);
+        }
+      };
+      const visit = (node: ts.Node): void => {
+        // Nest makes the service; nobody else does.
+        if (ts.isConstructorDeclaration(node)) return;
+        const symbol = ts.isIdentifier(node) ? checker.getSymbolAtLocation(node) : undefined;
+        if (symbol) reach(original(symbol));
+        ts.forEachChild(node, visit);
+      };
+      values.forEach(reach);
+      const unused = exported.filter((symbol) => !reached.has(symbol)).map(({ name }) => name);
+      // A class of this type is what `useClass` and `useExisting` name; Nest derives the type of these.
+      expect(unused).toEqual(['AuditOptionsFactory']);
+      expect(exported.length).toBeGreaterThan(values.length);
+    });
+
+    it('has an AuditService with exactly these methods', () => {
+      const service = exported.find(({ name }) => name === 'AuditService')!;
+      const declaration = service.valueDeclaration as ts.ClassDeclaration;
+      const methods = declaration.members
+        .filter((member) => !(ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Private))
+        .filter((member) => !ts.isConstructorDeclaration(member))
+        .map((member) => (member.name as ts.Identifier).text);
+      // Of protection, which still moves out.
+      const leaving = ['forget', 'exportSubject', 'rotateKeys'];
+      expect(methods.filter((name) => !leaving.includes(name)).sort()).toEqual([
+        'annotate',
+        'checkpoint',
+        'deadLetters',
+        'deny',
+        'find',
+        'findById',
+        'flush',
+        'history',
+        'observe',
+        'prove',
+        'record',
+        'replayDeadLetters',
+        'runAs',
+        'sources',
+        'statistics',
+        'status',
+        'stream',
+        'verify',
+      ]);
+    });
   });
 });
 

@@ -1,0 +1,71 @@
+import { AuditError } from '../event/audit-error.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { copyEvent } from '../event/copy-event.js';
+import { isEventId } from '../event/event-id.js';
+import { eventLeafHash } from '../ledger/canonical-event.js';
+import type { AuditProof } from '../ledger/proof-bundle.js';
+import type { LogSealer } from '../sealer/log-sealer.js';
+import type { LedgerRepository } from '../store/ledger.repository.js';
+import type { AuditScope } from './audit-scope.js';
+import type { EventQueries } from './event-queries.js';
+import { proveEvent } from './log-prover.js';
+import type { Reads } from './reads.js';
+
+/** Proves an event of the database, or one that somebody has; seals first where it is not sealed yet. */
+export class EventProver {
+  constructor(
+    private readonly ledger: LedgerRepository,
+    private readonly sealer: LogSealer,
+    private readonly queries: EventQueries,
+    private readonly reads: Reads,
+  ) {}
+
+  prove(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
+    const read = { method: 'prove', query: scope, id: idOf(which) };
+    return this.reads.answered(
+      read,
+      () => this.proofOf(which, scope),
+      (proof) => (proof ? 1 : 0),
+    );
+  }
+
+  private async proofOf(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
+    this.queries.check(scope);
+    const event = typeof which === 'string' ? await this.queries.stored(which, scope) : own(which);
+    if (!event) return undefined;
+    const proof = await proveEvent(this.ledger, event);
+    if (proof) return proof;
+    await this.sealer.checkpoint();
+    const late = await proveEvent(this.ledger, event);
+    if (late) return late;
+    throw new AuditError(
+      'AUDIT_NOT_SEALED',
+      `The event ${event.id} is not in the log yet: events of its source that come before it are still missing. Try again later.`,
+    );
+  }
+}
+
+/** The id of what is to be proved, whatever it is. */
+function idOf(which: unknown): unknown {
+  try {
+    return typeof which === 'object' && which !== null ? (which as { id?: unknown }).id : which;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws AuditError `AUDIT_INVALID_QUERY` where it can't be an event of a log */
+function own(which: AuditLogEvent): AuditLogEvent {
+  try {
+    const event = copyEvent(which);
+    eventLeafHash(event);
+    if (isEventId(event.id)) return event;
+  } catch {
+    // Then it is none either.
+  }
+  throw new AuditError(
+    'AUDIT_INVALID_QUERY',
+    'There is nothing to prove: give the id of an event, or an event.',
+    { field: 'id' },
+  );
+}

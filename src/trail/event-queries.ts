@@ -1,0 +1,198 @@
+import type { Observable } from 'rxjs';
+import { AuditError } from '../event/audit-error.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { isEventId } from '../event/event-id.js';
+import type { ProtectedReader } from '../features/protection/protected-reader.js';
+import type { Listeners } from '../recorder/listeners.js';
+import type { Redactor } from '../recorder/redaction/redactor.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { matchesFilter } from '../store/event-filter.js';
+import type { EventFilter } from '../store/event-filter.js';
+import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
+import type { AuditFilter, CheckedQuery } from './audit-query.dto.js';
+import { ownQuery, ownValue, splitReveal, splitScope } from './audit-scope.js';
+import type { AuditReadScope, AuditScope } from './audit-scope.js';
+import { checkStatisticsQuery, computeStatistics } from './audit-statistics.js';
+import type { AuditStatistics, AuditStatisticsQuery } from './audit-statistics.js';
+import { CursorSigner } from './cursor.js';
+import type { Reads } from './reads.js';
+import { toFilter } from './to-filter.js';
+
+export type AuditQuery = AuditQueryDto & AuditReadScope;
+export type AuditStreamQuery = AuditFilter & Pick<AuditQueryDto, 'order'> & AuditReadScope;
+
+/** The thing whose history is asked for. */
+export type AuditHistoryScope = {
+  readonly resource: string;
+  readonly resourceId: string;
+} & Pick<AuditQueryDto, 'order' | 'limit' | 'cursor'> &
+  AuditReadScope;
+
+export interface AuditPage {
+  readonly events: AuditLogEvent[];
+  /** Present where there may be more: pass it as `cursor`, with the same query. */
+  readonly nextCursor?: string;
+}
+
+/** Events read at a time by `stream()`. */
+const STREAM_PAGE = 500;
+const ONE_PAGE = ['limit', 'cursor'] as const;
+const NO_PAGES = [...ONE_PAGE, 'order'] as const;
+
+/** Answers the questions about events, each checked first, and told of to whoever wants to know of reads. */
+export class EventQueries {
+  private signer: Promise<CursorSigner> | undefined;
+
+  constructor(
+    private readonly events: AuditEventRepository,
+    private readonly listeners: Listeners,
+    private readonly reader: ProtectedReader,
+    private readonly redactor: Redactor,
+    private readonly reads: Reads,
+  ) {}
+
+  /** How many rows this process has read that can't be read as events or dead letters. */
+  get unreadable(): number {
+    return this.events.unreadable;
+  }
+
+  find(query: AuditQuery): Promise<AuditPage> {
+    return this.reads.answered({ method: 'find', query }, () => this.page(query), countOf);
+  }
+
+  history(query: AuditHistoryScope): Promise<AuditPage> {
+    return this.reads.answered({ method: 'history', query }, () => this.historyOf(query), countOf);
+  }
+
+  findById(id: string, scope: AuditReadScope): Promise<AuditLogEvent | undefined> {
+    const find = async () => {
+      const { reveal, rest } = this.readOf(scope);
+      const event = await this.stored(id, rest);
+      return event && (await this.reader.show([event], reveal))[0];
+    };
+    return this.reads.answered({ method: 'findById', query: scope, id }, find, (event) => (event ? 1 : 0));
+  }
+
+  stream(query: AuditStreamQuery): AsyncIterable<AuditLogEvent> {
+    return this.reads.streamed({ method: 'stream', query }, () => {
+      const { reveal, rest } = this.readOf(query);
+      const { checked, filter } = this.check(rest, ONE_PAGE);
+      return this.pages(filter, checked.order ?? 'newest', reveal);
+    });
+  }
+
+  statistics(query: AuditStatisticsQuery): Promise<AuditStatistics> {
+    const compute = async () => {
+      const { top, interval, rest } = checkStatisticsQuery(query);
+      return computeStatistics(this.events, this.check(rest, NO_PAGES).filter, top, interval);
+    };
+    return this.reads.answered({ method: 'statistics', query }, compute, ({ total }) => total);
+  }
+
+  observe(query: AuditFilter & AuditScope): Observable<AuditLogEvent> {
+    const read = { method: 'observe', query };
+    const { filter } = this.reads.checked(read, () => this.check(query, NO_PAGES));
+    return this.reads.pushed(read, (next) =>
+      this.listeners.subscribe((event) => {
+        if (matchesFilter(event, filter)) next(structuredClone(event));
+      }),
+    );
+  }
+
+  /** The event as it is stored, for whoever does not show it. @throws AuditError `AUDIT_INVALID_QUERY` */
+  async stored(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
+    const { filter } = this.check(scope);
+    return isEventId(id) ? this.events.findById(id, filter) : undefined;
+  }
+
+  private async page(query: AuditQuery): Promise<AuditPage> {
+    const { reveal, rest } = this.readOf(query);
+    const { checked, filter } = this.check(rest);
+    const order = checked.order ?? 'newest';
+    const limit = checked.limit ?? DEFAULT_LIMIT;
+    const signer = await this.cursors();
+    const after = checked.cursor === undefined ? undefined : signer.open(checked.cursor, filter, order);
+    const events = await this.events.find(filter, {
+      limit: limit + 1,
+      order,
+      ...(after !== undefined && { after }),
+    });
+    const hasMore = events.length > limit;
+    if (hasMore) events.length = limit;
+    const shown = await this.reader.show(events, reveal);
+    if (!hasMore) return { events: shown };
+    return { events: shown, nextCursor: signer.sign(events[limit - 1]?.id ?? '', filter, order) };
+  }
+
+  private async historyOf(scope: AuditHistoryScope): Promise<AuditPage> {
+    const own = ownQuery(scope);
+    for (const field of ['resource', 'resourceId'] as const) {
+      const value = ownValue(own, field);
+      if (typeof value !== 'string' || value === '') throw refuse(field, `a history needs a ${field}`);
+    }
+    return this.page(own);
+  }
+
+  private async *pages(
+    filter: EventFilter,
+    order: 'newest' | 'oldest',
+    reveal: boolean,
+  ): AsyncGenerator<AuditLogEvent, void> {
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.events.find(filter, {
+        limit: STREAM_PAGE,
+        order,
+        ...(after !== undefined && { after }),
+      });
+      yield* await this.reader.show(page, reveal);
+      if (page.length < STREAM_PAGE) return;
+      after = page.at(-1)?.id;
+    }
+  }
+
+  private readOf<T extends AuditReadScope>(
+    query: T,
+  ): { reveal: boolean; rest: Omit<T, 'reveal'> & AuditScope } {
+    const { reveal, rest } = splitReveal(query);
+    if (reveal) this.reader.assertReveals();
+    return { reveal, rest: rest as Omit<T, 'reveal'> & AuditScope };
+  }
+
+  /**
+   * What is asked for, whoever asks.
+   *
+   * @param notHere properties that have no meaning in this call
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field
+   */
+  check(
+    query: (AuditFilter | AuditQueryDto) & AuditScope,
+    notHere: readonly (keyof AuditQueryDto)[] = [],
+  ): { checked: CheckedQuery; filter: EventFilter } {
+    const { tenantId, rest } = splitScope(query);
+    for (const field of notHere) {
+      if ((rest as AuditQueryDto)[field] !== undefined) throw refuse(field, `${field} has no meaning here`);
+    }
+    const checked = checkQuery(rest);
+    return { checked, filter: toFilter(checked, tenantId, this.redactor) };
+  }
+
+  private cursors(): Promise<CursorSigner> {
+    this.signer ??= this.events.setting('cursor_key').then(
+      (key) => new CursorSigner(key),
+      (error: unknown) => {
+        this.signer = undefined;
+        throw error;
+      },
+    );
+    return this.signer;
+  }
+}
+
+function countOf({ events }: AuditPage): number {
+  return events.length;
+}
+
+function refuse(field: string, reason: string): AuditError {
+  return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
+}
