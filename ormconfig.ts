@@ -12,10 +12,11 @@ import {
   databaseOptionsOf,
 } from 'nest-audit-trail/typeorm';
 import type { FeatureTables } from 'nest-audit-trail';
+import { protection } from 'nest-audit-trail/protection';
 import { retention } from 'nest-audit-trail/retention';
 
 /** Those that have tables. */
-const features: readonly { readonly tables: FeatureTables }[] = [retention];
+const features: readonly { readonly tables: FeatureTables }[] = [protection, retention];
 
 export default new DataSource({
   ...databaseOptionsOf(process.env['AUDIT_DATABASE_URL'] || 'sqlite:audit.sqlite'),

@@ -12,7 +12,6 @@ export type { AuditHistoryScope, AuditPage, AuditQuery, AuditStreamQuery } from 
 export { AuditQueryDto } from './trail/audit-query.dto.js';
 export type { AuditFilter } from './trail/audit-query.dto.js';
 export type { AuditReadScope, AuditScope } from './trail/audit-scope.js';
-export type { AuditErasure, AuditSubject, KeyRotation, KeyRotationOptions } from './trail/data-subjects.js';
 export type { AuditDeadLetter } from './store/dead-letter.repository.js';
 export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
@@ -70,8 +69,6 @@ export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery/d
 export type { ServiceOptions } from './recorder/event-completer.js';
 export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';
 export type { VolumeStep } from './recorder/risk/risk-points.js';
-export type { KeyManagement } from './features/protection/key-management.js';
-export type { ProtectionOptions } from './features/protection/protection-options.js';
 export { pseudonym } from './recorder/redaction/pseudonym.js';
 export type { RedactionMode, RedactionOptions } from './recorder/redaction/redaction-options.js';
 export type { FeatureTables } from './store/audit-database.js';

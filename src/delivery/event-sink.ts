@@ -21,7 +21,14 @@ export abstract class EventSink {
 
 /** The repository of this thread. */
 export class RepositorySink extends EventSink {
-  constructor(private readonly repository: AuditEventRepository) {
+  /** @param beforeStore the events as the database may have them */
+  constructor(
+    private readonly repository: AuditEventRepository,
+    private readonly beforeStore?: (
+      events: readonly AuditLogEvent[],
+      signal: AbortSignal,
+    ) => Promise<readonly AuditLogEvent[]>,
+  ) {
     super();
   }
 
@@ -29,8 +36,9 @@ export class RepositorySink extends EventSink {
     return this.repository.whyNotReady;
   }
 
-  store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
-    return this.repository.append(events, undefined, signal);
+  async store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
+    const stored = this.beforeStore ? await this.beforeStore(events, signal) : events;
+    await this.repository.append(stored, undefined, signal);
   }
 
   ping(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import type { RecordingPolicy } from '../capture/recording.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { AtRestFeature } from '../recorder/at-rest.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { BlockJudge } from '../recorder/block-judge.js';
 import type { ServiceOptions } from '../recorder/event-completer.js';
@@ -65,14 +66,18 @@ export interface RunningFeature {
   readonly observe?: (event: AuditLogEvent, shown: AuditLogEvent) => void;
   /** What it adds to the risk score of each event that was given none. */
   readonly risk?: RiskFeature;
+  /** How events rest in journal and database; one feature at most. */
+  readonly atRest?: AtRestFeature;
   /** Whether what is recorded of the person has to stay, see {@link FeatureHost.holdsOn}. */
   readonly holds?: (person: HeldPerson) => Promise<string | undefined>;
   /** Is told of each read of the audit, and may have it refused. */
   readonly reads?: ReadObserver;
   /** Why leaves of the log may have no event. */
   readonly explains?: ExplainsMissing;
-  /** Comes before the database is asked for. @throws AuditError what is thrown ends the start */
+  /** The journal is open, the database was not asked yet. What it throws ends the start. */
   readonly prepare?: () => Promise<void>;
+  /** The database is there, at the start or again. @throws AuditError `AUDIT_INVALID_OPTIONS`: it ends the start, later it is logged */
+  readonly connected?: () => Promise<void>;
   /** The journal is open, and the database was asked for. */
   readonly start?: () => void;
   /** What the application gets where it injects the feature's service. */
@@ -81,8 +86,8 @@ export interface RunningFeature {
   readonly close?: (patienceMs: number) => Promise<void>;
   /** Every feature has closed: finishes what their last events have led to, while events can still be recorded. Never rejects. */
   readonly settle?: (patienceMs: number) => Promise<void>;
-  /** Ends as the last, with nothing left to record; also where the start has failed. Never throws. */
-  readonly end?: () => void;
+  /** Ends once delivery has ended, with nothing left to record; also where the start has failed. Never rejects. */
+  readonly end?: () => void | Promise<void>;
 }
 
 /** What of a feature is known before it runs. */
@@ -97,6 +102,8 @@ export interface FeatureParts {
 export interface AuditFeature extends FeatureParts {
   /** Each feature once. An async factory answers its options under this name, so no option of the core may have it. */
   readonly name: string;
+  /** What it does to events can't be done in the thread that stores: there is none then. */
+  readonly needsMainThread?: boolean | undefined;
   /** Called once, when the engine is made. @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option */
   readonly run: (host: FeatureHost) => RunningFeature;
 }
@@ -112,15 +119,20 @@ export type FeatureFactory<Name extends string = string, Options = never> = ((
 ) => AuditFeature) &
   FeatureParts & { readonly featureName: Name };
 
-/** @param run see {@link AuditFeature} */
+/**
+ * @param run see {@link AuditFeature}
+ * @param needsMainThread whether it does with these options, which are not checked yet
+ */
 export function defineFeature<Name extends string, Options extends object, Parts extends FeatureParts>(
   name: Name,
   run: (options: Options, host: FeatureHost) => RunningFeature,
   parts = {} as Parts,
+  needsMainThread?: (options: Options) => boolean,
 ): FeatureFactory<Name, Options> & Parts {
   const make = (options = {} as Options): AuditFeature => ({
     ...parts,
     name,
+    needsMainThread: needsMainThread?.(options),
     run: (host) => run(options, host),
   });
   return Object.assign(make, { featureName: name, ...parts });

@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import { checkOption, group, integer, option, orFalse, ruled, text, texts } from '../event/option-schema.js';
+import { checkOption, group, option, ruled, text } from '../event/option-schema.js';
 import type { OptionSchema } from '../event/option-schema.js';
 import { showValue } from '../event/show-value.js';
 import type { AuditFeature } from './audit-feature.js';
@@ -10,7 +10,6 @@ import type { DeliveryOptions } from '../delivery/delivery-options.js';
 import type { ServiceOptions } from '../recorder/event-completer.js';
 import { riskSchema } from '../recorder/risk/risk-options.js';
 import type { RiskOptions } from '../recorder/risk/risk-options.js';
-import type { ProtectionOptions } from '../features/protection/protection-options.js';
 import { redactionSchema } from '../recorder/redaction/redaction-options.js';
 import type { RedactionOptions } from '../recorder/redaction/redaction-options.js';
 import { ledgerSchema } from '../sealer/ledger-options.js';
@@ -35,8 +34,6 @@ export interface AuditModuleOptions extends StoreOptions {
   readonly ledger?: LedgerOptions;
   /** What is never stored as it came: by its key, its place, and what it looks like. See `docs/privacy.md#redaction`. */
   readonly redaction?: RedactionOptions;
-  /** What is encrypted, each person's by a key of their own; `false` where nothing is to be any more. */
-  readonly protect?: ProtectionOptions | false;
   /** Which program writes. */
   readonly service?: ServiceOptions;
 }
@@ -60,6 +57,7 @@ const OF_FEATURES: Readonly<Record<string, string>> = {
   metrics: 'metrics()',
   policy: 'policy([ … ])',
   retention: 'retention({ … })',
+  protect: 'protection({ … })',
   riskContext: 'risk({ … })',
   'risk.businessHours': 'risk({ businessHours: … })',
   'risk.burst': 'risk({ burst: … })',
@@ -72,12 +70,6 @@ const OF_FEATURES: Readonly<Record<string, string>> = {
 
 /** Sub-paths that are not called as their features are. */
 const SUB_PATHS: Readonly<Record<string, string>> = { complianceRules: 'rules' };
-
-/** What is in it is checked where it is read. */
-const anyGroup = option(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  'an object',
-);
 
 /** All options of the core. `docs/options.md` has the same. */
 export const auditOptions = ruled(
@@ -92,24 +84,6 @@ export const auditOptions = ruled(
     delivery: deliverySchema,
     ledger: ledgerSchema,
     redaction: redactionSchema,
-    protect: orFalse(
-      group(
-        {
-          fields: texts("a list of fields, ['ipAddress', 'details.email']"),
-          subject: option(
-            (value) => typeof value === 'function' || (typeof value === 'string' && value !== ''),
-            "'userId', 'details.customerId', or a function of the event",
-          ),
-          masterKey: text('32 bytes as base64 or hex'),
-          retiredMasterKeys: texts('a list of keys, each 32 bytes as base64 or hex'),
-          kms: anyGroup,
-          cacheSeconds: integer(1, 86_400),
-          cacheKeys: integer(1, 1_000_000),
-          dataKeyDays: integer(1, 36_500),
-        } satisfies Record<keyof ProtectionOptions, OptionSchema>,
-        { write: "false, or { fields: ['ipAddress'] }" },
-      ),
-    ),
     service: group(
       { name: text("the program's name, 'billing-api'"), version: text() },
       { required: ['name'], write: "{ name: 'billing-api' }" },

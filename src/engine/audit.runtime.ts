@@ -3,8 +3,10 @@ import { RequestAudit } from '../capture/request-audit.js';
 import { Delivery } from '../delivery/delivery.js';
 import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
+import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { AtRest } from '../recorder/at-rest.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
 import { EventCompleter } from '../recorder/event-completer.js';
 import { Listeners } from '../recorder/listeners.js';
@@ -18,18 +20,17 @@ import type { LogSealer } from '../sealer/log-sealer.js';
 import type { ReachNotes } from '../sealer/reach-notes.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { hasProtectedData } from '../store/protected-data.js';
 import type { AuditService } from '../trail/audit.service.js';
+import { AskedFor } from '../trail/asked-for.js';
 import { Reads } from '../trail/reads.js';
 import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
-import { askedFor, checkKeys, protectingOf } from './protecting.js';
-import type { Protecting } from './protecting.js';
 import { reachNotesOf, sealerOf } from './sealing.js';
 import { serviceOf, trustedLogOf } from './serving.js';
 import { deliveryOf, loopOf, threadOf } from './storing.js';
 import { tablesOf, warnOfTables } from './tables.js';
-import type { Tables } from './tables.js';
 
 /** How long an application's start waits for its audit database, before it goes on without. */
 const START_PATIENCE_MS = 2_000;
@@ -55,9 +56,8 @@ export class AuditRuntime {
   readonly requests: RequestAudit;
   readonly service: AuditService;
   readonly sealer: LogSealer;
-  private readonly tables: Tables;
   private readonly thread: DatabaseThread | undefined;
-  private readonly protecting: Protecting;
+  private readonly atRest = new AtRest();
   private readonly features: readonly RunningFeature[];
   private readonly database: AuditDatabase;
   /** The sealer's own connection, where it has one and works in this thread. */
@@ -81,20 +81,11 @@ export class AuditRuntime {
       () => this.storeLast(),
     );
     const tables = tablesOf(this.database, options.ledger ?? {}, logger);
-    this.tables = tables;
     this.repository = tables.events;
     const riskStage = new RiskStage(new RiskModel(options.risk));
     const completer = new EventCompleter(redactor, logger, options.service, [riskStage]);
-    // Delivery is there before anybody asks these.
-    const events = {
-      directory: () => this.delivery.directory,
-      mark: () => this.delivery.mark(),
-      isSettledThrough: (mark: ReturnType<Delivery['mark']>) => this.delivery.isSettledThrough(mark),
-    };
-    const protecting = protectingOf(options, tables, events, logger);
-    this.protecting = protecting;
-    const { reader, on } = protecting;
-    this.listeners = new Listeners(logger, on && ((event) => reader.shown(event)));
+    const { atRest } = this;
+    this.listeners = new Listeners(logger, atRest);
     const reports = new Reports(completer, this.listeners);
     const told = {
       describeGap: reports.gap,
@@ -106,14 +97,14 @@ export class AuditRuntime {
     });
     const ownSources = () => this.delivery.ownSources;
     this.delivery = new Delivery(
-      loopOf(tables, this.database, this.thread, on?.protector, ownSources),
+      loopOf(tables, this.database, this.thread, atRest, ownSources),
       tables.sources,
       logger,
       deliveryOf(options),
       reports,
       tables.authority,
     );
-    this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, on?.protector);
+    this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, atRest);
     this.requests = new RequestAudit(this.recorder, completer, options.capture ?? {}, this.paths, logger);
     const own = options.ledger?.database;
     this.sealingDatabase = own && new AuditDatabase({ database: own, migrate: false }, logger);
@@ -132,18 +123,17 @@ export class AuditRuntime {
     // Features are made last; nobody asks them before.
     const holds = (person: HeldPerson) => holdsOn(this.features, tables.events, person);
     const reads = new Reads();
-    const asked = askedFor(redactor, protecting);
+    const asked = new AskedFor(redactor, atRest);
     this.service = serviceOf({
       options,
       tables,
       recorder,
       listeners,
       requests,
-      protecting,
+      atRest,
       redactor,
       reads,
       sealer,
-      holdsOn: holds,
       explanations: () => this.features.flatMap(({ explains }) => explains ?? []),
       logger,
     });
@@ -164,12 +154,14 @@ export class AuditRuntime {
       holdsOn: holds,
     };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
-    for (const { recording, refuse, judge, observe, risk, reads: readObserver } of this.features) {
+    for (const feature of this.features) {
+      const { recording, refuse, judge, observe, risk, reads: readObserver } = feature;
       if (recording) requests.choice.decideBy(recording);
       if (refuse) requests.judges.push(refuse);
       if (judge) completer.add(judge);
       if (observe) listeners.watch((event, shown) => observe(event, shown));
       if (risk) riskStage.add(risk);
+      if (feature.atRest) atRest.add(feature.atRest);
       if (readObserver) reads.add(readObserver);
     }
   }
@@ -191,17 +183,15 @@ export class AuditRuntime {
    */
   async start(shared?: DataSource): Promise<void> {
     await this.delivery.open();
-    await this.protecting.on?.transit.open();
     try {
       for (const feature of this.features) await feature.prepare?.();
       await this.database.connect(START_PATIENCE_MS, shared);
-      if (this.database.whyNotReady === undefined) await this.checkKeys();
+      if (this.database.whyNotReady === undefined) await this.checkStored();
     } catch (error) {
       this.delivery.abandon();
-      await this.protecting.on?.transit.close();
+      await this.endFeatures();
       await this.thread?.close();
       await this.database.close();
-      for (const feature of this.features) feature.end?.();
       throw error;
     }
     this.isStarted = true;
@@ -215,7 +205,7 @@ export class AuditRuntime {
   private noteDatabase(): void {
     this.thread?.start();
     void warnOfTables(this.database, this.logger);
-    if (this.isStarted) void this.checkKeys().catch((error: Error) => this.logger.error(error.message));
+    if (this.isStarted) void this.checkStored().catch((error: Error) => this.logger.error(error.message));
     // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
     this.delivery.flush().catch(() => undefined);
   }
@@ -226,8 +216,29 @@ export class AuditRuntime {
     await this.sealer.close(LAST_SEAL_MS);
   }
 
-  private checkKeys(): Promise<void> {
-    return checkKeys(this.options, this.tables, this.protecting);
+  /**
+   * Whether what is stored and this process fit together.
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` where they don't
+   */
+  private async checkStored(): Promise<void> {
+    try {
+      for (const feature of this.features) await feature.connected?.();
+      if (this.atRest.isRead || !(await hasProtectedData(this.database))) return;
+    } catch (error) {
+      if (error instanceof AuditError && error.code === 'AUDIT_INVALID_OPTIONS') throw error;
+      // What else is wrong, delivery says; and of a table that this user may not read nothing is known.
+      return;
+    }
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
+      "The database has protected data, and the audit option features has not protection(): write features: [protection({ … })], with import { protection } from 'nest-audit-trail/protection' and the options that they were protected with, so that none are stored in clear from now on; or protection({ fields: [] }), if that is meant.",
+      { field: 'features' },
+    );
+  }
+
+  private async endFeatures(): Promise<void> {
+    for (const feature of this.features) await feature.end?.();
   }
 
   /** Closes while the server still takes requests: whoever ends the process has not closed it. */
@@ -255,17 +266,14 @@ export class AuditRuntime {
       await Promise.all(this.features.map((feature) => feature.close?.(lastMs)));
       const settleMs = Math.min(LAST_ACTIONS_MS, patience / 4);
       await Promise.all(this.features.map((feature) => feature.settle?.(settleMs)));
-      const { directory } = this.delivery;
       await this.delivery.close(this.database.isGone ? 0 : left());
-      await this.protecting.on?.transit.close(directory);
-      this.protecting.on?.keys.close();
+      await this.endFeatures();
       // The database is there: what is sealed now need not wait for the next start.
       const isThere = this.database.whyNotReady === undefined;
       await this.sealer.close(isThere ? left() : 0);
       await this.thread?.close();
       await this.sealingDatabase?.close();
       await this.database.close();
-      for (const feature of this.features) feature.end?.();
     })();
     return this.closing;
   }

@@ -1,6 +1,7 @@
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { present } from '../event/present.js';
+import type { AtRest } from '../recorder/at-rest.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
@@ -9,16 +10,13 @@ import type { LedgerOptions } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
 import { AuditService } from '../trail/audit.service.js';
 import type { TrustedLog } from '../trail/believed-checkpoints.js';
-import { DataSubjects } from '../trail/data-subjects.js';
 import { DeadLetters } from '../trail/dead-letters.js';
 import { EventProver } from '../trail/event-prover.js';
 import { EventQueries } from '../trail/event-queries.js';
 import type { Reads } from '../trail/reads.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
 import type { ExplainsMissing } from '../trail/verification/missing-events.js';
-import type { FeatureHost } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
-import type { Protecting } from './protecting.js';
 import type { Tables } from './tables.js';
 
 /** What the service is made of. */
@@ -28,20 +26,18 @@ export interface ServiceParts {
   readonly recorder: AuditRecorder;
   readonly listeners: Listeners;
   readonly requests: RequestAudit;
-  readonly protecting: Protecting;
+  readonly atRest: AtRest;
   readonly redactor: Redactor;
   readonly reads: Reads;
   readonly sealer: LogSealer;
-  readonly holdsOn: FeatureHost['holdsOn'];
   readonly explanations: () => readonly ExplainsMissing[];
   readonly logger: AuditLogger;
 }
 
 export function serviceOf(parts: ServiceParts): AuditService {
-  const { options, tables, recorder, listeners, protecting, redactor, sealer, logger } = parts;
+  const { options, tables, recorder, listeners, atRest, redactor, sealer, logger } = parts;
   const { delivery } = recorder;
   const { ledger, sealing, sources, letters, trust, keys } = tables;
-  const { reader, on } = protecting;
   const ownSources = () => delivery.ownSources;
   const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil, gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs } =
     options.ledger ?? {};
@@ -58,22 +54,15 @@ export function serviceOf(parts: ServiceParts): AuditService {
       lastSeen: () => sealer.lastSeen,
     },
   );
-  const erasure = on && {
-    keys: on.keys,
-    transit: on.transit,
-    ...present('subjectField', on.protection.subjectField),
-  };
-  const queries = new EventQueries(tables.events, listeners, reader, redactor, parts.reads);
+  const queries = new EventQueries(tables.events, listeners, atRest, redactor, parts.reads);
   return new AuditService(
     recorder,
     parts.requests,
     queries,
     () => sources.summaries({ ...trust, own: new Set(ownSources().map(({ source }) => source)) }),
-    new DeadLetters(letters, reader, parts.reads, logger),
+    new DeadLetters(letters, atRest, parts.reads, logger),
     { prover: new EventProver(ledger, sealer, queries, parts.reads), verifier, sealer },
-    reader,
-    new DataSubjects(erasure, tables.events, reader, parts.holdsOn, redactor),
-    parts.reads,
+    atRest,
     logger,
   );
 }

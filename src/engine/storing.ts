@@ -1,3 +1,4 @@
+import type { LetterBox } from '../delivery/batch-store.js';
 import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
 import type { DeliveryOptions } from '../delivery/delivery-options.js';
 import { DeliveryLoop } from '../delivery/delivery-loop.js';
@@ -7,8 +8,7 @@ import type { ThreadHost } from '../delivery/thread/database-thread.js';
 import { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { ThreadedLoop } from '../delivery/thread/threaded-loop.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import { ProtectingDeadLetters, ProtectingSink } from '../features/protection/protecting-sink.js';
-import type { Protector } from '../features/protection/protector.js';
+import type { AtRest } from '../recorder/at-rest.js';
 import type { OwnSource } from '../sealer/collector.js';
 import type { AuditDatabase } from '../store/audit-database.js';
 import type { AuditModuleOptions } from './audit.options.js';
@@ -20,9 +20,10 @@ export function threadOf(
   logger: AuditLogger,
   host: ThreadHost,
 ): DatabaseThread | undefined {
-  const { database, ledger = {}, delivery, protect } = options;
-  // SQLite has one writer at a time, and is in this process anyway. Keys of persons are here alone.
-  if (!database || database.type === 'better-sqlite3' || protect) return undefined;
+  const { database, ledger = {}, delivery, features = [] } = options;
+  // SQLite has one writer at a time, and is in this process anyway.
+  if (!database || database.type === 'better-sqlite3') return undefined;
+  if (features.some(({ needsMainThread }) => needsMainThread)) return undefined;
   if (!(delivery?.thread ?? DELIVERY_DEFAULTS.thread) || !DatabaseThread.fits(database)) return undefined;
   if (!DatabaseThread.isInstalled) {
     logger.warn(
@@ -43,12 +44,16 @@ export function loopOf(
   { events, letters }: Tables,
   database: AuditDatabase,
   thread: DatabaseThread | undefined,
-  protector: Protector | undefined,
+  atRest: AtRest,
   ownSources: () => readonly OwnSource[],
 ): (host: LoopHost, options: LoopOptions) => Loop {
-  const here = new RepositorySink(events);
-  const sink = protector ? new ProtectingSink(here, protector) : here;
-  const dead = protector ? new ProtectingDeadLetters(letters, protector) : letters;
+  const sink = new RepositorySink(events, (batch, signal) => atRest.beforeStore(batch, { signal }));
+  const dead: LetterBox = {
+    async keep(event, reason, signal) {
+      const [stored] = await atRest.beforeStore([event], { signal });
+      await letters.keep(stored!, reason, signal);
+    },
+  };
   return (host, options) => {
     const inThisThread = () => new DeliveryLoop(sink, dead, options, host);
     return thread ? new ThreadedLoop(thread, host, database, ownSources, inThisThread) : inThisThread();

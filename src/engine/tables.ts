@@ -9,7 +9,6 @@ import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
 import { StatementSigner } from '../store/statement-signer.js';
 import { strangeTables } from '../store/strange-tables.js';
-import { SubjectKeyRepository } from '../store/subject-key.repository.js';
 
 /** The tables of the audit, each by its repository, and the keys by which what is in them is signed and believed. */
 export type Tables = ReturnType<typeof tablesOf>;
@@ -29,7 +28,6 @@ export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger
     events,
     letters: new DeadLetterRepository(database, events, trust, signer),
     sources: new SourceRepository(database),
-    subjectKeys: new SubjectKeyRepository(database),
     ledger: new LedgerRepository(database),
     sealing: new SealingRepository(database),
   };

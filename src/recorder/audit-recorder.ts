@@ -3,10 +3,10 @@ import { present } from '../event/present.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { Delivery } from '../delivery/delivery.js';
 import type { Ticket } from '../delivery/event-log.js';
-import type { Protector } from '../features/protection/protector.js';
 import type { Intent } from '../journal/intents.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { EntityManager } from 'typeorm';
+import { AtRest } from './at-rest.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import type { BlockingRule } from './block-judge.js';
 import type { EventCompleter } from './event-completer.js';
@@ -27,8 +27,7 @@ export class AuditRecorder {
     private readonly repository: AuditEventRepository,
     private readonly completer: EventCompleter,
     private readonly listeners: Listeners,
-    /** For values that are not stored in clear, where there are any. */
-    private readonly protector?: Protector,
+    private readonly atRest = new AtRest(),
   ) {}
 
   /**
@@ -189,22 +188,20 @@ export class AuditRecorder {
 
   /** The event as the journal may have it. */
   private protect(event: AuditLogEvent): AuditLogEvent {
-    if (!this.protector) return event;
-    const safe = this.protector.protect(event);
+    const safe = this.atRest.beforeJournal(event);
     if (safe !== event) this.clear.set(safe, event);
     return safe;
   }
 
   /** Stores an event that does not pass through delivery. */
   private async store(event: AuditLogEvent, manager?: EntityManager): Promise<void> {
-    const stored = this.protector ? await this.protector.seal([event], { manager }) : [event];
-    await this.repository.append(stored, manager);
+    await this.repository.append(await this.atRest.beforeStore([event], { manager }), manager);
     this.announce(event);
   }
 
   /** Tells those who listen. */
   announce(event: AuditLogEvent): void {
-    const clear = this.protector && this.clear.get(event);
+    const clear = this.atRest.protection && this.clear.get(event);
     this.listeners.announce(event, clear);
     if (clear) this.clear.delete(event);
   }

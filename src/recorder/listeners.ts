@@ -1,6 +1,7 @@
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { AtRest } from './at-rest.js';
 
 /** Events kept for those who listen from the application's start. */
 const MAX_RECOVERED = 1_000;
@@ -16,10 +17,9 @@ export class Listeners {
   /** What delivery reported before anybody could listen; until somebody asks for it. */
   private recovered: AuditLogEvent[] | undefined = [];
 
-  /** @param shown an event as listeners may see it: without the values that are not stored in clear */
   constructor(
     logger: AuditLogger,
-    private readonly shown: (event: AuditLogEvent) => AuditLogEvent = (event) => event,
+    private readonly atRest = new AtRest(),
   ) {
     this.warnings = new RateLimitedLog(logger);
   }
@@ -44,7 +44,7 @@ export class Listeners {
 
   /** @param clear the event with its protected values */
   announce(event: AuditLogEvent, clear = event): void {
-    const shown = this.shown(event);
+    const shown = this.atRest.shown(event);
     for (const watcher of this.watchers) this.tell(watcher, clear, shown);
     for (const listener of this.listeners) this.tell(listener, shown);
   }
@@ -52,7 +52,8 @@ export class Listeners {
   /** As {@link announce}, in the next turn: whoever makes the event enters it in this one. */
   announceSoon(event: AuditLogEvent): void {
     queueMicrotask(() => {
-      if (this.recovered && this.recovered.length < MAX_RECOVERED) this.recovered.push(this.shown(event));
+      if (this.recovered && this.recovered.length < MAX_RECOVERED)
+        this.recovered.push(this.atRest.shown(event));
       this.announce(event);
     });
   }

@@ -13,13 +13,11 @@ import {
   AuditLeaseEntity,
   AuditTileEntity,
 } from './audit-ledger.entities.js';
-import { AuditKeyEntity } from './audit-key.entity.js';
 import { AuditSettingEntity } from './audit-setting.entity.js';
 import { EventReader } from './event-reader.js';
 import { AuditSourceEntity } from './audit-source.entity.js';
 import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
 import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
-import { CreateAuditKeys1764100000000 } from './migrations/1764100000000-create-audit-keys.js';
 import { markOwn, OWN_MYSQL_OPTIONS } from './mysql-session.js';
 import { runStatement } from './run-statement.js';
 import { createPrivately } from './sqlite-file.js';
@@ -45,13 +43,8 @@ export const AUDIT_ENTITIES = [
   AuditTileEntity,
   AuditCheckpointEntity,
   AuditLeaseEntity,
-  AuditKeyEntity,
 ];
-export const AUDIT_MIGRATIONS = [
-  CreateAuditEvents1763856000000,
-  CreateAuditLedger1764000000000,
-  CreateAuditKeys1764100000000,
-];
+export const AUDIT_MIGRATIONS = [CreateAuditEvents1763856000000, CreateAuditLedger1764000000000];
 
 /** The library keeps its own list of migrations, so that it never mixes with the application's. An `entityPrefix` stands before it. */
 export const AUDIT_MIGRATIONS_TABLE = 'audit_migrations';

@@ -1,7 +1,6 @@
 // The core's tables, for TypeORM's command line and an application's own reads: nest-audit-trail/typeorm.
 export { AuditDeadLetterEntity } from './audit-dead-letter.entity.js';
 export { AuditEventEntity } from './audit-event.entity.js';
-export { AuditKeyEntity } from './audit-key.entity.js';
 export {
   AuditCheckpointEntity,
   AuditLeafEntity,

@@ -1,14 +1,7 @@
 import { REDACTED } from '../event/safe-text.js';
+import type { AtRest } from '../recorder/at-rest.js';
 import type { REDACTED_FIELDS } from '../recorder/redaction/redaction-options.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
-
-/** What is protected in events, and the digest that stands for such a value elsewhere. */
-export interface ProtectedIdentities {
-  readonly fields: readonly string[];
-  readonly isProtectedFact: (key: string) => boolean;
-  /** As the event of an erasure names a person. */
-  readonly digest: (tenantId: string, value: string) => Promise<string>;
-}
 
 type Field = (typeof REDACTED_FIELDS)[number];
 
@@ -21,17 +14,16 @@ export const HIDDEN = '[protected]';
  * nothing is left in clear that an erasure can't reach.
  */
 export class AskedFor {
-  /** @param protection absent where nothing is protected */
   constructor(
     private readonly redactor: Redactor,
-    readonly protection?: ProtectedIdentities,
+    readonly atRest: AtRest,
   ) {}
 
   /** A field of an event as events store it, or the digest that stands for it. */
   async field(name: Field, value: string, tenantId: string): Promise<string> {
     const mode = this.redactor.modeOf(name);
     if (mode) return PSEUDONYM.test(value) ? value : this.redactor.redact(value, mode);
-    if (this.protection?.fields.includes(name)) return this.digest(value, tenantId);
+    if (this.atRest.protection?.protects(name)) return this.digest(value, tenantId);
     return name === 'ipAddress' ? this.redactor.ip(value) : value;
   }
 
@@ -49,9 +41,10 @@ export class AskedFor {
 
   /** The digest that stands for a value, or `[redacted]` where nothing is protected. */
   async digest(text: string, tenantId: string): Promise<string> {
-    if (!this.protection) return REDACTED;
+    const { protection } = this.atRest;
+    if (!protection) return REDACTED;
     try {
-      return await this.protection.digest(tenantId, text);
+      return await protection.digest(tenantId, text);
     } catch {
       return HIDDEN;
     }

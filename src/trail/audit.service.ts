@@ -14,9 +14,9 @@ import type { AuditLogger } from '../event/audit-logger.js';
 import { copyEvent } from '../event/copy-event.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { ownEvent } from '../event/own-event.js';
-import type { ProtectedReader } from '../features/protection/protected-reader.js';
 import { isKnownDead } from '../journal/process-identity.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
+import type { AtRest } from '../recorder/at-rest.js';
 import type { AuditRecorder } from '../recorder/audit-recorder.js';
 import type { SignedCheckpoint } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
@@ -25,13 +25,6 @@ import type { AuditSource } from '../store/source-summary.js';
 import type { AuditFilter } from './audit-query.dto.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
 import type { AuditStatistics, AuditStatisticsQuery } from './audit-statistics.js';
-import type {
-  AuditErasure,
-  AuditSubject,
-  DataSubjects,
-  KeyRotation,
-  KeyRotationOptions,
-} from './data-subjects.js';
 import type { AuditDeadLetterQuery } from './dead-letter-query.js';
 import type { DeadLetters } from './dead-letters.js';
 import type { EventProver } from './event-prover.js';
@@ -43,7 +36,6 @@ import type {
   EventQueries,
 } from './event-queries.js';
 import { inContext } from './in-context.js';
-import type { Reads } from './reads.js';
 import type { LogVerifier } from './verification/log-verifier.js';
 import { ownVerifyOptions } from './verification/own-options.js';
 import type { VerifyOptions, VerifyResult } from './verification/verification-result.js';
@@ -72,9 +64,7 @@ export class AuditService {
     private readonly summaries: () => Promise<AuditSource[]>,
     private readonly letters: DeadLetters,
     private readonly log: AuditLog,
-    private readonly reader: ProtectedReader,
-    private readonly subjects: DataSubjects,
-    private readonly reads: Reads,
+    private readonly atRest: AtRest,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -98,8 +88,8 @@ export class AuditService {
     assertEventInput(own);
     const draft = inContext(own);
     // A copy: the original still waits to be stored.
-    if (!options.manager) return copyEvent(this.reader.shown(await this.recorder.recordSafely(draft)));
-    return this.reader.shown(await this.recorder.recordWith(options.manager, draft));
+    if (!options.manager) return copyEvent(this.atRest.shown(await this.recorder.recordSafely(draft)));
+    return this.atRest.shown(await this.recorder.recordWith(options.manager, draft));
   }
 
   /**
@@ -203,44 +193,6 @@ export class AuditService {
     const reason = annotateCurrent(annotation);
     if (reason !== undefined) this.warnings.warn(method, `${method}() was called ${reason}`);
     return reason === undefined;
-  }
-
-  /**
-   * Erases a person: destroys the keys of their protected values, so that nobody can read these any more, in the database, among the dead
-   * letters or in the journal. The events stay, and verify as before; reads show `[erased]`. The erasure is an event itself. What is
-   * recorded for the person later has another key.
-   *
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` without the option `protect`;
-   *   `AUDIT_STORE_UNAVAILABLE`; as {@link record} where it can't be recorded, and then nothing is erased
-   */
-  forget(subject: AuditSubject): Promise<AuditErasure> {
-    return this.subjects.forget(
-      subject,
-      (event) => this.record(event),
-      () => this.flush(),
-    );
-  }
-
-  /**
-   * Answers a request for access: all events of a person, oldest first, with their protected values, in bounded memory. These are the events
-   * whose user they are, and those with values under their keys. Reads all events of the tenant.
-   *
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, at the call; `AUDIT_STORE_UNAVAILABLE`
-   */
-  exportSubject(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
-    return this.reads.streamed({ method: 'exportSubject', query: subject }, () =>
-      this.subjects.export(subject),
-    );
-  }
-
-  /**
-   * Wraps all data keys anew that another master key has wrapped, so that the one before can be destroyed; and gives each person another
-   * data key, if asked. Goes on from there if it is called again after a failure. It is an event itself.
-   *
-   * @throws AuditError `AUDIT_INVALID_OPTIONS` without the option `protect`; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
-   */
-  rotateKeys(options: KeyRotationOptions = {}): Promise<KeyRotation> {
-    return this.subjects.rotateKeys(options, (event) => this.record(event));
   }
 
   /** Runs `work`, and records whatever is recorded within it in the actor's name. For jobs, queues and scripts. */

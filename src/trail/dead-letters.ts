@@ -1,7 +1,7 @@
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { present } from '../event/present.js';
-import type { ProtectedReader } from '../features/protection/protected-reader.js';
+import type { AtRest } from '../recorder/at-rest.js';
 import type { AuditDeadLetter, DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { splitReveal } from './audit-scope.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
@@ -18,7 +18,7 @@ export class DeadLetters {
 
   constructor(
     private readonly letters: DeadLetterRepository,
-    private readonly reader: ProtectedReader,
+    private readonly atRest: AtRest,
     private readonly reads: Reads,
     logger: AuditLogger,
   ) {
@@ -57,9 +57,9 @@ export class DeadLetters {
 
   private async page(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
     const { reveal, rest } = splitReveal(query);
-    if (reveal) this.reader.assertReveals();
+    if (reveal) this.atRest.assertReveals();
     const letters = await this.letters.find(checkDeadLetterQuery(rest as AuditDeadLetterQuery));
-    const events = await this.reader.show(
+    const events = await this.atRest.read(
       letters.map(({ event }) => event),
       reveal,
     );

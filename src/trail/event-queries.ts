@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { isEventId } from '../event/event-id.js';
-import type { ProtectedReader } from '../features/protection/protected-reader.js';
+import type { AtRest } from '../recorder/at-rest.js';
 import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
@@ -46,7 +46,7 @@ export class EventQueries {
   constructor(
     private readonly events: AuditEventRepository,
     private readonly listeners: Listeners,
-    private readonly reader: ProtectedReader,
+    private readonly atRest: AtRest,
     private readonly redactor: Redactor,
     private readonly reads: Reads,
   ) {}
@@ -68,7 +68,7 @@ export class EventQueries {
     const find = async () => {
       const { reveal, rest } = this.readOf(scope);
       const event = await this.stored(id, rest);
-      return event && (await this.reader.show([event], reveal))[0];
+      return event && (await this.atRest.read([event], reveal))[0];
     };
     return this.reads.answered({ method: 'findById', query: scope, id }, find, (event) => (event ? 1 : 0));
   }
@@ -119,7 +119,7 @@ export class EventQueries {
     });
     const hasMore = events.length > limit;
     if (hasMore) events.length = limit;
-    const shown = await this.reader.show(events, reveal);
+    const shown = await this.atRest.read(events, reveal);
     if (!hasMore) return { events: shown };
     return { events: shown, nextCursor: signer.sign(events[limit - 1]?.id ?? '', filter, order) };
   }
@@ -145,7 +145,7 @@ export class EventQueries {
         order,
         ...(after !== undefined && { after }),
       });
-      yield* await this.reader.show(page, reveal);
+      yield* await this.atRest.read(page, reveal);
       if (page.length < STREAM_PAGE) return;
       after = page.at(-1)?.id;
     }
@@ -155,7 +155,7 @@ export class EventQueries {
     query: T,
   ): { reveal: boolean; rest: Omit<T, 'reveal'> & AuditScope } {
     const { reveal, rest } = splitReveal(query);
-    if (reveal) this.reader.assertReveals();
+    if (reveal) this.atRest.assertReveals();
     return { reveal, rest: rest as Omit<T, 'reveal'> & AuditScope };
   }
 

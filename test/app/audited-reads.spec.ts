@@ -8,6 +8,7 @@ import { DataSource } from 'typeorm';
 import { AuditModule, AuditQueryDto, AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { eventually } from '../support/eventually.js';
 import { startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
@@ -34,7 +35,7 @@ describeOnSqlite('audited reads', (create) => {
   });
 
   async function start(options: Omit<AuditModuleOptions, 'database'> = {}): Promise<AuditService> {
-    app = await startLedgerApp(database, { features: [access()], ...options });
+    app = await startLedgerApp(database, { features: [access(), protection({ fields: [] })], ...options });
     const { audit } = app;
     for (const resourceId of ['1', '2', '3']) {
       await audit.record({
@@ -85,7 +86,8 @@ describeOnSqlite('audited reads', (create) => {
     await audit.prove(events[0]!.id, TENANT);
     const streamed: AuditLogEvent[] = [];
     for await (const event of audit.stream({ ...TENANT, action: 'invoice.pay' })) streamed.push(event);
-    for await (const event of audit.exportSubject({ ...TENANT, subjectId: 'ann' })) streamed.push(event);
+    for await (const event of app!.get(DataProtection).exportSubject({ ...TENANT, subjectId: 'ann' }))
+      streamed.push(event);
     expect(streamed).toHaveLength(6);
     const filter = { 'filter.userId': 'ann', 'filter.minRiskScore': 1, limit: 2 };
     const [begin, exported] = (await recorded()).filter(

@@ -99,7 +99,7 @@ describe('options', () => {
     [
       'captur',
       { ...MEMORY, captur: {} },
-      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, features, delivery, ledger, redaction, protect, service.',
+      'There is no audit option "captur". The options here are database, dataSource, migrate, capture, risk, features, delivery, ledger, redaction, service.',
     ],
     [
       'policy[0].level',

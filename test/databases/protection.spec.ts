@@ -5,8 +5,10 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { AuditError } from 'nest-audit-trail';
-import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, ProtectionOptions } from 'nest-audit-trail';
+import type { AuditEventInput, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { detection } from 'nest-audit-trail/detection';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
+import type { ProtectionOptions } from 'nest-audit-trail/protection';
 import { generateKeys } from '../../src/ledger/keys.js';
 import { crash } from '../support/crashed-journal.js';
 import { eventually } from '../support/eventually.js';
@@ -62,18 +64,22 @@ describeEachDatabase('protection', (create, name) => {
     await database.drop();
   }
 
+  /** @param own the options of its protection */
   async function start(
-    protect: Partial<ProtectionOptions> | false = {},
-    more: Omit<AuditModuleOptions, 'database'> = {},
+    own: Partial<ProtectionOptions> | 'without' = {},
+    { features = [], ...more }: Omit<AuditModuleOptions, 'database'> = {},
   ): Promise<LedgerApp> {
-    const key = protect && protect.kms ? {} : { masterKey };
+    const added =
+      own === 'without' ? [] : [protection({ fields: FIELDS, ...(!own.kms && { masterKey }), ...own })];
     app = await startLedgerApp(database, {
-      protect: protect && { fields: FIELDS, ...key, ...protect },
+      features: [...added, ...features],
       ledger: { signingKey: signerKey },
       ...more,
     });
     return app;
   }
+
+  const persons = (of = app!) => of.get(DataProtection);
 
   async function stop(): Promise<void> {
     await app?.close();
@@ -184,7 +190,7 @@ describeEachDatabase('protection', (create, name) => {
       const journal = lines.filter((line) => own.some((one) => line.includes(one))).join('\n');
       const before = await rowsOf('audit_events');
 
-      const erasure = await audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+      const erasure = await persons().forget({ tenantId: 'acme', subjectId: 'ann' });
       expect(erasure).toMatchObject({ keys: 1, journalCleared: true });
       for (const show of [true, false]) {
         expect(await audit.findById(id, { ...ALL, reveal: show })).toMatchObject(HIDDEN('[erased]'));
@@ -227,14 +233,14 @@ describeEachDatabase('protection', (create, name) => {
       expect(await reveal(later.id)).toMatchObject(CLEAR);
       expect(await reveal(id)).toMatchObject(HIDDEN('[erased]'));
       // Again, and of somebody who was never seen.
-      expect(await audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
+      expect(await persons().forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
       expect(await reveal(later.id)).toMatchObject(HIDDEN('[erased]'));
-      expect(await audit.forget({ tenantId: 'acme', subjectId: 'nobody' })).toMatchObject({ keys: 0 });
-      await expect(audit.forget({ tenantId: 'acme', subjectId: '' })).rejects.toMatchObject({
+      expect(await persons().forget({ tenantId: 'acme', subjectId: 'nobody' })).toMatchObject({ keys: 0 });
+      await expect(persons().forget({ tenantId: 'acme', subjectId: '' })).rejects.toMatchObject({
         code: 'AUDIT_INVALID_QUERY',
         field: 'subjectId',
       });
-      await expect(audit.forget(undefined as never)).rejects.toMatchObject({ field: 'tenantId' });
+      await expect(persons().forget(undefined as never)).rejects.toMatchObject({ field: 'tenantId' });
     });
 
     it('forgets a person while they are written of', async () => {
@@ -255,7 +261,7 @@ describeEachDatabase('protection', (create, name) => {
       const writers = [write(), write(), write()];
       await eventually(() => expect(recorded.length).toBeGreaterThan(50));
       const asked = recorded.length;
-      const erasure = await audit.forget({ tenantId: 'globex', subjectId: 'ann' });
+      const erasure = await persons().forget({ tenantId: 'globex', subjectId: 'ann' });
       forgotten = true;
       const done = recorded.length;
       await eventually(() => expect(recorded.length).toBeGreaterThan(done + 50));
@@ -320,11 +326,11 @@ describeEachDatabase('protection', (create, name) => {
       const plain = await audit.record({ action: 'thing.read', tenantId: 'acme', userId: 'ann' });
       await audit.flush();
       const events: AuditLogEvent[] = [];
-      for await (const event of audit.exportSubject({ tenantId: 'acme', subjectId: 'ann' }))
+      for await (const event of persons().exportSubject({ tenantId: 'acme', subjectId: 'ann' }))
         events.push(event);
       expect(events.map(({ id }) => id)).toEqual([own.id, about.id, plain.id]);
       expect(events[1]).toMatchObject({ ipAddress: ADDRESS, details: { 'customer.email': EMAIL } });
-      expect(() => audit.exportSubject({ tenantId: 'acme' } as never)).toThrow(/subjectId/);
+      expect(() => persons().exportSubject({ tenantId: 'acme' } as never)).toThrow(/subjectId/);
     });
   });
 
@@ -372,18 +378,20 @@ describeEachDatabase('protection', (create, name) => {
         database: database.options,
         delivery: { directory: database.journal, drainOnSignals: false },
         capture: { resolve: { user: () => 'ann', tenant: () => 'acme', session: () => 'session-planted-1' } },
-        protect: {
-          fields: [
-            'userId',
-            'sessionId',
-            'resourceId',
-            'ipAddress',
-            'userAgent',
-            'metadata.path',
-            'metadata.requestId',
-          ],
-          masterKey,
-        },
+        features: [
+          protection({
+            fields: [
+              'userId',
+              'sessionId',
+              'resourceId',
+              'ipAddress',
+              'userAgent',
+              'metadata.path',
+              'metadata.requestId',
+            ],
+            masterKey,
+          }),
+        ],
       });
       try {
         await send(things.port, {
@@ -416,7 +424,7 @@ describeEachDatabase('protection', (create, name) => {
             metadata: { path: '/things/planted-thing', requestId: 'planted-request', statusCode: 201 },
           },
         ]);
-        await things.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+        await things.get(DataProtection).forget({ tenantId: 'acme', subjectId: 'ann' });
         const erased = await things.audit.find({ tenantId: 'acme', resource: 'thing', reveal: true });
         expect(erased.events).toMatchObject([
           { userId: '[erased]', resourceId: '[erased]', metadata: { path: '[erased]', statusCode: 201 } },
@@ -433,7 +441,7 @@ describeEachDatabase('protection', (create, name) => {
       try {
         const first = await startLedgerApp(
           { ...database, options: store.options },
-          { protect: { fields: FIELDS, masterKey } },
+          { features: [protection({ fields: FIELDS, masterKey })] },
         );
         let early: AuditLogEvent;
         let bob: AuditLogEvent;
@@ -464,7 +472,7 @@ describeEachDatabase('protection', (create, name) => {
         await start({}, { delivery: { directory: kept } });
         await app!.audit.flush();
         expect(await reveal(early.id)).toMatchObject(CLEAR);
-        await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+        await persons().forget({ tenantId: 'acme', subjectId: 'ann' });
         const erasedAt = await app!.audit.find({ ...ALL, action: 'audit.erase' });
         expect(erasedAt.events).toHaveLength(1);
         await stop();
@@ -515,13 +523,13 @@ describeEachDatabase('protection', (create, name) => {
       // The new one alone is not enough yet.
       await expect(start()).rejects.toMatchObject({
         code: 'AUDIT_INVALID_OPTIONS',
-        field: 'protect.masterKey',
+        field: 'protection.masterKey',
       });
       await start({ retiredMasterKeys: [retired] });
       expect(await reveal(old.id)).toMatchObject(CLEAR);
-      const rotation = await app!.audit.rotateKeys({ dataKeys: true });
+      const rotation = await persons().rotateKeys({ dataKeys: true });
       expect(rotation).toEqual({ rewrapped: 3, renewed: 2, damaged: 0 });
-      expect(await app!.audit.rotateKeys()).toEqual({ rewrapped: 0, renewed: 0, damaged: 0 });
+      expect(await persons().rotateKeys()).toEqual({ rewrapped: 0, renewed: 0, damaged: 0 });
       const fresh = await app!.audit.record(ANN);
       await app!.audit.flush();
       await app!.audit.checkpoint();
@@ -543,7 +551,7 @@ describeEachDatabase('protection', (create, name) => {
         /"protected":"v1\.([^.]+)/.exec(String(stored.find((row) => row['id'] === id)!['metadata']))![1];
       expect(keyOf(old.id)).not.toBe(keyOf(fresh.id));
       // Erased is what either has encrypted.
-      expect(await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 2 });
+      expect(await persons().forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 2 });
       expect(await reveal(old.id)).toMatchObject(HIDDEN('[erased]'));
       expect(await reveal(fresh.id)).toMatchObject(HIDDEN('[erased]'));
     });
@@ -572,7 +580,7 @@ describeEachDatabase('protection', (create, name) => {
       };
       await start({ kms, retiredMasterKeys: [masterKey], cacheKeys: 1 });
       expect(await reveal(local.id)).toMatchObject(CLEAR);
-      expect(await app!.audit.rotateKeys()).toMatchObject({ rewrapped: 2 });
+      expect(await persons().rotateKeys()).toMatchObject({ rewrapped: 2 });
       await stop();
       await start({ kms, cacheKeys: 1 });
       expect(await reveal(local.id)).toMatchObject(CLEAR);
@@ -585,7 +593,7 @@ describeEachDatabase('protection', (create, name) => {
       const waiting = await app!.audit.record({ ...ANN, userId: 'carl' });
       const other = await app!.audit.record({ action: 'thing.note' });
       await expect(app!.audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
-      expect(app!.audit.status().lastError).toContain('protect.kms');
+      expect(app!.audit.status().lastError).toContain('protection.kms');
       await expect(app!.audit.find({ ...ALL, userId: 'ann', reveal: true })).rejects.toMatchObject({
         code: 'AUDIT_STORE_UNAVAILABLE',
       });
@@ -683,7 +691,7 @@ describeEachDatabase('protection', (create, name) => {
         await start({}, { dataSource: undefined, delivery: AS_A_TOOL });
         const shared = await startLedgerApp(
           { ...database, options: undefined as never, journal: `${database.journal}-shared` },
-          { dataSource: connection, protect: { fields: FIELDS, masterKey } },
+          { dataSource: connection, features: [protection({ fields: FIELDS, masterKey })] },
         ).catch(async (error: unknown) => {
           await stop();
           throw error;
@@ -714,10 +722,74 @@ describeEachDatabase('protection', (create, name) => {
       }
     });
 
+    it('has to be there where data are protected, until it is said that nothing is any more', async () => {
+      await start({}, { delivery: AS_A_TOOL });
+      const [{ id }, bob] = [
+        await app!.audit.record(ANN),
+        await app!.audit.record({ ...ANN, userId: 'bob' }),
+      ];
+      await app!.audit.flush();
+      await persons().forget({ tenantId: 'acme', subjectId: 'bob' });
+      await stop();
+      await expect(start('without')).rejects.toMatchObject({
+        code: 'AUDIT_INVALID_OPTIONS',
+        field: 'features',
+        message: expect.stringMatching(/has protected data.*protection\(\{ fields: \[\] \}\)/) as string,
+      });
+
+      // Without keys nothing is encrypted, revealed or forgotten.
+      await start({ fields: [], masterKey: undefined }, { delivery: AS_A_TOOL });
+      expect(await app!.audit.findById(id, ALL)).toMatchObject(HIDDEN('[protected]'));
+      expect(await app!.audit.findById(bob.id, ALL)).toMatchObject({
+        ...HIDDEN('[erased]'),
+        userId: 'bob',
+      });
+      await expect(reveal(id)).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY', field: 'reveal' });
+      const ann = { tenantId: 'acme', subjectId: 'ann' };
+      await expect(persons().forget(ann)).rejects.toThrow(/protection\.masterKey/);
+      await expect(persons().rotateKeys()).rejects.toThrow(/protection\.masterKey/);
+      const later = await app!.audit.record(ANN);
+      expect(later).toMatchObject(CLEAR);
+      await app!.audit.flush();
+      const exported: AuditLogEvent[] = [];
+      for await (const event of persons().exportSubject(ann)) exported.push(event);
+      expect(exported).toMatchObject([HIDDEN('[protected]'), CLEAR]);
+      await stop();
+
+      // With them, what was protected can still be shown and erased.
+      await start({ fields: [] }, { delivery: AS_A_TOOL });
+      expect(await reveal(id)).toMatchObject(CLEAR);
+      expect(await persons().forget(ann)).toMatchObject({ keys: 1 });
+      expect(await reveal(id)).toMatchObject(HIDDEN('[erased]'));
+      expect(await reveal(later.id)).toMatchObject(CLEAR);
+    });
+
+    it('has its table only where it is', async () => {
+      await database.drop();
+      database = await create({ isEmpty: true });
+      await start('without', { delivery: AS_A_TOOL });
+      await app!.audit.record(ANN);
+      await app!.audit.flush();
+      await stop();
+      await expect(rowsOf('audit_keys')).rejects.toThrow(/audit_keys/);
+      await start({}, { delivery: AS_A_TOOL });
+      const { id } = await app!.audit.record(ANN);
+      await app!.audit.flush();
+      expect(await reveal(id)).toMatchObject(CLEAR);
+      await app!.audit.checkpoint();
+      expect(await app!.audit.verify()).toMatchObject({ ok: true });
+    });
+
     // What is protected, and which options do, is decided before the database is asked.
     if (name !== 'sqlite') return;
 
     it('says what is wrong with reveal', async () => {
+      await start('without');
+      await expect(app!.audit.find({ ...ALL, reveal: true })).rejects.toThrow(
+        /without the feature protection/,
+      );
+      expect(() => persons()).toThrow();
+      await stop();
       const { audit } = await start();
       await expect(audit.find({ ...ALL, reveal: 'yes' } as never)).rejects.toThrow(
         /reveal must be true or false/,
@@ -725,12 +797,6 @@ describeEachDatabase('protection', (create, name) => {
       await expect(audit.statistics({ ...ALL, reveal: true } as never)).rejects.toMatchObject({
         field: 'reveal',
       });
-      await stop();
-      await start(false);
-      await expect(app!.audit.find({ ...ALL, reveal: true })).rejects.toThrow(/without the option protect/);
-      await expect(app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' })).rejects.toThrow(
-        /the option protect/,
-      );
     });
 
     it('withholds values where protection fails, and says so in the event', async () => {
@@ -755,9 +821,9 @@ describeEachDatabase('protection', (create, name) => {
       const { id } = await app!.audit.record(customer);
       const nobodys = await app!.audit.record(ANN);
       await app!.audit.flush();
-      await app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+      await persons().forget({ tenantId: 'acme', subjectId: 'ann' });
       expect(await reveal(id)).toMatchObject({ ipAddress: ADDRESS });
-      await app!.audit.forget({ tenantId: 'acme', subjectId: 'c-7' });
+      await persons().forget({ tenantId: 'acme', subjectId: 'c-7' });
       expect(await reveal(id)).toMatchObject({
         ipAddress: '[erased]',
         details: { customerId: 'c-7', 'customer.email': '[erased]' },
@@ -800,12 +866,14 @@ describeEachDatabase('protection', (create, name) => {
 
     it('says that detection does not find by what is protected', async () => {
       await start({ fields: ['ipAddress', 'details.account'] }, { features: [detection()] });
-      expect(logged.join('\n')).toMatch(/protect\.fields has ipAddress, details\.account: .*detection/);
+      expect(logged.join('\n')).toMatch(/ipAddress, details\.account: .*detection/);
     });
 
     it('does not start with keys that are none, or not those of the data', async () => {
-      const refused = async (protect: unknown, field: string, text: RegExp) => {
-        const error: unknown = await startLedgerApp(database, { protect: protect as never }).then(
+      const refused = async (given: unknown, field: string, text: RegExp) => {
+        const error: unknown = await startLedgerApp(database, {
+          features: [protection(given as ProtectionOptions)],
+        }).then(
           (started) => started.close(),
           (reason: unknown) => reason,
         );
@@ -816,55 +884,65 @@ describeEachDatabase('protection', (create, name) => {
       const short = randomBytes(31).toString('base64');
       await refused(
         { fields: FIELDS, masterKey: short },
-        'protect.masterKey',
+        'protection.masterKey',
         /has 31 bytes: write 32 bytes/,
       );
       await refused(
         { fields: FIELDS, masterKey: randomBytes(33).toString('hex') },
-        'protect.masterKey',
+        'protection.masterKey',
         /33 bytes/,
       );
       await refused(
         { fields: FIELDS, masterKey: 'not a key!' },
-        'protect.masterKey',
+        'protection.masterKey',
         /neither base64 nor hex/,
       );
-      await refused({ fields: FIELDS }, 'protect.masterKey', /is missing.*AUDIT_MASTER_KEY/);
+      await refused({ fields: FIELDS }, 'protection.masterKey', /is missing.*AUDIT_MASTER_KEY/);
       await refused(
         { fields: FIELDS, masterKey, retiredMasterKeys: [short] },
-        'protect.retiredMasterKeys[0]',
+        'protection.retiredMasterKeys[0]',
         /31 bytes/,
       );
-      await refused({ masterKey }, 'protect.fields', /is missing/);
-      await refused({ fields: ['metadata.sequence'], masterKey }, 'protect.fields[0]', /can't be protected/);
-      await refused({ fields: ['tenantId'], masterKey }, 'protect.fields[0]', /can't be protected/);
-      await refused({ fields: FIELDS, masterKey, subject: 'details' }, 'protect.subject', /write 'userId'/);
-      await refused({ fields: FIELDS, kms: { keyId: 'k' } }, 'protect.kms.wrap', /write a function/);
-      await refused({ fields: FIELDS, masterKey, kms: { keyId: 'k' } }, 'protect.kms', /exclude each other/);
+      await refused({ masterKey }, 'protection.fields', /is missing/);
+      await refused(
+        { fields: ['metadata.sequence'], masterKey },
+        'protection.fields[0]',
+        /can't be protected/,
+      );
+      await refused({ fields: ['tenantId'], masterKey }, 'protection.fields[0]', /can't be protected/);
+      await refused(
+        { fields: FIELDS, masterKey, subject: 'details' },
+        'protection.subject',
+        /write 'userId'/,
+      );
+      await refused({ fields: FIELDS, kms: { keyId: 'k' } }, 'protection.kms.wrap', /write a function/);
+      await refused(
+        { fields: FIELDS, masterKey, kms: { keyId: 'k' } },
+        'protection.kms',
+        /exclude each other/,
+      );
       await refused(
         { fields: FIELDS, masterKey, cacheSeconds: 0 },
-        'protect.cacheSeconds',
+        'protection.cacheSeconds',
         /an integer from 1/,
       );
+      await refused({ fields: FIELDS, masterKey, nonsense: 1 }, 'protection.nonsense', /no audit option/);
+      await refused(null, 'protection', /write an object/);
       expect(logged.join('\n')).not.toContain(short);
 
       await start();
-      const { id } = await app!.audit.record(ANN);
+      await app!.audit.record(ANN);
       await app!.audit.flush();
       await stop();
       await refused(
         { fields: FIELDS, masterKey: aKey() },
-        'protect.masterKey',
+        'protection.masterKey',
         /does not fit the protected data/,
       );
-      await refused(undefined, 'protect', /has protected data/);
-      // Said in so many words, it is meant.
-      await start(false);
-      expect(await app!.audit.findById(id, ALL)).toMatchObject(HIDDEN('[protected]'));
     });
 
     it('refuses names that the library itself uses', async () => {
-      const { audit } = await start(false);
+      const { audit } = await start('without');
       const { id } = await audit.record({
         action: 'thing.note',
         metadata: { protected: 'erased', protectedFields: ['userId'], mine: 1 },

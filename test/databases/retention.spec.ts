@@ -7,6 +7,7 @@ import type { AuditEventInput, AuditLogEvent, AuditModuleOptions } from 'nest-au
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import type { RetentionOptions, RetentionRule } from 'nest-audit-trail/retention';
 import { AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from 'nest-audit-trail/typeorm';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { generateKeys, parseVerifierKey } from '../../src/ledger/keys.js';
 import { eventLeafHash } from '../../src/ledger/canonical-event.js';
 import { checkProof } from '../../src/ledger/proof-bundle.js';
@@ -41,11 +42,11 @@ describeEachDatabase('retention', (create, name) => {
 
   async function start(
     rules: readonly RetentionRule[] = [{ keepDays: 365 }],
-    more: Omit<AuditModuleOptions, 'database'> = {},
+    { features = [], ...more }: Omit<AuditModuleOptions, 'database'> = {},
     own: RetentionOptions = {},
   ): Promise<LedgerApp['audit']> {
     app = await startLedgerApp(database, {
-      features: [retention({ rules, batchSize: 7, pauseMs: 0, ...own })],
+      features: [retention({ rules, batchSize: 7, pauseMs: 0, ...own }), ...features],
       ledger: { signingKey: signerKey },
       ...more,
     });
@@ -137,7 +138,6 @@ describeEachDatabase('retention', (create, name) => {
       expect(events).toHaveLength(2);
       expect(await retained().removeExpired({ dryRun: true })).toMatchObject({ removed: 4, held: 16 });
       expect(await retained().removeExpired()).toMatchObject({ removed: 4, held: 16 });
-      await expect(audit.forget({ tenantId: 'acme', subjectId: 'ann' })).rejects.toThrow(/protect/);
 
       const because2 = { reason: 'settled', liftedBy: 'counsel@example.test' };
       expect(await retained().liftHold(holds[0]!.id, because2)).toEqual(holds[0]);
@@ -324,7 +324,7 @@ describeEachDatabase('retention', (create, name) => {
       await app!.close();
       app = await startLedgerApp(database, {
         ...without,
-        protect: { fields: ['ipAddress'], masterKey },
+        features: [protection({ fields: ['ipAddress'], masterKey })],
       });
       const { ok, problems, removed } = await app.audit.verify();
       expect([ok, removed, problems.map(({ code }) => code)]).toEqual([
@@ -336,9 +336,9 @@ describeEachDatabase('retention', (create, name) => {
         expect(message).toMatch(/record of retention that is not loaded.*features: \[retention\(\)\]/);
       expect((await app.audit.sources()).flatMap(({ gaps }) => gaps)).toEqual([]);
       // Nobody here can tell whether a hold is on it.
-      const forget = () => app!.audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+      const forget = () => app!.get(DataProtection).forget({ tenantId: 'acme', subjectId: 'ann' });
       await expect(forget()).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'features' });
-      await restart(undefined, { protect: { fields: ['ipAddress'], masterKey } });
+      await restart(undefined, { features: [protection({ fields: ['ipAddress'], masterKey })] });
       await expect(forget()).rejects.toMatchObject({ code: 'AUDIT_HELD' });
     });
 
@@ -347,11 +347,12 @@ describeEachDatabase('retention', (create, name) => {
       app = undefined;
       const library = await new DataSource({
         ...database.options,
-        migrations: [...AUDIT_MIGRATIONS, ...retention.tables.migrations],
+        migrations: [...AUDIT_MIGRATIONS, ...protection.tables.migrations, ...retention.tables.migrations],
         migrationsTableName: AUDIT_MIGRATIONS_TABLE,
       } as DataSourceOptions).initialize();
       try {
-        await library.undoLastMigration();
+        // That of protection has come later.
+        for (let times = 0; times < 2; times += 1) await library.undoLastMigration();
         await expect(library.query('SELECT event_id FROM audit_removals')).rejects.toThrow();
         await expect(library.query('DELETE FROM audit_events')).rejects.toThrow(/append-only/);
         await expect(library.query("UPDATE audit_events SET resource = 'x'")).rejects.toThrow(/append-only/);
@@ -645,7 +646,7 @@ describeEachDatabase('retention', (create, name) => {
       const [former, master] = [randomBytes(32), randomBytes(32)].map((key) => key.toString('base64'));
       const fields = ['ipAddress'];
       await start(undefined, {
-        protect: { fields, masterKey: former },
+        features: [protection({ fields, masterKey: former! })],
         delivery: AS_A_TOOL,
       });
       const who = (userId: string) => ({ userId, ipAddress: '203.0.113.7' });
@@ -656,7 +657,7 @@ describeEachDatabase('retention', (create, name) => {
         { action: 'invoice.pay', ...who('bob') },
       ]);
       const audit = await restart(undefined, {
-        protect: { fields, masterKey: master, retiredMasterKeys: [former!] },
+        features: [protection({ fields, masterKey: master!, retiredMasterKeys: [former!] })],
       });
       const { id } = await retained().placeHold({
         tenantId: 'acme',
@@ -664,13 +665,14 @@ describeEachDatabase('retention', (create, name) => {
         reason: 'case',
         placedBy: 'counsel',
       });
-      await expect(audit.forget({ tenantId: 'acme', subjectId: 'ann' })).rejects.toMatchObject({
+      const persons = app!.get(DataProtection);
+      await expect(persons.forget({ tenantId: 'acme', subjectId: 'ann' })).rejects.toMatchObject({
         code: 'AUDIT_HELD',
         status: 409,
       });
       await retained().liftHold(id, { reason: 'settled', liftedBy: 'counsel' });
-      await audit.rotateKeys({ dataKeys: true });
-      await audit.forget({ tenantId: 'acme', subjectId: 'ann' });
+      await persons.rotateKeys({ dataKeys: true });
+      await persons.forget({ tenantId: 'acme', subjectId: 'ann' });
       expect(await retained().removeExpired()).toMatchObject({ removed: 16 });
       await audit.flush();
       await audit.checkpoint();

@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { randomBytes } from 'node:crypto';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { createEventId } from '../../src/event/event-id.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import { dropTriggers } from '../support/ledger-app.js';
@@ -53,8 +54,10 @@ describeEachDatabase('rights', (create, name) => {
             migrate: false,
             delivery: { directory: database.journal },
             ledger: { database: users.sealer },
-            protect: { fields: ['details.email'], masterKey },
-            features: [retention({ rules: [{ keepDays: 1 }], database: users.maintenance })],
+            features: [
+              protection({ fields: ['details.email'], masterKey }),
+              retention({ rules: [{ keepDays: 1 }], database: users.maintenance }),
+            ],
           }),
         ],
       })
@@ -81,8 +84,10 @@ describeEachDatabase('rights', (create, name) => {
       const { id } = await audit.record(own);
       await audit.flush();
       expect(await audit.findById(id, { allTenants: true, reveal: true })).toMatchObject(own);
-      expect(await audit.rotateKeys({ dataKeys: true })).toMatchObject({ renewed: 1 });
-      expect(await audit.forget({ tenantId: 'default', subjectId: 'ann' })).toMatchObject({ keys: 2 });
+      expect(await app.get(DataProtection).rotateKeys({ dataKeys: true })).toMatchObject({ renewed: 1 });
+      expect(await app.get(DataProtection).forget({ tenantId: 'default', subjectId: 'ann' })).toMatchObject({
+        keys: 2,
+      });
       await audit.record({ ...own, timestamp: Date.now() - 2 * 86_400_000 });
       await audit.flush();
       await audit.checkpoint();

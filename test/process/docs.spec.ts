@@ -41,7 +41,6 @@ import { Redactor } from '../../src/recorder/redaction/redactor.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
 import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/event/protected-marks.js';
-import { PROTECTION_DEFAULTS } from '../../src/features/protection/protection-options.js';
 import { LEDGER_DEFAULTS } from '../../src/sealer/ledger-options.js';
 import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../../src/trail/audit-query.dto.js';
@@ -280,7 +279,6 @@ describe('tables that equal the code', () => {
     const groups = {
       delivery: DELIVERY_DEFAULTS,
       ledger: LEDGER_DEFAULTS,
-      protect: PROTECTION_DEFAULTS,
     };
     for (const [group, values] of Object.entries(groups)) {
       for (const [name, value] of Object.entries(values)) {

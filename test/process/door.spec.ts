@@ -104,7 +104,6 @@ it('has the tables for TypeORM in an entry of their own', () => {
     'AuditCheckpointEntity',
     'AuditDeadLetterEntity',
     'AuditEventEntity',
-    'AuditKeyEntity',
     'AuditLeafEntity',
     'AuditLeaseEntity',
     'AuditSettingEntity',

@@ -1,12 +1,18 @@
 // The tables of options are what the code says. `npm run docs:options` writes them anew.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { auditOptions } from '../../src/engine/audit.options.js';
+import { protectionSchema } from '../../src/features/protection/protection-options.js';
 import { retentionSchema } from '../../src/features/retention/retention-options.js';
 import { partsOf, withGenerated } from '../support/docs/generated.js';
 import { optionsTable } from '../support/docs/options-table.js';
 
 const TABLES = {
   'docs/options.md': optionsTable(auditOptions, 'src/engine/audit.options.ts', 'AuditModuleOptions'),
+  'docs/encryption.md': optionsTable(
+    protectionSchema,
+    'src/features/protection/protection-options.ts',
+    'ProtectionOptions',
+  ),
   'docs/retention.md': optionsTable(
     retentionSchema,
     'src/features/retention/retention-options.ts',

@@ -14,6 +14,8 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
+import { protection } from 'nest-audit-trail/protection';
+import type { ProtectionOptions } from 'nest-audit-trail/protection';
 import { openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
@@ -58,7 +60,11 @@ describeEachDatabase('a process', (create, name) => {
   });
 
   /** @returns the port that it listens on */
-  async function serve(audit: AuditModuleOptions, shutdown?: Shutdown, ...more: string[]): Promise<number> {
+  async function serve(
+    { protect, ...audit }: AuditModuleOptions & { readonly protect?: ProtectionOptions },
+    shutdown?: Shutdown,
+    ...more: string[]
+  ): Promise<number> {
     const options = JSON.stringify({
       audit: {
         database: database.options,
@@ -66,6 +72,7 @@ describeEachDatabase('a process', (create, name) => {
         delivery: { directory: database.journal, ...audit.delivery },
       },
       shutdown,
+      protect,
     });
     child = spawn(process.execPath, ['build/process/served-app.js', options, ...more], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -86,14 +93,14 @@ describeEachDatabase('a process', (create, name) => {
   /** What an application of its own reads in the database. */
   async function read<T>(
     ask: (audit: AuditService) => Promise<T>,
-    protect: AuditModuleOptions['protect'] = false,
+    protect: ProtectionOptions = { fields: [] },
   ): Promise<T> {
     @Module({
       imports: [
         AuditModule.forRoot({
           database: database.options,
           delivery: { mode: 'buffered', thread: false },
-          protect,
+          features: [protection(protect)],
         }),
       ],
     })
@@ -244,10 +251,10 @@ describeEachDatabase('a process', (create, name) => {
     expect(await journalText()).toContain('"t1.');
     expect(await journalText()).not.toContain('PlantedBrowser');
     await serve({ protect });
-    const find = (more: { reveal?: boolean }, as: AuditModuleOptions['protect']) =>
+    const find = (more: { reveal?: boolean }, as?: ProtectionOptions) =>
       read(async (audit) => (await audit.find({ allTenants: true, limit: 1_000, ...more })).events, as);
     await eventually(async () => expect(await stored()).toHaveLength(ids.length));
-    expect((await find({}, false)).every(({ userAgent }) => userAgent === '[protected]')).toBe(true);
+    expect((await find({})).every(({ userAgent }) => userAgent === '[protected]')).toBe(true);
     const events = await find({ reveal: true }, protect);
     expect(events.every(({ userAgent }) => userAgent === 'PlantedBrowser/1')).toBe(true);
     expect(events.map(({ resourceId }) => resourceId).sort()).toEqual([...ids].sort());

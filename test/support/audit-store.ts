@@ -1,6 +1,7 @@
 // The store by itself, without an application: what the delivery and the reads use, on a database of the test's, with the tables of features.
 import { DataSource } from 'typeorm';
 import type { AuditDatabaseOptions, AuditLogEvent, FeatureTables } from 'nest-audit-trail';
+import { protection } from 'nest-audit-trail/protection';
 import { retention } from 'nest-audit-trail/retention';
 import { createEventId } from '../../src/event/event-id.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
@@ -9,7 +10,7 @@ import { DeadLetterRepository } from '../../src/store/dead-letter.repository.js'
 import { SourceRepository } from '../../src/store/source.repository.js';
 
 /** Those that have tables. */
-const features: readonly { readonly tables: FeatureTables }[] = [retention];
+const features: readonly { readonly tables: FeatureTables }[] = [protection, retention];
 
 export interface AuditStore {
   readonly events: AuditEventRepository;

@@ -44,6 +44,7 @@ export class RetainedLog {
   get retention(): AuditRetention {
     return this.app!.get(AuditRetention);
   }
+  get: LedgerApp['get'] = (service) => this.app!.get(service);
 
   /**
    * Ends the application that runs, and starts another one.

@@ -55,19 +55,19 @@ export class FilterWords {
   private async value(name: string, value: unknown, tenantId: string): Promise<unknown> {
     if (OPEN.has(name)) return value;
     if ((name === 'id' || name === 'after') && isEventId(value)) return value;
-    const { protection } = this.asked;
+    const { protection } = this.asked.atRest;
     const hidesAny = protection !== undefined || this.redactor.hidesFields;
     if (typeof value === 'object' || typeof value === 'function') return hidesAny ? HIDDEN : value;
     const text = String(value);
     if ((REDACTED_FIELDS as readonly string[]).includes(name))
       return this.asked.field(name as Field, text, tenantId);
-    // Whose it is, only the option protect.subject knows.
+    // Whose it is, only the feature that protects knows.
     if (name === 'subjectId')
       return protection ? this.asked.digest(text, tenantId) : this.asked.field('userId', text, tenantId);
     const mode = this.redactor.modeOf(name);
     if (mode) return this.redactor.redact(text, mode);
     const isFact = name.startsWith('details.') || name.startsWith('metadata.');
-    if (isFact && !protection?.isProtectedFact(name)) return value;
+    if (isFact && !protection?.protects(name)) return value;
     // A text to look for anywhere, and what no query has, may be anything.
     return hidesAny ? this.asked.digest(text, tenantId) : value;
   }

@@ -1,5 +1,6 @@
 // The feature `detection`: nest-audit-trail/detection.
 import { defineFeature } from '../../engine/audit-feature.js';
+import type { FeatureHost } from '../../engine/audit-feature.js';
 import { DetectionRepository } from './detection.repository.js';
 import { Detector } from './detector.js';
 import type { DetectionOptions } from './detection-options.js';
@@ -36,7 +37,20 @@ export const detection = defineFeature('detection', (options: DetectionOptions, 
   );
   return {
     observe: (event) => detector.observe(event),
-    start: () => detector.start(),
+    start: () => {
+      warnOfUnseen(host);
+      detector.start();
+    },
     close: (patienceMs) => detector.close(patienceMs),
   };
 });
+
+/** What it looks for in the database, and does not see there. */
+function warnOfUnseen({ asked, logger }: FeatureHost): void {
+  const { protection } = asked.atRest;
+  const unseen = ['userId', 'ipAddress', 'details.account'].filter((name) => protection?.protects(name));
+  if (unseen.length === 0) return;
+  logger.warn(
+    `Among the protected fields are ${unseen.join(', ')}: what is found by these across processes, the audit's detection does not find any more (docs/encryption.md of nest-audit-trail).`,
+  );
+}

@@ -111,7 +111,7 @@ export class MasterKeys {
     const local = this.localOf(masterId);
     if (!this.has(masterId)) {
       throw new KeyUnavailableError(
-        `a key was wrapped by the master key ${safeText(masterId, 80)}, which is not among ${kms ? 'protect.kms.keyId, protect.kms.formerKeyIds' : 'protect.masterKey'} and protect.retiredMasterKeys`,
+        `a key was wrapped by the master key ${safeText(masterId, 80)}, which is not among ${kms ? 'protection.kms.keyId, protection.kms.formerKeyIds' : 'protection.masterKey'} and protection.retiredMasterKeys`,
       );
     }
     const plain = local ? local.unwrap(bytes) : await asked('unwrap', () => kms!.unwrap(bytes, masterId));
@@ -143,11 +143,11 @@ async function asked(
   } catch (error) {
     // What a KMS says of a failure holds no key.
     throw new KeyUnavailableError(
-      `protect.kms.${name}() failed: ${String((error as Error)?.message ?? error)}`,
+      `protection.kms.${name}() failed: ${String((error as Error)?.message ?? error)}`,
     );
   }
   if (ArrayBuffer.isView(answer)) return answer as Uint8Array;
-  throw new KeyUnavailableError(`protect.kms.${name}() did not answer bytes`);
+  throw new KeyUnavailableError(`protection.kms.${name}() did not answer bytes`);
 }
 
 function digestOf(place: string): Buffer {

@@ -1,23 +1,14 @@
-import type { AuditFacts, AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
+import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
 import { FACT_LIMITS } from '../../event/flatten.js';
-import { PROTECTED_FIELDS_KEY, PROTECTED_KEY, PROTECTED_VALUE } from '../../event/protected-marks.js';
+import { PROTECTED_FIELDS_KEY, PROTECTED_VALUE } from '../../event/protected-marks.js';
+import { protectedFieldsOf, withoutMarks } from '../../recorder/hidden-event.js';
+import type { Placeholder } from '../../recorder/hidden-event.js';
 import { ENCRYPTED_OVERHEAD } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
-import { isNeeded, PROTECTED_FIELDS } from './protection-options.js';
-import type { Protection, ProtectedField } from './protection-options.js';
-
-/** Stand in `metadata` under {@link PROTECTED_KEY} in the place of the values. */
-export const ERASED = 'erased';
-export const WITHHELD = 'withheld';
-
-/** What is shown in the place of a value. */
-export type Placeholder = '[protected]' | '[erased]' | '[withheld]' | '[unreadable]';
+import { isNeeded } from './protection-options.js';
+import type { Protection } from './protection-options.js';
 
 const TOO_LARGE: Placeholder = '[withheld]';
-
-export function isProtected({ metadata }: AuditLogEvent): boolean {
-  return metadata[PROTECTED_KEY] !== undefined;
-}
 
 /**
  * A copy of the event without the values that are to be protected, and these.
@@ -93,37 +84,16 @@ function encoded(bytes: number): number {
   return Math.ceil((bytes * 4) / 3);
 }
 
-/** The event as it is shown where its values are not. */
-export function hidden(event: AuditLogEvent, placeholder: Placeholder): AuditLogEvent {
-  const shown = withoutMarks(event);
-  for (const field of fieldsOf(event)) shown[field] = placeholder;
-  for (const record of [shown.details, shown.metadata]) {
-    if (placeholder === PROTECTED_VALUE) break;
-    for (const key of Object.keys(record)) if (record[key] === PROTECTED_VALUE) record[key] = placeholder;
-  }
-  return shown;
-}
-
 /** The event with its values in their places. Values of fields that it does not say it has are left out. */
 export function revealed(event: AuditLogEvent, values: ProtectedValues): AuditLogEvent {
   const shown = withoutMarks(event);
-  for (const field of fieldsOf(event)) shown[field] = String(values[field] ?? '[unreadable]');
+  for (const field of protectedFieldsOf(event)) shown[field] = String(values[field] ?? '[unreadable]');
   for (const [name, value] of Object.entries(values)) {
     if (!name.includes('.')) continue;
     const { record, key } = placeOf(name);
     if (shown[record][key] === PROTECTED_VALUE) shown[record][key] = value;
   }
   return shown;
-}
-
-function withoutMarks(event: AuditLogEvent): AuditLogEvent {
-  const { [PROTECTED_KEY]: _values, [PROTECTED_FIELDS_KEY]: _fields, ...metadata } = event.metadata;
-  return { ...event, details: { ...event.details }, metadata: metadata as AuditFacts };
-}
-
-function fieldsOf({ metadata }: AuditLogEvent): ProtectedField[] {
-  const named = metadata[PROTECTED_FIELDS_KEY];
-  return PROTECTED_FIELDS.filter((field) => Array.isArray(named) && (named as string[]).includes(field));
 }
 
 /** `details.customer.email` → `details` and `customer.email` */

@@ -2,12 +2,13 @@ import { AuditError } from '../../event/audit-error.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import type { SubjectKey, SubjectKeyRepository } from '../../store/subject-key.repository.js';
+import type { SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
 import { decryptValues, keyIdOf } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
 import { KeyUnavailableError } from './master-keys.js';
 import { PROTECTED_KEY } from '../../event/protected-marks.js';
-import { ERASED, hidden, isProtected, revealed, WITHHELD } from './protected-event.js';
+import { ERASED, hidden, isProtected, WITHHELD } from '../../recorder/hidden-event.js';
+import { revealed } from './protected-event.js';
 import type { DataKey, FoundKey, SubjectKeys } from './subject-keys.js';
 
 /** Shows events as readers may see them. */
@@ -23,28 +24,12 @@ export class ProtectedReader {
     this.warnings = new RateLimitedLog(logger);
   }
 
-  /** An event that is not stored yet. */
-  shown(event: AuditLogEvent): AuditLogEvent {
-    if (!isProtected(event)) return event;
-    return hidden(event, event.metadata[PROTECTED_KEY] === WITHHELD ? '[withheld]' : '[protected]');
-  }
-
-  /** @throws AuditError `AUDIT_INVALID_QUERY` where nothing can be revealed */
-  assertReveals(): void {
-    if (this.keys) return;
-    throw new AuditError(
-      'AUDIT_INVALID_QUERY',
-      'The audit query is not valid: reveal has no meaning without the option protect.',
-      { field: 'reveal' },
-    );
-  }
-
   /**
    * Stored events in their order, with `[erased]` where the key is destroyed, and else with `[protected]`, or with their values.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, also where the KMS is away
    */
-  async show(events: readonly AuditLogEvent[], reveal: boolean): Promise<AuditLogEvent[]> {
+  async read(events: readonly AuditLogEvent[], reveal: boolean): Promise<AuditLogEvent[]> {
     const ids = new Set<string>();
     for (const event of events) {
       const id = keyIdOf(event.metadata[PROTECTED_KEY], 'v1');

@@ -1,49 +1,51 @@
-import { AuditError } from '../../event/audit-error.js';
+import type { AuditError } from '../../event/audit-error.js';
+import { checkOption, group, integer, option, withDefaults, wrongOption } from '../../event/option-schema.js';
+import type { OptionSchema } from '../../event/option-schema.js';
 import { present } from '../../event/present.js';
 import { showValue } from '../../event/show-value.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../../recorder/key-bytes.js';
 import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
-import type { RedactionOptions } from '../../recorder/redaction/redaction-options.js';
+import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { ID_FIELDS } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
-import { MasterKey } from './master-keys.js';
+import { MasterKey, MasterKeys } from './master-keys.js';
 import type { KeyManagement } from './key-management.js';
 
 /** Which values are encrypted for whom, and what with. */
 export interface ProtectionOptions {
   /**
    * What is encrypted: `userId`, `sessionId`, `resourceId`, `userAgent`, `ipAddress`, dotted keys in `details` and `metadata` with all that
-   * is below them, or `details` as a whole. `*` stands for one part of a key: `'details.*.email'`.
+   * is below them, or `details` as a whole. `*` stands for one part of a key: `'details.*.email'`. Needed; `[]` where nothing is to be
+   * encrypted any more (`docs/encryption.md#when-nothing-is-to-be-protected-any-more`).
    */
   readonly fields: readonly string[];
   /**
-   * Whose data these are: a field of the event, `'details.customerId'`, or a function of the event. What belongs to nobody is encrypted
-   * by a key of its tenant, which `forget()` does not reach. @defaultValue `'userId'`
+   * Whose data these are (`docs/encryption.md#whose-data-these-are`). What belongs to nobody is encrypted by a key of its tenant, which
+   * `forget()` does not reach. @defaultValue `'userId'`
    */
   readonly subject?: string | ((event: AuditLogEvent) => string | undefined);
   /**
-   * The key that wraps the keys of the subjects: 32 bytes as base64 or hex. @defaultValue the environment variable `AUDIT_MASTER_KEY`
+   * The key that wraps the keys of persons. @defaultValue the environment variable `AUDIT_MASTER_KEY`
    */
   readonly masterKey?: string | undefined;
-  /** Master keys that were in use before: what they have wrapped can still be read, and is wrapped anew by `rotateKeys()`. */
+  /**
+   * Master keys that were in use before: what they have wrapped can still be read, until `rotateKeys()` has the new one wrap it
+   * (`docs/encryption.md#rotation`). @defaultValue `[]`
+   */
   readonly retiredMasterKeys?: readonly string[];
-  /** Wraps the keys of the subjects in the place of `masterKey`, such as by a key that never leaves a KMS. */
+  /** Wraps these keys in the place of `masterKey`, such as by a key that never leaves a KMS (`docs/encryption.md#keys`). */
   readonly kms?: KeyManagement;
   /** Seconds that an unwrapped key stays in memory. @defaultValue 300 */
   readonly cacheSeconds?: number;
   /** Unwrapped keys in memory. @defaultValue 1000 */
   readonly cacheKeys?: number;
-  /** Days after which a subject gets another key for what is recorded from then on. @defaultValue 365 */
+  /** Days after which a subject gets another key, for what is recorded from then on. @defaultValue 365 */
   readonly dataKeyDays?: number;
 }
 
-export const PROTECTION_DEFAULTS = {
-  subject: 'userId',
-  cacheSeconds: 300,
-  cacheKeys: 1_000,
-  dataKeyDays: 365,
-} as const;
+const SUBJECT = 'userId';
+const TIMES = { cacheSeconds: 300, cacheKeys: 1_000, dataKeyDays: 365 } as const;
 
 /** The fields outside of `details` and `metadata`. */
 export const PROTECTED_FIELDS = REDACTED_FIELDS;
@@ -59,14 +61,14 @@ export interface Protection {
   readonly subjectOf: (event: AuditLogEvent) => string | undefined;
   /** The field of the event that names the person, where it is one of these. */
   readonly subjectField?: IdField;
-  /** Absent where a KMS wraps. */
-  readonly masterKey?: MasterKey;
-  readonly retiredMasterKeys: readonly MasterKey[];
-  readonly kms?: KeyManagement;
+  /** Absent where nothing is encrypted, and nothing can be revealed. */
+  readonly masters?: MasterKeys;
   readonly cacheSeconds: number;
   readonly cacheKeys: number;
   readonly dataKeyDays: number;
 }
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the library itself needs to read in `metadata`, or says there of the protection. */
 const NEEDED =
@@ -78,22 +80,35 @@ export function isNeeded(name: string): boolean {
   return NEEDED.test(name);
 }
 
-/**
- * @returns `undefined` where nothing is protected
- * @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key
- */
+/** Keys are checked where they are read, since a message of the schema would quote them; so is what is in `fields` and `kms`. */
+export const protectionSchema = group(
+  {
+    fields: option(Array.isArray, "a list of fields, ['ipAddress', 'details.email']"),
+    subject: option(
+      (value) => typeof value === 'function' || typeof value === 'string',
+      "'userId', 'details.customerId', or a function of the event",
+    ),
+    masterKey: option(() => true, '32 bytes as base64 or hex'),
+    retiredMasterKeys: option(() => true, 'a list of keys, each 32 bytes as base64 or hex'),
+    kms: option((value) => typeof value === 'object' && value !== null, '{ keyId, wrap, unwrap }'),
+    cacheSeconds: integer(1, 86_400),
+    cacheKeys: integer(1, 1_000_000),
+    dataKeyDays: integer(1, 36_500),
+  } satisfies Record<keyof ProtectionOptions, OptionSchema>,
+  { required: ['fields'], write: "an object, { fields: ['ipAddress'] }" },
+);
+
+/** @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key */
 export function checkProtection(
-  options: ProtectionOptions | false | undefined,
-  { fields: redacted = {} }: RedactionOptions = {},
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): Protection | undefined {
-  if (!options) return undefined;
-  if (!Array.isArray(options.fields)) {
-    throw wrong('fields', "is missing: write a list of fields, ['ipAddress', 'details.email']");
-  }
+  options: ProtectionOptions,
+  redactor: Redactor,
+  environment: Environment = process.env,
+): Protection {
+  checkOption(protectionSchema, options, 'protection');
+  const { subject = SUBJECT, cacheSeconds, cacheKeys, dataKeyDays } = options;
   options.fields.forEach((field: unknown, index) => checkField(field, `fields[${index}]`));
   for (const field of options.fields) {
-    if (!Object.hasOwn(redacted, field)) continue;
+    if (!redactor.names(field)) continue;
     throw wrong('fields', `has ${field}, which redaction.fields has as well: name it in one of them`);
   }
   const facts = options.fields
@@ -103,16 +118,25 @@ export function checkProtection(
     fields: PROTECTED_FIELDS.filter((field) => options.fields.includes(field)),
     protectsFacts: facts.length > 0,
     isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
-    subjectOf: subjectOf(options.subject ?? PROTECTION_DEFAULTS.subject),
+    subjectOf: subjectOf(subject),
     ...present(
       'subjectField',
-      ID_FIELDS.find((field) => field === (options.subject ?? PROTECTION_DEFAULTS.subject)),
+      ID_FIELDS.find((field) => field === subject),
     ),
-    ...masterKeysOf(options, environment),
-    cacheSeconds: options.cacheSeconds ?? PROTECTION_DEFAULTS.cacheSeconds,
-    cacheKeys: options.cacheKeys ?? PROTECTION_DEFAULTS.cacheKeys,
-    dataKeyDays: options.dataKeyDays ?? PROTECTION_DEFAULTS.dataKeyDays,
+    ...present('masters', masterKeysOf(options, environment)),
+    ...withDefaults(TIMES, { cacheSeconds, cacheKeys, dataKeyDays }),
   };
+}
+
+/** Whether keys are given, or needed: what has them may not leave this thread. */
+export function hasKeys(
+  options: ProtectionOptions,
+  { AUDIT_MASTER_KEY }: Environment = process.env,
+): boolean {
+  // Not checked yet.
+  const { fields, masterKey, kms, retiredMasterKeys = [] } = Object(options) as ProtectionOptions;
+  const given = [masterKey, kms, AUDIT_MASTER_KEY || undefined].some((key) => key !== undefined);
+  return given || fields?.length !== 0 || retiredMasterKeys.length > 0;
 }
 
 function checkField(field: unknown, path: string): void {
@@ -158,29 +182,30 @@ function subjectOf(
   };
 }
 
-function masterKeysOf(
-  options: ProtectionOptions,
-  environment: Readonly<Record<string, string | undefined>>,
-): Pick<Protection, 'masterKey' | 'retiredMasterKeys' | 'kms'> {
-  const { kms, retiredMasterKeys = [] } = options;
+function masterKeysOf(options: ProtectionOptions, environment: Environment): MasterKeys | undefined {
+  const { kms, masterKey, retiredMasterKeys = [] } = options;
+  if (!Array.isArray(retiredMasterKeys)) {
+    throw wrong('retiredMasterKeys', 'is no list: write a list of keys, each 32 bytes as base64 or hex');
+  }
+  if (!hasKeys(options, environment)) return undefined;
   const retired = retiredMasterKeys.map((text, index) =>
     masterKeyOf(text, `retiredMasterKeys[${index}]`, ''),
   );
   if (kms !== undefined) {
-    if (options.masterKey !== undefined) {
-      throw wrong('kms', 'and protect.masterKey exclude each other: write the one that wraps from now on');
+    if (masterKey !== undefined) {
+      throw wrong('kms', 'and protection.masterKey exclude each other: write the one that wraps from now on');
     }
-    return { kms: checkKms(kms), retiredMasterKeys: retired };
+    return new MasterKeys({ kms: checkKms(kms), retiredMasterKeys: retired });
   }
-  const given = options.masterKey ?? (environment['AUDIT_MASTER_KEY'] || undefined);
+  const given = masterKey === undefined ? environment['AUDIT_MASTER_KEY'] || undefined : masterKey;
   if (given === undefined) {
     throw wrong(
       'masterKey',
       'is missing: write 32 random bytes as base64, such as openssl rand -base64 32 prints, or set AUDIT_MASTER_KEY; or write kms',
     );
   }
-  const from = options.masterKey === undefined ? '(from the environment variable AUDIT_MASTER_KEY) ' : '';
-  return { masterKey: masterKeyOf(given, 'masterKey', from), retiredMasterKeys: retired };
+  const from = masterKey === undefined ? '(from the environment variable AUDIT_MASTER_KEY) ' : '';
+  return new MasterKeys({ masterKey: masterKeyOf(given, 'masterKey', from), retiredMasterKeys: retired });
 }
 
 function masterKeyOf(text: unknown, path: string, from: string): MasterKey {
@@ -210,6 +235,5 @@ function checkKms(kms: KeyManagement): KeyManagement {
 }
 
 function wrong(path: string, fault: string): AuditError {
-  const field = `protect.${path}`;
-  return new AuditError('AUDIT_INVALID_OPTIONS', `The audit option ${field} ${fault}.`, { field });
+  return wrongOption(`protection.${path}`, fault);
 }

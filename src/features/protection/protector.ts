@@ -2,12 +2,13 @@ import { AuditError } from '../../event/audit-error.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
-import type { KeyAccess } from '../../store/subject-key.repository.js';
+import type { StoreAccess, ValueProtection } from '../../recorder/at-rest.js';
+import { ERASED, WITHHELD } from '../../recorder/hidden-event.js';
 import { applyJudgement } from '../../recorder/stage.js';
 import { decryptValues, encryptValues, keyIdOf } from './encrypted-values.js';
 import { KeyUnavailableError } from './master-keys.js';
 import { PROTECTED_KEY } from '../../event/protected-marks.js';
-import { ERASED, fitValues, WITHHELD, withoutValues } from './protected-event.js';
+import { fitValues, withoutValues } from './protected-event.js';
 import type { Protection } from './protection-options.js';
 import type { DataKey, SubjectKeys } from './subject-keys.js';
 import type { TransitKeys } from './transit-keys.js';
@@ -27,7 +28,7 @@ interface Carried {
 
 interface Opened extends Carried {
   readonly event: AuditLogEvent;
-  /** Among the events that are sealed. */
+  /** Among the events of the batch. */
   readonly place: number;
 }
 
@@ -35,7 +36,7 @@ interface Opened extends Carried {
  * Encrypts the values that are to be protected, in two steps: at once under the key of the process, before the event is in the journal or
  * seen by anybody; and on its way into the database under the key of the person whose values they are.
  */
-export class Protector {
+export class Protector implements ValueProtection {
   private readonly warnings: RateLimitedLog;
   /** Since when there is no key: `performance.now()`. */
   private waitingSince: number | undefined;
@@ -49,8 +50,8 @@ export class Protector {
     this.warnings = new RateLimitedLog(logger);
   }
 
-  /** The event as the journal may have it. Never throws: where it fails, the values are withheld. */
-  protect(event: AuditLogEvent): AuditLogEvent {
+  /** Where it fails, the values are withheld. */
+  beforeJournal(event: AuditLogEvent): AuditLogEvent {
     const found = withoutValues(event, this.protection);
     if (!found) return event;
     const { event: rest, values } = found;
@@ -70,27 +71,35 @@ export class Protector {
     return rest;
   }
 
-  /**
-   * The events as they are stored. Those of nobody whose values are protected are the same objects.
-   *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error: try again later
-   */
-  async seal(events: readonly AuditLogEvent[], access: KeyAccess = {}): Promise<readonly AuditLogEvent[]> {
-    const sealed = [...events];
+  protects(name: string): boolean {
+    const { fields, isProtectedFact } = this.protection;
+    return (fields as readonly string[]).includes(name) || isProtectedFact(name);
+  }
+
+  /** As the event of an erasure names a person. */
+  digest(tenantId: string, value: string): Promise<string> {
+    return this.keys.referenceOf(tenantId, value);
+  }
+
+  async beforeStore(
+    events: readonly AuditLogEvent[],
+    access: StoreAccess,
+  ): Promise<readonly AuditLogEvent[]> {
+    const stored = [...events];
     const opened: Opened[] = [];
-    let isSealed = false;
+    let isChanged = false;
     try {
       for (const [place, event] of events.entries()) {
         const keyId = keyIdOf(event.metadata[PROTECTED_KEY], 't1');
         if (keyId === undefined) continue;
         const copy = { ...event, metadata: { ...event.metadata } };
-        sealed[place] = copy;
-        isSealed = true;
+        stored[place] = copy;
+        isChanged = true;
         const carried = await this.carriedBy(event, keyId);
         if (carried) opened.push({ ...carried, event: copy, place });
         else withhold(copy);
       }
-      if (opened.length === 0) return isSealed ? sealed : events;
+      if (opened.length === 0) return isChanged ? stored : events;
       const claims = opened.map(({ event, subject }) => ({
         tenantId: event.tenantId,
         subjectId: subject,
@@ -109,12 +118,12 @@ export class Protector {
         await Promise.all(groups.slice(from, from + AT_ONCE).map(({ row, own }) => this.encrypt(row, own)));
       }
       this.waitingSince = undefined;
-      return sealed;
+      return stored;
     } catch (error) {
       if (!(error instanceof KeyUnavailableError)) throw error;
       this.waitFor(error);
       for (const { event } of opened) withhold(event);
-      return sealed;
+      return stored;
     }
   }
 

@@ -3,7 +3,7 @@ import { AuditError } from '../../event/audit-error.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import { classifyStoreError } from '../../store/store-error.js';
-import type { KeyAccess, SubjectKey, SubjectKeyRepository } from '../../store/subject-key.repository.js';
+import type { KeyAccess, SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
 import { KeyCache } from './key-cache.js';
 import type { MasterKeys } from './master-keys.js';
 import { KeyDamagedError, KeyUnavailableError } from './master-keys.js';
@@ -81,8 +81,8 @@ export class SubjectKeys {
       if (cause instanceof KeyUnavailableError && this.masters.has(index.masterId)) throw cause;
       throw new AuditError(
         'AUDIT_INVALID_OPTIONS',
-        `The audit option protect.masterKey does not fit the protected data in the database: ${(cause as Error).message}. Write the key that they were protected with, as masterKey, among retiredMasterKeys or in kms. If nothing was ever protected, somebody has inserted the row "index" of audit_keys: delete it.`,
-        { field: 'protect.masterKey', cause },
+        `The audit option protection.masterKey does not fit the protected data in the database: ${(cause as Error).message}. Write the key that they were protected with, as masterKey, among retiredMasterKeys or in kms. If nothing was ever protected, somebody has inserted the row "index" of audit_keys: delete it.`,
+        { field: 'protection.masterKey', cause },
       );
     }
   }

@@ -11,7 +11,7 @@ import type { MasterKeys } from './master-keys.js';
 /** What is known of the events that are on their way. */
 export interface EventsOnTheWay {
   /** Where the journal is; `undefined` where there is none. */
-  directory(): string | undefined;
+  readonly directory: string | undefined;
   /** All that is recorded until now. */
   mark(): LogMark;
   /** Whether nothing is left to be stored of what was there at the mark. */
@@ -69,7 +69,7 @@ export class TransitKeys {
 
   /** Takes over what an earlier process left beside the journal, which is open. Never throws. */
   async open(): Promise<void> {
-    const directory = this.events.directory();
+    const { directory } = this.events;
     if (directory !== undefined) {
       const through = this.events.mark();
       for (const name of await readdir(directory).catch(() => [])) {
@@ -114,13 +114,18 @@ export class TransitKeys {
     return false;
   }
 
-  /** Deletes the files that no journal needs any more. Called once the journal is closed. */
-  async close(directory?: string): Promise<void> {
+  /**
+   * Called once the journal is closed.
+   *
+   * @param deletes the files of keys, where no journal needs them any more
+   */
+  async close(deletes: boolean): Promise<void> {
     this.closed = true;
     clearInterval(this.timer);
     await this.working;
     for (const { key } of [this.active, ...this.retired]) key?.fill(0);
-    if (directory === undefined) return;
+    const { directory } = this.events;
+    if (directory === undefined || !deletes) return;
     const names = await readdir(directory).catch(() => []);
     if (names.some((name) => name.endsWith('.journal'))) return;
     for (const name of names)
@@ -152,7 +157,7 @@ export class TransitKeys {
 
   private async destroy(old: TransitKey): Promise<void> {
     old.key?.fill(0);
-    const directory = this.events.directory();
+    const { directory } = this.events;
     try {
       if (directory !== undefined && old.file !== undefined)
         await destroyOwn(join(directory, nameOf(old.id)));
@@ -174,7 +179,7 @@ export class TransitKeys {
 
   /** Has the wrapped keys lie beside the journal. */
   private async keepFile(): Promise<void> {
-    const directory = this.events.directory();
+    const { directory } = this.events;
     if (directory === undefined) return;
     for (const kept of [this.active, ...this.retired]) {
       if (!kept.key || (kept.file !== undefined && isOwnFile(join(directory, nameOf(kept.id))))) continue;
@@ -185,7 +190,7 @@ export class TransitKeys {
   }
 
   private async unwrapped(id: string): Promise<Buffer | undefined> {
-    const directory = this.events.directory();
+    const { directory } = this.events;
     if (directory === undefined) return undefined;
     const text = readOwn(join(directory, nameOf(id)), LARGEST_BYTES);
     if (text === undefined) return undefined;

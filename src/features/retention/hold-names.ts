@@ -20,10 +20,10 @@ export async function namedHold(
   for (const name of ['userId', 'resource', 'resourceId'] as const) {
     const value: unknown = hold[name];
     if (typeof value !== 'string' || value === '') continue;
-    if (name !== 'resource' && asked.protection?.fields.includes(name)) {
+    if (asked.atRest.protection?.protects(name)) {
       throw refuseHold(
         name,
-        `${name} is among protect.fields, so that no event is found by it. Place the hold on a resource, a time or the tenant`,
+        `${name} is among the protected fields, so that no event is found by it. Place the hold on a resource, a time or the tenant`,
       );
     }
     const stored = storedForm(redactor, name, value);

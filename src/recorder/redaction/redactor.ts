@@ -52,6 +52,7 @@ export class Redactor {
   private readonly patterns: readonly (Recogniser & { readonly mode: RedactionMode })[];
   private readonly fields: ReadonlyMap<string, RedactionMode>;
   private readonly wildFields: readonly { readonly matches: RegExp; readonly mode: RedactionMode }[];
+  private readonly named: ReadonlySet<string>;
   private readonly truncatesIp: boolean;
   /** Of actions, routes and user agents there are few: those in which nothing was found need not be looked at again. */
   private readonly clean = new Set<string>();
@@ -64,10 +65,16 @@ export class Redactor {
     this.truncatesIp = options.truncateIp ?? false;
     this.patterns = patternsOf(options.patterns);
     const entries = Object.entries(options.fields ?? {});
+    this.named = new Set(entries.map(([field]) => field));
     this.fields = new Map(entries.filter(([field]) => !field.includes('*')));
     this.wildFields = entries
       .filter(([field]) => field.includes('*'))
       .map(([field, mode]) => ({ matches: wildcard(field), mode }));
+  }
+
+  /** Whether the options name the field, word for word. */
+  names(field: string): boolean {
+    return this.named.has(field);
   }
 
   /** Whether single fields of this record are redacted. */

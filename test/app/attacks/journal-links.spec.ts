@@ -25,6 +25,7 @@ import {
 import { basename, join } from 'node:path';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
+import { protection } from 'nest-audit-trail/protection';
 import { crash, segmentsOf } from '../../support/crashed-journal.js';
 import { eventually } from '../../support/eventually.js';
 import { removable } from '../../support/removable-database.js';
@@ -69,11 +70,13 @@ describe('a link in the directory of the journal', () => {
     const options: AuditModuleOptions = {
       database: store.options,
       delivery: { directory, shutdownTimeoutMs: 1_000 },
-      protect: {
-        masterKey: randomBytes(32).toString('hex'),
-        subject: ({ userId }) => userId,
-        fields: ['details.email'],
-      },
+      features: [
+        protection({
+          masterKey: randomBytes(32).toString('hex'),
+          subject: ({ userId }) => userId,
+          fields: ['details.email'],
+        }),
+      ],
       ...more,
     };
     @Module({ imports: [AuditModule.forRoot(options)] })

@@ -11,6 +11,7 @@ import type { AuditEventInput } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
 import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
@@ -80,8 +81,11 @@ describeEachDatabase('hostile queries', (create) => {
   beforeAll(async () => {
     database = await create();
     app = await startLedgerApp(database, {
-      features: [access(), retention()],
-      protect: { fields: ['ipAddress'], masterKey: 'b2s='.padStart(44, 'A') },
+      features: [
+        access(),
+        protection({ fields: ['ipAddress'], masterKey: 'b2s='.padStart(44, 'A') }),
+        retention(),
+      ],
     });
     ({ audit } = app);
     await audit.record({ ...TENANT, action: 'a.b', userId: 'ann' });
@@ -113,8 +117,11 @@ describeEachDatabase('hostile queries', (create) => {
       call: (hold) => retained().placeHold(hold),
       fields: ['userId', 'resource', 'resourceId', 'from', 'to', 'reason', 'placedBy'],
     },
-    exportSubject: { call: (subject) => audit.exportSubject(subject), fields: ['subjectId'] },
-    forget: { call: (subject) => audit.forget(subject), fields: ['subjectId'] },
+    exportSubject: {
+      call: (subject) => app.get(DataProtection).exportSubject(subject),
+      fields: ['subjectId'],
+    },
+    forget: { call: (subject) => app.get(DataProtection).forget(subject), fields: ['subjectId'] },
   };
   const NEEDED: Record<string, Query> = {
     history: { resource: 'a', resourceId: 'b' },

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys } from '../../../src/ledger/index.js';
 import { dropChecks, startLedgerApp } from '../../support/ledger-app.js';
@@ -120,8 +121,10 @@ for (const checks of ['with the checks of the tables', 'where the checks are gon
         {
           migrate: false,
           ledger: { signingKey: keys.signerKey, database: users.sealer, gapTimeoutMs: 0 },
-          protect: { fields: ['details.email'], masterKey: randomBytes(32).toString('base64') },
-          features: [retention({ rules: [{ keepDays: 30 }], database: users.maintenance })],
+          features: [
+            protection({ fields: ['details.email'], masterKey: randomBytes(32).toString('base64') }),
+            retention({ rules: [{ keepDays: 30 }], database: users.maintenance }),
+          ],
         },
       );
       for (const tenantId of ['acme', 'globex']) {
@@ -165,7 +168,9 @@ for (const checks of ['with the checks of the tables', 'where the checks are gon
     it('leaves retention and erasure able to do their work', async () => {
       expect((await retained().removeExpired()).removed).toBeGreaterThanOrEqual(4);
       await app.audit.checkpoint();
-      expect(await app.audit.forget({ tenantId: 'globex', subjectId: 'carl' })).toMatchObject({ keys: 1 });
+      expect(await app.get(DataProtection).forget({ tenantId: 'globex', subjectId: 'carl' })).toMatchObject({
+        keys: 1,
+      });
       const revealed = await app.audit.find({ tenantId: 'globex', userId: 'carl', reveal: true });
       expect(JSON.stringify(revealed.events)).not.toContain('a@b.test');
       const kept = await app.audit.find({ tenantId: 'globex', userId: 'ann', reveal: true });
@@ -205,7 +210,7 @@ for (const checks of ['with the checks of the tables', 'where the checks are gon
       await app.audit.sources();
       await retained().storage({ allTenants: true });
       await retained().holds({ allTenants: true });
-      await app.audit.exportSubject({ tenantId: 'acme', subjectId: 'ann' });
+      await app.get(DataProtection).exportSubject({ tenantId: 'acme', subjectId: 'ann' });
       expect((await retained().removeExpired({ dryRun: true })).removed).toBeGreaterThanOrEqual(4);
     }
 

@@ -2,7 +2,9 @@
 // key but the library's own, nobody's values are lost, and persons can be forgotten.
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
-import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, KeyManagement } from 'nest-audit-trail';
+import type { AuditEventInput, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
+import type { KeyManagement, ProtectionOptions } from 'nest-audit-trail/protection';
 import { eventually } from '../../support/eventually.js';
 import { logged, startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
@@ -90,10 +92,10 @@ describeEachDatabase('rows that somebody inserts among the keys of persons', (cr
     await database.drop();
   });
 
-  function start(protect: object = { kms }, more: Omit<AuditModuleOptions, 'database'> = {}) {
+  function start(own: Partial<ProtectionOptions> = { kms }, more: Omit<AuditModuleOptions, 'database'> = {}) {
     return startLedgerApp(
       { ...database, options: users.application },
-      { migrate: false, protect: { fields: ['ipAddress'], ...protect }, ...more },
+      { migrate: false, features: [protection({ fields: ['ipAddress'], ...own })], ...more },
     );
   }
 
@@ -150,13 +152,13 @@ describeEachDatabase('rows that somebody inserts among the keys of persons', (cr
 
   async function expectForgotten(event: AuditLogEvent, person = ANN): Promise<void> {
     const subject = { tenantId: 'acme', subjectId: person.userId! };
-    await app.audit.forget(subject);
+    await app.get(DataProtection).forget(subject);
     expect(await app.audit.findById(event.id, { ...ALL, reveal: true })).toMatchObject({
       ipAddress: '[erased]',
     });
     const later = await record(person);
     expect(later).toMatchObject({ ipAddress: ADDRESS });
-    await app.audit.forget(subject);
+    await app.get(DataProtection).forget(subject);
     expect(await app.audit.findById(later.id, { ...ALL, reveal: true })).toMatchObject({
       ipAddress: '[erased]',
     });
@@ -207,12 +209,20 @@ describeEachDatabase('rows that somebody inserts among the keys of persons', (cr
         await insert(nextOf(one, { generation, master_id: 'local-0123456789abcdef' }));
       }
     }
-    expect(await app.audit.rotateKeys({ dataKeys: true })).toMatchObject({ renewed: 2, damaged: 0 });
-    expect(await app.audit.rotateKeys({ dataKeys: true })).toMatchObject({ renewed: 2, damaged: 0 });
+    expect(await app.get(DataProtection).rotateKeys({ dataKeys: true })).toMatchObject({
+      renewed: 2,
+      damaged: 0,
+    });
+    expect(await app.get(DataProtection).rotateKeys({ dataKeys: true })).toMatchObject({
+      renewed: 2,
+      damaged: 0,
+    });
     const event = await record();
     expect(event).toMatchObject({ ipAddress: ADDRESS });
     expect(logged.join('\n')).toContain('were not made by this library');
-    expect(await app.audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 3 });
+    expect(await app.get(DataProtection).forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({
+      keys: 3,
+    });
   });
 
   it('reads nothing with a row that an inserted event names', async () => {

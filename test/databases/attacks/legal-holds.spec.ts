@@ -2,6 +2,7 @@
 // stops neither retention nor erasure.
 import { randomBytes } from 'node:crypto';
 import type { AuditLogEvent } from 'nest-audit-trail';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys, parseSignerKey } from '../../../src/ledger/index.js';
 import { AS_A_TOOL, logged } from '../../support/ledger-app.js';
@@ -105,8 +106,8 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
   describe('in a log where others are', () => {
     beforeAll(async () => {
       await open();
-      const protect = { fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') };
-      await log.start({ ledger, protect });
+      const masterKey = randomBytes(32).toString('base64');
+      await log.start({ ledger, features: [protection({ fields: ['ipAddress'], masterKey })] });
     });
     beforeEach(async () => {
       known = new Set(found(await problems()).map(String));
@@ -138,7 +139,9 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
       );
       expect(await log.retention.holds({ tenantId: 'acme' })).toEqual([placed]);
       expect(await log.retention.removeExpired({ dryRun: true })).toMatchObject({ removed: 5, held: 0 });
-      await expect(audit.forget({ tenantId: 'acme', subjectId: 'ann' })).resolves.toMatchObject({ keys: 1 });
+      await expect(
+        log.get(DataProtection).forget({ tenantId: 'acme', subjectId: 'ann' }),
+      ).resolves.toMatchObject({ keys: 1 });
       expect(await log.retention.removeExpired()).toMatchObject({ removed: 5, held: 0 });
       await audit.flush();
       await audit.checkpoint();

@@ -6,6 +6,7 @@ import { pseudonym } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditService } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
@@ -27,11 +28,14 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
   let audit: AuditService;
 
   /** One application for all tests of a description. */
-  function start(options: Omit<AuditModuleOptions, 'database'>): void {
+  function start({
+    features = [protection({ fields: [] })],
+    ...options
+  }: Omit<AuditModuleOptions, 'database'>): void {
     beforeAll(async () => {
       database = await create();
       app = await startLedgerApp(database, {
-        features: [access(), retention({ rules: [{ keepDays: 1 }] })],
+        features: [access(), retention({ rules: [{ keepDays: 1 }] }), ...features],
         ...options,
       });
       ({ audit } = app);
@@ -95,7 +99,7 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
     await audit.findById(EMAIL, TENANT);
     await audit.prove(EMAIL, TENANT);
     await audit.deadLetters({ ...TENANT, after: EMAIL }).catch(() => undefined);
-    for await (const _event of audit.exportSubject({ ...TENANT, subjectId: USER })) break;
+    for await (const _event of app.get(DataProtection).exportSubject({ ...TENANT, subjectId: USER })) break;
   }
 
   const old = (userId: string, more: object = {}) =>
@@ -109,15 +113,17 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
 
   describe('with protected fields', () => {
     start({
-      protect: {
-        fields: ['userId', 'sessionId', 'ipAddress', 'details.customer'],
-        masterKey: randomBytes(32).toString('base64'),
-      },
+      features: [
+        protection({
+          fields: ['userId', 'sessionId', 'ipAddress', 'details.customer'],
+          masterKey: randomBytes(32).toString('base64'),
+        }),
+      ],
     });
 
     it('are digests where they are protected, the same as those of an erasure, after which nobody is named', async () => {
       await look();
-      const { subject } = await audit.forget({ ...TENANT, subjectId: USER });
+      const { subject } = await app.get(DataProtection).forget({ ...TENANT, subjectId: USER });
       const rows = await stored();
       for (const name of NAMES) expect(JSON.stringify(rows)).not.toContain(name);
       const reads = rows
@@ -141,7 +147,9 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
         retained().placeHold({ tenantId: 'globex', userId: USER, reason: 'case 7', placedBy: 'bob' }),
       ).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY', field: 'userId' });
       await retained().placeHold({ tenantId: 'globex', reason: 'case 7', placedBy: USER });
-      await expect(audit.forget({ tenantId: 'globex', subjectId: USER })).rejects.toMatchObject({
+      await expect(
+        app.get(DataProtection).forget({ tenantId: 'globex', subjectId: USER }),
+      ).rejects.toMatchObject({
         code: 'AUDIT_HELD',
       });
       expect(JSON.stringify(await stored())).not.toContain(USER);
@@ -191,7 +199,7 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
 
   describe('with patterns that are redacted', () => {
     start({
-      protect: { fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') },
+      features: [protection({ fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') })],
       redaction: { patterns: { email: 'hmac' }, pseudonymKey: PSEUDONYM_KEY },
     });
 
@@ -213,7 +221,7 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
         },
         { resource: pseudonym(EMAIL, PSEUDONYM_KEY), resourceId: pseudonym(EMAIL, PSEUDONYM_KEY) },
       ]);
-      await expect(audit.forget({ ...TENANT, subjectId: USER })).rejects.toMatchObject({
+      await expect(app.get(DataProtection).forget({ ...TENANT, subjectId: USER })).rejects.toMatchObject({
         code: 'AUDIT_HELD',
       });
       expect(await retained().removeExpired()).toMatchObject({ removed: 2, held: 2 });
@@ -226,9 +234,9 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
         });
       const found = await audit.find({ ...TENANT, userId: USER, action: 'invoice.pay' });
       expect(found.events.map(({ userId }) => userId)).toEqual(Array(2).fill(pseudonym(USER, PSEUDONYM_KEY)));
-      expect(await audit.forget({ ...TENANT, subjectId: USER })).toMatchObject({ keys: 1 });
+      expect(await app.get(DataProtection).forget({ ...TENANT, subjectId: USER })).toMatchObject({ keys: 1 });
       let exported = 0;
-      for await (const event of audit.exportSubject({ ...TENANT, subjectId: USER }))
+      for await (const event of app.get(DataProtection).exportSubject({ ...TENANT, subjectId: USER }))
         if (event.action === 'invoice.pay') exported += 1;
       expect(exported).toBe(2);
       const rows = JSON.stringify(await stored());
@@ -277,7 +285,8 @@ describeEachDatabase('identifiers in the events of the audit itself', (create, n
       }
       await expect(
         (async () => {
-          for await (const _event of audit.exportSubject({ ...TENANT, subjectId: USER })) break;
+          for await (const _event of app.get(DataProtection).exportSubject({ ...TENANT, subjectId: USER }))
+            break;
         })(),
       ).rejects.toMatchObject({ field: 'subjectId' });
       // Nor does a read by one of them show the others.

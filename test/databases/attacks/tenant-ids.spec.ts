@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { eventually } from '../../support/eventually.js';
 import { send } from '../../support/http-client.js';
 import { startThings } from '../../support/things-app.js';
@@ -40,8 +41,10 @@ describeEachDatabase('ids that can not be stored as they are', (create) => {
       capture: {
         resolve: { user: () => who.user, tenant: () => who.tenant, session: () => who.session },
       },
-      protect: { fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') },
-      features: [retention()],
+      features: [
+        protection({ fields: ['ipAddress'], masterKey: randomBytes(32).toString('base64') }),
+        retention(),
+      ],
     });
     ({ audit } = things);
   });
@@ -92,8 +95,8 @@ describeEachDatabase('ids that can not be stored as they are', (create) => {
         storage: () => retained().storage({ tenantId }),
         holds: () => retained().holds({ tenantId }),
         placeHold: () => retained().placeHold({ tenantId, reason: 'case 7', placedBy: 'ann' }),
-        forget: () => audit.forget({ tenantId, subjectId: 'ann' }),
-        exportSubject: () => audit.exportSubject({ tenantId, subjectId: 'ann' }),
+        forget: () => things.get(DataProtection).forget({ tenantId, subjectId: 'ann' }),
+        exportSubject: () => things.get(DataProtection).exportSubject({ tenantId, subjectId: 'ann' }),
         prove: () => audit.prove('x', { tenantId }),
       };
       for (const [method, read] of Object.entries(reads)) {
@@ -154,7 +157,7 @@ describeEachDatabase('ids that can not be stored as they are', (create) => {
     const events = new Map<string, AuditLogEvent>();
     for (const user of STRANGE) events.set(user, await eventOf({ tenant: 'persons', user }));
     for (const [place, subjectId] of STRANGE.entries()) {
-      await audit.forget({ tenantId: 'persons', subjectId });
+      await things.get(DataProtection).forget({ tenantId: 'persons', subjectId });
       for (const [other, user] of STRANGE.entries()) {
         const event = await audit.findById(events.get(user)!.id, { tenantId: 'persons', reveal: true });
         expect([user, event?.ipAddress]).toEqual([user, other <= place ? '[erased]' : '127.0.0.1']);
@@ -162,6 +165,8 @@ describeEachDatabase('ids that can not be stored as they are', (create) => {
     }
     const form = (await eventOf({ tenant: 'persons', user: `${LONG}3` })).userId!;
     // As the event has it.
-    expect(await audit.forget({ tenantId: 'persons', subjectId: form })).toMatchObject({ keys: 1 });
+    expect(await things.get(DataProtection).forget({ tenantId: 'persons', subjectId: form })).toMatchObject({
+      keys: 1,
+    });
   });
 });

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { AuditLogEvent, AuditPage } from 'nest-audit-trail';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { run } from '../../../src/cli/program.js';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys } from '../../../src/ledger/index.js';
@@ -88,8 +89,10 @@ describeEachDatabase('rows that are no events', (create, name) => {
         // A SQLite file has no users.
         ...(name !== 'sqlite' && { database: users.sealer }),
       },
-      protect: { fields: ['details.email'], masterKey },
-      features: [retention({ rules: [{ keepDays: 1 }], database: users.maintenance })],
+      features: [
+        protection({ fields: ['details.email'], masterKey }),
+        retention({ rules: [{ keepDays: 1 }], database: users.maintenance }),
+      ],
     });
     honest = [];
     for (const tenantId of ['acme', 'globex', 'acme']) await record(tenantId);
@@ -260,7 +263,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
       const history = { tenantId: 'acme', resource: 'thing', resourceId: '7' };
       expect(idsOf((await audit.history(history)).events)).toEqual(mine);
       const person = { tenantId: 'acme', subjectId: 'ann' };
-      const exported = await collected(audit.exportSubject(person));
+      const exported = await collected(app.get(DataProtection).exportSubject(person));
       // Its protected values are the person's; the forged ones' user is.
       expect(idsOf(exported)).toEqual(mine);
       const { events } = await audit.find({ tenantId: 'acme', reveal: true });
@@ -296,9 +299,11 @@ describeEachDatabase('rows that are no events', (create, name) => {
       const globex = (await audit.find({ tenantId: 'globex' })).events;
       expect([idsOf(globex), globex[0]!.metadata['unreadable']]).toEqual([others, undefined]);
       expect(await audit.statistics({ tenantId: 'globex' })).toMatchObject({ total: 1 });
-      expect(idsOf(await collected(audit.exportSubject({ tenantId: 'globex', subjectId: 'ann' })))).toEqual(
-        others,
-      );
+      expect(
+        idsOf(
+          await collected(app.get(DataProtection).exportSubject({ tenantId: 'globex', subjectId: 'ann' })),
+        ),
+      ).toEqual(others);
     });
 
     it('are not sealed and hold up nothing; verify() and the command line name each until it is deleted', async () => {
@@ -465,7 +470,9 @@ describeEachDatabase('rows that are no events', (create, name) => {
       expect(await retained().removeExpired({ dryRun: true })).toMatchObject({ removed: 1 });
       expect(await retained().removeExpired()).toMatchObject({ removed: 1 });
       expect(await audit.findById(old.id, { allTenants: true })).toBeUndefined();
-      expect(await audit.forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({ keys: 1 });
+      expect(await app.get(DataProtection).forget({ tenantId: 'acme', subjectId: 'ann' })).toMatchObject({
+        keys: 1,
+      });
       await audit.checkpoint();
       expect((await audit.verify()).removed).toBe(1);
     });

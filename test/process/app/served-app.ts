@@ -10,11 +10,14 @@ import type { AddressInfo } from 'node:net';
 import { onExit } from 'signal-exit';
 import { Audit, AuditModule, NoAudit } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
+import { protection } from 'nest-audit-trail/protection';
+import type { ProtectionOptions } from 'nest-audit-trail/protection';
 
-const { audit, shutdown } = JSON.parse(process.argv[2] ?? '{}') as {
+const { audit, shutdown, protect } = JSON.parse(process.argv[2] ?? '{}') as {
   audit: AuditModuleOptions;
   /** Who ends the process at a signal; the library where nobody else does. */
   shutdown?: 'hooks' | 'own' | 'polite';
+  protect?: ProtectionOptions;
 };
 
 interface Hanging {
@@ -67,7 +70,10 @@ class ThingsController {
 }
 
 @Module({
-  imports: [AuditModule.forRoot(audit), ThrottlerModule.forRoot([{ ttl: 60_000, limit: 1 }])],
+  imports: [
+    AuditModule.forRoot({ ...audit, features: protect ? [protection(protect)] : [] }),
+    ThrottlerModule.forRoot([{ ttl: 60_000, limit: 1 }]),
+  ],
   controllers: [ThingsController],
 })
 class ServedModule {}

@@ -3,10 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { retention } from '../../../dist/esm/features/retention/index.js';
 import { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from '../../../dist/esm/store/index.js';
+import { protection } from '../../../dist/esm/features/protection/index.js';
 import { DataSource } from 'typeorm';
 
 /** Those that have tables. */
-const features = [retention];
+const features = [protection, retention];
 const LIBRARY = {
   entities: [...AUDIT_ENTITIES, ...features.flatMap(({ tables }) => tables.entities)],
   migrations: [...AUDIT_MIGRATIONS, ...features.flatMap(({ tables }) => tables.migrations)],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { access } from 'nest-audit-trail/access';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
@@ -6,6 +7,7 @@ import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
 import { metrics } from 'nest-audit-trail/metrics';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { risk } from 'nest-audit-trail/risk';
 import { complianceRules, ComplianceRules } from 'nest-audit-trail/rules';
 import { RunningApp } from '../running-app.js';
@@ -26,6 +28,7 @@ export const featureScenarios: readonly Scenario[] = [
         health(),
         policy([{ level: 'none', match: { path: '/silenced' } }]),
         retention({ rules: [{ keepDays: 365 }] }),
+        protection({ fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') }),
         risk({ burst: { events: 3, seconds: 60 } }),
       ];
       await RunningApp.use({ features: added }, async ({ app, audit }) => {
@@ -34,12 +37,15 @@ export const featureScenarios: readonly Scenario[] = [
           await logins.record('login', { outcome: 'failure', account: 'ann', ipAddress: '192.0.2.7' });
         const [rule] = app.get(ComplianceRules).list();
         assert.match(String(rule?.id), /^pci-dss\./);
+        await audit.record({ action: 'page.read', userId: 'bob', userAgent: 'Planted/1' });
         const { level } = app.get(AuditPolicy).explain({ method: 'GET', path: '/silenced' });
         assert.equal(level, 'none');
         const retained = app.get(AuditRetention);
         const hold = { tenantId: 'default', reason: 'case', placedBy: 'counsel' };
-        assert.equal((await retained.placeHold(hold)).reason, 'case');
+        const { id, reason } = await retained.placeHold(hold);
+        assert.equal(reason, 'case');
         assert.equal((await retained.removeExpired()).removed, 0);
+        await retained.liftHold(id, { reason: 'settled', liftedBy: 'counsel' });
         await audit.flush();
         const { events } = await audit.find({ tenantId: 'default', order: 'oldest' });
         assert.equal((await app.get(AuditHealthIndicator).isHealthy()).audit.status, 'up');
@@ -55,6 +61,12 @@ export const featureScenarios: readonly Scenario[] = [
           found.map(({ details }) => details['by']),
           ['address'],
         );
+        const planted = { tenantId: 'default', userId: 'bob', action: 'page.read' };
+        const shown = async (reveal: boolean) =>
+          (await audit.find({ ...planted, reveal })).events[0]?.userAgent;
+        assert.deepEqual([await shown(false), await shown(true)], ['[protected]', 'Planted/1']);
+        await app.get(DataProtection).forget({ tenantId: 'default', subjectId: 'bob' });
+        assert.equal(await shown(true), '[erased]');
       });
     },
   },

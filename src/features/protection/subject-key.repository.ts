@@ -1,12 +1,12 @@
-import type { EntityManager } from 'typeorm';
-import { answer } from './answer.js';
-import type { AuditDatabase } from './audit-database.js';
-import { distinctValues } from './distinct-values.js';
-import { changeRows, insertRows } from './insert-rows.js';
-import { runStatement, runWithin } from './run-statement.js';
-import { dialectOf } from './table-name.js';
-import { sqlOf } from './sql.js';
-import type { Row } from './sql.js';
+import type { StoreAccess } from '../../recorder/at-rest.js';
+import { answer } from '../../store/answer.js';
+import type { AuditDatabase } from '../../store/audit-database.js';
+import { distinctValues } from '../../store/distinct-values.js';
+import { changeRows, insertRows } from '../../store/insert-rows.js';
+import { runStatement, runWithin } from '../../store/run-statement.js';
+import { sqlOf } from '../../store/sql.js';
+import type { Row } from '../../store/sql.js';
+import { dialectOf } from '../../store/table-name.js';
 
 /** A data key as the database has it: none of it is to be believed before its id is compared with its place. */
 export interface SubjectKey {
@@ -44,15 +44,11 @@ const COLUMNS = [
 /** Values in one statement. */
 const MOST_VALUES = 500;
 
-/** Where a statement runs, if not in one of its own. */
-export interface KeyAccess {
-  /**
-   * The transaction of the caller. Only SQLite takes part in it, which has one writer at a time: elsewhere a key that another
-   * process makes at the same time would break it.
-   */
-  readonly manager?: EntityManager | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
+/**
+ * Where a statement runs. Only SQLite takes part in the transaction of the caller, since it has one writer at a time: elsewhere a key
+ * that another process makes at the same time would break it.
+ */
+export type KeyAccess = StoreAccess;
 
 /** The wrapped data keys. A user with SELECT, INSERT and UPDATE is enough; without erasure and rotation, SELECT and INSERT. */
 export class SubjectKeyRepository {

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { TEXT_LIMITS } from '../../event/safe-text.js';
-import { columnTypes, createTable, dropTables } from './tables.js';
+import { columnTypes, createTable, dropTables } from '../../store/migrations/tables.js';
 
 /** Creates the table of the wrapped data keys. */
 export class CreateAuditKeys1764100000000 implements MigrationInterface {

@@ -1,17 +1,17 @@
-import { AuditError } from '../event/audit-error.js';
-import type { AuditEventInput } from '../event/audit-event-input.js';
-import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { KeyUnavailableError } from '../features/protection/master-keys.js';
-import type { ProtectedReader } from '../features/protection/protected-reader.js';
-import type { SubjectKeys } from '../features/protection/subject-keys.js';
-import type { TransitKeys } from '../features/protection/transit-keys.js';
-import type { Redactor } from '../recorder/redaction/redactor.js';
-import { formsOf, storedForm } from '../recorder/stored-text.js';
-import type { IdField } from '../recorder/stored-text.js';
-import { checkTenantId, ownQuery, ownValue } from './audit-scope.js';
-import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { AuditError } from '../../event/audit-error.js';
+import type { AuditEventInput } from '../../event/audit-event-input.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { FeatureHost } from '../../engine/audit-feature.js';
+import { formsOf, storedForm } from '../../recorder/stored-text.js';
+import type { IdField } from '../../recorder/stored-text.js';
+import { AuditEventRepository } from '../../store/audit-event.repository.js';
+import { checkTenantId, ownQuery, ownValue } from '../../trail/audit-scope.js';
+import { KeyUnavailableError } from './master-keys.js';
+import type { ProtectedReader } from './protected-reader.js';
+import type { SubjectKeys } from './subject-keys.js';
+import type { TransitKeys } from './transit-keys.js';
 
-/** A person, as `protect.subject` names them, in one tenant. */
+/** A person, as the option `subject` names them, in one tenant. */
 export interface AuditSubject {
   readonly tenantId: string;
   readonly subjectId: string;
@@ -59,8 +59,6 @@ interface CheckedSubject extends AuditSubject {
 /** Events read at a time by an export. */
 const EXPORT_PAGE = 500;
 
-type Recording = (event: AuditEventInput) => Promise<AuditLogEvent>;
-
 /** The keys of persons, where there are any. */
 export interface SubjectProtection {
   readonly keys: SubjectKeys;
@@ -70,25 +68,32 @@ export interface SubjectProtection {
 }
 
 /** What the law gives a person: to have their data erased, and to get them; and the care for the keys that makes it possible. */
-export class DataSubjects {
+export class DataProtection {
+  private readonly repository: AuditEventRepository;
+
+  /** @param protection absent where there are no keys */
   constructor(
     private readonly protection: SubjectProtection | undefined,
-    private readonly repository: AuditEventRepository,
     private readonly reader: ProtectedReader,
-    /** The id of a legal hold that may be on what is recorded of the person. */
-    private readonly holdsOn: (person: CheckedSubject) => Promise<string | undefined>,
-    private readonly redactor: Redactor,
-  ) {}
+    private readonly host: FeatureHost,
+  ) {
+    this.repository = new AuditEventRepository(host.database);
+  }
 
   /**
-   * @param record records the event of the erasure
-   * @param flush stores what is under way
+   * Erases a person: destroys the keys of their protected values, so that nobody can read these any more, in the database, among the dead
+   * letters or in the journal. The events stay, and verify as before; reads show `[erased]`. The erasure is an event itself. What is
+   * recorded for the person later has another key.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_HELD` while a legal hold is on their events;
+   *   `AUDIT_INVALID_OPTIONS` without keys; `AUDIT_STORE_UNAVAILABLE`; as `AuditService.record()` where it can't be recorded, and then
+   *   nothing is erased
    */
-  async forget(subject: AuditSubject, record: Recording, flush: () => Promise<void>): Promise<AuditErasure> {
+  async forget(subject: AuditSubject): Promise<AuditErasure> {
+    const { audit } = this.host;
     const { keys, transit } = this.needed('forget()');
-    const person = this.check(subject);
-    const { tenantId, subjectId } = person;
-    const hold = await this.holdsOn(person);
+    const { tenantId, subjectId, userIds } = this.check(subject);
+    const hold = await this.host.holdsOn({ tenantId, userIds });
     if (hold !== undefined) {
       throw new AuditError(
         'AUDIT_HELD',
@@ -106,34 +111,43 @@ export class DataSubjects {
       details: { subject: reference, keys: there },
     };
     // First: what can't be recorded is not done.
-    const { id } = await record(draft);
+    const { id } = await audit.record(draft);
     const at = Date.now();
     try {
       await keys.destroy(tenantId, reference, at);
     } catch (error) {
-      await record({ ...draft, outcome: 'failure', details: { ...draft.details, eventId: id } }).catch(
-        () => undefined,
-      );
+      const failure = { outcome: 'failure', details: { ...draft.details, eventId: id } } as const;
+      await audit.record({ ...draft, ...failure }).catch(() => undefined);
       throw error;
     }
     // While the database is away, they wait.
-    await flush().catch(() => undefined);
+    await audit.flush().catch(() => undefined);
     return { eventId: id, subject: reference, keys: there, at, journalCleared: await transit.renew() };
   }
 
-  /** @throws AuditError at the call, not at the first event */
-  export(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
-    return this.eventsOf(this.check(subject));
+  /**
+   * Answers a request for access: all events of a person, oldest first, with their protected values, in bounded memory. These are the events
+   * whose user they are, and those with values under their keys. Reads all events of the tenant.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, at the call; `AUDIT_STORE_UNAVAILABLE`
+   */
+  exportSubject(subject: AuditSubject): AsyncIterable<AuditLogEvent> {
+    return this.host.reads.streamed({ method: 'exportSubject', query: subject }, () =>
+      this.eventsOf(this.check(subject)),
+    );
   }
 
-  async rotateKeys(
-    { dataKeys = false, signal }: KeyRotationOptions,
-    record: Recording,
-  ): Promise<KeyRotation> {
+  /**
+   * Wraps all data keys anew that another master key has wrapped, so that the one before can be destroyed; and gives each person another
+   * data key, if asked. Goes on from there if it is called again after a failure. It is an event itself.
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` without keys; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
+   */
+  async rotateKeys({ dataKeys = false, signal }: KeyRotationOptions = {}): Promise<KeyRotation> {
     const { keys } = this.needed('rotateKeys()');
     const { rewrapped, damaged } = await reachable(keys.rewrapAll(signal));
     const renewed = dataKeys ? await reachable(keys.renewAll(signal)) : 0;
-    await record({
+    await this.host.audit.record({
       action: 'audit.rotate-keys',
       resource: 'audit',
       category: 'compliance',
@@ -162,7 +176,7 @@ export class DataSubjects {
         order: 'oldest',
         ...(after !== undefined && { after }),
       });
-      yield* await this.reader.show(page, this.protection !== undefined);
+      yield* await this.reader.read(page, this.protection !== undefined);
       if (page.length < EXPORT_PAGE) return;
       after = page.at(-1)?.id;
     }
@@ -186,22 +200,22 @@ export class DataSubjects {
     const { tenantId, subjectId } = own;
     checkTenantId(tenantId);
     const field = this.protection ? this.protection.subjectField : 'userId';
-    const stored = field ? storedForm(this.redactor, field, subjectId) : subjectId;
+    const stored = field ? storedForm(this.host.redactor, field, subjectId) : subjectId;
     if (stored === undefined) {
       throw refuse(
         'subjectId',
         'redaction makes one value of several in its place, so that its events can not be told from others',
       );
     }
-    return { tenantId, subjectId: stored, userIds: formsOf(this.redactor, 'userId', subjectId) };
+    return { tenantId, subjectId: stored, userIds: formsOf(this.host.redactor, 'userId', subjectId) };
   }
 
   private needed(call: string): SubjectProtection {
     if (this.protection) return this.protection;
     throw new AuditError(
       'AUDIT_INVALID_OPTIONS',
-      `${call} has nothing to work with: write the option protect, so that each person has a key of their own.`,
-      { field: 'protect' },
+      `${call} has nothing to work with: write the option protection.masterKey or protection.kms, so that each person has a key of their own.`,
+      { field: 'protection.masterKey' },
     );
   }
 }
