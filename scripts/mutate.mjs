@@ -58,8 +58,8 @@ const MUTATIONS = [
   {
     what: 'a digest that is none: what is to be stored as an HMAC is stored in clear',
     file: 'src/recorder/redaction/redactor.ts',
-    from: "if (mode === 'hmac') return this.pseudonym(value);",
-    to: "if (mode === 'hmac') return value;",
+    from: "if (mode === 'hmac') return pseudonymBy(this.key, value);",
+    to: "if (mode === 'hmac') return pseudonymBy(this.key, '') && value;",
     specs: ['test/app/redaction.spec.ts'],
   },
   {
