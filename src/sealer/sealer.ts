@@ -17,7 +17,7 @@ import { SourceRepository } from '../store/source.repository.js';
 import { classifyStoreError, describeStoreError } from '../store/store-error.js';
 import { TileReader } from '../store/tile-reader.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
-import { within } from '../store/within.js';
+import { answerWithin, within } from '../store/within.js';
 import { Collector } from './collector.js';
 import type { CollectorOptions } from './collector.js';
 import type { LedgerKeys } from './ledger-keys.js';
@@ -28,6 +28,7 @@ import { LogSealer } from './log-sealer.js';
 import { LogTip } from './log-tip.js';
 import { Publisher } from './publisher.js';
 import { readCheckpoint } from './read-checkpoint.js';
+import { SIGN_PATIENCE_MS } from './sign-in-time.js';
 
 /** Leaves that one step adds: the width of its INSERT. */
 const BATCH = 500;
@@ -37,8 +38,6 @@ const LAST_RETRY_MS = 30_000;
 /** Looking for something to seal, where there may be nothing, may take so much of the time. */
 const SHARE_OF_TIME = 0.05;
 const PUBLISH_PATIENCE_MS = 1_000;
-/** How long a key that is elsewhere may take to sign. */
-const SIGN_PATIENCE_MS = 10_000;
 /** How long to wait for a simple answer, where another one does not come. */
 const ANSWER_PATIENCE_MS = 1_000;
 
@@ -192,18 +191,12 @@ export class Sealer extends LogSealer {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` where it does not answer; else what is thrown
    */
   private async inTime<T>(asked: () => Promise<T>): Promise<T> {
-    let answer: { readonly value: T } | undefined;
     const isThere = () => within(ANSWER_PATIENCE_MS, this.ledger.head()).catch(() => false);
     try {
-      await this.statements.send(
-        this.host.statementTimeoutMs,
-        async () => (answer = { value: await asked() }),
-        isThere,
-      );
+      return await this.statements.send(this.host.statementTimeoutMs, asked, isThere);
     } catch (error) {
       throw unavailable(error);
     }
-    return answer!.value;
   }
 
   private complain(error: unknown): void {
@@ -379,24 +372,16 @@ export class Sealer extends LogSealer {
     const [origin, rootHash] = [await this.inTime(() => this.origin()), tip.root()];
     const text = formatCheckpoint({ origin, treeSize: tip.size, rootHash });
     const signing = signNote(text, this.keys.signer ? [this.keys.signer] : []);
-    let note: string | undefined;
-    let cause: unknown = new Error(`no answer within ${SIGN_PATIENCE_MS / 1_000} s`);
     try {
-      await within(
-        SIGN_PATIENCE_MS,
-        signing.then((signed) => (note = signed)),
-      );
-    } catch (error) {
-      cause = error;
-    }
-    if (note === undefined) {
+      const note = await answerWithin(SIGN_PATIENCE_MS, signing);
+      return { origin, treeSize: tip.size, rootHash: rootHash.toString('base64'), note };
+    } catch (cause) {
       throw new AuditError(
         'AUDIT_NOT_SEALED',
         `The audit log can't be signed by the key ${this.keys.signer?.name}: ${describeStoreError(cause)}. It is tried again`,
         { cause },
       );
     }
-    return { origin, treeSize: tip.size, rootHash: rootHash.toString('base64'), note };
   }
 
   private async signed(head: StoredCheckpoint | undefined): Promise<SignedCheckpoint> {

@@ -4,7 +4,7 @@ import type { NoteSigner } from '../ledger/keys.js';
 import { signStatement } from '../ledger/statement.js';
 import type { StatementKind } from '../ledger/statement.js';
 import { describeStoreError } from './store-error.js';
-import { within } from './within.js';
+import { answerWithin } from './within.js';
 
 /** How long a key that is elsewhere may take to sign. */
 const PATIENCE_MS = 10_000;
@@ -32,27 +32,20 @@ export class StatementSigner {
    * @returns the signed note; `undefined` where the key did not sign it
    */
   async sign(kind: StatementKind, lines: readonly string[], about: string): Promise<string | undefined> {
-    let note: string | undefined;
-    let cause: unknown = new Error(`no answer within ${PATIENCE_MS / 1_000} s`);
-    if (performance.now() - this.failedAt < PAUSE_MS) cause = new Error('it failed a moment ago');
-    else {
+    let cause: unknown = new Error('it failed a moment ago');
+    if (performance.now() - this.failedAt >= PAUSE_MS) {
       try {
         const signing = signStatement({ kind, origin: this.origin, lines }, this.signer);
-        await within(
-          PATIENCE_MS,
-          signing.then((signed) => (note = signed)),
-        );
+        return await answerWithin(PATIENCE_MS, signing);
       } catch (error) {
         cause = error;
+        this.failedAt = performance.now();
       }
-      if (note === undefined) this.failedAt = performance.now();
     }
-    if (note === undefined) {
-      this.warnings.error(
-        kind,
-        `${about} is kept without a signature, so that nothing vouches for it: the key ${this.signer.name} could not sign it (${describeStoreError(cause)}).`,
-      );
-    }
-    return note;
+    this.warnings.error(
+      kind,
+      `${about} is kept without a signature, so that nothing vouches for it: the key ${this.signer.name} could not sign it (${describeStoreError(cause)}).`,
+    );
+    return undefined;
   }
 }

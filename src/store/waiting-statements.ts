@@ -1,4 +1,4 @@
-import { within } from './within.js';
+import { noAnswer, within } from './within.js';
 
 /** Left without an answer at a time, where breaking the connection does not end them, as in the queue of a full pool. */
 const MAX_LEFT = 3;
@@ -21,18 +21,18 @@ export class WaitingStatements {
    * @param isThere asked each time that the patience is over: whether the server answers others
    * @throws Error when there is no answer, or too many are waited for in vain; else what the statement throws
    */
-  async send(
+  async send<T>(
     patienceMs: number,
-    statement: (signal: AbortSignal) => Promise<unknown>,
+    statement: (signal: AbortSignal) => Promise<T>,
     isThere: () => Promise<boolean> = () => Promise.resolve(false),
-  ): Promise<void> {
+  ): Promise<T> {
     if (this.left.size >= MAX_LEFT) {
       throw new Error(`no answer to ${this.left.size} statements that were sent before`);
     }
     const end = new AbortController();
     const answer = statement(end.signal);
     for (let times = 1; ; times += 1) {
-      if (await within(patienceMs, answer)) return;
+      if (await within(patienceMs, answer)) return await answer;
       if (times >= MAX_PATIENCE || !(await isThere())) break;
     }
     this.left.add(answer);
@@ -40,9 +40,4 @@ export class WaitingStatements {
     end.abort();
     throw noAnswer(patienceMs);
   }
-}
-
-/** What to say of a statement that is not answered. */
-export function noAnswer(patienceMs: number): Error {
-  return new Error(`no answer within ${patienceMs / 1_000} s`);
 }
