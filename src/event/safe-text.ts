@@ -21,7 +21,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u20
 const PRINTABLE = /^[ -~]*$/;
 
 /** Whether the text is printable ASCII, as most are: there is nothing to be done about it. */
-export function isPrintable(text: string): boolean {
+function isPrintable(text: string): boolean {
   return PRINTABLE.test(text);
 }
 

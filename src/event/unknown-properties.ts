@@ -1,4 +1,3 @@
-import { getMetadataStorage } from 'class-validator';
 import { cutText } from './safe-text.js';
 
 /** How many are named. */
@@ -13,13 +12,7 @@ export interface UnknownProperties {
   readonly reason: string;
 }
 
-/** The properties of a class that have a rule of class-validator's. */
-export function propertiesOf(checked: new () => object): ReadonlySet<string> {
-  const rules = getMetadataStorage().getTargetValidationMetadatas(checked, '', false, false);
-  return new Set(rules.map(({ propertyName }) => propertyName));
-}
-
-/** Looks before class-validator does, which takes time that grows with the square of their number. */
+/** What of an object has no name that is known; in time in proportion to their number. */
 export function unknownProperties(given: object, known: ReadonlySet<string>): UnknownProperties | undefined {
   const unknown = Object.keys(given).filter((name) => !known.has(name));
   if (unknown.length === 0) return undefined;
