@@ -1,6 +1,6 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { SequenceSet } from '../event/sequence-set.js';
+import { rangesOf } from '../event/sequence-set.js';
 import { BEGINNING, comparePlaces, earlier } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
 import type { EventJournal, Written } from '../journal/event-journal.js';
@@ -526,10 +526,4 @@ const NEEDED: ReadonlySet<LineKind> = new Set<LineKind>(['event', 'settled', 'am
 
 function lineOf({ number }: Ticket, line: Written): LineOfEvent {
   return { ...line, number };
-}
-
-function rangesOf(numbers: readonly number[]): NumberRanges {
-  const set = new SequenceSet();
-  for (const number of numbers) set.add(number);
-  return set.ranges;
 }

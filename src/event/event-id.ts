@@ -35,20 +35,15 @@ export function derivedEventId(timestamp: number, seed: string): string {
   return v7({ msecs: timestamp, random: createHash('sha256').update(seed).digest().subarray(0, 16) });
 }
 
-/** The millisecond with which the id of an event begins (RFC 9562, section 5.7). */
-export function timeOfId(id: string): number {
-  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
+/** The millisecond that an id was made from (RFC 9562, section 5.7). */
+export function timestampOf(id: string): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
 /** The smallest possible id of the given millisecond; every id made at or after it sorts at or after this. */
 export function firstIdOf(timestamp: number): string {
   const hex = Math.max(0, Math.trunc(timestamp)).toString(16).padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`;
-}
-
-/** The millisecond that an id was made from. */
-export function timestampOf(id: string): number {
-  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
 const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -27,11 +27,6 @@ export class SequenceSet {
     return range !== undefined && range[0] <= number;
   }
 
-  /** How many numbers are in the set. */
-  get size(): number {
-    return this.list.reduce((sum, [from, to]) => sum + to - from + 1, 0);
-  }
-
   get ranges(): readonly (readonly [from: number, to: number])[] {
     return this.list;
   }
@@ -46,4 +41,11 @@ export class SequenceSet {
     }
     return low;
   }
+}
+
+/** Numbers one by one, as ranges. @param numbers in any order */
+export function rangesOf(numbers: readonly number[]): readonly (readonly [from: number, to: number])[] {
+  const set = new SequenceSet();
+  for (const number of [...numbers].sort((a, b) => a - b)) set.add(number);
+  return set.ranges;
 }

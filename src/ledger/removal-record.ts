@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { SequenceSet } from '../event/sequence-set.js';
 import { decodeBase64 } from './base64.js';
 import { LedgerFormatError } from './format-error.js';
 import type { NoteSigner, NoteVerifier } from './keys.js';
@@ -128,20 +129,9 @@ function rangesOf(text: string): LeafRange[] {
   });
 }
 
-/** Leaves one by one, as ranges. @param indexes in any order, none twice */
-export function leafRanges(indexes: readonly number[]): LeafRange[] {
-  const ranges: [number, number][] = [];
-  for (const index of [...indexes].sort((a, b) => a - b)) {
-    const last = ranges.at(-1);
-    if (last && last[1] === index - 1) last[1] = index;
-    else ranges.push([index, index]);
-  }
-  return ranges;
-}
-
 /** Many ranges, that may touch or overlap. */
 export class LeafSet {
-  private ranges: LeafRange[] = [];
+  private leaves = new SequenceSet();
   private added: LeafRange[] = [];
 
   add(ranges: readonly LeafRange[]): void {
@@ -150,25 +140,14 @@ export class LeafSet {
 
   has(index: number): boolean {
     if (this.added.length > 0) this.merge();
-    let [low, high] = [0, this.ranges.length - 1];
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const [first, last] = this.ranges[middle]!;
-      if (index < first) high = middle - 1;
-      else if (index > last) low = middle + 1;
-      else return true;
-    }
-    return false;
+    return this.leaves.has(index);
   }
 
+  /** In their order, since a set takes long for many ranges that come in another. */
   private merge(): void {
-    const merged: [number, number][] = [];
-    for (const [first, last] of [...this.ranges, ...this.added].sort((a, b) => a[0] - b[0])) {
-      const before = merged.at(-1);
-      if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last);
-      else merged.push([first, last]);
-    }
-    this.ranges = merged;
+    const ranges = [...this.leaves.ranges, ...this.added].sort(([left], [right]) => left - right);
+    this.leaves = new SequenceSet();
+    for (const [first, last] of ranges) this.leaves.add(first, last);
     this.added = [];
   }
 }

@@ -1,4 +1,4 @@
-import { timeOfId } from '../../event/event-id.js';
+import { timestampOf } from '../../event/event-id.js';
 import { HOLD_ACTION, RELEASE_ACTION } from '../../ledger/hold-record.js';
 import { MOST_HOLDS } from '../../ledger/removal-record.js';
 import type { RetentionRepository } from './retention.repository.js';
@@ -36,7 +36,7 @@ export class KnownHolds {
         } else if (isHold) placed.set(event.id, holdOf(event)!);
         else {
           const id = String(event.details!['holdId']);
-          lifted.set(id, Math.min(timeOfId(event.id), lifted.get(id) ?? Infinity));
+          lifted.set(id, Math.min(timestampOf(event.id), lifted.get(id) ?? Infinity));
         }
       }
     }
@@ -52,10 +52,10 @@ export class KnownHolds {
   unknownTo(removalId: string, tenantId: string, known: readonly string[]): string | undefined {
     // It names no more.
     if (known.length >= MOST_HOLDS) return undefined;
-    const at = timeOfId(removalId);
+    const at = timestampOf(removalId);
     for (const [id, hold] of this.placed) {
       const isOnTenant = (hold.tenantId ?? tenantId) === tenantId;
-      const isInForce = timeOfId(id) + SLACK_MS < at && at + SLACK_MS < (this.lifted.get(id) ?? Infinity);
+      const isInForce = timestampOf(id) + SLACK_MS < at && at + SLACK_MS < (this.lifted.get(id) ?? Infinity);
       if (isOnTenant && isInForce && !known.includes(id)) return id;
     }
     return undefined;

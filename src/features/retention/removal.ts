@@ -4,7 +4,8 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.js';
 import { createEventId } from '../../event/event-id.js';
-import { digestOfLeaves, leafRanges, REMOVAL_ACTION, sealRemoval } from '../../ledger/removal-record.js';
+import { rangesOf } from '../../event/sequence-set.js';
+import { digestOfLeaves, REMOVAL_ACTION, sealRemoval } from '../../ledger/removal-record.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
 import { AuditDatabase } from '../../store/audit-database.js';
@@ -222,7 +223,7 @@ export class Removal {
     const claim = {
       ...checkpoint,
       eventId: id,
-      leaves: leafRanges(leaves.map(({ leafIndex }) => leafIndex)),
+      leaves: rangesOf(leaves.map(({ leafIndex }) => leafIndex)),
       digest: digestOfLeaves(leaves),
       holds: inForce.map((hold) => hold.id),
     };

@@ -1,4 +1,4 @@
-import { timeOfId } from '../../event/event-id.js';
+import { timestampOf } from '../../event/event-id.js';
 import type { StorageRepository } from './storage.repository.js';
 import { splitScope } from '../../trail/audit-scope.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
@@ -43,8 +43,8 @@ export class StorageReport {
         tenantId: one.tenantId,
         events: one.events,
         bytes: Math.round((bytes * one.events) / rows),
-        oldest: timeOfId(one.first),
-        newest: timeOfId(one.last),
+        oldest: timestampOf(one.first),
+        newest: timestampOf(one.last),
       }));
     return {
       events: tenants.reduce((sum, { events }) => sum + events, 0),
