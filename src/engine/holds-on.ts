@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import { HOLD_ACTION } from '../ledger/hold-record.js';
+import { HOLD_ACTION } from '../event/retention-actions.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { HeldPerson, RunningFeature } from './audit-feature.js';
 

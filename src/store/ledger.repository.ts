@@ -1,4 +1,3 @@
-import type { LeafRange } from '../ledger/removal-record.js';
 import { decodeHashes, TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
 import { EVENT_COLUMNS } from './event-row.js';
@@ -35,6 +34,9 @@ export interface StoredLeaf {
   /** Base64. */
   readonly leafHash: string;
 }
+
+/** Leaves, both ends included. */
+export type LeafRange = readonly [first: number, last: number];
 
 /** A leaf, and its event as it is stored now. */
 export interface LeafWithEvent extends StoredLeaf {

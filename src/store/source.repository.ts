@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { present } from '../event/present.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
-import { REMOVAL_ACTION } from '../ledger/removal-record.js';
+import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import { MAX_NOTE_STATEMENT, newNote } from './source-note.js';

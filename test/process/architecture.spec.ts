@@ -14,7 +14,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   recorder: ['event', 'store', 'journal', 'delivery'],
   capture: ['event', 'recorder'],
   trail: ['event', 'ledger', 'store', 'journal', 'delivery', 'recorder', 'capture', 'sealer'],
-  engine: ['event', 'store', 'delivery', 'recorder', 'capture', 'trail', 'ledger', 'sealer'],
+  engine: ['event', 'store', 'delivery', 'recorder', 'capture', 'trail', 'sealer'],
   nest: ['engine', 'event', 'store', 'delivery', 'recorder', 'capture', 'trail'],
   // It has no list of features, and loads what verifies of each.
   cli: ['event', 'ledger', 'store', 'sealer', 'trail', 'features/retention'],

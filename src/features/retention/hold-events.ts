@@ -1,11 +1,12 @@
 import { present } from '../../event/present.js';
 import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import type { AuditFacts } from '../../event/audit-log-event.js';
+import { HOLD_ACTION } from '../../event/retention-actions.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
-import { HOLD_ACTION, openHold } from '../../ledger/hold-record.js';
+import { openHold } from './hold-record.js';
 import type { HeldEvents, OwnEvent } from './retention.repository.js';
-import type { RecordedTrust } from '../../trail/recorded-trust.js';
+import type { RecordedTrust } from './recorded-trust.js';
 
 /** A hold that is in force. */
 export interface LegalHold extends HeldEvents {

@@ -1,10 +1,11 @@
 import { timestampOf } from '../../event/event-id.js';
-import { HOLD_ACTION, RELEASE_ACTION } from '../../ledger/hold-record.js';
-import { MOST_HOLDS } from '../../ledger/removal-record.js';
+import { HOLD_ACTION } from '../../event/retention-actions.js';
+import { RELEASE_ACTION } from './hold-record.js';
+import { MOST_HOLDS } from './removal-record.js';
 import type { RetentionRepository } from './retention.repository.js';
 import { doubtOfHold, holdOf } from './hold-events.js';
 import type { LegalHold } from './hold-events.js';
-import type { VerifiedLog } from '../../trail/verification/missing-events.js';
+import type { RecordedLog } from './recorded-trust.js';
 
 /**
  * How much the clocks of two processes may differ, and how long a hold may take until others see it: a removal of that time may or may
@@ -20,7 +21,7 @@ export class KnownHolds {
   ) {}
 
   /** Reads all of them, and tells of the events that are not to be believed. */
-  static async read(retention: RetentionRepository, { problems, trust }: VerifiedLog): Promise<KnownHolds> {
+  static async read(retention: RetentionRepository, { problems, trust }: RecordedLog): Promise<KnownHolds> {
     const placed = new Map<string, LegalHold>();
     const lifted = new Map<string, number>();
     for await (const events of retention.own([HOLD_ACTION, RELEASE_ACTION])) {

@@ -1,23 +1,16 @@
 import { AuditError } from '../../event/audit-error.js';
+import { REMOVAL_ACTION } from '../../event/retention-actions.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { rootAt } from '../../ledger/proofs.js';
-import {
-  digestOfLeaves,
-  LeafSet,
-  openRemoval,
-  REMOVAL_ACTION,
-  showLeaves,
-} from '../../ledger/removal-record.js';
-import type { RemovalRecord } from '../../ledger/removal-record.js';
+import { digestOfLeaves, LeafSet, openRemoval, showLeaves } from './removal-record.js';
+import { RecordedTrust } from './recorded-trust.js';
+import type { RecordedLog } from './recorded-trust.js';
+import type { RemovalRecord } from './removal-record.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { TileReader } from '../../store/tile-reader.js';
 import { hashBytes } from '../../trail/verification/hash-bytes.js';
 import { indexOf } from '../../trail/verification/problem-list.js';
-import type {
-  ExplainedLeaves,
-  ExplainsMissing,
-  VerifiedLog,
-} from '../../trail/verification/missing-events.js';
+import type { ExplainedLeaves, ExplainsMissing } from '../../trail/verification/missing-events.js';
 import { KnownHolds } from './known-holds.js';
 import { RetentionRepository } from './retention.repository.js';
 import type { OwnEvent } from './retention.repository.js';
@@ -32,7 +25,8 @@ const MOST_DOUBTED = 10_000;
 /** Why leaves may have no event: retention has removed it. */
 export function explainRemovals(database: AuditDatabase): ExplainsMissing {
   const retention = new RetentionRepository(database);
-  return (log) => RecordedRemovals.read(retention, log);
+  return (log) =>
+    RecordedRemovals.read(retention, { ...log, trust: new RecordedTrust(log.ledger, log.trust) });
 }
 
 /** Of which leaves the events were removed by retention, as signed records say that still fit the log. */
@@ -44,12 +38,12 @@ class RecordedRemovals implements ExplainedLeaves {
 
   private constructor(
     private readonly retention: RetentionRepository,
-    private readonly log: VerifiedLog,
+    private readonly log: RecordedLog,
     private readonly holds: KnownHolds,
   ) {}
 
   /** Reads the records. */
-  static async read(retention: RetentionRepository, log: VerifiedLog): Promise<RecordedRemovals> {
+  static async read(retention: RetentionRepository, log: RecordedLog): Promise<RecordedRemovals> {
     const removals = new RecordedRemovals(retention, log, await KnownHolds.read(retention, log));
     for await (const events of retention.own([REMOVAL_ACTION])) {
       for (const event of events) await removals.take(event);

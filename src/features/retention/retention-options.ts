@@ -2,7 +2,7 @@ import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory } from '../../event/audit-log-event.js';
 import { checkOption, group, integer, list, option, ruled, text } from '../../event/option-schema.js';
 import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
-import { MOST_REMOVED } from '../../ledger/removal-record.js';
+import { MOST_REMOVED } from './removal-record.js';
 import { connection } from '../../store/store-options.js';
 import type { AuditDatabaseOptions } from '../../store/store-options.js';
 

@@ -1,8 +1,8 @@
 import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
 import { firstIdOf } from '../../event/event-id.js';
 import { present } from '../../event/present.js';
-import { HOLD_ACTION, RELEASE_ACTION } from '../../ledger/hold-record.js';
-import { REMOVAL_ACTION } from '../../ledger/removal-record.js';
+import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
+import { RELEASE_ACTION } from './hold-record.js';
 import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { codeOf } from '../../store/codes.js';

@@ -10,7 +10,6 @@ import { TileReader } from '../../store/tile-reader.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import { originOf } from '../believed-checkpoints.js';
 import type { Trust } from '../believed-checkpoints.js';
-import { RecordedTrust } from '../recorded-trust.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
 import type { KnownCheckpoint } from './checkpoint-walk.js';
 import { LeafWalk } from './leaf-walk.js';
@@ -67,7 +66,7 @@ export class LogVerifier {
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
     const missing = await MissingEvents.of(
       this.known.explanations?.() ?? [],
-      { ledger, problems, trust: new RecordedTrust(ledger, trust) },
+      { ledger, problems, trust },
       () => this.store.sources.hasRemovals(),
     );
     const leaves = new LeafWalk(ledger, problems, order, checkpoints, missing, start);

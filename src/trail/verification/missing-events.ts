@@ -1,12 +1,12 @@
 import type { LedgerRepository } from '../../store/ledger.repository.js';
-import type { RecordedTrust } from '../recorded-trust.js';
+import type { Trust } from '../believed-checkpoints.js';
 import type { ProblemList } from './problem-list.js';
 
 /** What a verification lends to whoever explains missing events. */
 export interface VerifiedLog {
   readonly ledger: LedgerRepository;
   readonly problems: ProblemList;
-  readonly trust: RecordedTrust;
+  readonly trust: Trust;
 }
 
 /** The leaves whose events are missing rightly, as far as it is proved. */

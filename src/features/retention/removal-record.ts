@@ -1,16 +1,11 @@
 import { createHash } from 'node:crypto';
-import { SequenceSet } from '../event/sequence-set.js';
-import { decodeBase64 } from './base64.js';
-import { LedgerFormatError } from './format-error.js';
-import type { NoteSigner, NoteVerifier } from './keys.js';
-import { HASH_SIZE } from './merkle.js';
-import { openStatement, signStatement } from './statement.js';
-
-/** The action of an event that carries such a record. */
-export const REMOVAL_ACTION = 'audit.removal';
-
-/** Leaves, both ends included. */
-export type LeafRange = readonly [first: number, last: number];
+import { SequenceSet } from '../../event/sequence-set.js';
+import { decodeBase64 } from '../../ledger/base64.js';
+import { LedgerFormatError } from '../../ledger/format-error.js';
+import type { NoteSigner, NoteVerifier } from '../../ledger/keys.js';
+import { HASH_SIZE } from '../../ledger/merkle.js';
+import { openStatement, signStatement } from '../../ledger/statement.js';
+import type { LeafRange } from '../../store/ledger.repository.js';
 
 /** A leaf whose event was removed. */
 export interface RemovedLeaf {

@@ -1,10 +1,9 @@
-import { LedgerFormatError } from './format-error.js';
-import type { NoteSigner, NoteVerifier } from './keys.js';
-import { openStatement, signStatement } from './statement.js';
-import type { StatementKind } from './statement.js';
+import { LedgerFormatError } from '../../ledger/format-error.js';
+import type { NoteSigner, NoteVerifier } from '../../ledger/keys.js';
+import { openStatement, signStatement } from '../../ledger/statement.js';
+import type { StatementKind } from '../../ledger/statement.js';
 
-/** The actions of the events that carry such a record: a legal hold was placed, and lifted. */
-export const HOLD_ACTION = 'audit.hold';
+/** The action of the event of a hold that was lifted. */
 export const RELEASE_ACTION = 'audit.release-hold';
 
 /** What the event of a legal hold, or of its lifting, says: in canonical JSON, so that it can be compared as a text. */

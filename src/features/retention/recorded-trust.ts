@@ -1,8 +1,9 @@
-import { showValue } from '../event/show-value.js';
-import type { LedgerRepository } from '../store/ledger.repository.js';
-import { originOf } from './believed-checkpoints.js';
-import type { Trust } from './believed-checkpoints.js';
-import { ProvenLeaves } from './proven-leaves.js';
+import { showValue } from '../../event/show-value.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
+import { originOf } from '../../trail/believed-checkpoints.js';
+import type { Trust } from '../../trail/believed-checkpoints.js';
+import { ProvenLeaves } from '../../trail/proven-leaves.js';
+import type { VerifiedLog } from '../../trail/verification/missing-events.js';
 
 /** What was read of a statement that a row of `audit_events` carries. */
 export interface RecordClaim {
@@ -12,6 +13,9 @@ export interface RecordClaim {
   /** One of the verifiers has signed it. */
   readonly isTrusted: boolean;
 }
+
+/** A log that is verified, and whose statements are believed. */
+export type RecordedLog = Omit<VerifiedLog, 'trust'> & { readonly trust: RecordedTrust };
 
 /** Decides whether a statement in an event's details is to be believed: whoever may insert an event can write any. */
 export class RecordedTrust {
