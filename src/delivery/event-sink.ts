@@ -37,7 +37,9 @@ export class RepositorySink extends EventSink {
   }
 
   async store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
-    const stored = this.beforeStore ? await this.beforeStore(events, signal) : events;
+    // Without a database this throws at once: it is not worth asking anybody for keys, who may not be ready either.
+    const isReady = this.whyNotReady === undefined;
+    const stored = isReady && this.beforeStore ? await this.beforeStore(events, signal) : events;
     await this.repository.append(stored, undefined, signal);
   }
 

@@ -471,6 +471,7 @@ describeEachDatabase('protection', (create, name) => {
         });
         await start({}, { delivery: { directory: kept } });
         await app!.audit.flush();
+        expect(logged.join('\n')).not.toContain("can't be read");
         expect(await reveal(early.id)).toMatchObject(CLEAR);
         await persons().forget({ tenantId: 'acme', subjectId: 'ann' });
         const erasedAt = await app!.audit.find({ ...ALL, action: 'audit.erase' });
@@ -939,6 +940,15 @@ describeEachDatabase('protection', (create, name) => {
         'protection.masterKey',
         /does not fit the protected data/,
       );
+    });
+
+    it('is one feature at most', async () => {
+      const same = { name: 'other', run: () => ({ atRest: { read: () => Promise.resolve([]) } }) };
+      await expect(start({}, { features: [same] })).rejects.toMatchObject({
+        code: 'AUDIT_INVALID_OPTIONS',
+        field: 'features',
+        message: expect.stringContaining('two features that protect values') as string,
+      });
     });
 
     it('refuses names that the library itself uses', async () => {
