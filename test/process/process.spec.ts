@@ -226,6 +226,20 @@ describeEachDatabase('a process', (create, name) => {
       expect((await send(port, { path: '/things/threads' })).body).toBe('{"started":0}');
     });
 
+    it('does it all in the main thread where values are encrypted there, and only then', async () => {
+      for (const [protect, started] of [
+        [{ fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') }, 0],
+        [{ fields: [] }, 1],
+      ] as const) {
+        const port = await serve({ protect, delivery: { flushIntervalMs: 20 } });
+        const before = (await stored()).length;
+        await send(port, { method: 'POST', path: '/things/1' });
+        await eventually(async () => expect((await stored()).length).toBeGreaterThan(before));
+        expect((await send(port, { path: '/things/threads' })).body).toBe(`{"started":${started}}`);
+        expect(await end('SIGTERM')).toBe('SIGTERM');
+      }
+    });
+
     it('does it all in the main thread where none can be started', async () => {
       const port = await serve({ delivery: { flushIntervalMs: 20 } }, undefined, 'broken-threads');
       for (const id of ['1', '2']) await send(port, { method: 'POST', path: `/things/${id}` });

@@ -4,7 +4,6 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { FeatureHost } from '../../engine/audit-feature.js';
 import { formsOf, storedForm } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
-import { AuditEventRepository } from '../../store/audit-event.repository.js';
 import { checkTenantId, ownQuery, ownValue } from '../../trail/audit-scope.js';
 import { KeyUnavailableError } from './master-keys.js';
 import type { ProtectedReader } from './protected-reader.js';
@@ -69,16 +68,12 @@ export interface SubjectProtection {
 
 /** What the law gives a person: to have their data erased, and to get them; and the care for the keys that makes it possible. */
 export class DataProtection {
-  private readonly repository: AuditEventRepository;
-
   /** @param protection absent where there are no keys */
   constructor(
     private readonly protection: SubjectProtection | undefined,
     private readonly reader: ProtectedReader,
     private readonly host: FeatureHost,
-  ) {
-    this.repository = new AuditEventRepository(host.database);
-  }
+  ) {}
 
   /**
    * Erases a person: destroys the keys of their protected values, so that nobody can read these any more, in the database, among the dead
@@ -171,7 +166,7 @@ export class DataProtection {
     };
     let after: string | undefined;
     for (;;) {
-      const page = await this.repository.find(filter, {
+      const page = await this.host.events.find(filter, {
         limit: EXPORT_PAGE,
         order: 'oldest',
         ...(after !== undefined && { after }),
