@@ -362,6 +362,34 @@ describeEachDatabase('retention', (create, name) => {
         await library.destroy();
       }
     });
+
+    it('goes on where a process without it is late with the migrations of the core', async () => {
+      await restart();
+      const library = await new DataSource({
+        ...database.options,
+        migrations: AUDIT_MIGRATIONS,
+        migrationsTableName: AUDIT_MIGRATIONS_TABLE,
+      } as DataSourceOptions).initialize();
+      try {
+        // As it was when that process asked.
+        const [row] = await library.query<{ timestamp: unknown; name: string }[]>(
+          "SELECT timestamp, name FROM audit_migrations WHERE name LIKE 'CreateAuditLedger%'",
+        );
+        await library.query("DELETE FROM audit_migrations WHERE name LIKE 'CreateAuditLedger%'");
+        const isDone = await library.runMigrations().then(
+          () => true,
+          () => false,
+        );
+        if (!isDone)
+          await library.query(
+            `INSERT INTO audit_migrations (timestamp, name) VALUES (${String(row!.timestamp)}, '${row!.name}')`,
+          );
+      } finally {
+        await library.destroy();
+      }
+      await sealed(old(2));
+      expect(await retained().removeExpired()).toMatchObject({ removed: 2 });
+    });
   });
 
   describe('with rules for tenants and categories, in batches of its own choice', () => {
