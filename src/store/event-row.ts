@@ -120,11 +120,6 @@ export function readRow(row: EventRow): ReadEvent {
   });
 }
 
-/** The event alone. */
-export function fromRow(row: EventRow): AuditLogEvent {
-  return readRow(row).event;
-}
-
 /**
  * Why no process of this library can have written the row; `undefined` where one can. Such a row never gets into the log,
  * so that whoever may delete it can undo it.

@@ -1,10 +1,10 @@
 import { decodeHashes, TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
-import { EVENT_COLUMNS } from './event-row.js';
+import { ROW_COLUMNS } from './event-row.js';
 import { MAX_CHECKPOINT_NOTE, MAX_TILE } from './ledger-limits.js';
 import { toInteger, toText } from './column-value.js';
 import type { NumberedRow } from './event-row.js';
-import { ask, boundedText, sqlOf } from './sql.js';
+import { ask, boundedText, countRows, sqlOf } from './sql.js';
 import { strangeTables } from './strange-tables.js';
 import type { Row, Sql } from './sql.js';
 import type { AuditTable } from './table-name.js';
@@ -118,16 +118,15 @@ export class LedgerRepository {
     const { q, table } = this.sql();
     const size = `COALESCE((SELECT MAX(c.${q('tree_size')}) FROM ${table('audit_checkpoints')} c
       WHERE c.${q('tree_size')} >= 1 AND c.${q('tree_size')} <= ${this.leafEnd()}), 0)`;
-    const strays = `FROM ${table('audit_leaves')} WHERE ${q('leaf_index')} < 0 OR ${q('leaf_index')} >= ${size}`;
+    const strays = `${table('audit_leaves')} WHERE ${q('leaf_index')} < 0 OR ${q('leaf_index')} >= ${size}`;
     // By one statement each, so that what is sealed meanwhile is either in both tables or in none.
     const rows = await ask(
       this.database,
-      `SELECT ${LEAF_COLUMNS.map(q).join(', ')} ${strays} ORDER BY ${q('leaf_index')} LIMIT ${limit}`,
+      `SELECT ${LEAF_COLUMNS.map(q).join(', ')} FROM ${strays} ORDER BY ${q('leaf_index')} LIMIT ${limit}`,
     );
     const leaves = rows.map((row) => toLeaf(row));
     if (leaves.length < limit) return { leaves, more: 0 };
-    const [row] = await ask(this.database, `SELECT COUNT(*) AS ${q('count')} ${strays}`);
-    return { leaves, more: Math.max(0, Number(row?.['count'] ?? 0) - limit) };
+    return { leaves, more: Math.max(0, (await countRows(this.database, strays)) - limit) };
   }
 
   /** What makes the tables show or keep something else than was inserted, see `strangeTables`. */
@@ -185,9 +184,7 @@ export class LedgerRepository {
   async leaves(from: number, to: number): Promise<LeafWithEvent[]> {
     const { q, table, next } = this.sql();
     const leafColumns = LEAF_COLUMNS.map((column) => `l.${q(column)} AS ${q(`leaf_${column}`)}`);
-    const eventColumns = [...EVENT_COLUMNS, 'source', 'sequence'].map(
-      (column) => `e.${q(column)} AS ${q(column)}`,
-    );
+    const eventColumns = ROW_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`);
     const rows = await ask(
       this.database,
       `SELECT ${[...leafColumns, ...eventColumns].join(', ')}
@@ -203,29 +200,13 @@ export class LedgerRepository {
   }
 
   /** The index of the first leaf from there on; `undefined` where there is none. */
-  async nextLeaf(from: number): Promise<number | undefined> {
-    const { q, table, next } = this.sql();
-    const [row] = await ask(
-      this.database,
-      `SELECT MIN(${q('leaf_index')}) AS ${q('leaf_index')} FROM ${table('audit_leaves')}
-        WHERE ${q('leaf_index')} >= ${next()}`,
-      [from],
-    );
-    const index = row?.['leaf_index'] ?? null;
-    return index === null ? undefined : Number(index);
+  nextLeaf(from: number): Promise<number | undefined> {
+    return this.nextIndex('audit_leaves', 'leaf_index', from);
   }
 
   /** The index of the first full tile of the level from there on; `undefined` where there is none. */
-  async nextTile(level: number, from: number): Promise<number | undefined> {
-    const { q, table, next } = this.sql();
-    const [row] = await ask(
-      this.database,
-      `SELECT MIN(${q('tile_index')}) AS ${q('tile_index')} FROM ${table('audit_tiles')}
-        WHERE ${q('level')} = ${next()} AND ${q('tile_index')} >= ${next()}`,
-      [level, from],
-    );
-    const index = row?.['tile_index'] ?? null;
-    return index === null ? undefined : Number(index);
+  nextTile(level: number, from: number): Promise<number | undefined> {
+    return this.nextIndex('audit_tiles', 'tile_index', from, level);
   }
 
   /** The leaves' hashes from `from` on to before `to`, in order. Some may be missing. */
@@ -287,6 +268,23 @@ export class LedgerRepository {
       rootHash: toText(row['root_hash']),
       note: toText(row['note']),
     }));
+  }
+
+  private async nextIndex(
+    name: AuditTable,
+    index: string,
+    from: number,
+    level?: number,
+  ): Promise<number | undefined> {
+    const { q, table, next } = this.sql();
+    const ofLevel = level === undefined ? '' : `${q('level')} = ${next()} AND`;
+    const [row] = await ask(
+      this.database,
+      `SELECT MIN(${q(index)}) AS ${q(index)} FROM ${table(name)} WHERE ${ofLevel} ${q(index)} >= ${next()}`,
+      level === undefined ? [from] : [level, from],
+    );
+    const found = row?.[index] ?? null;
+    return found === null ? undefined : Number(found);
   }
 
   private async hashes(

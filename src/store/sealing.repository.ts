@@ -5,7 +5,7 @@ import { encodeHashes } from '../ledger/tile.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { toInteger, toText } from './column-value.js';
-import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
+import { ROW_COLUMNS, toRow } from './event-row.js';
 import type { NumberedRow } from './event-row.js';
 import { insertTogether } from './insert-rows.js';
 import type { StoredCheckpoint, StoredLeaf } from './ledger.repository.js';
@@ -13,7 +13,7 @@ import { distinctIds } from './distinct-values.js';
 import { rowByRow } from './row-by-row.js';
 import { runStatement } from './run-statement.js';
 import type { StatementValues } from './run-statement.js';
-import { ask, extremeId, isId, isNumber, sqlOf } from './sql.js';
+import { ask, countRows, extremeId, isId, isNumber, sqlOf } from './sql.js';
 
 /** How far a source's events are stored, and how far they are in the log. */
 export interface SourceProgress {
@@ -307,21 +307,15 @@ export class SealingRepository {
     for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
       const { q, table, next, id } = sqlOf(this.database);
       const some = ids.slice(from, from + IDS_AT_ONCE).map(id);
-      const [row] = await ask(
-        this.database,
-        `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} WHERE ${q('id')} IN (${some.map(next).join(', ')})`,
-        some,
-      );
-      count += Number(row?.['count'] ?? 0);
+      const found = `${table('audit_events')} WHERE ${q('id')} IN (${some.map(next).join(', ')})`;
+      count += await countRows(this.database, found, some);
     }
     return count;
   }
 
   /** How many events there are. */
   async countEvents(): Promise<number> {
-    const { q, table } = sqlOf(this.database);
-    const [row] = await ask(this.database, `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')}`);
-    return Number(row?.['count'] ?? 0);
+    return countRows(this.database, sqlOf(this.database).table('audit_events'));
   }
 
   /** Of how many numbers of each range there is an event. */
@@ -445,9 +439,7 @@ export class SealingRepository {
 
   private events(where: string, values: StatementValues): Promise<NumberedRow[]> {
     const { q, table } = sqlOf(this.database);
-    const columns = [...EVENT_COLUMNS, 'source', 'sequence'].map(
-      (column) => `e.${q(column)} AS ${q(column)}`,
-    );
+    const columns = ROW_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`);
     return ask<NumberedRow>(
       this.database,
       `SELECT ${columns.join(', ')} FROM ${table('audit_events')} e ${where}`,

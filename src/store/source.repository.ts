@@ -10,7 +10,7 @@ import type { NoteTrust, SourceNote } from './source-note.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
 import type { StatementValues } from './run-statement.js';
-import { ask, boundedText, isId, isNumber, sqlOf } from './sql.js';
+import { ask, boundedText, countRows, isId, isNumber, sqlOf } from './sql.js';
 import type { Row } from './sql.js';
 import { classifyStoreError } from './store-error.js';
 
@@ -133,13 +133,9 @@ export class SourceRepository {
 
   /** How many rows there are whose source or id is none, which no other query finds. Only SQLite takes such rows. */
   async countNameless(): Promise<number> {
-    const { dialect, q, table } = sqlOf(this.database);
+    const { dialect, table } = sqlOf(this.database);
     if (dialect !== 'sqlite') return 0;
-    const [row] = await ask(
-      this.database,
-      `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_sources')} WHERE NOT (1 = 1${this.isNamed()})`,
-    );
-    return Number(row?.['count'] ?? 0);
+    return countRows(this.database, `${table('audit_sources')} WHERE NOT (1 = 1${this.isNamed()})`);
   }
 
   /** SQL, with AND: the note has the ids of one. */

@@ -69,6 +69,16 @@ export async function askBuilt<T>(
   return readRows(dialectOf(source), await answer(asked));
 }
 
+/** How many rows there are. @param from SQL of what comes after `FROM`, with the placeholders of the values */
+export async function countRows(
+  database: AuditDatabase,
+  from: string,
+  values: StatementValues = [],
+): Promise<number> {
+  const [row] = await ask(database, `SELECT COUNT(*) AS ${sqlOf(database).q('count')} FROM ${from}`, values);
+  return Number(row?.['count'] ?? 0);
+}
+
 /**
  * SQL: the text, or NULL where it is longer than any that the library writes. A table may have lost its constraints, and what anybody may have written
  * must not fill the memory.

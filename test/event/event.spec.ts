@@ -12,7 +12,7 @@ import { canonicalJson } from '../../src/ledger/canonical-json.js';
 import { defaultSeverity } from '../../src/recorder/classify.js';
 import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
 import { judged, scored } from '../risk/judged-event.js';
-import { fromRow, EVENT_COLUMNS, toRow } from '../../src/store/event-row.js';
+import { EVENT_COLUMNS, readRow, toRow } from '../../src/store/event-row.js';
 import type { EventRow } from '../../src/store/event-row.js';
 
 /** The public type, written out: `tsc` refuses this file if the real one has a property more, fewer or looser. */
@@ -177,7 +177,7 @@ describe('the event', () => {
     const row = Object.fromEntries(
       EVENT_COLUMNS.map((column, index) => [column, toRow(event)[index]]),
     ) as EventRow;
-    expect(fromRow({ ...row, timestamp: '1' })).toEqual(event);
+    expect(readRow({ ...row, timestamp: '1' }).event).toEqual(event);
   });
 
   it.each([
