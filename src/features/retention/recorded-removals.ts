@@ -1,4 +1,5 @@
 import { AuditError } from '../../event/audit-error.js';
+import { RecentMap } from '../../event/recent-map.js';
 import { REMOVAL_ACTION } from '../../event/retention-actions.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { rootAt } from '../../ledger/proofs.js';
@@ -34,7 +35,7 @@ class RecordedRemovals implements ExplainedLeaves {
   private readonly leaves = new LeafSet();
   private readonly believed = new Set<string>();
   private readonly doubted = new Set<string>();
-  private readonly roots = new Map<number, Promise<Buffer | undefined>>();
+  private roots = new RecentMap<number, Promise<Buffer | undefined>>(MOST_ROOTS);
 
   private constructor(
     private readonly retention: RetentionRepository,
@@ -56,7 +57,7 @@ class RecordedRemovals implements ExplainedLeaves {
   }
 
   async loadAgain(): Promise<void> {
-    this.roots.clear();
+    this.roots = new RecentMap(MOST_ROOTS);
     for await (const events of this.retention.own([REMOVAL_ACTION])) {
       for (const event of events) {
         const isKnown = this.believed.has(event.id) || this.doubted.has(event.id);
@@ -122,7 +123,6 @@ class RecordedRemovals implements ExplainedLeaves {
   private rootAt(size: number): Promise<Buffer | undefined> {
     let root = this.roots.get(size);
     if (root) return root;
-    if (this.roots.size >= MOST_ROOTS) this.roots.clear();
     root = rootAt(size, new TileReader(this.log.ledger, size).node).catch((error: unknown) => {
       if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
       throw error;

@@ -1,4 +1,5 @@
 import { RE2JS, RE2Set } from 're2js';
+import { RecentMap } from '../../event/recent-map.js';
 import { normalize } from './comparable-text.js';
 
 /** Bounds of patterns. Linear time is time in proportion to the text, and to the size of the pattern. */
@@ -61,7 +62,7 @@ interface Group {
  */
 export class PatternSet {
   private readonly indexes = new Map<string, number>();
-  private readonly remembered = new Map<string, SearchedText>();
+  private readonly remembered = new RecentMap<string, SearchedText>(REMEMBERED.texts);
   /** How to look for each pattern: alone, or with its group. */
   private plans: readonly (RE2JS | Group)[] = [];
 
@@ -129,11 +130,7 @@ export class PatternSet {
     const remembered = this.remembered.get(text);
     if (remembered) return remembered;
     const searched = { text, known: new Uint8Array(this.plans.length) };
-    if (text.length <= REMEMBERED.length) {
-      // All at once: an order of use would cost more than it saves.
-      if (this.remembered.size >= REMEMBERED.texts) this.remembered.clear();
-      this.remembered.set(text, searched);
-    }
+    if (text.length <= REMEMBERED.length) this.remembered.set(text, searched);
     return searched;
   }
 }

@@ -1,5 +1,6 @@
 import { checkOption } from '../../event/option-schema.js';
 import { truncatedIp } from '../../event/ip-address.js';
+import { RecentMap } from '../../event/recent-map.js';
 import { REDACTED } from '../../event/safe-text.js';
 import { decodedText } from './decoded-text.js';
 import { ASKED_FOR, PATTERN_NAMES, RECOGNISERS } from './recognisers.js';
@@ -55,7 +56,7 @@ export class Redactor {
   private readonly named: ReadonlySet<string>;
   private readonly truncatesIp: boolean;
   /** Of actions, routes and user agents there are few: those in which nothing was found need not be looked at again. */
-  private readonly clean = new Set<string>();
+  private readonly clean = new RecentMap<string, true>(TEXTS_REMEMBERED);
 
   /** @throws AuditError `AUDIT_INVALID_OPTIONS` */
   constructor(options: RedactionOptions = {}) {
@@ -112,11 +113,10 @@ export class Redactor {
 
   /** The text without what looks like a secret. Takes time in proportion to the text. */
   text(text: string): string {
-    if (this.clean.has(text)) return text;
+    if (this.clean.get(text)) return text;
     const safe = this.looked(text, 0);
     if (safe !== text || text.length > LONGEST_REMEMBERED) return safe;
-    if (this.clean.size >= TEXTS_REMEMBERED) this.clean.clear();
-    this.clean.add(text);
+    this.clean.set(text, true);
     return safe;
   }
 

@@ -1,5 +1,6 @@
 import { withFewMarks } from '../../event/few-marks.js';
 import type { SecretTest } from '../../event/flatten.js';
+import { RecentMap } from '../../event/recent-map.js';
 
 /** Where something is in a text: `[begin, end)`. */
 export type Place = readonly [begin: number, end: number];
@@ -111,16 +112,13 @@ const REMEMBERED = { keys: 2_000, length: 64 } as const;
  */
 export function createSecretKeyTest(keys: readonly string[] = []): SecretTest {
   const own = new Set(keys.map((key) => singular(squash(key))));
-  const known = new Map<string, boolean>();
+  const known = new RecentMap<string, boolean>(REMEMBERED.keys);
   const isSecret = (key: string) => key.split('.').some((part) => isSecretPart(part, own));
   return (key, value) => {
     let secret = known.get(key);
     if (secret === undefined) {
       secret = (LETTERS.test(key) || own.size > 0) && isSecret(withFewMarks(key));
-      if (key.length <= REMEMBERED.length) {
-        if (known.size >= REMEMBERED.keys) known.clear();
-        known.set(key, secret);
-      }
+      if (key.length <= REMEMBERED.length) known.set(key, secret);
     }
     return secret || (typeof value === 'string' && isDigestKey(key) && DIGEST.test(value));
   };
