@@ -1,3 +1,10 @@
+/** Numbers of a source, both ends included. */
+export interface NumberRange {
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
  * A set of whole numbers, kept as ranges in ascending order: sequences come nearly in order, so a million of them take
  * the room of a few.

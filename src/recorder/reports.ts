@@ -1,18 +1,12 @@
 import type { DeliveryReports } from '../delivery/loss-reports.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { NumberRange } from '../event/sequence-set.js';
 import type { BlockingRule } from './block-judge.js';
 import type { EventCompleter } from './event-completer.js';
 import type { Listeners } from './listeners.js';
 
 /** What the journal kept of a request that began in an earlier process, see `AuditRecorder.begin()`. */
 type Begun = Omit<AuditLogEvent, 'riskScore'> & { readonly blockedBy?: BlockingRule };
-
-/** Numbers of a source that never came. */
-interface Gap {
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
-}
 
 /** Makes the events that tell what became of others. Delivery and the sealer store them. */
 export class Reports implements DeliveryReports {
@@ -35,7 +29,7 @@ export class Reports implements DeliveryReports {
   };
 
   /** The sealer announces this one once it is stored. */
-  readonly gap = (gap: Gap): AuditLogEvent => this.make('audit.gap', { ...gap });
+  readonly gap = (gap: NumberRange): AuditLogEvent => this.make('audit.gap', { ...gap });
 
   private make(action: string, details: Readonly<Record<string, unknown>>): AuditLogEvent {
     return this.completer.complete({

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
+import type { NumberRange } from '../event/sequence-set.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import type { NumberOwner } from './taken-events.js';
 import { leafHashOf } from '../store/event-leaf.js';
@@ -22,13 +23,6 @@ export interface NewLeaf {
   readonly through: number | null;
 }
 
-/** Numbers of a source that no event came for in time, both ends included. */
-export interface RecordedGap {
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
-}
-
 /** What is next for the log, in its order. */
 export interface Collected {
   readonly leaves: readonly NewLeaf[];
@@ -45,8 +39,8 @@ export interface OwnSource {
 
 export interface CollectorOptions {
   readonly gapTimeoutMs: number;
-  /** The event that tells of a gap. */
-  readonly describeGap: (gap: RecordedGap) => AuditLogEvent | Promise<AuditLogEvent>;
+  /** The event that tells of numbers that no event came for in time. */
+  readonly describeGap: (gap: NumberRange) => AuditLogEvent | Promise<AuditLogEvent>;
   readonly ownSources: () => readonly OwnSource[];
   /** Which event has each of these numbers of a source of this process. */
   readonly ownersOf: (
@@ -334,7 +328,7 @@ export class Collector {
   /** Whether the gap's time is over: then an event tells of it. All gaps of a source have their time at once. */
   private async isOver(
     batch: Batch,
-    gap: RecordedGap,
+    gap: NumberRange,
     { known, vouched }: Outlook,
     isStoring: boolean,
   ): Promise<boolean> {
@@ -416,7 +410,7 @@ class Batch implements Collected {
     });
   }
 
-  addGap({ source, from, to }: RecordedGap, event: AuditLogEvent): void {
+  addGap({ source, from, to }: NumberRange, event: AuditLogEvent): void {
     this.gapEvents.push(event);
     this.leaves.push({
       eventId: event.id,

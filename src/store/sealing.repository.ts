@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { NumberRange } from '../event/sequence-set.js';
 import { encodeHashes } from '../ledger/tile.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
@@ -28,18 +29,8 @@ export interface SourceProgress {
   readonly isNoted: boolean;
 }
 
-/** Numbers of a source, both ends included. */
-export interface NumberRange {
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Numbers that the log has recorded as lost, both ends included. */
-export interface StoredGap {
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
+/** Numbers that the log has recorded as lost. */
+export interface StoredGap extends NumberRange {
   /** The event that tells of it. */
   readonly eventId: string;
   readonly leafIndex: number;

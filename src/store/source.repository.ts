@@ -3,6 +3,7 @@ import { present } from '../event/present.js';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { REMOVAL_ACTION } from '../event/retention-actions.js';
+import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import { MAX_NOTE_STATEMENT, newNote } from './source-note.js';
@@ -34,9 +35,6 @@ export interface SummaryKnowledge extends NoteTrust {
   /** The sources of this process, which goes on whatever notes say of it. */
   readonly own: ReadonlySet<string>;
 }
-
-/** Numbers of a source, both ends included. */
-type NumberRange = AuditSequenceGap & { readonly source: string };
 
 /** What is known of a source before its gaps are looked for. */
 interface Known {

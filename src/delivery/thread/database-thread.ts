@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import type { RecordedGap } from '../../sealer/collector.js';
+import type { NumberRange } from '../../event/sequence-set.js';
 import type { LedgerOptions } from '../../sealer/ledger-options.js';
 import type { AuditDatabaseOptions } from '../../store/store-options.js';
 import type { LoopOptions } from '../delivery-loop.js';
@@ -22,7 +22,7 @@ export interface ThreadOptions {
 
 /** What the thread asks of, and tells, the main one. */
 export interface ThreadHost {
-  readonly describeGap: (gap: RecordedGap) => AuditLogEvent;
+  readonly describeGap: (gap: NumberRange) => AuditLogEvent;
   readonly stored: (event: AuditLogEvent) => void;
   readonly keepLetter: (letter: RefusedEvent) => Promise<void>;
 }

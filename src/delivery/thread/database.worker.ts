@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
-import type { OwnSource, RecordedGap } from '../../sealer/collector.js';
+import type { NumberRange } from '../../event/sequence-set.js';
+import type { OwnSource } from '../../sealer/collector.js';
 import { ledgerKeys } from '../../sealer/ledger-keys.js';
 import type { LogSealer } from '../../sealer/log-sealer.js';
 import { Sealer } from '../../sealer/sealer.js';
@@ -39,7 +40,7 @@ const sealer: LogSealer = new Sealer(
     // Those that came with the last call: numbers given away since then are sealed later.
     ownSources: () => ownSources,
     ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
-    describeGap: (gap: RecordedGap) => main.call('describeGap', gap) as Promise<AuditLogEvent>,
+    describeGap: (gap: NumberRange) => main.call('describeGap', gap) as Promise<AuditLogEvent>,
     stored: (event: AuditLogEvent) => main.tell('stored', event),
     seen: (checkpoint: Checkpoint) => main.tell('seen', checkpoint),
     installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,

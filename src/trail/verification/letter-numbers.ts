@@ -1,6 +1,7 @@
 import { isEventId } from '../../event/event-id.js';
 import type { DeadLetterRepository, ScannedLetter } from '../../store/dead-letter.repository.js';
-import type { NumberRange, SealingRepository } from '../../store/sealing.repository.js';
+import type { NumberRange } from '../../event/sequence-set.js';
+import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
 import type { ProblemList } from './problem-list.js';
 

@@ -1,6 +1,6 @@
 import { whyNoEvent } from '../../store/event-row.js';
 import type { NumberedRow } from '../../store/event-row.js';
-import type { NumberRange } from '../../store/sealing.repository.js';
+import type { NumberRange } from '../../event/sequence-set.js';
 import type { Trust } from '../believed-checkpoints.js';
 import { insertedEvent } from './inserted-event.js';
 import { LetterNumbers } from './letter-numbers.js';

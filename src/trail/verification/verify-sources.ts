@@ -1,6 +1,6 @@
 import { safeText } from '../../event/safe-text.js';
 import type { TakenNumbers } from '../../sealer/taken-events.js';
-import type { NumberRange } from '../../store/sealing.repository.js';
+import type { NumberRange } from '../../event/sequence-set.js';
 import { isEnd } from '../../store/source-note.js';
 import type { SourceNote } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
