@@ -11,7 +11,7 @@ import {
 } from '../../src/ledger/index.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { LedgerRepository } from '../../src/store/ledger.repository.js';
-import { ProvenLeaves } from '../../src/trail/proven-leaves.js';
+import { ProvenLeaves } from '../../src/features/retention/proven-leaves.js';
 import { openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { RawTables } from '../support/ledger-app.js';

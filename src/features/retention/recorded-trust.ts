@@ -2,7 +2,7 @@ import { showValue } from '../../event/show-value.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
 import type { Trust } from '../../trail/believed-checkpoints.js';
-import { ProvenLeaves } from '../../trail/proven-leaves.js';
+import { ProvenLeaves } from './proven-leaves.js';
 import type { VerifiedLog } from '../../trail/verification/missing-events.js';
 
 /** What was read of a statement that a row of `audit_events` carries. */

@@ -14,7 +14,7 @@ import { leafHashOf } from '../../store/event-leaf.js';
 import { RetentionRepository } from './retention.repository.js';
 import type { EventSpan, ExpiredEvents, ExpiredRow } from './retention.repository.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
-import { ProvenLeaves } from '../../trail/proven-leaves.js';
+import { ProvenLeaves } from './proven-leaves.js';
 import { HoldsRead } from './legal-holds.js';
 import type { HoldsFound, LegalHolds } from './legal-holds.js';
 import { RETENTION_DEFAULTS, ruleFor, SMALL_BATCH_SIZE } from './retention-options.js';

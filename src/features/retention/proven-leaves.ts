@@ -1,12 +1,12 @@
-import { AuditError } from '../event/audit-error.js';
-import type { Checkpoint } from '../ledger/checkpoint.js';
-import { rootAt } from '../ledger/proofs.js';
-import { TILE_WIDTH, tileRoot } from '../ledger/tile.js';
-import { leafHashOf } from '../store/event-leaf.js';
-import type { LedgerRepository } from '../store/ledger.repository.js';
-import { TileReader } from '../store/tile-reader.js';
-import { believedCheckpoints } from './believed-checkpoints.js';
-import type { Trust } from './believed-checkpoints.js';
+import { AuditError } from '../../event/audit-error.js';
+import type { Checkpoint } from '../../ledger/checkpoint.js';
+import { rootAt } from '../../ledger/proofs.js';
+import { TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
+import { leafHashOf } from '../../store/event-leaf.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
+import { TileReader } from '../../store/tile-reader.js';
+import { believedCheckpoints } from '../../trail/believed-checkpoints.js';
+import type { Trust } from '../../trail/believed-checkpoints.js';
 
 /** Tiles that are kept at a time, about 16 MB. */
 const MOST_TILES = 2_000;
