@@ -71,8 +71,9 @@ export class RunningApp {
       } finally {
         await app.close();
       }
-      // Only a server's own connections are a thread's.
-      threads.assertStarted(own && isOnServer ? 1 : 0);
+      // Only a server's own connections are a thread's, and no feature's keys.
+      const isKept = options.features?.some(({ needsMainThread }) => needsMainThread) ?? false;
+      threads.assertStarted(own && isOnServer && !isKept ? 1 : 0);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
