@@ -28,6 +28,11 @@ export function annotateCurrent(annotation: AuditAnnotation): string | undefined
   return undefined;
 }
 
+/** What a refusal adds to the event of its request. */
+export function refusalOf(reason: string): AuditAnnotation {
+  return { outcome: 'failure', category: 'authorization', details: { reason } };
+}
+
 /** Adds to the event of an open request. A copy: the caller may go on to change its object. */
 export function annotate(record: RequestRecord, annotation: AuditAnnotation): void {
   const copy: Record<string, unknown> = Object.fromEntries(readEntries(annotation));

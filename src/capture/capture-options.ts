@@ -1,4 +1,5 @@
-import { functionOf, group, oneOf, option } from '../event/option-schema.js';
+import { functionOf, group, oneOf } from '../event/option-schema.js';
+import { fieldSelection } from './select-fields.js';
 import type { FieldSelection } from './select-fields.js';
 import type { ResolveOptions } from './resolvers.js';
 
@@ -21,19 +22,10 @@ export interface CaptureOptions {
 }
 
 const resolver = functionOf('a function of the request');
-const fields = option(
-  (value) => typeof value === 'boolean' || (Array.isArray(value) && value.every(isName)),
-  "true, false or a list of field names, ['amount', 'currency']",
-);
-
-function isName(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
-}
-
 export const captureSchema = group({
   requests: oneOf(['all', 'annotated']),
-  query: fields,
-  body: fields,
+  query: fieldSelection,
+  body: fieldSelection,
   resolve: group({
     user: resolver,
     tenant: resolver,

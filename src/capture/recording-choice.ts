@@ -103,7 +103,7 @@ function subjectOf(record: RequestRecord): RequestFacts {
   return {
     path: targetOf(request),
     method: request.method ?? '',
-    ...(route && { route: record.pattern ?? null, controller: route.handler.split('.', 1)[0]! }),
+    ...(route && { route: record.pattern ?? null, controller: route.handler?.split('.', 1)[0] ?? null }),
     ...present('user', lastSaid(record, 'userId') ?? identity.userId),
     ...present('tenant', lastSaid(record, 'tenantId') ?? identity.tenantId),
     ...present('roles', identity.roles),

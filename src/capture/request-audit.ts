@@ -53,6 +53,12 @@ export interface FoundRoute {
   readonly isWhole: boolean;
 }
 
+/** A platform on which the audit has no guards of its own between all others and the handler. */
+export interface Platform {
+  /** The route that a request has found by now; asked when its answer is ready, since nothing tells it before. */
+  routeOf(request: CapturedRequest): FoundRoute | undefined;
+}
+
 /** The request's record and its audit; `undefined` where nobody has seen it. */
 export function auditedOf(request: unknown): AuditedRequest | undefined {
   return typeof request === 'object' && request !== null
@@ -69,6 +75,8 @@ export function auditedOf(request: unknown): AuditedRequest | undefined {
 export class RequestAudit implements ResponseObserver {
   /** Requests that the guard had to open. */
   unhooked = 0;
+  /** What tells routes, where no guard does. The journal has the intents of its requests when they arrive. */
+  platform: Platform | undefined;
   /** No answer leaves and no request goes on: the process is about to end under them, and nobody can record any more what happens. */
   isFrozen = false;
   /** Which requests are recorded and how much of each. */
@@ -112,7 +120,7 @@ export class RequestAudit implements ResponseObserver {
     try {
       this.records.add(record);
       wrapResponse(response, audited, this.delivery.hasJournal);
-      if (this.delivery.hasJournal && mayChange(record)) {
+      if (this.delivery.hasJournal && mayChange(record) && !this.platform) {
         // Where a route takes the request, its last guard writes the intent; else nobody does.
         const noteUnrouted = () => {
           if (!record.route && !record.intent) this.begin(record);
@@ -126,13 +134,24 @@ export class RequestAudit implements ResponseObserver {
     return record;
   };
 
-  /** The middleware, which gives what follows its context. Mount it before everything else that can answer a request. */
-  readonly middleware = (request: CapturedRequest, response: ServerResponse, next: () => void): void => {
+  /**
+   * The middleware, which gives what follows its context. Mount it before everything else that can answer a request.
+   *
+   * @param platforms the request that the platform has made of Node's, which users and parameters are put on
+   */
+  readonly middleware = <T>(
+    request: CapturedRequest,
+    response: ServerResponse,
+    next: () => T,
+    platforms?: CapturedRequest,
+  ): T | undefined => {
     const record = this.open(request, response);
-    if (this.isFrozen) return;
+    if (this.isFrozen) return undefined;
+    if (platforms) record.request = platforms;
     this.identities.readAddress(record);
+    if (this.platform && mayChange(record) && !record.intent) this.begin(record);
     if (currentContext()?.record === record) return next();
-    runInContext({ record }, next);
+    return runInContext({ record }, next);
   };
 
   /**
@@ -159,13 +178,8 @@ export class RequestAudit implements ResponseObserver {
    * @returns once the request may go on to its other guards; `undefined` where it may at once
    * @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise
    */
-  route(record: RequestRecord, { route, pattern, params, isWhole }: FoundRoute): void | Promise<void> {
-    if (pattern !== record.pattern) record.path = undefined;
-    record.route = route;
-    record.pattern = pattern;
-    record.params = params;
-    if (!isWhole) noteFault(record, 'route');
-    outdate(record);
+  route(record: RequestRecord, found: FoundRoute): void | Promise<void> {
+    noteRoute(record, found);
     // The client has gone, but the request goes on: whoever may refuse it knows its route.
     if (record.closed) return;
     const strict = this.isStrict(record);
@@ -194,6 +208,24 @@ export class RequestAudit implements ResponseObserver {
     if (strict || record.intent || mayChange(record)) this.begin(record);
     if (!strict || blockedBy || !this.choice.isRecorded(record)) return blockedBy;
     return this.unlessRefused(record, () => this.delivery.secure(record.intent));
+  }
+
+  /**
+   * {@link route} and {@link identify} in one, for a platform where the user is known by then.
+   *
+   * @returns once the request may go on; `undefined` where it may at once
+   * @throws AuditError `AUDIT_UNAVAILABLE` or `AUDIT_BLOCKED`, at once or by the promise
+   */
+  enterRoute(record: RequestRecord, found: FoundRoute): void | Promise<void> {
+    const pass = (): void | Promise<void> => {
+      const blockedBy = this.identify(record);
+      if (blockedBy instanceof Promise || !blockedBy) return blockedBy;
+      throw new AuditError(
+        'AUDIT_BLOCKED',
+        `The request was refused by the compliance rule ${blockedBy.name}.`,
+      );
+    };
+    return this.route(record, found)?.then(pass) ?? pass();
   }
 
   private judge(record: RequestRecord): BlockingRule | undefined {
@@ -270,6 +302,9 @@ export class RequestAudit implements ResponseObserver {
   /** Reads all that must be read while the request is still whole. */
   private readRequest(record: RequestRecord, statusCode: number | undefined): void {
     try {
+      const found = this.platform?.routeOf(record.request);
+      if (found && (found.route !== record.route || found.pattern !== record.pattern))
+        noteRoute(record, found);
       this.identities.readAddress(record);
       this.identities.readIdentity(record, false);
       this.choice.settle(record, statusCode);
@@ -382,6 +417,15 @@ export class RequestAudit implements ResponseObserver {
     const name = error instanceof Error ? error.name : typeof error;
     this.warnings.warn('internal', `An audit event could not be made whole (${name}). The request went on.`);
   }
+}
+
+function noteRoute(record: RequestRecord, { route, pattern, params, isWhole }: FoundRoute): void {
+  if (pattern !== record.pattern) record.path = undefined;
+  record.route = route;
+  record.pattern = pattern;
+  record.params = params;
+  if (!isWhole) noteFault(record, 'route');
+  outdate(record);
 }
 
 /** Whether the request's method is one that may change something. */

@@ -82,7 +82,7 @@ function factsOf(record: RequestRecord, said: AuditAnnotation): AuditFacts {
   facts['requestId'] = requestIdOf(record);
   const traceId = traceIdOf(request.headers['traceparent']);
   if (traceId !== undefined) facts['traceId'] = traceId;
-  if (route) facts['handler'] = bounded(route.handler);
+  if (route?.handler) facts['handler'] = bounded(route.handler);
   const actorType = actorTypeOf(said, identity.actorType);
   if (actorType !== undefined) facts['actorType'] = withinReach(actorType, FACT_LIMITS.string);
   if (identity.impersonatorId !== undefined)

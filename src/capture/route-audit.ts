@@ -1,4 +1,12 @@
+import type { DeliveryMode } from '../delivery/delivery-options.js';
+import { AuditError } from '../event/audit-error.js';
+import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
+import { checkOption, functionOf, group, oneOf, option } from '../event/option-schema.js';
+import type { OptionSchema } from '../event/option-schema.js';
+import { TEXT_LIMITS } from '../event/safe-text.js';
+import { namesOfPattern } from './route-names.js';
+import { fieldSelection } from './select-fields.js';
 import type { FieldSelection } from './select-fields.js';
 import type { CapturedRequest } from './resolvers.js';
 
@@ -50,8 +58,75 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly silenced?: boolean;
   readonly action: string;
   readonly resource: string;
-  /** `InvoicesController.approve` */
-  readonly handler: string;
+  /** `InvoicesController.approve`, where the platform names its handlers. */
+  readonly handler?: string | undefined;
   /** Whether the handler's result can matter to the event, so that it must be looked at. */
   readonly seesResult: boolean;
+}
+
+function textUpTo(length: number): OptionSchema {
+  return option(
+    (value) => typeof value === 'string' && value !== '' && value.length <= length,
+    `a text of 1 to ${length} characters`,
+  );
+}
+
+const routeSchema = group({
+  action: textUpTo(TEXT_LIMITS.action),
+  resource: textUpTo(TEXT_LIMITS.resource),
+  resourceId: functionOf('a function, ({ params }) => params.number'),
+  severity: oneOf(SEVERITIES),
+  category: oneOf(CATEGORIES),
+  outcome: functionOf("a function, ({ errorName }) => (errorName ? 'partial' : undefined)"),
+  details: option(
+    (value) => typeof value === 'function' || (typeof value === 'object' && value !== null),
+    'an object or a function, ({ result }) => ({ amount: result?.amount })',
+  ),
+  delivery: oneOf(['durable', 'strict']),
+  query: fieldSelection,
+  body: fieldSelection,
+} satisfies Record<keyof AuditRouteOptions, OptionSchema>);
+
+/**
+ * @param owner whose options they are, such as `@Audit() of InvoicesController.approve`
+ * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option
+ */
+export function checkRouteOptions(said: AuditRouteOptions, owner: string, mode: DeliveryMode): void {
+  checkOption(routeSchema, said, '', owner);
+  if (!said.delivery || mode !== 'buffered') return;
+  throw new AuditError(
+    'AUDIT_INVALID_OPTIONS',
+    `${owner}: delivery is "${said.delivery}", which needs a journal; write delivery: { mode: 'durable' } among the options of the audit, or leave it out.`,
+    { field: 'delivery' },
+  );
+}
+
+/**
+ * The route of a platform that names neither controllers nor handlers. What is not said is read from its pattern.
+ *
+ * @param pattern `undefined` where no route was found, or a middleware answers
+ */
+export function routeOfPattern(
+  method: string,
+  pattern: string | undefined,
+  said: AuditRouteOptions,
+  recorded: boolean,
+): RouteAudit {
+  const { resource: named, verb } = pattern === undefined ? UNROUTED : namesOfPattern(method, pattern);
+  const resource = said.resource ?? named;
+  const action = said.action ?? (pattern === undefined ? 'http.request' : `${resource}.${verb}`);
+  return { ...said, recorded, resource, action, seesResult: false };
+}
+
+const UNROUTED = { resource: 'http', verb: 'request' };
+
+/**
+ * Whether what the handler returns can matter to its event. To look at it costs a trivial handler more than all the rest of the audit, so
+ * it is done for those alone.
+ *
+ * @param pattern with the parameter `id` it names the resource
+ */
+export function needsResult({ details, resourceId, outcome }: AuditRouteOptions, pattern: string): boolean {
+  const asks = typeof details === 'function' || resourceId !== undefined || outcome !== undefined;
+  return asks || !/(^|\/):id(\/|$)/.test(pattern);
 }

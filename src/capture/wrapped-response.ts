@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { types } from 'node:util';
 import { HeldAnswer, refuseAnswer } from './held-answer.js';
 import type { ResponseFunctions } from './held-answer.js';
-import { noteError, noteSent, watchStream } from './request-record.js';
+import { isInjected, noteError, noteSent, watchStream } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 
 /** Whom they tell what happens. */
@@ -102,8 +102,10 @@ function holdBack(
 
 function destroy(this: AuditedResponse, error?: Error): ServerResponse {
   const record = this[AUDITED]?.record;
+  // What injects requests destroys each response that has ended.
+  const isOver = this.writableFinished || (this.writableEnded && record && isInjected(record));
   // The application destroyed the response while its client was still there.
-  if (record && !record.closed && !record.request.socket.destroyed && !this.writableFinished) {
+  if (record && !record.closed && !record.request.socket.destroyed && !isOver) {
     record.brokenStream = true;
     if (error) noteError(record, error);
   }

@@ -24,6 +24,7 @@ import { hasProtectedData } from '../store/protected-data.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { AskedFor } from '../trail/asked-for.js';
 import { Reads } from '../trail/reads.js';
+import { drainOnSignals } from './drain-on-signals.js';
 import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
@@ -65,6 +66,7 @@ export class AuditRuntime {
   private readonly reachNotes: ReachNotes | undefined;
   private isStarted = false;
   private closing: Promise<void> | undefined;
+  private stopListening: () => void = () => undefined;
 
   /** @param options checked by `checkOptions` */
   constructor(
@@ -199,6 +201,12 @@ export class AuditRuntime {
     this.sealer.start();
     this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
     for (const feature of this.features) feature.start?.();
+    if (this.options.delivery?.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
+      this.stopListening = drainOnSignals({
+        flush: () => this.delivery.flush(),
+        close: () => this.closeUnderLoad(),
+      });
+    }
   }
 
   /** The database is there, at the start or again. */
@@ -242,7 +250,8 @@ export class AuditRuntime {
   }
 
   /** Closes while the server still takes requests: whoever ends the process has not closed it. */
-  async closeUnderLoad(): Promise<void> {
+  private async closeUnderLoad(): Promise<void> {
+    this.stopListening();
     const begun = performance.now();
     const patienceMs = this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
     // Most of the time for what is there; the rest for what is still open then.
@@ -253,6 +262,7 @@ export class AuditRuntime {
 
   /** Records what is still open as interrupted, stores what is left within the time set, and disconnects. Idempotent. */
   close(patienceMs?: number): Promise<void> {
+    this.stopListening();
     this.closing ??= (async () => {
       this.reachNotes?.close();
       this.requests.interruptOpen();

@@ -8,6 +8,13 @@ export interface AuditLogger {
   error(message: string): void;
 }
 
+/** Says it on the standard error output, so that what the application prints stays its own. */
+export const consoleLogger: AuditLogger = {
+  log: (message) => console.error(`[audit] ${message}`),
+  warn: (message) => console.error(`[audit] warning: ${message}`),
+  error: (message) => console.error(`[audit] error: ${message}`),
+};
+
 /** Passes on at most one message of a kind per interval, and says how many it held back. */
 export class RateLimitedLog {
   private readonly kinds = new Map<string, { since: number; held: number }>();

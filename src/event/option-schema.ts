@@ -128,21 +128,23 @@ export function ruled<Schema extends OptionSchema, Value>(
  * Checks an option, or a group of them.
  *
  * @param path of what is checked, such as `risk.weights`; empty for all options
+ * @param owner whose options they are, such as `@Audit() of InvoicesController.approve`; else the audit's
  * @throws AuditError `AUDIT_INVALID_OPTIONS` with the path of what is wrong, and what to write instead
  */
-export function checkOption(schema: OptionSchema, value: unknown, path: string): void {
+export function checkOption(schema: OptionSchema, value: unknown, path: string, owner?: string): void {
   const [issue] = v.safeParse(schema, value, { abortEarly: true }).issues ?? [];
   if (!issue) return;
   const field = pathOf(path, issue.path ?? []);
   if (issue.received === UNKNOWN) {
-    const message = `There is no audit option "${field}". The options here are ${issue.message}.`;
+    const message = owner
+      ? `${owner}: there is no option "${field}". The options are ${issue.message}.`
+      : `There is no audit option "${field}". The options here are ${issue.message}.`;
     throw new AuditError('AUDIT_INVALID_OPTIONS', message, { field });
   }
   const isFault = issue.type === 'raw_check';
-  throw wrongOption(
-    field,
-    isFault ? issue.message : `is ${showContents(issue.input)}: write ${issue.message}`,
-  );
+  const fault = isFault ? issue.message : `is ${showContents(issue.input)}: write ${issue.message}`;
+  if (!owner) throw wrongOption(field, fault);
+  throw new AuditError('AUDIT_INVALID_OPTIONS', `${owner}: ${field} ${fault}.`, { field });
 }
 
 /** The error of an option. @param fault completes "The audit option risk.burst …" */

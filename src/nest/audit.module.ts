@@ -20,8 +20,6 @@ import type { FeatureFactory, FeatureOptions, ServiceClass } from '../engine/aud
 import { checkOptions } from '../engine/audit.options.js';
 import type { AuditModuleOptions } from '../engine/audit.options.js';
 import { AuditRuntime } from '../engine/audit.runtime.js';
-import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
-import { drainOnSignals } from './drain-on-signals.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
@@ -111,8 +109,6 @@ export class AuditModule
     return withServices(super.forRootAsync(options), features, [listed]);
   }
 
-  private stopListening: () => void = () => undefined;
-
   constructor(
     @Inject(AuditRuntime) private readonly runtime: AuditRuntime,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
@@ -141,16 +137,6 @@ export class AuditModule
   async onModuleInit(): Promise<void> {
     if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests.open);
     await this.runtime.start(this.sharedDataSource());
-    const { delivery = {} } = this.runtime.options;
-    if (delivery.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
-      this.stopListening = drainOnSignals({
-        flush: () => this.runtime.delivery.flush(),
-        close: () => {
-          this.stopListening();
-          return this.runtime.closeUnderLoad();
-        },
-      });
-    }
   }
 
   onApplicationBootstrap(): void {
@@ -161,7 +147,6 @@ export class AuditModule
 
   /** After the server has closed and the last requests are answered. */
   async onApplicationShutdown(): Promise<void> {
-    this.stopListening();
     await this.runtime.close();
   }
 

@@ -70,7 +70,27 @@ function isServerSent(handler: object): boolean {
  */
 export function mountMiddleware(adapter: HttpServer, middleware: Middleware): void {
   // The adapter's types know requests of every platform; the middleware needs what they have in common.
-  (adapter as unknown as { use(middleware: Middleware): void }).use(middleware);
+  (adapter as unknown as { use(middleware: Middleware): void }).use((request, response, next) =>
+    middleware(request, response, next),
+  );
+  if (adapter.getType() !== 'fastify') return;
+  // Before all other hooks: users, parameters and bodies are put on Fastify's own request, which a middleware does not get.
+  const fastify = adapter.getInstance() as unknown as FastifyHooks;
+  fastify.addHook('onRequest', (request, reply, done) => {
+    middleware(request.raw, reply.raw, done, request);
+  });
+}
+
+/** What is used of a Fastify application. */
+interface FastifyHooks {
+  addHook(
+    name: 'onRequest',
+    hook: (
+      request: CapturedRequest & { readonly raw: CapturedRequest },
+      reply: { readonly raw: ServerResponse },
+      done: () => void,
+    ) => void,
+  ): void;
 }
 
 /**
@@ -83,4 +103,9 @@ export function listenToServer(adapter: HttpServer, see: Listener): void {
 }
 
 type Listener = (request: CapturedRequest, response: ServerResponse) => void;
-type Middleware = (request: CapturedRequest, response: ServerResponse, next: () => void) => void;
+type Middleware = (
+  request: CapturedRequest,
+  response: ServerResponse,
+  next: () => void,
+  platforms?: CapturedRequest,
+) => void;

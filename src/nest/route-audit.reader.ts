@@ -1,14 +1,12 @@
 import { RequestMethod } from '@nestjs/common';
 import type { Type } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { AuditError } from '../event/audit-error.js';
-import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
-import { TEXT_LIMITS } from '../event/safe-text.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import type { RecordingPolicy } from '../capture/recording.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
+import { checkRouteOptions, needsResult } from '../capture/route-audit.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
-import { actionOfRoute, resourceOfController } from './route-names.js';
+import { actionOfRoute, resourceOfController } from '../capture/route-names.js';
 import { Audit, NoAudit } from './audit.decorator.js';
 import { NEST_METADATA } from './internals.js';
 
@@ -85,14 +83,7 @@ export class RouteAuditReader {
     };
     const handlerName = this.names.get(handler) ?? handler.name;
     const name = `${controller.name}.${handlerName}`;
-    assertRouteOptions(name, said);
-    if (said.delivery && this.mode === 'buffered') {
-      throw new AuditError(
-        'AUDIT_INVALID_OPTIONS',
-        `@Audit() of ${name}: delivery is "${said.delivery}", which needs a journal; write delivery: { mode: 'durable' } in AuditModule.forRoot(), or leave it out.`,
-        { field: 'delivery' },
-      );
-    }
+    checkRouteOptions(said, `@Audit() of ${name}`, this.mode);
     const [path = ''] = [
       Reflect.getMetadata(NEST_METADATA.path, handler) as string | string[] | undefined,
     ].flat();
@@ -106,77 +97,5 @@ export class RouteAuditReader {
       silenced,
       seesResult: !silenced && (needsResult(said, path) || this.policy?.readsResults === true),
     };
-  }
-}
-
-/**
- * Whether the handler's result can matter to its event. An interceptor costs a trivial handler more than all the rest
- * of the audit, so it is mounted for those alone.
- */
-function needsResult(said: AuditRouteOptions, path: string): boolean {
-  const asks =
-    typeof said.details === 'function' || said.resourceId !== undefined || said.outcome !== undefined;
-  return asks || !/(^|\/):id(\/|$)/.test(path);
-}
-
-const FUNCTIONS = ['resourceId', 'outcome'] as const;
-
-function assertRouteOptions(handler: string, said: AuditRouteOptions): void {
-  const refuse = (field: string, write: string) => {
-    throw new AuditError(
-      'AUDIT_INVALID_OPTIONS',
-      `@Audit() of ${handler}: ${field} is not valid; write ${write}.`,
-      {
-        field,
-      },
-    );
-  };
-  const known = [
-    'action',
-    'resource',
-    'resourceId',
-    'severity',
-    'category',
-    'outcome',
-    'details',
-    'delivery',
-    'query',
-    'body',
-  ];
-  for (const name of Object.keys(said)) {
-    if (known.includes(name)) continue;
-    throw new AuditError(
-      'AUDIT_INVALID_OPTIONS',
-      `@Audit() of ${handler}: there is no option "${name}". The options are ${known.join(', ')}.`,
-      { field: name },
-    );
-  }
-  for (const name of ['action', 'resource'] as const) {
-    const value = said[name];
-    if (
-      value !== undefined &&
-      (typeof value !== 'string' || value === '' || value.length > TEXT_LIMITS[name])
-    ) {
-      refuse(name, `a text of 1 to ${TEXT_LIMITS[name]} characters`);
-    }
-  }
-  if (said.severity !== undefined && !SEVERITIES.includes(said.severity))
-    refuse('severity', SEVERITIES.join(' or '));
-  if (said.category !== undefined && !CATEGORIES.includes(said.category))
-    refuse('category', CATEGORIES.join(' or '));
-  if (said.delivery !== undefined && said.delivery !== 'durable' && said.delivery !== 'strict') {
-    refuse('delivery', "'durable' or 'strict'");
-  }
-  for (const name of FUNCTIONS) {
-    if (said[name] !== undefined && typeof said[name] !== 'function')
-      refuse(name, 'a function, (context) => …');
-  }
-  if (said.details !== undefined && !['object', 'function'].includes(typeof said.details)) {
-    refuse('details', 'an object or a function, ({ result }) => ({ amount: result?.amount })');
-  }
-  for (const name of ['query', 'body'] as const) {
-    const value: unknown = said[name];
-    const fits = value === undefined || typeof value === 'boolean' || Array.isArray(value);
-    if (!fits) refuse(name, "true, false or a list of field names, ['amount']");
   }
 }

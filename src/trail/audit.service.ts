@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { EntityManager } from 'typeorm';
-import { annotateCurrent } from '../capture/annotation.js';
+import { annotateCurrent, refusalOf } from '../capture/annotation.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
 import type { RequestAudit } from '../capture/request-audit.js';
@@ -186,7 +186,7 @@ export class AuditService {
    * @returns `false`, with a warning, where there is no open request to refuse
    */
   deny(reason: string): boolean {
-    return this.say('deny', { outcome: 'failure', category: 'authorization', details: { reason } });
+    return this.say('deny', refusalOf(reason));
   }
 
   private say(method: string, annotation: AuditAnnotation): boolean {

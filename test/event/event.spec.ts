@@ -2,7 +2,7 @@
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import type { AuditLogEvent } from 'nest-audit-trail';
-import { actionOfRoute, resourceOfController } from '../../src/nest/route-names.js';
+import { actionOfRoute, resourceOfController } from '../../src/capture/route-names.js';
 import { SafePaths } from '../../src/recorder/redaction/safe-paths.js';
 import { createEventId, firstIdOf } from '../../src/event/event-id.js';
 import { FACT_LIMITS, flattenFacts } from '../../src/event/flatten.js';

@@ -12,10 +12,13 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   delivery: ['event', 'ledger', 'store', 'journal', 'sealer'],
   // The core must not know its features; what it still imports of them is to move.
   recorder: ['event', 'store', 'journal', 'delivery'],
-  capture: ['event', 'recorder'],
+  capture: ['event', 'delivery', 'recorder'],
   trail: ['event', 'ledger', 'store', 'journal', 'delivery', 'recorder', 'capture', 'sealer'],
   engine: ['event', 'store', 'delivery', 'recorder', 'capture', 'trail', 'sealer'],
   nest: ['engine', 'event', 'store', 'delivery', 'recorder', 'capture', 'trail'],
+  express: ['engine', 'event', 'capture', 'trail'],
+  fastify: ['engine', 'event', 'capture', 'delivery', 'trail'],
+  node: ['engine', 'event', 'capture', 'trail'],
   // It has no list of features, and loads what verifies of each.
   cli: ['event', 'ledger', 'store', 'sealer', 'trail', 'features/retention'],
   'features/health': ['store', 'delivery', 'engine', 'trail'],
@@ -121,6 +124,20 @@ describe('architecture', () => {
     expect([...reached].filter((file) => roomOf(file).startsWith('features/'))).toEqual([]);
   });
 
+  it('needs no package of Nest at the doors of other platforms', () => {
+    const reached = new Set<string>();
+    const reach = (file: string): void => {
+      if (reached.has(file)) return;
+      reached.add(file);
+      for (const own of importsOf(file).own) reach(own);
+    };
+    for (const door of ['express', 'fastify', 'node']) reach(`${door}/index.ts`);
+    const packages = [...reached].flatMap((file) => importsOf(file).packages);
+    expect(packages.filter((name) => name.startsWith('@nestjs/'))).toEqual([]);
+    const rooms = new Set([...reached].map(roomOf));
+    expect([...rooms].filter((room) => room === 'nest' || room.startsWith('features/'))).toEqual([]);
+  });
+
   it('loads no package that it does not declare', () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
       string,
@@ -137,11 +154,21 @@ describe('architecture', () => {
     );
     // Node's own types and Express's never appear either.
     expect(used.filter((name) => !declared.includes(name))).toEqual([]);
+    const isType = (text: string) => /^(import|export) type /.test(text);
     const atStart = files.flatMap((file) =>
-      [...readFileSync(join(SRC, file), 'utf8').matchAll(/\bfrom '([^.'][^']*)'/g)].map((match) => match[1]!),
+      [...readFileSync(join(SRC, file), 'utf8').matchAll(/^(?:import|export) [^;]*?\bfrom '([^.'][^']*)';/gm)]
+        .filter(([text]) => !isType(text))
+        .map(([, name]) => [roomOf(file), name!] as const),
     );
-    expect(atStart.filter((name) => optional.includes(name))).toEqual([]);
+    // A door needs its platform, and of Fastify only the types.
+    const early = atStart.filter(
+      ([room, name]) => optional.includes(name) && !(room === 'nest' && name.startsWith('@nestjs/')),
+    );
+    expect(early).toEqual([]);
     // Loaded only by the feature `metrics`, when it starts.
-    expect(used.filter((name) => optional.includes(name))).toEqual(['@opentelemetry/api']);
+    const late = used.filter(
+      (name) => optional.includes(name) && name !== 'fastify' && !name.startsWith('@nestjs/'),
+    );
+    expect(late).toEqual(['@opentelemetry/api']);
   });
 });

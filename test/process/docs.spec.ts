@@ -26,7 +26,7 @@ import { conclusionOf, draftOf } from '../../src/capture/request-event.js';
 import { noteFault, RequestRecord } from '../../src/capture/request-record.js';
 import { DEFAULT_RESOLVERS } from '../../src/capture/resolvers.js';
 import type { CapturedRequest } from '../../src/capture/resolvers.js';
-import { actionOfRoute, resourceOfController } from '../../src/nest/route-names.js';
+import { actionOfRoute, resourceOfController } from '../../src/capture/route-names.js';
 import { AuditError } from '../../src/event/audit-error.js';
 import { FACT_LIMITS, flattenFacts } from '../../src/event/flatten.js';
 import { UNREADABLE_KEY } from '../../src/event/read-event.js';

@@ -45,3 +45,29 @@ function kebabCase(name: string): string {
     .replace(/^-+|-+$/g, '')
     .toLowerCase();
 }
+
+/** What stands before the resource in a path, and names none: `/api/v1/invoices`. */
+const PREFIX = /^(api|rest|v\d+(\.\d+)*)$/i;
+
+/**
+ * Resource and verb of a route that is known by its whole pattern alone: the last fixed part of the pattern where that is a thing
+ * (`GET /tenants/:tenant/invoices/:id` is `invoice` and `read`), or where it is a verb, that on the thing before it (`/invoices/:id/approve` is
+ * `invoice` and `approve`).
+ *
+ * @param method HTTP method in upper case
+ */
+export function namesOfPattern(
+  method: string,
+  pattern: string,
+): { readonly resource: string; readonly verb: string } {
+  const all = pattern.split('/').filter((part) => part !== '');
+  const parts = all.slice(all.findIndex((part) => !PREFIX.test(part)));
+  const isFixed = (part: string | undefined) => part !== undefined && /^[\p{L}\p{N}._~-]+$/u.test(part);
+  const last = parts.findLastIndex((part) => isFixed(part));
+  if (last < 0 || PREFIX.test(parts[last]!)) return { resource: 'http', verb: kebabCase(method) };
+  const before = parts.slice(0, last).findLast((part) => isFixed(part));
+  const isThing = before === undefined || (!isFixed(parts[last - 1]) && pluralize.isPlural(parts[last]!));
+  const resource = resourceOfController(isThing ? parts[last]! : before);
+  const verb = isThing ? crudVerb(method, parts.slice(last + 1).join('/')) : undefined;
+  return { resource, verb: verb ?? kebabCase(isThing ? method : parts[last]!) };
+}

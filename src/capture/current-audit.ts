@@ -1,0 +1,19 @@
+import { annotate, refusalOf } from './annotation.js';
+import type { AuditAnnotation, RequestRecord } from './request-record.js';
+
+/** `request.audit`: the audit of this request, on platforms where a request is at hand everywhere. */
+export class CurrentAudit {
+  constructor(private readonly record: RequestRecord) {}
+
+  /** As `AuditService.annotate()`. @returns `false` where the answer has left already */
+  annotate(annotation: AuditAnnotation): boolean {
+    if (this.record.closed) return false;
+    annotate(this.record, annotation);
+    return true;
+  }
+
+  /** As `AuditService.deny()`. @returns `false` where the answer has left already */
+  deny(reason: string): boolean {
+    return this.annotate(refusalOf(reason));
+  }
+}

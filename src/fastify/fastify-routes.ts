@@ -1,0 +1,46 @@
+import type { FastifyRequest } from 'fastify';
+import type { CaptureOptions } from '../capture/capture-options.js';
+import type { FoundRoute, Platform } from '../capture/request-audit.js';
+import type { CapturedRequest } from '../capture/resolvers.js';
+import { checkRouteOptions, routeOfPattern } from '../capture/route-audit.js';
+import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
+import type { DeliveryMode } from '../delivery/delivery-options.js';
+
+/** What a route's `config.audit` says: a text is the action, and `false` leaves its requests out. */
+export type SaidOfRoute = string | AuditRouteOptions | false;
+
+/** The routes of an application, as Fastify tells them of a request. */
+export class FastifyRoutes implements Platform {
+  private readonly known = new Map<string, RouteAudit>();
+  private readonly unrouted = new WeakSet<FastifyRequest>();
+
+  constructor(private readonly options: CaptureOptions) {}
+
+  /**
+   * Learns what a route says of itself, when it is declared.
+   *
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the route and the option
+   */
+  learn(method: string, pattern: string, said: SaidOfRoute | undefined, mode: DeliveryMode): RouteAudit {
+    const own = typeof said === 'string' ? { action: said } : said || {};
+    checkRouteOptions(own, `config.audit of ${method} ${pattern}`, mode);
+    const recorded = said !== false && (said !== undefined || (this.options.requests ?? 'all') === 'all');
+    const route = { ...routeOfPattern(method, pattern, own, recorded), silenced: said === false };
+    this.known.set(`${method} ${pattern}`, route);
+    return route;
+  }
+
+  /** Its request counts as one that has found no route. */
+  unroute(request: FastifyRequest): void {
+    this.unrouted.add(request);
+  }
+
+  routeOf(captured: CapturedRequest): FoundRoute | undefined {
+    const request = captured as unknown as FastifyRequest;
+    // Node's own: Fastify has not made its request of it yet.
+    const pattern = request.is404 === false ? request.routeOptions.url : undefined;
+    if (pattern === undefined || this.unrouted.has(request)) return undefined;
+    const params = request.params as Readonly<Record<string, unknown>>;
+    return { route: this.known.get(`${request.method} ${pattern}`), pattern, params, isWhole: true };
+  }
+}
