@@ -228,59 +228,42 @@ function contradicted(source: string, why: string): AuditProblem {
   };
 }
 
-function lostTail(source: string, sealed: number, to: number): Expected {
-  const from = sealed + 1;
-  return {
+/** It is a gap where some of the numbers are missing. @param says the message, for how many are */
+function gapIn(
+  { source, from, to }: NumberRange,
+  says: (missing: number) => string,
+  about: { readonly eventId?: string } = {},
+): Expected {
+  const problem = (missing: number): AuditProblem => ({
+    code: 'sequence_gap',
     source,
-    from,
-    to,
-    problem: (missing) => ({
-      code: 'sequence_gap',
-      source,
-      sequence: from,
-      message: `Of ${numbers(from, to).toLowerCase()} of a source that has ended, ${missing} are missing.`,
-    }),
-  };
+    sequence: from,
+    ...about,
+    message: `Of ${numbers(from, to).toLowerCase()} of ${says(missing)}`,
+  });
+  return { source, from, to, problem };
+}
+
+function lostTail(source: string, sealed: number, to: number): Expected {
+  const range = { source, from: sealed + 1, to };
+  return gapIn(range, (missing) => `a source that has ended, ${missing} are missing.`);
 }
 
 function claimedTail(source: string, sealed: number, to: number): Expected {
   const from = sealed + 1;
-  return {
-    source,
-    from,
-    to,
-    problem: (missing) =>
-      contradicted(
-        source,
-        `a note says that the source has ended with number ${to}, and of ${numbers(from, to).toLowerCase()} ${missing} are missing`,
-      ),
-  };
+  const which = numbers(from, to).toLowerCase();
+  const why = `a note says that the source has ended with number ${to}, and of ${which}`;
+  return { source, from, to, problem: (missing) => contradicted(source, `${why} ${missing} are missing`) };
 }
 
-function unrecorded({ source, from, to, eventId }: UnsealedHole, why: string): Expected {
-  return {
-    source,
-    from,
-    to,
-    problem: (missing) => ({
-      code: 'sequence_gap',
-      source,
-      sequence: from,
-      eventId,
-      message: `Of ${numbers(from, to).toLowerCase()} of a source ${missing} are missing, and event ${eventId} and what is after it are not sealed: ${why}.`,
-    }),
-  };
+function unrecorded({ eventId, ...range }: UnsealedHole, why: string): Expected {
+  const says = (missing: number) =>
+    `a source ${missing} are missing, and event ${eventId} and what is after it are not sealed: ${why}.`;
+  return gapIn(range, says, { eventId });
 }
 
 function takenBefore(range: NumberRange): Expected {
-  const { source, from, to } = range;
-  return {
-    ...range,
-    problem: (missing) => ({
-      code: 'sequence_gap',
-      source,
-      sequence: from,
-      message: `Of ${numbers(from, to).toLowerCase()} of this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`,
-    }),
-  };
+  const says = (missing: number) =>
+    `this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`;
+  return gapIn(range, says);
 }
