@@ -384,9 +384,9 @@ export class RequestAudit implements ResponseObserver {
     if (!record.answered && !record.closed) this.identities.readIdentity(record, false);
   }
 
-  /** Resolves once every answer that was given has left or lost its connection, at most after `patienceMs`. */
-  async settled(patienceMs = 1_000): Promise<void> {
-    const deadline = Date.now() + patienceMs;
+  /** Resolves once every answer that was given has left or lost its connection, at most after a second. */
+  async settled(): Promise<void> {
+    const deadline = Date.now() + 1_000;
     while ([...this.records].some((record) => record.answered) && Date.now() < deadline) await delay(2);
   }
 

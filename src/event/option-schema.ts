@@ -53,7 +53,8 @@ export function list(item: OptionSchema, write: string): OptionSchema {
 }
 
 /** Values by names that anybody may choose. */
-export function table(item: OptionSchema, write = 'an object'): OptionSchema {
+export function table(item: OptionSchema): OptionSchema {
+  const write = 'an object';
   return v.pipe(v.custom<object>(isObject, write), v.record(v.string(), item, write), v.description(write));
 }
 
@@ -148,12 +149,9 @@ export function checkOption(schema: OptionSchema, value: unknown, path: string, 
 }
 
 /** The error of an option. @param fault completes "The audit option risk.burst …" */
-export function wrongOption(field: string, fault: string, cause?: unknown): AuditError {
+export function wrongOption(field: string, fault: string): AuditError {
   const end = fault.endsWith('?') ? '' : '.';
-  return new AuditError('AUDIT_INVALID_OPTIONS', `The audit option ${field} ${fault}${end}`, {
-    field,
-    cause,
-  });
+  return new AuditError('AUDIT_INVALID_OPTIONS', `The audit option ${field} ${fault}${end}`, { field });
 }
 
 type Wide<Value> = Value extends number ? number : Value extends boolean ? boolean : Value;

@@ -9,18 +9,16 @@ const VALUES_AT_ONCE = 500;
  * The distinct values of a text column that begins an index, in their order, one portion after another: by jumps from one
  * value to the next, so that it costs the same however many rows each has. On SQLite, values that are no text are passed over.
  *
- * @param after the value that the first one comes after
  * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export async function* distinctValues(
   database: AuditDatabase,
   name: AuditTable,
   columnName: string,
-  after = '',
 ): AsyncGenerator<string[]> {
   // SQLite takes bytes that are no text of UTF-8, which are not the same any more once they were read as a text.
   const isBytes = sqlOf(database).dialect === 'sqlite';
-  for (let place = isBytes ? Buffer.from(after).toString('hex') : after; ;) {
+  for (let place = ''; ;) {
     const { dialect, q, table, next } = sqlOf(database);
     const [from, column, depth, bytes] = [table(name), q(columnName), q('depth'), q('bytes')];
     const start = isBytes ? `CAST(x'${place}' AS TEXT)` : next();

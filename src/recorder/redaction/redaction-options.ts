@@ -84,11 +84,12 @@ function canBeRedacted(field: string): boolean {
  *
  * @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key
  */
-export function pseudonymKeyOf(
-  { fields: byField = {}, patterns, pseudonymKey }: RedactionOptions,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): Buffer | undefined {
-  const given = pseudonymKey ?? (environment['AUDIT_PSEUDONYM_KEY'] || undefined);
+export function pseudonymKeyOf({
+  fields: byField = {},
+  patterns,
+  pseudonymKey,
+}: RedactionOptions): Buffer | undefined {
+  const given = pseudonymKey ?? (process.env['AUDIT_PSEUDONYM_KEY'] || undefined);
   if (given === undefined) {
     if (![...Object.values(byField), ...Object.values(patterns || {})].includes('hmac')) return undefined;
     throw wrongOption(
