@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, sign, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { decodeBase64 } from './base64.js';
 import { LedgerFormatError } from './format-error.js';
 
@@ -63,11 +64,7 @@ export function parseSignerKey(text: string): NoteSigner {
   const { name, id, key } = partsOf(line.slice(PRIVATE.length), wrong);
   const identity = identityOf(name, publicKeyOf(key));
   if (identity.keyId.toString('hex') !== id) throw wrong('has a key id that is not of its name and key');
-  const privateKey = createPrivateKey({
-    key: Buffer.concat([PKCS8_PREFIX, key]),
-    format: 'der',
-    type: 'pkcs8',
-  });
+  const privateKey = privateKeyOf(key);
   return { ...identity, sign: (bytes) => sign(null, bytes, privateKey) };
 }
 
@@ -155,13 +152,13 @@ function partsOf(text: string, wrong: (what: string) => Error): { name: string; 
   return { name, id: id!, key: typed.subarray(1) };
 }
 
+function privateKeyOf(seed: Buffer): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
+}
+
 function publicKeyOf(seed: Buffer): Buffer {
-  const privateKey = createPrivateKey({
-    key: Buffer.concat([PKCS8_PREFIX, seed]),
-    format: 'der',
-    type: 'pkcs8',
-  });
-  return createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
+  const publicKey = createPublicKey(privateKeyOf(seed));
+  return publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
 }
 
 function encode(key: Buffer): string {
