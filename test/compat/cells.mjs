@@ -22,7 +22,7 @@ const table = [
   { application: 'nest12-esm', node: '26', nest: '12', typeorm: '1', sqlite: '12', mysql2: '3', isEnd: true },
 ];
 
-export const cells = table.map(({ application, node, nest, typeorm, sqlite, mysql2, isEnd = false }) => ({
+const nestCells = table.map(({ application, node, nest, typeorm, sqlite, mysql2, isEnd = false }) => ({
   name: `node${node}-nest${nest}-typeorm${typeorm}-${application.split('-')[1]}`,
   application,
   node,
@@ -39,6 +39,18 @@ export const cells = table.map(({ application, node, nest, typeorm, sqlite, mysq
     typeorm,
   },
 }));
+
+/** Without Nest: the doors of other platforms, on embedded SQLite. */
+const plainCell = {
+  name: 'node24-plain-express5-fastify5-esm',
+  application: 'plain-esm',
+  node: '24',
+  isEnd: true,
+  isPlain: true,
+  packages: { express: '5', fastify: '5', 'better-sqlite3': '12', typeorm: '1' },
+};
+
+export const cells = [...nestCells, plainCell];
 
 /**
  * The cells that the command line asks for: the ends, `--all`, or those whose names contain one of the words.
