@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endRun } from '../support/harness/end-of-run.mjs';
 import { chooseCells } from './cells.mjs';
-import { stopAll, npm } from './command.mjs';
+import { npm, run, stopAll } from './command.mjs';
 import { checkDeployed } from './deployed.mjs';
 import { install, pack } from './install.mjs';
 import { nodeOfVersion } from './node-version.mjs';
@@ -73,6 +73,7 @@ async function prove(cell, tarball, server) {
   if (!(await step(`${name}: build`, () => npm(folder, ['run', 'build'], 5, env)))) return;
   await step(`${name}: tests on SQLite`, () => npm(folder, ['test'], 5, env));
   if (cell.isPlain) return;
+  await step(`${name}: loads no feature unasked`, () => loadsNoFeature(folder, env));
   await step(`${name}: node dist/main.js on SQLite`, () => checkDeployed(folder, env));
   if (server.missing) return skip(`${name} on MariaDB`, server.missing);
   const onServer = { ...env, AUDIT_COMPAT_MYSQL_URL: server.url };
@@ -86,4 +87,14 @@ async function cleanUp() {
   await endRun();
   if (process.env.AUDIT_COMPAT_KEEP) console.log(`Kept in ${work}`);
   else await rm(work, { recursive: true, force: true });
+}
+
+/** Who lists no feature loads no file of one. */
+async function loadsNoFeature(folder, env) {
+  const loaded = 'Object.keys(require.cache).filter((file) => /nest-audit-trail.dist.cjs/.test(file))';
+  const program = `require('reflect-metadata'); require('nest-audit-trail'); console.log(JSON.stringify(${loaded}))`;
+  const files = JSON.parse(await run(folder, ['node', '-e', program], 1, env));
+  const ofFeatures = files.filter((file) => /features/.test(file.split('nest-audit-trail').at(-1)));
+  if (files.length < 50 || ofFeatures.length > 0)
+    throw new Error(`of ${files.length} files these are of features: ${ofFeatures.join(', ')}`);
 }
