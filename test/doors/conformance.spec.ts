@@ -1,35 +1,16 @@
 // One table of requests, run over every door: each leaves one event, with every field right, and its answer is what it is without the
 // audit, byte for byte. What a platform does otherwise is listed with the reason.
-import { request } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { complianceRules } from 'nest-audit-trail/rules';
+import type { ComplianceRule } from 'nest-audit-trail/rules';
 import { BODY_LIMIT } from './door.js';
-import type { Door, RunningDoor } from './door.js';
-import { express4Door, express5Door } from './express-door.js';
-import { fastifyDoor } from './fastify-door.js';
-import { nestExpressDoor, nestFastifyDoor } from './nest-door.js';
-
-const DOORS: readonly Door[] = [nestExpressDoor, nestFastifyDoor, express5Door, express4Door, fastifyDoor];
-
-interface Sent {
-  readonly method: string;
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** The client leaves once something of the answer has come. */
-  readonly leaves?: boolean;
-}
-
-interface Answer {
-  /** `undefined` where the connection broke before there was one. */
-  readonly status: number | undefined;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-  readonly isWhole: boolean;
-}
+import type { RunningDoor } from './door.js';
+import { DOORS } from './doors.js';
+import { send } from './send.js';
+import type { Answer, Sent } from './send.js';
 
 interface Case extends Sent {
   readonly name: string;
@@ -242,29 +223,6 @@ const CASES: readonly Case[] = [
   },
 ];
 
-function send(url: string, { method, path, headers = {}, body, leaves }: Sent): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const sent = request(url + path, { method, agent: false, headers }, (response) => {
-      let text = '';
-      const answer = (isWhole: boolean) =>
-        resolve({ status: response.statusCode, headers: response.headers, body: text, isWhole });
-      response.setEncoding('latin1');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-        if (leaves) response.destroy();
-      });
-      response.on('close', () => answer(response.complete));
-      response.on('error', () => undefined);
-    });
-    sent.on('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'ECONNRESET'
-        ? resolve({ status: undefined, headers: {}, body: '', isWhole: false })
-        : reject(error),
-    );
-    sent.end(body);
-  });
-}
-
 /** What differs from one answer to the next. */
 function lasting({ headers, ...answer }: Answer): unknown {
   const { date: _date, ...rest } = headers;
@@ -277,7 +235,7 @@ function valueAt(event: AuditLogEvent, path: string): unknown {
   return rest.length === 0 ? value : (value as Readonly<Record<string, unknown>>)[rest.join('.')];
 }
 
-describe.each(DOORS.map((door) => [door.name, door] as const))('%s', (_name, door) => {
+describe.each(DOORS)('%s', (_name, door) => {
   let folder: string;
   let bare: RunningDoor;
   let audited: RunningDoor;
@@ -309,5 +267,103 @@ describe.each(DOORS.map((door) => [door.name, door] as const))('%s', (_name, doo
     const expected = { 'metadata.stageErrors': undefined, ...event, ...except?.[door.name] };
     const found = Object.keys(expected).map((path) => [path, valueAt(recorded[0]!, path)]);
     expect(Object.fromEntries(found)).toEqual(expected);
+  });
+});
+
+const NO_DELETION = {
+  id: 'no-deletion',
+  name: 'Nobody deletes invoices',
+  category: 'compliance',
+  severity: 'high',
+  actions: ['block'],
+  conditions: {
+    all: [
+      { field: 'metadata.method', operator: 'equals', value: 'DELETE' },
+      { field: 'metadata.path', operator: 'contains', value: '/invoices/' },
+      { field: 'userId', operator: 'equals', value: 'ann' },
+    ],
+  },
+} as const satisfies ComplianceRule;
+
+describe.each(DOORS)('%s as a guard', (_name, door) => {
+  let folder: string;
+  beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'audit-doors-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('refuses what a compliance rule blocks, which is an event', async () => {
+    const running = await door.start({
+      database: { type: 'better-sqlite3', database: join(folder, 'audit.sqlite') },
+      delivery: { directory: join(folder, 'journal') },
+      features: [complianceRules({ rules: [NO_DELETION] })],
+    });
+    const deletion = { method: 'DELETE', path: '/invoices/7' };
+    expect((await send(running.url, { ...deletion, headers: ANN })).status).toBe(403);
+    const bob = { authorization: 'Bearer bob@acme' };
+    expect((await send(running.url, { ...deletion, headers: bob })).status).toBe(204);
+    await vi.waitUntil(async () => (await running.events()).length === 2, { timeout: 5_000, interval: 10 });
+    const [refused, done] = await running.events();
+    expect(refused).toMatchObject({
+      userId: 'ann',
+      outcome: 'failure',
+      category: 'authorization',
+      complianceFlags: ['no-deletion'],
+      metadata: { statusCode: 403, blockedBy: 'no-deletion' },
+    });
+    expect(done).toMatchObject({ userId: 'bob', outcome: 'success', complianceFlags: [] });
+    await running.close();
+  });
+
+  it('refuses a strict request before its handler while there is no database', async () => {
+    const running = await door.start({
+      // Nobody listens there.
+      database: { type: 'mysql', host: '127.0.0.1', port: 1, database: 'audit' },
+      delivery: { mode: 'strict', directory: join(folder, 'journal'), shutdownTimeoutMs: 0 },
+    });
+    const answer = await send(running.url, { method: 'POST', path: '/invoices/7/approve', headers: ANN });
+    expect(answer.status).toBe(503);
+    expect(answer.body).not.toContain('carriedOut":true');
+    await running.close();
+  });
+});
+
+describe.each(DOORS)('%s under load', (_name, door) => {
+  it('mixes up nobody in 1,000 requests of 50 users in 5 tenants', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'audit-doors-'));
+    const running = await door.start({
+      database: { type: 'better-sqlite3', database: join(folder, 'audit.sqlite') },
+      delivery: { directory: join(folder, 'journal') },
+    });
+    const whoOf = (place: number) => ({ userId: `u${place % 50}`, tenantId: `t${place % 5}` });
+    const places = Array.from({ length: 1_000 }, (_, place) => place);
+    // 100 at a time.
+    const next = places.values();
+    const ask = async () => {
+      for (const place of next) {
+        const { userId, tenantId } = whoOf(place);
+        const headers = { authorization: `Bearer ${userId}@${tenantId}` };
+        const method = place % 3 === 0 ? 'PUT' : 'GET';
+        expect((await send(running.url, { method, path: `/invoices/${place}`, headers })).status).toBe(200);
+      }
+    };
+    await Promise.all(Array.from({ length: 100 }, ask));
+    await vi.waitUntil(async () => (await running.events()).length === places.length, { timeout: 10_000 });
+    const events = await running.events();
+    const told = events.map(({ resourceId, userId, tenantId, sessionId, action }) => [
+      Number(resourceId),
+      { userId, tenantId },
+      sessionId,
+      action,
+    ]);
+    told.sort(([a], [b]) => (a as number) - (b as number));
+    expect(told).toEqual(
+      places.map((place) => [
+        place,
+        whoOf(place),
+        `session-${whoOf(place).userId}`,
+        place % 3 === 0 ? 'invoice.update' : 'invoice.read',
+      ]),
+    );
+    await running.close();
+    rmSync(folder, { recursive: true });
   });
 });

@@ -1,5 +1,5 @@
 // The same application on every platform, with the audit and without it.
-import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import type { AuditLogEvent, AuditModuleOptions, AuditService } from 'nest-audit-trail';
 
 export interface RunningDoor {
   readonly url: string;
@@ -39,4 +39,12 @@ export async function* pages(count: number): AsyncGenerator<string> {
 export async function* brokenPages(): AsyncGenerator<string> {
   yield* pages(1);
   throw new RangeError('the source broke');
+}
+
+/** All events so far, oldest first. */
+export async function allOf(audit: AuditService): Promise<AuditLogEvent[]> {
+  await audit.flush();
+  const events: AuditLogEvent[] = [];
+  for await (const event of audit.stream({ allTenants: true, order: 'oldest' })) events.push(event);
+  return events;
 }

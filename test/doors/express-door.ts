@@ -6,7 +6,7 @@ import type { ErrorRequestHandler, Express } from 'express';
 import express from 'express';
 import { auditTrail, audited } from 'nest-audit-trail/express';
 import type { PlainAuditOptions } from 'nest-audit-trail/express';
-import { BODY_LIMIT, brokenPages, fail, pages, userOf } from './door.js';
+import { allOf, BODY_LIMIT, brokenPages, fail, pages, userOf } from './door.js';
 import type { Door } from './door.js';
 
 // The package has no types of its own.
@@ -34,10 +34,7 @@ function doorOf(name: string, library: typeof express): Door {
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       return {
         url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-        async events() {
-          await audit!.service.flush();
-          return (await audit!.service.find({ allTenants: true, order: 'oldest', limit: 500 })).events;
-        },
+        events: () => allOf(audit!.service),
         async close() {
           server.closeAllConnections();
           await new Promise((resolve) => server.close(resolve));
