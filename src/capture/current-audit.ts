@@ -3,11 +3,12 @@ import type { AuditAnnotation, RequestRecord } from './request-record.js';
 
 /** `request.audit`: the audit of this request, on platforms where a request is at hand everywhere. */
 export class CurrentAudit {
-  constructor(private readonly record: RequestRecord) {}
+  /** @param record `undefined` where the audit has not seen the request */
+  constructor(private readonly record: RequestRecord | undefined) {}
 
-  /** As `AuditService.annotate()`. @returns `false` where the answer has left already */
+  /** As `AuditService.annotate()`. @returns `false` where the answer has left already, or the audit has not seen the request */
   annotate(annotation: AuditAnnotation): boolean {
-    if (this.record.closed) return false;
+    if (!this.record || this.record.closed) return false;
     annotate(this.record, annotation);
     return true;
   }

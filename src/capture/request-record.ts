@@ -1,5 +1,6 @@
 import { errorMonitor } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import { asId } from '../event/as-id.js';
 import { errorNameOf } from '../event/audit-error.js';
@@ -183,6 +184,9 @@ export function hasLeft(record: RequestRecord): boolean {
   const { response, request, handedOver, brokenStream, withheld } = record;
   if (brokenStream || withheld) return false;
   if (isInjected(record)) return response.writableEnded;
+  const { stream } = response as { readonly stream?: ServerHttp2Stream };
+  // By HTTP/2, where an answer is finished also when its client has reset the stream.
+  if (stream) return response.writableEnded && !stream.aborted && !stream.rstCode;
   if (!response.writableFinished) return false;
   // Node calls a response finished also when its connection was destroyed while a part of it still waited.
   return handedOver === true || !request.socket?.destroyed;
@@ -190,7 +194,8 @@ export function hasLeft(record: RequestRecord): boolean {
 
 /** Whether the request came over no connection, as one that a test gives to a Fastify application. */
 export function isInjected({ request }: RequestRecord): boolean {
-  return typeof request.socket?.write !== 'function';
+  // Of a connection by HTTP/2, Node allows this, and throws where it is asked for `write`.
+  return typeof request.socket?.destroy !== 'function';
 }
 
 /** Node has the whole answer. */

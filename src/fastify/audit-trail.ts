@@ -59,7 +59,7 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
   });
   app.decorateRequest('audit', {
     getter(this: FastifyRequest) {
-      return new CurrentAudit(recordOf(this)!);
+      return new CurrentAudit(recordOf(this));
     },
   });
 

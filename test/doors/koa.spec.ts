@@ -1,0 +1,34 @@
+// Koa, whose requests have Node's own beside them, by the door for any server.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Koa from 'koa';
+import { NodeAudit } from 'nest-audit-trail/node';
+import { allOf } from './door.js';
+import { send } from './send.js';
+
+it('a Koa application is recorded', async () => {
+  const audit = new NodeAudit({ database: { type: 'better-sqlite3', database: ':memory:' } });
+  await audit.ready();
+  const app = new Koa();
+  app.use((context, next) => audit.handle(context.req, context.res, next));
+  app.use(async (context) => {
+    if (context.path !== '/invoices/7') return;
+    await audit.route(context.req, { pattern: '/invoices/:id', params: { id: '7' }, user: { id: 'ann' } });
+    audit.service.annotate({ details: { amount: 12 } });
+    context.body = { id: '7' };
+  });
+  const server = createServer(app.callback());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  expect(await send(url, { method: 'GET', path: '/invoices/7' })).toMatchObject({
+    status: 200,
+    body: '{"id":"7"}',
+  });
+  expect(await send(url, { method: 'GET', path: '/none' })).toMatchObject({ status: 404 });
+  expect(await allOf(audit.service)).toMatchObject([
+    { action: 'invoice.read', resourceId: '7', userId: 'ann', details: { amount: 12 }, outcome: 'success' },
+    { action: 'http.request', resource: 'http', outcome: 'failure', metadata: { statusCode: 404 } },
+  ]);
+  await new Promise((resolve) => server.close(resolve));
+  await audit.close();
+});
