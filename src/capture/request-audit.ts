@@ -228,6 +228,18 @@ export class RequestAudit implements ResponseObserver {
     return this.route(record, found)?.then(pass) ?? pass();
   }
 
+  /** {@link enterRoute}, for platforms that go on by a callback. @param next gets the error that refuses the request */
+  passRoute(record: RequestRecord, found: FoundRoute, next: (error?: Error) => void): void {
+    let admitted: void | Promise<void>;
+    try {
+      admitted = this.enterRoute(record, found);
+    } catch (error) {
+      return next(error as Error);
+    }
+    if (admitted) admitted.then(() => next(), next);
+    else next();
+  }
+
   private judge(record: RequestRecord): BlockingRule | undefined {
     if (record.route?.silenced) return undefined;
     try {

@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { FACT_LIMITS } from '../event/flatten.js';
-import { option } from '../event/option-schema.js';
+import { option, isFilledText } from '../event/option-schema.js';
 
 /**
  * Which fields of a query string, a parsed body or an answer are stored: none, all, or those named (dotted, for nested
@@ -9,13 +9,9 @@ import { option } from '../event/option-schema.js';
 export type FieldSelection = boolean | readonly string[];
 
 export const fieldSelection = option(
-  (value) => typeof value === 'boolean' || (Array.isArray(value) && value.every(isName)),
+  (value) => typeof value === 'boolean' || (Array.isArray(value) && value.every(isFilledText)),
   "true, false or a list of field names, ['amount', 'currency']",
 );
-
-function isName(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
-}
 
 /**
  * The selected part of a query or a body.

@@ -22,7 +22,7 @@ export function option(accepts: (value: unknown) => boolean, write: string): Opt
 }
 
 export function text(write = 'a text that is not empty'): OptionSchema {
-  return option(isText, write);
+  return option(isFilledText, write);
 }
 
 export function functionOf(write: string): OptionSchema {
@@ -45,7 +45,7 @@ export function oneOf(words: readonly unknown[]): OptionSchema {
 
 /** @param write such as `a list of key names, ['taxNumber']` */
 export function texts(write: string): OptionSchema {
-  return option((value) => Array.isArray(value) && value.every(isText), write);
+  return option((value) => Array.isArray(value) && value.every(isFilledText), write);
 }
 
 export function list(item: OptionSchema, write: string): OptionSchema {
@@ -177,10 +177,12 @@ function pathOf(root: string, items: readonly { readonly key: unknown }[]): stri
   }, root);
 }
 
-function isText(value: unknown): boolean {
+/** Whether it is a text that is not empty. */
+export function isFilledText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether it has properties by their names, and is no list. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -91,13 +91,7 @@ export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger 
   const guard: Middleware = (given, response, next) => {
     const request = given as CapturedRequest;
     const { record } = auditedOf(request) ?? requests.openUnhooked(request, response);
-    try {
-      const admitted = requests.enterRoute(record, routes.routeOf(request) ?? NO_ROUTE);
-      if (admitted) admitted.then(() => next(), next);
-      else next();
-    } catch (error) {
-      next(error);
-    }
+    requests.passRoute(record, routes.routeOf(request) ?? NO_ROUTE, next);
   };
   const errors: ErrorMiddleware = (error, request, _response, next) => {
     const record = auditedOf(request)?.record;

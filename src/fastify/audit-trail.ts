@@ -78,19 +78,17 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
         route.preSerialization = [route.preSerialization ?? []].flat().concat(noteResult as never);
     }
     route.preHandler = [route.preHandler ?? []].flat().concat(guard as never);
-    paths.learn([...patterns.add(route.url)]);
+    patterns.add(route.url);
+  });
+  app.addHook('onReady', (done) => {
+    paths.learn([...patterns]);
+    done();
   });
   function guard(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
     const record = recordOf(request);
     const found = routes.routeOf(captured(request));
-    if (!record || !found) return done();
-    try {
-      const admitted = requests.enterRoute(record, found);
-      if (admitted) admitted.then(() => done(), done);
-      else done();
-    } catch (error) {
-      done(error as Error);
-    }
+    if (record && found) requests.passRoute(record, found, done);
+    else done();
   }
 
   // 4. What the handler returned, or what was thrown on the way.

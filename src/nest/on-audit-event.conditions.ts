@@ -1,3 +1,4 @@
+import { isFilledText } from '../event/option-schema.js';
 import { AuditError } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
@@ -28,13 +29,11 @@ interface Condition {
   readonly write: string;
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
-
 /** One text or a list of at least one: an empty list would silently mean no event at all. */
 function each(accepts: (text: string) => boolean): (value: unknown) => boolean {
   return (value) => {
     const texts: unknown[] = Array.isArray(value) ? value : [value];
-    return texts.length > 0 && texts.every((text) => isText(text) && accepts(text));
+    return texts.length > 0 && texts.every((text) => isFilledText(text) && accepts(text));
   };
 }
 
@@ -61,7 +60,7 @@ export const EVENT_CONDITIONS: Readonly<Record<keyof AuditEventFilter, Condition
     accepts: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 100,
     write: 'an integer from 0 to 100',
   },
-  tenantId: { accepts: isText, write: 'a text that is not empty' },
+  tenantId: { accepts: isFilledText, write: 'a text that is not empty' },
 };
 
 /**

@@ -1,4 +1,4 @@
-import { group, integer, option, texts, yesNo } from '../event/option-schema.js';
+import { group, integer, option, texts, yesNo, isFilledText } from '../event/option-schema.js';
 import { connection } from '../store/store-options.js';
 import type { AuditDatabaseOptions } from '../store/store-options.js';
 
@@ -72,18 +72,16 @@ export const LEDGER_DEFAULTS = {
   gapTimeoutMs: 60_000,
 } as const;
 
-const isText = (value: unknown) => typeof value === 'string' && value !== '';
-
 function isSigningKey(value: unknown): boolean {
   const { verifierKey, sign } = Object(value) as Partial<ExternalSigningKey>;
-  return isText(value) || (isText(verifierKey) && typeof sign === 'function');
+  return isFilledText(value) || (isFilledText(verifierKey) && typeof sign === 'function');
 }
 
 function isPublisher(value: unknown): boolean {
   if (typeof value === 'function') return true;
   const { file, url, ...rest } = (value ?? {}) as Record<string, unknown>;
-  if (file !== undefined) return isText(file) && url === undefined && Object.keys(rest).length === 0;
-  return isText(url) && URL.canParse(url as string) && /^https?:/.test(url as string);
+  if (file !== undefined) return isFilledText(file) && url === undefined && Object.keys(rest).length === 0;
+  return isFilledText(url) && URL.canParse(url as string) && /^https?:/.test(url as string);
 }
 
 export const ledgerSchema = group({
@@ -97,7 +95,7 @@ export const ledgerSchema = group({
   verifierKeys: texts("a list of verifier keys, ['audit.example+…']"),
   unsignedUntil: integer(0, Number.MAX_SAFE_INTEGER),
   origin: option(
-    (value) => isText(value) && !/[\s+]/.test(value as string),
+    (value) => isFilledText(value) && !/[\s+]/.test(value as string),
     "the name of the log without spaces and plus signs, 'audit.example.com'",
   ),
   gapTimeoutMs: integer(0, 86_400_000),

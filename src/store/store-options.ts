@@ -1,5 +1,5 @@
 import type { DataSource, DataSourceOptions } from 'typeorm';
-import { option, ruled, yesNo } from '../event/option-schema.js';
+import { option, ruled, yesNo, isFilledText, isObject } from '../event/option-schema.js';
 import type { OptionFault, OptionSchema } from '../event/option-schema.js';
 import { showValue } from '../event/show-value.js';
 import { SUPPORTED_DATABASES } from './table-name.js';
@@ -31,9 +31,6 @@ export interface StoreOptions {
   readonly migrate?: boolean;
 }
 
-const isText = (value: unknown) => typeof value === 'string' && value !== '';
-const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** @param variable the environment variable of the example */
 export function connection(variable: string): OptionSchema {
   return ruled(
@@ -52,13 +49,13 @@ function faultOfConnection(connection: {
     const known = SUPPORTED_DATABASES.map((name) => `'${name}'`).join(', ');
     return { at: ['type'], fault: `is ${showValue(type)}: write one of ${known}` };
   }
-  if ('url' in connection && !isText(url)) {
+  if ('url' in connection && !isFilledText(url)) {
     return {
       at: ['url'],
       fault: `is ${showValue(url)}: write a URL such as mysql://user:password@host:3306/audit. Is the environment variable that it comes from set?`,
     };
   }
-  if (type !== 'better-sqlite3' || isText(database)) return undefined;
+  if (type !== 'better-sqlite3' || isFilledText(database)) return undefined;
   return {
     at: ['database'],
     fault: `is ${showValue(database)}: write the path of the SQLite file, 'audit.sqlite'`,
@@ -68,7 +65,7 @@ function faultOfConnection(connection: {
 export const storeEntries = {
   database: connection('AUDIT_DATABASE_URL'),
   dataSource: option(
-    (value) => isText(value) || (isObject(value) && 'driver' in (value as object)),
+    (value) => isFilledText(value) || (isObject(value) && 'driver' in value),
     "the data source's name, 'default', or the DataSource itself",
   ),
   migrate: yesNo,

@@ -1,3 +1,4 @@
+import { isFilledText } from '../../event/option-schema.js';
 import { AuditError } from '../../event/audit-error.js';
 import type { AuthenticationInput } from './inputs.js';
 
@@ -20,9 +21,9 @@ const COMMON: Readonly<Record<keyof AuthenticationInput, PropertyKind>> = {
 /** What a property must be; each completes "must be …". */
 const KINDS = {
   any: { accepts: () => true, what: 'anything' },
-  text: { accepts: isText, what: 'a text that is not empty' },
+  text: { accepts: isFilledText, what: 'a text that is not empty' },
   texts: {
-    accepts: (value: unknown) => isText(value) || (Array.isArray(value) && value.every(isText)),
+    accepts: (value: unknown) => isFilledText(value) || (Array.isArray(value) && value.every(isFilledText)),
     what: 'a text or a list of texts',
   },
   count: {
@@ -75,7 +76,7 @@ export function checkInput(call: string, input: unknown, rules: InputRules): voi
     if (!accepts(value)) throw invalid(`${name} of ${call} must be ${what}`, name);
   }
   for (const name of needs) {
-    if (isText((input as Record<string, unknown>)[name])) continue;
+    if (isFilledText((input as Record<string, unknown>)[name])) continue;
     throw invalid(`${call} needs ${name}, a text that is not empty`, name);
   }
 }
@@ -86,8 +87,4 @@ export function invalid(what: string, field?: string): AuditError {
     `The audit event was not recorded: ${what}.`,
     field === undefined ? {} : { field },
   );
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
 }

@@ -1,3 +1,4 @@
+import { isFilledText, isObject } from '../../event/option-schema.js';
 import { readFileSync } from 'node:fs';
 import type { RecordingLevel } from '../../capture/recording.js';
 import { AuditError } from '../../event/audit-error.js';
@@ -76,7 +77,7 @@ class RuleCheck {
     this.checkNames('', rule, KNOWN);
     const { id, description, level, match } = rule;
     if (id !== undefined) {
-      if (!isText(id) || id.length > 128) this.refuse('id', id, 'a text of 1 to 128 characters');
+      if (!isFilledText(id) || id.length > 128) this.refuse('id', id, 'a text of 1 to 128 characters');
       if (id.startsWith('#')) this.refuse('id', id, 'a text without # at its beginning');
       if (this.ids.has(id)) this.refuse('id', id, 'another: there is a rule of this id before');
       this.ids.add(id);
@@ -92,7 +93,7 @@ class RuleCheck {
     for (const [name, from] of Object.entries(SELECTIONS)) {
       const value = rule[name];
       if (value === undefined) continue;
-      if (typeof value !== 'boolean' && !(Array.isArray(value) && value.every(isText))) {
+      if (typeof value !== 'boolean' && !(Array.isArray(value) && value.every(isFilledText))) {
         this.refuse(name, value, "true, false or a list of field names, ['amount', 'currency']");
       }
       if (POLICY_LEVELS.indexOf(level as RecordingLevel) < POLICY_LEVELS.indexOf(from)) {
@@ -119,7 +120,7 @@ class RuleCheck {
       if (!isCode && !isKind) this.refuse(field, value, "a code, 404, or a kind of them, '4xx'");
       return;
     }
-    if (!isText(value)) this.refuse(field, value, 'a text that is not empty, or a list of them');
+    if (!isFilledText(value)) this.refuse(field, value, 'a text that is not empty, or a list of them');
     if (name === 'method' && !/^[a-z-]+$/i.test(value)) this.refuse(field, value, "a method, 'POST'");
     const flaw = name === 'path' ? flawOfPattern(value) : undefined;
     if (flaw !== undefined) this.refuse(field, value, flaw);
@@ -149,16 +150,8 @@ class RuleCheck {
 
   private get name(): string {
     const id = isObject(this.rule) ? this.rule['id'] : undefined;
-    return isText(id) ? `policy[${this.index}], "${id.slice(0, 128)}"` : `policy[${this.index}]`;
+    return isFilledText(id) ? `policy[${this.index}], "${id.slice(0, 128)}"` : `policy[${this.index}]`;
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
 }
 
 function invalid(field: string, message: string, cause?: unknown): AuditError {
