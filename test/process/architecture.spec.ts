@@ -10,7 +10,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   journal: ['event'],
   sealer: ['event', 'ledger', 'store'],
   delivery: ['event', 'ledger', 'store', 'journal', 'sealer'],
-  // The core must not know its features; what it still imports of them is to move.
+  // From here on no room of the core knows a feature.
   recorder: ['event', 'store', 'journal', 'delivery'],
   capture: ['event', 'delivery', 'recorder'],
   trail: ['event', 'ledger', 'store', 'journal', 'delivery', 'recorder', 'capture', 'sealer'],
