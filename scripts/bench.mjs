@@ -1,5 +1,5 @@
-// Measures what the audit costs and how fast it is: `npm run bench`, with `-- --help` for the rest. Writes `docs/benchmarks.md`,
-// `docs/benchmarks.json` and `docs/benchmarks.svg`; a run of a part, or a quick one, only prints.
+// Measures what the audit costs and how fast it is: `npm run bench`, with `-- --help` for the rest. Writes `docs/operate/benchmarks.md`,
+// `docs/operate/benchmarks.json` and `docs/operate/benchmarks.svg`; a run of a part, or a quick one, only prints.
 //
 // Uses the servers that the tests use (test/support/harness); journals and SQLite files are in the system's temporary folder (TMPDIR). Leaves
 // nothing behind, also where it is interrupted. Ends with exit code 1 where an event was lost or doubled, or a ratio fell.
@@ -28,7 +28,7 @@ const USAGE = `npm run bench -- [options]
   --only <part>      requests, database, recovery or pipeline; prints only
   --only <question>  what one decision rests on; prints only: indexes, journal, retention or rows, and after it what that takes, as in
                      --only rows postgres 140000
-  --compare <file>   prints each ratio against the one recorded there, docs/benchmarks.json, and says which fell
+  --compare <file>   prints each ratio against the one recorded there, docs/operate/benchmarks.json, and says which fell
   --rounds <n>       rounds of the requests, 5 unless it is quick
   --profile          of the requests: also where the main thread's time goes, by room and by package
   --on <platform>    of the requests: ${Object.keys(PLATFORMS).join(', ')}; all of them unless it is quick`;
@@ -60,9 +60,9 @@ try {
   const results = await run();
   const page = renderPage(results);
   if (args.writes && faults.length === 0) {
-    writeFileSync('docs/benchmarks.json', `${JSON.stringify(results, undefined, 2)}\n`);
-    writeFileSync('docs/benchmarks.svg', renderPlot(results));
-    writeFileSync('docs/benchmarks.md', page);
+    writeFileSync('docs/operate/benchmarks.json', `${JSON.stringify(results, undefined, 2)}\n`);
+    writeFileSync('docs/operate/benchmarks.svg', renderPlot(results));
+    writeFileSync('docs/operate/benchmarks.md', page);
   }
   console.log(page);
   if (args.compare) printComparison(JSON.parse(readFileSync(args.compare, 'utf8')), results);

@@ -5,7 +5,7 @@ const LABELS = 250;
 const WIDTH = 460;
 const PLACES = [0, 0.25, 0.5, 0.75, 1];
 
-/** @param {object} results as in `docs/benchmarks.json` @returns an SVG that can be read on light and on dark ground */
+/** @param {object} results as in `docs/operate/benchmarks.json` @returns an SVG that can be read on light and on dark ground */
 export function renderPlot({ requests }) {
   const [platform] = Object.values(requests.platforms);
   const rows = Object.entries(platform.subjects)

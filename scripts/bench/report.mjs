@@ -1,8 +1,8 @@
-// The results as the page `docs/benchmarks.md`. What people write about them is in `docs/performance.md`.
+// The results as the page `docs/operate/benchmarks.md`. What people write about them is in `docs/operate/performance.md`.
 import { isMet, measured } from './budgets.mjs';
 import { show } from './statistics.mjs';
 
-/** @param {object} results as in `docs/benchmarks.json` */
+/** @param {object} results as in `docs/operate/benchmarks.json` */
 export function renderPage(results) {
   return [
     '# Benchmarks',

@@ -71,7 +71,7 @@ export function conclusionOf(record: RequestRecord, ending: Ending): EventConclu
 }
 
 /**
- * What the capture itself says in `metadata`, see `docs/format.md`, before the end. Flat and within bounds, except what others can say: that
+ * What the capture itself says in `metadata`, see `docs/reference/format.md`, before the end. Flat and within bounds, except what others can say: that
  * is cut once no secret is in it. Key by key, since V8 keeps an object that grows by computed keys as a hash table, which is slow to copy
  * and to write.
  */

@@ -1,19 +1,19 @@
 import { group, integer, oneOf, text, yesNo } from '../event/option-schema.js';
 
-/** What is promised of an event when its answer leaves; `docs/guarantees.md` has the whole table. */
+/** What is promised of an event when its answer leaves; `docs/reference/guarantees.md` has the whole table. */
 export type DeliveryMode = 'buffered' | 'durable' | 'strict';
 
 /** How events travel into the database. */
 export interface DeliveryOptions {
   /**
-   * What is promised when an answer leaves, see `docs/guarantees.md#modes-of-delivery`. `durable`: an answer leaves once its event is in the journal on disk, and the death of the process loses nothing.
+   * What is promised when an answer leaves, see `docs/reference/guarantees.md#modes-of-delivery`. `durable`: an answer leaves once its event is in the journal on disk, and the death of the process loses nothing.
    * `strict`: once it is committed in the database; without journal and database a request is refused by 503 before its
    * handler. `buffered`: at once; a killed process loses what it had not stored.
    * @defaultValue `'durable'`; `'buffered'` where the database is in memory itself
    */
   readonly mode?: DeliveryMode;
   /**
-   * Where the journal is kept (`docs/journal.md`), relative to the working directory. Each process needs a directory of its own.
+   * Where the journal is kept (`docs/operate/journal.md`), relative to the working directory. Each process needs a directory of its own.
    * @defaultValue `'audit-journal'`
    */
   readonly directory?: string;
@@ -29,7 +29,7 @@ export interface DeliveryOptions {
   /** Kilobytes after which the journal goes on in a new file; at the latest after a quarter of its room. @defaultValue 8192 */
   readonly segmentKilobytes?: number;
   /**
-   * When there is no room for an event (`docs/guarantees.md#no-room`): `'drop'` it, counted and reported; `'wait'` with the answer, for a bounded time,
+   * When there is no room for an event (`docs/reference/guarantees.md#no-room`): `'drop'` it, counted and reported; `'wait'` with the answer, for a bounded time,
    * then drop; or `'reject'` requests by 503 before their handler. @defaultValue `'drop'`
    */
   readonly overflow?: 'drop' | 'wait' | 'reject';
@@ -43,7 +43,7 @@ export interface DeliveryOptions {
   /** Events stored in one batch; a full batch is stored at once. @defaultValue 500 */
   readonly batchSize?: number;
   /**
-   * Store and seal in a thread of their own (`docs/scaling.md#the-thread`), with connections of its own, so that requests don't pay for it. It is done
+   * Store and seal in a thread of their own (`docs/operate/scaling.md#the-thread`), with connections of its own, so that requests don't pay for it. It is done
    * in the main thread all the same on SQLite, with `dataSource`, with the feature `protection`, and where an option that it needs holds a function; and sealed
    * there with a `ledger` that does. @defaultValue `true`
    */

@@ -21,18 +21,18 @@ import type { StoreOptions } from '../store/store-options.js';
 export interface AuditModuleOptions extends StoreOptions {
   /** What is captured of requests. */
   readonly capture?: CaptureOptions;
-  /** How the risk score of an event comes about, see `docs/risk.md#options`. */
+  /** How the risk score of an event comes about, see `docs/record/risk.md#options`. */
   readonly risk?: RiskOptions;
   /**
    * What not everybody needs, each imported from a sub-path of its own: `[detection()]` from `nest-audit-trail/detection`, see
-   * `docs/options.md#features`.
+   * `docs/reference/options.md#features`.
    */
   readonly features?: readonly AuditFeature[];
   /** How events travel into the database. */
   readonly delivery?: DeliveryOptions;
-  /** How what is stored becomes a log that nobody can change unseen, see `docs/tamper-evidence.md`. */
+  /** How what is stored becomes a log that nobody can change unseen, see `docs/prove/tamper-evidence.md`. */
   readonly ledger?: LedgerOptions;
-  /** What is never stored as it came: by its key, its place, and what it looks like. See `docs/privacy.md#redaction`. */
+  /** What is never stored as it came: by its key, its place, and what it looks like. See `docs/comply/privacy.md#redaction`. */
   readonly redaction?: RedactionOptions;
   /** Which program writes. */
   readonly service?: ServiceOptions;
@@ -71,7 +71,7 @@ const OF_FEATURES: Readonly<Record<string, string>> = {
 /** Sub-paths that are not called as their features are. */
 const SUB_PATHS: Readonly<Record<string, string>> = { complianceRules: 'rules' };
 
-/** All options of the core. `docs/options.md` has the same. */
+/** All options of the core. `docs/reference/options.md` has the same. */
 export const auditOptions = ruled(
   group({
     ...storeEntries,

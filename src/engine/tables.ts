@@ -37,7 +37,7 @@ export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger
 export async function warnOfTables(database: AuditDatabase, logger: AuditLogger): Promise<void> {
   try {
     for (const sentence of await strangeTables(database)) {
-      logger.warn(`${sentence} docs/threat-model.md of nest-audit-trail says why that matters.`);
+      logger.warn(`${sentence} docs/reference/threat-model.md of nest-audit-trail says why that matters.`);
     }
   } catch (error) {
     logger.warn(`Whether the audit's tables are tables can't be seen: ${String(error)}`);

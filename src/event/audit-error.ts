@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 
-/** Every code that an {@link AuditError} can carry. The list is closed; `docs/errors.md` explains each. */
+/** Every code that an {@link AuditError} can carry. The list is closed; `docs/reference/errors.md` explains each. */
 export const AUDIT_ERROR_CODES = [
   'AUDIT_INVALID_OPTIONS',
   'AUDIT_INVALID_EVENT',

@@ -24,13 +24,13 @@ export interface AuditEventInput {
   readonly userAgent?: string;
   /** Facts of the business; nested values become dotted keys. */
   readonly details?: Readonly<Record<string, unknown>>;
-  /** @defaultValue by category, outcome and verb, see `docs/format.md` */
+  /** @defaultValue by category, outcome and verb, see `docs/reference/format.md` */
   readonly severity?: AuditSeverity;
   /** @defaultValue `data_access` for `*.read`, `*.list` and `*.export`, else `data_modification` */
   readonly category?: AuditCategory;
   /** @defaultValue `success` */
   readonly outcome?: AuditOutcome;
-  /** Integer, 0-100. @defaultValue by category, severity, outcome and verb, see `docs/format.md` */
+  /** Integer, 0-100. @defaultValue by category, severity, outcome and verb, see `docs/reference/format.md` */
   readonly riskScore?: number;
   readonly complianceFlags?: readonly string[];
   /** Facts of the capture. `source`, `sequence` and `schemaVersion` are always the library's own. */

@@ -44,7 +44,7 @@ const words = (known: readonly string[]): Condition => ({
 
 const texts: Condition = { accepts: each(() => true), write: 'a text that is not empty, or a list of these' };
 
-/** Every condition, by its name. A test compares this list with `docs/listening.md`. */
+/** Every condition, by its name. A test compares this list with `docs/read/listening.md`. */
 export const EVENT_CONDITIONS: Readonly<Record<keyof AuditEventFilter, Condition>> = {
   action: {
     // A * anywhere else would be compared as it is written, and match nothing.

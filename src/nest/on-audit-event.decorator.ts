@@ -7,7 +7,7 @@ type Marks = ReadonlyMap<string | symbol, readonly AuditEventFilter[]>;
 /**
  * Subscribes a method of a provider or a controller to the events that this process records, as they are recorded (not
  * yet stored). Written more than once, an event that fits any of the filters comes once. What the method throws, or
- * how long it takes, harms nobody but itself; see `docs/listening.md`.
+ * how long it takes, harms nobody but itself; see `docs/read/listening.md`.
  *
  * @param filter which events; all of them where it is left out
  * @throws AuditError `AUDIT_INVALID_OPTIONS` when the application starts, naming class, method and field

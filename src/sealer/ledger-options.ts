@@ -36,7 +36,7 @@ export interface LedgerOptions {
   /** Whether this process takes its turns in sealing. @defaultValue `true` */
   readonly seal?: boolean;
   /**
-   * The connection of the user who seals (`docs/hardening.md#who-seals`), in TypeORM's `DataSourceOptions`: then only its user needs INSERT on the tables of the
+   * The connection of the user who seals (`docs/operate/hardening.md#who-seals`), in TypeORM's `DataSourceOptions`: then only its user needs INSERT on the tables of the
    * log. Whoever may insert there can hold up sealing. @defaultValue the audit's own connection
    */
   readonly database?: AuditDatabaseOptions;
@@ -50,7 +50,7 @@ export interface LedgerOptions {
   /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. @defaultValue `[]` */
   readonly verifierKeys?: readonly string[];
   /**
-   * How many leaves the log had when it got its first key (`docs/tamper-evidence.md#keys`): up to there its checkpoints may be without a signature, and so may
+   * How many leaves the log had when it got its first key (`docs/prove/tamper-evidence.md#keys`): up to there its checkpoints may be without a signature, and so may
    * the records of removals and legal holds. An unsigned checkpoint beyond is not gone on from, since whoever has the database can make one. @defaultValue 0
    */
   readonly unsignedUntil?: number;

@@ -14,7 +14,7 @@ export interface StoreOptions {
    * A connection of the audit's own, in TypeORM's `DataSourceOptions`: `better-sqlite3`, `mysql`, `mariadb` or `postgres`. The better
    * choice, since the audit then never waits for the application's pool. `entities`, `migrations`, `migrationsTableName`,
    * `migrationsRun`, `synchronize`, `dropSchema` and (MySQL, MariaDB) `charset` in it are ignored: its sessions are the audit's own, see
-   * `docs/hardening.md#connections`. `entityPrefix` and `schema` are letters, digits, `_` and `-`.
+   * `docs/operate/hardening.md#connections`. `entityPrefix` and `schema` are letters, digits, `_` and `-`.
    * @defaultValue `{ type: 'better-sqlite3', database: 'audit.sqlite' }`
    */
   readonly database?: AuditDatabaseOptions;
@@ -26,7 +26,7 @@ export interface StoreOptions {
   readonly dataSource?: string | DataSource;
   /**
    * Run the library's migrations at start; `false` where another user of the database does, see
-   * `docs/hardening.md#rights-in-the-database`. @defaultValue `true`
+   * `docs/operate/hardening.md#rights-in-the-database`. @defaultValue `true`
    */
   readonly migrate?: boolean;
 }

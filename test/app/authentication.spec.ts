@@ -505,7 +505,7 @@ describeOnSqlite('authentication events', (create) => {
 });
 
 describe('the page on authentication', () => {
-  const page = Page.read('docs/authentication.md');
+  const page = Page.read('docs/record/authentication.md');
 
   it('lists the names with what they record', () => {
     const rows = new Map<string, string[]>();

@@ -610,7 +610,7 @@ describe('subscribers', () => {
 });
 
 describe('the page on listening', () => {
-  const page = Page.read('docs/listening.md');
+  const page = Page.read('docs/read/listening.md');
 
   it('names the conditions that there are', () => {
     const said = page.section('Which events').table('Condition');

@@ -140,7 +140,7 @@ describeEachDatabase('compact rows', (create, name) => {
   });
 
   it('answer the SQL that the page on queries shows', async () => {
-    const examples = Page.read('docs/querying.md').section('SQL').blocks('sql');
+    const examples = Page.read('docs/read/querying.md').section('SQL').blocks('sql');
     expect(examples).toHaveLength(2);
     const about = {
       resource: 'invoice',

@@ -1,4 +1,4 @@
-// The rights that docs/hardening.md grants are enough, and there is none to change or delete.
+// The rights that docs/operate/hardening.md grants are enough, and there is none to change or delete.
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

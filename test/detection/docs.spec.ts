@@ -20,8 +20,8 @@ import {
 import { VOLUME_KEYS } from '../../src/recorder/risk/volume.js';
 import { codeWords, Page } from '../support/docs/page.js';
 
-describe('docs/risk.md', () => {
-  const page = Page.read('docs/risk.md');
+describe('docs/record/risk.md', () => {
+  const page = Page.read('docs/record/risk.md');
 
   it('has every factor with its points, in the order in which they are listed', () => {
     const rows = page
@@ -68,8 +68,8 @@ describe('docs/risk.md', () => {
   });
 });
 
-describe('docs/detection.md', () => {
-  const page = Page.read('docs/detection.md');
+describe('docs/operate/detection.md', () => {
+  const page = Page.read('docs/operate/detection.md');
 
   it('has every detection with its defaults', () => {
     const rows = page

@@ -1,4 +1,4 @@
-// What docs/policy.md says is what the policy does.
+// What docs/record/policy.md says is what the policy does.
 import type { DynamicModule, ValueProvider } from '@nestjs/common';
 import type { AuditModuleOptions, FeatureHost } from 'nest-audit-trail';
 import type { PolicySubject } from 'nest-audit-trail/policy';
@@ -7,10 +7,10 @@ import { POLICY_LEVELS } from '../../src/features/policy/policy-rule.js';
 import { WrittenExamples } from '../support/docs/examples.js';
 import { codeWords, Page } from '../support/docs/page.js';
 
-const page = Page.read('docs/policy.md');
+const page = Page.read('docs/record/policy.md');
 const words = (cells: string[][]) => cells.map(([cell]) => codeWords(cell!)[0] ?? cell);
 
-describe('docs/policy.md', () => {
+describe('docs/record/policy.md', () => {
   it('has every level', () => {
     expect(words(page.section('Levels').table('Level'))).toEqual([...POLICY_LEVELS]);
   });

@@ -8,7 +8,7 @@ import { renderPlot } from '../../scripts/bench/plot.mjs';
 import { renderPage } from '../../scripts/bench/report.mjs';
 import { figureOf, show } from '../../scripts/bench/statistics.mjs';
 
-const recorded = JSON.parse(readFileSync('docs/benchmarks.json', 'utf8')) as Record<string, never>;
+const recorded = JSON.parse(readFileSync('docs/operate/benchmarks.json', 'utf8')) as Record<string, never>;
 
 const withRatio = (...values: number[]) => ({
   requests: {
@@ -46,13 +46,13 @@ describe('the bench', () => {
     expect(isMetBy()).toBeUndefined();
   });
 
-  it('wrote docs/benchmarks.md and its plot from docs/benchmarks.json', () => {
-    expect(readFileSync('docs/benchmarks.md', 'utf8')).toBe(renderPage(recorded));
-    expect(readFileSync('docs/benchmarks.svg', 'utf8')).toBe(renderPlot(recorded));
+  it('wrote docs/operate/benchmarks.md and its plot from docs/operate/benchmarks.json', () => {
+    expect(readFileSync('docs/operate/benchmarks.md', 'utf8')).toBe(renderPage(recorded));
+    expect(readFileSync('docs/operate/benchmarks.svg', 'utf8')).toBe(renderPlot(recorded));
   });
 
-  it('has a line for each budget of the recorded figures in docs/performance.md', () => {
-    const page = readFileSync('docs/performance.md', 'utf8');
+  it('has a line for each budget of the recorded figures in docs/operate/performance.md', () => {
+    const page = readFileSync('docs/operate/performance.md', 'utf8');
     const unmet = measured(recorded).filter((budget) => isMet(budget) === false);
     expect(unmet.filter(({ what }) => !page.includes(what))).toEqual([]);
   });

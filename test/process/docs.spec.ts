@@ -51,11 +51,11 @@ import { compileExamples, WrittenExamples } from '../support/docs/examples.js';
 import { codeWords, Page } from '../support/docs/page.js';
 
 const readme = Page.read('README.md');
-const format = Page.read('docs/format.md');
-const journal = Page.read('docs/journal.md');
-const options = Page.read('docs/options.md');
-const privacy = Page.read('docs/privacy.md');
-const querying = Page.read('docs/querying.md');
+const format = Page.read('docs/reference/format.md');
+const journal = Page.read('docs/operate/journal.md');
+const options = Page.read('docs/reference/options.md');
+const privacy = Page.read('docs/comply/privacy.md');
+const querying = Page.read('docs/read/querying.md');
 
 /** The words of a union type of a source file, which compiled code does not have. */
 function unionIn(file: string, type: string): string[] {
@@ -90,6 +90,19 @@ describe('documentation', () => {
     );
     expect(pages.flatMap((page) => page.links()).length).toBeGreaterThan(20);
     expect(broken).toEqual([]);
+  });
+
+  it('is reached from its index', () => {
+    const reached = new Set(['docs/index.md']);
+    for (const path of reached) {
+      for (const link of Page.read(path).links()) {
+        const target = normalize(join(dirname(path), link.split('#')[0]!));
+        if (target.startsWith('docs/') && target.endsWith('.md')) reached.add(target);
+      }
+    }
+    const ours = pages.map(({ path }) => path).filter((path) => path.startsWith('docs/'));
+    expect(ours.filter((path) => !reached.has(path))).toEqual([]);
+    expect(readme.links()).toContain('docs/index.md');
   });
 
   it('names commands and files that there are', () => {
@@ -228,7 +241,7 @@ describe('examples that run', () => {
     expect(failures!.events.map(({ metadata }) => metadata['path'])).toEqual(['/nowhere', '/invoices']);
   });
 
-  it('query as docs/querying.md says', async () => {
+  it('query as docs/read/querying.md says', async () => {
     @Controller('invoices')
     class InvoicesController {
       @Get() list() {
@@ -309,14 +322,14 @@ describe('tables that equal the code', () => {
   });
 
   it('of what verification finds', () => {
-    const codes = Page.read('docs/tamper-evidence.md')
+    const codes = Page.read('docs/prove/tamper-evidence.md')
       .table('code')
       .map(([code]) => code);
     expect(codes).toEqual([...PROBLEM_CODES]);
   });
 
   it('of errors', () => {
-    const errors = Page.read('docs/errors.md');
+    const errors = Page.read('docs/reference/errors.md');
     const headings = [...errors.text.matchAll(/^## (.*)$/gm)].map((match) => match[1]);
     expect(headings).toEqual([...AUDIT_ERROR_CODES]);
     const answers = [...errors.text.matchAll(/`(AUDIT_\w+)` (?:is answered )?by (\d{3})/g)].map(
@@ -597,7 +610,7 @@ describe('tables that equal the code', () => {
       journalError: true,
       unhooked: true,
     };
-    const rows = Page.read('docs/hardening.md').section('Watching').table('Property');
+    const rows = Page.read('docs/operate/hardening.md').section('Watching').table('Property');
     expect(rows.map(([name]) => name)).toEqual(Object.keys(every));
   });
 
@@ -627,14 +640,14 @@ describe('tables that equal the code', () => {
   it('of the scenarios of the fault suite', () => {
     const folder = 'test/faults/scenarios';
     const suite = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
-    const rows = Page.read('docs/guarantees.md').section('Measured').table('Scenario');
+    const rows = Page.read('docs/reference/guarantees.md').section('Measured').table('Scenario');
     const missing = rows.filter(([part]) => !suite.some((source) => source.includes(part!)));
     expect(missing).toEqual([]);
     expect(rows.length).toBeGreaterThan(5);
   });
 
   it('of indexes', () => {
-    const rows = Page.read('docs/scaling.md').table('Index');
+    const rows = Page.read('docs/operate/scaling.md').table('Index');
     expect(
       rows.map(([name, columns]) => [name, codeWords(`\`${columns}\``.replace(/^`+|`+$/g, '`'))]),
     ).toEqual(Object.entries(EVENT_INDEXES).map(([name, columns]) => [`audit_events_${name}`, [...columns]]));

@@ -7,13 +7,17 @@ import { partsOf, withGenerated } from '../support/docs/generated.js';
 import { optionsTable } from '../support/docs/options-table.js';
 
 const TABLES = {
-  'docs/options.md': optionsTable(auditOptions, 'src/engine/audit.options.ts', 'AuditModuleOptions'),
-  'docs/encryption.md': optionsTable(
+  'docs/reference/options.md': optionsTable(
+    auditOptions,
+    'src/engine/audit.options.ts',
+    'AuditModuleOptions',
+  ),
+  'docs/comply/encryption.md': optionsTable(
     protectionSchema,
     'src/features/protection/protection-options.ts',
     'ProtectionOptions',
   ),
-  'docs/retention.md': optionsTable(
+  'docs/comply/retention.md': optionsTable(
     retentionSchema,
     'src/features/retention/retention-options.ts',
     'RetentionOptions',

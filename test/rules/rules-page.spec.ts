@@ -1,9 +1,9 @@
-// docs/rules.md is what the code says. `npm run docs:rules` writes it anew.
+// docs/comply/rules.md is what the code says. `npm run docs:rules` writes it anew.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { partsOf, withGenerated } from '../support/docs/generated.js';
 import { generatedParts } from './rules-page.js';
 
-const PAGE = 'docs/rules.md';
+const PAGE = 'docs/comply/rules.md';
 
 describe('the page of rules', () => {
   const parts = generatedParts();

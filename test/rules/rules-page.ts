@@ -1,4 +1,4 @@
-// The parts of docs/rules.md that are made from the code: what is listed, what each operator takes and does, the packs.
+// The parts of docs/comply/rules.md that are made from the code: what is listed, what each operator takes and does, the packs.
 import {
   COMPLIANCE_PACK_NAMES,
   RULE_ACTIONS,

@@ -1,4 +1,4 @@
-// A database with the users of docs/hardening.md: its owner, applications with the rights of theirs, and an attacker who has the password of
+// A database with the users of docs/operate/hardening.md: its owner, applications with the rights of theirs, and an attacker who has the password of
 // the applications.
 import { DataSource } from 'typeorm';
 import type { AuditModuleOptions } from 'nest-audit-trail';

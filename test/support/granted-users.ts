@@ -1,4 +1,4 @@
-// Database users with exactly the rights that docs/hardening.md grants: what an attacker has who took the application's
+// Database users with exactly the rights that docs/operate/hardening.md grants: what an attacker has who took the application's
 // password, that of the sealer or that of the maintenance.
 import { randomBytes } from 'node:crypto';
 import type { DataSource } from 'typeorm';
@@ -34,7 +34,7 @@ export async function grantUsers(database: TestDatabase, owner: DataSource): Pro
   const [sealer, remover] = [`${user}_s`, `${user}_r`];
   const password = randomBytes(12).toString('hex');
 
-  const page = Page.read('docs/hardening.md');
+  const page = Page.read('docs/operate/hardening.md');
   const [mysql, postgres] = page.section('Rights in the database').blocks('sql');
   const blockOf = (section: string) =>
     page.section(section).blocks(name === 'mysql' ? 'mysql' : 'postgresql')[0]!;

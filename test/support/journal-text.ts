@@ -1,4 +1,4 @@
-// Lines of a journal as docs/journal.md describes them, with a right checksum whatever is in them.
+// Lines of a journal as docs/operate/journal.md describes them, with a right checksum whatever is in them.
 import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import type { AuditLogEvent } from 'nest-audit-trail';

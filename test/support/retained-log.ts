@@ -1,4 +1,4 @@
-// An application with retention that runs with the rights of docs/hardening.md and no more, and what attackers do to its tables.
+// An application with retention that runs with the rights of docs/operate/hardening.md and no more, and what attackers do to its tables.
 import type { Logger } from 'typeorm';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, AuditProblem } from 'nest-audit-trail';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';

@@ -1,4 +1,4 @@
-// Measures whether requests feel a removal, for docs/retention.md: `npm run bench -- --only retention [events] [mysql|postgres|sqlite]`. Fills a database
+// Measures whether requests feel a removal, for docs/comply/retention.md: `npm run bench -- --only retention [events] [mysql|postgres|sqlite]`. Fills a database
 // with old events, seals them, has an application answer 300 requests a second, and prints the latencies of these before the
 // removal and while it goes on. Needs a build, which the command makes, and a server as the tests do.
 import 'reflect-metadata';

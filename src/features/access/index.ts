@@ -5,7 +5,7 @@ import { ReadRecorder } from './read-recorder.js';
 
 /**
  * Records who reads the audit, with what filter, and how many events came back. What can't be recorded is not shown. See
- * `docs/privacy.md`. It has no options.
+ * `docs/comply/privacy.md`. It has no options.
  *
  * @example
  * ```ts

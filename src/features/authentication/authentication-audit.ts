@@ -9,7 +9,7 @@ export class AuthenticationAudit {
   constructor(private readonly audit: Pick<AuditService, 'record'>) {}
 
   /**
-   * Records what has happened, see `docs/authentication.md`.
+   * Records what has happened, see `docs/record/authentication.md`.
    *
    * @example
    * ```ts

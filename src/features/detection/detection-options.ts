@@ -3,7 +3,7 @@ import { VOLUME_KEYS } from '../../recorder/risk/volume.js';
 import { DETECTIONS, LOCAL_WINDOW_SECONDS } from './detections.js';
 import type { Detection, DetectionName } from './detections.js';
 
-/** How one detection differs from its default, see `docs/detection.md`. */
+/** How one detection differs from its default, see `docs/operate/detection.md`. */
 export interface OneDetectionOptions {
   /** @defaultValue `true` */
   readonly enabled?: boolean;

@@ -80,7 +80,7 @@ function accountOf({ details, userId }: DetectedEvent): string | undefined {
 const ROLE_PARTS = ['role', 'permission', 'privilege', 'grant', 'authz_change'];
 const ROLE_CHANGE = /(^|[^a-z])(roles?|permissions?|privileges?|grants?|authz_change)([^a-z]|$)/i;
 
-/** Every detection, by its defaults. `docs/detection.md` has the same list. */
+/** Every detection, by its defaults. `docs/operate/detection.md` has the same list. */
 export const DETECTIONS: readonly Detection[] = [
   {
     name: 'brute-force',

@@ -15,7 +15,7 @@ declare module '../../engine/audit-feature.js' {
 }
 
 /**
- * Looks for patterns in the stream of events, such as brute force. Each finding is an event of its own, see `docs/detection.md`.
+ * Looks for patterns in the stream of events, such as brute force. Each finding is an event of its own, see `docs/operate/detection.md`.
  *
  * @example
  * ```ts
@@ -51,6 +51,6 @@ function warnOfUnseen({ asked, logger }: FeatureHost): void {
   const unseen = ['userId', 'ipAddress', 'details.account'].filter((name) => protection?.protects(name));
   if (unseen.length === 0) return;
   logger.warn(
-    `Among the protected fields are ${unseen.join(', ')}: what is found by these across processes, the audit's detection does not find any more (docs/encryption.md of nest-audit-trail).`,
+    `Among the protected fields are ${unseen.join(', ')}: what is found by these across processes, the audit's detection does not find any more (docs/comply/encryption.md of nest-audit-trail).`,
   );
 }

@@ -5,7 +5,7 @@ import type { ReportMetrics } from './report-metrics.js';
 
 /**
  * Reports how delivery fares as OpenTelemetry metrics, to the application's global meter provider. Needs the package
- * `@opentelemetry/api`. See `docs/observability.md`. It has no options.
+ * `@opentelemetry/api`. See `docs/operate/observability.md`. It has no options.
  *
  * @example
  * ```ts

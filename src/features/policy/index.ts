@@ -18,7 +18,7 @@ declare module '../../engine/audit-feature.js' {
 }
 
 /**
- * Which requests are recorded and how much of each, as data: a list of rules, or a JSON file of them. See `docs/policy.md`. The injected
+ * Which requests are recorded and how much of each, as data: a list of rules, or a JSON file of them. See `docs/record/policy.md`. The injected
  * {@link AuditPolicy} says which rule decides.
  *
  * @example

@@ -26,7 +26,7 @@ declare module '../../engine/audit-feature.js' {
 
 /**
  * Encrypts values of events, each person's under a key of their own, so that a person can be forgotten by the injected
- * {@link DataProtection}. See `docs/encryption.md`.
+ * {@link DataProtection}. See `docs/comply/encryption.md`.
  *
  * @example
  * ```ts

@@ -17,11 +17,11 @@ export interface ProtectionOptions {
   /**
    * What is encrypted: `userId`, `sessionId`, `resourceId`, `userAgent`, `ipAddress`, dotted keys in `details` and `metadata` with all that
    * is below them, or `details` as a whole. `*` stands for one part of a key: `'details.*.email'`. Needed; `[]` where nothing is to be
-   * encrypted any more (`docs/encryption.md#when-nothing-is-to-be-protected-any-more`).
+   * encrypted any more (`docs/comply/encryption.md#when-nothing-is-to-be-protected-any-more`).
    */
   readonly fields: readonly string[];
   /**
-   * Whose data these are (`docs/encryption.md#whose-data-these-are`). What belongs to nobody is encrypted by a key of its tenant, which
+   * Whose data these are (`docs/comply/encryption.md#whose-data-these-are`). What belongs to nobody is encrypted by a key of its tenant, which
    * `forget()` does not reach. @defaultValue `'userId'`
    */
   readonly subject?: string | ((event: AuditLogEvent) => string | undefined);
@@ -31,10 +31,10 @@ export interface ProtectionOptions {
   readonly masterKey?: string | undefined;
   /**
    * Master keys that were in use before: what they have wrapped can still be read, until `rotateKeys()` has the new one wrap it
-   * (`docs/encryption.md#rotation`). @defaultValue `[]`
+   * (`docs/comply/encryption.md#rotation`). @defaultValue `[]`
    */
   readonly retiredMasterKeys?: readonly string[];
-  /** Wraps these keys in the place of `masterKey`, such as by a key that never leaves a KMS (`docs/encryption.md#keys`). */
+  /** Wraps these keys in the place of `masterKey`, such as by a key that never leaves a KMS (`docs/comply/encryption.md#keys`). */
   readonly kms?: KeyManagement;
   /** Seconds that an unwrapped key stays in memory. @defaultValue 300 */
   readonly cacheSeconds?: number;

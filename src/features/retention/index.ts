@@ -28,7 +28,7 @@ declare module '../../engine/audit-feature.js' {
 }
 
 /**
- * Removes what has been kept long enough, except what a legal hold is on, by the injected {@link AuditRetention}. See `docs/retention.md`.
+ * Removes what has been kept long enough, except what a legal hold is on, by the injected {@link AuditRetention}. See `docs/comply/retention.md`.
  *
  * @example
  * ```ts

@@ -20,7 +20,7 @@ export interface RetentionOptions {
   /** What no rule is about is kept for ever. Needed, except by `retention()` without any options, which has legal holds alone. */
   readonly rules?: readonly RetentionRule[];
   /**
-   * The connection of a user who may DELETE (`docs/hardening.md#who-may-remove`), in TypeORM's `DataSourceOptions`; opened for a removal
+   * The connection of a user who may DELETE (`docs/operate/hardening.md#who-may-remove`), in TypeORM's `DataSourceOptions`; opened for a removal
    * and closed after it.
    * @defaultValue the audit's own connection
    */

@@ -18,7 +18,7 @@ declare module '../../engine/audit-feature.js' {
 
 /**
  * Adds to the risk score what the event itself does not say: business hours, addresses and devices that are new for
- * the user, bursts, and a scorer of the application's own. See `docs/risk.md`.
+ * the user, bursts, and a scorer of the application's own. See `docs/record/risk.md`.
  *
  * @example
  * ```ts

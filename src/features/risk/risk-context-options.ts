@@ -5,7 +5,7 @@ import type { RiskScore } from '../../recorder/risk/risk-stage.js';
 import { businessHoursSchema, createOffHoursTest } from './business-hours.js';
 import type { BusinessHours } from './business-hours.js';
 
-/** Points of each factor, integers 0-100. What is left out has its default, see `docs/risk.md`. */
+/** Points of each factor, integers 0-100. What is left out has its default, see `docs/record/risk.md`. */
 export interface RiskContextWeights {
   /** Outside of `businessHours`. */
   readonly offHours?: number;

@@ -1,6 +1,6 @@
 import type { AuditCategory, AuditLogEvent, AuditSeverity } from '../../event/audit-log-event.js';
 
-/** How a condition compares a field of the event with its value. `docs/rules.md` says what each means. */
+/** How a condition compares a field of the event with its value. `docs/comply/rules.md` says what each means. */
 export const RULE_OPERATORS = [
   'equals',
   'not_equals',

@@ -31,7 +31,7 @@ declare module '../../engine/audit-feature.js' {
 }
 
 /**
- * Rules as data that flag events, call handlers of the application, and refuse requests before their handler. See `docs/rules.md`. The
+ * Rules as data that flag events, call handlers of the application, and refuse requests before their handler. See `docs/comply/rules.md`. The
  * injected {@link ComplianceRules} reads and changes them.
  *
  * @example

@@ -4,7 +4,7 @@ import { ibansIn } from './ibans.js';
 import type { Place } from './secret-key.js';
 import { userInfoIn } from './url-user-info.js';
 
-/** What is recognised in a text, wherever it stands. `docs/privacy.md` has the same list. */
+/** What is recognised in a text, wherever it stands. `docs/comply/privacy.md` has the same list. */
 export const PATTERN_NAMES = [
   'authorization',
   'jwt',

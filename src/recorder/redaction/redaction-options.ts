@@ -25,17 +25,17 @@ export const REDACTION_MODES: readonly RedactionMode[] = ['remove', 'mask', 'hma
 /** What of an event is never stored as it came. */
 export interface RedactionOptions {
   /**
-   * Names of further keys whose values are never stored, besides the built-in ones (see `docs/privacy.md#secret-keys`). Compared
+   * Names of further keys whose values are never stored, besides the built-in ones (see `docs/comply/privacy.md#secret-keys`). Compared
    * without regard to case, separators and plural: `taxNumber` also means `TAX_NUMBER` and `tax-numbers`.
    */
   readonly keys?: readonly string[];
   /**
-   * Single fields (`docs/privacy.md#single-fields`), and what becomes of each: `'remove'`, `'mask'` or `'hmac'`, `{ userId: 'hmac', 'details.customer.iban': 'mask' }`. `*` stands for one part of a
+   * Single fields (`docs/comply/privacy.md#single-fields`), and what becomes of each: `'remove'`, `'mask'` or `'hmac'`, `{ userId: 'hmac', 'details.customer.iban': 'mask' }`. `*` stands for one part of a
    * key: `'details.*.email'`. Counts over the keys.
    */
   readonly fields?: Readonly<Record<string, RedactionMode>>;
   /**
-   * Secrets recognised by what they look like (`docs/privacy.md#secrets-by-what-they-look-like`), and what becomes of each; `false` for one that is to be stored, or for all.
+   * Secrets recognised by what they look like (`docs/comply/privacy.md#secrets-by-what-they-look-like`), and what becomes of each; `false` for one that is to be stored, or for all.
    * @defaultValue all but `email` and `phone` are removed
    */
   readonly patterns?: false | Readonly<Partial<Record<PatternName, RedactionMode | false>>>;

@@ -15,7 +15,7 @@ import { PRIVILEGED_ROLE_POINTS, RISK_POINTS, VOLUME_STEPS } from './risk-points
 import type { VolumeStep } from './risk-points.js';
 import { VOLUME_KEYS } from './volume.js';
 
-/** Points of each factor, integers 0-100. What is left out has its default, see `docs/risk.md`. */
+/** Points of each factor, integers 0-100. What is left out has its default, see `docs/record/risk.md`. */
 export interface RiskWeights {
   readonly category?: Readonly<Partial<Record<AuditCategory, number>>>;
   /** Must not fall from `low` to `critical`: what is graver never scores less. */

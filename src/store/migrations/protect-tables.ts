@@ -34,7 +34,7 @@ export async function runTriggers(runner: QueryRunner, statements: readonly stri
       if (errno === EXISTS_ALREADY) continue;
       if (errno === undefined || !MAY_NOT.includes(errno)) throw error;
       process.emitWarning(
-        `The audit tables are not protected by triggers, since the user of the migration may not create them (${describeStoreError(error)}). docs/hardening.md of nest-audit-trail says how to add them.`,
+        `The audit tables are not protected by triggers, since the user of the migration may not create them (${describeStoreError(error)}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
         { code: 'AUDIT_UNPROTECTED' },
       );
       return;

@@ -35,7 +35,7 @@ export async function createTextView(runner: QueryRunner): Promise<void> {
     if (dialect === 'mysql' && errno === EXISTS_ALREADY) return;
     if (dialect !== 'mysql' || errno !== MAY_NOT) throw error;
     process.emitWarning(
-      `The view audit_events_text is not there, since the user of the migration may not create views (${describeStoreError(error)}). The library works without it; docs/querying.md of nest-audit-trail says what it is for.`,
+      `The view audit_events_text is not there, since the user of the migration may not create views (${describeStoreError(error)}). The library works without it; docs/read/querying.md of nest-audit-trail says what it is for.`,
       { code: 'AUDIT_NO_TEXT_VIEW' },
     );
   }

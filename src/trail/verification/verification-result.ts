@@ -1,4 +1,4 @@
-/** Everything that verification finds wrong. The list is closed; `docs/tamper-evidence.md` explains each. */
+/** Everything that verification finds wrong. The list is closed; `docs/prove/tamper-evidence.md` explains each. */
 export const PROBLEM_CODES = [
   /** A sealed event is not in the table. */
   'event_missing',

@@ -225,7 +225,7 @@ const LATE: Readonly<Record<string, Way>> = {
 
 const outcomeOf = ({ sent, throws }: Way) => (throws || sent >= 400 ? 'failure' : 'success');
 
-/** The category of a route's answer, see docs/format.md. */
+/** The category of a route's answer, see docs/reference/format.md. */
 function categoryOf(sent: number): string {
   return { 401: 'authentication', 403: 'authorization', 429: 'security' }[sent] ?? 'data_access';
 }

@@ -73,7 +73,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
   async function open(): Promise<void> {
     logged.length = 0;
     database = await create();
-    // The tables are somebody else's, as docs/hardening.md has it.
+    // The tables are somebody else's, as docs/operate/hardening.md has it.
     owner = await new DataSource(database.options).initialize();
     users = await grantUsers(database, owner);
     attacker = await new DataSource(users.application).initialize();

@@ -55,13 +55,13 @@ function propertyOf(checker: ts.TypeChecker, type: ts.Type, name: string): ts.Sy
   return undefined;
 }
 
-/** A page of the documentation is named by its path from the root of the package. */
+/** A page is named by its path from the root of the package; every page with a table of options is one folder below `docs`. */
 function cell(text: string): string {
   return text
     .replaceAll(/\s*\n\s*/g, ' ')
     .replaceAll('|', '\\|')
     .replaceAll(
-      /`docs\/([\w-]+)\.md(#[\w-]+)?`/g,
-      (_, page: string, at = '') => `[${page}](${page}.md${String(at)})`,
+      /`docs\/([\w-]+)\/([\w-]+)\.md(#[\w-]+)?`/g,
+      (_, folder: string, page: string, at = '') => `[${page}](../${folder}/${page}.md${String(at)})`,
     );
 }
