@@ -2,7 +2,7 @@
 import * as door from 'nest-audit-trail';
 import * as tables from 'nest-audit-trail/typeorm';
 import { resolve } from 'node:path';
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 
 const ENTRY = resolve('dist/esm/index.d.ts');
 

@@ -1,7 +1,7 @@
 // The examples of the documentation: compiled together as modules of their own, and written down to be run.
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import ts from 'typescript';
 import type { CodeBlock, Page } from './page.js';
 
 const ROOT = resolve('.');
@@ -21,59 +21,57 @@ const KNOWN_NAMES = `
 
 const fileOf = (block: CodeBlock) => block.file ?? `block-at-line-${block.line}.ts`;
 
-/** Compiles the `ts` blocks of the pages, as one program with the repository's own options. Answers what is wrong. */
+/** Compiles the `ts` blocks of the pages against the built package, with the repository's own options. Answers what is wrong. */
 export function compileExamples(pages: readonly Page[]): string[] {
-  // Never written: the compiler is told what stands there.
-  const folder = join(ROOT, 'build/examples');
-  const known = join(folder, 'known-names.d.ts');
-  const virtual = new Map([[known, KNOWN_NAMES]]);
-  const origins = new Map<string, { readonly page: Page; readonly block: CodeBlock }>();
-  for (const page of pages) {
-    for (const block of page.blocks('ts')) {
-      const path = join(folder, page.path, fileOf(block));
-      // A block without an import is a module all the same.
-      virtual.set(path, `${block.code}\nexport {};\n`);
-      origins.set(path, { page, block });
-    }
-  }
-  const config = ts.parseJsonConfigFileContent(
-    ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile).config,
-    ts.sys,
-    ROOT,
-  );
-  const options: ts.CompilerOptions = {
-    ...config.options,
+  const folder = newFolder();
+  const compilerOptions = {
+    rootDir: ROOT,
     types: ['node'],
+    paths: {},
     // An example shows what an answer is called, and need not use it.
     noUnusedLocals: false,
     noUnusedParameters: false,
   };
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile, directoryExists } = host;
-  host.fileExists = (path) => virtual.has(path) || fileExists(path);
-  host.readFile = (path) => virtual.get(path) ?? readFile(path);
-  host.directoryExists = (path) =>
-    [...virtual.keys()].some((file) => file.startsWith(`${path}/`)) || (directoryExists?.(path) ?? true);
-  host.getSourceFile = (path, target, ...rest) => {
-    const text = virtual.get(path);
-    return text === undefined
-      ? getSourceFile(path, target, ...rest)
-      : ts.createSourceFile(path, text, target);
-  };
-  const program = ts.createProgram([...virtual.keys()], options, host);
-  return [...virtual.keys()].flatMap((path) => {
-    const source = program.getSourceFile(path)!;
-    const diagnostics = [
-      ...program.getSyntacticDiagnostics(source),
-      ...program.getSemanticDiagnostics(source),
-    ];
-    return diagnostics.map((diagnostic) => {
-      const origin = origins.get(path);
-      const { line } = source.getLineAndCharacterOfPosition(diagnostic.start ?? 0);
-      const place = origin ? `${origin.page.path}:${origin.block.line + line}` : path;
-      return `${place}: ${ts.flattenDiagnosticMessageText(diagnostic.messageText, '\n')}`;
-    });
-  });
+  const project = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['.'], exclude: [] };
+  const lines = new Map<string, number>();
+  try {
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(project));
+    writeFileSync(join(folder, 'known-names.d.ts'), KNOWN_NAMES);
+    for (const page of pages) {
+      for (const block of page.blocks('ts')) {
+        const path = join(page.path, fileOf(block));
+        // A block without an import is a module all the same.
+        write(join(folder, path), `${block.code}\nexport {};\n`);
+        lines.set(path, block.line);
+      }
+    }
+    const compiler = [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.', '--pretty', 'false'];
+    const { status, stdout } = spawnSync(process.execPath, compiler, { cwd: folder, encoding: 'utf8' });
+    if (status === 0) return [];
+    return stdout
+      .trim()
+      .split('\n')
+      .map((said) =>
+        said.replace(
+          /^(.*\.md)\/([^(]+)\((\d+),\d+\)/u,
+          (_, page: string, file: string, line: string) =>
+            `${page}:${lines.get(join(page, file))! + Number(line) - 1}`,
+        ),
+      );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** An empty folder within the repository, from where examples find the package and its dependencies. */
+function newFolder(): string {
+  mkdirSync(join(ROOT, 'build'), { recursive: true });
+  return mkdtempSync(join(ROOT, 'build/examples-'));
+}
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
 }
 
 /** The blocks of a page as files that can be imported, until {@link remove}. */
@@ -81,13 +79,8 @@ export class WrittenExamples {
   private readonly folder: string;
 
   constructor(private readonly page: Page) {
-    mkdirSync(join(ROOT, 'build'), { recursive: true });
-    this.folder = mkdtempSync(join(ROOT, 'build/examples-'));
-    for (const block of page.blocks('ts')) {
-      const path = join(this.folder, fileOf(block));
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, block.code);
-    }
+    this.folder = newFolder();
+    for (const block of page.blocks('ts')) write(join(this.folder, fileOf(block)), block.code);
   }
 
   /** Imports a block by its file's name, or one without a name by its place among those. */

@@ -1,6 +1,6 @@
 // The table of options, from the schema and from what their declarations say.
 import { resolve } from 'node:path';
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 import { getDescription } from 'valibot';
 import type { OptionGroup, OptionSchema } from '../../../src/event/option-schema.js';
 
