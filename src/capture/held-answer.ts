@@ -57,7 +57,7 @@ export class HeldAnswer {
 }
 
 /**
- * Answers 503 in the place of an answer; where its head has left already, breaks the connection, so that nobody takes it for
+ * Answers 503 instead of an answer; where its head has left already, breaks the connection, so that nobody takes it for
  * complete. Of the handler's headers none goes out.
  *
  * @param own the response's own functions: what others put before them would add to it, such as the cookie of a session

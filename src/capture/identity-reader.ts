@@ -111,7 +111,7 @@ export class IdentityReader {
     }
   }
 
-  /** What the defaults read of a user; where the application reads for itself, all that the user holds, without calling a getter. */
+  /** What the defaults read of a user; where the application has a resolver, all that the user holds, without calling a getter. */
   private valuesOf(user: object): readonly unknown[] {
     if (this.areDefaults) return USER.map((name) => (user as Readonly<Record<string, unknown>>)[name]);
     return Object.values(Object.getOwnPropertyDescriptors(user)).map(({ value }) => value as unknown);

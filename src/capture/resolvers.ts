@@ -29,7 +29,7 @@ export interface ResolveOptions {
   /** `sessionId`. @defaultValue `request.session.id`, else `request.user.sid`, else `request.user.jti` */
   readonly session?: Resolver;
   /**
-   * `ipAddress`; in the place of what is no address, the socket's is stored.
+   * `ipAddress`; where it is not an address, the socket's is stored.
    * @defaultValue `request.ip` by the platform's trust-proxy setting, else the socket's address
    */
   readonly ip?: Resolver;
@@ -54,7 +54,7 @@ const LONGEST_ROLE = 128;
  * Names of roles from what applications keep them in: a text, a list of texts, or of objects with a `name`. Each once,
  * at most 32.
  *
- * @returns `undefined` for what is none of these
+ * @returns `undefined` for anything else
  */
 export function rolesOf(value: unknown): readonly string[] | undefined {
   if (typeof value === 'string') return value === '' ? [] : [safeText(value, LONGEST_ROLE)];

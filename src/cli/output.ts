@@ -33,7 +33,7 @@ export function warn({ stderr }: Output, line: string): void {
   stderr.write(`${visible(withoutUrlSecrets(line))}\n`);
 }
 
-/** As {@link visible}, but for the ends of lines. */
+/** As {@link visible}, except the ends of lines. */
 export function visibleLines(text: string): string {
   return text.split('\n').map(visible).join('\n');
 }

@@ -80,7 +80,7 @@ function report(output: Output, result: VerifyResult): void {
   if (!result.signaturesChecked) {
     warn(
       output,
-      'Signatures were NOT checked: without --key, whoever can write to the database could have made all of it anew.',
+      'Signatures were NOT checked: without --key, whoever can write to the database could have written all of it.',
     );
   }
 }

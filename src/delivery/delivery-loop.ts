@@ -19,7 +19,7 @@ const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 /** While so many bytes of lines wait in memory, no more are read. */
 const LARGE_BYTES = 2 * 1024 * 1024;
-/** How long it waits for a file to be written anew. */
+/** How long it waits for a file to be written again. */
 const MISSING_FILE_MS = 100;
 
 export interface LoopOptions {
@@ -167,7 +167,7 @@ export class DeliveryLoop implements Loop {
         if (batch.length === 0) {
           this.tell();
           if (!this.hasWork) return;
-          // There is much that is no event, or a file is to be written anew.
+          // There is much that is no event, or a file is to be written again.
           await (this.reader?.isWaiting ? this.pause(MISSING_FILE_MS) : turn());
           continue;
         }

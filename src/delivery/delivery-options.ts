@@ -44,7 +44,7 @@ export interface DeliveryOptions {
   readonly batchSize?: number;
   /**
    * Store and seal in a thread of their own (`docs/operate/scaling.md#the-thread`), with connections of its own, so that requests don't pay for it. It is done
-   * in the main thread all the same on SQLite, with `dataSource`, with the feature `protection`, and where an option that it needs holds a function; and sealed
+   * always in the main thread on SQLite, with `dataSource`, with the feature `protection`, and where an option that it needs holds a function; and sealed
    * there with a `ledger` that does. @defaultValue `true`
    */
   readonly thread?: boolean;

@@ -13,7 +13,7 @@ const READS_AT_ONCE = 64;
 const BYTES_AT_ONCE = 2 * 1024 * 1024;
 /** Bytes of lines of events that can still change: no writer leaves so many, but anybody may write a line. */
 const MOST_OPEN_BYTES = 64 * 1024 * 1024;
-/** How long a file that is not there may take to be written anew by its owner, before it is gone. */
+/** How long a file that is not there may take to be written again by its owner, before it is gone. */
 const MISSING_MS = 3_000;
 
 /** An event that is to be stored. */
@@ -89,7 +89,7 @@ export class LogReader {
     return this.missingSince !== undefined;
   }
 
-  /** All that is before it was answered, but for events that can still change. */
+  /** All that is before it was answered, except events that can still change. */
   get through(): Place {
     return this.due.reduce((first, due) => earlier(first, due.place), this.place);
   }
@@ -177,7 +177,7 @@ export class LogReader {
     return true;
   }
 
-  /** Whether what should be there may still come: its owner writes anew what somebody deletes. */
+  /** Whether what should be there may still come: its owner writes again what somebody deletes. */
   private isMissing(segment: Segment): boolean {
     segment.rest();
     this.missingSince ??= performance.now();

@@ -78,7 +78,7 @@ export interface Progress {
   readonly settled: readonly number[];
   readonly refused: readonly Refusal[];
   readonly stored: number;
-  /** What is before it in the log is stored, but for events that can still change. */
+  /** What is before it in the log is stored, except events that can still change. */
   readonly through: Place;
   /** What is before it in the log is not needed any more. */
   readonly needed: Place;

@@ -21,7 +21,7 @@ import type { StoreOptions } from '../store/store-options.js';
 export interface AuditModuleOptions extends StoreOptions {
   /** What is captured of requests. */
   readonly capture?: CaptureOptions;
-  /** How the risk score of an event comes about, see `docs/record/risk.md#options`. */
+  /** How the risk score of an event is made, see `docs/record/risk.md#options`. */
   readonly risk?: RiskOptions;
   /**
    * What not everybody needs, each imported from a sub-path of its own: `[detection()]` from `nest-audit-trail/detection`, see

@@ -11,7 +11,7 @@ import { AuditRuntime } from './audit.runtime.js';
 
 /** Options of the audit in an application without Nest, which alone knows data sources by their names. */
 export interface PlainAuditOptions extends Omit<AuditModuleOptions, 'dataSource'> {
-  /** In the place of `database`: share a data source of the application, which opens and closes it. */
+  /** Instead of `database`: share a data source of the application, which opens and closes it. */
   readonly dataSource?: DataSource;
 }
 

@@ -1,4 +1,4 @@
-/** An id as text. Never throws; `undefined` for what is none. */
+/** An id as text. Never throws; `undefined` for what is not an id. */
 export function asId(value: unknown): string | undefined {
   switch (typeof value) {
     case 'string':

@@ -55,7 +55,7 @@ export interface FactRules {
   readonly text: (text: string) => string;
   /** UTF-16 code units of a text that are kept. */
   readonly limit: number;
-  /** What stands in the place of a value with this dotted key; `undefined` where the value itself does. */
+  /** What stands instead of a value with this dotted key; `undefined` where the value itself does. */
   readonly at?: ((key: string) => ((value: string) => string) | undefined) | undefined;
 }
 

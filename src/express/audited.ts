@@ -10,7 +10,7 @@ import type { Said } from './express-routes.js';
 let count = 0;
 
 /**
- * Names and details what requests of a route or a router mean, in the place of Nest's `@Audit()`; a text is the action, and `false` leaves
+ * Names and details what requests of a route or a router mean, instead of Nest's `@Audit()`; a text is the action, and `false` leaves
  * them out of the audit. What a route says counts over what its router says. It is the guard as well: stand it behind what authenticates.
  * It refuses a `strict` request that can't be recorded by 503 `AUDIT_UNAVAILABLE`, and what a compliance rule blocks by 403
  * `AUDIT_BLOCKED`, each as an `AuditError` for the application's error handlers.

@@ -123,7 +123,7 @@ export class DirectoryLock {
     }
   }
 
-  /** Makes the directory and the file anew, where somebody deleted them. @throws the file system's error */
+  /** Makes the directory and the file again, where somebody deleted them. @throws the file system's error */
   putBack(): void {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const opened = write(this.path);

@@ -187,7 +187,7 @@ export class EventJournal {
   }
 
   /**
-   * Shows that the owner lives; writes anew what somebody deleted under it.
+   * Shows that the owner lives; writes again what somebody deleted under it.
    *
    * @returns what happened, where something did
    */
@@ -209,10 +209,10 @@ export class EventJournal {
       this.blocked = false;
       for (const segment of this.segments) this.dirty.add(segment);
       this.hasNewFile = true;
-      return `The audit journal ${this.directory} was deleted by somebody, and is written anew.`;
+      return `The audit journal ${this.directory} was deleted by somebody, and is written again.`;
     } catch (error) {
       this.block(error as Error);
-      return `The audit journal ${this.directory} was deleted by somebody, and can't be written anew: ${String((error as Error).message)}.`;
+      return `The audit journal ${this.directory} was deleted by somebody, and can't be written again: ${String((error as Error).message)}.`;
     }
   }
 

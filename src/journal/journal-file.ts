@@ -17,7 +17,7 @@ import { promisify } from 'node:util';
 
 const sync = promisify(fsync);
 
-/** There is something else in the place of a file of the journal. */
+/** Something else has the name of a file of the journal. */
 export class ForeignFileError extends Error {
   override readonly name = 'ForeignFileError';
 }

@@ -196,7 +196,7 @@ function isRange(value: unknown): boolean {
   return isOrdinal(from) && isOrdinal(to) && Number(from) <= Number(to);
 }
 
-/** @returns `undefined`, which is no JSON, for what is none */
+/** @returns `undefined`, which no JSON means, where the text is not JSON */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

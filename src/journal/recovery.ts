@@ -67,7 +67,7 @@ export async function recover(
       // Whatever else the process has to do is not kept waiting by a long journal.
       await turn();
     }
-    // Open, it could be written anew should somebody delete it.
+    // Open, it could be written again should somebody delete it.
     if (segments.length > OPEN_FILES) segment.rest();
   }
   return { lastSegment: segments.at(-1)?.number ?? 0, ...reading.finish() };

@@ -216,7 +216,7 @@ export class Segment {
     }
   }
 
-  /** Writes it anew at its path, from the file that is still open. @throws the file system's error */
+  /** Writes it again at its path, from the file that is still open. @throws the file system's error */
   putBack(): void {
     // Whatever is there, such as a link, is not the file.
     rmSync(this.path, { force: true });

@@ -37,7 +37,7 @@ export interface SubscribingMethod {
   readonly flaw?: 'static' | 'no method';
 }
 
-/** The subscribing methods of an instance, inherited ones included. One that overrides another says for itself. */
+/** The subscribing methods of an instance, inherited ones included. One that overrides another needs its own decorator. */
 export function subscribingMethods(instance: object): SubscribingMethod[] {
   const found: SubscribingMethod[] = [];
   const seen = new Set<string | symbol>();

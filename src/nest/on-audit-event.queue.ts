@@ -46,7 +46,7 @@ export class SubscriberQueue {
       this.dropped += 1;
       this.warn(
         'full',
-        `is too slow: ${this.waiting.length} events wait for it, so others don't reach it, ${this.dropped} until now. They are recorded all the same.`,
+        `is too slow: ${this.waiting.length} events wait for it, so others don't reach it, ${this.dropped} until now. They are recorded anyway.`,
       );
       return;
     }

@@ -151,7 +151,7 @@ export class EventCompleter {
       } catch {
         this.warnings.warn(
           stage.name,
-          `The judgement of an audit event failed at the stage ${stage.name}; the event is recorded all the same.`,
+          `The judgement of an audit event failed at the stage ${stage.name}; the event is recorded anyway.`,
         );
         applyJudgement(event, stage.name, { failed: true });
       }
@@ -196,7 +196,7 @@ export class EventCompleter {
   /** The own facts of a request that its end tells. Each is within its bounds, since others fill the record up to them. */
   private sayEnd(facts: AuditFacts, end: EventConclusion): void {
     if (end.requestId !== facts['requestId']) facts['requestId'] = this.fact(end.requestId);
-    // An application may set what it likes; Node then sends a number all the same.
+    // An application may set what it likes; Node then sends a number anyway.
     if (end.statusCode !== undefined) facts['statusCode'] = Number(end.statusCode) || 0;
     if (end.durationMs !== undefined) facts['durationMs'] = end.durationMs;
     if (end.errorName !== undefined) facts['errorName'] = this.fact(end.errorName, 0, LONGEST_ERROR_NAME);

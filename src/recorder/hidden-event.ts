@@ -2,11 +2,11 @@ import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY, PROTECTED_VALUE } from '../event/protected-marks.js';
 import { REDACTED_FIELDS } from './redaction/redaction-options.js';
 
-/** Stand in `metadata` under {@link PROTECTED_KEY} in the place of the values. */
+/** Stand in `metadata` under {@link PROTECTED_KEY} instead of the values. */
 export const ERASED = 'erased';
 export const WITHHELD = 'withheld';
 
-/** What is shown in the place of a value. */
+/** What is shown instead of a value. */
 export type Placeholder = '[protected]' | '[erased]' | '[withheld]' | '[unreadable]';
 
 /** Whether values of the event are encrypted, withheld or erased. */

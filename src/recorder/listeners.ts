@@ -62,7 +62,7 @@ export class Listeners {
     try {
       listener(...events);
     } catch {
-      this.warnings.warn('listener', 'A listener to audit events threw; the event is recorded all the same.');
+      this.warnings.warn('listener', 'A listener to audit events threw; the event is recorded anyway.');
     }
   }
 }

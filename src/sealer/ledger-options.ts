@@ -51,11 +51,11 @@ export interface LedgerOptions {
   readonly verifierKeys?: readonly string[];
   /**
    * How many leaves the log had when it got its first key (`docs/prove/tamper-evidence.md#keys`): up to there its checkpoints may be without a signature, and so may
-   * the records of removals and legal holds. An unsigned checkpoint beyond is not gone on from, since whoever has the database can make one. @defaultValue 0
+   * the records of removals and legal holds. The log does not continue an unsigned checkpoint beyond it, since whoever has the database can make one. @defaultValue 0
    */
   readonly unsignedUntil?: number;
   /**
-   * The name of the log, in all of its checkpoints; a log of another name is not gone on from. @defaultValue the signing key's
+   * The name of the log, in all of its checkpoints; a log of another name is not continued. @defaultValue the signing key's
    * name, else one made for the installation
    */
   readonly origin?: string;

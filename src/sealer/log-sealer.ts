@@ -3,7 +3,7 @@ import type { SignedCheckpoint } from './ledger-options.js';
 
 /** Who seals the log, for the rest of the process: in this thread or in another. */
 export abstract class LogSealer {
-  /** The newest checkpoint that this process has made, or gone on from. */
+  /** The newest checkpoint that this process has made or continued. */
   abstract readonly lastSeen: Checkpoint | undefined;
 
   /** Takes its turns from now on, in the background. */

@@ -3,7 +3,7 @@ import { TEXT_LIMITS } from '../event/safe-text.js';
 import { ID_COLUMN } from './stored-column.js';
 
 /**
- * One row of `audit_dead_letters`, as TypeORM sees it: an event that the database refused for itself, such as one with
+ * One row of `audit_dead_letters`, as TypeORM sees it: an event that the database refused alone, such as one with
  * a value that a changed column can't hold.
  *
  * The table is only ever inserted into. A letter that was replayed stays; its event is in `audit_events` as well.

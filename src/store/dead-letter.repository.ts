@@ -26,7 +26,7 @@ import type { Row } from './sql.js';
 import type { StatementSigner } from './statement-signer.js';
 import { classifyStoreError } from './store-error.js';
 
-/** An event that the database refused for itself, and that is kept apart until it is replayed. */
+/** An event that the database refused alone, and that is kept apart until it is replayed. */
 export interface AuditDeadLetter {
   /**
    * As it was recorded: nothing of it was changed to fit. Of a letter that can't be read, what can be, with

@@ -132,7 +132,7 @@ export function whyNoEvent(row: NumberedRow): string | undefined {
     return 'has another number in its columns source and sequence than in its metadata';
   }
   if (timestampOf(event.id) !== event.timestamp) return 'has an id of another time than its timestamp';
-  // A proof is of the event, whose text is made anew: sealed in other words, it could never be proved.
+  // A proof is of the event, whose text is made again: sealed in other words, it could never be proved.
   const isWorded =
     row.details === canonicalJson(event.details) &&
     row.compliance_flags === canonicalJson(event.complianceFlags) &&

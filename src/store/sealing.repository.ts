@@ -80,7 +80,7 @@ export const GAP_ACTION = 'audit.gap';
 const GAP_TENANT = 'default';
 
 /**
- * What the sealer reads and writes. INSERT and SELECT are enough, but for the lease, which needs UPDATE.
+ * What the sealer reads and writes. INSERT and SELECT are enough, except for the lease, which needs UPDATE.
  *
  * Each question takes the size of the log: leaves outside of it are nobody's, and say nothing of what is sealed. Whoever
  * can insert a row could hide an event behind one.

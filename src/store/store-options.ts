@@ -19,7 +19,7 @@ export interface StoreOptions {
    */
   readonly database?: AuditDatabaseOptions;
   /**
-   * In the place of `database`: share a data source of the application, by its name in `@nestjs/typeorm` or as the object. The
+   * Instead of `database`: share a data source of the application, by its name in `@nestjs/typeorm` or as the object. The
    * application opens and closes it. On MySQL and MariaDB its character set must be `utf8mb4`, and its `sql_mode` without
    * `NO_BACKSLASH_ESCAPES` and `EMPTY_STRING_IS_NULL`.
    */

@@ -66,7 +66,7 @@ function storedValue(dialect: SqlDialect, column: string, value: StoredValue): S
 }
 
 /**
- * The rows of an answer with their ids and codes as texts. What is none there is no text: bytes in the place of an id, the number of
+ * The rows of an answer with their ids and codes as texts. What can not be read as one is shown as it is: bytes instead of an id, the number of
  * an unknown code, `NaN` for what is no code at all.
  */
 export function readRows<T>(dialect: SqlDialect, rows: T[]): T[] {

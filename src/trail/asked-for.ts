@@ -27,7 +27,7 @@ export class AskedFor {
     return name === 'ipAddress' ? this.redactor.ip(value) : value;
   }
 
-  /** A text of somebody's. @returns `undefined` for what is none, which is refused elsewhere */
+  /** A text of somebody's. @returns `undefined` for anything else, which is refused elsewhere */
   words(value: unknown): string | undefined {
     return typeof value === 'string' ? this.redactor.text(value) : undefined;
   }

@@ -27,7 +27,7 @@ export class CursorSigner {
     if (given.length === expected.length && timingSafeEqual(given, expected)) return after;
     throw new AuditError(
       'AUDIT_INVALID_QUERY',
-      'The audit query is not valid: cursor does not belong to this query. Pass the nextCursor of the page before, with the same tenant, filter and order, or leave it out to begin anew.',
+      'The audit query is not valid: cursor does not belong to this query. Pass the nextCursor of the page before, with the same tenant, filter and order, or leave it out to begin again.',
       { field: 'cursor' },
     );
   }

@@ -353,11 +353,11 @@ describe('the journal', () => {
     });
   });
 
-  it('is written anew where somebody deletes it', async () => {
+  it('is written again where somebody deletes it', async () => {
     const app = await start();
     for (let index = 0; index < 3; index += 1) await app.audit.record({ action: 'thing.create' });
     await rm(database.journal, { recursive: true });
-    await eventually(() => expect(app.logged.some((line) => line.includes('is written anew'))).toBe(true));
+    await eventually(() => expect(app.logged.some((line) => line.includes('is written again'))).toBe(true));
     await app.audit.record({ action: 'thing.create' });
     const next = await startAfterCrash();
     expect(sequences(await eventsOf(next))).toEqual([1, 2, 3, 4]);
@@ -604,14 +604,16 @@ describe('the journal', () => {
     expect(gaps).toEqual([{ from: first, to: first }]);
   });
 
-  it('is written anew with what an earlier process left in it', async () => {
+  it('is written again with what an earlier process left in it', async () => {
     const app = await start();
     // More than is read at once.
     for (let index = 0; index < 1_500; index += 1) await app.audit.record({ action: 'thing.create' });
     await crash(database.journal, after());
     const second = await start({ directory: after() });
     await rename(after(), `${after()}-gone`);
-    await eventually(() => expect(second.logged.some((line) => line.includes('is written anew'))).toBe(true));
+    await eventually(() =>
+      expect(second.logged.some((line) => line.includes('is written again'))).toBe(true),
+    );
     await store.restore();
     await eventually(() => second.audit.flush());
     expect(sequences(await eventsOf(second))).toEqual(Array.from({ length: 1_500 }, (_, index) => index + 1));

@@ -486,7 +486,7 @@ describe('subscribers', () => {
       total,
     ]);
     expect(logged.filter((line) => line.includes('Slow.onEvent()'))).toEqual([
-      `The subscriber to audit events Slow.onEvent() is too slow: ${SUBSCRIBER_LIMITS.waiting} events wait for it, so others don't reach it, 1 until now. They are recorded all the same.`,
+      `The subscriber to audit events Slow.onEvent() is too slow: ${SUBSCRIBER_LIMITS.waiting} events wait for it, so others don't reach it, 1 until now. They are recorded anyway.`,
     ]);
     // All are recorded.
     await audit.flush();

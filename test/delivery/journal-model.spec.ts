@@ -277,7 +277,7 @@ class Run {
         break;
       case 'delete the directory':
         rmSync(this.directory, { recursive: true });
-        expect(this.journal.check()).toMatch(/is written anew/);
+        expect(this.journal.check()).toMatch(/is written again/);
         break;
       case 'look':
         this.journal.check();

@@ -48,7 +48,7 @@ export class ThingTally implements Tally {
   private readonly seen = new Map<string, Sighting>();
   private latest: string | undefined;
   private newest = -Infinity;
-  /** Not later than any time that is kept, but for those that came late. */
+  /** Not later than any time that is kept, except those that came late. */
   private oldest = -Infinity;
 
   constructor(

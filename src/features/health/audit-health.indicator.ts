@@ -31,7 +31,7 @@ export interface AuditHealth {
  * The audit as a health indicator for `@nestjs/terminus`; works without that, too. Injected by Nest.
  *
  * `down` while the database does not answer or takes no events, the journal can't be written, or there is no room: also
- * where requests go on all the same, as in durable mode while the database is away. A probe that takes the application
+ * where requests go on anyway, as in durable mode while the database is away. A probe that takes the application
  * out of service at that would make of an outage of the audit database one of the application: give the indicator an
  * endpoint that raises an alarm, and ask it in such a probe only in `strict` mode.
  *

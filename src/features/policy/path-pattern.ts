@@ -1,7 +1,7 @@
 import type { RequestPath } from './request-path.js';
 
 /**
- * A glob of path segments: `*` stands for any one, `**` for any number, none included; everything else for itself. No
+ * A glob of path segments: `*` stands for any one, `**` for any number, none included; everything else for what it is. No
  * regular expression, so that no path makes it slow.
  */
 export class PathPattern {

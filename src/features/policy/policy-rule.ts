@@ -16,7 +16,7 @@ export interface PolicyMatch {
   readonly path?: OneOrMore<string>;
   /** The platform's pattern, as in `metadata.route`. `'/invoices/:id'` */
   readonly route?: OneOrMore<string>;
-  /** In any case; `GET` also means `HEAD`, which platforms give to the same handlers, but for a rule of level `none`. */
+  /** In any case; `GET` also means `HEAD`, which platforms give to the same handlers, except in a rule of level `none`. */
   readonly method?: OneOrMore<string>;
   /** The class name of the controller. */
   readonly controller?: OneOrMore<string>;

@@ -2,7 +2,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /**
  * One row of `audit_keys`, as TypeORM sees it: a data key of one person in one tenant, wrapped by a master key. The one
- * table whose rows change: erasure empties `wrapped`, and a new master key wraps it anew.
+ * table whose rows change: erasure empties `wrapped`, and a new master key wraps it again.
  */
 @Entity({ name: 'audit_keys' })
 @Index('audit_keys_subject', ['subject'])

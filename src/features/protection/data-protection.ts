@@ -42,7 +42,7 @@ export interface KeyRotationOptions {
 
 /** What a rotation did. */
 export interface KeyRotation {
-  /** Keys that the current master key has wrapped anew. */
+  /** Keys that the current master key has wrapped again. */
   readonly rewrapped: number;
   /** Persons who have got another key. */
   readonly renewed: number;
@@ -133,7 +133,7 @@ export class DataProtection {
   }
 
   /**
-   * Wraps all data keys anew that another master key has wrapped, so that the one before can be destroyed; and gives each person another
+   * Wraps again all data keys that another master key has wrapped, so that the one before can be destroyed; and gives each person another
    * data key, if asked. Goes on from there if it is called again after a failure. It is an event itself.
    *
    * @throws AuditError `AUDIT_INVALID_OPTIONS` without keys; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason

@@ -34,7 +34,7 @@ export interface ProtectionOptions {
    * (`docs/comply/encryption.md#rotation`). @defaultValue `[]`
    */
   readonly retiredMasterKeys?: readonly string[];
-  /** Wraps these keys in the place of `masterKey`, such as by a key that never leaves a KMS (`docs/comply/encryption.md#keys`). */
+  /** Wraps these keys instead of `masterKey`, such as by a key that never leaves a KMS (`docs/comply/encryption.md#keys`). */
   readonly kms?: KeyManagement;
   /** Seconds that an unwrapped key stays in memory. @defaultValue 300 */
   readonly cacheSeconds?: number;

@@ -103,7 +103,7 @@ export class SubjectKeyRepository {
     await insertRows(executor, 'audit_keys', COLUMNS, keys.map(toRow), signal);
   }
 
-  /** Wraps a key anew, unless it was destroyed or wrapped by another process meanwhile. */
+  /** Wraps a key again, unless it was destroyed or wrapped by another process meanwhile. */
   async rewrap(key: SubjectKey, wrapped: string, masterId: string): Promise<void> {
     const { q, table, next } = sqlOf(this.database);
     await answer(

@@ -198,7 +198,7 @@ export class SubjectKeys {
   }
 
   /**
-   * Wraps all keys anew that another master key has wrapped.
+   * Wraps again all keys that another master key has wrapped.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError. What was wrapped until then stays so
    */

@@ -33,7 +33,7 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
   }
 }
 
-/** In the place of the trigger that refuses every DELETE of events: one that lets those pass which `audit_removals` names. */
+/** Instead of the trigger that refuses every DELETE of events: one that lets those pass which `audit_removals` names. */
 async function allowRemovals(runner: QueryRunner): Promise<void> {
   const { connection } = runner;
   const dialect = dialectOf(connection);

@@ -30,7 +30,7 @@ export async function namedHold(
     if (stored === undefined) {
       throw refuseHold(
         name,
-        `redaction makes one value of several in the place of this ${name}, so that its events can't be told from others. Place the hold on the value that they show, on a time or on the tenant`,
+        `redaction makes one value of several values of this ${name}, so that its events can't be told from others. Place the hold on the value that they show, on a time or on the tenant`,
       );
     }
     named[name] = stored;

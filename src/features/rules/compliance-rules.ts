@@ -27,7 +27,7 @@ export class ComplianceRules {
    *
    * @returns the rule with its defaults filled in, once it is in force
    * @throws AuditError `AUDIT_INVALID_RULE` naming rule and field; as `AuditService.record()` where the change can't be recorded.
-   *   Then nothing has changed, and where the event of the change is delivered later all the same, another one says so
+   *   Then nothing has changed, and where the event of the change is delivered later anyway, another one says so
    */
   set(rule: ComplianceRule): Promise<ComplianceRule> {
     return this.change(() => this.book.set(rule));

@@ -14,7 +14,7 @@ export const PATTERN_LIMITS = {
 
 /** Patterns that run through a text together. */
 const PATTERNS_A_GROUP = 100;
-/** What RE2 remembers of the texts that a group saw. Beyond it, it forgets and starts anew. */
+/** What RE2 remembers of the texts that a group saw. Beyond it, it forgets and starts again. */
 const BYTES_A_GROUP = 2 * 1024 * 1024;
 /** Texts of a field of which is remembered what was found in them, and how long they may be. */
 const REMEMBERED = { texts: 256, length: 512 } as const;
@@ -68,7 +68,7 @@ export class PatternSet {
 
   /**
    * @param steady whether a pattern that repeats runs without an automaton: slower on most texts, but not by orders of
-   *   magnitude on those that were made to have it built anew all the time
+   *   magnitude on those that were made to have it built again all the time
    */
   constructor(
     private readonly ignoreCase: boolean,

@@ -207,7 +207,7 @@ export class RuleActions {
       errorName,
       dropped === undefined
         ? `The handler of the compliance action ${action} did not take a finding of the rule ${rule.id}: ${errorName}, after ${attempts} calls. It is given up.`
-        : `${dropped} findings of compliance rules were dropped, since more than ${this.limits.maxPending} waited for their handlers. Their events have the flags all the same.`,
+        : `${dropped} findings of compliance rules were dropped, since more than ${this.limits.maxPending} waited for their handlers. Their events have the flags anyway.`,
     );
     try {
       this.report({

@@ -118,7 +118,7 @@ export class RuleBook {
   }
 
   /**
-   * Puts a rule in the place of the one with its id, or behind all others.
+   * Replaces the rule with its id, or adds it after all others.
    *
    * @returns the rule as it is from now on
    * @throws AuditError `AUDIT_INVALID_RULE`, naming rule and field; then nothing has changed
@@ -168,7 +168,7 @@ export class RuleBook {
     this.use(rules as readonly CheckedRule[]);
   }
 
-  /** Compiles all of them anew, so that nothing is kept of what no rule reads any more. */
+  /** Compiles all of them again, so that nothing is kept of what no rule reads any more. */
   private use(rules: readonly CheckedRule[]): void {
     const values = new EventValues();
     const valuesBefore = new EventValues(true);

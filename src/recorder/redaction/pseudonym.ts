@@ -3,7 +3,7 @@ import { AuditError } from '../../event/audit-error.js';
 import { pseudonymKeyOf } from './redaction-options.js';
 
 /**
- * What is stored in the place of the value where `redaction` says `hmac`: to look for it where no query does so by itself, as in
+ * What is stored instead of the value where `redaction` says `hmac`: to look for it where no query does so by itself, as in
  * `find({ details: { account: pseudonym('DE89…') }, … })`.
  *
  * @param key that of the option `redaction.pseudonymKey`. @defaultValue the environment variable `AUDIT_PSEUDONYM_KEY`

@@ -15,7 +15,7 @@ import { PATTERN_NAMES } from './recognisers.js';
 import type { PatternName } from './recognisers.js';
 
 /**
- * What stands in the place of a value. `remove`: `[redacted]`. `mask`: that with its last four characters. `hmac`: a keyed digest,
+ * What stands instead of a value. `remove`: `[redacted]`. `mask`: that with its last four characters. `hmac`: a keyed digest,
  * the same for the same value, see `pseudonym()`.
  */
 export type RedactionMode = 'remove' | 'mask' | 'hmac';

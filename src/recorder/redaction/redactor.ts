@@ -45,7 +45,7 @@ const NAMED = [
   { hint: /[=:"'`]/, find: secretValues },
 ] as const;
 
-/** What of an event is never stored as it came: by its key, by its place, and by what it looks like. Pure, but for its key. */
+/** What of an event is never stored as it came: by its key, by its place, and by what it looks like. Pure, apart from its key. */
 export class Redactor {
   /** Whether the values of a key are secret. */
   readonly isSecretKey: SecretTest;
@@ -94,7 +94,7 @@ export class Redactor {
     return this.fields.get(field) ?? this.wildFields.find(({ matches }) => matches.test(field))?.mode;
   }
 
-  /** What stands in the place of the value. */
+  /** What stands instead of the value. */
   redact(value: string, mode: RedactionMode): string {
     if (mode === 'hmac') return pseudonymBy(this.key, value);
     if (mode === 'remove' || value.length < SHORTEST_MASKED) return REDACTED;

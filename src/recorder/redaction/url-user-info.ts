@@ -1,6 +1,6 @@
 import type { Place } from './secret-key.js';
 
-/** What follows a scheme, or what is none, up to where the URL ends or another begins: no two overlap. */
+/** What follows a scheme, or something that is not one, up to where the URL ends or another begins: no two overlap. */
 const URL_REST = /(?<colon>:|(?<![^\s"'`=(,<>]))\/\/(?<rest>(?:(?!:\/\/)[^\s"'<>`])*)/g;
 const WEB = /(?:https?|wss?)$/i;
 /** Who is no secret: the user of everybody who clones a repository. */
@@ -10,7 +10,7 @@ const TOKEN_LENGTH = 20;
 
 /**
  * The passwords within URLs, `https://user:password@host`, also where they hold an `@` or a `/` that should have been encoded; and
- * tokens in the place of the user, `https://token@host`.
+ * tokens instead of a user, `https://token@host`.
  */
 export function userInfoIn(text: string): Place[] {
   const places: Place[] = [];

@@ -28,7 +28,7 @@ export interface RiskWeights {
   readonly volume?: readonly VolumeStep[];
 }
 
-/** How the risk score of an event comes about. */
+/** How the risk score of an event is made. */
 export interface RiskOptions {
   readonly weights?: RiskWeights;
   /** Compared without case. @defaultValue `['admin', 'administrator', 'root', 'superuser', 'owner']` */

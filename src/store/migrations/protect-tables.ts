@@ -69,7 +69,7 @@ function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
       { when: 'UPDATE OR DELETE', each: 'ROW', trigger: q(`${own}_append_only`) },
       { when: 'TRUNCATE', each: 'STATEMENT', trigger: q(`${own}_no_truncate`) },
     ];
-    // Not OR REPLACE: a process that is late with its migration must not take back what a feature has put in the place of one of these.
+    // Not OR REPLACE: a process that is late with its migration must not take back what a feature has put there instead.
     return kinds.map(({ when, each, trigger }) => ({
       create: `CREATE TRIGGER ${trigger} BEFORE ${when} ON ${q(table)} FOR EACH ${each} EXECUTE FUNCTION ${refusalName(connection)}()`,
       drop: `DROP TRIGGER IF EXISTS ${trigger} ON ${q(table)}`,

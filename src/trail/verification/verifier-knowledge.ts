@@ -34,6 +34,6 @@ export interface VerifierKnowledge {
   readonly takenNumbers?: () => Promise<readonly TakenNumbers[]>;
   /** How long a missing number may still come. */
   readonly gapTimeoutMs?: number;
-  /** The newest checkpoint that the process has made or gone on from. */
+  /** The newest checkpoint that the process has made or continued. */
   readonly lastSeen?: () => Checkpoint | undefined;
 }

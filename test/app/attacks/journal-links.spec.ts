@@ -183,7 +183,7 @@ describe('a link in the directory of the journal', () => {
       const [segment] = await segmentsOf(database.journal);
       await unlink(segment!);
       await make(segment!, victim);
-      await eventually(() => expect(logged.some((line) => line.includes('is written anew'))).toBe(true));
+      await eventually(() => expect(logged.some((line) => line.includes('is written again'))).toBe(true));
       await record(audit);
       expect((await lstat(segment!)).isFile()).toBe(true);
       await store.release();

@@ -1,0 +1,34 @@
+// Counts the words of README and docs by page: `npm run words`, or `npm run words -- <commit>` to compare with an earlier commit.
+// Blocks of code, decisions, and the page that the benchmark writes do not count.
+import { execFileSync } from 'node:child_process';
+import { basename } from 'node:path';
+
+const git = (...args) => execFileSync('git', args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+
+/** Words by page, named by its file: pages have moved between folders. */
+function wordsAt(commit) {
+  const files = git('ls-tree', '-r', '--name-only', commit, 'README.md', 'docs').trim().split('\n');
+  const pages = files.filter((file) => file.endsWith('.md') && !/decisions\/|benchmarks\.md$/.test(file));
+  return new Map(pages.map((page) => [basename(page), countWords(git('show', `${commit}:${page}`))]));
+}
+
+function countWords(text) {
+  const prose = text.replace(/^```[^]*?^```$/gm, '').replace(/<!--.*?-->/g, '');
+  return prose.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
+}
+
+const commits = [...process.argv.slice(2), 'HEAD'];
+const counts = commits.map(wordsAt);
+const pages = [...new Set(counts.flatMap((count) => [...count.keys()]))].sort();
+const print = (name, words) =>
+  console.log(`| ${name} | ${words.map((count) => count.toLocaleString('en-US')).join(' | ')} |`);
+console.log(`| page | ${commits.join(' | ')} |\n| --- |${' ---: |'.repeat(commits.length)}`);
+for (const page of pages)
+  print(
+    page,
+    counts.map((count) => count.get(page) ?? 0),
+  );
+print(
+  'docs in all',
+  counts.map((count) => [...count.values()].reduce((sum, words) => sum + words) - count.get('README.md')),
+);
