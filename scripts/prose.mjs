@@ -14,7 +14,6 @@ const NOT_YET = new Set([
   'docs/comply/encryption.md',
   'docs/comply/privacy.md',
   'docs/comply/retention.md',
-  'docs/comply/rules.md',
   'docs/operate/detection.md',
   'docs/operate/hardening.md',
   'docs/operate/journal.md',

@@ -1,4 +1,4 @@
-// The parts of docs/comply/rules.md that are made from the code: what is listed, what each operator takes and does, the packs.
+// The parts of docs/comply/rules.md and docs/reference/rule-packs.md that are made from the code: what is listed, what each operator takes and does, the packs.
 import {
   COMPLIANCE_PACK_NAMES,
   RULE_ACTIONS,
@@ -148,7 +148,7 @@ function written(conditions: RuleConditions, indent: string): string {
 const code = (text: string) => `\`${text}\``;
 
 function listed(words: readonly string[]): string {
-  return words.map(code).join(', ');
+  return words.map(code).join(',\n');
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
