@@ -2,7 +2,7 @@
 // `src` it checks the phrases alone. Links and examples are checked by test/process/docs.spec.ts.
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The style asks for 25 words. A name in code counts as a word, so a sentence with several may have five more. */
+/** The style asks for 25; a list of names in code counts as one, and a sentence may have five more. */
 const WORDS_OF_A_SENTENCE = 30;
 const WIDTH = 110;
 const PHRASES =
@@ -11,16 +11,12 @@ const PHRASES =
 /** Pages that are still to be rewritten. The list only shrinks. */
 const NOT_YET = new Set([
   'README.md',
-  'docs/comply/encryption.md',
-  'docs/comply/privacy.md',
-  'docs/comply/retention.md',
   'docs/operate/detection.md',
   'docs/operate/hardening.md',
   'docs/operate/journal.md',
   'docs/operate/observability.md',
   'docs/operate/performance.md',
   'docs/operate/scaling.md',
-  'docs/prove/tamper-evidence.md',
   'docs/read/listening.md',
   'docs/read/querying.md',
   'docs/record/authentication.md',
@@ -73,6 +69,7 @@ function checkSentences(file, lines) {
   for (const { line, text } of texts(lines)) {
     const plain = text
       .replace(/`[^`]*`/g, 'code')
+      .replace(/code(?:,? (?:(?:and|or) )?code)+/g, 'code')
       .replace(/\]\([^)]*\)/g, ']')
       .replace(/\b(e\.g|i\.e|vs)\./g, '$1');
     for (const sentence of plain.split(/(?<=[.!?:][)"*_]*)\s+/)) {
