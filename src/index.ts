@@ -62,6 +62,8 @@ export type {
   ServiceClass,
 } from './engine/audit-feature.js';
 export type { CaptureOptions } from './capture/capture-options.js';
+export { defineAuditActions } from './capture/audit-actions.js';
+export type { AuditAction, AuditActionDefinition } from './capture/audit-actions.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
 export type { FieldSelection } from './capture/select-fields.js';
 export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { AuditError } from '../event/audit-error.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
+import type { ActionsArguments } from './actions.js';
 import type { CheckpointArguments } from './checkpoint.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
@@ -106,6 +107,13 @@ function program(output: Output, end: (code: ExitCode) => void): Command {
     )
     .option('--json', 'print them as JSON')
     .action(async (options: KeygenArguments) => end((await import('./keygen.js')).keygen(output, options)));
+  root
+    .command('actions <module>')
+    .description('list the audit actions that a module of the application exports; the module is run')
+    .option('--json', 'print their definitions as JSON')
+    .action(async (module: string, options: ActionsArguments) =>
+      end(await (await import('./actions.js')).actions(output, module, options)),
+    );
   withDatabase(root.command('export-tiles <directory>'))
     .description('write the log as a directory in the layout of C2SP tlog-tiles')
     .option('--no-entries', 'leave the events out')

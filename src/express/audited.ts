@@ -22,7 +22,7 @@ let count = 0;
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option
  */
 export function audited(said: string | AuditRouteOptions | false = {}): Middleware {
-  const options = typeof said === 'string' ? { action: said } : said;
+  const options = typeof said === 'string' ? { action: said } : said && { ...said };
   if (options !== false) checkRouteOptions(options, 'audited()', 'durable');
   count += 1;
   const mine: Said = { number: count, options };

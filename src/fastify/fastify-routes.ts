@@ -22,7 +22,7 @@ export class FastifyRoutes implements Platform {
    * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the route and the option
    */
   learn(method: string, pattern: string, said: SaidOfRoute | undefined, mode: DeliveryMode): RouteAudit {
-    const own = typeof said === 'string' ? { action: said } : said || {};
+    const own = typeof said === 'string' ? { action: said } : { ...(said as object) };
     checkRouteOptions(own, `config.audit of ${method} ${pattern}`, mode);
     const recorded = said !== false && (said !== undefined || (this.options.requests ?? 'all') === 'all');
     const route = { ...routeOfPattern(method, pattern, own, recorded), silenced: said === false };

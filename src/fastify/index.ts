@@ -5,6 +5,7 @@ export type { SaidOfRoute } from './fastify-routes.js';
 
 // What its users need of the core.
 export type { CurrentAudit } from '../capture/current-audit.js';
+export { defineAuditActions } from '../capture/audit-actions.js';
 export type { AuditRouteContext, AuditRouteOptions } from '../capture/route-audit.js';
 export type { AuditFeature } from '../engine/audit-feature.js';
 export type { PlainAuditOptions } from '../engine/plain-audit.js';

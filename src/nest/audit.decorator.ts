@@ -18,7 +18,7 @@ import type { AuditRouteOptions } from '../capture/route-audit.js';
  */
 export const Audit = Reflector.createDecorator<string | AuditRouteOptions | undefined, AuditRouteOptions>({
   key: 'nest-audit-trail:audit',
-  transform: (said) => (typeof said === 'string' ? { action: said } : (said ?? {})),
+  transform: (said) => (typeof said === 'string' ? { action: said } : { ...said }),
 });
 
 /** Leaves requests of a controller or a handler out of the audit, whatever their outcome. For health checks. */

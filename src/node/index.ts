@@ -3,6 +3,7 @@ export { NodeAudit } from './node-audit.js';
 export type { ToldRoute } from './node-audit.js';
 
 // What its users need of the core.
+export { defineAuditActions } from '../capture/audit-actions.js';
 export type { AuditRouteContext, AuditRouteOptions } from '../capture/route-audit.js';
 export type { AuditFeature } from '../engine/audit-feature.js';
 export type { PlainAuditOptions } from '../engine/plain-audit.js';

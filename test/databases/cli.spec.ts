@@ -338,7 +338,15 @@ describe('nest-audit', () => {
   it('explains itself', async () => {
     const { code, out } = await cli('--help');
     expect(code).toBe(0);
-    for (const command of ['verify', 'prove', 'verify-proof', 'checkpoint', 'keygen', 'export-tiles']) {
+    for (const command of [
+      'verify',
+      'prove',
+      'verify-proof',
+      'checkpoint',
+      'keygen',
+      'actions',
+      'export-tiles',
+    ]) {
       expect(out).toContain(command);
     }
     expect(out).toContain('0 sound, 1 broken, 2 could not check');

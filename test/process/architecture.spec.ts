@@ -20,7 +20,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   fastify: ['engine', 'event', 'capture', 'delivery', 'trail'],
   node: ['engine', 'event', 'capture', 'trail'],
   // It has no list of features, and loads what verifies of each.
-  cli: ['event', 'ledger', 'store', 'sealer', 'trail', 'features/retention'],
+  cli: ['event', 'ledger', 'store', 'sealer', 'capture', 'trail', 'features/retention'],
   'features/health': ['store', 'delivery', 'engine', 'trail'],
   'features/metrics': ['event', 'delivery', 'recorder', 'engine'],
   'features/policy': ['event', 'capture', 'engine'],

@@ -21,6 +21,7 @@ describe('the door', () => {
       'OUTCOMES',
       'OnAuditEvent',
       'SEVERITIES',
+      'defineAuditActions',
       'pseudonym',
     ]);
   });
