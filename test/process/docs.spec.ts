@@ -6,7 +6,9 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { getMetadataStorage } from 'class-validator';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import { createServer } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +24,7 @@ import {
   SEVERITIES,
 } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditStatus } from 'nest-audit-trail';
+import type { NodeAudit } from 'nest-audit-trail/node';
 import { conclusionOf, draftOf } from '../../src/capture/request-event.js';
 import { noteFault, RequestRecord } from '../../src/capture/request-record.js';
 import { DEFAULT_RESOLVERS } from '../../src/capture/resolvers.js';
@@ -51,6 +54,7 @@ import { compileExamples, WrittenExamples } from '../support/docs/examples.js';
 import { codeWords, Page } from '../support/docs/page.js';
 
 const readme = Page.read('README.md');
+const firstSteps = Page.read('docs/start/first-steps.md');
 const format = Page.read('docs/reference/format.md');
 const journal = Page.read('docs/operate/journal.md');
 const options = Page.read('docs/reference/options.md');
@@ -79,6 +83,12 @@ describe('documentation', () => {
     expect(compileExamples(ours)).toEqual([]);
     // A compiler takes its time on a busy machine.
   }, 120_000);
+
+  it('has a README that is read in a few minutes', () => {
+    expect(readme.text.split(/\s+/).filter(Boolean).length).toBeLessThanOrEqual(1_300);
+    for (const [, picture] of readme.text.matchAll(/(?:src|srcset)="([^"]+)"/g))
+      expect([picture, existsSync(picture!)]).toEqual([picture, true]);
+  });
 
   it('has links that lead somewhere', () => {
     const broken = pages.flatMap((page) =>
@@ -211,8 +221,33 @@ describe('examples that run', () => {
     expect(parseInt(shown.id.replace('-', '').slice(0, 12), 16)).toBe(shown.timestamp);
   });
 
-  it("lead through the README's five minutes", async () => {
-    const walk = readme.section('In five minutes');
+  it.each([0, 1, 2])("record by the README's doors without Nest: %i", async (index) => {
+    examples = new WrittenExamples(readme.section('Doors'));
+    const made = await examples.import(index);
+    const fastify = typeof made['app'] === 'object' ? (made['app'] as FastifyInstance) : undefined;
+    await fastify?.ready();
+    const audit = (fastify ?? made)['audit' as never] as NodeAudit;
+    const server =
+      fastify?.server ??
+      (made['server'] as Server | undefined) ??
+      createServer(made['app'] as RequestListener);
+    try {
+      if (!fastify) await audit.ready();
+      await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+      const { port } = server.address() as AddressInfo;
+      const answer = await send(port, { method: 'POST', path: '/invoices/INV-7/approve' });
+      expect([answer.status, answer.body]).toEqual([200, '{"amount":120}']);
+      await audit.service.flush();
+      const { events } = await audit.service.find({ tenantId: 'default' });
+      expect(events).toMatchObject([{ action: 'invoice.approve', severity: 'high', outcome: 'success' }]);
+    } finally {
+      await new Promise((closed) => server.close(closed));
+      await (fastify ?? audit).close();
+    }
+  });
+
+  it('lead through the first steps', async () => {
+    const walk = firstSteps;
     examples = new WrittenExamples(walk);
     const { audit, port } = await start((await examples.import('src/app.module.ts'))['AppModule']);
     const [requests, reads] = walk.blocks('sh').map(({ code }) => code.trim().split('\n').map(callOf));
