@@ -21,7 +21,6 @@ const NOT_YET = new Set([
   'docs/record/authentication.md',
   'docs/record/policy.md',
   'docs/record/risk.md',
-  'docs/reference/options.md',
   'docs/start/doors.md',
 ]);
 

@@ -6,17 +6,22 @@ import type { ResolveOptions } from './resolvers.js';
 /** What is captured of requests. */
 export interface CaptureOptions {
   /**
-   * Record every request, or only those of routes under `@Audit()`; then requests that reach no route are not recorded either.
+   * Record every request, or only those of routes under `@Audit()`. With `'annotated'`, requests that reach
+   * no route are not recorded.
    * @defaultValue `'all'`
    */
   readonly requests?: 'all' | 'annotated';
-  /** Who acted, in whose data, from where; each has a default. */
+  /** How to find who acted, for which tenant, from where. */
   readonly resolve?: ResolveOptions;
-  /** Query values to store, as `details['query.*']`, of requests that reach a controller. Redacted by key. @defaultValue `false` */
+  /**
+   * Query values to store as `details['query.*']`, of requests that reach a controller. Redacted by key.
+   * @defaultValue `false`
+   */
   readonly query?: FieldSelection;
   /**
-   * Fields of the parsed body to store, as `details['body.*']`, of requests that reach a controller; dotted names for nested fields.
-   * Redacted by key. @defaultValue `false`
+   * Fields of the parsed body to store as `details['body.*']`, of requests that reach a controller. Dotted
+   * names for nested fields. Redacted by key.
+   * @defaultValue `false`
    */
   readonly body?: FieldSelection;
 }

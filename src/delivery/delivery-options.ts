@@ -6,65 +6,78 @@ export type DeliveryMode = 'buffered' | 'durable' | 'strict';
 /** How events travel into the database. */
 export interface DeliveryOptions {
   /**
-   * What is promised when an answer leaves, see `docs/reference/guarantees.md#modes-of-delivery`. `durable`: an answer leaves once its event is in the journal on disk, and the death of the process loses nothing.
-   * `strict`: once it is committed in the database; without journal and database a request is refused by 503 before its
-   * handler. `buffered`: at once; a killed process loses what it had not stored.
-   * @defaultValue `'durable'`; `'buffered'` where the database is in memory itself
+   * What is promised when an answer leaves (`docs/reference/guarantees.md#modes-of-delivery`). `durable`: its
+   * event is in the journal. `strict`: it is committed in the database; otherwise requests get 503.
+   * `buffered`: nothing; a killed process loses what it had not stored.
+   * @defaultValue `'durable'`; `'buffered'` with a database in memory
    */
   readonly mode?: DeliveryMode;
   /**
-   * Where the journal is kept (`docs/operate/journal.md`), relative to the working directory. Each process needs a directory of its own.
+   * The directory of the journal (`docs/operate/journal.md`), relative to the working directory. Each process
+   * needs one of its own.
    * @defaultValue `'audit-journal'`
    */
   readonly directory?: string;
   /**
-   * When the journal is forced to the disk, which only the death of the machine tells apart: `'interval'`, or
-   * `'always'` before an answer leaves. @defaultValue `'interval'`
+   * When the journal is forced to the disk, which matters only when the machine dies: from time to time, or
+   * before each answer.
+   * @defaultValue `'interval'`
    */
   readonly fsync?: 'interval' | 'always';
-  /** Milliseconds between two, with `fsync: 'interval'`. @defaultValue 200 */
+  /** Milliseconds between two of these, with `fsync: 'interval'`. @defaultValue 200 */
   readonly fsyncIntervalMs?: number;
-  /** Megabytes that the journal may take, as while the database is away; beyond it, `overflow`. @defaultValue 1024 */
+  /** Megabytes that the journal may use. Beyond them `overflow` decides. @defaultValue 1024 */
   readonly maxJournalMegabytes?: number;
-  /** Kilobytes after which the journal goes on in a new file; at the latest after a quarter of its room. @defaultValue 8192 */
+  /**
+   * Kilobytes after which the journal begins a new file, at most a quarter of `maxJournalMegabytes`.
+   * @defaultValue 8192
+   */
   readonly segmentKilobytes?: number;
   /**
-   * When there is no room for an event (`docs/reference/guarantees.md#no-room`): `'drop'` it, counted and reported; `'wait'` with the answer, for a bounded time,
-   * then drop; or `'reject'` requests by 503 before their handler. @defaultValue `'drop'`
+   * What happens to an event without room (`docs/reference/guarantees.md#no-room`). `'drop'`: it is dropped,
+   * counted and reported. `'wait'`: its answer waits for a bounded time, then it is dropped. `'reject'`:
+   * requests get 503 before their handler.
+   * @defaultValue `'drop'`
    */
   readonly overflow?: 'drop' | 'wait' | 'reject';
-  /** Milliseconds that an answer waits for room at most, with `overflow: 'wait'`. @defaultValue 1000 */
+  /** Milliseconds that an answer waits for room, with `overflow: 'wait'`. @defaultValue 1000 */
   readonly overflowTimeoutMs?: number;
   /**
-   * Milliseconds that a strict request waits at most: before its handler for the journal and the database, and after it for its event to
-   * be committed. @defaultValue 2000
+   * Milliseconds that a strict request waits at most: before its handler for journal and database, and after
+   * it for the commit.
+   * @defaultValue 2000
    */
   readonly strictTimeoutMs?: number;
-  /** Events stored in one batch; a full batch is stored at once. @defaultValue 500 */
+  /** Events in one batch. A full batch is stored at once. @defaultValue 500 */
   readonly batchSize?: number;
   /**
-   * Store and seal in a thread of their own (`docs/operate/scaling.md#the-thread`), with connections of its own, so that requests don't pay for it. It is done
-   * always in the main thread on SQLite, with `dataSource`, with the feature `protection`, and where an option that it needs holds a function; and sealed
-   * there with a `ledger` that does. @defaultValue `true`
+   * Store and seal in a separate thread (`docs/operate/scaling.md#the-thread`). The main thread does it on
+   * SQLite, with `dataSource`, with the feature `protection`, and where an option that the thread needs has a
+   * function. With a function in `ledger` the main thread seals.
+   * @defaultValue `true`
    */
   readonly thread?: boolean;
   /** Milliseconds that an event waits at most for its batch to fill. @defaultValue 200 */
   readonly flushIntervalMs?: number;
   /**
-   * Milliseconds that the database may take to answer a statement. If it answers no other either, the connection is
-   * broken then, and the statement tried again on another. Should the first have succeeded after all, nothing is stored
-   * twice. @defaultValue 30000
+   * Milliseconds that the database may take to answer a statement. If it answers nothing else either, the
+   * connection is broken and the statement tried again on another. Nothing is stored twice.
+   * @defaultValue 30000
    */
   readonly statementTimeoutMs?: number;
-  /** Events kept in memory at most, where there is no journal or it can't be written; beyond it, `overflow`. @defaultValue 20000 */
+  /**
+   * Events in memory, without a journal or while it can't be written. Beyond them `overflow` decides.
+   * @defaultValue 20000
+   */
   readonly maxBuffered?: number;
-  /** Megabytes of them, about: the second bound beside `maxBuffered`, for large ones. @defaultValue 32 */
+  /** Megabytes of these events, the second bound. @defaultValue 32 */
   readonly maxBufferedMegabytes?: number;
-  /** Milliseconds that a shutdown waits for the last events to be stored. @defaultValue 10000 */
+  /** Milliseconds that a shutdown waits until the last events are stored. @defaultValue 10000 */
   readonly shutdownTimeoutMs?: number;
   /**
-   * Drain on SIGTERM and SIGINT where nobody else handles the signal; the process then ends by that signal, as it
-   * would have. With `app.enableShutdownHooks()` Nest does it and this has nothing to do. @defaultValue `true`
+   * Store what waits on SIGTERM and SIGINT if nothing else handles the signal; then the process ends by it.
+   * With `app.enableShutdownHooks()` Nest does this.
+   * @defaultValue `true`
    */
   readonly drainOnSignals?: boolean;
 }
@@ -96,18 +109,20 @@ export interface DeliveryStatus {
   readonly healthy: boolean;
   /** Events that the database does not have yet. */
   readonly pending: number;
-  /** What the journal takes on disk, or without one the pending events take in memory, about. */
+  /** About how much the journal uses on disk; without a journal, the pending events in memory. */
   readonly pendingBytes: number;
-  /** How long the oldest pending event has waited, since its answer left; 0 where there is none. */
+  /** How long the oldest pending event has waited since its answer left; 0 without one. */
   readonly oldestPendingMs: number;
   readonly delivered: number;
   /** Attempts that failed and were made again. */
   readonly retried: number;
-  /** Refused by the database for themselves; see `AuditService.deadLetters()`. */
+  /** Events that the database refused; see `AuditService.deadLetters()`. */
   readonly dead: number;
-  /** Lost for want of room. */
+  /** Events that were lost because there was no room. */
   readonly dropped: number;
-  /** Rows that were read and can't be read as events or dead letters: somebody else has written or changed them. */
+  /**
+   * Rows that were read and are neither events nor dead letters: somebody else has written or changed them.
+   */
   readonly unreadable: number;
   /** What the database said last, while it does not take events. */
   readonly lastError?: string;

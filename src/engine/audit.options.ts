@@ -21,20 +21,20 @@ import type { StoreOptions } from '../store/store-options.js';
 export interface AuditModuleOptions extends StoreOptions {
   /** What is captured of requests. */
   readonly capture?: CaptureOptions;
-  /** How the risk score of an event is made, see `docs/record/risk.md#options`. */
+  /** How events get their risk score (`docs/record/risk.md#options`). */
   readonly risk?: RiskOptions;
   /**
-   * What not everybody needs, each imported from a sub-path of its own: `[detection()]` from `nest-audit-trail/detection`, see
-   * `docs/reference/options.md#features`.
+   * The features to load, each imported from its sub-path: `[detection()]` from `nest-audit-trail/detection`
+   * (`docs/reference/options.md#features`).
    */
   readonly features?: readonly AuditFeature[];
-  /** How events travel into the database. */
+  /** How events reach the database. */
   readonly delivery?: DeliveryOptions;
-  /** How what is stored becomes a log that nobody can change unseen, see `docs/prove/tamper-evidence.md`. */
+  /** The log that shows every change of a stored event (`docs/prove/tamper-evidence.md`). */
   readonly ledger?: LedgerOptions;
-  /** What is never stored as it came: by its key, its place, and what it looks like. See `docs/comply/privacy.md#redaction`. */
+  /** What is removed from events before they are stored (`docs/comply/privacy.md#redaction`). */
   readonly redaction?: RedactionOptions;
-  /** Which program writes. */
+  /** The name and version of the program that writes. */
   readonly service?: ServiceOptions;
 }
 

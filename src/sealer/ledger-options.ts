@@ -4,7 +4,7 @@ import type { AuditDatabaseOptions } from '../store/store-options.js';
 
 /** A signed checkpoint, as it is handed on. */
 export interface SignedCheckpoint {
-  /** Which log. */
+  /** The name of the log, in all of its checkpoints. A log of another name is not continued. */
   readonly origin: string;
   /** Leaves. */
   readonly treeSize: number;
@@ -33,25 +33,32 @@ export interface ExternalSigningKey {
 
 /** How what is stored becomes a log that nobody can change unseen. */
 export interface LedgerOptions {
-  /** Whether this process takes its turns in sealing. @defaultValue `true` */
+  /** Whether this process seals. @defaultValue `true` */
   readonly seal?: boolean;
   /**
-   * The connection of the user who seals (`docs/operate/hardening.md#who-seals`), in TypeORM's `DataSourceOptions`: then only its user needs INSERT on the tables of the
-   * log. Whoever may insert there can hold up sealing. @defaultValue the audit's own connection
+   * The connection of the user who seals (`docs/operate/hardening.md#who-seals`), in TypeORM's
+   * `DataSourceOptions`. Then only this user needs INSERT on the tables of the log; whoever has it can stop
+   * sealing.
+   * @defaultValue the audit's own connection
    */
   readonly database?: AuditDatabaseOptions;
-  /** How often what was delivered is sealed, in milliseconds. @defaultValue 1000 */
+  /** Milliseconds between two turns of the sealer. @defaultValue 1000 */
   readonly intervalMs?: number;
   /**
-   * The Ed25519 key that signs checkpoints, and what this process says of its sources: the text `nest-audit keygen` prints, or
-   * where else to sign. @defaultValue the environment variable `AUDIT_SIGNING_KEY`; without either, nothing is signed
+   * The Ed25519 key that signs checkpoints and notes about sources: the text that `nest-audit keygen` prints,
+   * or a key elsewhere, such as in a KMS.
+   * @defaultValue the environment variable `AUDIT_SIGNING_KEY`; without either, nothing is signed
    */
   readonly signingKey?: string | ExternalSigningKey;
-  /** Verifier keys of former signing keys, and of other processes', whose checkpoints are trusted. @defaultValue `[]` */
+  /**
+   * Verifier keys that are trusted too: of former signing keys and of other processes.
+   * @defaultValue `[]`
+   */
   readonly verifierKeys?: readonly string[];
   /**
-   * How many leaves the log had when it got its first key (`docs/prove/tamper-evidence.md#keys`): up to there its checkpoints may be without a signature, and so may
-   * the records of removals and legal holds. The log does not continue an unsigned checkpoint beyond it, since whoever has the database can make one. @defaultValue 0
+   * How many leaves the log had when it got its first key (`docs/prove/tamper-evidence.md#keys`). Up to
+   * there, checkpoints and records of removals and legal holds may be unsigned.
+   * @defaultValue 0
    */
   readonly unsignedUntil?: number;
   /**
@@ -59,9 +66,9 @@ export interface LedgerOptions {
    * name, else one made for the installation
    */
   readonly origin?: string;
-  /** How long a missing number may still come before it is recorded as lost, in milliseconds. @defaultValue 60000 */
+  /** Milliseconds that a missing number may still come before it is recorded as lost. @defaultValue 60000 */
   readonly gapTimeoutMs?: number;
-  /** Where each checkpoint is handed to. */
+  /** Where each checkpoint is sent. */
   readonly publish?: CheckpointPublisher | readonly CheckpointPublisher[];
 }
 

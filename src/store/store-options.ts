@@ -11,22 +11,23 @@ export type AuditDatabaseOptions = Extract<DataSourceOptions, { type: SupportedD
 /** Where events are kept. Give `database` or `dataSource`, not both. */
 export interface StoreOptions {
   /**
-   * A connection of the audit's own, in TypeORM's `DataSourceOptions`: `better-sqlite3`, `mysql`, `mariadb` or `postgres`. The better
-   * choice, since the audit then never waits for the application's pool. `entities`, `migrations`, `migrationsTableName`,
-   * `migrationsRun`, `synchronize`, `dropSchema` and (MySQL, MariaDB) `charset` in it are ignored: its sessions are the audit's own, see
-   * `docs/operate/hardening.md#connections`. `entityPrefix` and `schema` are letters, digits, `_` and `-`.
+   * The audit's connection, in TypeORM's `DataSourceOptions`: `better-sqlite3`, `mysql`, `mariadb` or
+   * `postgres`. `entities`, `migrations`, `migrationsTableName`, `migrationsRun`, `synchronize`, `dropSchema`
+   * and (MySQL, MariaDB) `charset` in it are ignored (`docs/operate/hardening.md#connections`).
+   * `entityPrefix` and `schema` have letters, digits, `_` and `-`.
    * @defaultValue `{ type: 'better-sqlite3', database: 'audit.sqlite' }`
    */
   readonly database?: AuditDatabaseOptions;
   /**
-   * Instead of `database`: share a data source of the application, by its name in `@nestjs/typeorm` or as the object. The
-   * application opens and closes it. On MySQL and MariaDB its character set must be `utf8mb4`, and its `sql_mode` without
-   * `NO_BACKSLASH_ESCAPES` and `EMPTY_STRING_IS_NULL`.
+   * Instead of `database`: share a data source of the application, by its name in `@nestjs/typeorm` or as the
+   * object. The application opens and closes it. On MySQL and MariaDB it needs the character set `utf8mb4`,
+   * and an `sql_mode` without `NO_BACKSLASH_ESCAPES` and `EMPTY_STRING_IS_NULL`.
    */
   readonly dataSource?: string | DataSource;
   /**
-   * Run the library's migrations at start; `false` where another user of the database does, see
-   * `docs/operate/hardening.md#rights-in-the-database`. @defaultValue `true`
+   * Run the library's migrations at start. Write `false` if another database user runs them
+   * (`docs/operate/hardening.md#rights-in-the-database`).
+   * @defaultValue `true`
    */
   readonly migrate?: boolean;
 }

@@ -15,32 +15,36 @@ import type { KeyManagement } from './key-management.js';
 /** Which values are encrypted for whom, and what with. */
 export interface ProtectionOptions {
   /**
-   * What is encrypted: `userId`, `sessionId`, `resourceId`, `userAgent`, `ipAddress`, dotted keys in `details` and `metadata` with all that
-   * is below them, or `details` as a whole. `*` stands for one part of a key: `'details.*.email'`. Needed; `[]` where nothing is to be
-   * encrypted any more (`docs/comply/encryption.md#when-nothing-is-to-be-protected-any-more`).
+   * What is encrypted: `userId`, `sessionId`, `resourceId`, `userAgent`, `ipAddress`, dotted keys in
+   * `details` and `metadata` with everything below them, or `details` as a whole. `*` is one part of a key:
+   * `'details.*.email'`. Needed; `[]` when nothing is to be encrypted any more
+   * (`docs/comply/encryption.md#when-nothing-is-to-be-protected-any-more`).
    */
   readonly fields: readonly string[];
   /**
-   * Whose data these are (`docs/comply/encryption.md#whose-data-these-are`). What belongs to nobody is encrypted by a key of its tenant, which
-   * `forget()` does not reach. @defaultValue `'userId'`
+   * Whose data these are (`docs/comply/encryption.md#whose-data-these-are`). What belongs to nobody is
+   * encrypted by a key of its tenant, which `forget()` does not reach.
+   * @defaultValue `'userId'`
    */
   readonly subject?: string | ((event: AuditLogEvent) => string | undefined);
-  /**
-   * The key that wraps the keys of persons. @defaultValue the environment variable `AUDIT_MASTER_KEY`
-   */
+  /** The key that encrypts the keys of persons. @defaultValue the environment variable `AUDIT_MASTER_KEY` */
   readonly masterKey?: string | undefined;
   /**
-   * Master keys that were in use before: what they have wrapped can still be read, until `rotateKeys()` has the new one wrap it
-   * (`docs/comply/encryption.md#rotation`). @defaultValue `[]`
+   * Former master keys, to read what they have encrypted until `rotateKeys()` was called
+   * (`docs/comply/encryption.md#rotation`).
+   * @defaultValue `[]`
    */
   readonly retiredMasterKeys?: readonly string[];
-  /** Wraps these keys instead of `masterKey`, such as by a key that never leaves a KMS (`docs/comply/encryption.md#keys`). */
+  /**
+   * Encrypts these keys instead of `masterKey`, by a key that never leaves a KMS
+   * (`docs/comply/encryption.md#keys`).
+   */
   readonly kms?: KeyManagement;
-  /** Seconds that an unwrapped key stays in memory. @defaultValue 300 */
+  /** Seconds that a decrypted key stays in memory. @defaultValue 300 */
   readonly cacheSeconds?: number;
-  /** Unwrapped keys in memory. @defaultValue 1000 */
+  /** Decrypted keys in memory. @defaultValue 1000 */
   readonly cacheKeys?: number;
-  /** Days after which a subject gets another key, for what is recorded from then on. @defaultValue 365 */
+  /** Days after which a person gets a new key for what is recorded from then on. @defaultValue 365 */
   readonly dataKeyDays?: number;
 }
 

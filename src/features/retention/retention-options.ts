@@ -17,17 +17,20 @@ export interface RetentionRule {
 }
 
 export interface RetentionOptions {
-  /** What no rule is about is kept for ever. Needed, except by `retention()` without any options, which has legal holds alone. */
+  /**
+   * How long events are kept. Events without a rule are kept for ever. Needed, except in `retention()`
+   * without options, which has legal holds alone.
+   */
   readonly rules?: readonly RetentionRule[];
   /**
-   * The connection of a user who may DELETE (`docs/operate/hardening.md#who-may-remove`), in TypeORM's `DataSourceOptions`; opened for a removal
-   * and closed after it.
+   * The connection of a user who may DELETE (`docs/operate/hardening.md#who-may-remove`), in TypeORM's
+   * `DataSourceOptions`. Opened for a removal and closed after it.
    * @defaultValue the audit's own connection
    */
   readonly database?: AuditDatabaseOptions;
-  /** Events that are removed in one transaction. @defaultValue 200; 50 on SQLite */
+  /** Events that one transaction removes. @defaultValue 200; 50 on SQLite */
   readonly batchSize?: number;
-  /** Milliseconds of rest between two. @defaultValue 20 */
+  /** Milliseconds between two transactions. @defaultValue 20 */
   readonly pauseMs?: number;
 }
 

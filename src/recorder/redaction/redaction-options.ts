@@ -25,17 +25,20 @@ export const REDACTION_MODES: readonly RedactionMode[] = ['remove', 'mask', 'hma
 /** What of an event is never stored as it came. */
 export interface RedactionOptions {
   /**
-   * Names of further keys whose values are never stored, besides the built-in ones (see `docs/comply/privacy.md#secret-keys`). Compared
-   * without regard to case, separators and plural: `taxNumber` also means `TAX_NUMBER` and `tax-numbers`.
+   * More names of keys whose values are never stored (`docs/comply/privacy.md#secret-keys`). Case, separators
+   * and a plural `s` do not count: `taxNumber` also means `TAX_NUMBER` and `tax-numbers`.
    */
   readonly keys?: readonly string[];
   /**
-   * Single fields (`docs/comply/privacy.md#single-fields`), and what becomes of each: `'remove'`, `'mask'` or `'hmac'`, `{ userId: 'hmac', 'details.customer.iban': 'mask' }`. `*` stands for one part of a
-   * key: `'details.*.email'`. Counts over the keys.
+   * Single fields (`docs/comply/privacy.md#single-fields`), and what is stored instead: `'remove'`, `'mask'`
+   * or `'hmac'`, such as `{ userId: 'hmac', 'details.*.iban': 'mask' }`. `*` is one part of a key. They have
+   * priority over `keys`.
    */
   readonly fields?: Readonly<Record<string, RedactionMode>>;
   /**
-   * Secrets recognised by what they look like (`docs/comply/privacy.md#secrets-by-what-they-look-like`), and what becomes of each; `false` for one that is to be stored, or for all.
+   * Secrets that are recognised by what they look like
+   * (`docs/comply/privacy.md#secrets-by-what-they-look-like`), and what is stored instead. `false` stores one
+   * pattern, or all.
    * @defaultValue all but `email` and `phone` are removed
    */
   readonly patterns?: false | Readonly<Partial<Record<PatternName, RedactionMode | false>>>;
@@ -44,7 +47,7 @@ export interface RedactionOptions {
    * `AUDIT_PSEUDONYM_KEY`
    */
   readonly pseudonymKey?: string | undefined;
-  /** Store addresses without their last octet (IPv4), or as their /48 (IPv6). @defaultValue `false` */
+  /** Store IPv4 addresses without their last octet, IPv6 addresses as their /48. @defaultValue `false` */
   readonly truncateIp?: boolean;
 }
 

@@ -18,22 +18,31 @@ import { VOLUME_KEYS } from './volume.js';
 /** Points of each factor, integers 0-100. What is left out has its default, see `docs/record/risk.md`. */
 export interface RiskWeights {
   readonly category?: Readonly<Partial<Record<AuditCategory, number>>>;
-  /** Must not fall from `low` to `critical`: what is graver never scores less. */
+  /** Must not fall from `low` to `critical`. */
   readonly severity?: Readonly<Partial<Record<AuditSeverity, number>>>;
   readonly outcome?: Readonly<Partial<Record<AuditOutcome, number>>>;
   readonly verb?: Readonly<Partial<Record<AuditVerb, number>>>;
-  /** The actor has one of `privilegedRoles`. @defaultValue 10 */
+  /** Points when the actor has one of `privilegedRoles`. @defaultValue 10 */
   readonly privilegedRole?: number;
-  /** By a count of records: the highest step that is reached; an empty list for none. Replaces the default's steps. */
+  /**
+   * Points by a count of records: the highest step that is reached. An empty list for none. Replaces the
+   * default's steps.
+   */
   readonly volume?: readonly VolumeStep[];
 }
 
 /** How the risk score of an event is made. */
 export interface RiskOptions {
   readonly weights?: RiskWeights;
-  /** Compared without case. @defaultValue `['admin', 'administrator', 'root', 'superuser', 'owner']` */
+  /**
+   * Names of privileged roles, in any case.
+   * @defaultValue `['admin', 'administrator', 'root', 'superuser', 'owner']`
+   */
   readonly privilegedRoles?: readonly string[];
-  /** Keys of `details` that hold a count of records. @defaultValue `['recordCount', 'records', 'rows', 'count']` */
+  /**
+   * Keys of `details` that have a count of records.
+   * @defaultValue `['recordCount', 'records', 'rows', 'count']`
+   */
   readonly volumeKeys?: readonly string[];
 }
 
