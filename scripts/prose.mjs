@@ -10,7 +10,6 @@ const PHRASES =
 
 /** Pages that are still to be rewritten. The list only shrinks. */
 const NOT_YET = new Set([
-  'docs/operate/detection.md',
   'docs/operate/hardening.md',
   'docs/operate/journal.md',
   'docs/operate/observability.md',
@@ -19,8 +18,6 @@ const NOT_YET = new Set([
   'docs/read/listening.md',
   'docs/read/querying.md',
   'docs/record/authentication.md',
-  'docs/record/policy.md',
-  'docs/record/risk.md',
   'docs/start/doors.md',
 ]);
 
