@@ -646,7 +646,7 @@ describe('tables that equal the code', () => {
       journalError: true,
       unhooked: true,
     };
-    const rows = Page.read('docs/operate/hardening.md').section('Watching').table('Property');
+    const rows = Page.read('docs/operate/hardening.md').section('Monitoring').table('Property');
     expect(rows.map(([name]) => name)).toEqual(Object.keys(every));
   });
 
