@@ -24,8 +24,21 @@ interface Resolved {
   /** What the name of each database begins with, and where each file is: the global teardown removes what is left. */
   readonly prefix: string;
   readonly folder: string;
-  /** Migrated databases to copy: a file, a file of statements, and a name. */
-  readonly templates: { readonly sqlite: string; readonly mysql: string; readonly postgres: string };
+  readonly templates: Templates;
+}
+
+/** Migrated databases to copy. */
+interface Templates {
+  /** A file. */
+  readonly sqlite: string;
+  /** A file of statements. */
+  readonly mysql: string;
+  /** A name. */
+  readonly postgres: string;
+  /** How PostgreSQL copies it: an option of `CREATE DATABASE`, or nothing. */
+  readonly postgresStrategy: string;
+  /** The settings that are secrets in hexadecimal. */
+  readonly secrets: readonly { readonly name: string; readonly bytes: number }[];
 }
 
 export interface DatabaseNeeds {
@@ -102,7 +115,6 @@ export async function createDatabase(
 ): Promise<TestDatabase> {
   const journal = join(resolved().folder, `journal-${randomBytes(8).toString('hex')}`);
   const database = await create(name, isEmpty);
-  if (!isEmpty) await withConnection(database.options, renewSecrets);
   return {
     ...database,
     journal,
@@ -127,80 +139,90 @@ async function create(name: TestDatabaseName, isEmpty: boolean): Promise<Created
 async function createSqliteDatabase(isEmpty: boolean): Promise<CreatedDatabase> {
   const folder = await mkdtemp(join(resolved().folder, 'sqlite-'));
   const database = join(folder, 'audit.sqlite');
-  if (!isEmpty) await copyFile(resolved().templates.sqlite, database);
+  const options = { type: 'better-sqlite3', database } as const;
+  if (!isEmpty) {
+    await copyFile(resolved().templates.sqlite, database);
+    await renewSecrets(options);
+  }
   return {
     name: 'sqlite',
-    options: { type: 'better-sqlite3', database },
+    options,
     drop: () => rm(folder, { recursive: true, force: true }),
   };
 }
 
 async function createMysqlDatabase(server: ServerAddress, isEmpty: boolean): Promise<CreatedDatabase> {
-  const admin = { ...server, type: 'mysql' } as const;
+  const options = { ...server, type: 'mysql' } as const;
+  const connection = await administrator({ ...options, multipleStatements: true, poolSize: 1 });
   const database = freshName();
-  await withConnection({ ...admin, multipleStatements: true }, async (connection) => {
-    const statements = [`CREATE DATABASE ${database}`];
-    if (!isEmpty)
-      statements.push(
-        `USE ${database}`,
-        ...(JSON.parse(await readFile(resolved().templates.mysql, 'utf8')) as string[]),
-      );
-    await connection.query(statements.join(';\n'));
-  });
+  const statements = [`CREATE DATABASE ${database}`];
+  if (!isEmpty)
+    statements.push(
+      `USE ${database}`,
+      ...(JSON.parse(await readFile(resolved().templates.mysql, 'utf8')) as string[]),
+      ...newSecrets(),
+    );
+  await connection.query(statements.join(';\n'));
   return {
     name: 'mysql',
-    options: { ...admin, database },
-    drop: () =>
-      withConnection(admin, async (connection) => {
-        // A transaction that is still open would make the drop wait for it.
-        const open: { id: number }[] = await connection.query(
-          'SELECT id AS id FROM information_schema.processlist WHERE db = ?',
-          [database],
-        );
-        for (const { id } of open) {
-          // It may have ended by itself.
-          await connection.query(`KILL ${id}`).catch(() => undefined);
-        }
-        await connection.query(`DROP DATABASE IF EXISTS ${database}`);
-      }),
+    options: { ...options, database },
+    async drop() {
+      // A transaction that is still open would make the drop wait for it.
+      const open: { id: number }[] = await connection.query(
+        'SELECT id AS id FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()',
+        [database],
+      );
+      for (const { id } of open) {
+        // It may have ended by itself.
+        await connection.query(`KILL ${id}`).catch(() => undefined);
+      }
+      await connection.query(`DROP DATABASE IF EXISTS ${database}`);
+    },
   };
 }
 
 async function createPostgresDatabase(server: ServerAddress, isEmpty: boolean): Promise<CreatedDatabase> {
-  const admin = { database: 'postgres', ...server, type: 'postgres' } as const;
+  const { postgres: template, postgresStrategy: strategy } = resolved().templates;
+  const options = { database: 'postgres', ...server, type: 'postgres' } as const;
+  const connection = await administrator({ ...options, extra: { max: 1, allowExitOnIdle: true } });
   const database = freshName();
   // template0 has nothing of the machine's owner in it.
-  const template = isEmpty ? 'template0' : resolved().templates.postgres;
-  await withConnection(admin, (connection) =>
-    connection.query(`CREATE DATABASE ${database} TEMPLATE ${template} ENCODING 'UTF8'`),
+  await connection.query(
+    `CREATE DATABASE ${database} TEMPLATE ${isEmpty ? 'template0' : template} ENCODING 'UTF8' ${strategy}`,
   );
+  const created = { ...options, database };
+  if (!isEmpty) await renewSecrets(created);
   return {
     name: 'postgres',
-    options: { ...admin, database },
-    drop: () =>
-      withConnection(admin, (connection) =>
-        connection.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`),
-      ),
+    options: created,
+    drop: () => connection.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`),
   };
 }
 
-/** No two databases have the same secrets: a migration makes them by chance. */
-async function renewSecrets(connection: DataSource): Promise<void> {
-  const q = (name: string) => connection.driver.escape(name);
-  const settings: { name: string; value: string }[] = await connection.query('SELECT * FROM audit_settings');
-  for (const { name, value } of settings)
-    await connection.query(
-      `UPDATE audit_settings SET ${q('value')} = '${randomBytes(value.length / 2).toString('hex')}' WHERE ${q('name')} = '${name}'`,
-    );
+const administrators = new Map<string, Promise<DataSource>>();
+
+/** A connection that makes and drops databases, for all tests of this process. */
+function administrator(options: AuditDatabaseOptions): Promise<DataSource> {
+  let connection = administrators.get(options.type);
+  if (!connection) {
+    connection = new DataSource(options).initialize();
+    administrators.set(options.type, connection);
+  }
+  return connection;
 }
 
-async function withConnection(
-  options: AuditDatabaseOptions,
-  work: (connection: DataSource) => Promise<unknown>,
-): Promise<void> {
+/** No two databases have the same secrets: a migration makes them by chance. */
+function newSecrets(): string[] {
+  return resolved().templates.secrets.map(
+    ({ name, bytes }) =>
+      `UPDATE audit_settings SET value = '${randomBytes(bytes).toString('hex')}' WHERE name = '${name}'`,
+  );
+}
+
+async function renewSecrets(options: AuditDatabaseOptions): Promise<void> {
   const connection = await new DataSource(options).initialize();
   try {
-    await work(connection);
+    for (const statement of newSecrets()) await connection.query(statement);
   } finally {
     await connection.destroy();
   }

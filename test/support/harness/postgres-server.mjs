@@ -82,6 +82,8 @@ export const postgresServer = {
       unix_socket_directories: '',
       fsync: 'off',
       full_page_writes: 'off',
+      // It would visit hundreds of databases that are soon dropped.
+      autovacuum: 'off',
     };
     const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const address = { host: '127.0.0.1', port, username: 'postgres', password, database: 'postgres' };
