@@ -42,8 +42,8 @@ export default defineConfig({
     pool: 'forks',
     // The modules of a process are loaded once, as in an application.
     isolate: false,
-    // A fault takes two cores by itself; most of the other tests wait for a database.
-    maxWorkers: areFaults ? 1 : 3,
+    // A fault takes two cores by itself; the other tests wait for databases, threads and deadlines.
+    maxWorkers: areFaults ? 1 : 5,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // What is registered first is undone first: a database goes after its applications.
