@@ -66,7 +66,14 @@ export { defineAuditActions } from './capture/audit-actions.js';
 export type { AuditAction, AuditActionDefinition } from './capture/audit-actions.js';
 export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
 export type { FieldSelection } from './capture/select-fields.js';
-export type { CapturedRequest, ResolveOptions, Resolver, RolesResolver } from './capture/resolvers.js';
+export type {
+  AuditRequestUser,
+  CapturedRequest,
+  RequestUser,
+  ResolveOptions,
+  Resolver,
+  RolesResolver,
+} from './capture/resolvers.js';
 export type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery/delivery-options.js';
 export type { ServiceOptions } from './recorder/event-completer.js';
 export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';

@@ -30,7 +30,7 @@ export class EventMaker {
       const event = this.describe(record);
       // It becomes the event: a later one needs a description of its own.
       record.description = undefined;
-      this.completer.conclude(event, conclusionOf(record, ending));
+      this.completer.conclude(event, conclusionOf(record, ending, this.paths));
       return this.completer.judge(event, { blockedBy: record.blockedBy });
     });
   }
@@ -40,7 +40,7 @@ export class EventMaker {
     return this.made(record, () => {
       const { details, metadata, ...known } = this.describe(record);
       const event = { ...known, details: { ...details }, metadata: { ...metadata } };
-      this.completer.conclude(event, conclusionOf(record, 'lost'));
+      this.completer.conclude(event, conclusionOf(record, 'lost', this.paths));
       return event;
     });
   }

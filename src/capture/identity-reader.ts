@@ -14,11 +14,16 @@ const USER = [
   'sub',
   'userId',
   'tenantId',
+  'tenant',
+  'organizationId',
   'sid',
+  'sessionId',
+  'session',
   'jti',
   'actorType',
   'impersonatorId',
   'roles',
+  'role',
 ] as const;
 const UNREADABLE = Symbol('unreadable');
 const ANONYMOUS: RequestIdentity = Object.freeze({ actorType: 'anonymous' });
@@ -98,9 +103,10 @@ export class IdentityReader {
   private noteSource(record: RequestRecord): boolean {
     const { request, seenUser, seenSession, seenValues } = record;
     try {
-      const { user, session } = request;
+      const { user, session } = request as Readonly<Record<string, unknown>>;
       const values = typeof user === 'object' && user !== null ? this.valuesOf(user) : undefined;
       record.seenUser = user;
+      if (user) record.user = user as object;
       record.seenSession = session;
       record.seenValues = values;
       return user !== seenUser || session !== seenSession || !haveSameItems(values, seenValues);

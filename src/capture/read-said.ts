@@ -21,6 +21,7 @@ export function readSaid(record: RequestRecord, fields: RecordedFields): void {
   const context: AuditRouteContext = {
     request,
     params: record.params,
+    user: record.user,
     result,
     ...present('errorName', errorName),
   };

@@ -3,10 +3,11 @@ import type { AuditCategory, AuditFacts, AuditOutcome } from '../event/audit-log
 import { asId } from '../event/as-id.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
-import { safeText } from '../event/safe-text.js';
+import { REDACTED, safeText } from '../event/safe-text.js';
 import { withinReach } from '../event/within-reach.js';
 import type { AuditEventDraft } from '../recorder/audit-event-draft.js';
 import type { EventConclusion } from '../recorder/event-completer.js';
+import type { SafePaths } from '../recorder/redaction/safe-paths.js';
 import { annotationOf } from './annotation.js';
 import { hasLeft, requestIdOf, sentStatusOf, statusOf } from './request-record.js';
 import type { AuditAnnotation, RequestRecord } from './request-record.js';
@@ -43,8 +44,12 @@ export function draftOf(record: RequestRecord): AuditEventDraft {
   };
 }
 
-/** How the request ended, and what its answer adds to the draft. */
-export function conclusionOf(record: RequestRecord, ending: Ending): EventConclusion {
+/**
+ * How the request ended, and what its answer adds to the draft.
+ *
+ * @param paths know which part of a path is secret
+ */
+export function conclusionOf(record: RequestRecord, ending: Ending, paths: SafePaths): EventConclusion {
   const { route, said } = record;
   const annotated = annotationOf(record);
   const isWhole = ending === 'sent' || (ending !== 'lost' && hasLeft(record));
@@ -54,7 +59,12 @@ export function conclusionOf(record: RequestRecord, ending: Ending): EventConclu
     outcome: outcomeOf(record, isWhole, statusCode, annotated.outcome ?? said.outcome),
     severity: annotated.severity ?? route?.severity,
     method: record.request.method ?? '',
-    resourceId: annotated.resourceId ?? said.resourceId ?? idOf(record.params) ?? idOf(record.result),
+    resourceId:
+      annotated.resourceId ??
+      said.resourceId ??
+      idOf(record.params) ??
+      RESULT_IDS.reduce<string | undefined>((id, name) => id ?? idOf(record.result, name), undefined) ??
+      (statusCode === 201 ? idInLocation(record, paths) : undefined),
     details: said.details && mergeFacts(annotated.details, said.details),
     blockedBy: record.blockedBy,
     requestId: requestIdOf(record),
@@ -149,10 +159,29 @@ function isUnrouted(statusCode: number): boolean {
   return statusCode === 404 || statusCode === 405 || statusCode === 501;
 }
 
-function idOf(holder: unknown): string | undefined {
+/** Under which a returned object has its id; the first that is there counts. */
+const RESULT_IDS = ['id', 'uuid', '_id', 'slug'] as const;
+
+function idOf(holder: unknown, name = 'id'): string | undefined {
   if (typeof holder !== 'object' || holder === null) return undefined;
   try {
-    return asId((holder as { id?: unknown }).id);
+    return asId((holder as Readonly<Record<string, unknown>>)[name]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last part of the path to what was created (RFC 9110, section 15.3.2). */
+function idInLocation({ response, location }: RequestRecord, paths: SafePaths): string | undefined {
+  try {
+    const given = location ?? response.getHeader('location');
+    if (typeof given !== 'string') return undefined;
+    const { pathname } = new URL(given, 'http://localhost');
+    const last = paths
+      .ofNoRoute(pathname)
+      .split('/')
+      .findLast((part) => part !== '');
+    return last === undefined || last === REDACTED ? undefined : decodeURIComponent(last);
   } catch {
     return undefined;
   }

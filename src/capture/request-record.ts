@@ -77,6 +77,8 @@ export class RequestRecord {
   identity: RequestIdentity = NOT_IDENTIFIED;
   /** What the identity was read from: `request.user`, `request.session`, and the values that the user had. */
   seenUser: unknown = undefined;
+  /** The last `request.user` that was there: a handler may log the user out. */
+  user: unknown = undefined;
   seenSession: unknown = undefined;
   seenValues: readonly unknown[] | undefined = undefined;
   /** The compliance rule that refused it before its handler. */
@@ -130,6 +132,8 @@ export class RequestRecord {
   // Closed: when the answer has left, or its connection is gone.
   /** Of the head that was written: what the application does to the response's own status later never leaves. */
   sentStatus: number | undefined = undefined;
+  /** The `Location` that was given to `writeHead()` alone; the response does not tell it. */
+  location: unknown = undefined;
   /** Once Node has the whole answer: whether the operating system took all of it at once. */
   handedOver: boolean | undefined = undefined;
   closed = false;

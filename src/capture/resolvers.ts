@@ -3,10 +3,28 @@ import { asId } from '../event/as-id.js';
 import { safeText } from '../event/safe-text.js';
 
 /**
- * A request as the platform gives it to the application: Express's own, or Node's. What guards and middleware put on
- * it (`user`, `session`, `params`) is read as unknown.
+ * The type of the application's `request.user`, for all functions that read it. Empty until the application extends it; `user` is `any`
+ * until then.
+ *
+ * @example
+ * ```ts
+ * declare module 'nest-audit-trail' {
+ *   interface AuditRequestUser extends MyUser {}
+ * }
+ * ```
  */
-export type CapturedRequest = IncomingMessage & Readonly<Record<string, unknown>>;
+export interface AuditRequestUser {}
+
+/** `request.user`, as the application has typed it by {@link AuditRequestUser}. */
+// oxlint-disable-next-line typescript/no-explicit-any -- nobody has said what it is
+export type RequestUser = keyof AuditRequestUser extends never ? any : AuditRequestUser;
+
+/**
+ * A request as the platform gives it to the application: Express's own, or Node's. What guards and middleware put on
+ * it (`session`, `params`) is read as unknown.
+ */
+export type CapturedRequest = IncomingMessage &
+  Readonly<Record<string, unknown>> & { readonly user?: RequestUser };
 
 /** Reads one fact from a request; nothing (`undefined`) where there is none. May throw: that costs this fact only. */
 export type Resolver = (request: CapturedRequest) => string | number | bigint | undefined | null;
@@ -24,9 +42,9 @@ export type RolesResolver = (
 export interface ResolveOptions {
   /** `userId`. @defaultValue `request.user.id`, else `.sub`, else `.userId` */
   readonly user?: Resolver;
-  /** `tenantId`. @defaultValue `request.user.tenantId`, else `'default'` */
+  /** `tenantId`. @defaultValue `request.user.tenantId`, else `.tenant.id`, else `.organizationId`, else `'default'` */
   readonly tenant?: Resolver;
-  /** `sessionId`. @defaultValue `request.session.id`, else `request.user.sid`, else `request.user.jti` */
+  /** `sessionId`. @defaultValue `request.session.id`, else `request.user.sid`, `.sessionId`, `.session.id`, `.jti`, the first that is there */
   readonly session?: Resolver;
   /**
    * `ipAddress`; where it is not an address, the socket's is stored.
@@ -37,13 +55,21 @@ export interface ResolveOptions {
   readonly actorType?: Resolver;
   /** `metadata.impersonatorId`. @defaultValue `request.user.impersonatorId` */
   readonly impersonator?: Resolver;
-  /** `metadata.roles`: a text, a list of texts, or of objects with a `name`; at most 32. @defaultValue `request.user.roles` */
+  /**
+   * `metadata.roles`: a text, a list of texts, or of objects with a `name`; at most 32.
+   * @defaultValue `request.user.roles`, else `.role`: a text or an object with a `name`
+   */
   readonly roles?: RolesResolver;
 }
 
+function valueOf(holder: unknown, name: string): unknown {
+  return typeof holder === 'object' && holder !== null
+    ? (holder as Record<string, unknown>)[name]
+    : undefined;
+}
+
 function property(holder: unknown, name: string): string | undefined {
-  if (typeof holder !== 'object' || holder === null) return undefined;
-  return asId((holder as Record<string, unknown>)[name]);
+  return asId(valueOf(holder, name));
 }
 
 /** Of one user; more are not looked at. */
@@ -70,13 +96,27 @@ export function rolesOf(value: unknown): readonly string[] | undefined {
   return [...names];
 }
 
-/** The defaults of {@link ResolveOptions}. */
+/** The roles of a user who has a list of them, or one. */
+function rolesOfUser(user: unknown): readonly string[] | undefined {
+  const roles = valueOf(user, 'roles') ?? undefined;
+  if (roles !== undefined) return rolesOf(roles);
+  const role = valueOf(user, 'role');
+  return role === undefined || role === null ? undefined : rolesOf([role]);
+}
+
+/** The defaults of {@link ResolveOptions}. A tenant is only what is called so: a wrong guess would make each user a tenant. */
 export const DEFAULT_RESOLVERS: Required<ResolveOptions> = {
   user: ({ user }) => property(user, 'id') ?? property(user, 'sub') ?? property(user, 'userId'),
-  tenant: ({ user }) => property(user, 'tenantId'),
-  session: ({ session, user }) => property(session, 'id') ?? property(user, 'sid') ?? property(user, 'jti'),
+  tenant: ({ user }) =>
+    property(user, 'tenantId') ?? property(valueOf(user, 'tenant'), 'id') ?? property(user, 'organizationId'),
+  session: ({ session, user }) =>
+    property(session, 'id') ??
+    property(user, 'sid') ??
+    property(user, 'sessionId') ??
+    property(valueOf(user, 'session'), 'id') ??
+    property(user, 'jti'),
   ip: (request) => property(request, 'ip') ?? request.socket?.remoteAddress,
   actorType: ({ user }) => property(user, 'actorType') ?? (user ? 'user' : 'anonymous'),
   impersonator: ({ user }) => property(user, 'impersonatorId'),
-  roles: ({ user }) => rolesOf((user as { readonly roles?: unknown } | undefined | null)?.roles),
+  roles: ({ user }) => rolesOfUser(user),
 };

@@ -8,12 +8,17 @@ import { TEXT_LIMITS } from '../event/safe-text.js';
 import { namesOfPattern } from './route-names.js';
 import { fieldSelection } from './select-fields.js';
 import type { FieldSelection } from './select-fields.js';
-import type { CapturedRequest } from './resolvers.js';
+import type { CapturedRequest, RequestUser } from './resolvers.js';
 
 /** What the functions in {@link AuditRouteOptions} may look at. They are called when the answer is ready. */
 export interface AuditRouteContext {
   readonly request: CapturedRequest;
   readonly params: Readonly<Record<string, unknown>>;
+  /**
+   * `request.user`, also where the handler has logged the user out; its type is {@link AuditRequestUser}. `undefined` on a request without a
+   * user: a function that reads it then costs its own value only.
+   */
+  readonly user: RequestUser;
   /**
    * What the handler returned; `undefined` when it threw, was never reached, or answered by itself (`@Res()`,
    * server-sent events). A function that fails on a request that was refused costs its own value only, silently.
@@ -28,9 +33,9 @@ export interface AuditRouteContext {
 export interface AuditRouteOptions {
   /** @defaultValue `resource.verb`, or `resource.handler-name` where the route is not CRUD */
   readonly action?: string;
-  /** @defaultValue the controller's name, singular, in kebab case */
+  /** @defaultValue the controller's name, singular, in kebab case, without words such as `Local` or `V1` */
   readonly resource?: string;
-  /** @defaultValue the route parameter `id`, else the `id` of the returned object */
+  /** @defaultValue the route parameter `id`, else `id`, `uuid`, `_id` or `slug` of the returned object, else the end of a 201's `Location` */
   readonly resourceId?: (context: AuditRouteContext) => string | number | bigint | undefined | null;
   /** @defaultValue by category, outcome and verb */
   readonly severity?: AuditSeverity;

@@ -1,8 +1,19 @@
 import pluralize from 'pluralize';
 
-/** `JournalEntriesController` → `journal-entry` */
-export function resourceOfController(controllerName: string): string {
+/** Words of a controller's name that say how its things are reached or kept, not what they are. */
+const MECHANISM = /^v\d+(-|$)|((^|-)(api|rest|local|s3|presigned|v\d+))+$/g;
+
+/**
+ * `JournalEntriesController` → `journal-entry`, `FilesLocalController` → `file`
+ *
+ * @param path of its routes: its first fixed part names the resource where the controller names only a mechanism, as `ApiController`
+ */
+export function resourceOfController(controllerName: string, path = ''): string {
   const name = kebabCase(controllerName.replace(/Controller$/, '')) || 'http';
+  return singular(name.replace(MECHANISM, '') || kebabCase(fixedPartsOf(path)[0] ?? '') || name);
+}
+
+function singular(name: string): string {
   const dash = name.lastIndexOf('-') + 1;
   return name.slice(0, dash) + pluralize.singular(name.slice(dash));
 }
@@ -49,6 +60,15 @@ function kebabCase(name: string): string {
 /** What stands before the resource in a path, and names none: `/api/v1/invoices`. */
 const PREFIX = /^(api|rest|v\d+(\.\d+)*)$/i;
 
+/** A part that is the same in each path of a pattern. */
+function isFixed(part: string | undefined): boolean {
+  return part !== undefined && /^[\p{L}\p{N}._~-]+$/u.test(part);
+}
+
+function fixedPartsOf(pattern: string): string[] {
+  return pattern.split('/').filter((part) => isFixed(part) && !PREFIX.test(part));
+}
+
 /**
  * Resource and verb of a route that is known by its whole pattern alone: the last fixed part of the pattern where that is a thing
  * (`GET /tenants/:tenant/invoices/:id` is `invoice` and `read`), or where it is a verb, that on the thing before it (`/invoices/:id/approve` is
@@ -62,7 +82,6 @@ export function namesOfPattern(
 ): { readonly resource: string; readonly verb: string } {
   const all = pattern.split('/').filter((part) => part !== '');
   const parts = all.slice(all.findIndex((part) => !PREFIX.test(part)));
-  const isFixed = (part: string | undefined) => part !== undefined && /^[\p{L}\p{N}._~-]+$/u.test(part);
   const last = parts.findLastIndex((part) => isFixed(part));
   if (last < 0 || PREFIX.test(parts[last]!)) return { resource: 'http', verb: kebabCase(method) };
   const before = parts.slice(0, last).findLast((part) => isFixed(part));

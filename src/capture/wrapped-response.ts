@@ -130,7 +130,14 @@ function writeHead(this: AuditedResponse, ...args: unknown[]): ServerResponse {
   const answered = (record?.own ?? NODES).writeHead.apply(this, args);
   // Not reached where the head can't be written.
   if (record) record.sentStatus = this.statusCode;
+  if (record && this.statusCode === 201) record.location = locationIn(args.at(-1));
   return answered;
+}
+
+function locationIn(headers: unknown): unknown {
+  const names = typeof headers === 'object' && headers !== null ? Object.keys(headers) : [];
+  const name = names.find((known) => known.toLowerCase() === 'location');
+  return name && (headers as Readonly<Record<string, unknown>>)[name];
 }
 
 function notePipe(this: AuditedResponse, source: Readable): void {

@@ -84,10 +84,8 @@ export class RouteAuditReader {
     const handlerName = this.names.get(handler) ?? handler.name;
     const name = `${controller.name}.${handlerName}`;
     checkRouteOptions(said, `@Audit() of ${name}`, this.mode);
-    const [path = ''] = [
-      Reflect.getMetadata(NEST_METADATA.path, handler) as string | string[] | undefined,
-    ].flat();
-    const resource = said.resource ?? resourceOfController(controller.name);
+    const path = pathOf(handler);
+    const resource = said.resource ?? resourceOfController(controller.name, `${pathOf(controller)}/${path}`);
     return {
       ...said,
       recorded: !silenced && (annotated || (this.options.requests ?? 'all') === 'all'),
@@ -98,4 +96,12 @@ export class RouteAuditReader {
       seesResult: !silenced && (needsResult(said, path) || this.policy?.readsResults === true),
     };
   }
+}
+
+/** The first of the paths that a controller or a handler has. */
+function pathOf(owner: Type | Handler): string {
+  const [path = ''] = [
+    Reflect.getMetadata(NEST_METADATA.path, owner) as string | string[] | undefined,
+  ].flat();
+  return path;
 }

@@ -260,7 +260,7 @@ describe('the event', () => {
       'Health',
       'Controller',
     ];
-    expect(names.map(resourceOfController)).toEqual([
+    expect(names.map((name) => resourceOfController(name))).toEqual([
       'invoice',
       'journal-entry',
       'address',
@@ -270,6 +270,24 @@ describe('the event', () => {
       'health',
       'http',
     ]);
+    const mechanisms: [controller: string, path: string, resource: string][] = [
+      ['FilesLocalController', 'files/upload', 'file'],
+      ['FilesS3PresignedController', 'files/upload', 'file'],
+      ['InvoicesApiController', 'v2/invoices', 'invoice'],
+      ['V1InvoicesController', '', 'invoice'],
+      ['InvoicesV2Controller', '', 'invoice'],
+      ['ApiController', '/api/v1/:tenant/orders/:id', 'order'],
+      ['ApiController', ':id', 'api'],
+      ['V1Controller', '', 'v1'],
+      // Things and places, not mechanisms.
+      ['ApiKeysController', 'users/:id/api-keys', 'api-key'],
+      ['LocalesController', 'locales', 'locale'],
+      ['AuthController', 'auth/me', 'auth'],
+      ['HomeController', '', 'home'],
+      ['HealthController', 'status', 'health'],
+    ];
+    for (const [controller, path, resource] of mechanisms)
+      expect(resourceOfController(controller, path), controller).toBe(resource);
     const routes: [string, string, string][] = [
       ['GET', '/', 'findAll'],
       ['GET', ':id', 'findOne'],

@@ -41,6 +41,7 @@ import { RouteAuditReader } from '../../src/nest/route-audit.reader.js';
 import { defaultCategory, defaultSeverity } from '../../src/recorder/classify.js';
 import { EventCompleter } from '../../src/recorder/event-completer.js';
 import { Redactor } from '../../src/recorder/redaction/redactor.js';
+import { SafePaths } from '../../src/recorder/redaction/safe-paths.js';
 import { HIGH_RISK_FROM, RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
 import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/event/protected-marks.js';
@@ -52,6 +53,9 @@ import { send } from '../support/http-client.js';
 import { callOf } from '../support/docs/curl.js';
 import { compileExamples, WrittenExamples } from '../support/docs/examples.js';
 import { codeWords, Page } from '../support/docs/page.js';
+
+/** No parameter of a path is secret. */
+const PATHS = new SafePaths(() => false);
 
 const readme = Page.read('README.md');
 const firstSteps = Page.read('docs/start/first-steps.md');
@@ -393,9 +397,9 @@ describe('tables that equal the code', () => {
     const { own: _own, pathLength: _pathLength, ...draft } = draftOf(record);
     const completer = new EventCompleter(new Redactor(), console);
     const event = completer.describe(draftOf(record));
-    completer.conclude(event, conclusionOf(record, 'closed'));
+    completer.conclude(event, conclusionOf(record, 'closed', PATHS));
     record.withheld = true;
-    completer.conclude(event, conclusionOf(record, 'interrupted'));
+    completer.conclude(event, conclusionOf(record, 'interrupted', PATHS));
     const added = ['source', 'sequence', 'service', 'serviceVersion', 'riskFactors'];
     added.push(PROTECTED_KEY, PROTECTED_FIELDS_KEY, UNREADABLE_KEY);
     expect(
@@ -487,7 +491,7 @@ describe('tables that equal the code', () => {
             };
             record.passedGuards = passed;
           }
-          const conclusion = conclusionOf(record, 'sent');
+          const conclusion = conclusionOf(record, 'sent', PATHS);
           expect({
             method,
             status,
