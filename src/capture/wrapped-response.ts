@@ -134,10 +134,11 @@ function writeHead(this: AuditedResponse, ...args: unknown[]): ServerResponse {
   return answered;
 }
 
+/** @param headers as `writeHead()` takes them: an object, or a list of names and values */
 function locationIn(headers: unknown): unknown {
-  const names = typeof headers === 'object' && headers !== null ? Object.keys(headers) : [];
-  const name = names.find((known) => known.toLowerCase() === 'location');
-  return name && (headers as Readonly<Record<string, unknown>>)[name];
+  const flat: unknown[] = (Array.isArray(headers) ? headers : Object.entries(Object(headers))).flat();
+  const at = flat.findIndex((name, index) => index % 2 === 0 && String(name).toLowerCase() === 'location');
+  return at < 0 ? undefined : flat[at + 1];
 }
 
 function notePipe(this: AuditedResponse, source: Readable): void {
