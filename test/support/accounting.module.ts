@@ -69,7 +69,7 @@ class AuthGuard implements CanActivate {
     }
     await Promise.resolve();
     const [id, tenantId, sid, actual] = token.split(':');
-    request.user = { id, tenantId, sid, role: actual };
+    request.user = { id, tenantId, sid, may: actual };
     return role === undefined || typeof role !== 'string' || role === actual;
   }
 }
