@@ -42,7 +42,8 @@ export async function run(args: readonly string[], output: Output): Promise<Exit
   }
 }
 
-function program(output: Output, end: (code: ExitCode) => void): Command {
+/** The commands with their options, from which `docs/reference/cli.md` is made. */
+export function program(output: Output, end: (code: ExitCode) => void): Command {
   const root = new Command('nest-audit')
     .description('Checks and exports the tamper-evident log of nest-audit-trail.')
     .exitOverride()
@@ -63,7 +64,7 @@ function program(output: Output, end: (code: ExitCode) => void): Command {
     command.option('--key <key>', 'a verifier key, or a file of them; may be given again', collect, []);
 
   withKeys(withDatabase(root.command('verify')))
-    .description('compare every event with the log, and the log with its checkpoints')
+    .description('compare every event with the log, and the log with its checkpoints and keys')
     .option(
       '--unsigned-until <leaves>',
       'how many leaves the log had when it got its first key; beyond, checkpoints must be signed',

@@ -120,6 +120,14 @@ describe('documentation', () => {
     expect(readme.links()).toContain('docs/index.md');
   });
 
+  it('says of each decision whether it still stands', () => {
+    const decisions = pages.filter(({ path }) => path.startsWith('docs/decisions/'));
+    const silent = decisions.filter(
+      ({ text }) => !/^# .*\n\n\*\*(Stands|Superseded)( in part)?\b/.test(text),
+    );
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
   it('names commands and files that there are', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>;

@@ -48,7 +48,8 @@ interface Metric {
   readonly read: (status: DeliveryStatus) => number | undefined;
 }
 
-const METRICS: readonly Metric[] = [
+/** Every metric, in the order of `docs/operate/observability.md`. */
+export const METRICS: readonly Metric[] = [
   {
     name: 'audit.event.pending',
     kind: 'createObservableUpDownCounter',
@@ -60,7 +61,7 @@ const METRICS: readonly Metric[] = [
     name: 'audit.event.oldest_age',
     kind: 'createObservableGauge',
     unit: 's',
-    description: 'How long the oldest pending event has waited; 0 where there is none.',
+    description: 'How long the oldest pending event has waited; 0 without one.',
     read: ({ oldestPendingMs }) => oldestPendingMs / 1_000,
   },
   {
@@ -74,21 +75,21 @@ const METRICS: readonly Metric[] = [
     name: 'audit.event.dead',
     kind: 'createObservableCounter',
     unit: '{event}',
-    description: 'Events that the database refused for themselves.',
+    description: 'Events that the database refused.',
     read: ({ dead }) => dead,
   },
   {
     name: 'audit.event.dropped',
     kind: 'createObservableCounter',
     unit: '{event}',
-    description: 'Events lost for want of room.',
+    description: 'Events lost because there was no room: alert on any.',
     read: ({ dropped }) => dropped,
   },
   {
     name: 'audit.delivery.retries',
     kind: 'createObservableCounter',
     unit: '{retry}',
-    description: 'Attempts to store events that failed and were made again.',
+    description: 'Failed attempts to store events, which were repeated.',
     read: ({ retried }) => retried,
   },
   {
@@ -102,7 +103,7 @@ const METRICS: readonly Metric[] = [
     name: 'audit.journal.size',
     kind: 'createObservableUpDownCounter',
     unit: 'By',
-    description: 'What the journal takes on disk; not reported where there is none.',
+    description: 'The size of the journal on disk; not reported in the mode `buffered`.',
     // Without a journal these are bytes of memory.
     read: ({ mode, pendingBytes }) => (mode === 'buffered' ? undefined : pendingBytes),
   },
