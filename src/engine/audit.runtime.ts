@@ -3,6 +3,7 @@ import { RequestAudit } from '../capture/request-audit.js';
 import { Delivery } from '../delivery/delivery.js';
 import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
+import { revive } from '../delivery/thread/error-fields.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
@@ -20,6 +21,7 @@ import type { LogSealer } from '../sealer/log-sealer.js';
 import type { ReachNotes } from '../sealer/reach-notes.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import { areTablesMissing } from '../store/store-error.js';
 import { hasProtectedData } from '../store/protected-data.js';
 import type { AuditService } from '../trail/audit.service.js';
 import { AskedFor } from '../trail/asked-for.js';
@@ -32,6 +34,7 @@ import { reachNotesOf, sealerOf } from './sealing.js';
 import { serviceOf, trustedLogOf } from './serving.js';
 import { deliveryOf, loopOf, threadOf } from './storing.js';
 import { tablesOf, warnOfTables } from './tables.js';
+import type { Tables } from './tables.js';
 
 /** How long an application's start waits for its audit database, before it goes on without. */
 const START_PATIENCE_MS = 2_000;
@@ -64,6 +67,10 @@ export class AuditRuntime {
   /** The sealer's own connection, where it has one and works in this thread. */
   private readonly sealingDatabase: AuditDatabase | undefined;
   private readonly reachNotes: ReachNotes | undefined;
+  /** Who signs, and in the name of which log. */
+  private readonly authority: Tables['authority'];
+  /** Of the log in the database, as it was seen last. */
+  private logId: string | undefined;
   private isStarted = false;
   private closing: Promise<void> | undefined;
   private stopListening: () => void = () => undefined;
@@ -84,6 +91,7 @@ export class AuditRuntime {
     );
     const tables = tablesOf(this.database, options.ledger ?? {}, logger);
     this.repository = tables.events;
+    this.authority = tables.authority;
     const riskStage = new RiskStage(new RiskModel(options.risk));
     const completer = new EventCompleter(redactor, logger, options.service, [riskStage]);
     const { atRest } = this;
@@ -95,11 +103,13 @@ export class AuditRuntime {
     };
     this.thread = threadOf(options, logger, {
       ...told,
+      failed: (error) => this.noteFailure(revive(error)),
       keepLetter: ({ event, reason }) => tables.letters.keep(event, reason),
     });
+    const failed = (error: unknown) => this.noteFailure(error);
     const ownSources = () => this.delivery.ownSources;
     this.delivery = new Delivery(
-      loopOf(tables, this.database, this.thread, atRest, ownSources),
+      loopOf(tables, this.database, this.thread, atRest, ownSources, failed),
       tables.sources,
       logger,
       deliveryOf(options),
@@ -118,6 +128,7 @@ export class AuditRuntime {
       this.thread,
       this.delivery,
       told,
+      failed,
       logger,
     );
     this.reachNotes = reachNotesOf(tables, this.delivery);
@@ -197,6 +208,11 @@ export class AuditRuntime {
       throw error;
     }
     this.isStarted = true;
+    if (!this.authority) {
+      this.logger.log(
+        'No signing key is set, so whoever can change the database can change events unseen. Make one by npx nest-audit keygen, and write ledger: { signingKey } or set AUDIT_SIGNING_KEY.',
+      );
+    }
     if (!this.thread?.seals) await this.sealingDatabase?.connect(START_PATIENCE_MS);
     this.sealer.start();
     this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
@@ -211,11 +227,54 @@ export class AuditRuntime {
 
   /** The database is there, at the start or again. */
   private noteDatabase(): void {
+    void this.noteLog(this.isStarted).catch(() => undefined);
     this.thread?.start();
     void warnOfTables(this.database, this.logger);
     if (this.isStarted) void this.checkStored().catch((error: Error) => this.logger.error(error.message));
     // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
     this.delivery.flush().catch(() => undefined);
+  }
+
+  /** Something could not be stored or sealed: perhaps since the log is not there any more. */
+  private noteFailure(error: unknown): void {
+    const isBroken = error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN';
+    if (!isBroken && !areTablesMissing(error)) return;
+    void this.database
+      .renew()
+      .then(() => this.noteLog())
+      .catch(() => undefined);
+  }
+
+  /**
+   * Looks which log is in the database. Where it is not the one before, an event says so, and sealing goes on in a log of another
+   * origin: what is signed never contradicts what was signed.
+   *
+   * @param isAgain the database was connected again: connections of before may be of no use
+   */
+  private async noteLog(isAgain = false): Promise<void> {
+    const before = this.logId;
+    const id = (this.logId = await this.repository.setting('ledger_id'));
+    const isOther = before !== undefined && before !== id;
+    const origin = isOther && this.authority ? `${this.authority.origin}/${id}` : undefined;
+    if (isOther) {
+      const last = this.sealer.lastSeen;
+      this.logger.error(
+        `The audit log ${before} is gone from the database, and ${id} is there in its place: somebody may have removed the evidence. The event audit.log-replaced tells of it, with the last checkpoint that this process knows.`,
+      );
+      this.recorder.record({
+        action: 'audit.log-replaced',
+        category: 'security',
+        outcome: 'failure',
+        severity: 'critical',
+        details: {
+          log: id,
+          previousLog: before,
+          ...(last && { previousSize: last.treeSize, previousRoot: last.rootHash.toString('base64') }),
+        },
+      });
+      this.sealer.beginAgain(origin);
+    }
+    if (isOther || isAgain) this.thread?.renew(origin);
   }
 
   /** The application closes the data source that it shares. */

@@ -23,6 +23,7 @@ export function sealerOf(
   thread: DatabaseThread | undefined,
   delivery: Delivery,
   { describeGap, stored }: Pick<ThreadHost, 'describeGap' | 'stored'>,
+  failed: (error: unknown) => void,
   logger: AuditLogger,
 ): LogSealer {
   const ownSources = () => delivery.ownSources;
@@ -36,6 +37,7 @@ export function sealerOf(
         ownersOf: (source, sequences) => delivery.taken.ownersOf(source, sequences),
         describeGap,
         stored,
+        failed,
         installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
         statementTimeoutMs: statementTimeoutOf(options),
       },

@@ -24,6 +24,8 @@ export function threadOf(
   // SQLite has one writer at a time, and is in this process anyway.
   if (!database || database.type === 'better-sqlite3') return undefined;
   if (features.some(({ needsMainThread }) => needsMainThread)) return undefined;
+  // A logger that is an object of the application's loses its methods on the way there.
+  if (typeof database.logger === 'object') return undefined;
   if (!(delivery?.thread ?? DELIVERY_DEFAULTS.thread) || !DatabaseThread.fits(database)) return undefined;
   if (!DatabaseThread.isInstalled) {
     logger.warn(
@@ -46,6 +48,7 @@ export function loopOf(
   thread: DatabaseThread | undefined,
   atRest: AtRest,
   ownSources: () => readonly OwnSource[],
+  failed: (error: unknown) => void,
 ): (host: LoopHost, options: LoopOptions) => Loop {
   const sink = new RepositorySink(events, (batch, signal) => atRest.beforeStore(batch, { signal }));
   const dead: LetterBox = {
@@ -54,7 +57,13 @@ export function loopOf(
       await letters.keep(stored!, reason, signal);
     },
   };
-  return (host, options) => {
+  return (told, options) => {
+    // While the first connection is being made, what was recovered waits for it.
+    const away = (error: unknown) => {
+      failed(error);
+      if (!database.isConnecting) told.away(error);
+    };
+    const host: LoopHost = { ...told, away };
     const inThisThread = () => new DeliveryLoop(sink, dead, options, host);
     return thread ? new ThreadedLoop(thread, host, database, ownSources, inThisThread) : inThisThread();
   };

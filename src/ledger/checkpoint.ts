@@ -36,3 +36,13 @@ export function parseCheckpoint(text: string): Checkpoint {
   if (extensions.includes('')) throw wrong('has an empty line');
   return { origin, treeSize, rootHash, ...(extensions.length > 0 && { extensions }) };
 }
+
+/**
+ * Whether the origin is that of the log of this name, or of one that followed it: after its tables were lost, the next log has
+ * the same name with a slash and an id of its own.
+ */
+export function isOfLog(origin: string, name: string): boolean {
+  return (
+    origin === name || (origin.startsWith(`${name}/`) && /^[0-9a-f]{16}$/.test(origin.slice(name.length + 1)))
+  );
+}

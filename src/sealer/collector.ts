@@ -89,6 +89,8 @@ export class Collector {
   private readonly queue: SourceQueue;
   private readonly notes: TrustedNotes;
   private isLast = false;
+  /** Whether the turn has found rows with numbers of this process that are not in the log: some may not be known as stored yet. */
+  private hasOwn = false;
   /** The note of each source of this process that can't be its own. */
   private readonly strange = new Map<string, string>();
   private sweptAt = -Infinity;
@@ -117,6 +119,11 @@ export class Collector {
     return this.isLast && this.queue.isDone;
   }
 
+  /** Whether a number may still come, or there are rows that were not looked at yet. */
+  get isWaiting(): boolean {
+    return this.hasOwn || this.marks.size + this.places.size + this.resumed.size > 0;
+  }
+
   /**
    * At most `limit` leaves; fewer only where those sources whose turn it is have no more.
    *
@@ -125,6 +132,7 @@ export class Collector {
    */
   async next(limit: number, size: number, isWide: boolean): Promise<Collected> {
     const batch = new Batch(limit);
+    this.hasOwn = false;
     await this.numbered(batch, size, isWide);
     if (!batch.isFull) {
       const late = (after: string) => this.sealing.lateEvents(after, batch.limit, size);
@@ -156,6 +164,7 @@ export class Collector {
           this.queue.giveBack(all.slice(index).map(({ source }) => source));
           break;
         }
+        if (own.has(progress.source) && progress.stored > progress.sealed) this.hasOwn = true;
         const before = batch.room;
         const isWaiting = await this.ofSource(
           batch,

@@ -31,7 +31,7 @@ export interface ExternalSigningKey {
   readonly sign: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 }
 
-/** How what is stored becomes a log that nobody can change unseen. */
+/** How what is stored becomes a log that nobody can change unseen who has not its signing key. */
 export interface LedgerOptions {
   /** Whether this process seals. @defaultValue `true` */
   readonly seal?: boolean;

@@ -18,6 +18,9 @@ export abstract class LogSealer {
    */
   abstract checkpoint(): Promise<SignedCheckpoint>;
 
+  /** The log that it knew is gone: it goes on with the one that is there. @param origin of a new log; absent where no key names it */
+  abstract beginAgain(origin: string | undefined): void;
+
   /** Seals what is left, within the time, and lets others go on. Never throws. */
   abstract close(patienceMs: number): Promise<void>;
 }

@@ -22,6 +22,8 @@ export class ReachNotes {
   /** Where each source was found to have a hole the last time: the number before it. */
   private holes = new Map<string, number>();
   private readonly said = new Map<string, number>();
+  /** Up to where the log has each source without a hole. */
+  private readonly whole = new Map<string, number>();
   private isLooking = false;
 
   constructor(
@@ -52,9 +54,11 @@ export class ReachNotes {
 
   private async lookOnce(): Promise<void> {
     const last = new Map((await this.host.reached()).map(({ source, sequence }) => [source, sequence]));
+    if ([...last].every(([source, reached]) => reached <= (this.whole.get(source) ?? 0))) return;
     const size = (await this.ledger.head())?.treeSize ?? 0;
     const holes = new Map<string, number>();
     for (const { source, sealed, next } of await this.sealing.progressOf([...last.keys()], size)) {
+      this.whole.set(source, sealed);
       const reached = last.get(source)!;
       if (next === undefined || next === sealed + 1 || reached <= sealed) continue;
       holes.set(source, sealed);

@@ -4,7 +4,7 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { isEventId } from '../event/event-id.js';
-import { formatCheckpoint } from '../ledger/checkpoint.js';
+import { formatCheckpoint, isOfLog } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { signNote } from '../ledger/note.js';
 import { rootAt } from '../ledger/proofs.js';
@@ -35,6 +35,9 @@ const BATCH = 500;
 /** Times that somebody else may be faster before a checkpoint that was asked for is given up. */
 const MAX_RACES = 20;
 const LAST_RETRY_MS = 30_000;
+/** At rest it asks after so many intervals whether there is a new event, and looks for all else after so many. */
+const REST_INTERVALS = 5;
+const FULL_INTERVALS = 120;
 /** Looking for something to seal, where there may be nothing, may take so much of the time. */
 const SHARE_OF_TIME = 0.05;
 const PUBLISH_PATIENCE_MS = 1_000;
@@ -47,6 +50,8 @@ export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'ownS
   readonly installation: () => Promise<string>;
   /** The newest checkpoint that the sealer has made, or goes on from. */
   readonly seen?: (checkpoint: Checkpoint) => void;
+  /** It could not seal. */
+  readonly failed?: (error: unknown) => void;
   /** An event of a gap was stored. */
   readonly stored: (event: AuditLogEvent) => void;
   /** How long the database may take to answer. */
@@ -77,6 +82,8 @@ export class Sealer extends LogSealer {
   private waitMs: number;
   /** When to look further again than at the sources that are known to live. */
   private wideDue = -Infinity;
+  /** Set while it rests: there was nothing to seal. */
+  private rest: { readonly newest: string | undefined; readonly until: number } | undefined;
   private closed = false;
 
   /**
@@ -104,7 +111,7 @@ export class Sealer extends LogSealer {
           `The row ${isEventId(id) ? id : 'of an id that is none'} of the audit events is none that this library writes, and is not sealed. nest-audit verify names each such row; who may delete it can look at it and do so.`,
         ),
       gapTimeoutMs: options.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
-      trust: async () => ({ verifiers: keys.verifiers, origin: await this.origin() }),
+      trust: async () => ({ verifiers: keys.verifiers, origin: await this.name() }),
       warn: (message) => {
         // From then on its own closing notes are there.
         if (!this.closed) this.warnings.warn('sources', message);
@@ -129,6 +136,13 @@ export class Sealer extends LogSealer {
     return this.inTurn(async () => {
       if (this.seals) await this.sealRound();
       return this.signed(await this.inTime(() => this.ledger.head()));
+    });
+  }
+
+  beginAgain(origin: string | undefined): void {
+    void this.inTurn(async () => {
+      this.tip = this.seen = this.rest = undefined;
+      this.ownOrigin = origin;
     });
   }
 
@@ -169,12 +183,22 @@ export class Sealer extends LogSealer {
     const begun = performance.now();
     const isWide = begun >= this.wideDue;
     try {
+      // Before it looks, so that what is stored meanwhile is news.
+      const newest = isWide || this.rest ? await this.inTime(() => this.sealing.newestEvent()) : undefined;
+      if (this.rest?.newest === newest && begun < (this.rest?.until ?? 0)) {
+        this.waitMs = Math.min(this.waitMs + this.intervalMs, this.intervalMs * REST_INTERVALS);
+        return;
+      }
       const sealed = await this.sealAll(isWide, () => this.holdsLease());
       const now = performance.now();
-      const rest = (now - begun) / SHARE_OF_TIME;
-      if (isWide) this.wideDue = now + rest;
+      const pause = (now - begun) / SHARE_OF_TIME;
+      if (isWide) this.wideDue = now + pause;
       // However long that took: what lives is sealed in time.
-      this.waitMs = isWide || sealed > 0 ? this.intervalMs : Math.max(this.intervalMs, rest);
+      this.waitMs = isWide || sealed > 0 ? this.intervalMs : Math.max(this.intervalMs, pause);
+      const mayRest = isWide && sealed === 0 && this.collector.isDone && !this.collector.isWaiting;
+      this.rest = mayRest ? { newest, until: now + this.intervalMs * FULL_INTERVALS } : undefined;
+      // Whoever has something to seal need not wait for the end of the lease.
+      if (this.rest) await this.inTime(() => this.lease.release());
     } catch (error) {
       this.waitMs = Math.min(Math.max(this.waitMs, this.intervalMs) * 2, LAST_RETRY_MS);
       this.complain(error);
@@ -200,6 +224,7 @@ export class Sealer extends LogSealer {
   }
 
   private complain(error: unknown): void {
+    this.host.failed?.(error);
     // While the database is away, the delivery says so.
     if (error instanceof AuditError && error.code === 'AUDIT_STORE_UNAVAILABLE' && !error.cause) return;
     this.warnings.warn('seal', `The audit log could not be sealed: ${describeStoreError(error)}.`);
@@ -322,8 +347,8 @@ export class Sealer extends LogSealer {
 
   private async load(head: StoredCheckpoint): Promise<{ tip: LogTip; origin: string }> {
     const { treeSize: size } = head;
-    const origin = await this.origin();
-    this.checkHead(head, origin);
+    const origin = this.checkHead(head, await this.name());
+    this.ownOrigin = origin;
     const tip = await LogTip.load(this.ledger, size);
     if (tip.root().toString('base64') !== head.rootHash) {
       throw new AuditError(
@@ -339,8 +364,8 @@ export class Sealer extends LogSealer {
     return { tip, origin };
   }
 
-  /** @throws AuditError `AUDIT_LEDGER_BROKEN` where it is not one that this process may vouch for */
-  private checkHead(head: StoredCheckpoint, own: string): void {
+  /** @returns the origin of the log. @throws AuditError `AUDIT_LEDGER_BROKEN` where it is not one that this process may vouch for */
+  private checkHead(head: StoredCheckpoint, own: string): string {
     const { treeSize } = head;
     const { isSigned, origin } = readCheckpoint(head, this.keys.verifiers);
     if (!isSigned && this.keys.signer) {
@@ -355,17 +380,22 @@ export class Sealer extends LogSealer {
         `The first ${treeSize} leaves of the audit log had no signed checkpoint. What is signed from now on vouches for them as they are now.`,
       );
     }
-    if (origin !== own) {
+    if (!isOfLog(origin, own)) {
       throw new AuditError(
         'AUDIT_LEDGER_BROKEN',
         `The audit log of ${treeSize} leaves is that of ${origin}, and this process seals that of ${own}, so nothing is added to it. If it is the right one, write ledger: { origin: '${origin}' }`,
       );
     }
+    return origin;
+  }
+
+  /** What the log is called; one that followed a lost one has it in its origin. */
+  private async name(): Promise<string> {
+    return this.options.origin ?? this.keys.signer?.name ?? (await this.host.installation());
   }
 
   private async origin(): Promise<string> {
-    this.ownOrigin ??= this.options.origin ?? this.keys.signer?.name ?? (await this.host.installation());
-    return this.ownOrigin;
+    return (this.ownOrigin ??= await this.name());
   }
 
   private async sign(tip: LogTip): Promise<SignedCheckpoint> {

@@ -19,11 +19,12 @@ import { AuditSourceEntity } from './audit-source.entity.js';
 import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
 import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
 import { markOwn, OWN_MYSQL_OPTIONS } from './mysql-session.js';
+import { loggerOf, quietRunner } from './quiet-runner.js';
 import { runStatement } from './run-statement.js';
 import { createPrivately } from './sqlite-file.js';
-import { describeStoreError } from './store-error.js';
+import { areTablesMissing, describeStoreError } from './store-error.js';
 import type { AuditDatabaseOptions, StoreOptions } from './store-options.js';
-import { SUPPORTED_DATABASES } from './table-name.js';
+import { quoted, SUPPORTED_DATABASES, tableName } from './table-name.js';
 import type { AuditTable, SupportedDatabase } from './table-name.js';
 import { within } from './within.js';
 
@@ -65,6 +66,9 @@ export class AuditDatabase {
   private source: DataSource | undefined;
   private connecting: Promise<void> | undefined;
   private readonly stop = new AbortController();
+  private hasFailed = false;
+  /** It was connected before. */
+  private isRenewal = false;
   private lastError = 'it is not connected yet, as before app.init() or app.listen()';
   private stopWatching: () => void = () => undefined;
   /** Reads the rows of events, and counts those that are none. */
@@ -131,9 +135,39 @@ export class AuditDatabase {
     return this.source ? 'the application has closed the data source that it shares' : this.lastError;
   }
 
+  /** It is not connected yet, and no attempt has failed. */
+  get isConnecting(): boolean {
+    return !this.source && !this.hasFailed;
+  }
+
   /** The application has destroyed the data source that it shares: there is nothing left to wait for. */
   get isGone(): boolean {
     return this.source?.isInitialized === false;
+  }
+
+  /**
+   * Connects again where the tables are gone: makes them where it may, else waits until somebody has. Where only others are missing, as
+   * those of a feature, it does nothing.
+   */
+  async renew(): Promise<void> {
+    const { source } = this;
+    if (!source?.isInitialized || !(await isLogGone(source))) return;
+    if (this.source !== source || this.stop.signal.aborted) return;
+    this.source = undefined;
+    this.isRenewal = true;
+    this.lastError = 'its tables are gone';
+    this.logger.error(
+      `The audit's tables are gone from the database: somebody may have removed the evidence. Find out who dropped them, and keep the journal and each checkpoint that is kept elsewhere. ${(this.options.migrate ?? true) ? 'They are made again' : 'Run the migrations of the library'}, and a new log begins.`,
+    );
+    const shared = this.options.dataSource === undefined ? undefined : source;
+    this.stopWatching();
+    if (!shared)
+      await within(
+        CLOSE_PATIENCE_MS,
+        source.destroy().catch(() => undefined),
+      );
+    this.connecting = this.keepTrying(shared);
+    this.connecting.catch((error: unknown) => this.logger.error(String(error)));
   }
 
   /** Ends the attempts, and closes the connection unless the application owns it. A hung one is left behind. */
@@ -162,6 +196,7 @@ export class AuditDatabase {
         if (waitMs > FIRST_RETRY_MS) this.logger.log('The audit database is back.');
         return;
       } catch (error) {
+        this.hasFailed = true;
         if (error instanceof AuditError) throw error;
         if (this.stop.signal.aborted) return;
         this.noteFailure(error);
@@ -195,6 +230,7 @@ export class AuditDatabase {
       // The first statement looks at the session of a shared connection.
       await runStatement(source, 'SELECT 1');
       if (this.options.migrate ?? true) await runMigrations(source, this.tables);
+      else if (this.isRenewal) await assertLog(source);
     } catch (error) {
       if (!shared && source?.isInitialized) await source.destroy().catch(() => undefined);
       throw toOptionError(error, options.type) ?? error;
@@ -244,7 +280,8 @@ function createAuditDataSource(options: AuditDatabaseOptions, tables: readonly F
     migrationsRun: false,
     dropSchema: false,
   };
-  if (own.type === 'postgres') return new DataSource({ connectTimeoutMS: CONNECT_TIMEOUT_MS, ...own });
+  if (own.type === 'postgres')
+    return markOwn(new DataSource({ connectTimeoutMS: CONNECT_TIMEOUT_MS, ...own }));
   if (own.type !== 'better-sqlite3') {
     const { charset } = OWN_MYSQL_OPTIONS;
     const extra = { ...(own.extra as object), charset };
@@ -253,7 +290,7 @@ function createAuditDataSource(options: AuditDatabaseOptions, tables: readonly F
     );
   }
   const { prepareDatabase } = own;
-  return new DataSource({
+  const source = new DataSource({
     // The driver waits for another process's lock on the main thread: not long, the delivery tries again.
     timeout: 100,
     ...own,
@@ -264,6 +301,7 @@ function createAuditDataSource(options: AuditDatabaseOptions, tables: readonly F
       await prepareDatabase?.(connection);
     },
   });
+  return markOwn(source);
 }
 
 function entitiesOf(tables: readonly FeatureTables[]): FeatureTables['entities'][number][] {
@@ -285,8 +323,34 @@ async function runMigrations(source: DataSource, tables: readonly FeatureTables[
   const view = Object.create(source, {
     migrations: { value: migrationsOf(tables).map((Migration) => new Migration()) },
     options: { value: { ...source.options, migrationsTableName: migrationsTableOf(source.options) } },
+    logger: { value: loggerOf(source) },
   }) as DataSource;
-  await new MigrationExecutor(view).executePendingMigrations();
+  const runner = source.createQueryRunner('master');
+  try {
+    await runner.connect();
+    const quiet = quietRunner(source, runner);
+    // By its manager, TypeORM notes which migrations have run.
+    if (quiet !== runner) Object.assign(quiet, { manager: source.createEntityManager(quiet) });
+    await new MigrationExecutor(view, quiet).executePendingMigrations();
+  } finally {
+    await runner.release();
+  }
+}
+
+/** @throws Error while somebody else still makes the tables; the driver's error where they are not there */
+async function assertLog(source: DataSource): Promise<void> {
+  const settings = quoted(source, tableName(source, 'audit_settings'));
+  const rows = await runStatement<unknown[]>(source, `SELECT 1 FROM ${settings} WHERE name = 'ledger_id'`);
+  if (rows.length === 0) throw new Error('its tables are not complete');
+}
+
+async function isLogGone(source: DataSource): Promise<boolean> {
+  try {
+    await assertLog(source);
+    return false;
+  } catch (error) {
+    return areTablesMissing(error);
+  }
 }
 
 function assertSupported({ options: { type } }: DataSource): void {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
-import { runStatement, runWithin } from './run-statement.js';
+import { inTransaction, runOn, runStatement, runWithin } from './run-statement.js';
 import type { StatementValues } from './run-statement.js';
 import { storedValues } from './stored-row.js';
 import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
@@ -86,9 +86,9 @@ export async function runTogether(connection: DataSource, steps: readonly Step[]
     );
     return;
   }
-  await connection.transaction(async (manager) => {
+  await inTransaction(connection, async (runner) => {
     for (const step of steps) {
-      const rows = await runWithin<{ count: unknown }[]>(manager, step.text, step.values);
+      const rows = await runOn<{ count: unknown }[]>(connection, runner, step.text, step.values);
       if (step.count !== undefined) check(step, rows[0]);
     }
   });

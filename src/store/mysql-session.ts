@@ -19,10 +19,15 @@ const PROBE = 'ħ¥\u{1f512}';
 const own = new WeakSet<DataSource>();
 const settled = new WeakMap<MysqlConnection, Promise<void>>();
 
-/** Has {@link settleSession} set the sessions of the data source. */
+/** Notes that the library has made the data source: {@link settleSession} sets its sessions. */
 export function markOwn(source: DataSource): DataSource {
   own.add(source);
   return source;
+}
+
+/** Whether the library has made it; else the application shares it. */
+export function isOwn(source: DataSource): boolean {
+  return own.has(source);
 }
 
 /**
@@ -34,7 +39,7 @@ export function markOwn(source: DataSource): DataSource {
 export function settleSession(source: DataSource, connection: MysqlConnection): Promise<void> {
   let done = settled.get(connection);
   if (!done) {
-    done = own.has(source) ? setSession(connection) : checkSession(connection);
+    done = isOwn(source) ? setSession(connection) : checkSession(connection);
     settled.set(connection, done);
     // What has failed is tried again.
     done.catch(() => settled.delete(connection));

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { settleSession } from './mysql-session.js';
+import { loggerOf, quietRunner } from './quiet-runner.js';
 import { executePrepared } from './prepared-statements.js';
 import type { MysqlConnection } from './prepared-statements.js';
 import type { StoredValue } from './stored-row.js';
@@ -68,20 +69,49 @@ export async function runWithin<T = unknown>(
     : runStatement<T>(connection, text, values);
 }
 
+/**
+ * Does the work in a transaction: all of it, or nothing where it throws.
+ *
+ * @throws what the work throws; the driver's error
+ */
+export async function inTransaction(
+  source: DataSource,
+  work: (runner: QueryRunner) => Promise<void>,
+): Promise<void> {
+  const runner = source.createQueryRunner('master');
+  try {
+    await runner.connect();
+    const quiet = quietRunner(source, runner);
+    await quiet.startTransaction();
+    try {
+      await work(runner);
+      await quiet.commitTransaction();
+    } catch (error) {
+      // The connection may be gone, and the transaction with it.
+      await quiet.rollbackTransaction().catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    await runner.release();
+  }
+}
+
 /** The drivers of PostgreSQL and SQLite send values apart from the text by themselves. What TypeORM asks of mysql2 does not. */
-async function runOn<T>(
+export async function runOn<T>(
   source: DataSource,
   runner: QueryRunner,
   text: string,
   values: StatementValues,
 ): Promise<T> {
   // A runner that is released still has its connection, which is somebody else's by now: TypeORM refuses it.
-  if (dialectOf(source) !== 'mysql' || runner.isReleased) return (await runner.query(text, [...values])) as T;
+  if (runner.isReleased) return (await runner.query(text, [...values])) as T;
   const connection = (await runner.connect()) as MysqlConnection;
+  const quiet = quietRunner(source, runner);
+  if (dialectOf(source) !== 'mysql') return (await quiet.query(text, [...values])) as T;
   await settleSession(source, connection);
-  if (values.length === 0) return (await runner.query(text)) as T;
-  const { logger } = source;
-  // As TypeORM does with what it runs itself: the application's `logging` shows these statements too.
+  if (values.length === 0) return (await quiet.query(text)) as T;
+  // As TypeORM does with what it runs itself.
+  const logger = loggerOf(source);
   logger.logQuery(text, [...values], runner);
   try {
     return await executePrepared<T>(connection, text, values);

@@ -113,6 +113,16 @@ export class SealingRepository {
     return rows.map((row): unknown => row['source']).filter((source) => typeof source === 'string');
   }
 
+  /** The id of the newest event; `undefined` where there is none. */
+  async newestEvent(): Promise<string | undefined> {
+    const { q, table } = sqlOf(this.database);
+    const [row] = await ask(
+      this.database,
+      `SELECT ${q('id')} FROM ${table('audit_events')} ORDER BY ${q('id')} DESC LIMIT 1`,
+    );
+    return row && String(row['id']);
+  }
+
   /**
    * How far each of these sources is, in their order, by index seeks alone: some microseconds of the database for each, however many
    * events it has.

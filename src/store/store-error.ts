@@ -56,6 +56,16 @@ export function classifyStoreError(error: unknown): StoreFailure {
   return /^[0-9A-Z]{2}[0-9A-Z]{3}$/.test(state) && /\d/.test(state) ? 'unclear' : 'away';
 }
 
+/**
+ * Whether the tables, or the database itself, are not there: SQLSTATE 42P01 and 3D000 of PostgreSQL; of MySQL 1146, 1049, and 1046 on a
+ * connection whose database was dropped.
+ */
+export function areTablesMissing(error: unknown): boolean {
+  const { code, errno, message } = driverFieldsOf(error instanceof AuditError ? error.cause : error);
+  if (code === 'SQLITE_ERROR') return message.startsWith('no such table');
+  return code === '42P01' || code === '3D000' || [1046, 1049, 1146].includes(errno ?? 0);
+}
+
 /** Whether the database has undone the transaction for the sake of another one, as to end a deadlock: SQLSTATE class 40. */
 export function isRolledBack(error: unknown): boolean {
   const { code, sqlState } = driverFieldsOf(error);

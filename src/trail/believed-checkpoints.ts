@@ -1,3 +1,4 @@
+import { isOfLog } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
@@ -53,7 +54,7 @@ export async function originOf(ledger: LedgerRepository, trust: Trust): Promise<
 
 function isBelieved({ isTrusted, treeSize, origin }: OpenedCheckpoint, trust: Trust): boolean {
   const needsNoKey = trust.verifiers.length === 0 || treeSize <= trust.unsignedUntil;
-  return (isTrusted || needsNoKey) && origin === (trust.origin ?? origin);
+  return (isTrusted || needsNoKey) && isOfLog(origin, trust.origin ?? origin);
 }
 
 /** `undefined` where it is no checkpoint, or not the one that its row says. */

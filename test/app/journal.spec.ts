@@ -9,6 +9,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { join } from 'node:path';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditModuleOptions, DeliveryOptions } from 'nest-audit-trail';
+import { detection } from 'nest-audit-trail/detection';
+import { risk } from 'nest-audit-trail/risk';
+import { complianceRules } from 'nest-audit-trail/rules';
 import { crash, segmentsOf } from '../support/crashed-journal.js';
 import { eventually } from '../support/eventually.js';
 import { abandon, dial, send } from '../support/http-client.js';
@@ -38,8 +41,12 @@ describe('the journal', () => {
 
   const after = () => `${database.journal}-after`;
 
-  async function start(delivery: DeliveryOptions = {}): Promise<ThingsApp> {
+  async function start(
+    delivery: DeliveryOptions = {},
+    options: Pick<AuditModuleOptions, 'capture' | 'features'> = {},
+  ): Promise<ThingsApp> {
     const app = await startThings({
+      ...options,
       database: database.options as NonNullable<AuditModuleOptions['database']>,
       delivery: { directory: database.journal, shutdownTimeoutMs: 0, ...delivery },
     });
@@ -225,6 +232,28 @@ describe('the journal', () => {
     expect(byId('done')).toMatchObject([{ outcome: 'success' }]);
     expect(events).toHaveLength(4);
     expect(sequences(events)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('says of what a crash left what is so, and warns of nothing, with features that judge it', async () => {
+    const options = {
+      capture: { resolve: { user: () => 'ann' } },
+      features: [risk(), detection(), complianceRules({ packs: ['sox'] })],
+    } as const;
+    const app = await start({}, options);
+    const slow = send(app.port, { method: 'POST', path: '/things/slow/unsafe' });
+    await app.gate.begun;
+    await crash(database.journal, after());
+    app.gate.open();
+    await slow;
+    await apps.pop()!.close();
+    await store.restore();
+    const next = await start({ directory: after() }, options);
+    await eventually(() => next.audit.flush());
+    expect(await eventsOf(next)).toContainEqual(
+      expect.objectContaining({ userId: 'ann', outcome: 'partial', resourceId: 'unsafe' }),
+    );
+    expect(next.warned).toEqual([]);
+    expect(next.logged).toContainEqual(expect.stringContaining('1 interrupted request(s)'));
   });
 
   it('knows what became of an answer after it was ready, also after a crash', async () => {

@@ -30,6 +30,8 @@ export interface ThingsApp {
   readonly audit: AuditService;
   readonly port: number;
   readonly logged: string[];
+  /** Of these, the warnings and errors. */
+  readonly warned: string[];
   /** The ids that handlers ran for. */
   readonly handled: string[];
   readonly gate: Gate;
@@ -137,9 +139,14 @@ export async function startThings(
   class ThingsModule {}
 
   const logged: string[] = [];
+  const warned: string[] = [];
   const keep = (message: unknown) => void logged.push(String(message));
+  const warn = (message: unknown) => {
+    keep(message);
+    warned.push(String(message));
+  };
   const app: INestApplication = await NestFactory.create(ThingsModule, {
-    logger: { log: keep, warn: keep, error: keep, fatal: keep },
+    logger: { log: keep, warn, error: warn, fatal: warn },
     abortOnError: false,
   });
   await app.listen(0, '127.0.0.1');
@@ -147,6 +154,7 @@ export async function startThings(
     audit: app.get(AuditService),
     port: (app.getHttpServer().address() as AddressInfo).port,
     logged,
+    warned,
     handled,
     gate,
     get: (service) => app.get(service),

@@ -9,6 +9,7 @@ import type { AuditDatabaseOptions } from '../../store/store-options.js';
 import type { LoopOptions } from '../delivery-loop.js';
 import { within } from '../../store/within.js';
 import { Calls } from './calls.js';
+import type { ErrorFields } from './error-fields.js';
 import type { Callable } from './calls.js';
 import { threadFile } from './thread-file.js';
 
@@ -18,12 +19,16 @@ export interface ThreadOptions {
   /** Absent where the main thread seals. */
   readonly ledger?: LedgerOptions;
   readonly loop: LoopOptions;
+  /** Of the log that follows one whose tables were lost. */
+  readonly origin?: string;
 }
 
 /** What the thread asks of, and tells, the main one. */
 export interface ThreadHost {
   readonly describeGap: (gap: NumberRange) => AuditLogEvent;
   readonly stored: (event: AuditLogEvent) => void;
+  /** Sealing has failed. */
+  readonly failed: (error: ErrorFields) => void;
   readonly keepLetter: (letter: RefusedEvent) => Promise<void>;
 }
 
@@ -69,7 +74,7 @@ export class DatabaseThread {
   private readonly warnings: RateLimitedLog;
 
   constructor(
-    private readonly options: ThreadOptions,
+    private options: ThreadOptions,
     host: ThreadHost,
     private readonly logger: AuditLogger,
   ) {
@@ -136,6 +141,12 @@ export class DatabaseThread {
       () => undefined,
     );
     for (const user of this.users) user.started();
+  }
+
+  /** Starts another one in its place, with connections of its own. @param origin see {@link ThreadOptions} */
+  renew(origin: string | undefined): void {
+    if (origin !== undefined) this.options = { ...this.options, origin };
+    void this.worker?.terminate();
   }
 
   /** @throws Error while it is not there; else what is thrown by it */

@@ -19,7 +19,7 @@ import type { ThreadOptions } from './database-thread.js';
 /** How long what is asked first waits for the connection. */
 const CONNECT_PATIENCE_MS = 2_000;
 
-const { database: options, ledger = {}, loop: loopOptions } = workerData as ThreadOptions;
+const { database: options, ledger = {}, loop: loopOptions, origin } = workerData as ThreadOptions;
 // Whether the database is there, the main thread tells.
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
 const database = new AuditDatabase({ database: options, migrate: false }, silent);
@@ -42,6 +42,7 @@ const sealer: LogSealer = new Sealer(
     ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
     describeGap: (gap: NumberRange) => main.call('describeGap', gap) as Promise<AuditLogEvent>,
     stored: (event: AuditLogEvent) => main.tell('stored', event),
+    failed: (error: unknown) => main.tell('failed', toFields(error)),
     seen: (checkpoint: Checkpoint) => main.tell('seen', checkpoint),
     installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
     statementTimeoutMs: loopOptions.statementTimeoutMs,
@@ -52,6 +53,8 @@ const sealer: LogSealer = new Sealer(
     error: (message) => main.tell('error', message),
   },
 );
+
+if (origin !== undefined) sealer.beginAgain(origin);
 
 /** Connects first. */
 const sink: EventSink = {

@@ -47,6 +47,12 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
     this.here.start();
   }
 
+  beginAgain(origin: string | undefined): void {
+    this.seen = undefined;
+    // The next thread is told.
+    this.here?.beginAgain(origin);
+  }
+
   checkpoint(): Promise<SignedCheckpoint> {
     if (this.here) return this.here.checkpoint();
     return this.thread.call('checkpoint', this.sources()) as Promise<SignedCheckpoint>;

@@ -19,7 +19,14 @@ import type { StoredValue } from '../../store/stored-row.js';
 import { isRolledBack } from '../../store/store-error.js';
 
 /** What tells of other events, and is never removed. */
-const KEPT_ACTIONS = ['audit.gap', 'audit.erase', REMOVAL_ACTION, HOLD_ACTION, RELEASE_ACTION] as const;
+const KEPT_ACTIONS = [
+  'audit.gap',
+  'audit.log-replaced',
+  'audit.erase',
+  REMOVAL_ACTION,
+  HOLD_ACTION,
+  RELEASE_ACTION,
+] as const;
 
 /** Events that are as old as a rule asks. */
 export interface ExpiredEvents {

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { AuditError } from '../../event/audit-error.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
@@ -146,8 +147,11 @@ export class RiskMemory {
         if (userAgent !== undefined) user.devices.note(userAgent, 0);
       }
       user.history = events.length > 0 ? 'some' : 'none';
-    } catch {
+    } catch (error) {
+      // It is asked again with the user's next event.
       user.history = 'unknown';
+      // Not connected, as when events are recovered at the start: delivery says so where that lasts.
+      if (error instanceof AuditError && !error.cause) return;
       this.warnings.warn(
         'history',
         "The audit could not read a user's earlier events: until it can, no address and no device counts as new.",

@@ -1,3 +1,4 @@
+import { isOfLog } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
@@ -123,6 +124,9 @@ export class CheckpointWalk {
       }
       this.compared += 1;
       this.origin ??= checkpoint.origin;
+      // The first one says which of the logs of this name it is.
+      const mayName = this.compared === 1 && (isTrusted || verifiers.length === 0);
+      if (mayName && isOfLog(checkpoint.origin, this.origin)) this.origin = checkpoint.origin;
       const isOwn = checkpoint.origin === this.origin;
       if (!isOwn) untrusted(`of the log ${checkpoint.origin}, not of ${this.origin}`);
       if (isSigned) {

@@ -1,3 +1,4 @@
+import { isOfLog } from '../../ledger/checkpoint.js';
 import { AuditError } from '../../event/audit-error.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { parseVerifierKey } from '../../ledger/keys.js';
@@ -192,7 +193,7 @@ function checkpointOf(
     if (verifiers.length > 0 && !isTrusted && (isSigned || treeSize > unsignedUntil)) {
       throw new LedgerFormatError('The checkpoint is not signed by any of the keys');
     }
-    if (origin !== undefined && checkpoint.origin !== origin) {
+    if (origin !== undefined && !isOfLog(checkpoint.origin, origin)) {
       throw new LedgerFormatError(`The checkpoint is of the log ${checkpoint.origin}, not of ${origin}`);
     }
     return { ...checkpoint, how: 'was kept elsewhere' };

@@ -1,3 +1,4 @@
+import { isOfLog } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { LedgerRepository, StoredCheckpoint } from '../../store/ledger.repository.js';
@@ -62,7 +63,7 @@ function strayCheckpoint(
   }
   try {
     const checkpoint = openCheckpoint(note, verifiers);
-    const isOwn = origin === undefined || checkpoint.origin === origin;
+    const isOwn = origin === undefined || isOfLog(checkpoint.origin, origin);
     if (checkpoint.isTrusted && isOwn && checkpoint.treeSize === treeSize) {
       return {
         code: 'log_truncated',

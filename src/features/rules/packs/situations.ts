@@ -123,7 +123,12 @@ export const usesAuditTrail = all(
 );
 
 /** The trail says of itself that it is not whole. */
-export const losesAuditEvents = is('action', 'in', ['audit.drop', 'audit.loss', 'audit.gap']);
+export const losesAuditEvents = is('action', 'in', [
+  'audit.drop',
+  'audit.loss',
+  'audit.gap',
+  'audit.log-replaced',
+]);
 
 /** So many records at once that somebody may be taking them away. The keys are those that risk scoring counts. */
 export const bulk = any(

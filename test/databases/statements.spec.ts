@@ -1,0 +1,106 @@
+// Which statements the audit sends: none into the log of a data source that it shares, and few where nothing happens.
+import 'reflect-metadata';
+import { Module } from '@nestjs/common';
+import type { DynamicModule, INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AbstractLogger, DataSource } from 'typeorm';
+import type { LogLevel, LogMessage } from 'typeorm';
+import { AuditModule, AuditService } from 'nest-audit-trail';
+import type { AuditModuleOptions } from 'nest-audit-trail';
+import { retention } from 'nest-audit-trail/retention';
+import { risk } from 'nest-audit-trail/risk';
+import { generateKeys } from '../../src/ledger/index.js';
+import { eventually } from '../support/eventually.js';
+import { describeEachDatabase } from '../support/harness/databases.js';
+import type { TestDatabase } from '../support/harness/databases.js';
+
+/** What an application's own logger hears with `logging: true`. */
+class HeardBy extends AbstractLogger {
+  readonly lines: string[] = [];
+
+  constructor() {
+    super(true);
+  }
+
+  protected override writeLog(_level: LogLevel, message: LogMessage | LogMessage[]): void {
+    for (const one of [message].flat()) this.lines.push(String(one.message));
+  }
+}
+
+describeEachDatabase('the statements of the audit', (create) => {
+  let database: TestDatabase;
+  let app: INestApplication | undefined;
+  const signingKey = generateKeys('audit.example').signerKey;
+
+  beforeEach(async () => {
+    database = await create({ isEmpty: true });
+  });
+
+  afterEach(async () => {
+    await app?.close();
+    app = undefined;
+    await database.drop();
+  });
+
+  async function start(options: AuditModuleOptions, imports: DynamicModule[] = []): Promise<AuditService> {
+    @Module({
+      imports: [...imports, AuditModule.forRoot({ ...options, delivery: { directory: database.journal } })],
+    })
+    class StatementsModule {}
+    app = await NestFactory.create(StatementsModule, { logger: false, abortOnError: false });
+    await app.init();
+    return app.get(AuditService);
+  }
+
+  it("are not in the log of the application's data source, which logs its own", async () => {
+    const logger = new HeardBy();
+    const shared = TypeOrmModule.forRoot({ ...database.options, logging: true, logger });
+    const audit = await start(
+      {
+        dataSource: 'default',
+        ledger: { signingKey, intervalMs: 10 },
+        features: [retention({ rules: [{ keepDays: 1 }] }), risk()],
+      },
+      [shared],
+    );
+    await audit.record({ action: 'thing.create', userId: 'ann' });
+    await eventually(() => audit.flush());
+    await audit.checkpoint();
+    expect(await audit.verify()).toMatchObject({ ok: true });
+    expect((await audit.find({ allTenants: true, action: 'thing.create' })).events).toHaveLength(1);
+    const source = app!.get(DataSource);
+    await source.transaction(async (manager) => {
+      await audit.record({ action: 'thing.delete' }, { manager });
+      await manager.query("SELECT 'of the application'");
+    });
+    await source.query("SELECT 'of the application'");
+    // Beside the beginning and the end of the transaction, and what TypeORM itself asks when it connects.
+    expect(logger.lines.filter((line) => line.includes('audit'))).toEqual([]);
+    expect(logger.lines.filter((line) => line.includes('of the application'))).toHaveLength(2);
+    // Nothing of the application's own objects was changed.
+    expect(source.logger).toBe(logger);
+  });
+
+  it('are in the log of its own data source, and are one question where nothing happens', async () => {
+    const logger = new HeardBy();
+    const options = { ...database.options, logging: true, logger } as NonNullable<
+      AuditModuleOptions['database']
+    >;
+    const audit = await start({ database: options, ledger: { signingKey, intervalMs: 50 } });
+    await audit.record({ action: 'thing.create' });
+    await eventually(() => audit.flush());
+    expect(logger.lines).toContainEqual(expect.stringContaining('INSERT INTO'));
+    const isQuestion = (line: string) =>
+      /^SELECT .?id.? FROM .*audit_events\W* ORDER BY .?id.? DESC LIMIT 1$/.test(line);
+    const resting = () => logger.lines.slice(-6);
+    await eventually(() => {
+      expect(resting()).toHaveLength(6);
+      expect(resting().filter((line) => !isQuestion(line))).toEqual([]);
+    });
+    expect((await audit.verify()).ok).toBe(true);
+    // A new event wakes it up.
+    await audit.record({ action: 'thing.delete' });
+    await eventually(async () => expect(await audit.verify()).toMatchObject({ events: 2, pending: 0 }));
+  });
+});
