@@ -50,7 +50,27 @@ const plainCell = {
   packages: { express: '5', fastify: '5', 'better-sqlite3': '12', typeorm: '1' },
 };
 
-export const cells = [...nestCells, plainCell];
+/** A whole application, with and without the audit, on its PostgreSQL. */
+const boilerplateCell = {
+  name: 'node24-nest11-typeorm0.3-boilerplate',
+  application: 'nest11-boilerplate',
+  node: '24',
+  isEnd: true,
+  isPlain: true,
+  onPostgres: true,
+  packages: {
+    '@nestjs/common': '11',
+    '@nestjs/core': '11',
+    '@nestjs/platform-express': '11',
+    '@nestjs/testing': '11',
+    '@nestjs/typeorm': '11',
+    '@types/pg': '8',
+    pg: '8',
+    typeorm: '0.3',
+  },
+};
+
+export const cells = [...nestCells, plainCell, boilerplateCell];
 
 /**
  * The cells that the command line asks for: the ends, `--all`, or those whose names contain one of the words.

@@ -33,7 +33,7 @@ export async function install(folder, { packages }, node, tarball, repository) {
     versions[name] = await versionOf(folder, name);
     if (!isVersion(versions[name], wanted)) throw new Error(`${name} ${versions[name]} is not ${wanted}`);
   }
-  await placeAddon(folder, versions['better-sqlite3'], node, repository);
+  if (versions['better-sqlite3']) await placeAddon(folder, versions['better-sqlite3'], node, repository);
   return versions;
 }
 

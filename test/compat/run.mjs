@@ -15,7 +15,7 @@ import { checkDeployed } from './deployed.mjs';
 import { install, pack } from './install.mjs';
 import { nodeOfVersion } from './node-version.mjs';
 import { conclude, skip, step } from './report.mjs';
-import { findMariaDb } from './server.mjs';
+import { findDatabases } from './server.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const repository = fileURLToPath(new URL('../..', import.meta.url));
@@ -36,16 +36,20 @@ setTimeout(stopAll, MINUTES * 60_000).unref();
 
 try {
   let server;
+  let postgres = { missing: 'no chosen application needs it' };
   let tarball;
   const isReady =
-    (await step('MariaDB', async () => void (server = await findMariaDb()))) &&
+    (await step('MariaDB', async () => void (server = await findDatabases('mysql')))) &&
+    (!chosen.some(({ onPostgres }) => onPostgres) ||
+      (await step('PostgreSQL', async () => void (postgres = await findDatabases('postgres'))))) &&
     (await step('npm pack', async () => void (tarball = await pack(repository, work))));
   // Whatever the programs started from here on put into the temporary folder goes with it. The server is not one of them: it is
   // run by a user who may not enter it.
   process.env.TMPDIR = work;
   const waiting = isReady ? [...chosen] : [];
   const proveWaiting = async () => {
-    for (let cell = waiting.shift(); cell; cell = waiting.shift()) await prove(cell, tarball, server);
+    for (let cell = waiting.shift(); cell; cell = waiting.shift())
+      await prove(cell, tarball, cell.onPostgres ? postgres : server);
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, proveWaiting));
 } finally {
@@ -71,6 +75,11 @@ async function prove(cell, tarball, server) {
   if (!isInstalled) return;
   await step(`${name}: types`, () => npm(folder, ['run', 'types'], 5, env));
   if (!(await step(`${name}: build`, () => npm(folder, ['run', 'build'], 5, env)))) return;
+  if (cell.onPostgres) {
+    if (server.missing) return skip(`${name} on PostgreSQL`, server.missing);
+    const onPostgres = { ...env, AUDIT_COMPAT_POSTGRES_URL: server.url };
+    return void (await step(`${name}: tests on PostgreSQL`, () => npm(folder, ['test'], 5, onPostgres)));
+  }
   await step(`${name}: tests on SQLite`, () => npm(folder, ['test'], 5, env));
   if (cell.isPlain) return;
   await step(`${name}: loads no feature unasked`, () => loadsNoFeature(folder, env));

@@ -1,0 +1,57 @@
+import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Req, UseGuards } from '@nestjs/common';
+import { ApiBearerAuth } from '@nestjs/swagger';
+import { Audit } from 'nest-audit-trail';
+import { LoginDto, RegisterDto, UpdateDto } from './auth.dto';
+import { AuthService } from './auth.service';
+import { JwtGuard } from './jwt.strategy';
+import type { JwtUser } from './jwt.strategy';
+
+interface AsUser {
+  readonly user: JwtUser;
+}
+
+/** Registration, login, and what users do with their own account. */
+@Controller({ path: 'auth', version: '1' })
+export class AuthController {
+  constructor(private readonly auth: AuthService) {}
+
+  @Post('email/register')
+  register(@Body() body: RegisterDto) {
+    return this.auth.register(body);
+  }
+
+  @Post('email/login')
+  @HttpCode(200)
+  login(@Body() body: LoginDto) {
+    return this.auth.login(body);
+  }
+
+  @Get('me')
+  @ApiBearerAuth()
+  @UseGuards(JwtGuard)
+  me(@Req() { user }: AsUser) {
+    return this.auth.me(user);
+  }
+
+  @Patch('me')
+  @Audit({ action: 'user.update', resource: 'user', resourceId: ({ user }) => user.id })
+  @UseGuards(JwtGuard)
+  update(@Req() { user }: AsUser, @Body() body: UpdateDto) {
+    return this.auth.update(user, body);
+  }
+
+  @Delete('me')
+  @Audit({ action: 'user.delete', resource: 'user', resourceId: ({ user }) => user.id })
+  @HttpCode(204)
+  @UseGuards(JwtGuard)
+  remove(@Req() { user }: AsUser) {
+    return this.auth.remove(user);
+  }
+
+  @Post('logout')
+  @HttpCode(204)
+  @UseGuards(JwtGuard)
+  logout(@Req() { user }: AsUser) {
+    return this.auth.logout(user);
+  }
+}

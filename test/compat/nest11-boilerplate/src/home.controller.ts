@@ -1,0 +1,8 @@
+import { Controller, Get } from '@nestjs/common';
+
+@Controller()
+export class HomeController {
+  @Get() info() {
+    return { name: 'boilerplate' };
+  }
+}

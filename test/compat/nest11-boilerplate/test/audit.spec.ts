@@ -1,0 +1,80 @@
+// What the audit says of the same requests: who, which thing, with what outcome, in which log.
+import { AuditService } from 'nest-audit-trail';
+import type { AuditLogEvent } from 'nest-audit-trail';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { auditModule } from '../src/audit.module';
+import { journey, WRONG_PASSWORDS } from './journey';
+import type { Answer, RunningApp } from './running-app';
+import { startApp } from './running-app';
+
+describe('the audit of the application', () => {
+  const printed: string[] = [];
+  let running: RunningApp;
+  let answers: Answer[];
+  let events: AuditLogEvent[];
+
+  beforeAll(async () => {
+    jest.spyOn(console, 'log').mockImplementation((...line: unknown[]) => void printed.push(line.join(' ')));
+    running = await startApp([auditModule()]);
+    answers = await journey(running);
+    const audit = running.app.get(AuditService);
+    await audit.flush();
+    ({ events } = await audit.find({ allTenants: true, limit: 100 }));
+  });
+
+  afterAll(() => running?.app.close());
+
+  /** The event of a request, as `METHOD /path`; of several, the first. */
+  const of = (method: string, path: string) =>
+    [...events].reverse().find(({ metadata }) => metadata['method'] === method && metadata['path'] === path);
+
+  it('has one event for each request', () => {
+    expect(events.filter(({ metadata }) => metadata['method'] !== undefined)).toHaveLength(answers.length);
+  });
+
+  it('names the user and the session that passport has found', () => {
+    expect(of('GET', '/api/v1/auth/me')).toMatchObject({ outcome: 'failure', category: 'authentication' });
+    expect(of('PATCH', '/api/v1/auth/me')).toMatchObject({
+      userId: '1',
+      sessionId: '1',
+      metadata: { roles: ['user'] },
+    });
+  });
+
+  it('says of a change of the own account which user was changed', () => {
+    expect(of('PATCH', '/api/v1/auth/me')).toMatchObject({ resource: 'user', resourceId: '1' });
+    expect(of('DELETE', '/api/v1/auth/me')).toMatchObject({ resource: 'user', resourceId: '1' });
+  });
+
+  it('knows what was uploaded, and what was refused', () => {
+    expect(of('POST', '/api/v1/files/upload')).toMatchObject({ resource: 'file', outcome: 'success' });
+    const refused = events.filter(({ metadata }) => [400, 413, 404].includes(Number(metadata['statusCode'])));
+    expect(refused.map(({ outcome }) => outcome)).toEqual(['failure', 'failure', 'failure']);
+  });
+
+  it('counts wrong passwords, which are answered by 422', () => {
+    const wrong = events.filter(({ metadata }) => metadata['path'] === '/api/v1/auth/email/login');
+    expect(wrong.filter(({ metadata }) => metadata['statusCode'] === 422)).toHaveLength(WRONG_PASSWORDS);
+  });
+
+  it("prints no statement of its own into the application's log of statements", () => {
+    expect(printed).toContainEqual(expect.stringContaining('"session"'));
+    expect(printed.filter((line) => line.includes('audit_'))).toEqual([]);
+  });
+
+  it('says that no signing key is set, and warns of nothing else', () => {
+    expect(running.logged).toContainEqual(expect.stringContaining('No signing key is set'));
+    expect(running.logged.filter((line) => /could not|can't be/.test(line))).toEqual([]);
+  });
+
+  it('needs ten lines in the application at most', () => {
+    const files = readdirSync(join(__dirname, '../src'), { recursive: true }) as string[];
+    const lines = files
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('audit.module.ts'))
+      .flatMap((file) => readFileSync(join(__dirname, '../src', file), 'utf8').split('\n'));
+    const said = lines.filter((line) => /@Audit|audit\./.test(line));
+    expect(said.length).toBeGreaterThan(0);
+    expect(said.length).toBeLessThanOrEqual(10);
+  });
+});
