@@ -1,5 +1,5 @@
 // Counts the words of README and docs by page: `npm run words`, or `npm run words -- <commit>` to compare with an earlier commit.
-// Blocks of code, decisions, and the page that the benchmark writes do not count.
+// What people wrote is counted: no blocks of code, no decisions (history), nothing that is made from the code or by the benchmark.
 import { execFileSync } from 'node:child_process';
 import { basename } from 'node:path';
 
@@ -13,7 +13,7 @@ function wordsAt(commit) {
 }
 
 function countWords(text) {
-  const prose = text.replace(/^```[^]*?^```$/gm, '').replace(/<!--.*?-->/g, '');
+  const prose = text.replace(/^```[^]*?^```$/gm, '').replace(/<!-- generated[^]*?<!-- end -->/g, '');
   return prose.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
 }
 
