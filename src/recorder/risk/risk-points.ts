@@ -1,7 +1,7 @@
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
 import type { AuditVerb } from '../classify.js';
 
-/** Points of what the event itself says, by default. `docs/reference/format.md` and `docs/record/risk.md` show the same table. */
+/** Points of what the event itself says, by default. `docs/record/risk.md` shows the same table. */
 export const RISK_POINTS = {
   category: {
     data_access: 5,
