@@ -1,5 +1,5 @@
-// Checks the prose of README and docs: sentences, lines, and phrases that a second-language reader stumbles over. In
-// `src` it checks the phrases alone. Links and examples are checked by test/process/docs.spec.ts.
+// Checks the prose of README, docs and TSDoc: sentences, lines, and phrases that a second-language reader stumbles over. In
+// other comments and messages it checks the phrases alone. Links and examples are checked by test/process/docs.spec.ts.
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** The style asks for 25; a list of names in code counts as one, and a sentence may have five more. */
@@ -9,10 +9,7 @@ const PHRASES =
   /\b(anew|but for|what is none|none the less|gone on from|in the place of|all the same|for itself|their kin|comes? to be|comes? about|lest)\b/gi;
 
 /** Pages that are still to be rewritten. The list only shrinks. */
-const NOT_YET = new Set([
-  'docs/record/authentication.md',
-  'docs/start/doors.md',
-]);
+const NOT_YET = new Set(['docs/record/authentication.md', 'docs/start/doors.md']);
 
 const filesIn = (folder, end) =>
   readdirSync(folder, { recursive: true })
@@ -24,6 +21,16 @@ const report = (file, line, what) => problems.push(`${file}:${line + 1}: ${what}
 
 /** Lines with blocks of code emptied, so that numbers of lines stay. */
 const prosaic = (text) => text.replace(/^```[^]*?^```$/gm, (code) => code.replace(/.*/g, '')).split('\n');
+
+/** What stands in comments of TSDoc, each tag as a paragraph; other lines are empty. */
+const tsdoc = (text) =>
+  text
+    .replace(/\/\*\*([^]*?)\*\/|[^\n]/g, (_, said) => said ?? '')
+    .replace(/^ *\* ?/gm, '')
+    .replace(/```[^]*?```/g, (code) => code.replace(/.*/g, ''))
+    .replace(/\{@link (.*?)\}/g, '`$1`')
+    .replace(/@\w+/g, '- ')
+    .split('\n');
 
 function checkPhrases(file, lines) {
   lines.forEach((text, line) => {
@@ -75,7 +82,11 @@ for (const file of ['README.md', ...filesIn('docs', '.md')]) {
   checkWidth(file, lines);
   checkSentences(file, lines);
 }
-for (const file of filesIn('src', '.ts')) checkPhrases(file, readFileSync(file, 'utf8').split('\n'));
+for (const file of filesIn('src', '.ts')) {
+  const text = readFileSync(file, 'utf8');
+  checkPhrases(file, text.split('\n'));
+  checkSentences(file, tsdoc(text));
+}
 
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;

@@ -23,8 +23,8 @@ export interface Fates {
 export type Send = (statement: (signal: AbortSignal) => Promise<void>) => Promise<void>;
 
 /**
- * Stores batches. Where the database refuses one for an event in it, the batch is halved until the event is found, which becomes a
- * dead letter, so that it does not keep the others waiting.
+ * Stores batches. Where the database refuses one event, the batch is halved until the event is found. It
+ * becomes a dead letter, and the others are stored.
  */
 export class BatchStore {
   private unclear: { readonly code: string; readonly times: number } | undefined;

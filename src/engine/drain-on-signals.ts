@@ -16,9 +16,9 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 const REGISTRY = Symbol.for('nest-audit-trail.drainables');
 
 /**
- * Drains at SIGTERM and SIGINT. Where the library is the only one to listen, it closes and lets the signal end the
- * process as it would have; where others listen (Nest's shutdown hooks, the application), when to end is theirs, and
- * what is in memory is merely stored at once. A second signal ends at once.
+ * Drains at SIGTERM and SIGINT. Where nothing else listens, the library closes, and the signal ends the
+ * process. Where others listen (Nest's shutdown hooks, the application), they decide when to end, and what
+ * is in memory is stored at once. A second signal ends at once.
  *
  * @returns how to stop listening
  */

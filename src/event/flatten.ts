@@ -28,9 +28,10 @@ export const UNREADABLE = '[unreadable]';
 export const CUT_KEY = '…';
 
 /**
- * A flat record from anything: nested values get dotted keys, dates become ISO 8601, bigints and decimals strings,
- * `null`, `undefined` and functions are left out, and a value under a key for which `isSecret` is true becomes
- * `[redacted]`, whatever is below it. Never throws: a getter that does costs its own value only.
+ * A flat record from anything: nested values get dotted keys, dates become ISO 8601, bigints and decimals
+ * strings. `null`, `undefined` and functions are left out. A value under a key for which `isSecret` is true
+ * becomes `[redacted]`, with everything below it. Never throws: a getter that does costs its own value
+ * only.
  *
  * @param rules what else is stored otherwise than it came
  */

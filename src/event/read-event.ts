@@ -20,8 +20,8 @@ export interface ReadEvent {
 }
 
 /**
- * Reads an event from its parts. Of a property that is not as an event has it, what can be read is kept; where nothing
- * can, the graver value stands in its place, so that nobody overlooks it. `metadata.unreadable` names these properties.
+ * Reads an event from its parts. Of a wrong property, what can be read is kept. Where nothing can, it shows
+ * the graver value, so that nobody overlooks it. `metadata.unreadable` names these properties.
  */
 export function readEvent(parts: EventParts): ReadEvent {
   const unreadable: (keyof AuditLogEvent)[] = [];

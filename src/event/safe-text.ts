@@ -26,10 +26,9 @@ function isPrintable(text: string): boolean {
 }
 
 /**
- * Text that is safe in every database, log and terminal: control characters and
- * those that turn the direction of writing become visible escapes (`\u000d`), lone
- * surrogates become U+FFFD (I-JSON, RFC 7493 section 2.1), and what exceeds `limit` is cut with a visible marker
- * that says how long it was.
+ * Text that is safe in every database, log and terminal: control characters, and those that change the
+ * direction of writing, become visible escapes (`\u000d`). Lone surrogates become U+FFFD (I-JSON, RFC 7493
+ * section 2.1). A text longer than `limit` is cut, with a visible mark that says how long it was.
  */
 export function safeText(text: string, limit: number, originalLength = text.length): string {
   if (text.length <= limit && isPrintable(text)) return text;

@@ -30,9 +30,9 @@ const LARGEST_BYTES = 4_096;
 const SILENCE_MS = 5_000;
 
 /**
- * Makes one process the owner of a directory. Each owner writes a file `owner.<n>`, with the next number; only one
- * process can create it, whoever else finds the last owner dead at the same moment, and nobody ever takes one away but
- * its successor.
+ * Makes one process the owner of a directory. Each owner creates a file `owner.<n>` with the next number,
+ * which only one process can, even if several find the last owner dead at once. Only its successor deletes
+ * it.
  */
 export class DirectoryLock {
   private constructor(

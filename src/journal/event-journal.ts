@@ -61,8 +61,8 @@ export class EventJournal {
   }
 
   /**
-   * Takes the directory, and reads what is in it. A source that crashed goes on where it stopped; after the machine
-   * itself went down, which may have taken written lines with it, and after an end in order a new one begins.
+   * Takes the directory, and reads what is in it. After a crash the source continues. A new one begins
+   * after an end in order, and after the machine itself went down, because written lines may be lost.
    *
    * @param segmentBytes after which a new segment is begun
    * @throws AuditError `AUDIT_INVALID_OPTIONS`, see `DirectoryLock.acquire`

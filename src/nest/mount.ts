@@ -19,9 +19,9 @@ const guardsPassed = new GuardsPassed();
 const mounted = new WeakSet<ApplicationConfig>();
 
 /**
- * Puts the guard first among all global guards, the exception observer where it is asked before all other filters,
- * the last guard on every handler that may be recorded or refused, and the interceptor on those that need it. Must run
- * before Nest builds its routes, which read these lists.
+ * Puts the guard first among all global guards, and the exception observer before all other filters. The
+ * last guard goes on every handler that may be recorded or refused, the interceptor on those that need it.
+ * Must run before Nest builds its routes, which read these lists.
  *
  * @throws AuditError `AUDIT_INVALID_OPTIONS` where an `@Audit()` is wrong, or the module was imported twice
  */

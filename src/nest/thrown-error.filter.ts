@@ -4,9 +4,9 @@ import { currentContext } from '../capture/audit-context.js';
 import { noteError } from '../capture/request-record.js';
 
 /**
- * A type that no error is of, but that is asked about each: Nest finds the filter of an error with `instanceof`, in
- * order, so the first filter asked sees every error on a request's way (of guards, pipes, interceptors, handlers, the
- * body parser and the router) and takes none of them from the application's own filters.
+ * A type that no error is of, but that is asked about each: Nest finds the filter of an error with
+ * `instanceof`, in order. So the first filter sees every error of guards, pipes, interceptors, handlers,
+ * the body parser and the router, and takes none from the application's filters.
  */
 class AnyThrownError {
   static [Symbol.hasInstance](thrown: unknown): boolean {

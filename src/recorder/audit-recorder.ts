@@ -81,8 +81,8 @@ export class AuditRecorder {
   }
 
   /**
-   * Writes an event of the audit's own straight into the store, without a number; one whose id is there already is passed
-   * over, so that several processes may find the same.
+   * Writes an event of the audit itself straight into the store, without a number. An id that is stored
+   * already is passed over, so that several processes may find the same.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
    */

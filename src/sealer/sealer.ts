@@ -59,9 +59,9 @@ export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'ownS
 }
 
 /**
- * Puts what is stored into the Merkle log, batch by batch, each with a checkpoint that extends the one before. Any number of
- * processes may try: a lease has one of them work at a time, and the database takes only one successor of a checkpoint,
- * so that the log has one history even where two believe that they hold the lease.
+ * Puts what is stored into the Merkle log, batch by batch, each with a checkpoint that extends the one
+ * before. Any number of processes may try: a lease lets one work at a time. The database accepts only one
+ * successor of a checkpoint, so the log has one history even where two believe that they have the lease.
  */
 export class Sealer extends LogSealer {
   private readonly ledger: LedgerRepository;

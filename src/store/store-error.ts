@@ -27,9 +27,9 @@ const REFUSED_STATE = /^(22|23|54)[0-9A-Z]{3}$/;
 const REFUSED_ERRNO = new Set([1153, 1264, 1265, 1292, 1300, 1366, 1406, 3819]);
 
 /**
- * MySQL's own errors of the server, where SQLSTATE tells nothing: 1021, 1114 full; 1040, 1203 too many connections; 1053
- * shutdown; 1205 lock wait; 1243, 1461, 1615 the statement has to be prepared again, or there are too many prepared ones; 1290,
- * 1836 read-only; 1317, 3024 interrupted.
+ * MySQL's own errors of the server, where SQLSTATE tells nothing: 1021, 1114 full. 1040, 1203 too many
+ * connections. 1053 shutdown. 1205 lock wait. 1243, 1461, 1615 prepare the statement again, or too many are
+ * prepared. 1290, 1836 read-only. 1317, 3024 interrupted.
  */
 const AWAY_ERRNO = new Set([
   1021, 1040, 1053, 1114, 1203, 1205, 1213, 1243, 1290, 1317, 1461, 1615, 1836, 3024,

@@ -38,8 +38,9 @@ function inOrder(...rules: readonly PropertyDecorator[]): PropertyDecorator {
 }
 
 /**
- * The value as it came. Where a property has no type, class-transformer copies what a client sent as an object, in time that grows with the
- * square of its keys, and calls what stands under `constructor`. Comes last among the decorators: that is applied first.
+ * The value as it came. Without a type, class-transformer copies what a client sent as an object, in time
+ * that grows with the square of its keys. It also calls what stands under `constructor`. Comes last among
+ * the decorators: that is applied first.
  */
 function AsItIs(): PropertyDecorator {
   const raw = Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => obj[key]);

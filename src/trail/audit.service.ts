@@ -232,9 +232,9 @@ export class AuditService {
   }
 
   /**
-   * Compares every event with its leaf, the leaves and tiles with the checkpoints, the checkpoints with the keys, and looks for
-   * events and numbers that the log does not account for. Reads the whole log, or the range that is asked for, in
-   * bounded memory. What was not sealed yet is counted as `pending`.
+   * Compares every event with its leaf, leaves and tiles with checkpoints, and checkpoints with keys. Finds
+   * events and numbers that the log does not account for. Reads the whole log, or the range that is asked
+   * for, in bounded memory. What was not sealed yet is counted as `pending`.
    *
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the option; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
    */

@@ -34,9 +34,9 @@ const CROSSINGS = 10_000;
 const KEYS_A_SWEEP = 500;
 
 /**
- * Looks for patterns in the stream of events. Each event costs some looks into memory, never waits and never fails. A
- * window of more than a minute is decided by what the store holds of all processes, as long as it answers; while it does
- * not, by what this process remembers.
+ * Looks for patterns in the stream of events. Each event costs some looks into memory, never waits and
+ * never fails. A window of more than a minute is decided by what all processes have stored; while the
+ * database is away, by what this process remembers.
  */
 export class Detector {
   private readonly watches: readonly Watch[];

@@ -35,8 +35,8 @@ export interface AuditHealth {
  * out of service at that would make of an outage of the audit database one of the application: give the indicator an
  * endpoint that raises an alarm, and ask it in such a probe only in `strict` mode.
  *
- * A health endpoint may be public, so it tells counts and a short reason, and never what the driver or the file system
- * says, in which hosts, users and paths can stand: that is in the log, and in `AuditService.status()`.
+ * A health endpoint may be public, so it tells counts and a short reason. What the driver or the file
+ * system says may name hosts, users and paths: that is in the log, and in `AuditService.status()`.
  *
  * @example
  * ```ts

@@ -33,8 +33,8 @@ interface Opened extends Carried {
 }
 
 /**
- * Encrypts the values that are to be protected, in two steps: at once under the key of the process, before the event is in the journal or
- * seen by anybody; and on its way into the database under the key of the person whose values they are.
+ * Encrypts the values that are to be protected, in two steps. The first uses the key of the process, before
+ * anybody sees the event. The second uses the key of the person, on the way into the database.
  */
 export class Protector implements ValueProtection {
   private readonly warnings: RateLimitedLog;

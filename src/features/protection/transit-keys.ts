@@ -39,9 +39,10 @@ const LARGEST_BYTES = 64 * 1024;
 const ROTATION_PATIENCE_MS = 5_000;
 
 /**
- * The keys of a process, by which values are encrypted between the request, which can wait for no database, and the delivery, which
- * encrypts them under the keys of their subjects. Each is in use for a bounded time; wrapped by the master key it lies
- * beside the journal as long as that may need it, and is then destroyed, and with it all that the journal still has.
+ * The keys of a process, which encrypt values between the request, which can't wait for the database, and
+ * delivery, which uses the keys of persons. Each is in use for a bounded time. Encrypted by the master key,
+ * it lies beside the journal while that may need it. Then it is destroyed, and with it all values that the
+ * journal still has.
  */
 export class TransitKeys {
   private active = newKey();

@@ -23,10 +23,11 @@ export class AuditRetention {
    * small transactions, each with an event `audit.removal` that tells of it; the leaves stay, so the log still verifies. It can be broken
    * off and called again at any time.
    *
-   * @throws AuditError `AUDIT_INVALID_OPTIONS` where there are no rules, or the log is signed and this process can't sign;
-   *   `AUDIT_LEDGER_BROKEN` where the log has no checkpoint to prove events by; `AUDIT_NOT_SEALED` where the key does not answer;
-   *   `AUDIT_STORE_UNAVAILABLE`, also where the user of the connection may not delete; or the signal's reason. What was removed
-   *   until then stays so
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` where there are no rules, or the log is signed and this process can't sign
+   * @throws AuditError `AUDIT_LEDGER_BROKEN` where the log has no checkpoint to prove events by
+   * @throws AuditError `AUDIT_NOT_SEALED` where the key does not answer
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, also where the user of the connection may not delete
+   * @throws the signal's reason. What was removed until then stays removed
    */
   removeExpired(options: RemovalOptions = {}): Promise<RemovalResult> {
     return this.removal.remove(options);

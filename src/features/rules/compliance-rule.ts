@@ -72,8 +72,8 @@ export interface ComplianceFinding {
 }
 
 /**
- * What an application does on a finding. It is called after the event was recorded, outside of the request; one that throws,
- * rejects or takes too long is called again, so it may see the same finding more than once.
+ * What an application does on a finding. It is called after the event was recorded, outside the request.
+ * One that throws, rejects or takes too long is called again, so it may see a finding twice.
  */
 export type ComplianceHandler = (finding: ComplianceFinding) => void | Promise<void>;
 

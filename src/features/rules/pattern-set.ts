@@ -20,8 +20,8 @@ const BYTES_A_GROUP = 2 * 1024 * 1024;
 const REMEMBERED = { texts: 256, length: 512 } as const;
 
 /**
- * Whether a pattern may have a repetition. Together with others such a one makes an automaton with a state for each way in which they can
- * be under way at the same time, and whoever sends texts chooses how many of them it sees.
+ * Whether a pattern may have a repetition. Several of these together make an automaton with a state for
+ * each way in which they can be in progress at once. Whoever sends texts chooses how many of these it sees.
  */
 const MAY_REPEAT = /[*+{]/;
 
