@@ -169,7 +169,7 @@ export class Delivery {
   }
 
   /**
-   * Before a strict request's handler runs, and where requests are refused for want of room: whether it may.
+   * Before a strict request's handler runs, and where requests are refused because there is no room: whether it may.
    *
    * @throws AuditError `AUDIT_UNAVAILABLE`
    */
@@ -182,7 +182,7 @@ export class Delivery {
     return this.database.confirm(this.log.pending);
   }
 
-  /** Whether requests are refused for want of room. */
+  /** Whether requests are refused because there is no room. */
   get rejects(): boolean {
     return this.options.overflow === 'reject';
   }
@@ -223,7 +223,7 @@ export class Delivery {
    * Takes an event, numbers it, and writes it to the journal. Never waits and never throws.
    *
    * @param refused its request was not admitted: the last of the room is not for it
-   * @returns `undefined` when it was dropped for want of room
+   * @returns `undefined` when it was dropped without room
    */
   enter(event: AuditLogEvent, intent?: Intent, refused = false): Ticket | undefined {
     if (!this.hasRoom(refused ? ADMISSION_SHARE : 1)) {

@@ -15,7 +15,7 @@ export interface DeliveryReports {
   interrupted(begun: unknown): AuditLogEvent;
 }
 
-/** Events that were lost: dropped for want of room, or damaged in the journal. Each loss becomes an event of its own. */
+/** Events that were lost: dropped without room, or damaged in the journal. Each loss becomes an event of its own. */
 export class LossReports {
   /** Events, since the process began. */
   dropped = 0;

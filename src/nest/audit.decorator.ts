@@ -3,7 +3,7 @@ import type { AuditRouteOptions } from '../capture/route-audit.js';
 
 /**
  * Names and details what requests of a controller or a handler mean. A text is the action; on a controller it says
- * that all its handlers are audited, and what its handlers don't say for themselves.
+ * that all its handlers are audited, and what its handlers don't say.
  *
  * @example
  * ```ts

@@ -33,7 +33,7 @@ export class AuditRecorder {
   /**
    * Records the event. Never throws and never waits.
    *
-   * @returns the event as it is stored, or `undefined` when it was dropped for want of room
+   * @returns the event as it is stored, or `undefined` when it was dropped without room
    */
   record(draft: AuditEventDraft): AuditLogEvent | undefined {
     const ticket = this.enter(this.completer.complete(draft));

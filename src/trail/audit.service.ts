@@ -141,7 +141,7 @@ export class AuditService {
   }
 
   /**
-   * The events that the database refused for themselves and that are not replayed yet, in the order of their ids, which
+   * The events that the database refused and that are not replayed yet, in the order of their ids, which
    * sort by time. One that anybody may have written says why it is `untrusted`.
    *
    * @param query whose, at most how many (`limit`), and behind which event's id (`after`)

@@ -12,7 +12,7 @@ import type { Reads } from './reads.js';
 /** Letters held at a time by a replay: each may take some hundred kilobytes. */
 const REPLAY_PAGE = 20;
 
-/** The events that the database refused for themselves. */
+/** The events that the database refused, one by one. */
 export class DeadLetters {
   private readonly warnings: RateLimitedLog;
 

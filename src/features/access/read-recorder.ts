@@ -22,7 +22,7 @@ export class ReadRecorder implements ReadObserver {
     const { id } = await this.audit.record(await this.eventOf(read, {}, 'success'));
     return async ({ returned, outcome, error }) => {
       const event = await this.eventOf(read, { readId: id, returned, ...nameOf(error) }, outcome);
-      // What is dropped for want of room is counted and reported by delivery itself.
+      // What is dropped without room is counted and reported by delivery itself.
       await this.audit.record({ ...event, action: 'audit.read-end' }).catch(() => undefined);
     };
   }

@@ -15,7 +15,7 @@ export interface ActionFailure {
   readonly action: HandledAction;
   /** The event for which the rule held. */
   readonly eventId: string;
-  /** What the last try threw; `QueueFull` and `Closed` where there was none for want of room or time. */
+  /** What the last try threw; `QueueFull` and `Closed` where there was no room or time for one. */
   readonly errorName: string;
   /** How often the handler was called. */
   readonly attempts: number;
