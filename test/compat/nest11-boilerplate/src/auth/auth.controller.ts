@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Req, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth } from '@nestjs/swagger';
 import { Audit } from 'nest-audit-trail';
+import { actions } from '../audit-actions';
 import { LoginDto, RegisterDto, UpdateDto } from './auth.dto';
 import { AuthService } from './auth.service';
 import { JwtGuard } from './jwt.strategy';
@@ -16,6 +17,7 @@ export class AuthController {
   constructor(private readonly auth: AuthService) {}
 
   @Post('email/register')
+  @Audit(actions.userRegister)
   register(@Body() body: RegisterDto) {
     return this.auth.register(body);
   }
@@ -34,14 +36,14 @@ export class AuthController {
   }
 
   @Patch('me')
-  @Audit({ action: 'user.update', resource: 'user', resourceId: ({ user }) => user.id })
+  @Audit(actions.userUpdate.route({ resourceId: ({ user }) => user.id }))
   @UseGuards(JwtGuard)
   update(@Req() { user }: AsUser, @Body() body: UpdateDto) {
     return this.auth.update(user, body);
   }
 
   @Delete('me')
-  @Audit({ action: 'user.delete', resource: 'user', resourceId: ({ user }) => user.id })
+  @Audit(actions.userDelete.route({ resourceId: ({ user }) => user.id }))
   @HttpCode(204)
   @UseGuards(JwtGuard)
   remove(@Req() { user }: AsUser) {
