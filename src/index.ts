@@ -17,7 +17,6 @@ export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
 export type { AuditInterval, AuditStatistics, AuditStatisticsQuery } from './trail/audit-statistics.js';
 export type { AuditActor } from './capture/audit-context.js';
-export type { AuditAnnotation } from './capture/request-record.js';
 
 // The log that nobody can change unseen. What others need to check it is in nest-audit-trail/ledger.
 export type { AuditProof } from './ledger/proof-bundle.js';
@@ -64,7 +63,12 @@ export type {
 export type { CaptureOptions } from './capture/capture-options.js';
 export { defineAuditActions } from './capture/audit-actions.js';
 export type { AuditAction, AuditActionDefinition } from './capture/audit-actions.js';
-export type { AuditRouteContext, AuditRouteOptions } from './capture/route-audit.js';
+export type {
+  AuditAnnotation,
+  AuditOutcomeContext,
+  AuditRouteContext,
+  AuditRouteOptions,
+} from './capture/route-audit.js';
 export type { FieldSelection } from './capture/select-fields.js';
 export type {
   AuditRequestUser,

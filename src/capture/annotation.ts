@@ -6,9 +6,10 @@ import { mergeFacts } from '../event/merge-facts.js';
 import { MARGIN } from '../event/within-reach.js';
 import { currentContext } from './audit-context.js';
 import { noteFault, outdate } from './request-record.js';
-import type { AuditAnnotation, RequestRecord } from './request-record.js';
+import type { RequestRecord } from './request-record.js';
+import type { AuditAnnotation } from './route-audit.js';
 
-const NO_ANNOTATION: AuditAnnotation = Object.freeze({});
+export const NO_ANNOTATION: AuditAnnotation = Object.freeze({});
 const VOCABULARY: Readonly<Record<string, readonly string[]>> = {
   severity: SEVERITIES,
   category: CATEGORIES,
@@ -50,12 +51,14 @@ export function annotate(record: RequestRecord, annotation: AuditAnnotation): vo
 
 /** What the application said last counts; `details` and `metadata` add up. A value that can't be stored is named as a fault. */
 export function annotationOf(record: RequestRecord): AuditAnnotation {
-  if (record.annotations.length === 0) return NO_ANNOTATION;
+  const { told, annotations } = record;
+  if (!told && annotations.length === 0) return NO_ANNOTATION;
   const merged: Record<string, unknown> = {};
-  for (const annotation of record.annotations) {
+  for (const annotation of told ? [told, ...annotations] : annotations) {
     for (const [name, value] of Object.entries(annotation)) {
       if (value === undefined || value === null) continue;
-      const checked = checkedValue(name, value);
+      // Of a route an empty text says that there is none.
+      const checked = annotation === told && value === '' ? value : checkedValue(name, value);
       if (checked === undefined) noteFault(record, `annotate.${name}`);
       // The last word first: it counts, and it is kept.
       else merged[name] = FACTS.has(name) ? mergeFacts(checked as object, merged[name] as object) : checked;

@@ -1,5 +1,6 @@
 import { annotate, refusalOf } from './annotation.js';
-import type { AuditAnnotation, RequestRecord } from './request-record.js';
+import type { RequestRecord } from './request-record.js';
+import type { AuditAnnotation } from './route-audit.js';
 
 /** `request.audit`: the audit of this request, on platforms where a request is at hand everywhere. */
 export class CurrentAudit {

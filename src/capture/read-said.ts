@@ -1,8 +1,10 @@
 import { asId } from '../event/as-id.js';
 import { OUTCOMES } from '../event/audit-log-event.js';
+import type { AuditOutcome } from '../event/audit-log-event.js';
 import { isThenable } from '../event/is-thenable.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
+import { annotationOf, NO_ANNOTATION } from './annotation.js';
 import type { RecordedFields } from './recording-choice.js';
 import { noteFault } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
@@ -18,13 +20,7 @@ export function readSaid(record: RequestRecord, fields: RecordedFields): void {
   const { request, route, result, errorName } = record;
   const saysNothing = route?.details === undefined && !route?.resourceId && !route?.outcome;
   if (saysNothing && fields.query === false && fields.body === false && fields.response === false) return;
-  const context: AuditRouteContext = {
-    request,
-    params: record.params,
-    user: record.user,
-    result,
-    ...present('errorName', errorName),
-  };
+  const context = contextOf(record);
   const said = <T>(name: string, ask: () => T): T | undefined => {
     try {
       const value = ask();
@@ -56,4 +52,27 @@ export function readSaid(record: RequestRecord, fields: RecordedFields): void {
     ...present('resourceId', resourceId),
     ...present('outcome', outcome),
   };
+}
+
+/** Asks the route what it says of this outcome. Whatever depends on that is made again. */
+export function tell(record: RequestRecord, outcome: AuditOutcome): void {
+  const annotate = record.route?.annotate;
+  // What it said could not be stored.
+  if (!annotate || record.stageErrors?.has('event')) return;
+  record.description = undefined;
+  record.told = NO_ANNOTATION;
+  const { userId, tenantId, sessionId } = { ...record.identity, ...annotationOf(record) };
+  try {
+    const told = annotate({ ...contextOf(record), outcome, userId, tenantId, sessionId });
+    if (isThenable(told)) throw new TypeError('answered a promise');
+    if (told) record.told = { ...told };
+  } catch {
+    // Before the answer, and where the request was refused, there is no result to read.
+    if (record.answered && (record.hasResult || record.errorName === undefined))
+      noteFault(record, 'annotate');
+  }
+}
+
+function contextOf({ request, params, user, result, errorName }: RequestRecord): AuditRouteContext {
+  return { request, params, user, result, ...present('errorName', errorName) };
 }

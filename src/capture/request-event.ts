@@ -10,7 +10,8 @@ import type { EventConclusion } from '../recorder/event-completer.js';
 import type { SafePaths } from '../recorder/redaction/safe-paths.js';
 import { annotationOf } from './annotation.js';
 import { hasLeft, requestIdOf, sentStatusOf, statusOf } from './request-record.js';
-import type { AuditAnnotation, RequestRecord } from './request-record.js';
+import type { RequestRecord } from './request-record.js';
+import type { AuditAnnotation } from './route-audit.js';
 
 /**
  * How a request ends, as far as is known when its event is made. `lost`: nothing more is heard of it. `sent`: its answer, which is ready,
@@ -52,11 +53,11 @@ export function draftOf(record: RequestRecord): AuditEventDraft {
 export function conclusionOf(record: RequestRecord, ending: Ending, paths: SafePaths): EventConclusion {
   const { route, said } = record;
   const annotated = annotationOf(record);
-  const isWhole = ending === 'sent' || (ending !== 'lost' && hasLeft(record));
-  const statusCode = ending === 'sent' ? statusOf(record) : sentStatusOf(record);
+  const isWhole = isAnswerWhole(record, ending);
+  const statusCode = statusAt(record, ending);
   return {
     category: annotated.category ?? route?.category ?? categoryOf(record, statusCode),
-    outcome: outcomeOf(record, isWhole, statusCode, annotated.outcome ?? said.outcome),
+    outcome: outcomeOf(record, ending),
     severity: annotated.severity ?? route?.severity,
     method: record.request.method ?? '',
     resourceId:
@@ -95,6 +96,8 @@ function factsOf(record: RequestRecord, said: AuditAnnotation): AuditFacts {
   if (route?.handler) facts['handler'] = bounded(route.handler);
   const actorType = actorTypeOf(said, identity.actorType);
   if (actorType !== undefined) facts['actorType'] = withinReach(actorType, FACT_LIMITS.string);
+  // Whoever tried to log in and could not is nobody, whoever was logged in before.
+  if (said.userId === '') return facts;
   if (identity.impersonatorId !== undefined)
     facts['impersonatorId'] = withinReach(identity.impersonatorId, FACT_LIMITS.string);
   if (identity.roles?.length) facts['roles'] = identity.roles.map(bounded);
@@ -116,14 +119,20 @@ function actorTypeOf(
   return resolved === 'anonymous' && userId !== undefined ? 'user' : resolved;
 }
 
-function outcomeOf(
-  record: RequestRecord,
-  isWhole: boolean,
-  statusCode: number | undefined,
-  said: AuditOutcome | undefined,
-): AuditOutcome {
+function isAnswerWhole(record: RequestRecord, ending: Ending): boolean {
+  return ending === 'sent' || (ending !== 'lost' && hasLeft(record));
+}
+
+function statusAt(record: RequestRecord, ending: Ending): number | undefined {
+  return ending === 'sent' ? statusOf(record) : sentStatusOf(record);
+}
+
+/** How a request with this ending turned out. */
+export function outcomeOf(record: RequestRecord, ending: Ending): AuditOutcome {
+  const said = annotationOf(record).outcome ?? record.said.outcome;
+  const statusCode = statusAt(record, ending);
   // An answer that did not arrive is never the success that the handler thought it was.
-  if (!isWhole) return said === 'failure' ? 'failure' : 'partial';
+  if (!isAnswerWhole(record, ending)) return said === 'failure' ? 'failure' : 'partial';
   // Nor is a handler that never ran.
   if (record.blockedBy) return 'failure';
   if (said) return said;

@@ -13,12 +13,7 @@ import type { BlockingRule } from '../recorder/block-judge.js';
 import type { HeldAnswer, ResponseFunctions } from './held-answer.js';
 import type { RecordingRule } from './recording.js';
 import type { CapturedRequest } from './resolvers.js';
-import type { RouteAudit } from './route-audit.js';
-
-/** What `AuditService.annotate()` may add to the event of the current request. */
-export type AuditAnnotation = Partial<
-  Omit<AuditEventInput, 'timestamp' | 'ipAddress' | 'userAgent' | 'riskScore' | 'complianceFlags'>
->;
+import type { AuditAnnotation, RouteAudit } from './route-audit.js';
 
 /** Who acted and where from, as far as it is known. */
 export interface RequestIdentity {
@@ -90,6 +85,8 @@ export class RequestRecord {
 
   // Said by the application, at any time until the end.
   readonly annotations: AuditAnnotation[] = [];
+  /** What its route says of the outcome for which it was asked last. */
+  told: AuditAnnotation | undefined = undefined;
   /** What the handler returned, once it did. */
   result: unknown = undefined;
   hasResult = false;

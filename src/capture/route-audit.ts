@@ -1,5 +1,6 @@
 import type { DeliveryMode } from '../delivery/delivery-options.js';
 import { AuditError } from '../event/audit-error.js';
+import type { AuditEventInput } from '../event/audit-event-input.js';
 import { CATEGORIES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { checkOption, functionOf, group, oneOf, option } from '../event/option-schema.js';
@@ -9,6 +10,11 @@ import { namesOfPattern } from './route-names.js';
 import { fieldSelection } from './select-fields.js';
 import type { FieldSelection } from './select-fields.js';
 import type { CapturedRequest, RequestUser } from './resolvers.js';
+
+/** What `AuditService.annotate()` may add to the event of the current request. */
+export type AuditAnnotation = Partial<
+  Omit<AuditEventInput, 'timestamp' | 'ipAddress' | 'userAgent' | 'riskScore' | 'complianceFlags'>
+>;
 
 /** What the functions in {@link AuditRouteOptions} may look at. They are called when the answer is ready. */
 export interface AuditRouteContext {
@@ -29,6 +35,14 @@ export interface AuditRouteContext {
   readonly errorName?: string;
 }
 
+/** What {@link AuditRouteOptions.annotate} may look at: how the request ends, and who acts as far as it is known. */
+export interface AuditOutcomeContext extends AuditRouteContext {
+  readonly outcome: AuditOutcome;
+  readonly userId?: string | undefined;
+  readonly tenantId?: string | undefined;
+  readonly sessionId?: string | undefined;
+}
+
 /** What `@Audit()` says of a controller or a handler. A handler's word counts over its controller's. */
 export interface AuditRouteOptions {
   /** @defaultValue `resource.verb`, or `resource.handler-name` where the route is not CRUD */
@@ -47,6 +61,11 @@ export interface AuditRouteOptions {
   readonly details?:
     | Readonly<Record<string, unknown>>
     | ((context: AuditRouteContext) => Readonly<Record<string, unknown>> | undefined);
+  /**
+   * Says what depends on the outcome, such as the action of a login that failed. What `AuditService.annotate()` says counts over it. An
+   * empty text as `userId` or `resourceId` means that there is none. It is asked for each outcome that the event may have.
+   */
+  readonly annotate?: (context: AuditOutcomeContext) => Omit<AuditAnnotation, 'outcome'> | undefined;
   /** What is promised of its event when its answer leaves. Needs a journal. @defaultValue `delivery.mode` */
   readonly delivery?: 'durable' | 'strict';
   /** Query values to store, as `details['query.*']`. @defaultValue `capture.query` */
@@ -69,6 +88,9 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly seesResult: boolean;
 }
 
+/** The metadata key under which a decorator leaves the options of a route. */
+export const ROUTE_AUDIT_KEY = 'nest-audit-trail:audit';
+
 function textUpTo(length: number): OptionSchema {
   return option(
     (value) => typeof value === 'string' && value !== '' && value.length <= length,
@@ -87,6 +109,7 @@ const routeSchema = group({
     (value) => typeof value === 'function' || (typeof value === 'object' && value !== null),
     'an object or a function, ({ result }) => ({ amount: result?.amount })',
   ),
+  annotate: functionOf("a function, ({ outcome }) => (outcome === 'failure' ? { severity: 'high' } : {})"),
   delivery: oneOf(['durable', 'strict']),
   query: fieldSelection,
   body: fieldSelection,
@@ -131,7 +154,7 @@ const UNROUTED = { resource: 'http', verb: 'request' };
  *
  * @param pattern with the parameter `id` it names the resource
  */
-export function needsResult({ details, resourceId, outcome }: AuditRouteOptions, pattern: string): boolean {
-  const asks = typeof details === 'function' || resourceId !== undefined || outcome !== undefined;
-  return asks || !/(^|\/):id(\/|$)/.test(pattern);
+export function needsResult(said: AuditRouteOptions, pattern: string): boolean {
+  const asks = typeof said.details === 'function' || said.resourceId || said.outcome || said.annotate;
+  return Boolean(asks) || !/(^|\/):id(\/|$)/.test(pattern);
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { CurrentAudit } from '../capture/current-audit.js';
+import { LoginHints } from '../capture/login-hints.js';
 import { auditedOf } from '../capture/request-audit.js';
 import { noteError } from '../capture/request-record.js';
 import type { RequestRecord } from '../capture/request-record.js';
@@ -71,9 +72,11 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
 
   // 2 and 3. The last of a route's guards tells the route, and who acts.
   const patterns = new Set<string>();
+  const logins = new LoginHints();
   app.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) {
       const known = routes.learn(method, route.url, route.config?.audit, delivery.mode);
+      logins.note(method, route.url, known);
       if (needsResult(known, route.url))
         route.preSerialization = [route.preSerialization ?? []].flat().concat(noteResult as never);
     }
@@ -82,6 +85,8 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
   });
   app.addHook('onReady', (done) => {
     paths.learn([...patterns]);
+    const features = (options.features ?? []).map(({ name }) => name);
+    for (const hint of logins.hints(features)) app.log.info(hint);
     done();
   });
   function guard(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {

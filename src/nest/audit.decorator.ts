@@ -1,4 +1,5 @@
 import { Reflector } from '@nestjs/core';
+import { ROUTE_AUDIT_KEY } from '../capture/route-audit.js';
 import type { AuditRouteOptions } from '../capture/route-audit.js';
 
 /**
@@ -17,7 +18,7 @@ import type { AuditRouteOptions } from '../capture/route-audit.js';
  * ```
  */
 export const Audit = Reflector.createDecorator<string | AuditRouteOptions | undefined, AuditRouteOptions>({
-  key: 'nest-audit-trail:audit',
+  key: ROUTE_AUDIT_KEY,
   transform: (said) => (typeof said === 'string' ? { action: said } : { ...said }),
 });
 

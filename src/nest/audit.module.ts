@@ -130,7 +130,9 @@ export class AuditModule
     // What may refuse may begin to at run time, so every handler has the guard that asks.
     const mayRefuse = judges.length > 0;
     const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, choice.policy, mayRefuse);
-    mountOnRoutes(this.config, this.discovery, routes, requests);
+    const logins = mountOnRoutes(this.config, this.discovery, routes, requests);
+    const features = (options.features ?? []).map(({ name }) => name);
+    for (const hint of logins.hints(features)) new Logger('AuditTrail').log(hint);
     warnOf(faultsOfNest(this.config));
   }
 

@@ -1,13 +1,16 @@
 import type { HttpServer, Type } from '@nestjs/common';
+import { RequestMethod } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import type { Server, ServerResponse } from 'node:http';
+import { LoginHints } from '../capture/login-hints.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
 import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
 import { appendToHandler, askFirst, NEST_METADATA, putFirst } from './internals.js';
+import { pathOf } from './route-audit.reader.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 import { ThrownErrorFilter } from './thrown-error.filter.js';
 
@@ -23,6 +26,7 @@ const mounted = new WeakSet<ApplicationConfig>();
  * last guard goes on every handler that may be recorded or refused, the interceptor on those that need it.
  * Must run before Nest builds its routes, which read these lists.
  *
+ * @returns what is to be said of routes that look like logins
  * @throws AuditError `AUDIT_INVALID_OPTIONS` where an `@Audit()` is wrong, or the module was imported twice
  */
 export function mountOnRoutes(
@@ -30,7 +34,7 @@ export function mountOnRoutes(
   discovery: DiscoveryService,
   routes: RouteAuditReader,
   requests: RequestAudit,
-): void {
+): LoginHints {
   if (mounted.has(config)) {
     throw new AuditError(
       'AUDIT_INVALID_OPTIONS',
@@ -41,6 +45,7 @@ export function mountOnRoutes(
   putFirst(config, new AuditGuard(routes, requests));
   askFirst(config, filter);
   const scanner = new MetadataScanner();
+  const logins = new LoginHints();
   for (const { metatype } of discovery.getControllers()) {
     const controller = metatype as Type | undefined;
     if (!controller?.prototype) continue;
@@ -50,6 +55,8 @@ export function mountOnRoutes(
       routes.learnName(handler, name);
       const route = routes.read(controller, handler, 'GET');
       if (!routes.follows(route)) continue;
+      const pattern = `/${pathOf(controller)}/${pathOf(handler)}`.replace(/\/+/g, '/');
+      logins.note(methodOf(handler), pattern, route);
       // A handler's guards come after all others.
       appendToHandler(NEST_METADATA.guards, handler, guardsPassed);
       if (isServerSent(handler)) appendToHandler(NEST_METADATA.interceptors, handler, serverSent);
@@ -58,6 +65,11 @@ export function mountOnRoutes(
       appendToHandler(NEST_METADATA.filters, handler, filter);
     }
   }
+  return logins;
+}
+
+function methodOf(handler: object): string {
+  return RequestMethod[Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod] ?? 'GET';
 }
 
 function isServerSent(handler: object): boolean {

@@ -99,7 +99,7 @@ export class RouteAuditReader {
 }
 
 /** The first of the paths that a controller or a handler has. */
-function pathOf(owner: Type | Handler): string {
+export function pathOf(owner: Type | Handler): string {
   const [path = ''] = [
     Reflect.getMetadata(NEST_METADATA.path, owner) as string | string[] | undefined,
   ].flat();

@@ -4,7 +4,7 @@ import { annotateCurrent, refusalOf } from '../capture/annotation.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
 import type { AuditActor } from '../capture/audit-context.js';
 import type { RequestAudit } from '../capture/request-audit.js';
-import type { AuditAnnotation } from '../capture/request-record.js';
+import type { AuditAnnotation } from '../capture/route-audit.js';
 import type { DeliveryStatus } from '../delivery/delivery-options.js';
 import { assertEventInput } from '../event/audit-event-input.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';

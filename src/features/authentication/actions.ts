@@ -1,7 +1,7 @@
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
 
-interface AuthenticationAction {
+export interface AuthenticationAction {
   readonly category: AuditCategory;
   readonly severity: AuditSeverity;
   readonly outcome: AuditOutcome;

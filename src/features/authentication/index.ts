@@ -3,6 +3,16 @@ import { defineFeature } from '../../engine/audit-feature.js';
 import { AuthenticationAudit } from './authentication-audit.js';
 
 export { AuthenticationAudit } from './authentication-audit.js';
+export type { AuthenticationActionName } from './actions.js';
+export {
+  AuditAuthentication,
+  AuditLogin,
+  AuditLogout,
+  AuditPasswordChange,
+  AuditTokenRefresh,
+} from './nest.js';
+export { authenticationRoute, login, logout, passwordChange, tokenRefresh } from './routes.js';
+export type { AuthenticationRouteOptions, LoginRouteOptions } from './routes.js';
 export type {
   AccessDeniedInput,
   AdminActionInput,

@@ -222,7 +222,7 @@ function idOf(value: string | undefined): string | undefined {
 }
 
 /** What a login form sent as its user's name, whatever it is. A list or an object is no name, but must not be an error. */
-function accountOf(account: unknown): string | undefined {
+export function accountOf(account: unknown): string | undefined {
   if (account === undefined || account === null) return undefined;
   return typeof account === 'object' ? '[object]' : String(account);
 }

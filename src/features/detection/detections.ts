@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AuditSeverity } from '../../event/audit-log-event.js';
 import { PROTECTED_VALUE } from '../../event/protected-marks.js';
+import { REDACTED } from '../../event/safe-text.js';
 import type { DetectedEvent, EventCondition, KeyColumn } from './detection.repository.js';
 import { volumeOf } from '../../recorder/risk/volume.js';
 import { networkOf } from './network.js';
@@ -71,6 +72,8 @@ function accountOf({ details, userId }: DetectedEvent): string | undefined {
   // As the database has it where it is protected: it could be anybody.
   if (given === PROTECTED_VALUE) return undefined;
   if (typeof given !== 'string' && typeof given !== 'number') return undefined;
+  // So is one that was removed or masked.
+  if (String(given).startsWith(REDACTED.slice(0, -1))) return undefined;
   const account = String(given).trim().toLowerCase();
   if (account.length <= LONGEST_ACCOUNT) return account === '' ? undefined : account;
   return `sha256-${createHash('sha256').update(account).digest('base64url')}`;
