@@ -3,6 +3,7 @@ import { AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { actions } from '../src/audit-actions';
 import { auditModule } from '../src/audit.module';
 import { journey, WRONG_PASSWORDS } from './journey';
@@ -60,6 +61,7 @@ describe('the audit of the application', () => {
     expect(history.events.map(({ action }) => action)).toEqual([
       'user.delete',
       'user.update',
+      'authn_login_success',
       'user.register',
     ]);
   });
@@ -70,9 +72,24 @@ describe('the audit of the application', () => {
     expect(refused.map(({ outcome }) => outcome)).toEqual(['failure', 'failure', 'failure']);
   });
 
-  it('counts wrong passwords, which are answered by 422', () => {
+  it('counts wrong passwords, which are answered by 422, and finds who tries many', async () => {
     const wrong = events.filter(({ metadata }) => metadata['path'] === '/api/v1/auth/email/login');
-    expect(wrong.filter(({ metadata }) => metadata['statusCode'] === 422)).toHaveLength(WRONG_PASSWORDS);
+    const refused = wrong.filter(({ metadata }) => metadata['statusCode'] === 422);
+    expect(refused).toHaveLength(WRONG_PASSWORDS);
+    for (const event of refused)
+      expect(event).toMatchObject({
+        action: 'authn_login_fail',
+        category: 'authentication',
+        details: { account: 'ann@example.com' },
+      });
+    expect(wrong.find(({ metadata }) => metadata['statusCode'] === 200)).toMatchObject({
+      action: 'authn_login_success',
+      userId: '1',
+    });
+    const audit = running.app.get(AuditService);
+    // What several processes may have seen is looked up in the background.
+    for (let found = 0; found === 0; await delay(100))
+      found = (await audit.find({ allTenants: true, action: 'detection.brute-force' })).events.length;
   });
 
   it("prints no statement of its own into the application's log of statements", () => {

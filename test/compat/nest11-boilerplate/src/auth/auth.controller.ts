@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Req, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth } from '@nestjs/swagger';
 import { Audit } from 'nest-audit-trail';
+import { AuditLogin, AuditLogout } from 'nest-audit-trail/authentication';
 import { actions } from '../audit-actions';
 import { LoginDto, RegisterDto, UpdateDto } from './auth.dto';
 import { AuthService } from './auth.service';
@@ -23,6 +24,7 @@ export class AuthController {
   }
 
   @Post('email/login')
+  @AuditLogin({ account: 'email' })
   @HttpCode(200)
   login(@Body() body: LoginDto) {
     return this.auth.login(body);
@@ -51,6 +53,7 @@ export class AuthController {
   }
 
   @Post('logout')
+  @AuditLogout()
   @HttpCode(204)
   @UseGuards(JwtGuard)
   logout(@Req() { user }: AsUser) {
