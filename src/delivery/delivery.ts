@@ -473,12 +473,12 @@ export class Delivery {
     this.schedule();
   }
 
-  private noteRefusal({ event, code, isDead }: Refusal): void {
+  private noteRefusal({ number, event, code, isDead }: Refusal): void {
     this.dead += 1;
     const where = isDead
       ? 'It is a dead letter now'
-      : this.log.keeps(event)
-        ? 'It is not a dead letter either; the journal keeps it, and it is tried again at the next start'
+      : this.log.keeps(number)
+        ? 'It is not a dead letter either; the journal keeps it, and it is tried again later'
         : 'It is not a dead letter either, and is lost';
     // What the database says may quote the event.
     this.warnings.error(

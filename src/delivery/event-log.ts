@@ -31,13 +31,11 @@ const UNWRITTEN_AT_ONCE = 500;
 
 /** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
 export class Ticket {
-  /** Where its line is; `undefined` while only memory has it. */
+  /** Where its line is; `undefined` where only memory has it. */
   written: Written | undefined = undefined;
   numbered: Numbered | undefined = undefined;
   /** Somebody waits for it: it was handed over before its answer left, and can't be amended any more. */
   committed = false;
-  /** Where the journal has it as it was, while memory alone has it as it turned out. */
-  outdated: Written | undefined = undefined;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;
   /** Called once the database has it. */
@@ -76,9 +74,9 @@ export class EventLog {
   private memorySequence = 0;
   /** Events that can still change, the journal has them or not. */
   private readonly open = new Map<number, Ticket>();
-  /** Released events that no file had when they were released, and which of them the reader has. */
+  /** Released events that no file has; the reader has the first `withReader` of them. */
   private readonly unwritten = new Map<number, Ticket>();
-  private readonly withReader = new Set<number>();
+  private withReader = 0;
   /** What only memory has; the size is about, in UTF-16 code units. */
   readonly memory = { events: 0, size: 0 };
   /** Those that somebody waits for. */
@@ -89,15 +87,16 @@ export class EventLog {
   /** Released events of the log that it does not say of yet, and the bytes of their lines. */
   private settled: number[] = [];
   private settledBytes = 0;
-  private withdrawn: LineOfEvent[] = [];
   private wanted: LineOfEvent[] = [];
   private skipped: SkippedNumbers[] = [];
   /** Released events of the log that are not stored, and of how many of them the reader does not know. */
   private waiting = 0;
   private untold = 0;
   private oldest: number | undefined;
-  /** Events that neither the database nor its dead letters take: the log keeps them for the next start. */
-  private readonly kept = new Set<Ticket>();
+  /** Events of the log that neither the database nor its dead letters take, by number. */
+  private readonly kept = new Map<number, AuditLogEvent>();
+  /** The segment that was written to when they were written last. */
+  private keptIn = 0;
   /** Whether there is something that is to be told at once. */
   isUrgent = false;
   private needed = BEGINNING;
@@ -114,17 +113,16 @@ export class EventLog {
     this.waitsForJournal = false;
     this.waiting = journal.recovered.pending;
     this.end = { segment: journal.active.number, position: journal.active.size };
+    this.keptIn = journal.active.number;
     const early = [...this.open.values(), ...this.unwritten.values()];
     this.open.clear();
     this.unwritten.clear();
     for (const ticket of early) {
       // The journal has given its number away to another.
       ticket.number = journal.nextNumber();
-      (ticket.released ? this.unwritten : this.open).set(ticket.number, ticket);
-    }
-    this.writeMissing();
-    for (const ticket of early) {
-      if (!ticket.written) this.numberInMemory(ticket);
+      if (!this.write(ticket, 'event')) this.numberInMemory(ticket);
+      if (!ticket.released) this.open.set(ticket.number, ticket);
+      else this.handOver(ticket);
       if (ticket.committed) this.await(ticket);
     }
   }
@@ -140,14 +138,10 @@ export class EventLog {
    */
   async beginAgain(): Promise<LogStart | undefined> {
     const { journal } = this;
-    this.withReader.clear();
+    this.withReader = 0;
     if (!journal) return undefined;
-    this.withdrawn = [];
     this.wanted = [];
-    for (const ticket of this.unwritten.values()) {
-      if (ticket.written) this.leaveMemory(ticket);
-      else if (ticket.outdated) this.withdrawn.push(lineOf(ticket, ticket.outdated));
-    }
+    for (const ticket of this.unwritten.values()) if (ticket.written) this.leaveMemory(ticket);
     for (const ticket of this.awaited.values()) this.await(ticket);
     const { number: segment, size: position } = journal.active;
     const { stored } = await recover(journal.segments, () => undefined, { segment, position });
@@ -175,7 +169,7 @@ export class EventLog {
 
   /** Of those, how many the reader does not know of. */
   get news(): number {
-    const canBeTold = Math.min(this.unwritten.size, UNWRITTEN_AT_ONCE) - this.withReader.size;
+    const canBeTold = Math.min(this.unwritten.size, UNWRITTEN_AT_ONCE) - this.withReader;
     return this.untold + (this.waitsForJournal ? 0 : Math.max(0, canBeTold));
   }
 
@@ -241,10 +235,7 @@ export class EventLog {
     this.release(this.enter(event, this.journal!.intents.adopt(number)));
   }
 
-  /**
-   * Takes the event, numbers it, and writes it to the journal. Where that fails, memory has it alone until the journal
-   * works again.
-   */
+  /** Takes the event, numbers it, and writes it to the journal. Where that fails, it is tried once more on release. */
   enter(event: AuditLogEvent, intent?: Intent): Ticket {
     const number = intent?.number ?? this.journal?.nextNumber() ?? ++this.lastNumber;
     const ticket = new Ticket(event, number, intent);
@@ -259,29 +250,19 @@ export class EventLog {
    * The event's answer has left: it may be stored.
    *
    * @param amended the event as it turned out, where that differs
-   * @returns `false` where it was released already, so that nothing can be amended
+   * @returns `false` where it can't be amended: it was released already, or the journal has it and does not take the amendment
    */
   release(ticket: Ticket, amended?: AuditLogEvent): boolean {
     if (ticket.released) return false;
-    const { number, written } = ticket;
     ticket.released = true;
-    this.open.delete(number);
+    this.open.delete(ticket.number);
+    const { event, written } = ticket;
     if (amended)
       ticket.event = Object.assign(amended, { metadata: { ...amended.metadata, ...ticket.numbered } });
-    if (written && !amended) {
-      // Whoever waits for one has the reader told of its line.
-      if (!ticket.committed) this.noteSettled(number, written.length);
-      this.noteReleased(ticket);
-    } else if (written && this.write(ticket, 'amend')) this.noteReleased(ticket);
-    else {
-      // Where the journal has it as it was, it is stored from memory, as it is.
-      if (written) this.withdrawn.push(lineOf(ticket, written));
-      ticket.outdated = written;
-      ticket.written = undefined;
-      this.holdInMemory(ticket);
-      this.unwritten.set(number, ticket);
-    }
-    return true;
+    const isSaid = (written && !amended) || this.write(ticket, written ? 'amend' : 'event');
+    if (written && !isSaid) ticket.event = event;
+    this.handOver(ticket, ticket.committed || (written !== undefined && amended !== undefined && isSaid));
+    return !written || isSaid;
   }
 
   /** As {@link release}, for an event that somebody waits for. */
@@ -304,9 +285,8 @@ export class EventLog {
     return {
       turn: this.turn,
       segments: segments.map(({ number, size }) => ({ number, size })),
-      sequence: journal?.sequence ?? 0,
+      sources: this.sources,
       settled,
-      withdrawn: this.withdrawn.splice(0),
       wanted: this.wanted.splice(0),
       unwritten: this.unwrittenNews(),
       skipped: this.skipped.splice(0),
@@ -325,42 +305,33 @@ export class EventLog {
       this.awaited.get(number)?.onStored?.();
       this.awaited.delete(number);
     }
-    for (const { number, event, isDead } of progress.refused) {
-      const ticket = this.unwritten.get(number) ?? new Ticket(event, number, undefined);
-      if (isDead || !this.leaveReader(number)) continue;
-      const { source, sequence } = event.metadata as unknown as Numbered;
-      this.kept.add(Object.assign(ticket, { numbered: { source, sequence } }));
-    }
+    if (journal) this.retryKept(journal);
+    for (const { number, event, isDead } of progress.refused)
+      if (!isDead && this.leaveReader(number)) this.kept.set(number, event);
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
     if (!journal) return;
     // Where the journal can't be told, they are stored again after a crash, and found to be there.
     if (inLog.length > 0) this.say('stored', rangesOf(inLog));
-    this.needed = this.neededBy(progress.needed);
+    this.needed = this.kept.size > 0 ? BEGINNING : progress.needed;
+    for (const { written } of this.unwritten.values()) this.needed = earlier(this.needed, written);
     journal.sweep(this.needed);
-  }
-
-  /** Whether the log keeps the event for the next start. */
-  keeps({ id }: AuditLogEvent): boolean {
-    return [...this.kept].some(({ event }) => event.id === id);
   }
 
   /** Writes to the journal what only memory has, after it failed and works again. */
   writeMissing(): void {
-    const { journal } = this;
-    if (!journal || journal.failure) return;
-    try {
-      journal.intents.voidMissing();
-    } catch {
-      return;
-    }
-    for (const ticket of [...this.open.values(), ...this.unwritten.values()]) {
+    const ofReader = this.withReader;
+    for (const ticket of this.open.values()) if (!ticket.written && !this.write(ticket, 'event')) return;
+    for (const [index, ticket] of [...this.unwritten.values()].entries()) {
       if (ticket.written) continue;
-      if (!this.write(ticket, ticket.outdated ? 'amend' : 'event')) return;
-      if (!ticket.released) continue;
-      // Either the reader has it already, or it comes by its line.
-      if (this.withReader.has(ticket.number)) this.withdrawn.push(lineOf(ticket, ticket.written!));
-      else this.leaveMemory(ticket);
+      if (!this.write(ticket, 'event')) return;
+      // The reader passes over lines of events that it has.
+      if (index >= ofReader) this.leaveMemory(ticket);
     }
+  }
+
+  /** Whether the log keeps the event, which nobody takes. */
+  keeps(number: number): boolean {
+    return this.kept.has(number);
   }
 
   /** Events whose answers take too long to leave are stored as they are: what changes later is told by another event. */
@@ -383,29 +354,34 @@ export class EventLog {
     return lost;
   }
 
-  /** What is before it in the journal is not needed. @param read what is before it, the reader does not need */
-  private neededBy(read: Place): Place {
-    let needed = read;
-    for (const ticket of this.kept) needed = earlier(needed, this.carry(ticket));
-    for (const { outdated, written } of this.unwritten.values())
-      needed = earlier(needed, outdated ?? written);
-    return needed;
+  /** What is kept is written again at the end of the log, and so tried again: else it would keep all segments since. */
+  private retryKept(journal: EventJournal): void {
+    if (journal.active.number < this.keptIn + OPEN_SEGMENTS) return;
+    for (const [number, event] of this.kept) {
+      const { source, sequence } = event.metadata as unknown as Numbered;
+      // A line that is settled can't be amended: the event gets another number.
+      const ticket = new Ticket(event, journal.nextNumber(), undefined);
+      ticket.numbered = { source, sequence };
+      if (!this.write(ticket, 'event')) break;
+      this.say('stored', [[number, number]]);
+      this.kept.delete(number);
+      this.handOver(ticket);
+    }
+    this.keptIn = journal.active.number;
   }
 
-  /** What is kept moves to the end of the log, so that it does not keep all segments since. @returns its place */
-  private carry(ticket: Ticket): Place {
-    const journal = this.journal!;
-    const { number, written, outdated } = ticket;
-    const isFar = (written?.segment ?? 0) <= journal.active.number - OPEN_SEGMENTS;
-    if (!isFar) return written ?? BEGINNING;
-    // A line that is settled already can't be amended: the event gets another number.
-    if (!outdated) ticket.number = journal.nextNumber();
-    if (this.write(ticket, outdated ? 'amend' : 'event')) {
-      ticket.outdated = undefined;
-      this.withdrawn.push(lineOf(ticket, ticket.written!));
-      if (!outdated) this.say('stored', [[number, number]]);
-    }
-    return ticket.written ?? BEGINNING;
+  /**
+   * It may be stored: the reader finds it in the log, or is sent it.
+   *
+   * @param isTold the reader knows that it is settled: by an `amend` line, or since somebody waits for it
+   */
+  private handOver(ticket: Ticket, isTold = false): void {
+    const { number, event, written } = ticket;
+    if (!written) return void this.unwritten.set(number, ticket);
+    if (!isTold) this.noteSettled(number, written.length);
+    this.waiting += 1;
+    this.untold += 1;
+    this.oldest ??= event.timestamp;
   }
 
   /** Numbers it and writes it; the journal's own number is given away with its line, or not at all. */
@@ -462,17 +438,10 @@ export class EventLog {
     if (written) this.wanted.push(lineOf(ticket, written));
   }
 
-  private noteReleased({ event }: Ticket): void {
-    this.waiting += 1;
-    this.untold += 1;
-    this.oldest ??= event.timestamp;
-  }
-
-  /** An unwritten event is in the log now, and read there. */
+  /** It is in the log now, and read there. */
   private leaveMemory(ticket: Ticket): void {
     this.unwritten.delete(ticket.number);
-    if (!ticket.outdated) this.noteSettled(ticket.number, ticket.written!.length);
-    this.noteReleased(ticket);
+    this.handOver(ticket);
   }
 
   /** The reader is done with the event. @returns whether the log has a line of it */
@@ -482,11 +451,11 @@ export class EventLog {
       this.waiting = Math.max(0, this.waiting - 1);
       return true;
     }
-    this.withReader.delete(number);
+    this.withReader -= 1;
     this.unwritten.delete(number);
     this.freeMemory(ticket);
     if (ticket.intent) this.journal?.intents.void(ticket.intent);
-    return ticket.written !== undefined || ticket.outdated !== undefined;
+    return ticket.written !== undefined;
   }
 
   private numberInMemory(ticket: Ticket): void {
@@ -509,15 +478,10 @@ export class EventLog {
   }
 
   private unwrittenNews(): UnwrittenEvent[] {
-    const news: UnwrittenEvent[] = [];
-    if (this.waitsForJournal) return news;
-    for (const { number, event, numbered } of this.unwritten.values()) {
-      if (this.withReader.size === UNWRITTEN_AT_ONCE) break;
-      if (this.withReader.has(number)) continue;
-      this.withReader.add(number);
-      news.push({ number, event, numbered });
-    }
-    return news;
+    if (this.waitsForJournal) return [];
+    const news = [...this.unwritten.values()].slice(this.withReader, UNWRITTEN_AT_ONCE);
+    this.withReader += news.length;
+    return news.map(({ number, event, numbered }) => ({ number, event, numbered }));
   }
 }
 

@@ -41,14 +41,15 @@ export class LogReader {
   private index = 0;
   private position = 0;
   private readonly finder = new DamageFinder();
+  /** Events that are stored, or that it has from elsewhere. */
   private readonly stored: SequenceSet;
   /** Events that it has read and that can still change. */
   private readonly open = new Map<number, Entry & { readonly place: Place }>();
   private openBytes = 0;
   /** Settled events that the log could not be told of. */
   private readonly settled = new SequenceSet();
-  /** Lines that are not to be answered when they are met. */
-  private readonly passOver = new Set<string>();
+  /** Events that were waited for, and are not to be answered again when their lines are met. */
+  private readonly fetched = new Set<number>();
   /** Events that are to be answered next. */
   private readonly due: Entry[] = [];
   private sequence = 0;
@@ -63,14 +64,15 @@ export class LogReader {
   }
 
   /** Takes note of what is new. @returns the events that somebody waits for */
-  advance({ segments, sequence, settled, withdrawn, wanted }: LogNews): Entry[] {
-    this.sequence = sequence;
+  advance({ segments, sources, settled, wanted, unwritten }: LogNews): Entry[] {
+    this.sequence = sources.find(({ source }) => source === this.start.source)?.sequence ?? 0;
     for (const { number, size } of segments) {
       const known = this.segments.at(-1);
       if (known?.number === number) known.size = size;
       else this.segments.push(Segment.written(this.start.directory, number, this.start.uid, size));
     }
-    for (const line of withdrawn) this.withdraw(line);
+    // They may be written yet.
+    for (const { number } of unwritten) this.stored.add(number);
     const urgent = wanted.map((line) => this.fetch(line)).filter((entry) => entry !== undefined);
     for (const [from, to] of settled) this.settled.add(from, to);
     if (settled.length + wanted.length > 0) this.settle(({ number }) => this.settled.has(number));
@@ -220,7 +222,7 @@ export class LogReader {
   /** A line of an event. */
   private meet(line: EventLine, place: Place, bytes: number): void {
     const { kind, number } = line;
-    if (this.passOver.delete(keyOf(place)) || this.stored.has(number)) return;
+    if (this.fetched.delete(number) || this.stored.has(number)) return;
     const entry = { ...this.entryOf(line, bytes), place };
     const before = this.forget(number);
     // Two of one number, of which one is forged: nobody knows which.
@@ -268,7 +270,8 @@ export class LogReader {
     try {
       const line = this.segments.find((one) => one.number === segment)?.lineAt(position, length);
       if (line?.number === number && (line.kind === 'event' || line.kind === 'amend')) {
-        this.withdraw(wanted);
+        if (comparePlaces(wanted, this.place) < 0) this.forget(number);
+        else this.fetched.add(number);
         return { ...this.entryOf(line, length), place: { segment, position } };
       }
     } catch {
@@ -277,13 +280,4 @@ export class LogReader {
     this.settled.add(number);
     return undefined;
   }
-
-  private withdraw(line: LineOfEvent): void {
-    if (comparePlaces(line, this.place) < 0) this.forget(line.number);
-    else this.passOver.add(keyOf(line));
-  }
-}
-
-function keyOf({ segment, position }: Place): string {
-  return `${segment}:${position}`;
 }

@@ -4,6 +4,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { Written } from '../journal/event-journal.js';
 import type { NumberRanges } from '../journal/journal-line.js';
 import type { Place } from '../journal/segment.js';
+import type { OwnSource } from '../sealer/collector.js';
 
 /** A number that this process has given to an event, and of which source. */
 export interface Numbered {
@@ -34,12 +35,10 @@ export interface LogNews {
   readonly turn: number;
   /** Segments that are new or have grown, and how many bytes are written to each. */
   readonly segments: readonly { readonly number: number; readonly size: number }[];
-  /** The last sequence that the log's source gave away. */
-  readonly sequence: number;
+  /** Who numbers events in this process, with the last number that each gave away. */
+  readonly sources: readonly OwnSource[];
   /** Events of the log that are settled, where the log could not be told. */
   readonly settled: NumberRanges;
-  /** Lines that are not to be delivered: their events come as unwritten ones. */
-  readonly withdrawn: readonly LineOfEvent[];
   /** Lines to be delivered before all others: somebody waits for their events. */
   readonly wanted: readonly LineOfEvent[];
   /** Events that no file has. */

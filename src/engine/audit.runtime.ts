@@ -104,12 +104,11 @@ export class AuditRuntime {
     this.thread = threadOf(options, logger, {
       ...told,
       failed: (error) => this.noteFailure(revive(error)),
-      keepLetter: ({ event, reason }) => tables.letters.keep(event, reason),
+      keepLetter: (event, reason) => tables.letters.keep(event, reason),
     });
     const failed = (error: unknown) => this.noteFailure(error);
-    const ownSources = () => this.delivery.ownSources;
     this.delivery = new Delivery(
-      loopOf(tables, this.database, this.thread, atRest, ownSources, failed),
+      loopOf(tables, this.database, this.thread, atRest, failed),
       tables.sources,
       logger,
       deliveryOf(options),

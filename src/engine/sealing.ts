@@ -44,7 +44,7 @@ export function sealerOf(
       logger,
     );
   if (!thread?.seals) return inThisThread();
-  return new ThreadedSealer(thread, ownSources, () => {
+  return new ThreadedSealer(thread, () => {
     void own?.connect(0);
     return inThisThread();
   });

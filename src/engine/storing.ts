@@ -9,7 +9,6 @@ import { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { ThreadedLoop } from '../delivery/thread/threaded-loop.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AtRest } from '../recorder/at-rest.js';
-import type { OwnSource } from '../sealer/collector.js';
 import type { AuditDatabase } from '../store/audit-database.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import type { Tables } from './tables.js';
@@ -47,7 +46,6 @@ export function loopOf(
   database: AuditDatabase,
   thread: DatabaseThread | undefined,
   atRest: AtRest,
-  ownSources: () => readonly OwnSource[],
   failed: (error: unknown) => void,
 ): (host: LoopHost, options: LoopOptions) => Loop {
   const sink = new RepositorySink(events, (batch, signal) => atRest.beforeStore(batch, { signal }));
@@ -65,7 +63,7 @@ export function loopOf(
     };
     const host: LoopHost = { ...told, away };
     const inThisThread = () => new DeliveryLoop(sink, dead, options, host);
-    return thread ? new ThreadedLoop(thread, host, database, ownSources, inThisThread) : inThisThread();
+    return thread ? new ThreadedLoop(thread, host, database, inThisThread) : inThisThread();
   };
 }
 

@@ -199,7 +199,7 @@ export class EventJournal {
       return `The audit journal ${this.directory} was taken by another process, to which this one seemed dead.`;
     }
     if (held === 'held' && !this.blocked && this.active.isInPlace()) {
-      if (this.failure) this.tryAgain();
+      this.catchUp();
       return undefined;
     }
     try {
@@ -240,9 +240,10 @@ export class EventJournal {
   }
 
   /** Where nothing is recorded, nothing else would find out that the file system works again. */
-  private tryAgain(): void {
+  private catchUp(): void {
     try {
-      this.append('stored', 0, 0, '[]');
+      if (this.failure) this.append('stored', 0, 0, '[]');
+      this.intents.voidMissing();
     } catch {
       // Not yet.
     }

@@ -333,9 +333,9 @@ describe('subscribers', () => {
     });
 
     it.each([
-      [{ nonsense: 1 }, 'nonsense', 'there is no condition "nonsense". The conditions are action, '],
-      [{ toString: 1 }, 'toString', 'there is no condition "toString"'],
-      [{ minRisk: 101 }, 'minRisk', 'minRisk is not valid; write an integer from 0 to 100.'],
+      [{ nonsense: 1 }, 'nonsense', 'there is no option "nonsense". The options are action, '],
+      [{ toString: 1 }, 'toString', 'there is no option "toString"'],
+      [{ minRisk: 101 }, 'minRisk', 'minRisk is 101: write an integer from 0 to 100.'],
       [{ minRisk: '70' }, 'minRisk', 'an integer'],
       [{ category: 'sabotage' }, 'category', "write 'authentication', "],
       [{ severity: ['high', 'grave'] }, 'severity', "'critical', or a list of these"],
@@ -345,7 +345,7 @@ describe('subscribers', () => {
       [{ action: '*' }, 'action', "'invoice.*'"],
       [{ action: 'invoice.*.read' }, 'action', "'invoice.*'"],
       [{ tenantId: ['a'] }, 'tenantId', 'write a text that is not empty.'],
-      [{ tenantId: undefined }, 'tenantId', 'tenantId is not valid'],
+      [{ tenantId: undefined }, 'tenantId', 'tenantId is null: write a text that is not empty.'],
       ['invoice.*', undefined, "write @OnAuditEvent({ action: 'invoice.*' })"],
       [[], undefined, 'the filter must be an object'],
       [null, undefined, 'the filter must be an object'],

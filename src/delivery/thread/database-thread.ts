@@ -29,13 +29,7 @@ export interface ThreadHost {
   readonly stored: (event: AuditLogEvent) => void;
   /** Sealing has failed. */
   readonly failed: (error: ErrorFields) => void;
-  readonly keepLetter: (letter: RefusedEvent) => Promise<void>;
-}
-
-/** An event that the database refuses, and why. */
-export interface RefusedEvent {
-  readonly event: AuditLogEvent;
-  readonly reason: string;
+  readonly keepLetter: (event: AuditLogEvent, reason: string) => Promise<void>;
 }
 
 /** Who works in the thread. */
@@ -43,11 +37,11 @@ export interface ThreadUser {
   /** What the thread calls of it. */
   readonly callable: Callable;
   /** There is a thread, which knows nothing. */
-  started(): void;
+  started?(): void;
   /** It has ended by itself, and is started again. */
-  ended(error: Error): void;
-  /** None can be started: the main thread has to do it. */
-  useless(): void;
+  ended?(error: Error): void;
+  /** None can be started: what the user calls, done by the main thread. */
+  otherwise(): Callable;
 }
 
 /** What it reads and stores is soon garbage: by default V8 lets more of it lie than the thread needs. */
@@ -67,7 +61,8 @@ export class DatabaseThread {
   private isClosed = false;
   /** One has answered: the next will do as well. */
   private hasWorked = false;
-  private useless = false;
+  /** What is called, where no thread can be started. */
+  private here: Record<string, Callable[string]> | undefined;
   private readonly users: ThreadUser[] = [];
   private readonly callable: Callable;
   private restart: NodeJS.Timeout | undefined;
@@ -100,7 +95,7 @@ export class DatabaseThread {
 
   /** Starts it, for a database that is there and migrated. */
   start(): void {
-    if (this.worker || this.isClosed || this.useless) return;
+    if (this.worker || this.isClosed || this.here) return;
     let worker: Worker;
     try {
       worker = new Worker(threadFile!, {
@@ -132,7 +127,7 @@ export class DatabaseThread {
       this.worker = this.calls = undefined;
       if (this.isClosed) return;
       if (!this.hasWorked) return this.giveUp(failure);
-      for (const user of this.users) user.ended(ended);
+      for (const user of this.users) user.ended?.(ended);
       this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
     });
     calls.call('connect').then(
@@ -140,21 +135,13 @@ export class DatabaseThread {
       // Whoever stores finds out.
       () => undefined,
     );
-    for (const user of this.users) user.started();
+    for (const user of this.users) user.started?.();
   }
 
   /** Starts another one in its place, with connections of its own. @param origin see {@link ThreadOptions} */
   renew(origin: string | undefined): void {
     if (origin !== undefined) this.options = { ...this.options, origin };
     void this.worker?.terminate();
-  }
-
-  /** @throws Error while it is not there; else what is thrown by it */
-  call(name: string, argument?: unknown, signal?: AbortSignal): Promise<unknown> {
-    if (!this.calls) {
-      return Promise.reject(new Error('the thread that stores audit events is not there yet'));
-    }
-    return this.calls.call(name, argument, signal);
   }
 
   /** Whether it seals as well. */
@@ -166,21 +153,34 @@ export class DatabaseThread {
   use(user: ThreadUser): void {
     this.users.push(user);
     Object.assign(this.callable, user.callable);
-    if (this.useless) user.useless();
-    else if (this.calls) user.started();
+    if (this.here) this.replaceFor(user);
+    else if (this.calls) user.started?.();
+  }
+
+  /** @throws Error while it is not there; else what is thrown by it */
+  async call(name: string, ...args: unknown[]): Promise<unknown> {
+    if (this.here) return this.here[name]!(...(args as never[]));
+    if (this.calls) return this.calls.call(name, ...args);
+    throw new Error('the thread that stores audit events is not there yet');
   }
 
   /** As {@link call}, without an answer; nothing where there is no thread. */
-  tell(name: string, argument?: unknown): void {
-    this.calls?.tell(name, argument);
+  tell(name: string, ...args: unknown[]): void {
+    if (this.here) this.here[name]!(...(args as never[]));
+    else this.calls?.tell(name, ...args);
   }
 
   private giveUp(error: unknown): void {
-    this.useless = true;
     this.logger.warn(
       `The thread that stores audit events can't be started (${String(error)}): the main thread does it.`,
     );
-    for (const user of this.users) user.useless();
+    this.here = {};
+    for (const user of this.users) this.replaceFor(user);
+  }
+
+  private replaceFor(user: ThreadUser): void {
+    Object.assign(this.here!, user.otherwise());
+    user.started?.();
   }
 
   async close(): Promise<void> {

@@ -10,16 +10,19 @@ import { Sealer } from '../../sealer/sealer.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { AuditEventRepository } from '../../store/audit-event.repository.js';
 import { DeliveryLoop } from '../delivery-loop.js';
-import type { EventSink } from '../event-sink.js';
-import type { LogNews, LogStart } from '../messages.js';
+import { RepositorySink } from '../event-sink.js';
+import type { LogNews } from '../messages.js';
 import { Calls } from './calls.js';
 import { toFields } from './error-fields.js';
 import type { ThreadOptions } from './database-thread.js';
+import { loopCalls } from './threaded-loop.js';
+import { sealerCalls } from './threaded-sealer.js';
 
 /** How long what is asked first waits for the connection. */
 const CONNECT_PATIENCE_MS = 2_000;
 
 const { database: options, ledger = {}, loop: loopOptions, origin } = workerData as ThreadOptions;
+const seals = (workerData as ThreadOptions).ledger !== undefined;
 // Whether the database is there, the main thread tells.
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
 const database = new AuditDatabase({ database: options, migrate: false }, silent);
@@ -27,9 +30,9 @@ const sealingDatabase = ledger.database
   ? new AuditDatabase({ database: ledger.database, migrate: false }, silent)
   : database;
 const events = new AuditEventRepository(database);
+/** As the newest news has them: numbers given away since then are sealed later. */
 let ownSources: readonly OwnSource[] = [];
-/** Those that came with the newest news: they may be sealed once something of it is stored. */
-let newestSources: readonly OwnSource[] = [];
+let isSealing = false;
 let connected: Promise<void> | undefined;
 
 const sealer: LogSealer = new Sealer(
@@ -37,7 +40,6 @@ const sealer: LogSealer = new Sealer(
   ledger,
   ledgerKeys(ledger),
   {
-    // Those that came with the last call: numbers given away since then are sealed later.
     ownSources: () => ownSources,
     ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
     describeGap: (gap: NumberRange) => main.call('describeGap', gap) as Promise<AuditLogEvent>,
@@ -56,64 +58,28 @@ const sealer: LogSealer = new Sealer(
 
 if (origin !== undefined) sealer.beginAgain(origin);
 
-/** Connects first. */
-const sink: EventSink = {
-  get whyNotReady() {
-    return events.whyNotReady;
-  },
-  async store(batch, signal) {
-    await connect();
-    await events.append(batch, undefined, signal);
-  },
-  async ping(signal) {
-    await connect();
-    await events.ping(signal);
-  },
-};
-
 const loop = new DeliveryLoop(
-  sink,
-  { keep: (event, reason, signal) => main.call('keepLetter', { event, reason }, signal) as Promise<void> },
+  new RepositorySink(events, undefined, connect),
+  { keep: (event, reason) => main.call('keepLetter', event, reason) as Promise<void> },
   loopOptions,
   {
     ready: () => undefined,
-    progress(progress) {
-      if (progress.stored > 0) ownSources = newestSources;
-      main.tell('progress', progress);
-    },
+    progress: (progress) => main.tell('progress', progress),
     away: (error) => main.tell('away', toFields(error)),
     lost: (loss) => main.tell('lost', loss),
   },
 );
 
 const main: Calls = new Calls(parentPort!, {
-  connect: () => connect(),
-  openLog: (log: LogStart) => loop.open(log),
-  advance({ news, sources }: { news: LogNews; sources: readonly OwnSource[] }) {
-    newestSources = sources;
+  ...loopCalls(loop),
+  ...sealerCalls(sealer),
+  connect,
+  advance(news: LogNews) {
+    ownSources = news.sources;
     loop.advance(news);
-  },
-  ping: (patienceMs: number) => loop.ping(patienceMs),
-  ownersOf: ({ source, sequences }: { source: string; sequences: readonly number[] }) =>
-    loop.ownersOf(source, sequences),
-  takenNumbers: () => loop.takenNumbers(),
-  reached: () => loop.reached(),
-  closeLoop: () => loop.close(),
-  async startSealing(sources: readonly OwnSource[]) {
-    // One that the process goes on with is its own from the beginning.
-    ownSources = sources;
-    await connect();
-    sealer.start();
-  },
-  async checkpoint(sources: readonly OwnSource[]) {
-    await connect();
-    ownSources = sources;
-    return sealer.checkpoint();
-  },
-  async stopSealing({ patienceMs, sources }: { patienceMs: number; sources: readonly OwnSource[] }) {
-    await connect();
-    ownSources = sources;
-    return sealer.close(patienceMs);
+    if (!seals || isSealing) return;
+    isSealing = true;
+    void connect().then(() => sealer.start());
   },
   async close() {
     if (sealingDatabase !== database) await sealingDatabase.close();

@@ -3,26 +3,24 @@ import type { OwnSource } from '../../sealer/collector.js';
 import type { NumberOwner, TakenNumbers } from '../../sealer/taken-events.js';
 import type { Loop, LoopHost } from '../delivery-loop.js';
 import type { LogNews, LogStart, Progress } from '../messages.js';
+import type { Callable } from './calls.js';
 import type { DatabaseThread, ThreadUser } from './database-thread.js';
 import { revive } from './error-fields.js';
 import type { ErrorFields } from './error-fields.js';
 
 /** The delivery loop, in the thread. */
 export class ThreadedLoop implements Loop, ThreadUser {
-  readonly callable;
-  private here: Loop | undefined;
+  readonly callable: Callable;
 
   /**
    * @param database why it can't be used, as the main thread sees it
-   * @param sources who numbers events in this process: told with the news, for the sealer in the thread
-   * @param otherwise makes one for the main thread, where no other can be started
+   * @param inMainThread makes one for the main thread
    */
   constructor(
     private readonly thread: DatabaseThread,
     private readonly host: LoopHost,
     private readonly database: { readonly whyNotReady: string | undefined },
-    private readonly sources: () => readonly OwnSource[],
-    private readonly otherwise: () => Loop,
+    private readonly inMainThread: () => Loop,
   ) {
     this.callable = {
       progress: (progress: Progress) => host.progress(progress),
@@ -47,42 +45,48 @@ export class ThreadedLoop implements Loop, ThreadUser {
     this.host.away(error);
   }
 
-  useless(): void {
-    this.here = this.otherwise();
-    this.here.start();
+  otherwise(): Callable {
+    return loopCalls(this.inMainThread());
   }
 
   open(log: LogStart): void {
-    if (this.here) this.here.open(log);
-    else this.thread.tell('openLog', log);
+    this.thread.tell('open', log);
   }
 
   advance(news: LogNews): void {
-    if (this.here) this.here.advance(news);
-    else this.thread.tell('advance', { news, sources: this.sources() });
+    this.thread.tell('advance', news);
   }
 
   async ping(patienceMs: number): Promise<void> {
-    await (this.here ? this.here.ping(patienceMs) : this.thread.call('ping', patienceMs));
+    await this.thread.call('ping', patienceMs);
   }
 
-  async ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]> {
-    if (this.here) return this.here.ownersOf(source, sequences);
-    return (await this.thread.call('ownersOf', { source, sequences })) as NumberOwner[];
+  ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]> {
+    return this.thread.call('ownersOf', source, sequences) as Promise<NumberOwner[]>;
   }
 
-  async takenNumbers(): Promise<TakenNumbers[]> {
-    return this.here
-      ? this.here.takenNumbers()
-      : ((await this.thread.call('takenNumbers')) as TakenNumbers[]);
+  takenNumbers(): Promise<TakenNumbers[]> {
+    return this.thread.call('takenNumbers') as Promise<TakenNumbers[]>;
   }
 
-  async reached(): Promise<OwnSource[]> {
-    return this.here ? this.here.reached() : ((await this.thread.call('reached')) as OwnSource[]);
+  reached(): Promise<OwnSource[]> {
+    return this.thread.call('reached') as Promise<OwnSource[]>;
   }
 
   close(): void {
-    if (this.here) this.here.close();
-    else this.thread.tell('closeLoop');
+    this.thread.tell('closeLoop');
   }
+}
+
+/** What a {@link ThreadedLoop} calls, of the loop that does the work. */
+export function loopCalls(loop: Loop): Callable {
+  return {
+    open: (log: LogStart) => loop.open(log),
+    advance: (news: LogNews) => loop.advance(news),
+    ping: (patienceMs: number) => loop.ping(patienceMs),
+    ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
+    takenNumbers: () => loop.takenNumbers(),
+    reached: () => loop.reached(),
+    closeLoop: () => loop.close(),
+  };
 }

@@ -1,12 +1,12 @@
 import type { Checkpoint } from '../../ledger/checkpoint.js';
-import type { OwnSource } from '../../sealer/collector.js';
 import type { SignedCheckpoint } from '../../sealer/ledger-options.js';
 import { LogSealer } from '../../sealer/log-sealer.js';
+import type { Callable } from './calls.js';
 import type { DatabaseThread, ThreadUser } from './database-thread.js';
 
-/** The sealer, in the thread. */
+/** The sealer, in the thread, which begins with the first news that it gets. */
 export class ThreadedSealer extends LogSealer implements ThreadUser {
-  readonly callable = {
+  readonly callable: Callable = {
     seen: (checkpoint: Checkpoint) => {
       this.seen = { ...checkpoint, rootHash: Buffer.from(checkpoint.rootHash) };
     },
@@ -14,14 +14,10 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
   private seen: Checkpoint | undefined;
   private here: LogSealer | undefined;
 
-  /**
-   * @param sources who numbers events in this process
-   * @param otherwise makes one for the main thread, where no other can be started
-   */
+  /** @param inMainThread makes one for the main thread */
   constructor(
     private readonly thread: DatabaseThread,
-    private readonly sources: () => readonly OwnSource[],
-    private readonly otherwise: () => LogSealer,
+    private readonly inMainThread: () => LogSealer,
   ) {
     super();
   }
@@ -34,17 +30,11 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
     this.thread.use(this);
   }
 
-  started(): void {
-    this.thread.tell('startSealing', this.sources());
-  }
-
-  ended(): void {
-    // The next thread starts again where the log ends.
-  }
-
-  useless(): void {
-    this.here = this.otherwise();
-    this.here.start();
+  otherwise(): Callable {
+    const here = this.inMainThread();
+    this.here = here;
+    here.start();
+    return sealerCalls(here);
   }
 
   beginAgain(origin: string | undefined): void {
@@ -54,12 +44,18 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
   }
 
   checkpoint(): Promise<SignedCheckpoint> {
-    if (this.here) return this.here.checkpoint();
-    return this.thread.call('checkpoint', this.sources()) as Promise<SignedCheckpoint>;
+    return this.thread.call('checkpoint') as Promise<SignedCheckpoint>;
   }
 
   async close(patienceMs: number): Promise<void> {
-    if (this.here) return this.here.close(patienceMs);
-    await this.thread.call('stopSealing', { patienceMs, sources: this.sources() }).catch(() => undefined);
+    await this.thread.call('closeSealer', patienceMs).catch(() => undefined);
   }
+}
+
+/** What a {@link ThreadedSealer} calls, of the sealer that does the work. */
+export function sealerCalls(sealer: LogSealer): Callable {
+  return {
+    checkpoint: () => sealer.checkpoint(),
+    closeSealer: (patienceMs: number) => sealer.close(patienceMs),
+  };
 }
