@@ -61,6 +61,8 @@ export class DatabaseThread {
   private isClosed = false;
   /** One has answered: the next will do as well. */
   private hasWorked = false;
+  /** It is ended on purpose, perhaps before it has worked. */
+  private isRenewing = false;
   /** What is called, where no thread can be started. */
   private here: Record<string, Callable[string]> | undefined;
   private readonly users: ThreadUser[] = [];
@@ -126,7 +128,8 @@ export class DatabaseThread {
       if (this.worker !== worker) return;
       this.worker = this.calls = undefined;
       if (this.isClosed) return;
-      if (!this.hasWorked) return this.giveUp(failure);
+      if (!this.hasWorked && !this.isRenewing) return this.giveUp(failure);
+      this.isRenewing = false;
       for (const user of this.users) user.ended?.(ended);
       this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
     });
@@ -141,6 +144,7 @@ export class DatabaseThread {
   /** Starts another one in its place, with connections of its own. @param origin see {@link ThreadOptions} */
   renew(origin: string | undefined): void {
     if (origin !== undefined) this.options = { ...this.options, origin };
+    this.isRenewing = this.worker !== undefined;
     void this.worker?.terminate();
   }
 
