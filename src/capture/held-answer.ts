@@ -57,8 +57,7 @@ export class HeldAnswer {
 }
 
 /**
- * Answers 503 instead of an answer; where its head has left already, breaks the connection, so that nobody takes it for
- * complete. Of the handler's headers none goes out.
+ * Answers 503 instead of an answer of which nothing has left. Of the handler's headers none goes out.
  *
  * @param own the response's own functions: what others put before them would add to it, such as the cookie of a session
  * @param before the headers that were there before the handler ran
@@ -68,10 +67,6 @@ export function refuseAnswer(
   { writeHead, end }: ResponseFunctions,
   before: OutgoingHttpHeaders,
 ): void {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
   const body = JSON.stringify({
     statusCode: 503,
     code: 'AUDIT_UNAVAILABLE',
@@ -79,15 +74,40 @@ export function refuseAnswer(
     carriedOut: true,
     message: 'The request was carried out, but its audit could not be confirmed in time.',
   });
-  for (const name of response.getHeaderNames()) response.removeHeader(name);
-  for (const [name, value] of Object.entries(before)) {
-    if (value !== undefined && !OF_THE_BODY.test(name)) response.setHeader(name, value);
-  }
-  response.statusCode = 503;
-  writeHead.call(response, 503, 'Service Unavailable', {
+  const kept = Object.entries(before).filter(
+    (header): header is [string, string | string[] | number] =>
+      header[1] !== undefined && !OF_THE_BODY.test(header[0]),
+  );
+  const own = {
     'cache-control': 'no-store',
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),
-  });
+  };
+  if (response.headersSent) return refuseBySocket(response, [...kept, ...Object.entries(own)], body);
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  for (const [name, value] of kept) response.setHeader(name, value);
+  response.statusCode = 503;
+  writeHead.call(response, 503, 'Service Unavailable', own);
   end.call(response, body);
+}
+
+/**
+ * Node takes back no head that was written, as Fastify writes it before the end, although it is sent with the body. So this answer is
+ * written to the connection itself, which is closed after it.
+ */
+function refuseBySocket(
+  response: ServerResponse,
+  headers: readonly [name: string, value: string | string[] | number][],
+  body: string,
+): void {
+  const { socket, req } = response;
+  // By HTTP/2 the head has left, and an answer that waits after others of its connection has none yet.
+  if (!socket || typeof socket.end !== 'function' || req.httpVersionMajor !== 1) {
+    response.destroy();
+    return;
+  }
+  const lines = headers.flatMap(([name, values]) => [values].flat().map((value) => `${name}: ${value}`));
+  const head = ['HTTP/1.1 503 Service Unavailable', ...lines, 'connection: close', '', ''].join('\r\n');
+  response.statusCode = 503;
+  socket.end(req.method === 'HEAD' ? head : head + body, 'latin1');
 }

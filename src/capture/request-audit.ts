@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DeliveryMode } from '../delivery/delivery-options.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
@@ -9,7 +10,7 @@ import type { AuditRecorder, Delivery, Intent } from '../recorder/audit-recorder
 import type { BlockingRule, BlockJudge } from '../recorder/block-judge.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
 import type { SafePaths } from '../recorder/redaction/safe-paths.js';
-import { currentContext, runInContext } from './audit-context.js';
+import { currentContext, enterContext, runInContext } from './audit-context.js';
 import type { CaptureOptions } from './capture-options.js';
 import { EventMaker } from './event-maker.js';
 import { IdentityReader } from './identity-reader.js';
@@ -55,8 +56,14 @@ export interface FoundRoute {
 
 /** A platform on which the audit has no guards of its own between all others and the handler. */
 export interface Platform {
-  /** The route that a request has found by now; asked when its answer is ready, since nothing tells it before. */
-  routeOf(request: CapturedRequest): FoundRoute | undefined;
+  /** Whether each route asks the guard before its handler, so that a request that has not asked it was refused on its way. */
+  readonly guardsRoutes: boolean;
+  /**
+   * The route that a request has found by now; asked when its answer is ready, since nothing tells it before.
+   *
+   * @param statusCode of the answer, where there is one
+   */
+  routeOf(request: CapturedRequest, statusCode?: number): FoundRoute | undefined;
 }
 
 /** The request's record and its audit; `undefined` where nobody has seen it. */
@@ -102,6 +109,10 @@ export class RequestAudit implements ResponseObserver {
     this.choice = new RecordingChoice(options);
     this.warnings = new RateLimitedLog(logger);
     this.events = new EventMaker(completer, paths, (error) => this.noteInternalError(error));
+  }
+
+  get mode(): DeliveryMode {
+    return this.delivery.mode;
   }
 
   // 1. Open: the request arrives.
@@ -182,6 +193,7 @@ export class RequestAudit implements ResponseObserver {
     noteRoute(record, found);
     // The client has gone, but the request goes on: whoever may refuse it knows its route.
     if (record.closed) return;
+    if (currentContext()?.record !== record) enterContext({ record });
     const strict = this.isStrict(record);
     if (!strict && !this.delivery.rejects && !record.intent) return;
     if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
@@ -314,9 +326,11 @@ export class RequestAudit implements ResponseObserver {
   /** Reads all that must be read while the request is still whole. */
   private readRequest(record: RequestRecord, statusCode: number | undefined): void {
     try {
-      const found = this.platform?.routeOf(record.request);
-      if (found && (found.route !== record.route || found.pattern !== record.pattern))
+      const found = this.platform?.routeOf(record.request, statusCode);
+      if (found && (found.route !== record.route || found.pattern !== record.pattern)) {
         noteRoute(record, found);
+        record.passedGuards ||= !this.platform!.guardsRoutes;
+      }
       this.identities.readAddress(record);
       this.identities.readIdentity(record, false);
       this.choice.settle(record, statusCode);

@@ -145,7 +145,7 @@ function categoryOf({ request, route }: RequestRecord, statusCode: number | unde
   if (statusCode === 403) return 'authorization';
   if (statusCode === 429) return 'security';
   const { method } = request;
-  if (!route) {
+  if (!route || route.isNone) {
     if (method === 'OPTIONS' || statusCode === undefined) return 'system';
     if (statusCode >= 400) return isUnrouted(statusCode) || statusCode >= 500 ? 'system' : 'security';
   }
@@ -159,12 +159,13 @@ function stageOf(
 ): 'parser' | 'middleware' | 'router' | 'guard' | 'compliance' | undefined {
   if (blockedBy) return 'compliance';
   if (statusCode === undefined || statusCode < 400) return undefined;
-  if (route) return passedGuards ? undefined : 'guard';
+  if (route && !route.isNone) return passedGuards ? undefined : 'guard';
   if (isUnrouted(statusCode)) return 'router';
   return [400, 413, 415].includes(statusCode) ? 'parser' : 'middleware';
 }
 
-function isUnrouted(statusCode: number): boolean {
+/** Whether a status says that no route has taken the request, where none is known. */
+export function isUnrouted(statusCode: number): boolean {
   return statusCode === 404 || statusCode === 405 || statusCode === 501;
 }
 

@@ -127,6 +127,8 @@ export class RequestRecord {
   withheld = false;
 
   // Closed: when the answer has left, or its connection is gone.
+  /** Something of its body was written before the end. */
+  begun = false;
   /** Of the head that was written: what the application does to the response's own status later never leaves. */
   sentStatus: number | undefined = undefined;
   /** The `Location` that was given to `writeHead()` alone; the response does not tell it. */

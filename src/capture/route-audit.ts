@@ -80,6 +80,8 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly recorded: boolean;
   /** `@NoAudit()`: they are not, whatever a policy says. */
   readonly silenced?: boolean;
+  /** No route has taken the request: what was said on its way names nothing that was there. */
+  readonly isNone?: boolean;
   readonly action: string;
   readonly resource: string;
   /** `InvoicesController.approve`, where the platform names its handlers. */

@@ -91,13 +91,22 @@ function holdBack(
     try {
       held.letGo();
       if (mayLeave) record.own!.end.apply(response, args);
-      else refuseAnswer(response, record.own!, record.headersBefore);
+      else refuse(record);
       noteSent(record);
     } catch (error) {
       // What can't be sent, such as an object; its sender has gone on and can't be told.
       response.destroy(error as Error);
     }
   });
+}
+
+/** The answer is replaced, or broken off where a part of it has left. */
+function refuse(record: RequestRecord): void {
+  const { response } = record;
+  if (record.begun) response.destroy();
+  else refuseAnswer(response, record.own!, record.headersBefore);
+  // Instead of the status of a head that was written and has not left.
+  if (!record.begun) record.sentStatus = response.statusCode;
 }
 
 function destroy(this: AuditedResponse, error?: Error): ServerResponse {
@@ -114,14 +123,19 @@ function destroy(this: AuditedResponse, error?: Error): ServerResponse {
 
 function write(this: AuditedResponse, ...args: unknown[]): boolean {
   const { record, audit } = this[AUDITED] ?? {};
-  if (record) audit?.stream(record);
+  if (record) noteBegun(record, audit);
   return (record?.own ?? NODES).write.apply(this, args);
 }
 
 function flushHeaders(this: AuditedResponse): void {
   const { record, audit } = this[AUDITED] ?? {};
-  if (record) audit?.stream(record);
+  if (record) noteBegun(record, audit);
   (record?.own ?? NODES).flushHeaders.call(this);
+}
+
+function noteBegun(record: RequestRecord, audit: ResponseObserver | undefined): void {
+  record.begun = true;
+  audit?.stream(record);
 }
 
 /** Every status leaves by this function: Node calls it itself where nobody else does. */

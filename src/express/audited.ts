@@ -26,12 +26,20 @@ export function audited(said: string | AuditRouteOptions | false = {}): Middlewa
   if (options !== false) checkRouteOptions(options, 'audited()', 'durable');
   count += 1;
   const mine: Said = { number: count, options };
+  let checkedFor: unknown;
   return (given, _response, next) => {
     const request = given as CapturedRequest;
     const found = auditedOf(request);
     if (!found) return next(NO_AUDIT);
-    say(request, mine);
     const { audit, record } = found;
+    try {
+      // Only now it is known how its events are delivered.
+      if (options !== false && checkedFor !== audit) checkRouteOptions(options, 'audited()', audit.mode);
+      checkedFor = audit;
+    } catch (error) {
+      return next(error);
+    }
+    say(request, mine);
     const route = audit.platform?.routeOf(request);
     if (route) audit.passRoute(record, route, next);
     else next();

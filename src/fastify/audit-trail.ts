@@ -78,7 +78,7 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
       const known = routes.learn(method, route.url, route.config?.audit, delivery.mode);
       logins.note(method, route.url, known);
       if (needsResult(known, route.url))
-        route.preSerialization = [route.preSerialization ?? []].flat().concat(noteResult as never);
+        route.preSerialization = [noteResult as never, ...[route.preSerialization ?? []].flat()];
     }
     route.preHandler = [route.preHandler ?? []].flat().concat(guard as never);
     patterns.add(route.url);
@@ -101,7 +101,7 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
     const record = recordOf(request);
     if (record && !record.closed) noteError(record, error);
     // A body that can't be parsed is refused before it means anything, as on platforms that parse before they route.
-    if (error.code?.startsWith('FST_ERR_CTP_')) routes.unroute(request);
+    if (String(error?.code).startsWith('FST_ERR_CTP_')) routes.unroute(request);
     done();
   });
 }

@@ -11,6 +11,7 @@ export type SaidOfRoute = string | AuditRouteOptions | false;
 
 /** The routes of an application, as Fastify tells them of a request. */
 export class FastifyRoutes implements Platform {
+  readonly guardsRoutes = true;
   private readonly known = new Map<string, RouteAudit>();
   private readonly unrouted = new WeakSet<FastifyRequest>();
 

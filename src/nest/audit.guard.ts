@@ -2,7 +2,6 @@ import { ForbiddenException, ServiceUnavailableException } from '@nestjs/common'
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { currentContext, enterContext } from '../capture/audit-context.js';
 import { auditedOf } from '../capture/request-audit.js';
 import type { AuditedRequest, FoundRoute, RequestAudit } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
@@ -24,7 +23,6 @@ export class AuditGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') return true;
     const { record, audit } = auditedBy(context) ?? this.openHere(context);
-    if (!record.closed && currentContext()?.record !== record) enterContext({ record });
     try {
       return audit.route(record, this.routeOf(context))?.then(() => true, refuse) ?? true;
     } catch (error) {

@@ -109,6 +109,8 @@ export class AuditModule
     return withServices(super.forRootAsync(options), features, [listed]);
   }
 
+  private readonly fastifyPatterns = new Set<string>();
+
   constructor(
     @Inject(AuditRuntime) private readonly runtime: AuditRuntime,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
@@ -143,7 +145,7 @@ export class AuditModule
 
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.host;
-    this.runtime.paths.learn(expressPatterns(httpAdapter));
+    this.runtime.paths.learn([...this.fastifyPatterns, ...expressPatterns(httpAdapter)]);
     warnOf(faultsOfExpress(httpAdapter));
   }
 
@@ -155,7 +157,7 @@ export class AuditModule
   private mountMiddleware(): void {
     // An application context, of a script or a worker, has no adapter.
     if (!this.host.httpAdapter) return;
-    mountMiddleware(this.host.httpAdapter, this.runtime.requests.middleware);
+    mountMiddleware(this.host.httpAdapter, this.runtime.requests.middleware, this.fastifyPatterns);
   }
 
   private sharedDataSource(): DataSource | undefined {

@@ -79,8 +79,10 @@ function isServerSent(handler: object): boolean {
 /**
  * Has each request be seen before everything else that the application does with it: by a middleware, which the platform calls first and
  * which gives the context.
+ *
+ * @param patterns gets those of Fastify's routes when they are declared
  */
-export function mountMiddleware(adapter: HttpServer, middleware: Middleware): void {
+export function mountMiddleware(adapter: HttpServer, middleware: Middleware, patterns: Set<string>): void {
   // The adapter's types know requests of every platform; the middleware needs what they have in common.
   (adapter as unknown as { use(middleware: Middleware): void }).use((request, response, next) =>
     middleware(request, response, next),
@@ -88,6 +90,7 @@ export function mountMiddleware(adapter: HttpServer, middleware: Middleware): vo
   if (adapter.getType() !== 'fastify') return;
   // Before all other hooks: users, parameters and bodies are put on Fastify's own request, which a middleware does not get.
   const fastify = adapter.getInstance() as unknown as FastifyHooks;
+  fastify.addHook('onRoute', ({ url }) => void patterns.add(url));
   fastify.addHook('onRequest', (request, reply, done) => {
     middleware(request.raw, reply.raw, done, request);
   });
@@ -95,6 +98,7 @@ export function mountMiddleware(adapter: HttpServer, middleware: Middleware): vo
 
 /** What is used of a Fastify application. */
 interface FastifyHooks {
+  addHook(name: 'onRoute', hook: (route: { readonly url: string }) => void): void;
   addHook(
     name: 'onRequest',
     hook: (

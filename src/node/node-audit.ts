@@ -36,7 +36,7 @@ export class NodeAudit extends PlainAudit {
    */
   constructor(options: PlainAuditOptions = {}, logger?: AuditLogger) {
     // Nothing is asked for the route: it is told.
-    super(options, { routeOf: () => undefined }, logger);
+    super(options, { guardsRoutes: false, routeOf: () => undefined }, logger);
   }
 
   /**
