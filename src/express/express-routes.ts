@@ -1,5 +1,6 @@
 import { present } from '../event/present.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
+import { mountOf } from './internals.js';
 import { isUnrouted } from '../capture/request-event.js';
 import type { FoundRoute, Platform } from '../capture/request-audit.js';
 import { rawPathOf } from '../capture/request-target.js';
@@ -32,6 +33,7 @@ interface ExpressRequest extends CapturedRequest {
 const PLAIN = /^(\/([\p{L}\p{N}._~-]+|:\w+))*\/?$/u;
 /** A router that is mounted on a parameter has a pattern for each of its values: these must not fill the memory. */
 const MOST_KNOWN = 10_000;
+const MOST_MOUNTS = 10;
 
 /** Adds what is said of the request. */
 export function say(request: CapturedRequest, said: Said): void {
@@ -43,6 +45,10 @@ export class ExpressRoutes implements Platform {
   /** Where `audited()` does not stand nobody does. */
   readonly guardsRoutes = false;
   private readonly known = new Map<string, RouteAudit>();
+  /** By route: where its router is mounted, which may be in several places. */
+  private readonly mounts = new WeakMap<object, string[]>();
+  /** Whose routes they are, once a request has told. */
+  app: unknown;
 
   constructor(private readonly options: CaptureOptions) {}
 
@@ -51,13 +57,56 @@ export class ExpressRoutes implements Platform {
     const said = request[SAID] ?? [];
     const path = request.route?.path;
     if (path === undefined && said.length === 0) return undefined;
-    const { pattern, params } = path === undefined ? NO_PATTERN : wholeOf(request, [path].flat().map(String));
+    const { pattern, params } =
+      path === undefined ? NO_PATTERN : this.wholeOf(request, [path].flat().map(String));
     return {
       route: this.read(request.method, pattern, said, path === undefined && isUnrouted(statusCode)),
       pattern,
       params: params ?? request.params ?? {},
       isWhole: true,
     };
+  }
+
+  /**
+   * The pattern of a route below where its router is mounted, and the values of its parameters. Express tells both only as long as the
+   * request is in that router: of a request that has failed there, the end of its path still fits the pattern.
+   *
+   * @param paths of the route, which may have several
+   */
+  private wholeOf(
+    request: ExpressRequest,
+    paths: readonly string[],
+  ): { readonly pattern: string; readonly params?: Readonly<Record<string, string>> } {
+    const segments = partsOf(rawPathOf(request));
+    for (const path of paths) {
+      const own = partsOf(path);
+      const base = segments.slice(0, segments.length - own.length);
+      if (own.length > segments.length || !PLAIN.test(path) || !fits(own, segments.slice(base.length)))
+        continue;
+      const parts = [...this.mountedOn(request.route!, base), ...own];
+      const named = parts.flatMap((part, index) =>
+        part.startsWith(':') ? [[part.slice(1), decoded(segments[index]!)]] : [],
+      );
+      return {
+        pattern: `/${parts.join('/')}`,
+        params: { ...request.params, ...Object.fromEntries(named) },
+      };
+    }
+    return { pattern: `${request.baseUrl ?? ''}${paths[0]}` };
+  }
+
+  /** The parts of the pattern that the route's router is mounted on; those of the path itself where that is not found. */
+  private mountedOn(route: object, base: readonly string[]): readonly string[] {
+    if (base.length === 0) return base;
+    const known = this.mounts.get(route) ?? [];
+    const isIts = (mount: string) => partsOf(mount).length === base.length && fits(partsOf(mount), base);
+    let mount = known.find(isIts);
+    if (mount === undefined) {
+      mount = mountOf(this.app, route, `/${base.join('/')}`);
+      if (mount === undefined || !isIts(mount)) return base;
+      if (known.length < MOST_MOUNTS) this.mounts.set(route, [...known, mount]);
+    }
+    return partsOf(mount).map((part, index) => (part.startsWith(':') ? part : base[index]!));
   }
 
   /** Remembered, so that the same route is the same object. */
@@ -83,36 +132,13 @@ export class ExpressRoutes implements Platform {
 
 const NO_PATTERN = { pattern: undefined, params: undefined };
 
-/**
- * The pattern of a route below where its router is mounted, and the values of its parameters. Express tells both only as long as the
- * request is in that router: of a request that has failed there, the end of its path still fits the pattern.
- *
- * @param paths of the route, which may have several
- */
-function wholeOf(
-  request: ExpressRequest,
-  paths: readonly string[],
-): { readonly pattern: string; readonly params?: Readonly<Record<string, string>> } {
-  const segments = partsOf(rawPathOf(request));
-  for (const path of paths) {
-    const parts = partsOf(path);
-    const base = segments.length - parts.length;
-    const own = segments.slice(base);
-    const fits = parts.every((part, index) => part.startsWith(':') || isSame(part, own[index]!));
-    if (base < 0 || !PLAIN.test(path) || !fits) continue;
-    const named = parts.flatMap((part, index) =>
-      part.startsWith(':') ? [[part.slice(1), decoded(own[index]!)]] : [],
-    );
-    return {
-      pattern: `/${[...segments.slice(0, base), ...parts].join('/')}`,
-      params: { ...request.params, ...Object.fromEntries(named) },
-    };
-  }
-  return { pattern: `${request.baseUrl ?? ''}${paths[0]}` };
-}
-
 function partsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '');
+}
+
+/** Whether the segments are those of the parts, one for each. */
+function fits(parts: readonly string[], segments: readonly string[]): boolean {
+  return parts.every((part, index) => part.startsWith(':') || isSame(part, segments[index]!));
 }
 
 function isSame(part: string, segment: string): boolean {
