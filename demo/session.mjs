@@ -69,7 +69,7 @@ export async function playSession(url, audit, resetToken) {
     'alice forgets the currency',
     'POST /invoices',
     { token: alice, body: { customer: 'Umbrella', cents: -1 } },
-    { ...ALICE, action: 'invoice.create', resourceId: undefined, errorName: 'BadRequestException' },
+    { ...ALICE, action: 'invoice.create', resourceId: undefined },
   );
   await client.send(
     'a broken client sends half a body',
@@ -193,7 +193,7 @@ export async function playSession(url, audit, resetToken) {
     'dave looks for an invoice of acme',
     `GET /invoices/${id}`,
     { token: dave },
-    { ...DAVE, action: 'invoice.read', resourceId: id, errorName: 'NotFoundException' },
+    { ...DAVE, action: 'invoice.read', resourceId: id, errorName: 'Problem' },
   );
 
   for (let attempt = 1; attempt <= 9; attempt += 1) {
@@ -337,7 +337,7 @@ const IN_METADATA = new Set([
 ]);
 
 /** What is wrong with the events: one sentence for each thing, none where all is well. */
-export function checkEvents({ steps, secrets, findings }, events) {
+export function checkEvents({ steps, secrets, findings }, events, door) {
   const problems = [];
   for (const { line, statusCode, requestId, expected } of steps) {
     const own = events.filter(({ metadata }) => metadata.requestId === requestId);
@@ -359,6 +359,8 @@ export function checkEvents({ steps, secrets, findings }, events) {
     for (const [field, value] of Object.entries({ ...always, ...fields })) {
       const stored = IN_METADATA.has(field) ? event.metadata[field] : event[field];
       if (isDeepStrictEqual(stored, value)) continue;
+      // Express tells nobody whether it was middleware that refused.
+      if (door === 'express' && value === 'guard' && stored === undefined) continue;
       problems.push(
         `${line} (${requestId}): ${field} is ${JSON.stringify(stored)}, not ${JSON.stringify(value)}`,
       );

@@ -1,14 +1,12 @@
 // The accounting API: to be audited, it imports AuditModule.
-import { randomBytes } from 'node:crypto';
-import { Controller, Get, Module } from '@nestjs/common';
+import { Controller, Get, Logger, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
-import { JwtModule } from '@nestjs/jwt';
-import { AuditModule, NoAudit } from 'nest-audit-trail';
-import { detection } from 'nest-audit-trail/detection';
+import { AuditModule, AuditService, NoAudit } from 'nest-audit-trail';
 import { AuditController } from './audit.controller.js';
 import { AuthController } from './auth.controller.js';
-import { JwtGuard, Public, RolesGuard } from './guards.js';
-import { compliance } from './compliance.js';
+import { auditOptions } from './audit-options.js';
+import { Books } from './books.js';
+import { Public, RolesGuard, SessionGuard } from './guards.js';
 import { InvoicesController } from './invoices.controller.js';
 import { JournalEntriesController, ReportsController } from './ledger.controllers.js';
 import { Users } from './users.js';
@@ -25,15 +23,7 @@ class HealthController {
 }
 
 @Module({
-  imports: [
-    AuditModule.forRoot({
-      database: { type: 'better-sqlite3', database: process.env['AUDIT_FILE'] ?? 'audit.sqlite' },
-      delivery: { directory: process.env['AUDIT_JOURNAL'] ?? 'audit-journal' },
-      features: [compliance, detection()],
-      service: { name: 'accounting-api', version: '1.0.0' },
-    }),
-    JwtModule.register({ secret: randomBytes(32), signOptions: { expiresIn: '8h' } }),
-  ],
+  imports: [AuditModule.forRoot(auditOptions(new Logger('Compliance')))],
   controllers: [
     AuthController,
     InvoicesController,
@@ -43,8 +33,9 @@ class HealthController {
     HealthController,
   ],
   providers: [
-    Users,
-    { provide: APP_GUARD, useClass: JwtGuard },
+    { provide: Books, inject: [AuditService], useFactory: (audit: AuditService) => new Books(audit) },
+    { provide: Users, inject: [AuditService], useFactory: (audit: AuditService) => new Users(audit) },
+    { provide: APP_GUARD, useClass: SessionGuard },
     { provide: APP_GUARD, useClass: RolesGuard },
   ],
 })

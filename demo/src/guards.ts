@@ -1,8 +1,8 @@
 // Who may enter. These guards know nothing of the audit; it reads `request.user` when the answer is ready.
-import { createParamDecorator, ForbiddenException, Injectable, UnauthorizedException } from '@nestjs/common';
+import { createParamDecorator, Injectable } from '@nestjs/common';
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { JwtService } from '@nestjs/jwt';
+import { Users } from './users.js';
 import type { Role, Session } from './users.js';
 
 /** Opens a controller to everyone. */
@@ -15,31 +15,31 @@ export const Caller = createParamDecorator(
 );
 
 @Injectable()
-export class JwtGuard implements CanActivate {
+export class SessionGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
-    private readonly jwt: JwtService,
+    private readonly users: Users,
   ) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean {
     if (this.reflector.get(Public, context.getClass())) return true;
     const request = requestOf(context);
-    const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    request.user = await this.jwt.verifyAsync<Session & object>(token).catch(() => {
-      throw new UnauthorizedException('This takes a valid token: log in first.');
-    });
+    request.user = this.users.sessionOf(request.headers.authorization);
     return true;
   }
 }
 
 @Injectable()
 export class RolesGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly users: Users,
+  ) {}
 
   canActivate(context: ExecutionContext): boolean {
     const role = this.reflector.getAllAndOverride(Roles, [context.getHandler(), context.getClass()]);
-    if (role === undefined || requestOf(context).user.roles.includes(role)) return true;
-    throw new ForbiddenException(`This takes the role ${role}.`);
+    if (role !== undefined) this.users.check(requestOf(context).user, role);
+    return true;
   }
 }
 

@@ -350,3 +350,39 @@ describe('the demo', () => {
     expect(demo.logged).toEqual([alert]);
   });
 });
+
+describe("the demo's session", () => {
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it.each([
+    ['nest', 'nest'],
+    ['nest-fastify', 'nest'],
+    ['express', 'express'],
+    ['fastify', 'fastify'],
+  ])(
+    'leaves the events that it should on %s',
+    async (door, module) => {
+      const { serve } = (await import(
+        `../../demo/src/${module}.ts`
+      )) as typeof import('../../demo/src/nest.js');
+      const { playSession, checkEvents } = (await import('../../demo/session.mjs' as string)) as {
+        playSession(url: string, audit: AuditService, resetToken: string): Promise<unknown>;
+        checkEvents(session: unknown, events: readonly AuditLogEvent[], door: string): readonly string[];
+      };
+      const said = vi.spyOn(console, 'log').mockImplementation(() => undefined);
+      const { audit, users, listen, close } = await serve(door);
+      try {
+        const url = `http://127.0.0.1:${await listen(0, '127.0.0.1')}`;
+        const session = await playSession(url, audit, users.issueResetToken('dave@globex.example'));
+        await audit.flush();
+        const events: AuditLogEvent[] = [];
+        for await (const event of audit.stream({ allTenants: true, order: 'oldest' })) events.push(event);
+        expect(checkEvents(session, events, door)).toEqual([]);
+      } finally {
+        await close();
+        said.mockRestore();
+      }
+    },
+    90_000,
+  );
+});
