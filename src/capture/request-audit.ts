@@ -422,7 +422,7 @@ export class RequestAudit implements ResponseObserver {
   }
 
   private isStrict(record: RequestRecord): boolean {
-    return (record.route?.delivery ?? this.delivery.mode) === 'strict';
+    return this.delivery.hasJournal && (record.route?.delivery ?? this.delivery.mode) === 'strict';
   }
 
   /** @throws AuditError which refuses the request: only what is promised may, never a fault of the audit's own */

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import { RequestAudit } from '../capture/request-audit.js';
 import { Delivery } from '../delivery/delivery.js';
 import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
+import type { DeliveryMode } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { revive } from '../delivery/thread/error-fields.js';
 import { AuditError } from '../event/audit-error.js';
@@ -32,6 +33,7 @@ import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
 import { reachNotesOf, sealerOf } from './sealing.js';
 import { serviceOf, trustedLogOf } from './serving.js';
+import type { StandIn } from './stand-in.js';
 import { deliveryOf, loopOf, threadOf } from './storing.js';
 import { tablesOf, warnOfTables } from './tables.js';
 import type { Tables } from './tables.js';
@@ -75,21 +77,27 @@ export class AuditRuntime {
   private closing: Promise<void> | undefined;
   private stopListening: () => void = () => undefined;
 
-  /** @param options checked by `checkOptions` */
+  /**
+   * @param options checked by `checkOptions`
+   * @param standIn in place of a database, in a test
+   */
   constructor(
     readonly options: AuditModuleOptions,
     private readonly logger: AuditLogger,
+    private readonly standIn?: StandIn,
   ) {
     const redactor = new Redactor(options.redaction);
     this.paths = new SafePaths(redactor.isSecretKey);
-    this.database = new AuditDatabase(
-      options,
-      logger,
-      (options.features ?? []).flatMap(({ tables }) => tables ?? []),
-      () => this.noteDatabase(),
-      () => this.storeLast(),
-    );
-    const tables = tablesOf(this.database, options.ledger ?? {}, logger);
+    this.database =
+      standIn?.database ??
+      new AuditDatabase(
+        options,
+        logger,
+        (options.features ?? []).flatMap(({ tables }) => tables ?? []),
+        () => this.noteDatabase(),
+        () => this.storeLast(),
+      );
+    const tables = { ...tablesOf(this.database, options.ledger ?? {}, logger), ...standIn?.tables };
     this.repository = tables.events;
     this.authority = tables.authority;
     const riskStage = new RiskStage(new RiskModel(options.risk));
@@ -173,9 +181,15 @@ export class AuditRuntime {
       if (judge) completer.add(judge);
       if (observe) listeners.watch((event, shown) => observe(event, shown));
       if (risk) riskStage.add(risk);
-      if (feature.atRest) atRest.add(feature.atRest);
+      // A stand-in has no keys: nothing rests there.
+      if (feature.atRest && !standIn) atRest.add(feature.atRest);
       if (readObserver) reads.add(readObserver);
     }
+  }
+
+  /** What a route may promise: a stand-in accepts each promise, and keeps none. */
+  get promised(): DeliveryMode {
+    return this.standIn ? 'strict' : this.delivery.mode;
   }
 
   /** The service of a feature. @throws Error where none of its features has it */

@@ -20,6 +20,7 @@ import type { FeatureFactory, FeatureOptions, ServiceClass } from '../engine/aud
 import { checkOptions } from '../engine/audit.options.js';
 import type { AuditModuleOptions } from '../engine/audit.options.js';
 import { AuditRuntime } from '../engine/audit.runtime.js';
+import { StandIn } from '../engine/stand-in.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
@@ -70,9 +71,12 @@ export interface AuditOptionsFactory {
       inject: [
         { token: MODULE_OPTIONS_TOKEN, optional: true },
         { token: LISTED_FEATURES, optional: true },
+        { token: StandIn, optional: true },
       ],
-      useFactory: (options: unknown, listed: readonly FeatureFactory[] = []) =>
-        new AuditRuntime(checkOptions(withFeatures(options, listed)), new Logger('AuditTrail')),
+      useFactory: (given: unknown, listed: readonly FeatureFactory[] = [], standIn?: StandIn) => {
+        const options = checkOptions(withFeatures(given, listed));
+        return new AuditRuntime(standIn?.without(options) ?? options, new Logger('AuditTrail'), standIn);
+      },
     },
     { provide: AuditService, inject: [AuditRuntime], useFactory: (runtime: AuditRuntime) => runtime.service },
     {
@@ -127,11 +131,11 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    const { options, delivery, requests } = this.runtime;
+    const { options, promised, requests } = this.runtime;
     const { choice, judges } = requests;
     // What may refuse may begin to at run time, so every handler has the guard that asks.
     const mayRefuse = judges.length > 0;
-    const routes = new RouteAuditReader(options.capture ?? {}, delivery.mode, choice.policy, mayRefuse);
+    const routes = new RouteAuditReader(options.capture ?? {}, promised, choice.policy, mayRefuse);
     const logins = mountOnRoutes(this.config, this.discovery, routes, requests);
     const features = (options.features ?? []).map(({ name }) => name);
     for (const hint of logins.hints(features)) new Logger('AuditTrail').log(hint);

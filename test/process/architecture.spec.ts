@@ -19,6 +19,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   express: ['engine', 'event', 'capture', 'trail'],
   fastify: ['engine', 'event', 'capture', 'delivery', 'trail'],
   node: ['engine', 'event', 'capture', 'trail'],
+  testing: ['event', 'store', 'engine', 'trail'],
   // It has no list of features, and loads what verifies of each.
   cli: ['event', 'ledger', 'store', 'sealer', 'capture', 'trail', 'features/retention'],
   'features/health': ['store', 'delivery', 'engine', 'trail'],
@@ -32,6 +33,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'features/authentication': ['event', 'capture', 'engine', 'trail'],
   'features/detection': ['event', 'store', 'recorder', 'engine'],
 };
+/** Those that know Nest. */
+const NEST_ROOMS = ['nest', 'testing'];
 const SRC = resolve('src');
 
 const files = (readdirSync(SRC, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));
@@ -83,14 +86,14 @@ describe('architecture', () => {
     expect(() => files.forEach((file) => visit(file, []))).not.toThrow();
   });
 
-  it('knows Nest in one room, SQL in the store and in what features read by themselves', () => {
+  it('knows Nest in its rooms, SQL in the store and in what features read by themselves', () => {
     const users = (pattern: RegExp) =>
       [
         ...new Set(
           files.filter((file) => importsOf(file).packages.some((name) => pattern.test(name))).map(roomOf),
         ),
       ].sort();
-    expect(users(/^@nestjs\//)).toEqual(['nest']);
+    expect(users(/^@nestjs\//)).toEqual(NEST_ROOMS);
     const loading = files.filter((file) =>
       /^import \{[^}]*\} from 'typeorm'/m.test(readFileSync(join(SRC, file), 'utf8')),
     );
@@ -137,7 +140,7 @@ describe('architecture', () => {
     reach('features/authentication/index.ts');
     const packages = [...reached].flatMap((file) => importsOf(file).packages);
     expect(packages.filter((name) => name.startsWith('@nestjs/'))).toEqual([]);
-    expect([...doors].filter((room) => room === 'nest' || room.startsWith('features/'))).toEqual([]);
+    expect([...doors].filter((room) => NEST_ROOMS.includes(room) || room.startsWith('features/'))).toEqual([]);
   });
 
   it('loads no package that it does not declare', () => {
@@ -164,7 +167,8 @@ describe('architecture', () => {
     );
     // A door needs its platform, and of Fastify only the types.
     const early = atStart.filter(
-      ([room, name]) => optional.includes(name) && !(room === 'nest' && name.startsWith('@nestjs/')),
+      ([room, name]) =>
+        optional.includes(name) && !(NEST_ROOMS.includes(room) && name.startsWith('@nestjs/')),
     );
     expect(early).toEqual([]);
     // Loaded only by the feature `metrics`, when it starts.
