@@ -10,7 +10,7 @@ const builtPackage = {
   enforce: 'pre',
   resolveId(id) {
     if (id === 'nest-audit-trail') return built('index.js');
-    const door = /^nest-audit-trail\/(ledger|express|fastify|node|testing)$/u.exec(id);
+    const door = /^nest-audit-trail\/(ledger|express|fastify|node|endpoints|testing)$/u.exec(id);
     if (door) return built(`${door[1]}/index.js`);
     if (id === 'nest-audit-trail/typeorm') return built('store/index.js');
     const feature = /^nest-audit-trail\/(.*)$/u.exec(id);

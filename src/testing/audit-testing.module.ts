@@ -14,14 +14,9 @@ class InMemory extends StandIn {
     sources: new ForgottenSources(this.database),
   };
 
-  without({
-    database: _,
-    dataSource: _shared,
-    ledger: _keys,
-    ...options
-  }: AuditModuleOptions): AuditModuleOptions {
+  without(options: AuditModuleOptions): AuditModuleOptions {
     const delivery = { ...options.delivery, mode: 'buffered', drainOnSignals: false } as const;
-    return { ...options, delivery, ledger: { seal: false } };
+    return { ...options, database: undefined, dataSource: undefined, delivery, ledger: { seal: false } };
   }
 }
 

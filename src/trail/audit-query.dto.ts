@@ -85,9 +85,19 @@ function Integer(): PropertyDecorator {
   );
 }
 
+/** What an OpenAPI document says of the properties of a query. */
+const DOCUMENTED: Record<string, object> = {};
+
+function Documented(schema: object): PropertyDecorator {
+  return (_target, property) => {
+    DOCUMENTED[property as string] = { required: false, ...schema };
+  };
+}
+
 /** A list of texts, each bounded, as an `IN` condition of every filter is. */
 function Texts(maxLength: number): PropertyDecorator {
   const rules = [
+    Documented({ type: () => [String], maxItems: MAX_VALUES }),
     IsOptional(),
     List(),
     ArrayNotEmpty(),
@@ -102,6 +112,7 @@ function Texts(maxLength: number): PropertyDecorator {
 
 function Vocabulary(words: readonly string[]): PropertyDecorator {
   const rules = [
+    Documented({ enum: words, isArray: true }),
     IsOptional(),
     Words(),
     ArrayNotEmpty(),
@@ -123,7 +134,11 @@ function Time(): PropertyDecorator {
     },
     { message: '$property must be a time: Unix epoch in milliseconds, an ISO 8601 text or a Date' },
   );
-  const rules = [IsOptional(), Instant(), isTime, AsItIs()];
+  const documented = Documented({
+    type: () => String,
+    description: 'Unix epoch in milliseconds, or ISO 8601',
+  });
+  const rules = [documented, IsOptional(), Instant(), isTime, AsItIs()];
   return inOrder(...rules);
 }
 
@@ -161,7 +176,8 @@ function isFact(value: unknown): boolean {
 }
 
 function WholeNumber(min: number, max: number): PropertyDecorator {
-  const rules = [IsOptional(), Integer(), IsInt(), Min(min), Max(max), AsItIs()];
+  const documented = Documented({ type: 'integer', minimum: min, maximum: max });
+  const rules = [documented, IsOptional(), Integer(), IsInt(), Min(min), Max(max), AsItIs()];
   return inOrder(...rules);
 }
 
@@ -239,6 +255,7 @@ export class AuditQueryDto {
   readonly metadata?: Readonly<Record<string, AuditValue>>;
 
   /** Text found anywhere in action, resource, ids, address, user agent, `details` or `metadata`; ASCII case does not count. */
+  @Documented({ type: () => String })
   @AsItIs()
   @IsOptional()
   @IsString()
@@ -247,6 +264,7 @@ export class AuditQueryDto {
   readonly text?: string;
 
   /** @defaultValue `newest` */
+  @Documented({ enum: ['newest', 'oldest'] })
   @AsItIs()
   @IsOptional()
   @IsIn(['newest', 'oldest'])
@@ -257,11 +275,17 @@ export class AuditQueryDto {
   readonly limit?: number;
 
   /** The `nextCursor` of the page before, with the same filter and order. */
+  @Documented({ type: () => String })
   @AsItIs()
   @IsOptional()
   @IsString()
   @MaxLength(256)
   readonly cursor?: string;
+
+  /** @internal What `@nestjs/swagger` asks a class for, so that it need not be loaded here. */
+  static _OPENAPI_METADATA_FACTORY(): Record<string, object> {
+    return DOCUMENTED;
+  }
 }
 
 /** All that a query may have: what has a check. */

@@ -19,6 +19,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   express: ['engine', 'event', 'capture', 'trail'],
   fastify: ['engine', 'event', 'capture', 'delivery', 'trail'],
   node: ['engine', 'event', 'capture', 'trail'],
+  endpoints: ['event', 'ledger', 'trail'],
   testing: ['event', 'store', 'engine', 'trail'],
   // It has no list of features, and loads what verifies of each.
   cli: ['event', 'ledger', 'store', 'sealer', 'capture', 'trail', 'features/retention'],
@@ -34,7 +35,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'features/detection': ['event', 'store', 'recorder', 'engine'],
 };
 /** Those that know Nest. */
-const NEST_ROOMS = ['nest', 'testing'];
+const NEST_ROOMS = ['endpoints', 'nest', 'testing'];
 const SRC = resolve('src');
 
 const files = (readdirSync(SRC, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));

@@ -1,0 +1,135 @@
+import { ForbiddenException, Get, Inject, NotFoundException, Param, Query, Req } from '@nestjs/common';
+import { IsIn, IsInt, IsOptional, Max, Min } from 'class-validator';
+import { Type } from 'class-transformer';
+import { AuditError } from '../event/audit-error.js';
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { AuditProof } from '../ledger/proof-bundle.js';
+import { AuditQueryDto } from '../trail/audit-query.dto.js';
+import type { AuditReadScope } from '../trail/audit-scope.js';
+import { AuditService } from '../trail/audit.service.js';
+import { INTERVALS } from '../trail/audit-statistics.js';
+import type { AuditInterval, AuditStatistics } from '../trail/audit-statistics.js';
+import type { AuditPage } from '../trail/event-queries.js';
+import { Answers, AuditEventDto, AuditPageDto } from './open-api.js';
+
+/** Nest's own key of what `@UseGuards()` says. */
+const GUARDS = '__guards__';
+/** What the caller's scope says, never the query. */
+const OF_SCOPE = ['tenantId', 'allTenants', 'reveal'];
+
+/** Which events are counted, and how. Paging has no meaning here. */
+export class AuditStatisticsQueryDto extends AuditQueryDto {
+  /** How many actions and users to list, 1-100. @defaultValue 10 */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  readonly top?: number;
+
+  /** The histogram's columns. @defaultValue fitting the span of the events */
+  @IsOptional()
+  @IsIn(Object.keys(INTERVALS))
+  readonly interval?: AuditInterval;
+
+  /** @internal */
+  static override _OPENAPI_METADATA_FACTORY(): Record<string, object> {
+    const top = { required: false, type: 'integer', minimum: 1, maximum: 100 };
+    return { top, interval: { required: false, enum: Object.keys(INTERVALS) } };
+  }
+}
+
+/**
+ * The read endpoints of the audit: a list, one event, the history of a thing, statistics, and the proof of an event. Extend it, and say
+ * who may read and whose events. It does not start without `@UseGuards()`.
+ *
+ * @example
+ * ```ts
+ * @Controller('audit')
+ * @UseGuards(JwtAuthGuard, AuditorGuard)
+ * export class AuditController extends AuditLogController {
+ *   scopeOf({ user }: { user: User }) {
+ *     return { tenantId: user.tenantId };
+ *   }
+ * }
+ * ```
+ */
+export abstract class AuditLogController {
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` where the controller has no guards of its own, or no `scopeOf()` */
+  constructor(@Inject(AuditService) protected readonly audit: AuditService) {
+    const { name } = new.target;
+    const guards = Reflect.getMetadata(GUARDS, new.target) as unknown[] | undefined;
+    if (!guards?.length) throw wrong(name, '@UseGuards(AuthGuard, AuditorGuard) on the class');
+    if (typeof this.scopeOf !== 'function')
+      throw wrong(name, 'scopeOf({ user }) { return { tenantId: user.tenantId }; } in it');
+  }
+
+  /** Whose events the caller may read: from what a guard has verified, never from what the client sent. Nobody's: 403. */
+  abstract scopeOf(request: unknown): AuditReadScope | Promise<AuditReadScope>;
+
+  @Get()
+  @Answers(AuditPageDto)
+  async list(@Req() request: unknown, @Query() query: AuditQueryDto): Promise<AuditPage> {
+    return this.audit.find({ ...withoutScope(query), ...(await this.scope(request)) });
+  }
+
+  @Get('statistics')
+  async statistics(
+    @Req() request: unknown,
+    @Query() query: AuditStatisticsQueryDto,
+  ): Promise<AuditStatistics> {
+    const { top, ...asked } = withoutScope(query);
+    const { reveal: _, ...scope } = await this.scope(request);
+    return this.audit.statistics({ ...asked, ...(top !== undefined && { top: Number(top) }), ...scope });
+  }
+
+  @Get('history/:resource/:resourceId')
+  @Answers(AuditPageDto)
+  async history(
+    @Req() request: unknown,
+    @Param('resource') resource: string,
+    @Param('resourceId') resourceId: string,
+    @Query() query: AuditQueryDto,
+  ): Promise<AuditPage> {
+    const scope = await this.scope(request);
+    return this.audit.history({ ...withoutScope(query), resource, resourceId, ...scope });
+  }
+
+  @Get(':id')
+  @Answers(AuditEventDto)
+  async one(@Req() request: unknown, @Param('id') id: string): Promise<AuditLogEvent> {
+    return found(await this.audit.findById(id, await this.scope(request)));
+  }
+
+  /** What `nest-audit verify-proof` checks. */
+  @Get(':id/proof')
+  @Answers(Object)
+  async proof(@Req() request: unknown, @Param('id') id: string): Promise<AuditProof> {
+    const { reveal: _, ...scope } = await this.scope(request);
+    return found(await this.audit.prove(id, scope));
+  }
+
+  private async scope(request: unknown): Promise<AuditReadScope> {
+    const scope = await this.scopeOf(request);
+    if (scope?.allTenants === true || scope?.tenantId) return scope;
+    throw new ForbiddenException();
+  }
+}
+
+/** @throws AuditError `AUDIT_INVALID_QUERY` where the client says whose events it wants */
+function withoutScope<Query extends object>(query: Query): Query {
+  const field = OF_SCOPE.find((name) => name in query);
+  if (field === undefined) return query;
+  throw new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${field} can't be asked for.`, {
+    field,
+  });
+}
+
+function found<T>(value: T | undefined): T {
+  if (value === undefined) throw new NotFoundException();
+  return value;
+}
+
+function wrong(name: string, write: string): AuditError {
+  return new AuditError('AUDIT_INVALID_OPTIONS', `${name} would show the audit to anybody: write ${write}.`);
+}
