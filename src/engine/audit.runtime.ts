@@ -221,7 +221,7 @@ export class AuditRuntime {
       throw error;
     }
     this.isStarted = true;
-    if (!this.authority) {
+    if (!this.authority && !this.standIn) {
       this.logger.log(
         'No signing key is set, so whoever can change the database can change events unseen. Make one by npx nest-audit keygen, and write ledger: { signingKey } or set AUDIT_SIGNING_KEY.',
       );
