@@ -141,7 +141,9 @@ describe('architecture', () => {
     reach('features/authentication/index.ts');
     const packages = [...reached].flatMap((file) => importsOf(file).packages);
     expect(packages.filter((name) => name.startsWith('@nestjs/'))).toEqual([]);
-    expect([...doors].filter((room) => NEST_ROOMS.includes(room) || room.startsWith('features/'))).toEqual([]);
+    expect([...doors].filter((room) => NEST_ROOMS.includes(room) || room.startsWith('features/'))).toEqual(
+      [],
+    );
   });
 
   it('loads no package that it does not declare', () => {
