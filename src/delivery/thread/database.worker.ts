@@ -72,7 +72,7 @@ const loop = new DeliveryLoop(
 
 const main: Calls = new Calls(parentPort!, {
   ...loopCalls(loop),
-  ...sealerCalls(sealer),
+  ...sealerCalls(sealer, connect),
   connect,
   advance(news: LogNews) {
     ownSources = news.sources;

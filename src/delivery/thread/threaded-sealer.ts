@@ -52,10 +52,20 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
   }
 }
 
-/** What a {@link ThreadedSealer} calls, of the sealer that does the work. */
-export function sealerCalls(sealer: LogSealer): Callable {
+/**
+ * What a {@link ThreadedSealer} calls, of the sealer that does the work.
+ *
+ * @param connect is waited for first: the application has started, but the thread may still be connecting
+ */
+export function sealerCalls(sealer: LogSealer, connect?: () => Promise<void>): Callable {
   return {
-    checkpoint: () => sealer.checkpoint(),
-    closeSealer: (patienceMs: number) => sealer.close(patienceMs),
+    async checkpoint() {
+      await connect?.();
+      return sealer.checkpoint();
+    },
+    async closeSealer(patienceMs: number) {
+      await connect?.();
+      await sealer.close(patienceMs);
+    },
   };
 }
