@@ -2,7 +2,7 @@
 // The core is everything but the features, the command line, and the doors other than Nest's.
 import { execFileSync } from 'node:child_process';
 
-const BESIDE_CORE = ['features', 'cli', 'viewer', 'express', 'fastify', 'node'];
+const BESIDE_CORE = ['features', 'cli', 'express', 'fastify', 'node', 'endpoints', 'testing'];
 
 const git = (...args) => execFileSync('git', args, { encoding: 'utf8', maxBuffer: 1 << 28 });
 

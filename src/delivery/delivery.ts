@@ -28,6 +28,8 @@ import { SourceNotes } from './source-notes.js';
 /** How long an answer waits for a disk that says nothing. */
 const SYNC_PATIENCE_MS = 5_000;
 const CHECK_MS = 1_000;
+/** After the database did not take what was noted of sources. */
+const NOTES_RETRY_MS = 1_000;
 /** How long the last word to the database may take: it is only for whoever reads `sources()`. */
 const NOTE_TIMEOUT_MS = 1_000;
 
@@ -63,6 +65,7 @@ export class Delivery {
   private journal: EventJournal | undefined;
   private timers: NodeJS.Timeout[] = [];
   private timer: NodeJS.Timeout | undefined;
+  private notesDue: NodeJS.Timeout | undefined;
   private closed = false;
   private delivered = 0;
   private dead = 0;
@@ -540,11 +543,14 @@ export class Delivery {
 
   private sendNotes(): void {
     if (this.notes.isEmpty) return;
-    this.notes
-      .flush()
-      .catch((error: unknown) =>
-        this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`),
-      );
+    this.notes.flush().catch((error: unknown) => {
+      this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`);
+      // There may be no next batch that would send them.
+      this.notesDue ??= setTimeout(() => {
+        this.notesDue = undefined;
+        if (!this.closed) this.sendNotes();
+      }, NOTES_RETRY_MS).unref();
+    });
   }
 
   /** @param isDelivered nothing is pending: else the journal has the word for the next start */
