@@ -183,14 +183,14 @@ describeEachDatabase('a feature alone', (create) => {
 async function tablesOf(source: DataSource): Promise<string[]> {
   await source.initialize();
   try {
-    const runner = source.createQueryRunner();
-    const found = await runner.getTables();
-    await runner.release();
-    // MariaDB tells those of every database.
-    const { database } = source.options as { database: string };
+    const schema = source.options.type === 'mysql' ? 'DATABASE()' : 'current_schema()';
+    const found = await source.query<{ name: string }[]>(
+      source.options.type === 'better-sqlite3'
+        ? "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+        : `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ${schema}`,
+    );
     return found
-      .filter((table) => source.options.type !== 'mysql' || table.database === database)
-      .map(({ name }) => name.split('.').pop()!)
+      .map(({ name }) => name)
       .filter((name) => name.startsWith('audit_'))
       .sort();
   } finally {
