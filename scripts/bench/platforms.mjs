@@ -8,7 +8,7 @@ import { nodeOfVersion } from '../../test/compat/node-version.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 /** What runs on the platform. */
-const FILES = ['application.mjs', 'others.mjs', 'answers.mjs', 'profile.mjs'];
+const FILES = ['application.mjs', 'door-application.mjs', 'others.mjs', 'answers.mjs', 'profile.mjs'];
 
 /** By name. The first is the one of a quick run. */
 export const PLATFORMS = {
@@ -20,17 +20,18 @@ export const PLATFORMS = {
 
 /**
  * @param {readonly string[]} names
+ * @param {readonly string[]} more packages that the application needs, in the versions of this repository
  * @returns {Promise<{ name: string, node: string, nest: string, program: string, folder: string, application: string }[]>} `node`
  *   and `nest` are the versions that were installed, `program` is Node's
  */
-export async function installPlatforms(names, work) {
+export async function installPlatforms(names, work, more = []) {
   const tarball = await pack(REPOSITORY, work);
   const installed = [];
-  for (const name of names) installed.push(await install(name, PLATFORMS[name], work, tarball));
+  for (const name of names) installed.push(await install(name, PLATFORMS[name], work, tarball, more));
   return installed;
 }
 
-async function install(name, { node, nest }, work, tarball) {
+async function install(name, { node, nest }, work, tarball, more) {
   const { version, env } = await nodeOfVersion(node, work);
   const folder = join(work, name);
   await mkdir(folder);
@@ -40,7 +41,7 @@ async function install(name, { node, nest }, work, tarball) {
     '@nestjs/core': nest,
     '@nestjs/platform-express': nest,
     'nest-audit-trail': `file:${tarball}`,
-    ...Object.fromEntries(PEERS.map((peer) => [peer, own[peer]])),
+    ...Object.fromEntries([...PEERS, ...more].map((peer) => [peer, own[peer]])),
   };
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }));
   const options = ['--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund'];

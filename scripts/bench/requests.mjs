@@ -58,7 +58,7 @@ const FEW = [
 ];
 
 /** What the audit says of itself, as of events that it dropped, has numbers too. */
-const COUNT = `SELECT count(CASE WHEN action NOT LIKE 'audit.%' THEN 1 END) AS events,
+export const COUNT = `SELECT count(CASE WHEN action NOT LIKE 'audit.%' THEN 1 END) AS events,
   count(DISTINCT sequence) AS numbers, coalesce(max(sequence), 0) AS last FROM audit_events`;
 const COUNT_LOG = 'SELECT count(*) AS events, count(*) AS numbers, max(id) AS last FROM log_entry';
 
