@@ -240,9 +240,11 @@ export class AuditRuntime {
 
   /** The database is there, at the start or again. */
   private noteDatabase(): void {
-    void this.noteLog(this.isStarted).catch(() => undefined);
     this.thread?.start();
-    void warnOfTables(this.database, this.logger);
+    // One after the other: each at a time would take a connection.
+    void this.noteLog(this.isStarted)
+      .catch(() => undefined)
+      .then(() => warnOfTables(this.database, this.logger));
     if (this.isStarted) void this.checkStored().catch((error: Error) => this.logger.error(error.message));
     // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
     this.delivery.flush().catch(() => undefined);
