@@ -23,14 +23,14 @@ export class EventMaker {
   /** The event if the request succeeds, as far as it is known. */
   describe(record: RequestRecord): AuditLogEvent {
     if (record.path === undefined) this.readPath(record);
-    if (!record.told) tell(record, 'success');
+    if (!record.told) tell(record, () => 'success');
     return (record.description ??= this.completer.describe(draftOf(record)));
   }
 
   /** The whole event; `undefined` where none can be made. */
   eventOf(record: RequestRecord, ending: Ending): AuditLogEvent | undefined {
     return this.made(record, () => {
-      tell(record, outcomeOf(record, ending));
+      tell(record, () => outcomeOf(record, ending));
       const event = this.describe(record);
       // It becomes the event: a later one needs a description of its own.
       record.description = undefined;
@@ -42,7 +42,7 @@ export class EventMaker {
   /** What the journal is to know of a request that has begun: its event if nothing more is heard of it, not judged yet. */
   begunOf(record: RequestRecord): AuditLogEvent | undefined {
     return this.made(record, () => {
-      tell(record, outcomeOf(record, 'lost'));
+      tell(record, () => outcomeOf(record, 'lost'));
       const { details, metadata, ...known } = this.describe(record);
       const event = { ...known, details: { ...details }, metadata: { ...metadata } };
       this.completer.conclude(event, conclusionOf(record, 'lost', this.paths));

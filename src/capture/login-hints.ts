@@ -15,14 +15,14 @@ export class LoginHints {
       this.unmarked.push(handler ? `POST ${pattern} (${handler})` : `POST ${pattern}`);
   }
 
-  /** @param features the names of those that are listed */
-  hints(features: readonly string[]): string[] {
+  /** @param features those that are listed */
+  hints(features: readonly { readonly name: string }[] = []): string[] {
     const hints: string[] = [];
     if (this.unmarked.length > 0)
       hints.push(
         `${this.unmarked.join(', ')} looks like a login. Its events name neither the account that was tried nor who logged in: write @AuditLogin({ account: 'email' }) or login({ account: 'email' }) of nest-audit-trail/authentication; or say its category, if it is no login.`,
       );
-    if (this.hasLogin && !features.includes('detection'))
+    if (this.hasLogin && !features.some(({ name }) => name === 'detection'))
       hints.push(
         'Failed logins are recorded, and nobody counts them: list the feature detection() of nest-audit-trail/detection, to have many in a row reported.',
       );

@@ -54,11 +54,12 @@ export function readSaid(record: RequestRecord, fields: RecordedFields): void {
   };
 }
 
-/** Asks the route what it says of this outcome. Whatever depends on that is made again. */
-export function tell(record: RequestRecord, outcome: AuditOutcome): void {
+/** Asks the route what it says of the outcome. Whatever depends on that is made again. */
+export function tell(record: RequestRecord, outcomeOf: () => AuditOutcome): void {
   const annotate = record.route?.annotate;
   // What it said could not be stored.
   if (!annotate || record.stageErrors?.has('event')) return;
+  const outcome = outcomeOf();
   record.description = undefined;
   record.told = NO_ANNOTATION;
   const { userId, tenantId, sessionId } = { ...record.identity, ...annotationOf(record) };

@@ -90,6 +90,11 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly seesResult: boolean;
 }
 
+/** What is said of a route, as options: a text is the action. */
+export function toRouteOptions(said: string | AuditRouteOptions | false | undefined): AuditRouteOptions {
+  return typeof said === 'string' ? { action: said } : { ...(said as AuditRouteOptions) };
+}
+
 /** The metadata key under which a decorator leaves the options of a route. */
 export const ROUTE_AUDIT_KEY = 'nest-audit-trail:audit';
 

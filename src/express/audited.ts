@@ -1,5 +1,5 @@
 import { auditedOf } from '../capture/request-audit.js';
-import { checkRouteOptions } from '../capture/route-audit.js';
+import { checkRouteOptions, toRouteOptions } from '../capture/route-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import type { AuditRouteOptions } from '../capture/route-audit.js';
 import { AuditError } from '../event/audit-error.js';
@@ -22,7 +22,7 @@ let count = 0;
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option
  */
 export function audited(said: string | AuditRouteOptions | false = {}): Middleware {
-  const options = typeof said === 'string' ? { action: said } : said && { ...said };
+  const options = said !== false && toRouteOptions(said);
   if (options !== false) checkRouteOptions(options, 'audited()', 'durable');
   count += 1;
   const mine: Said = { number: count, options };

@@ -85,8 +85,7 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
   });
   app.addHook('onReady', (done) => {
     paths.learn([...patterns]);
-    const features = (options.features ?? []).map(({ name }) => name);
-    for (const hint of logins.hints(features)) app.log.info(hint);
+    for (const hint of logins.hints(options.features)) app.log.info(hint);
     done();
   });
   function guard(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {

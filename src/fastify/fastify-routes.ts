@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import type { FoundRoute, Platform } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
-import { checkRouteOptions, routeOfPattern } from '../capture/route-audit.js';
+import { checkRouteOptions, routeOfPattern, toRouteOptions } from '../capture/route-audit.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
 
@@ -23,7 +23,7 @@ export class FastifyRoutes implements Platform {
    * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the route and the option
    */
   learn(method: string, pattern: string, said: SaidOfRoute | undefined, mode: DeliveryMode): RouteAudit {
-    const own = typeof said === 'string' ? { action: said } : { ...(said as object) };
+    const own = toRouteOptions(said);
     checkRouteOptions(own, `config.audit of ${method} ${pattern}`, mode);
     const recorded = said !== false && (said !== undefined || (this.options.requests ?? 'all') === 'all');
     const route = { ...routeOfPattern(method, pattern, own, recorded), silenced: said === false };

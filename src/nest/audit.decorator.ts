@@ -1,5 +1,5 @@
 import { Reflector } from '@nestjs/core';
-import { ROUTE_AUDIT_KEY } from '../capture/route-audit.js';
+import { ROUTE_AUDIT_KEY, toRouteOptions } from '../capture/route-audit.js';
 import type { AuditRouteOptions } from '../capture/route-audit.js';
 
 /**
@@ -19,7 +19,7 @@ import type { AuditRouteOptions } from '../capture/route-audit.js';
  */
 export const Audit = Reflector.createDecorator<string | AuditRouteOptions | undefined, AuditRouteOptions>({
   key: ROUTE_AUDIT_KEY,
-  transform: (said) => (typeof said === 'string' ? { action: said } : { ...said }),
+  transform: toRouteOptions,
 });
 
 /** Leaves requests of a controller or a handler out of the audit, whatever their outcome. For health checks. */

@@ -137,8 +137,7 @@ export class AuditModule
     const mayRefuse = judges.length > 0;
     const routes = new RouteAuditReader(options.capture ?? {}, promised, choice.policy, mayRefuse);
     const logins = mountOnRoutes(this.config, this.discovery, routes, requests);
-    const features = (options.features ?? []).map(({ name }) => name);
-    for (const hint of logins.hints(features)) new Logger('AuditTrail').log(hint);
+    for (const hint of logins.hints(options.features)) new Logger('AuditTrail').log(hint);
     warnOf(faultsOfNest(this.config));
   }
 

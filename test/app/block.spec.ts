@@ -7,8 +7,9 @@ import { dial, send } from '../support/http-client.js';
 import { eventually } from '../support/eventually.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
-import { as, startPolicyApp } from '../support/policy-app.js';
+import { startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
+import { as } from '../support/user-header.js';
 
 const LARGE = {
   id: 'large-payment',

@@ -34,6 +34,7 @@ import { send } from '../support/http-client.js';
 import type { Answer, Call } from '../support/http-client.js';
 import { removable } from '../support/removable-database.js';
 import type { RemovableDatabase } from '../support/removable-database.js';
+import { as, readUser } from '../support/user-header.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
@@ -138,8 +139,7 @@ async function startJudged(
   });
   // How users are verified is not the matter here.
   app.use((request: SentRequest, _response: unknown, next: () => void) => {
-    const { 'x-user': user } = request.headers;
-    if (user !== undefined) request.user = JSON.parse(user) as User;
+    request.user = readUser(request) as User;
     ofRequest.run(request.url, next);
   });
   await app.listen(0, '127.0.0.1');
@@ -153,8 +153,7 @@ async function startJudged(
     },
     handled,
     logged,
-    ask: (call, user) =>
-      send(port, { ...call, headers: { ...(user && { 'x-user': JSON.stringify(user) }), ...call.headers } }),
+    ask: (call, user) => send(port, { ...call, headers: { ...(user && as(user)), ...call.headers } }),
     async events(query = {}) {
       await audit.flush();
       const events: AuditLogEvent[] = [];

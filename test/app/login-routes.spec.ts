@@ -32,6 +32,7 @@ import { detection } from 'nest-audit-trail/detection';
 import { auditTrail, audited } from 'nest-audit-trail/express';
 import { auditTrail as fastifyAudit } from 'nest-audit-trail/fastify';
 import { send } from '../support/http-client.js';
+import { as, userOfHeader } from '../support/user-header.js';
 
 const DATABASE = { type: 'better-sqlite3', database: ':memory:' } as const;
 
@@ -93,12 +94,7 @@ class AuthController {
 
 class AppModule {
   configure(consumer: MiddlewareConsumer): void {
-    consumer
-      .apply((request: { headers: Record<string, string>; user?: unknown }, _: unknown, next: () => void) => {
-        if (request.headers['x-user']) request.user = JSON.parse(request.headers['x-user']);
-        next();
-      })
-      .forRoutes('{*path}');
+    consumer.apply(userOfHeader).forRoutes('{*path}');
   }
 }
 
@@ -135,7 +131,7 @@ async function eventOf(
     method,
     path,
     body: JSON.stringify(body),
-    headers: { ...headers, ...(user && { 'x-user': JSON.stringify(user) }) },
+    headers: { ...headers, ...(user && as(user)) },
   });
   return newest(audit);
 }

@@ -13,6 +13,7 @@ import type { AuditLogEvent } from 'nest-audit-trail';
 import { auditTrail } from 'nest-audit-trail/express';
 import { NodeAudit } from 'nest-audit-trail/node';
 import { send } from '../support/http-client.js';
+import { as, userOfHeader } from '../support/user-header.js';
 
 const OPTIONS = { database: { type: 'better-sqlite3', database: ':memory:' } } as const;
 
@@ -69,12 +70,7 @@ class WhoController {
 })
 class AppModule {
   configure(consumer: MiddlewareConsumer): void {
-    consumer
-      .apply((request: { headers: Record<string, string>; user?: unknown }, _: unknown, next: () => void) => {
-        if (request.headers['x-user']) request.user = JSON.parse(request.headers['x-user']);
-        next();
-      })
-      .forRoutes('{*path}');
+    consumer.apply(userOfHeader).forRoutes('{*path}');
   }
 }
 
@@ -93,7 +89,7 @@ describe('on Nest', () => {
   afterAll(() => app.close());
 
   async function eventOf(method: string, path: string, user?: object): Promise<AuditLogEvent> {
-    await send(port, { method, path, headers: user ? { 'x-user': JSON.stringify(user) } : {} });
+    await send(port, { method, path, headers: user ? as(user) : {} });
     const [event] = await newest(audit);
     return event!;
   }

@@ -9,8 +9,9 @@ import { EventCompleter } from '../../src/recorder/event-completer.js';
 import { send } from '../support/http-client.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
-import { as, startPolicyApp } from '../support/policy-app.js';
+import { startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
+import { as } from '../support/user-header.js';
 
 const ANN = { id: 'ann', tenantId: 'acme', roles: ['clerk'] };
 

@@ -11,8 +11,9 @@ import { eventually } from '../support/eventually.js';
 import { dial, send } from '../support/http-client.js';
 import { createDatabase, describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
-import { as, startPolicyApp } from '../support/policy-app.js';
+import { startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
+import { as } from '../support/user-header.js';
 
 describeOnSqlite('a policy', (create) => {
   let database: TestDatabase;

@@ -5,10 +5,11 @@ import { send } from '../support/http-client.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { complianceRules } from 'nest-audit-trail/rules';
-import { as, NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
+import { NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
 import { removable } from '../support/removable-database.js';
 import type { RemovableDatabase } from '../support/removable-database.js';
+import { as } from '../support/user-header.js';
 
 const ANN = { id: 'ann', tenantId: 'acme' };
 

@@ -16,8 +16,9 @@ import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
-import { as, NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
+import { NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
+import { as } from '../support/user-header.js';
 
 const ANN = { id: 'ann', tenantId: 'acme', roles: ['clerk'] };
 const TENANT = { tenantId: 'acme' };

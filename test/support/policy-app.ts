@@ -32,6 +32,7 @@ import type { Observable } from 'rxjs';
 import { Audit, AuditModule, AuditService, NoAudit } from 'nest-audit-trail';
 import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { Gate } from './things-app.js';
+import { readUser } from './user-header.js';
 
 interface PaidRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
@@ -83,16 +84,15 @@ export async function startPolicyApp(
   const handled: string[] = [];
   const gate = new Gate();
 
-  /** The header `x-user` is the user as JSON, since how users are verified is not the matter here. */
   @Injectable()
   class UserGuard implements CanActivate {
     constructor(private readonly audit: AuditService) {}
 
     async canActivate(context: ExecutionContext): Promise<boolean> {
       const request = context.switchToHttp().getRequest<PaidRequest>();
-      const { 'x-user': user, 'x-wait': wait, 'x-refuse': refuse, 'x-tenant': tenant } = request.headers;
+      const { 'x-wait': wait, 'x-refuse': refuse, 'x-tenant': tenant } = request.headers;
       if (wait === 'guard') await gate.pass();
-      if (user !== undefined) request.user = JSON.parse(user) as unknown;
+      request.user = readUser(request);
       if (tenant !== undefined) {
         // As two guards: the first records something, and the second knows the tenant.
         await this.audit.record({ action: 'guard.check' });
@@ -258,8 +258,3 @@ export const NO_LARGE_PAYMENT = {
   conditions: { field: 'details.body.amount', operator: 'greater_than', value: 1_000 },
   actions: ['block'],
 } as const;
-
-/** Who makes the request. */
-export function as(user: object): Record<string, string> {
-  return { 'x-user': JSON.stringify(user) };
-}

@@ -107,7 +107,7 @@ function routeOf(
     return {
       ...actor,
       action: ended,
-      // An empty text: what the answer has under \`id\` is not whom it is about.
+      // An empty text: what the answer has under `id` is not whom it is about.
       ...(isOwn && !said.resource && !said.resourceId && { resourceId: resourceId ?? '' }),
       // The vocabulary has a level only for what usually happens.
       ...(!said.severity && usual === outcome && { severity }),
@@ -122,7 +122,7 @@ const NOBODY: Pick<AuditAnnotation, 'userId' | 'metadata'> = {
   metadata: { actorType: 'anonymous' },
 };
 
-/** Who logged in, by what the handler returned: \`{ user: { id: 7 }, … }\` or \`{ userId: 7, … }\`. */
+/** Who logged in, by what the handler returned: `{ user: { id: 7 }, … }` or `{ userId: 7, … }`. */
 function loggedInBy(result: unknown): Pick<AuditAnnotation, 'userId' | 'tenantId'> {
   const { user, userId } = Object(result) as { readonly user?: unknown; readonly userId?: unknown };
   const request = { user } as CapturedRequest;
