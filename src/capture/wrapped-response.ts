@@ -150,7 +150,9 @@ function writeHead(this: AuditedResponse, ...args: unknown[]): ServerResponse {
 
 /** @param headers as `writeHead()` takes them: an object, or a list of names and values */
 function locationIn(headers: unknown): unknown {
-  const flat: unknown[] = (Array.isArray(headers) ? headers : Object.entries(Object(headers))).flat();
+  const list: unknown[] = Array.isArray(headers) ? headers : Object.entries(Object(headers));
+  // A value may be a list as well.
+  const flat = Array.isArray(list[0]) ? list.flat() : list;
   const at = flat.findIndex((name, index) => index % 2 === 0 && String(name).toLowerCase() === 'location');
   return at < 0 ? undefined : flat[at + 1];
 }

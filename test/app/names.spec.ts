@@ -211,21 +211,22 @@ describe('what was created is found in Location', () => {
     await audit.close();
   });
 
-  it.each([[{ Location: '/invoices/1' }], [['location', '/invoices/1']]])(
-    'given to writeHead as %j',
-    async (headers) => {
-      const audit = new NodeAudit(OPTIONS);
-      await audit.ready();
-      const server = createServer((request, response) =>
-        audit.handle(request, response, () => response.writeHead(201, headers).end()),
-      );
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      await send((server.address() as AddressInfo).port, { method: 'POST', path: '/invoices' });
-      expect((await newest(audit.service))[0]!.resourceId).toBe('1');
-      await new Promise((resolve) => server.close(resolve));
-      await audit.close();
-    },
-  );
+  it.each([
+    [{ Location: '/invoices/1' }],
+    [['location', '/invoices/1']],
+    [['set-cookie', ['a=1', 'b=2'], 'location', '/invoices/1']],
+  ])('given to writeHead as %j', async (headers) => {
+    const audit = new NodeAudit(OPTIONS);
+    await audit.ready();
+    const server = createServer((request, response) =>
+      audit.handle(request, response, () => response.writeHead(201, headers as never).end()),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await send((server.address() as AddressInfo).port, { method: 'POST', path: '/invoices' });
+    expect((await newest(audit.service))[0]!.resourceId).toBe('1');
+    await new Promise((resolve) => server.close(resolve));
+    await audit.close();
+  });
 
   it('on Fastify', async () => {
     @Controller('invoices')
