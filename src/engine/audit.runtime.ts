@@ -8,6 +8,7 @@ import { revive } from '../delivery/thread/error-fields.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { raise } from '../event/raised-event.js';
 import { AtRest } from '../recorder/at-rest.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
 import { EventCompleter } from '../recorder/event-completer.js';
@@ -31,6 +32,7 @@ import { drainOnSignals } from './drain-on-signals.js';
 import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
+import { LOG_REPLACED } from './raised-events.js';
 import { reachNotesOf, sealerOf } from './sealing.js';
 import { serviceOf, trustedLogOf } from './serving.js';
 import type { StandIn } from './stand-in.js';
@@ -276,17 +278,13 @@ export class AuditRuntime {
       this.logger.error(
         `The audit log ${before} is gone from the database, and ${id} is there in its place: somebody may have removed the evidence. The event audit.log-replaced tells of it, with the last checkpoint that this process knows.`,
       );
-      this.recorder.record({
-        action: 'audit.log-replaced',
-        category: 'security',
-        outcome: 'failure',
-        severity: 'critical',
-        details: {
+      this.recorder.record(
+        raise(LOG_REPLACED, {
           log: id,
           previousLog: before,
           ...(last && { previousSize: last.treeSize, previousRoot: last.rootHash.toString('base64') }),
-        },
-      });
+        }),
+      );
       this.sealer.beginAgain(origin);
     }
     if (isOther || isAgain) this.thread?.renew(origin);

@@ -1,5 +1,6 @@
 import { AuditError } from '../event/audit-error.js';
 import { present } from '../event/present.js';
+import { raise } from '../event/raised-event.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { Delivery } from '../delivery/delivery.js';
 import type { Ticket } from '../delivery/event-log.js';
@@ -11,6 +12,7 @@ import type { AuditEventDraft } from './audit-event-draft.js';
 import type { BlockingRule } from './block-judge.js';
 import type { EventCompleter } from './event-completer.js';
 import type { Listeners } from './listeners.js';
+import { AMEND } from './raised-events.js';
 
 export type { Delivery, Intent, Ticket };
 
@@ -161,12 +163,7 @@ export class AuditRecorder {
   amend(event: AuditLogEvent, blockedBy?: BlockingRule, tenantId = event.tenantId): void {
     const { id, userId, outcome, metadata } = event;
     this.record({
-      action: 'audit.amend',
-      category: 'system',
-      outcome: blockedBy ? 'failure' : outcome,
-      tenantId,
-      ...(blockedBy && { blockedBy, complianceFlags: [blockedBy.id], ...present('userId', userId) }),
-      details: {
+      ...raise(AMEND, {
         eventId: id,
         statusCode: metadata['statusCode'] ?? (blockedBy && 403),
         errorName: metadata['errorName'],
@@ -174,7 +171,10 @@ export class AuditRecorder {
         interrupted: metadata['interrupted'],
         withheld: metadata['withheld'],
         blockedBy: blockedBy?.id,
-      },
+      }),
+      outcome: blockedBy ? 'failure' : outcome,
+      tenantId,
+      ...(blockedBy && { blockedBy, complianceFlags: [blockedBy.id], ...present('userId', userId) }),
     });
   }
 

@@ -1,9 +1,11 @@
 import type { DeliveryReports } from '../delivery/loss-reports.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { raise } from '../event/raised-event.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import type { BlockingRule } from './block-judge.js';
 import type { EventCompleter } from './event-completer.js';
 import type { Listeners } from './listeners.js';
+import { DROP, GAP, LOST_LINES } from './raised-events.js';
 
 /** What the journal kept of a request that began in an earlier process, see `AuditRecorder.begin()`. */
 type Begun = Omit<AuditLogEvent, 'riskScore'> & { readonly blockedBy?: BlockingRule };
@@ -16,10 +18,14 @@ export class Reports implements DeliveryReports {
   ) {}
 
   readonly dropped: DeliveryReports['dropped'] = ({ source, count, firstSequence, lastSequence }) =>
-    this.announced(this.make('audit.drop', { dropped: count, source, firstSequence, lastSequence }));
+    this.announced(
+      this.completer.complete(raise(DROP, { dropped: count, source, firstSequence, lastSequence })),
+    );
 
   readonly lost: DeliveryReports['lost'] = ({ source, file, lines, firstSequence, lastSequence }) =>
-    this.announced(this.make('audit.loss', { source, file, lines, firstSequence, lastSequence }));
+    this.announced(
+      this.completer.complete(raise(LOST_LINES, { source, file, lines, firstSequence, lastSequence })),
+    );
 
   /** The event is redacted already. */
   readonly interrupted: DeliveryReports['interrupted'] = (begun) => {
@@ -29,17 +35,7 @@ export class Reports implements DeliveryReports {
   };
 
   /** The sealer announces this one once it is stored. */
-  readonly gap = (gap: NumberRange): AuditLogEvent => this.make('audit.gap', { ...gap });
-
-  private make(action: string, details: Readonly<Record<string, unknown>>): AuditLogEvent {
-    return this.completer.complete({
-      action,
-      category: 'system',
-      outcome: 'failure',
-      severity: 'high',
-      details,
-    });
-  }
+  readonly gap = (gap: NumberRange): AuditLogEvent => this.completer.complete(raise(GAP, { ...gap }));
 
   private announced(event: AuditLogEvent): AuditLogEvent {
     this.listeners.announceSoon(event);

@@ -6,12 +6,8 @@ import type {
   ComplianceHandlers,
   ComplianceRule,
 } from '../../src/features/rules/compliance-rule.js';
-import {
-  ACTION_DEFAULTS,
-  ACTION_FAILED,
-  failureDraft,
-  RuleActions,
-} from '../../src/features/rules/rule-actions.js';
+import { HANDLER_FAILED } from '../../src/features/rules/raised-events.js';
+import { ACTION_DEFAULTS, failureDraft, RuleActions } from '../../src/features/rules/rule-actions.js';
 import type { ActionFailure, ActionLimits } from '../../src/features/rules/rule-actions.js';
 import { eventOf } from './event.js';
 
@@ -244,7 +240,7 @@ describe('rule actions', () => {
     });
     again = actions;
     actions.dispatch(rule('alert'), event);
-    actions.dispatch(rule('alert'), eventOf({ action: ACTION_FAILED }));
+    actions.dispatch(rule('alert'), eventOf({ action: HANDLER_FAILED.action }));
     await actions.idle();
     expect(calls).toBe(1);
     expect(failures).toEqual([]);

@@ -2,10 +2,12 @@ import { AuditError, errorNameOf } from '../../event/audit-error.js';
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { readEntries } from '../../event/flatten.js';
 import { present } from '../../event/present.js';
+import { raise } from '../../event/raised-event.js';
 import { isTenantId } from '../../event/safe-text.js';
 import type { AuditService } from '../../trail/audit.service.js';
 import type { AuditRead, ReadEnding, ReadObserver } from '../../trail/reads.js';
 import type { FilterWords } from './filter-words.js';
+import { READ, READ_END } from './raised-events.js';
 
 /** Records who looks at the audit, with what filter, and how many events came back. */
 export class ReadRecorder implements ReadObserver {
@@ -23,7 +25,7 @@ export class ReadRecorder implements ReadObserver {
     return async ({ returned, outcome, error }) => {
       const event = await this.eventOf(read, { readId: id, returned, ...nameOf(error) }, outcome);
       // What is dropped without room is counted and reported by delivery itself.
-      await this.audit.record({ ...event, action: 'audit.read-end' }).catch(() => undefined);
+      await this.audit.record({ ...event, action: READ_END.action }).catch(() => undefined);
     };
   }
 
@@ -42,13 +44,7 @@ export class ReadRecorder implements ReadObserver {
     const tenant =
       typeof tenantId === 'string' && tenantId !== '' && isTenantId(tenantId) ? tenantId : undefined;
     return {
-      action: 'audit.read',
-      resource: 'audit',
-      category: 'data_access',
-      outcome,
-      // Whose events were looked at; of everybody's, the event is in the reader's own tenant.
-      ...present('tenantId', tenant),
-      details: {
+      ...raise(READ, {
         method,
         ...(allTenants === true && { allTenants }),
         ...(reveal === true && { reveal }),
@@ -58,7 +54,10 @@ export class ReadRecorder implements ReadObserver {
         // A cursor is a text that nobody can read: that there was one says that it was not the first page.
         ...(cursor !== undefined && { continued: true }),
         ...more,
-      },
+      }),
+      outcome,
+      // Whose events were looked at; of everybody's, the event is in the reader's own tenant.
+      ...present('tenantId', tenant),
     };
   }
 }

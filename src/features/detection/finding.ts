@@ -1,8 +1,10 @@
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import type { AuditSeverity } from '../../event/audit-log-event.js';
 import { derivedEventId } from '../../event/event-id.js';
+import { raise } from '../../event/raised-event.js';
 import type { DetectionKey } from './detections.js';
 import { isNetwork } from './network.js';
+import { FINDING } from './raised-events.js';
 
 /** Somebody did too much of something within a window. */
 export interface Finding {
@@ -35,17 +37,14 @@ export function findingDraft(finding: Finding, id?: string): AuditEventInput & {
   const { detection, by, key, tenantId, severity, count, windowSeconds, firstAt, lastAt, eventIds } = finding;
   return {
     ...(id !== undefined && { id }),
+    ...raise(FINDING, { detection, by, key, count, windowSeconds, firstAt, lastAt, eventIds }),
     timestamp: lastAt,
     tenantId,
     action: `detection.${detection}`,
-    resource: 'detection',
-    category: 'security',
-    outcome: 'failure',
     severity,
     // An account is what somebody typed, and no user yet.
     ...(by === 'user' && { userId: key }),
     ...(by === 'address' && !isNetwork(key) && { ipAddress: key }),
-    details: { detection, by, key, count, windowSeconds, firstAt, lastAt, eventIds },
   };
 }
 

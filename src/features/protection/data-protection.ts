@@ -1,12 +1,14 @@
 import { AuditError } from '../../event/audit-error.js';
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { raise } from '../../event/raised-event.js';
 import type { FeatureHost } from '../../engine/audit-feature.js';
 import { formsOf, storedForm } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
 import { checkTenantId, ownQuery, ownValue } from '../../trail/audit-scope.js';
 import { KeyUnavailableError } from './master-keys.js';
 import type { ProtectedReader } from './protected-reader.js';
+import { ERASE, ROTATE_KEYS } from './raised-events.js';
 import type { SubjectKeys } from './subject-keys.js';
 import type { TransitKeys } from './transit-keys.js';
 
@@ -98,12 +100,8 @@ export class DataProtection {
     const reference = await reachable(keys.referenceOf(tenantId, subjectId));
     const there = (await keys.bySubject(reference)).filter(({ erasedAt }) => erasedAt === undefined).length;
     const draft: AuditEventInput = {
-      action: 'audit.erase',
-      resource: 'audit',
+      ...raise(ERASE, { subject: reference, keys: there }),
       tenantId,
-      category: 'compliance',
-      severity: 'high',
-      details: { subject: reference, keys: there },
     };
     // First: what can't be recorded is not done.
     const { id } = await audit.record(draft);
@@ -143,11 +141,8 @@ export class DataProtection {
     const { rewrapped, damaged } = await reachable(keys.rewrapAll(signal));
     const renewed = dataKeys ? await reachable(keys.renewAll(signal)) : 0;
     await this.host.audit.record({
-      action: 'audit.rotate-keys',
-      resource: 'audit',
-      category: 'compliance',
-      outcome: damaged > 0 ? 'partial' : 'success',
-      details: { masterKey: keys.masters.currentId, rewrapped, renewed, damaged },
+      ...raise(ROTATE_KEYS, { masterKey: keys.masters.currentId, rewrapped, renewed, damaged }),
+      ...(damaged > 0 && { outcome: 'partial' }),
     });
     return { rewrapped, renewed, damaged };
   }

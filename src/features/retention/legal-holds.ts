@@ -7,6 +7,7 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import { createEventId, isEventId } from '../../event/event-id.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
+import { raise } from '../../event/raised-event.js';
 import { safeId, safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import { unknownProperties } from '../../event/unknown-properties.js';
@@ -15,6 +16,7 @@ import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import type { HoldRecord } from './hold-record.js';
 import { RELEASE_ACTION, sealHold } from './hold-record.js';
+import { HOLD, RELEASE } from './raised-events.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
 import type { ConsideredHolds, HeldEvents, RetentionRepository } from './retention.repository.js';
 import { splitScope } from '../../trail/audit-scope.js';
@@ -221,12 +223,8 @@ export class LegalHolds {
     const record = signer && (await signInTime(signer, () => sealHold(claim, signer)));
     return {
       id,
-      action: kind === 'hold' ? HOLD_ACTION : RELEASE_ACTION,
-      resource: 'audit',
       tenantId,
-      category: 'compliance',
-      severity: 'high',
-      details: { ...details, ...present('record', record) },
+      ...raise(kind === 'hold' ? HOLD : RELEASE, { ...details, ...present('record', record) }),
     };
   }
 

@@ -5,8 +5,9 @@ import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.js';
 import { createEventId } from '../../event/event-id.js';
 import { rangesOf } from '../../event/sequence-set.js';
-import { REMOVAL_ACTION } from '../../event/retention-actions.js';
+import { raise } from '../../event/raised-event.js';
 import { digestOfLeaves, sealRemoval } from './removal-record.js';
+import { REMOVAL } from './raised-events.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
 import { AuditDatabase } from '../../store/audit-database.js';
@@ -231,12 +232,8 @@ export class Removal {
     const { signer } = this.log;
     return this.recorder.describeOwn({
       id,
-      action: REMOVAL_ACTION,
-      resource: 'audit',
       tenantId: which.tenantId,
-      category: 'compliance',
-      severity: 'medium',
-      details: {
+      ...raise(REMOVAL, {
         removed: removed.length,
         category: which.category,
         keepDays,
@@ -245,7 +242,7 @@ export class Removal {
         record: await (signer
           ? signInTime(signer, () => sealRemoval(claim, signer))
           : sealRemoval(claim, undefined)),
-      },
+      }),
     });
   }
 

@@ -4,10 +4,9 @@ import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { errorNameOf } from '../../event/audit-error.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { raise } from '../../event/raised-event.js';
 import type { ComplianceHandlers, ComplianceRule, HandledAction } from './compliance-rule.js';
-
-/** The action of the events that tell of a handler that failed. No handler is called for them: it would fail again. */
-export const ACTION_FAILED = 'compliance.action-failed';
+import { HANDLER_FAILED } from './raised-events.js';
 
 /** A finding that no handler took. */
 export interface ActionFailure {
@@ -33,13 +32,8 @@ export function failureDraft({
   dropped,
 }: ActionFailure): AuditEventInput {
   return {
-    action: ACTION_FAILED,
-    resource: 'compliance-rule',
+    ...raise(HANDLER_FAILED, { action, eventId, errorName, attempts, dropped }),
     resourceId: ruleId,
-    category: 'system',
-    severity: 'high',
-    outcome: 'failure',
-    details: { action, eventId, errorName, attempts, dropped },
   };
 }
 
@@ -113,7 +107,8 @@ export class RuleActions {
 
   /** Hands the event to the handlers of the rule's actions. Never throws and never waits. */
   dispatch(rule: ComplianceRule, event: AuditLogEvent): void {
-    if (event.action === ACTION_FAILED || this.inHandler.getStore()) return;
+    // For an event of a handler that failed no handler is called: it would fail again.
+    if (event.action === HANDLER_FAILED.action || this.inHandler.getStore()) return;
     for (const action of rule.actions ?? []) {
       if (action === 'log' || action === 'block') continue;
       const task: Task = { rule, action, event, attempts: 0 };

@@ -1,5 +1,7 @@
 import type { AuditEventInput } from '../../event/audit-event-input.js';
+import { raise } from '../../event/raised-event.js';
 import type { ComplianceRule } from './compliance-rule.js';
+import { RULE_CREATED, RULE_DELETED, RULE_UPDATED } from './raised-events.js';
 
 /** The event of a change of the rules: which one, what it was, and what it is now. */
 export function ruleChange(
@@ -9,13 +11,6 @@ export function ruleChange(
 ): AuditEventInput {
   const find = (rules: readonly ComplianceRule[]) => rules.find((rule) => rule.id === id);
   const [before, after] = [find(rulesBefore), find(rulesAfter)];
-  const verb = before ? (after ? 'update' : 'delete') : 'create';
-  return {
-    action: `compliance-rule.${verb}`,
-    resource: 'compliance-rule',
-    resourceId: id,
-    category: 'compliance',
-    severity: 'high',
-    details: { before, after },
-  };
+  const change = before ? (after ? RULE_UPDATED : RULE_DELETED) : RULE_CREATED;
+  return { ...raise(change, { before, after }), resourceId: id };
 }
