@@ -45,28 +45,46 @@ export interface AuditOutcomeContext extends AuditRouteContext {
 
 /** What `@Audit()` says of a controller or a handler. A handler's word counts over its controller's. */
 export interface AuditRouteOptions {
-  /** @defaultValue `resource.verb`, or `resource.handler-name` where the route is not CRUD */
+  /** The action. @defaultValue by route (`docs/reference/format.md#action-and-resource`) */
   readonly action?: string;
-  /** @defaultValue the controller's name, singular, in kebab case, without words such as `Local` or `V1` */
+  /**
+   * The resource, and the first part of the default action. @defaultValue by the controller's name
+   * (`docs/reference/format.md#action-and-resource`)
+   */
   readonly resource?: string;
-  /** @defaultValue the route parameter `id`, else `id`, `uuid`, `_id` or `slug` of the returned object, else the end of a 201's `Location` */
+  /**
+   * A function that answers the id. @defaultValue by parameter, result or `Location`
+   * (`docs/reference/format.md#resource-id`)
+   */
   readonly resourceId?: (context: AuditRouteContext) => string | number | bigint | undefined | null;
-  /** @defaultValue by category, outcome and verb */
+  /** @defaultValue by category, outcome and verb (`docs/reference/format.md#severity`) */
   readonly severity?: AuditSeverity;
-  /** @defaultValue by method and status */
+  /**
+   * Counts whatever the status is. @defaultValue by method and status (`docs/reference/format.md#category-and-stage`)
+   */
   readonly category?: AuditCategory;
-  /** @defaultValue by status; answer `undefined` for that */
+  /**
+   * A function; it may answer `undefined` for the default. @defaultValue by status
+   * (`docs/reference/format.md#outcome`)
+   */
   readonly outcome?: (context: AuditRouteContext) => AuditOutcome | undefined;
-  /** Facts of the business to store; nested values become dotted keys, secret ones are redacted by key. */
+  /**
+   * An object, or a function that answers one: facts of the business. Nested values become dotted keys, secret ones
+   * are redacted by key.
+   */
   readonly details?:
     | Readonly<Record<string, unknown>>
     | ((context: AuditRouteContext) => Readonly<Record<string, unknown>> | undefined);
   /**
-   * Says what depends on the outcome, such as the action of a login that failed. What `AuditService.annotate()` says counts over it. An
-   * empty text as `userId` or `resourceId` means that there is none. It is asked for each outcome that the event may have.
+   * A function of `{ outcome, userId, tenantId, sessionId }` and all that the others get, asked for each outcome that
+   * the event may have. It says what depends on that, such as `{ action, severity }`; an empty text as `userId` or
+   * `resourceId` means that there is none. What `AuditService.annotate()` says counts over it.
    */
   readonly annotate?: (context: AuditOutcomeContext) => Omit<AuditAnnotation, 'outcome'> | undefined;
-  /** What is promised of its event when its answer leaves. Needs a journal. @defaultValue `delivery.mode` */
+  /**
+   * `'durable'` or `'strict'`: what is promised of the event when its answer leaves
+   * (`docs/reference/guarantees.md#modes-of-delivery`). Needs a journal. @defaultValue `delivery.mode`
+   */
   readonly delivery?: 'durable' | 'strict';
   /** Query values to store, as `details['query.*']`. @defaultValue `capture.query` */
   readonly query?: FieldSelection;

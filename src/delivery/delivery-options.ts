@@ -104,29 +104,38 @@ export const DELIVERY_DEFAULTS = {
 
 /** How delivery fares, for logs, health checks, metrics and tests. Counts are of this process, since it started. */
 export interface DeliveryStatus {
+  /** `buffered`, `durable` or `strict`. Alert when it is not the one that you chose. */
   readonly mode: DeliveryMode;
-  /** The database takes events, the journal can be written, and there is room. */
+  /**
+   * The database takes events, the journal can be written, and there is room. Alert when it is `false` for a minute.
+   */
   readonly healthy: boolean;
-  /** Events that the database does not have yet. */
+  /** Events that the database does not have yet. Alert when it grows. */
   readonly pending: number;
-  /** About how much the journal uses on disk; without a journal, the pending events in memory. */
+  /**
+   * What the files of the journal take, the last of them included; in `buffered` about the memory of what waits.
+   * Alert at half of `maxJournalMegabytes`.
+   */
   readonly pendingBytes: number;
-  /** How long the oldest pending event has waited since its answer left; 0 without one. */
+  /** How long the oldest of them has waited since its answer left; 0 without one. Alert above a minute. */
   readonly oldestPendingMs: number;
+  /** Events that the database took. */
   readonly delivered: number;
   /** Attempts that failed and were made again. */
   readonly retried: number;
-  /** Events that the database refused; see `AuditService.deadLetters()`. */
+  /** Events that the database refused (`docs/read/querying.md#dead-letters`). Alert above zero. */
   readonly dead: number;
-  /** Events that were lost because there was no room. */
+  /** Events that were lost because there was no room. Alert above zero. */
   readonly dropped: number;
   /**
-   * Rows that were read and are neither events nor dead letters: somebody else has written or changed them.
+   * Rows that this process has read and that can't be read as events or dead letters
+   * (`docs/reference/format.md#what-cant-be-read`), each as often as it was read: somebody else has written or
+   * changed them. Alert above zero.
    */
   readonly unreadable: number;
-  /** What the database said last, while it does not take events. */
+  /** What the database said last, while it does not take events. Alert when it stays. */
   readonly lastError?: string;
-  /** Why the journal can't be written, while it can't. */
+  /** Why the journal can't be written, while it can't. Always an alert. */
   readonly journalError?: string;
 }
 

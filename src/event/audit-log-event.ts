@@ -29,13 +29,13 @@ export type AuditFacts = Record<string, AuditValue>;
  * trustworthy as the application's own authentication, `ipAddress` as its trusted-proxy setting.
  */
 export interface AuditLogEvent {
-  /** UUIDv7 (RFC 9562) made from `timestamp`, so ids sort by time. */
+  /** UUIDv7 (RFC 9562) in lower case, made from `timestamp`, so ids sort by time. */
   id: string;
-  /** Unix epoch, milliseconds: when the action began. */
+  /** Unix epoch, milliseconds: when the request or the action began. */
   timestamp: number;
-  /** Whose data; `'default'` in a single-tenant application. */
+  /** Whose data; `default` in an application without tenants. */
   tenantId: string;
-  /** The actor; absent when nobody was authenticated. */
+  /** Who acted; absent when nobody was authenticated. */
   userId?: string;
   /** `resource.verb`, for example `invoice.approve`. */
   action: string;
@@ -43,14 +43,20 @@ export interface AuditLogEvent {
   resource: string;
   /** Which one. */
   resourceId?: string;
-  /** Facts of the business: what changed, how many records. */
+  /** Facts of the business, flat: what changed, how many records. */
   details: Record<string, string | number | boolean | string[] | number[]>;
-  /** Canonical IPv4 or IPv6 (RFC 5952) address, by the platform's trusted-proxy rules; never a raw header. */
+  /**
+   * IPv4 dotted, IPv6 by RFC 5952, an IPv4 address mapped into IPv6 as IPv4; by the platform's trusted-proxy rules,
+   * never a raw header.
+   */
   ipAddress?: string;
   /** The `User-Agent` header, as the client claims it. */
   userAgent?: string;
+  /** The session, as the application names it. */
   sessionId?: string;
+  /** `low`, `medium`, `high`, `critical`. */
   severity: 'low' | 'medium' | 'high' | 'critical';
+  /** `authentication`, `authorization`, `data_access`, `data_modification`, `system`, `security`, `compliance`. */
   category:
     | 'authentication'
     | 'authorization'
@@ -59,12 +65,13 @@ export interface AuditLogEvent {
     | 'system'
     | 'security'
     | 'compliance';
+  /** `success`, `failure`, `partial`. */
   outcome: 'success' | 'failure' | 'partial';
-  /** Integer, 0-100. */
+  /** Integer, 0 to 100 (`docs/reference/format.md#risk-score`). */
   riskScore: number;
-  /** Ids of the compliance rules that matched. */
+  /** Ids that `record()` was given, then those of the compliance rules that matched (`docs/comply/rules.md`). */
   complianceFlags: string[];
-  /** Facts of the capture: `method`, `path`, `route`, `statusCode`, `durationMs`, `requestId` and the like. */
+  /** Facts of the capture, flat (`docs/reference/format.md#metadata`). */
   metadata: Record<string, string | number | boolean | string[] | number[]>;
 }
 

@@ -37,8 +37,8 @@ export class CompactRange {
   private readonly subtrees: Buffer[];
 
   /**
-   * @param size leaves
-   * @param subtrees as {@link subtreeSizes} divides them
+   * @param leaves how many
+   * @param subtrees the roots of the complete subtrees that they make, largest first
    * @throws RangeError where there is no such tree
    */
   constructor(

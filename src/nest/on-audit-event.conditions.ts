@@ -11,16 +11,21 @@ type OneOrMore<T extends string> = T | readonly T[];
 
 /** Which events a method subscribes to. All that is given must hold; a list means any of its values. */
 export interface AuditEventFilter {
-  /** Exact, or every action that begins so: `invoice.*`. */
+  /** Exact, or every action that begins so, `invoice.*`; one or a list. */
   readonly action?: OneOrMore<string>;
+  /** Exact, one or a list. */
   readonly resource?: OneOrMore<string>;
+  /** One or a list. */
   readonly category?: OneOrMore<AuditCategory>;
+  /** One or a list. */
   readonly severity?: OneOrMore<AuditSeverity>;
+  /** One or a list. */
   readonly outcome?: OneOrMore<AuditOutcome>;
-  /** Any of these compliance rules matched. */
+  /** Any of these in `complianceFlags`. */
   readonly flags?: OneOrMore<string>;
-  /** `riskScore` from here on: an integer, 0-100. */
+  /** `riskScore` from here on, 0 to 100. */
   readonly minRisk?: number;
+  /** Exact, one. */
   readonly tenantId?: string;
 }
 

@@ -21,7 +21,10 @@ export interface AuditSequenceGap {
 export interface AuditSource {
   /** UUID: `metadata.source` of its events. */
   readonly source: string;
-  /** `closed`: it ended in order. `unclean`: it ended without, so its last events may be missing. `open`: neither is known. */
+  /**
+   * `closed`: it ended in order. `unclean`: it ended without, so its last events may be missing. `open`: neither is
+   * known.
+   */
   readonly state: 'open' | 'closed' | 'unclean';
   /** The lowest sequence of its events and dead letters; absent where there is none. */
   readonly firstSequence?: number;
@@ -29,21 +32,25 @@ export interface AuditSource {
   readonly lastSequence?: number;
   /** How many are in `audit_events`. */
   readonly events: number;
-  /** How many the database refused, and are not replayed yet; absent where there is none. */
+  /**
+   * How many the database refused, and are not replayed yet; absent where there is none. Forged ones are among them:
+   * `verify()` tells which (`docs/prove/tamper-evidence.md#verifying`).
+   */
   readonly deadLetters?: number;
   /**
-   * What is missing between 1 and the last sequence that is known of, lowest first, at most 1,000. While a source is
-   * `open`, its latest may still be on their way.
+   * What is missing between 1 and the last sequence that is known of, lowest first: `{ from, to }`, both included, at
+   * most 1,000. While a source is `open`, events on their way look like a gap.
    */
   readonly gaps: readonly AuditSequenceGap[];
   /** There are more gaps than are listed. */
   readonly moreGaps?: true;
   /**
-   * Whether `state` and `process` are what a note says that one of the trusted keys has signed. Absent where this process knows
-   * no key, or nothing was noted. Anybody who may insert a row can write an unsigned note.
+   * Whether `state` and `process` are what a note says that one of the trusted keys has signed
+   * (`docs/reference/guarantees.md#sources-and-their-numbers`). Absent where this process knows no key, or nothing
+   * was noted.
    */
   readonly signed?: boolean;
-  /** When its last event began or the last was noted of it, whichever is later: Unix epoch, milliseconds. */
+  /** When its last event began or the last note was written, whichever is later: Unix epoch, milliseconds. */
   readonly lastSeen?: number;
   /** JSON that describes the process, as it was noted last. */
   readonly process?: string;

@@ -189,41 +189,51 @@ function WholeNumber(min: number, max: number): PropertyDecorator {
  * `audit.find({ ...query, tenantId: request.user.tenantId })`, never for the query string.
  */
 export class AuditQueryDto {
+  /** Exact, one or a list of at most 100. */
   @Texts(36)
   readonly id?: string | readonly string[];
 
+  /** Exact, one or a list of at most 100. */
   @Texts(LONGEST_ID)
   readonly userId?: string | readonly string[];
 
-  /** Exact, or every action below a name: `invoice.*` */
+  /** Exact, or every action that begins so, `invoice.*`; one or a list. */
   @Texts(128)
   readonly action?: string | readonly string[];
 
+  /** Exact, one or a list of at most 100. */
   @Texts(128)
   readonly resource?: string | readonly string[];
 
+  /** Exact, one or a list of at most 100. */
   @Texts(LONGEST_ID)
   readonly resourceId?: string | readonly string[];
 
+  /** Exact, in any form: it is compared in its canonical one; one or a list. */
   @Texts(64)
   readonly ipAddress?: string | readonly string[];
 
+  /** Exact, one or a list of at most 100. */
   @Texts(512)
   readonly userAgent?: string | readonly string[];
 
+  /** Exact, one or a list of at most 100. */
   @Texts(LONGEST_ID)
   readonly sessionId?: string | readonly string[];
 
+  /** One or a list; in a query string also with commas. */
   @Vocabulary(SEVERITIES)
   readonly severity?: AuditSeverity | readonly AuditSeverity[];
 
+  /** The same. */
   @Vocabulary(CATEGORIES)
   readonly category?: AuditCategory | readonly AuditCategory[];
 
+  /** The same. */
   @Vocabulary(OUTCOMES)
   readonly outcome?: AuditOutcome | readonly AuditOutcome[];
 
-  /** Id of a compliance rule that matched. */
+  /** Any of these flags. */
   @Texts(128)
   readonly complianceFlag?: string | readonly string[];
 
@@ -231,30 +241,34 @@ export class AuditQueryDto {
   @Time()
   readonly from?: number | string | Date;
 
-  /** Before this time: Unix epoch in milliseconds, ISO 8601 or a Date. */
+  /** Before this time, in the same forms. */
   @Time()
   readonly to?: number | string | Date;
 
-  /** 0-100, inclusive. */
+  /** 0 to 100, inclusive. */
   @WholeNumber(0, 100)
   readonly minRiskScore?: number;
 
-  /** 0-100, inclusive. */
+  /** 0 to 100, inclusive. */
   @WholeNumber(0, 100)
   readonly maxRiskScore?: number;
 
   /**
-   * Keys of `details` and the exact values that they must have: `{ 'changes.amount.after': 120 }`. For an application's
-   * own code: query strings have no numbers, and Express 5 does not nest them.
+   * At most 20 keys of `details` and the exact values that they must have: `{ 'changes.amount.after': 120 }`. For an
+   * application's own code: query strings have no numbers, and Express 5 does not nest them.
    */
   @Facts()
   readonly details?: Readonly<Record<string, AuditValue>>;
 
-  /** Keys of `metadata` and the exact values that they must have: `{ statusCode: 403 }` */
+  /** The same of `metadata`: `{ statusCode: 403 }`. */
   @Facts()
   readonly metadata?: Readonly<Record<string, AuditValue>>;
 
-  /** Text found anywhere in action, resource, ids, address, user agent, `details` or `metadata`; ASCII case does not count. */
+  /**
+   * Found anywhere in action, resource, ids of resource and user, address, user agent, `details` or `metadata`. ASCII
+   * case does not count (on MySQL and MariaDB, no case does). The last two are searched as JSON, keys included; a
+   * quotation mark is `\"` there.
+   */
   @Documented({ type: () => String })
   @AsItIs()
   @IsOptional()
@@ -263,14 +277,14 @@ export class AuditQueryDto {
   @MaxLength(256)
   readonly text?: string;
 
-  /** @defaultValue `newest` */
+  /** `newest` or `oldest` first, by default `newest`. */
   @Documented({ enum: ['newest', 'oldest'] })
   @AsItIs()
   @IsOptional()
   @IsIn(['newest', 'oldest'])
   readonly order?: 'newest' | 'oldest';
 
-  /** Most events in the answer, 1-1000. @defaultValue 50 */
+  /** Events on a page, 1 to 1000, by default 50. */
   @WholeNumber(1, MAX_LIMIT)
   readonly limit?: number;
 

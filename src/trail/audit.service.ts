@@ -49,7 +49,10 @@ export interface AuditLog {
 
 /** How the audit fares. */
 export interface AuditStatus extends DeliveryStatus {
-  /** Requests that reached a guard without having met the audit's middleware: 0, unless something has removed it. */
+  /**
+   * Requests that reached a guard without having met the audit's middleware: something has removed it. They are
+   * recorded from there on. Alert above zero.
+   */
   readonly unhooked: number;
 }
 

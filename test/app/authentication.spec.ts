@@ -16,7 +16,8 @@ import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js'
 import { AUTHENTICATION_ACTIONS } from '../../src/features/authentication/actions.js';
 import { AUTHENTICATION_KINDS } from '../../src/features/authentication/kinds.js';
 import { send } from '../support/http-client.js';
-import { Page } from '../support/docs/page.js';
+import { describeGenerated } from '../support/docs/generated.js';
+import { membersTable } from '../support/docs/members-table.js';
 import { describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
@@ -504,19 +505,27 @@ describeOnSqlite('authentication events', (create) => {
   });
 });
 
-describe('the page on authentication', () => {
-  const page = Page.read('docs/record/authentication.md');
+const names = new Map<string, string[]>();
+for (const { helper, action, about: of } of CASES) {
+  const said = AUTHENTICATION_ACTIONS[action as keyof typeof AUTHENTICATION_ACTIONS];
+  const { category, severity, outcome, resource } = said;
+  const about = action === 'authn_password_change' ? 'targetUserId' : of;
+  const row = [helper, action, category, severity, outcome, resource ?? 'as given', about];
+  names.set(
+    `${helper} ${action}`,
+    row.map((text) => (text === 'as given' ? text : `\`${text}\``)),
+  );
+}
 
-  it('lists the names with what they record', () => {
-    const rows = new Map<string, string[]>();
-    for (const { helper, action, about: of, event } of CASES) {
-      const said = AUTHENTICATION_ACTIONS[action as keyof typeof AUTHENTICATION_ACTIONS];
-      const { category, severity, outcome, resource = 'as given' } = said;
-      rows.set(`${helper} ${action}`, [helper, action, category, severity, outcome, resource, of]);
-      expect(event?.resource === undefined || resource === 'as given').toBe(true);
-    }
-    // A password's owner is the target where it is given.
-    rows.get('password-change authn_password_change')![6] = 'targetUserId';
-    expect(page.section('What is recorded').table('Name')).toEqual([...rows.values()]);
-  });
+describeGenerated('docs/record/authentication.md', {
+  names: membersTable(
+    ['Name', 'Action', 'Category', 'Severity', 'Outcome', 'Resource', 'It is about'],
+    [...names.values()],
+    (row) => row,
+  ),
+});
+
+it.each(CASES)('has its resource from its list of actions: $helper, $action', ({ action, event }) => {
+  const { resource } = AUTHENTICATION_ACTIONS[action as keyof typeof AUTHENTICATION_ACTIONS];
+  expect(event?.resource === undefined || resource === undefined).toBe(true);
 });

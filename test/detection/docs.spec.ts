@@ -6,6 +6,7 @@ import {
 } from '../../src/features/detection/detections.js';
 import { MAX_KEYS } from '../../src/features/detection/detection-options.js';
 import { findingDraft, MAX_EVENT_IDS } from '../../src/features/detection/finding.js';
+import { FINDING } from '../../src/features/detection/raised-events.js';
 import { VALUES_REMEMBERED } from '../../src/features/risk/first-seen.js';
 import { RISK_FACTORS } from '../../src/recorder/risk/risk-model.js';
 import { KEYS_REMEMBERED } from '../../src/features/risk/risk-memory.js';
@@ -24,21 +25,21 @@ describe('docs/record/risk.md', () => {
   const page = Page.read('docs/record/risk.md');
 
   it('has every factor with its points, in the order in which they are listed', () => {
-    const rows = page
-      .table('Factor')
-      .map(([factor, when, points]) => [factor, when, Number(points)] as const);
+    const rows = page.table('Factor', 'When').map(([factor, when, points]) => [factor, when, Number(points)]);
     const words = Object.entries(RISK_POINTS).flatMap(([factor, values]) =>
       Object.entries(values).map(([value, points]) => [factor, value, points]),
     );
-    expect(rows.slice(0, words.length)).toEqual(words);
-    const rest = rows.slice(words.length);
-    expect(
-      rest.filter(([factor]) => factor !== 'volume').map(([factor, , points]) => [factor, points]),
-    ).toEqual([['privilegedRole', PRIVILEGED_ROLE_POINTS], ...Object.entries(CONTEXT_POINTS)]);
-    expect(rest.filter(([factor]) => factor === 'volume').map(([, when, points]) => [when, points])).toEqual(
-      VOLUME_STEPS.map(({ from, points }) => [`${from} records and more`, points]),
+    expect(rows).toEqual(words);
+    const rest = page.table('Factor', 'Points').map(([factor, points]) => [factor, points] as const);
+    const steps = VOLUME_STEPS.map(({ from, points }, index) =>
+      index === 0 ? `${points} from ${from} records` : `${points} from ${from}`,
     );
-    expect([...new Set(rows.map(([factor]) => factor))]).toEqual([
+    expect(Object.fromEntries(rest)).toEqual({
+      privilegedRole: String(PRIVILEGED_ROLE_POINTS),
+      volume: steps.join(', '),
+      ...Object.fromEntries(Object.entries(CONTEXT_POINTS).map(([name, points]) => [name, String(points)])),
+    });
+    expect([...new Set([...rows, ...rest].map(([factor]) => factor))]).toEqual([
       ...RISK_FACTORS,
       ...Object.keys(CONTEXT_POINTS),
     ]);
@@ -109,15 +110,16 @@ describe('docs/operate/detection.md', () => {
       lastAt: 1,
       eventIds: [],
     });
-    const named = [...page.text.matchAll(/^\| (`[^|]*`) \| [^|]* \|$/gm)].flatMap((match) =>
-      codeWords(match[1]!),
-    );
+    const named = Page.read('docs/reference/events.md')
+      .table('In `details` of')
+      .filter(([action]) => action === 'detection.*')
+      .map(([, key]) => key!);
     expect(named.sort()).toEqual(Object.keys(details!).sort());
   });
 
   it('has the numbers of the code', () => {
     const prose = page.text.replace(/\s+/g, ' ');
-    expect(prose).toContain(`at most ${MAX_EVENT_IDS}, the one that reached`);
+    expect(FINDING.details.eventIds).toContain(`at most ${MAX_EVENT_IDS}, the one that reached`);
     expect(prose).toContain(`\`maxKeys\` (default ${MAX_KEYS})`);
     expect(prose).toContain(`A window of up to ${LOCAL_WINDOW_SECONDS} seconds`);
     expect(prose).toContain(`how many counts as ${UNCOUNTED_EXPORT.toLocaleString('en-US')}`);

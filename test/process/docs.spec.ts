@@ -633,7 +633,7 @@ describe('tables that equal the code', () => {
     const names = said.flatMap(([cell]) => codeWords(cell!).concat(/^\w+$/.test(cell!) ? [cell!] : []));
     expect([...names].sort()).toEqual([...new Set(known.map(({ propertyName }) => propertyName))].sort());
     expect(said.find(([cell]) => cell === 'limit')![1]).toBe(
-      `events on a page, 1 to ${MAX_LIMIT}, by default ${DEFAULT_LIMIT}`,
+      `Events on a page, 1 to ${MAX_LIMIT}, by default ${DEFAULT_LIMIT}.`,
     );
   });
 

@@ -1,15 +1,31 @@
 // Reference tables are what the code says. `npm run docs:options` writes them again.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { auditOptions } from '../../src/engine/audit.options.js';
 import { protectionSchema } from '../../src/features/protection/protection-options.js';
 import { retentionSchema } from '../../src/features/retention/retention-options.js';
-import { partsOf, withGenerated } from '../support/docs/generated.js';
+import { RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
+import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
+import { raisedEvents, raisedTables } from '../support/docs/events-tables.js';
+import { describeGenerated } from '../support/docs/generated.js';
+import { membersOf, membersTable, textsOf } from '../support/docs/members-table.js';
 import { optionsTable } from '../support/docs/options-table.js';
 import { commandSections, metricsTable } from '../support/docs/reference-tables.js';
+
+const code = (text: string) => `\`${text}\``;
+const told = ({ name, said }: { name: string; said: string }) => [code(name), said];
+const listed = (file: string, declared: string) =>
+  textsOf(file, declared)
+    .map(({ name }) => code(name))
+    .join(',\n');
 
 const PARTS: Record<string, Record<string, string>> = {
   'docs/reference/options.md': {
     options: optionsTable(auditOptions, 'src/engine/audit.options.ts', 'AuditModuleOptions'),
+    route: membersTable(
+      ['Option', 'Default', 'Effect'],
+      membersOf('src/capture/route-audit.ts', 'AuditRouteOptions'),
+      ({ name, byDefault, said }) => [code(name), byDefault, said],
+    ),
   },
   'docs/comply/encryption.md': {
     options: optionsTable(
@@ -18,27 +34,86 @@ const PARTS: Record<string, Record<string, string>> = {
       'ProtectionOptions',
     ),
   },
+  'docs/comply/privacy.md': {
+    'secret parts': listed('src/recorder/redaction/secret-key.ts', 'SECRET_PARTS'),
+    'secret words': listed('src/recorder/redaction/secret-key.ts', 'SECRET_WORDS'),
+  },
   'docs/comply/retention.md': {
     options: optionsTable(retentionSchema, 'src/features/retention/retention-options.ts', 'RetentionOptions'),
   },
-  'docs/reference/cli.md': { commands: commandSections() },
+  'docs/operate/hardening.md': {
+    status: membersTable(
+      ['Property', 'Meaning'],
+      [
+        ...membersOf('src/delivery/delivery-options.ts', 'DeliveryStatus'),
+        ...membersOf('src/trail/audit.service.ts', 'AuditStatus'),
+      ],
+      told,
+    ),
+  },
   'docs/operate/observability.md': { metrics: metricsTable() },
+  'docs/operate/scaling.md': {
+    indexes: membersTable(['Index', 'Columns'], Object.entries(EVENT_INDEXES), ([name, columns]) => [
+      code(`audit_events_${name}`),
+      columns.map(code).join(', '),
+    ]),
+  },
+  'docs/prove/tamper-evidence.md': {
+    problems: membersTable(
+      ['code', 'What is wrong'],
+      textsOf('src/trail/verification/verification-result.ts', 'PROBLEM_CODES'),
+      told,
+    ),
+  },
+  'docs/read/listening.md': {
+    conditions: membersTable(
+      ['Condition', 'Meaning'],
+      membersOf('src/nest/on-audit-event.conditions.ts', 'AuditEventFilter'),
+      told,
+    ),
+  },
+  'docs/read/querying.md': {
+    filters: membersTable(
+      ['Property', 'Meaning'],
+      membersOf('src/trail/audit-query.dto.ts', 'AuditQueryDto'),
+      told,
+    ),
+    sources: membersTable(
+      ['Property', 'Meaning'],
+      membersOf('src/store/source-summary.ts', 'AuditSource'),
+      told,
+    ),
+  },
+  'docs/record/risk.md': {
+    points: membersTable(
+      ['Factor', 'When', 'Points'],
+      Object.entries(RISK_POINTS).flatMap(([factor, values]) =>
+        Object.entries(values).map(([value, points]) => [code(factor), code(value), String(points)]),
+      ),
+      (row) => row,
+    ),
+  },
+  'docs/reference/cli.md': { commands: commandSections() },
+  'docs/reference/events.md': raisedTables(await raisedEvents()),
+  'docs/reference/format.md': {
+    fields: membersTable(
+      ['Field', 'Always', 'What it is'],
+      membersOf('src/event/audit-log-event.ts', 'AuditLogEvent'),
+      ({ name, isOptional, said }) => [code(name), isOptional ? 'no' : 'yes', said],
+    ),
+  },
 };
 
-describe.each(Object.entries(PARTS))('what is generated in %s', (file, written) => {
-  const parts = new Map(Object.entries(written));
+for (const [file, parts] of Object.entries(PARTS)) describeGenerated(file, parts);
 
-  beforeAll(() => {
-    if (process.env['AUDIT_WRITE_DOCS'] !== '1') return;
-    writeFileSync(file, withGenerated(readFileSync(file, 'utf8'), parts));
-  });
-
-  it('have every part that is generated, once', () => {
-    expect(partsOf(readFileSync(file, 'utf8'))).toEqual([...parts.keys()]);
-  });
-
-  it('are what the code says', () => {
-    const page = readFileSync(file, 'utf8');
-    expect(page).toBe(withGenerated(page, parts));
-  });
+it('lists every event that the library raises by itself', async () => {
+  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('raised-events.ts'),
+  );
+  const elsewhere = sources.filter((file) =>
+    /\baction: ['`](audit|compliance)/.test(readFileSync(`src/${file}`, 'utf8')),
+  );
+  expect(elsewhere).toEqual([]);
+  const actions = (await raisedEvents()).map(({ action }) => action);
+  expect(new Set(actions).size).toBe(actions.length);
 });

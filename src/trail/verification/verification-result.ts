@@ -1,42 +1,73 @@
 /** Everything that verification finds wrong. The list is closed; `docs/prove/tamper-evidence.md` explains each. */
 export const PROBLEM_CODES = [
-  /** A sealed event is not in the table. */
+  /**
+   * A sealed event is not in the table, and no record of retention (`docs/comply/retention.md#what-an-auditor-sees`)
+   * explains it. The message says if the feature `retention` is not listed. The leaf has the event's id.
+   */
   'event_missing',
-  /** An event is not what was sealed. */
+  /** An event, a column of it, or the wording of its JSON is not what was sealed. */
   'event_changed',
-  /** An event is in the table that no process numbered so, or whose number the log has given to another. */
+  /**
+   * An event is not in the log and can't get there. Its number is taken or was not given by its process, or its
+   * source had closed before. Or the row can't be read (`docs/reference/format.md#what-cant-be-read`), contradicts
+   * itself, or has the id of a dead letter with another event.
+   */
   'event_inserted',
-  /** A record of removed events is not signed by a trusted key, is another event's or log's, does not fit the leaves, or can't be read. */
+  /**
+   * A record of removed events is signed by none of the keys, can't be read, or does not fit its event, checkpoint or
+   * leaves. Or it ignores a legal hold (`docs/comply/retention.md#legal-holds`) that was in force.
+   */
   'removal_untrusted',
-  /** A dead letter can't be read, is not its event's, or is not signed by a trusted key: it explains no missing number. */
+  /**
+   * A dead letter (`docs/read/querying.md#dead-letters`) is signed by none of the keys, contradicts itself, or can't
+   * be read. It explains no missing number and is not replayed.
+   */
   'letter_untrusted',
-  /** An event says that a legal hold was placed or lifted, and no record that is signed by a trusted key says so. */
+  /**
+   * An event says that a legal hold (`docs/comply/retention.md#legal-holds`) was placed or lifted, without a record
+   * that one of the keys has signed. It counts for nothing.
+   */
   'hold_untrusted',
   /** A leaf is not there. */
   'leaf_missing',
-  /** A leaf is not what the checkpoints vouch for. */
+  /**
+   * A leaf is not what the next checkpoint vouches for. Where event, leaf and tile were changed alike, the leaves
+   * since the checkpoint before are named.
+   */
   'leaf_changed',
-  /** A leaf is outside of the log: no checkpoint vouches for it. */
+  /** A leaf is outside the log: before its first, or after the newest checkpoint. */
   'leaf_inserted',
-  /** A tile is not there. */
+  /** A full tile is not there. */
   'tile_missing',
-  /** A tile is not what its leaves, or the tiles below, make it. */
+  /** A tile does not fit its leaves, the tiles below it, or the size of the log. */
   'tile_changed',
-  /** The checkpoint that another one extends is not there. */
+  /** A checkpoint extends one that is not there. */
   'checkpoint_missing',
-  /** A checkpoint is not the one of its leaves, or can't be read. */
+  /** A checkpoint can't be read, contradicts its note or its leaves, or claims more leaves than there are. */
   'checkpoint_changed',
-  /** A checkpoint has no signature by a trusted key, or is one of another log. */
+  /**
+   * A checkpoint is signed by none of the keys, or is of another log. Unsigned ones from before the first key
+   * (`docs/prove/tamper-evidence.md#keys`) are not reported.
+   */
   'checkpoint_untrusted',
-  /** Events of a source are missing: lost before they were stored, or removed before they were sealed. */
+  /**
+   * Numbers of a source are missing: events were lost before they were stored, or removed before they were sealed.
+   * Without keys, an unsigned note may be all that says so.
+   */
   'sequence_gap',
   /** The leaves of a source are not in the order of its numbers. */
   'sequence_disorder',
-  /** A table is a view, or has row-level security, a rule, or a trigger that changes what is inserted. */
+  /**
+   * A table is a view or a temporary one, or has row-level security, a rule, or a trigger that may change what is
+   * inserted (why: `docs/reference/threat-model.md#an-attacker-with-the-database`).
+   */
   'table_replaced',
-  /** A row of `audit_sources` without a trusted signature says of a source what is not so, or can't be read. */
+  /**
+   * A row of `audit_sources` without a trusted signature contradicts its source, or can't be read. It counts for
+   * nothing (`docs/reference/guarantees.md#sources-and-their-numbers`), and the owner of the tables can delete it.
+   */
   'source_contradicted',
-  /** A checkpoint that was kept elsewhere is of more leaves than the log has. */
+  /** A checkpoint that was kept elsewhere, or that is signed, has more leaves than the log. */
   'log_truncated',
   /** A checkpoint that was kept elsewhere has another root than the log at that size. */
   'history_rewritten',

@@ -55,8 +55,8 @@ function propertyOf(checker: ts.TypeChecker, type: ts.Type, name: string): ts.Sy
   return undefined;
 }
 
-/** A page is named by its path from the root of the package; every page with a table of options is one folder below `docs`. */
-function cell(text: string): string {
+/** A page is named by its path from the root of the package; every page with a generated table is one folder below `docs`. */
+export function cell(text: string): string {
   return text
     .replaceAll(/\s*\n\s*/g, ' ')
     .replaceAll('|', '\\|')
