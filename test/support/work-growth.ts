@@ -5,7 +5,7 @@
 const MORE = 8;
 const TOO_MUCH = 24;
 /** Shorter turns are repeated: what others add would be most of them. */
-const LEAST_TURN_MS = 0.5;
+const LEAST_TURN_MS = 0.1;
 const TURNS = 2;
 /**
  * How many times as long the input is at each attempt. A busy machine spoils a measurement now and then, and at some size the garbage
