@@ -52,6 +52,12 @@ export function list(item: OptionSchema, write: string): OptionSchema {
   return v.pipe(v.array(item, write), v.description(write));
 }
 
+/** The same, with at least one item. */
+export function filledList(item: OptionSchema, write: string): OptionSchema {
+  const isFilled = (value: unknown) => Array.isArray(value) && value.length > 0;
+  return v.pipe(v.custom<unknown[]>(isFilled, write), v.array(item, write), v.description(write));
+}
+
 /** Values by names that anybody may choose. */
 export function table(item: OptionSchema): OptionSchema {
   const write = 'an object';
@@ -70,14 +76,21 @@ export function each(names: readonly string[], item: OptionSchema, write = 'an o
   return schema;
 }
 
-/** No other options than these. An option may be there without a value, unless it is required. */
+/**
+ * No other options than these.
+ *
+ * @param more.required what must be there
+ * @param more.filled what must have a value if it is there; all others may be undefined, as from a variable of the environment
+ */
 export function group(
   entries: Readonly<Record<string, OptionSchema>>,
-  {
-    required = [],
-    write = 'an object',
-  }: { readonly required?: readonly string[]; readonly write?: string } = {},
+  more: {
+    readonly required?: readonly string[];
+    readonly filled?: readonly string[];
+    readonly write?: string;
+  } = {},
 ): OptionGroup {
+  const { required = [], filled = [], write = 'an object' } = more;
   const names = Object.keys(entries);
   const known = v.rawCheck<object>(({ dataset: { value }, addIssue }) => {
     if (!isObject(value)) return;
@@ -87,9 +100,9 @@ export function group(
       if (!names.includes(name))
         addIssue({ message: names.join(', '), received: UNKNOWN, path: [...path(name)] });
     }
-    for (const name of required) {
+    for (const name of [...required, ...filled.filter((name) => name in value)]) {
       if (value[name] !== undefined) continue;
-      addIssue({ message: `is missing: write ${v.getDescription(entries[name]!)}`, path: [...path(name)] });
+      addIssue({ message: v.getDescription(entries[name]!)!, received: MISSING, path: [...path(name)] });
     }
   });
   const optional = Object.fromEntries(names.map((name) => [name, v.optional(entries[name]!)]));
@@ -125,6 +138,28 @@ export function ruled<Schema extends OptionSchema, Value>(
   return { ...schema, ...v.pipe(schema, rule) };
 }
 
+/** The first thing that is wrong with a value. */
+export interface FoundFault {
+  /** Where it is, `rules[0].keepDays`; empty for the value itself. */
+  readonly at: string;
+  /** `unknown`: there is no such option. `wrong`: it is not what its schema says. `ruled`: see {@link OptionFault}. */
+  readonly kind: 'unknown' | 'wrong' | 'ruled';
+  readonly input: unknown;
+  /** The names that are known; or what to write instead; or the fault. */
+  readonly message: string;
+}
+
+/** @param path of the value, such as `risk.weights` */
+export function firstFault(schema: OptionSchema, value: unknown, path = ''): FoundFault | undefined {
+  const [issue] = v.safeParse(schema, value, { abortEarly: true }).issues ?? [];
+  if (!issue) return undefined;
+  const { message, received } = issue;
+  const at = pathOf(path, issue.path ?? []);
+  if (received === UNKNOWN) return { at, kind: 'unknown', input: undefined, message };
+  if (received === MISSING) return { at, kind: 'wrong', input: undefined, message };
+  return { at, kind: issue.type === 'raw_check' ? 'ruled' : 'wrong', input: issue.input, message };
+}
+
 /**
  * Checks an option, or a group of them.
  *
@@ -133,17 +168,17 @@ export function ruled<Schema extends OptionSchema, Value>(
  * @throws AuditError `AUDIT_INVALID_OPTIONS` with the path of what is wrong, and what to write instead
  */
 export function checkOption(schema: OptionSchema, value: unknown, path: string, owner?: string): void {
-  const [issue] = v.safeParse(schema, value, { abortEarly: true }).issues ?? [];
-  if (!issue) return;
-  const field = pathOf(path, issue.path ?? []);
-  if (issue.received === UNKNOWN) {
+  const found = firstFault(schema, value, path);
+  if (!found) return;
+  const { at: field, kind, input, message: said } = found;
+  if (kind === 'unknown') {
     const message = owner
-      ? `${owner}: there is no option "${field}". The options are ${issue.message}.`
-      : `There is no audit option "${field}". The options here are ${issue.message}.`;
+      ? `${owner}: there is no option "${field}". The options are ${said}.`
+      : `There is no audit option "${field}". The options here are ${said}.`;
     throw new AuditError('AUDIT_INVALID_OPTIONS', message, { field });
   }
-  const isFault = issue.type === 'raw_check';
-  const fault = isFault ? issue.message : `is ${showContents(issue.input)}: write ${issue.message}`;
+  const shown = input === undefined ? 'missing' : showContents(input);
+  const fault = kind === 'ruled' ? said : `is ${shown}: write ${said}`;
   if (!owner) throw wrongOption(field, fault);
   throw new AuditError('AUDIT_INVALID_OPTIONS', `${owner}: ${field} ${fault}.`, { field });
 }
@@ -165,8 +200,9 @@ export function withDefaults<Options extends object>(
   return { ...defaults, ...Object.fromEntries(own) } as { [Name in keyof Options]: Wide<Options[Name]> };
 }
 
-/** In an issue: there is no such option. */
+/** In an issue: there is no such option, or no value. */
 const UNKNOWN = 'unknown option';
+const MISSING = 'missing option';
 
 function pathOf(root: string, items: readonly { readonly key: unknown }[]): string {
   return items.reduce((path, { key }) => {

@@ -458,10 +458,10 @@ describe('blocking', () => {
         reads('two', 'details.query.c', 'details.body.d'),
       ],
     });
-    expect(book.sentKeys).toEqual(['body.a.b', 'query.c', 'body.d']);
-    expect(book.sentKeys).toBe(book.sentKeys);
+    expect(book.sent.keys).toEqual(['body.a.b', 'query.c', 'body.d']);
+    expect(book.sent.keys).toBe(book.sent.keys);
     book.enable('one', false);
-    expect(book.sentKeys).toEqual(['query.c', 'body.d']);
+    expect(book.sent.keys).toEqual(['query.c', 'body.d']);
   });
 
   it('takes a text for what it spells, and an event as it is', () => {

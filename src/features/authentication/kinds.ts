@@ -1,12 +1,20 @@
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { mergeFacts } from '../../event/merge-facts.js';
+import { group } from '../../event/option-schema.js';
+import type { OptionGroup, OptionSchema } from '../../event/option-schema.js';
 import { present } from '../../event/present.js';
 import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
 import { AUTHENTICATION_ACTIONS } from './actions.js';
 import type { AuthenticationActionName } from './actions.js';
-import { checkInput, invalid } from './check-input.js';
-import type { InputRules } from './check-input.js';
-import type { AuthenticationInput, AuthenticationInputs, TokenInput } from './inputs.js';
+import { any, checkInput, COMMON, count, invalid, outcome, text, texts, time } from './check-input.js';
+import type {
+  AuthenticationInput,
+  AuthenticationInputs,
+  ImpersonationInput,
+  LogoutInput,
+  TokenInput,
+  UserChangeInput,
+} from './inputs.js';
 
 /** What an event says of one thing that has happened. */
 interface Told {
@@ -20,19 +28,22 @@ interface Told {
   readonly actor?: Pick<AuthenticationInput, 'userId' | 'actorType'>;
 }
 
-/** One thing that can happen: what is taken of it, and what its event says. */
-interface Kind<Input> extends Omit<InputRules, 'needs'> {
-  readonly needs?: readonly string[] | ((input: Partial<Input>) => readonly string[]);
+/** One thing that can happen: what is taken of it, which of that is needed, and what its event says. */
+interface Kind<Input> {
+  readonly takes: OptionGroup;
+  readonly needs?: readonly (keyof Input)[] | ((input: Partial<Input>) => readonly string[]);
   readonly tell: (input: Input) => Told;
 }
 
-const OUTCOME = { outcome: 'outcome' } as const;
-const TARGET = { targetUserId: 'text' } as const;
-const THING = { resource: 'text', resourceId: 'text' } as const;
-const CHANGE = { from: 'texts', to: 'texts' } as const;
+const TARGET = { targetUserId: text };
+const THING = { resource: text, resourceId: text };
+const CHANGE = { from: texts, to: texts };
+const { userId: _whoActs, ...OF_IMPERSONATION } = COMMON;
+
+const taking = (more: Readonly<Record<string, OptionSchema>>) => group({ ...COMMON, ...more });
 
 const token = (action: AuthenticationActionName): Kind<TokenInput> => ({
-  takes: { tokenId: 'text', ...TARGET, kind: 'text', scopes: 'texts', expiresAt: 'time' },
+  takes: taking({ tokenId: text, ...TARGET, kind: text, scopes: texts, expiresAt: time }),
   needs: ['tokenId'],
   // The key must not say that it is a token's, or the value would be redacted.
   tell: ({ tokenId, targetUserId, kind, scopes, expiresAt }) => ({
@@ -44,25 +55,22 @@ const token = (action: AuthenticationActionName): Kind<TokenInput> => ({
 
 const session = (
   action: AuthenticationActionName,
-  needs: readonly string[] = ['sessionId'],
-): Kind<AuthenticationInput & { readonly targetUserId?: string }> => ({
-  takes: TARGET,
+  needs: readonly 'sessionId'[] = ['sessionId'],
+): Kind<LogoutInput> => ({
+  takes: taking(TARGET),
   needs,
   tell: ({ sessionId, targetUserId }) => ({ action, resourceId: sessionId, details: { targetUserId } }),
 });
 
-const user = (action: AuthenticationActionName): Kind<AuthenticationInputs['user-created']> => ({
-  takes: TARGET,
+const user = (action: AuthenticationActionName): Kind<UserChangeInput> => ({
+  takes: taking(TARGET),
   needs: ['targetUserId'],
   tell: ({ targetUserId }) => ({ action, resourceId: targetUserId }),
 });
 
-const impersonation = (
-  action: AuthenticationActionName,
-): Kind<AuthenticationInputs['impersonation-start']> => ({
-  takes: TARGET,
+const impersonation = (action: AuthenticationActionName): Kind<ImpersonationInput> => ({
+  takes: group({ ...OF_IMPERSONATION, ...TARGET }),
   needs: ['impersonatorId', 'targetUserId'],
-  not: ['userId'],
   tell: ({ impersonatorId, targetUserId }) => ({
     action,
     resourceId: targetUserId,
@@ -73,7 +81,7 @@ const impersonation = (
 /** Whatever can happen. In all events `userId` is who acted, and `resourceId` whom or what it is about. */
 const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<AuthenticationInputs[Name]> } = {
   login: {
-    takes: { account: 'any', ...OUTCOME, attempts: 'count', maxAttempts: 'count', method: 'text' },
+    takes: taking({ account: any, outcome, attempts: count, maxAttempts: count, method: text }),
     needs: ({ outcome }) => (outcome === 'failure' ? [] : ['userId']),
     tell({ outcome, userId, attempts, maxAttempts, method, actorType, account: entered }) {
       const account = accountOf(entered);
@@ -94,7 +102,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
     },
   },
   'login-locked': {
-    takes: { ...TARGET, account: 'any', attempts: 'count' },
+    takes: taking({ ...TARGET, account: any, attempts: count }),
     tell({ targetUserId, attempts, account: entered }) {
       const account = accountOf(entered);
       if (!targetUserId && !account) {
@@ -104,7 +112,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
     },
   },
   'password-change': {
-    takes: { ...TARGET, ...OUTCOME },
+    takes: taking({ ...TARGET, outcome }),
     needs: ({ targetUserId }) => (targetUserId ? [] : ['userId']),
     tell: ({ outcome, targetUserId, userId }) => ({
       action: outcome === 'failure' ? 'authn_password_change_fail' : 'authn_password_change',
@@ -112,7 +120,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
     }),
   },
   'impossible-travel': {
-    takes: { from: 'text', to: 'text', ...OUTCOME },
+    takes: taking({ from: text, to: text, outcome }),
     needs: ['userId', 'from', 'to'],
     tell: ({ userId, from, to, outcome }) => ({
       action: 'authn_impossible_travel',
@@ -126,7 +134,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
   'token-reused': token('authn_token_reuse'),
   'token-deleted': token('authn_token_delete'),
   'access-denied': {
-    takes: { ...THING, attempted: 'text', permission: 'texts' },
+    takes: taking({ ...THING, attempted: text, permission: texts }),
     needs: ['resource'],
     tell: ({ resource, resourceId, attempted, permission }) => ({
       action: 'authz_fail',
@@ -136,7 +144,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
     }),
   },
   'permission-change': {
-    takes: { ...TARGET, ...CHANGE },
+    takes: taking({ ...TARGET, ...CHANGE }),
     needs: ['targetUserId'],
     tell: ({ targetUserId, from, to }) => ({
       action: 'authz_change',
@@ -146,7 +154,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
   },
   'admin-action': {
     // AuditService.record() knows the outcomes.
-    takes: { activity: 'text', ...THING, outcome: 'any' },
+    takes: taking({ activity: text, ...THING, outcome: any }),
     needs: ['activity'],
     tell: ({ activity, resource, resourceId, outcome }) => ({
       action: 'authz_admin',
@@ -157,7 +165,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
     }),
   },
   'privilege-change': {
-    takes: { ...THING, ...CHANGE },
+    takes: taking({ ...THING, ...CHANGE }),
     needs: ['resource'],
     tell: ({ resource, resourceId, from, to }) => ({
       action: 'privilege_permissions_changed',
@@ -194,18 +202,19 @@ export function authenticationEvent<Name extends keyof AuthenticationInputs>(
   if (!Object.hasOwn(KINDS, name)) {
     throw invalid(`record() knows ${AUTHENTICATION_KINDS.map((known) => `'${known}'`).join(', ')}`, 'name');
   }
-  const { takes, needs, not = [], tell } = KINDS[name] as Kind<AuthenticationInputs[Name]>;
-  const needed = typeof needs === 'function' ? needs(input ?? {}) : needs;
-  checkInput(`record('${name}')`, input, { takes, not, ...present('needs', needed) });
+  const { takes, needs = [], tell } = KINDS[name] as Kind<AuthenticationInputs[Name]>;
+  const needed = typeof needs === 'function' ? needs(input ?? {}) : (needs as readonly string[]);
+  checkInput(`record('${name}')`, input, takes, needed);
   const { action, resourceId, resource, outcome, details, actor } = tell(input);
   const { reason, actorType, impersonatorId, sessionId, ...said }: AuthenticationInput = {
     ...input,
     ...actor,
   };
+  const { tenantId, userId, ipAddress, userAgent, timestamp, severity } = said;
   return {
     ...AUTHENTICATION_ACTIONS[action],
     action,
-    ...withValue(Object.fromEntries(TAKEN_OVER.map((property) => [property, said[property]]))),
+    ...withValue({ tenantId, userId, ipAddress, userAgent, timestamp, severity }),
     ...present('resource', resource),
     ...present('outcome', outcome),
     ...withValue({ resourceId: idOf(resourceId), sessionId: idOf(sessionId) }),
@@ -213,8 +222,6 @@ export function authenticationEvent<Name extends keyof AuthenticationInputs>(
     metadata: mergeFacts({ actorType, impersonatorId }, input.metadata),
   };
 }
-
-const TAKEN_OVER = ['tenantId', 'userId', 'ipAddress', 'userAgent', 'timestamp', 'severity'] as const;
 
 /** An id that a client may have sent, as that of a session or a token, is made safe to store, not refused. */
 function idOf(value: string | undefined): string | undefined {

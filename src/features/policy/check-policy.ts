@@ -1,11 +1,71 @@
-import { isFilledText, isObject } from '../../event/option-schema.js';
 import { readFileSync } from 'node:fs';
-import type { RecordingLevel } from '../../capture/recording.js';
+import { fieldSelection } from '../../capture/select-fields.js';
 import { AuditError } from '../../event/audit-error.js';
+import {
+  firstFault,
+  group,
+  isFilledText,
+  isObject,
+  list,
+  oneOf,
+  option,
+  ruled,
+  wrongOption,
+} from '../../event/option-schema.js';
+import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
 import { showContents } from '../../event/show-value.js';
 import { flawOfPattern } from './path-pattern.js';
 import { POLICY_LEVELS } from './policy-rule.js';
-import type { PolicyOptions, PolicyRule } from './policy-rule.js';
+import type { PolicyMatch, PolicyOptions, PolicyRule } from './policy-rule.js';
+
+const RULE = "{ level: 'none', match: { path: '/health' } }";
+const FILE = '{ "rules": [{ "level": "none", "match": { "path": "/health" } }] }';
+
+const STATUS = "a code, 404, or a kind of them, '4xx'";
+
+const text = fact(() => undefined);
+const facts = {
+  path: fact(flawOfPattern),
+  route: text,
+  method: fact((value) => (/^[a-z-]+$/i.test(value) ? undefined : "a method, 'POST'")),
+  controller: text,
+  status: oneOrMore((value) => (isStatus(value) ? undefined : STATUS), STATUS),
+  user: text,
+  tenant: text,
+  role: text,
+} satisfies Record<keyof PolicyMatch, OptionSchema>;
+
+/** One rule of a policy. */
+export const policyRuleSchema = ruled(
+  group(
+    {
+      id: ruled(
+        option((id) => isFilledText(id) && id.length <= 128, 'a text of 1 to 128 characters'),
+        (id: string) => (id.startsWith('#') ? wrong([], id, 'a text without # at its beginning') : undefined),
+      ),
+      description: option((value) => typeof value === 'string', 'a text'),
+      level: oneOf(POLICY_LEVELS),
+      // Undefined by mistake, as an environment variable that is not set, would match every request.
+      match: group(facts, { filled: Object.keys(facts), write: "an object, { path: '/health' }" }),
+      body: fieldSelection,
+      query: fieldSelection,
+      response: fieldSelection,
+    } satisfies Record<keyof PolicyRule, OptionSchema>,
+    { required: ['level'], filled: ['match'], write: RULE },
+  ),
+  unrecorded,
+);
+
+const policySchema = ruled(
+  list(policyRuleSchema, `a list of rules, [${RULE}], or { file: 'audit-policy.json' }`),
+  (rules: readonly PolicyRule[]) => {
+    const ids = rules.map(({ id }) => id);
+    const twice = ids.findIndex((id, index) => id !== undefined && ids.indexOf(id) < index);
+    return twice < 0
+      ? undefined
+      : wrong([twice, 'id'], ids[twice], 'another: there is a rule of this id before');
+  },
+);
 
 /**
  * The rules of a policy, read from its file where it is one, each of them checked.
@@ -15,145 +75,91 @@ import type { PolicyOptions, PolicyRule } from './policy-rule.js';
  */
 export function checkPolicy(options: PolicyOptions): readonly PolicyRule[] {
   const rules: unknown = isObject(options) && 'file' in options ? readRules(options['file']) : options;
-  if (!Array.isArray(rules)) {
+  const found = firstFault(policySchema, rules, 'policy');
+  if (!found) return rules as PolicyRule[];
+  const { at, kind, input, message } = found;
+  const [, place, part] = /^policy\[(\d+)\]\.?(.*)$/.exec(at) ?? [];
+  if (place === undefined) throw wrongOption(at, `is ${showContents(input)}: write ${message}`);
+  const { id } = Object((rules as unknown[])[Number(place)]) as { readonly id?: unknown };
+  const name = `(policy[${place}]${isFilledText(id) ? `, "${id.slice(0, 128)}"` : ''})`;
+  if (kind === 'unknown') {
     throw invalid(
-      'policy',
-      `The audit option policy is ${showContents(rules)}: write a list of rules, [{ level: 'none', match: { path: '/health' } }], or { file: 'audit-policy.json' }.`,
+      at,
+      `There is no "${part}" in a rule of the audit policy ${name}. What there is: ${message}`,
     );
   }
-  const ids = new Set<string>();
-  rules.forEach((rule, index) => new RuleCheck(rule, index, ids).check());
-  return rules as PolicyRule[];
+  const fault = kind === 'ruled' ? message : wrong([], input, message).fault;
+  throw invalid(at, `A rule of the audit policy ${name} is not valid: ${part || 'it'} ${fault}`);
 }
 
 /** A file holds the list by itself, or as `rules`. */
 function readRules(file: unknown): unknown {
-  if (typeof file !== 'string' || file === '') {
-    throw invalid(
+  if (!isFilledText(file)) {
+    throw wrongOption(
       'policy.file',
-      `The audit option policy.file is ${showContents(file)}: write the path of a JSON file, 'audit-policy.json'.`,
+      `is ${showContents(file)}: write the path of a JSON file, 'audit-policy.json'`,
     );
   }
+  const refuse = (why: string, cause?: unknown) =>
+    invalid('policy.file', `The audit policy's file ${file} ${why}`, cause);
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
     const why = cause instanceof SyntaxError ? 'is no JSON' : 'can not be read';
-    throw invalid(
-      'policy.file',
-      `The audit policy's file ${file} ${why} (${(cause as Error).message}): write { "rules": [{ "level": "none", "match": { "path": "/health" } }] }.`,
-      cause,
-    );
+    throw refuse(`${why} (${(cause as Error).message}): write ${FILE}`, cause);
   }
-  if (Array.isArray(content)) return content;
-  const names = isObject(content) ? Object.keys(content) : [];
-  if (isObject(content) && names.length === 1 && Array.isArray(content['rules'])) return content['rules'];
-  throw invalid(
-    'policy.file',
-    `The audit policy's file ${file} has no list of rules: write { "rules": [{ "level": "none", "match": { "path": "/health" } }] }, and nothing beside.`,
+  const { rules, ...others } = Object(Array.isArray(content) ? { rules: content } : content) as {
+    rules?: unknown;
+  };
+  if (Array.isArray(rules) && Object.keys(others).length === 0) return rules;
+  throw refuse(`has no list of rules: write ${FILE}, and nothing beside`);
+}
+
+/** A text, or a list of them. @param flaw what to write instead of it; `undefined` where it is right */
+function fact(flaw: (text: string) => string | undefined): OptionSchema {
+  const write = 'a text that is not empty, or a list of them';
+  return oneOrMore((value) => (isFilledText(value) ? flaw(value) : write), write);
+}
+
+function oneOrMore(flaw: (value: unknown) => string | undefined, write: string): OptionSchema {
+  return ruled(
+    option(() => true, write),
+    (value: unknown) => {
+      if (Array.isArray(value) && value.length === 0)
+        return wrong([], value, 'at least one, or leave it out');
+      for (const one of [value].flat()) {
+        const instead = flaw(one);
+        if (instead !== undefined) return wrong([], one, instead);
+      }
+      return undefined;
+    },
   );
 }
 
-const KNOWN = ['id', 'description', 'level', 'match', 'body', 'query', 'response'];
-const FACTS = ['path', 'route', 'method', 'controller', 'status', 'user', 'tenant', 'role'];
-/** The level from which a selection of fields has a meaning. */
-const SELECTIONS: Readonly<Record<'body' | 'query' | 'response', RecordingLevel>> = {
-  body: 'request',
-  query: 'request',
-  response: 'response',
-};
-
-/** The check of one rule, which knows how to name it. */
-class RuleCheck {
-  constructor(
-    private readonly rule: unknown,
-    private readonly index: number,
-    private readonly ids: Set<string>,
-  ) {}
-
-  check(): void {
-    const { rule } = this;
-    if (!isObject(rule)) this.refuse('', rule, "{ level: 'none', match: { path: '/health' } }");
-    this.checkNames('', rule, KNOWN);
-    const { id, description, level, match } = rule;
-    if (id !== undefined) {
-      if (!isFilledText(id) || id.length > 128) this.refuse('id', id, 'a text of 1 to 128 characters');
-      if (id.startsWith('#')) this.refuse('id', id, 'a text without # at its beginning');
-      if (this.ids.has(id)) this.refuse('id', id, 'another: there is a rule of this id before');
-      this.ids.add(id);
-    }
-    if (description !== undefined && typeof description !== 'string') {
-      this.refuse('description', description, 'a text');
-    }
-    if (!POLICY_LEVELS.includes(level as RecordingLevel)) {
-      this.refuse('level', level, POLICY_LEVELS.map((known) => `'${known}'`).join(' or '));
-    }
-    // Undefined by mistake, as an environment variable that is not set, would match every request.
-    if ('match' in rule) this.checkMatch(match);
-    for (const [name, from] of Object.entries(SELECTIONS)) {
-      const value = rule[name];
-      if (value === undefined) continue;
-      if (typeof value !== 'boolean' && !(Array.isArray(value) && value.every(isFilledText))) {
-        this.refuse(name, value, "true, false or a list of field names, ['amount', 'currency']");
-      }
-      if (POLICY_LEVELS.indexOf(level as RecordingLevel) < POLICY_LEVELS.indexOf(from)) {
-        this.refuse(name, value, `level: '${from}', since level '${String(level)}' does not record it`);
-      }
-    }
+/** A selection of fields has a meaning from a level on. */
+function unrecorded(rule: PolicyRule): OptionFault | undefined {
+  for (const [name, from] of [
+    ['body', 'request'],
+    ['query', 'request'],
+    ['response', 'response'],
+  ] as const) {
+    if (rule[name] === undefined || POLICY_LEVELS.indexOf(rule.level) >= POLICY_LEVELS.indexOf(from))
+      continue;
+    return wrong([name], rule[name], `level: '${from}', since level '${rule.level}' does not record it`);
   }
+  return undefined;
+}
 
-  private checkMatch(match: unknown): void {
-    if (!isObject(match)) this.refuse('match', match, "an object, { path: '/health' }");
-    this.checkNames('match', match, FACTS);
-    for (const [name, value] of Object.entries(match)) {
-      const field = `match.${name}`;
-      if (Array.isArray(value) && value.length === 0)
-        this.refuse(field, value, 'at least one, or leave it out');
-      for (const one of [value].flat()) this.checkFact(field, name, one);
-    }
-  }
+function isStatus(value: unknown): boolean {
+  if (typeof value === 'string') return /^[1-5]xx$/.test(value);
+  return Number.isInteger(value) && (value as number) >= 100 && (value as number) <= 599;
+}
 
-  private checkFact(field: string, name: string, value: unknown): void {
-    if (name === 'status') {
-      const isCode = Number.isInteger(value) && (value as number) >= 100 && (value as number) <= 599;
-      const isKind = typeof value === 'string' && /^[1-5]xx$/.test(value);
-      if (!isCode && !isKind) this.refuse(field, value, "a code, 404, or a kind of them, '4xx'");
-      return;
-    }
-    if (!isFilledText(value)) this.refuse(field, value, 'a text that is not empty, or a list of them');
-    if (name === 'method' && !/^[a-z-]+$/i.test(value)) this.refuse(field, value, "a method, 'POST'");
-    const flaw = name === 'path' ? flawOfPattern(value) : undefined;
-    if (flaw !== undefined) this.refuse(field, value, flaw);
-  }
-
-  private checkNames(field: string, value: Record<string, unknown>, known: readonly string[]): void {
-    const stranger = Object.keys(value).find((name) => !known.includes(name));
-    if (stranger === undefined) return;
-    const path = field === '' ? stranger : `${field}.${stranger}`;
-    throw invalid(
-      this.pathOf(path),
-      `There is no "${path}" in a rule of the audit policy (${this.name}). What there is: ${known.join(', ')}.`,
-    );
-  }
-
-  private refuse(field: string, value: unknown, write: string): never {
-    const what = field === '' ? 'it' : field;
-    throw invalid(
-      this.pathOf(field),
-      `A rule of the audit policy (${this.name}) is not valid: ${what} is ${showContents(value)}; write ${write}.`,
-    );
-  }
-
-  private pathOf(field: string): string {
-    return field === '' ? `policy[${this.index}]` : `policy[${this.index}].${field}`;
-  }
-
-  private get name(): string {
-    const id = isObject(this.rule) ? this.rule['id'] : undefined;
-    return isFilledText(id) ? `policy[${this.index}], "${id.slice(0, 128)}"` : `policy[${this.index}]`;
-  }
+function wrong(at: OptionFault['at'], value: unknown, write: string): OptionFault {
+  return { at, fault: `is ${showContents(value)}; write ${write}` };
 }
 
 function invalid(field: string, message: string, cause?: unknown): AuditError {
-  return new AuditError('AUDIT_INVALID_OPTIONS', message, { field, cause });
+  return new AuditError('AUDIT_INVALID_OPTIONS', `${message}.`, { field, cause });
 }

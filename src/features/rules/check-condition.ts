@@ -1,15 +1,14 @@
+import * as v from 'valibot';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../../event/audit-log-event.js';
+import { filledList, group, option, ruled, yesNo } from '../../event/option-schema.js';
+import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
 import { showContents } from '../../event/show-value.js';
-import type { AuditError } from '../../event/audit-error.js';
 import { fold } from './comparable-text.js';
 import { RULE_OPERATORS } from './compliance-rule.js';
 import type { RuleCondition, RuleConditions, RuleOperator, RuleValue } from './compliance-rule.js';
 import { decimalOf } from './decimal.js';
 import { EVENT_FIELDS, fieldPathOf } from './event-field.js';
-import { checkPattern, PATTERN_LIMITS } from './pattern-set.js';
-
-/** Makes the error that says what is wrong at a path within the rule: `what` completes "conditions.all[0].operator …". */
-export type Fault = (path: string, what: string) => AuditError;
+import { PATTERN_LIMITS, sizeOfPattern } from './pattern-set.js';
 
 /** Bounds of one rule, so that no rule can make an event expensive. */
 export const CONDITION_LIMITS = {
@@ -27,157 +26,56 @@ const VOCABULARY: Readonly<Record<string, readonly string[]>> = {
   outcome: OUTCOMES,
 };
 
-/**
- * The conditions, copied and frozen, so that nobody changes a rule behind the back of its book.
- *
- * @throws the first fault
- */
-export function checkConditions(conditions: unknown, fault: Fault): RuleConditions {
-  let room: number = CONDITION_LIMITS.conditions;
-  const check = (given: unknown, path: string, depth: number): RuleConditions => {
-    if (depth > CONDITION_LIMITS.depth) {
-      throw fault(path, `is nested too deep: write at most ${CONDITION_LIMITS.depth} groups within another`);
+const CONDITIONS = '{ field, operator, value }, { all: [ … ] } or { any: [ … ] }';
+
+const condition = ruled(
+  group(
+    {
+      field: option(
+        (field) => typeof field === 'string' && fieldPathOf(field) !== undefined,
+        `one of ${EVENT_FIELDS.join(', ')}, or details.<key> or metadata.<key>`,
+      ),
+      operator: wordOf(RULE_OPERATORS),
+      value: option(() => true, 'a text, a number, a boolean, or a list of these'),
+      ignoreCase: yesNo,
+    } satisfies Record<keyof RuleCondition, OptionSchema>,
+    {
+      required: ['field', 'operator'],
+      write: CONDITIONS,
+    },
+  ),
+  (given: RuleCondition) => wrongValue(given) ?? unknownWord(given) ?? uselessCase(given),
+);
+
+const described = v.pipe(conditionsAt(0), v.description(CONDITIONS));
+
+/** Conditions, and groups of them as deep as they may be. */
+export const conditionsSchema: OptionSchema = ruled(described, (conditions: RuleConditions) => {
+  const [tooMany] = [...conditionsIn(conditions)][CONDITION_LIMITS.conditions] ?? [];
+  return (
+    tooMany && {
+      at: tooMany,
+      fault: `is one too many: a rule has at most ${CONDITION_LIMITS.conditions} conditions`,
     }
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-      throw fault(
-        path,
-        `is ${show(given)}: write { field, operator, value }, { all: [ … ] } or { any: [ … ] }`,
-      );
-    }
-    const group = (['all', 'any'] as const).find((name) => Object.hasOwn(given, name));
-    if (!group) {
-      room -= 1;
-      if (room < 0) {
-        throw fault(path, `is one too many: a rule has at most ${CONDITION_LIMITS.conditions} conditions`);
-      }
-      return checkCondition(given as Readonly<Record<string, unknown>>, path, fault);
-    }
-    checkKeys(given, [group], path, fault);
-    const parts = (given as Readonly<Record<string, unknown>>)[group];
-    if (!Array.isArray(parts) || parts.length === 0) {
-      throw fault(`${path}.${group}`, `is ${show(parts)}: write a list with at least one condition`);
-    }
-    // Not by map, which passes over holes.
-    const checked = Array.from(parts, (part: unknown, index) =>
-      check(part, `${path}.${group}[${index}]`, depth + 1),
-    );
-    return Object.freeze({ [group]: Object.freeze(checked) }) as unknown as RuleConditions;
-  };
-  return check(conditions, 'conditions', 0);
+  );
+});
+
+/** Every condition of the groups, and the way to it. */
+export function* conditionsIn(
+  conditions: RuleConditions,
+  at: OptionFault['at'] = [],
+): Generator<readonly [at: OptionFault['at'], condition: RuleCondition]> {
+  if ('field' in conditions) {
+    yield [at, conditions];
+    return;
+  }
+  const [name, parts] = Object.entries(conditions)[0] as [string, readonly RuleConditions[]];
+  for (const [index, part] of parts.entries()) yield* conditionsIn(part, [...at, name, index]);
 }
 
-function checkCondition(given: Readonly<Record<string, unknown>>, path: string, fault: Fault): RuleCondition {
-  checkKeys(given, ['field', 'operator', 'value', 'ignoreCase'], path, fault);
-  const { field, operator, value, ignoreCase } = given;
-  if (typeof field !== 'string' || !fieldPathOf(field)) {
-    throw fault(
-      `${path}.field`,
-      `is ${show(field)}: write one of ${EVENT_FIELDS.join(', ')}, or details.<key> or metadata.<key>`,
-    );
-  }
-  if (!RULE_OPERATORS.includes(operator as RuleOperator)) {
-    throw fault(`${path}.operator`, `is ${show(operator)}: write one of ${quoted(RULE_OPERATORS)}`);
-  }
-  if (ignoreCase !== undefined && typeof ignoreCase !== 'boolean') {
-    throw fault(`${path}.ignoreCase`, `is ${show(ignoreCase)}: write true or false`);
-  }
-  checkValue(operator as RuleOperator, value, `${path}.value`, fault);
-  checkWords(field, operator as RuleOperator, value, ignoreCase === true, `${path}.value`, fault);
-  if (ignoreCase && (isComparison(operator) || ![value].flat().some((one) => typeof one === 'string'))) {
-    throw fault(`${path}.ignoreCase`, 'has no meaning where no text is compared: leave it out');
-  }
-  return Object.freeze({
-    field,
-    operator: operator as RuleOperator,
-    value: Array.isArray(value) ? Object.freeze([...value]) : (value as RuleValue),
-    ...(ignoreCase !== undefined && { ignoreCase }),
-  });
-}
-
-const isComparison = (operator: unknown) => operator === 'greater_than' || operator === 'less_than';
-
-function checkValue(operator: RuleOperator, value: unknown, path: string, fault: Fault): void {
-  const wrong = (write: string) => fault(path, `is ${show(value)}: write ${write} for ${operator}`);
-  switch (operator) {
-    case 'equals':
-    case 'not_equals':
-      if (!isScalar(value)) {
-        throw wrong(
-          Array.isArray(value)
-            ? `a single value, or the operator ${operator === 'equals' ? 'in' : 'not_in'},`
-            : 'a text, a number or a boolean',
-        );
-      }
-      return;
-    case 'contains':
-    case 'not_contains':
-      if (!isScalar(value) || typeof value === 'boolean' || value === '') {
-        throw wrong('a text that is not empty, or a number');
-      }
-      return;
-    case 'greater_than':
-    case 'less_than':
-      if (!decimalOf(value)) throw wrong("a number, or a text of digits such as '12345678901234567890.50'");
-      return;
-    case 'in':
-    case 'not_in':
-      if (!Array.isArray(value) || value.length === 0 || !Array.from<unknown>(value).every(isScalar)) {
-        throw wrong('a list with at least one text, number or boolean');
-      }
-      if (value.length > CONDITION_LIMITS.values) {
-        throw fault(path, `has ${value.length} values: write at most ${CONDITION_LIMITS.values}`);
-      }
-      return;
-    case 'matches':
-      if (typeof value !== 'string' || value === '') throw wrong('a regular expression as a text');
-      if (value.length > PATTERN_LIMITS.length) {
-        throw fault(
-          path,
-          `is a pattern of ${value.length} characters: write at most ${PATTERN_LIMITS.length}`,
-        );
-      }
-      try {
-        checkPattern(value);
-      } catch (error) {
-        throw fault(
-          path,
-          `is no pattern that RE2 knows, which has no backreferences and no lookaround (${String((error as Error).message)}): write one without`,
-        );
-      }
-  }
-}
-
-/** A word that the field never has would make a rule that never holds, and says nothing of it. */
-function checkWords(
-  field: string,
-  operator: RuleOperator,
-  value: unknown,
-  ignoreCase: boolean,
-  path: string,
-  fault: Fault,
-): void {
-  const words = VOCABULARY[field];
-  if (!words || !['equals', 'not_equals', 'in', 'not_in'].includes(operator)) return;
-  const unknown = [value]
-    .flat()
-    .find((one) => !words.includes(ignoreCase && typeof one === 'string' ? fold(one) : (one as string)));
-  if (unknown !== undefined) {
-    throw fault(path, `is ${show(unknown)}, which ${field} never is: write one of ${quoted(words)}`);
-  }
-}
-
-/** @throws the fault of a property that there is not */
-export function checkKeys(given: object, known: readonly string[], path: string, fault: Fault): void {
-  for (const key of Object.keys(given)) {
-    if (!known.includes(key)) {
-      const where = path === '' ? key : `${path}.${key}`;
-      throw fault(where, `is no property: write ${known.join(', ')}`);
-    }
-  }
-}
-
-function isScalar(value: unknown): value is RuleValue {
-  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+/** One of these words. */
+export function wordOf(words: readonly string[]): OptionSchema {
+  return option((value) => words.includes(value as string), `one of ${quoted(words)}`);
 }
 
 export function quoted(words: readonly string[]): string {
@@ -187,4 +85,98 @@ export function quoted(words: readonly string[]): string {
 /** What was given, in a message: short, and nothing of what is in an object. */
 export function show(value: unknown): string {
   return value === undefined ? 'missing' : showContents(value);
+}
+
+function conditionsAt(depth: number): OptionSchema {
+  if (depth > CONDITION_LIMITS.depth) {
+    const fault = `is nested too deep: write at most ${CONDITION_LIMITS.depth} groups within another`;
+    return ruled(
+      option(() => true, ''),
+      () => ({ at: [], fault }),
+    );
+  }
+  const parts = filledList(conditionsAt(depth + 1), 'a list with at least one condition');
+  const [all, any] = [group({ all: parts }), group({ any: parts })];
+  return v.lazy((given) => {
+    if (typeof given !== 'object' || given === null) return condition;
+    return Object.hasOwn(given, 'all') ? all : Object.hasOwn(given, 'any') ? any : condition;
+  });
+}
+
+/** What each operator takes; completes "write … for equals". */
+const TAKES: Readonly<Record<RuleOperator, readonly [accepts: (value: unknown) => boolean, write: string]>> =
+  {
+    equals: [isScalar, 'a text, a number or a boolean'],
+    not_equals: [isScalar, 'a text, a number or a boolean'],
+    contains: [isPart, 'a text that is not empty, or a number'],
+    not_contains: [isPart, 'a text that is not empty, or a number'],
+    greater_than: [isDecimal, "a number, or a text of digits such as '12345678901234567890.50'"],
+    less_than: [isDecimal, "a number, or a text of digits such as '12345678901234567890.50'"],
+    in: [isScalars, 'a list with at least one text, number or boolean'],
+    not_in: [isScalars, 'a list with at least one text, number or boolean'],
+    matches: [(value) => typeof value === 'string' && value !== '', 'a regular expression as a text'],
+  };
+
+function wrongValue({ operator, value }: RuleCondition): OptionFault | undefined {
+  const [accepts, usual] = TAKES[operator];
+  if (!accepts(value)) {
+    const list = { equals: 'in', not_equals: 'not_in' }[operator as string];
+    const write = list && Array.isArray(value) ? `a single value, or the operator ${list},` : usual;
+    return fault(`is ${show(value)}: write ${write} for ${operator}`);
+  }
+  if (Array.isArray(value) && value.length > CONDITION_LIMITS.values)
+    return fault(`has ${value.length} values: write at most ${CONDITION_LIMITS.values}`);
+  return operator === 'matches' ? wrongPattern(value as string) : undefined;
+}
+
+function wrongPattern(pattern: string): OptionFault | undefined {
+  if (pattern.length > PATTERN_LIMITS.length)
+    return fault(`is a pattern of ${pattern.length} characters: write at most ${PATTERN_LIMITS.length}`);
+  try {
+    const size = sizeOfPattern(pattern);
+    if (size <= PATTERN_LIMITS.instructions) return undefined;
+    throw new Error(`it compiles to ${size} instructions, more than ${PATTERN_LIMITS.instructions}`);
+  } catch (error) {
+    return fault(
+      `is no pattern that RE2 knows, which has no backreferences and no lookaround (${String((error as Error).message)}): write one without`,
+    );
+  }
+}
+
+/** A word that the field never has would make a rule that never holds, and says nothing of it. */
+function unknownWord({ field, operator, value, ignoreCase }: RuleCondition): OptionFault | undefined {
+  const words = VOCABULARY[field];
+  if (!words || !/^(not_)?(equals|in)$/.test(operator)) return undefined;
+  const isWord = (one: unknown) =>
+    words.includes(ignoreCase && typeof one === 'string' ? fold(one) : String(one));
+  const unknown = [value].flat().find((one) => !isWord(one));
+  if (unknown === undefined) return undefined;
+  return fault(`is ${show(unknown)}, which ${field} never is: write one of ${quoted(words)}`);
+}
+
+function uselessCase({ operator, value, ignoreCase }: RuleCondition): OptionFault | undefined {
+  const comparesText = !operator.endsWith('_than') && [value].flat().some((one) => typeof one === 'string');
+  if (!ignoreCase || comparesText) return undefined;
+  return { at: ['ignoreCase'], fault: 'has no meaning where no text is compared: leave it out' };
+}
+
+function fault(what: string): OptionFault {
+  return { at: ['value'], fault: what };
+}
+
+function isScalar(value: unknown): value is RuleValue {
+  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+}
+
+function isScalars(value: unknown): boolean {
+  // Not by `every` alone, which passes over holes.
+  return Array.isArray(value) && value.length > 0 && Array.from<unknown>(value).every(isScalar);
+}
+
+function isPart(value: unknown): boolean {
+  return isScalar(value) && typeof value !== 'boolean' && value !== '';
+}
+
+function isDecimal(value: unknown): boolean {
+  return decimalOf(value) !== undefined;
 }

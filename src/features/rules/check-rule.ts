@@ -1,56 +1,65 @@
 import { AuditError } from '../../event/audit-error.js';
-import type { AuditErrorCode } from '../../event/audit-error.js';
 import { CATEGORIES, SEVERITIES } from '../../event/audit-log-event.js';
-import type { AuditCategory, AuditSeverity } from '../../event/audit-log-event.js';
-import { checkConditions, checkKeys, quoted, show } from './check-condition.js';
-import type { Fault } from './check-condition.js';
+import { filledList, firstFault, group, option, ruled, yesNo } from '../../event/option-schema.js';
+import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
+import { conditionsIn, conditionsSchema, quoted, show, wordOf } from './check-condition.js';
 import { HANDLED_ACTIONS, RULE_ACTIONS } from './compliance-rule.js';
-import type {
-  ComplianceHandlers,
-  ComplianceRule,
-  HandledAction,
-  RuleAction,
-  RuleCondition,
-  RuleConditions,
-} from './compliance-rule.js';
+import type { ComplianceHandlers, ComplianceRule, HandledAction } from './compliance-rule.js';
 import { FIELDS_BEFORE_HANDLER, isKnownBeforeHandler } from './event-field.js';
 import { PATTERN_LIMITS, sizeOfPattern } from './pattern-set.js';
 import { isSentField } from './sent-value.js';
 
-const PROPERTIES = [
-  'id',
-  'name',
-  'description',
-  'clause',
-  'category',
-  'severity',
-  'conditions',
-  'actions',
-  'enabled',
-];
+/** A checked rule: a copy, frozen, with its defaults filled in. */
+export type CheckedRule = ComplianceRule & Required<Pick<ComplianceRule, 'actions' | 'enabled'>>;
+
+/** Makes the error that says what is wrong at a path within the rule: `what` completes "conditions.all[0].operator …". */
+export type Fault = (path: string, what: string) => AuditError;
 
 /** Flags are listed in query strings with commas between them, and are 128 characters long at most. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:/()-]{0,127}$/;
 
-/** UTF-16 code units. */
-const TEXT_LIMITS = { name: 200, description: 1_000, clause: 200 } as const;
+const textUpTo = (most: number) =>
+  option(
+    (text) => typeof text === 'string' && text.trim() !== '' && text.length <= most,
+    `a text of 1 to ${most} characters`,
+  );
 
-/** A checked rule: a copy, frozen, with its defaults filled in. */
-export type CheckedRule = ComplianceRule & Required<Pick<ComplianceRule, 'actions' | 'enabled'>>;
+const ruleSchema = ruled(
+  group(
+    {
+      id: option(
+        (id) => typeof id === 'string' && ID.test(id),
+        'up to 128 letters, digits and . _ - : / ( ), the first a letter or digit',
+      ),
+      name: textUpTo(200),
+      description: textUpTo(1_000),
+      clause: textUpTo(200),
+      category: wordOf(CATEGORIES),
+      severity: wordOf(SEVERITIES),
+      conditions: conditionsSchema,
+      actions: ruled(filledList(wordOf(RULE_ACTIONS), `a list of ${quoted(RULE_ACTIONS)}`), givenTwice),
+      enabled: yesNo,
+    } satisfies Record<keyof ComplianceRule, OptionSchema>,
+    {
+      required: ['id', 'name', 'category', 'severity', 'conditions'],
+      write: '{ id, name, category, severity, conditions }',
+    },
+  ),
+  tooLateToBlock,
+);
 
 /**
  * Makes the errors of a rule: of one in the options, `AUDIT_INVALID_OPTIONS` with its place there (`complianceRules.rules[2]`), of one
  * that is given at run time `AUDIT_INVALID_RULE`.
  */
 export function faultOf(rule: unknown, place?: string): Fault {
-  const id = (rule as { readonly id?: unknown } | null | undefined)?.id;
+  const { id } = Object(rule) as { readonly id?: unknown };
   const name = typeof id === 'string' ? ` ${show(id)}` : '';
   const where = place === undefined ? '' : ` of ${place}`;
-  const code: AuditErrorCode = place === undefined ? 'AUDIT_INVALID_RULE' : 'AUDIT_INVALID_OPTIONS';
   return (path, what) => {
     const field = [place, path].filter(Boolean).join('.');
     return new AuditError(
-      code,
+      place === undefined ? 'AUDIT_INVALID_RULE' : 'AUDIT_INVALID_OPTIONS',
       `The compliance rule${name}${where} is refused: ${path === '' ? 'it' : path} ${what}.`,
       field === '' ? {} : { field },
     );
@@ -63,42 +72,15 @@ export function faultOf(rule: unknown, place?: string): Fault {
  * @throws the first fault
  */
 export function checkRule(given: unknown, fault: Fault): CheckedRule {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw fault('', `is ${show(given)}: write { id, name, category, severity, conditions }`);
+  const found = firstFault(ruleSchema, given);
+  if (found) {
+    const { at, kind, input, message } = found;
+    if (kind === 'unknown') throw fault(at, `is no property: write ${message}`);
+    throw fault(at, kind === 'ruled' ? message : `is ${show(input)}: write ${message}`);
   }
-  checkKeys(given, PROPERTIES, '', fault);
-  const rule = given as Readonly<Record<string, unknown>>;
-  if (typeof rule['id'] !== 'string' || !ID.test(rule['id'])) {
-    throw fault(
-      'id',
-      `is ${show(rule['id'])}: write up to 128 letters, digits and . _ - : / ( ), the first a letter or digit`,
-    );
-  }
-  for (const name of ['name', 'description', 'clause'] as const) checkText(rule[name], name, fault);
-  if (!CATEGORIES.includes(rule['category'] as AuditCategory)) {
-    throw fault('category', `is ${show(rule['category'])}: write one of ${quoted(CATEGORIES)}`);
-  }
-  if (!SEVERITIES.includes(rule['severity'] as AuditSeverity)) {
-    throw fault('severity', `is ${show(rule['severity'])}: write one of ${quoted(SEVERITIES)}`);
-  }
-  if (rule['enabled'] !== undefined && typeof rule['enabled'] !== 'boolean') {
-    throw fault('enabled', `is ${show(rule['enabled'])}: write true or false`);
-  }
-  const actions = checkActions(rule['actions'], fault);
-  const conditions = checkConditions(rule['conditions'], fault);
-  if (actions.includes('block')) checkBlock(conditions, 'conditions', fault);
-  const { id, name, description, clause, category, severity, enabled } = given as ComplianceRule;
-  return Object.freeze({
-    id,
-    name,
-    ...(description !== undefined && { description }),
-    ...(clause !== undefined && { clause }),
-    category,
-    severity,
-    conditions,
-    actions,
-    enabled: enabled ?? true,
-  });
+  // It can be kept as JSON, which has no property without a value.
+  const rule = JSON.parse(JSON.stringify(given)) as ComplianceRule;
+  return frozen({ ...rule, actions: rule.actions ?? ['log'], enabled: rule.enabled ?? true });
 }
 
 /** @throws the fault of an enabled rule that names an action which nobody does */
@@ -113,53 +95,35 @@ export function checkHandlers(rule: CheckedRule, handlers: ComplianceHandlers, f
   });
 }
 
-function checkText(text: unknown, name: keyof typeof TEXT_LIMITS, fault: Fault): void {
-  if (text === undefined && name !== 'name') return;
-  if (typeof text !== 'string' || text.trim() === '' || text.length > TEXT_LIMITS[name]) {
-    throw fault(name, `is ${show(text)}: write a text of 1 to ${TEXT_LIMITS[name]} characters`);
-  }
+/** The first of the words that is in the list a second time. */
+export function givenTwice(words: readonly string[]): OptionFault | undefined {
+  const twice = words.findIndex((word, index) => words.indexOf(word) < index);
+  return twice < 0
+    ? undefined
+    : { at: [twice], fault: `is ${show(words[twice])} a second time: write it once` };
 }
 
-function checkActions(actions: unknown, fault: Fault): readonly RuleAction[] {
-  if (actions === undefined) return Object.freeze(['log'] as const);
-  if (!Array.isArray(actions) || actions.length === 0) {
-    throw fault('actions', `is ${show(actions)}: write a list of ${quoted(RULE_ACTIONS)}`);
+function tooLateToBlock({ actions, conditions }: ComplianceRule): OptionFault | undefined {
+  if (!actions?.includes('block')) return undefined;
+  for (const [at, { field, operator, value }] of conditionsIn(conditions)) {
+    if (!isKnownBeforeHandler(field)) {
+      return {
+        at: ['conditions', ...at, 'field'],
+        fault: `is ${show(field)}, which is not known yet when a request is blocked: write one of ${FIELDS_BEFORE_HANDLER.join(', ')}, or leave the action 'block' out`,
+      };
+    }
+    // What a client sends may be long, and be made for the pattern.
+    const size = operator === 'matches' && isSentField(field) ? sizeOfPattern(String(value)) : 0;
+    if (size <= PATTERN_LIMITS.instructionsSent) continue;
+    return {
+      at: ['conditions', ...at, 'value'],
+      fault: `compiles to ${size} instructions, more than the ${PATTERN_LIMITS.instructionsSent} with which a request may be kept waiting: write a shorter one, with smaller numbers in its { }, or leave the action 'block' out`,
+    };
   }
-  const checked = Array.from(actions, (action: unknown, index) => {
-    if (!RULE_ACTIONS.includes(action as RuleAction)) {
-      throw fault(`actions[${index}]`, `is ${show(action)}: write one of ${quoted(RULE_ACTIONS)}`);
-    }
-    if (actions.indexOf(action) < index) {
-      throw fault(`actions[${index}]`, `is '${action as RuleAction}' a second time: write it once`);
-    }
-    return action as RuleAction;
-  });
-  return Object.freeze(checked);
+  return undefined;
 }
 
-function checkBlock(conditions: RuleConditions, path: string, fault: Fault): void {
-  if ('field' in conditions) {
-    if (isKnownBeforeHandler(conditions.field)) {
-      checkSentPattern(conditions, path, fault);
-      return;
-    }
-    throw fault(
-      `${path}.field`,
-      `is ${show(conditions.field)}, which is not known yet when a request is blocked: write one of ${FIELDS_BEFORE_HANDLER.join(', ')}, or leave the action 'block' out`,
-    );
-  }
-  const [group, parts] =
-    'all' in conditions ? (['all', conditions.all] as const) : (['any', conditions.any] as const);
-  parts.forEach((part, index) => checkBlock(part, `${path}.${group}[${index}]`, fault));
-}
-
-/** What a client sends may be long, and be made for the pattern. */
-function checkSentPattern({ field, operator, value }: RuleCondition, path: string, fault: Fault): void {
-  if (operator !== 'matches' || !isSentField(field)) return;
-  const size = sizeOfPattern(value as string);
-  if (size <= PATTERN_LIMITS.instructionsSent) return;
-  throw fault(
-    `${path}.value`,
-    `compiles to ${size} instructions, more than the ${PATTERN_LIMITS.instructionsSent} with which a request may be kept waiting: write a shorter one, with smaller numbers in its { }, or leave the action 'block' out`,
-  );
+function frozen<T>(value: T): T {
+  if (typeof value === 'object') for (const part of Object.values(value as object)) frozen(part);
+  return Object.freeze(value);
 }

@@ -26,33 +26,18 @@ export type Predicate = () => boolean;
  * - `matches` holds where there is more text than it searches.
  *
  * @param conditions checked ones
- * @param values whose `compile` is to be called once all conditions are compiled
- * @param before whether the conditions are held against requests before their handler
+ * @param values whose `compile` is to be called once all conditions are compiled; of requests before their handler, or of events
  */
-export function compileConditions(
-  conditions: RuleConditions,
-  values: EventValues,
-  before = false,
-): Predicate {
+export function compileConditions(conditions: RuleConditions, values: EventValues): Predicate {
   if ('all' in conditions) {
-    const parts = conditions.all.map((part) => compileConditions(part, values, before));
-    return parts.length === 1
-      ? parts[0]!
-      : () => {
-          for (const part of parts) if (!part()) return false;
-          return true;
-        };
+    const parts = conditions.all.map((part) => compileConditions(part, values));
+    return () => parts.every((part) => part());
   }
   if ('any' in conditions) {
-    const parts = conditions.any.map((part) => compileConditions(part, values, before));
-    return parts.length === 1
-      ? parts[0]!
-      : () => {
-          for (const part of parts) if (part()) return true;
-          return false;
-        };
+    const parts = conditions.any.map((part) => compileConditions(part, values));
+    return () => parts.some((part) => part());
   }
-  return before && isSentField(conditions.field)
+  return values.before && isSentField(conditions.field)
     ? compileSent(conditions, values)
     : compileCondition(conditions, values);
 }
@@ -62,20 +47,19 @@ function compileCondition(condition: RuleCondition, values: EventValues): Predic
   if (operator === 'matches') return values.matcher(field, value as string, ignoreCase);
   const read = values.reader(field, ignoreCase);
   const form = ignoreCase ? fold : normalize;
-  const expected = typeof value === 'object' ? value.map((one) => inForm(one, form)) : inForm(value, form);
+  const wanted = new Set<unknown>([value].flat().map((one) => inForm(one, form)));
+  const [part] = wanted;
   switch (operator) {
     case 'equals':
-      return equal(read, expected);
-    case 'not_equals':
-      return not(equal(read, expected));
-    case 'contains':
-      return containing(read, expected as RuleValue);
-    case 'not_contains':
-      return not(containing(read, expected as RuleValue));
     case 'in':
-      return oneOf(read, expected as readonly RuleValue[]);
+      return () => holdsForOne(read(), (one) => wanted.has(one));
+    case 'not_equals':
     case 'not_in':
-      return not(oneOf(read, expected as readonly RuleValue[]));
+      return () => !holdsForOne(read(), (one) => wanted.has(one));
+    case 'contains':
+      return () => contains(read(), part);
+    case 'not_contains':
+      return () => !contains(read(), part);
     case 'greater_than':
       return compared(read, value as string | number, 1);
     case 'less_than':
@@ -88,22 +72,24 @@ function compileSent(condition: RuleCondition, values: EventValues): Predicate {
   const asStored = compileCondition(condition, values);
   const read = values.reader(field, ignoreCase);
   const form = ignoreCase ? fold : normalize;
-  const wanted = new Set([value].flat().map((one) => formOf(inForm(one as RuleValue, form))));
+  const wanted = new Set([value].flat().map((one) => formOf(inForm(one, form))));
   const isWanted = (one: unknown) => formsOf(one).some((spelled) => wanted.has(spelled));
+  const items = () => {
+    const sent = read();
+    return sent === undefined ? [] : [sent].flat();
+  };
+  const hasWanted = () => Array.isArray(read()) && items().some(isWanted);
   switch (operator) {
     case 'equals':
     case 'in':
-      return () => itemsOf(read()).some(isWanted);
+      return () => items().some(isWanted);
     case 'not_equals':
     case 'not_in':
-      return () => {
-        const items = itemsOf(read());
-        return items.length === 0 || !items.every(isWanted);
-      };
+      return () => items().length === 0 || !items().every(isWanted);
     case 'contains':
-      return () => asStored() || (Array.isArray(read()) && itemsOf(read()).some(isWanted));
+      return () => asStored() || hasWanted();
     case 'not_contains':
-      return () => asStored() && !(Array.isArray(read()) && itemsOf(read()).some(isWanted));
+      return () => asStored() && !hasWanted();
     case 'matches':
       return () => isTooMuchText(read()) || asStored();
     default:
@@ -111,43 +97,17 @@ function compileSent(condition: RuleCondition, values: EventValues): Predicate {
   }
 }
 
-function itemsOf(value: unknown): readonly unknown[] {
-  if (value === undefined) return [];
-  return Array.isArray(value) ? (value as readonly unknown[]) : [value];
-}
-
 function inForm(value: RuleValue, form: (text: string) => string): RuleValue {
   return typeof value === 'string' ? form(value) : value;
 }
 
-const not =
-  (holds: Predicate): Predicate =>
-  () =>
-    !holds();
-
-function equal(read: () => unknown, expected: unknown): Predicate {
-  return () => {
-    const value = read();
-    return typeof value === 'object' ? (value as readonly unknown[]).includes(expected) : value === expected;
-  };
+function holdsForOne(value: unknown, holds: (one: unknown) => boolean): boolean {
+  return Array.isArray(value) ? value.some(holds) : holds(value);
 }
 
-function oneOf(read: () => unknown, expected: readonly RuleValue[]): Predicate {
-  const set = new Set<unknown>(expected);
-  return () => {
-    const value = read();
-    if (typeof value !== 'object') return set.has(value);
-    for (const item of value as readonly unknown[]) if (set.has(item)) return true;
-    return false;
-  };
-}
-
-function containing(read: () => unknown, expected: RuleValue): Predicate {
-  return () => {
-    const value = read();
-    if (typeof value === 'object') return (value as readonly unknown[]).includes(expected);
-    return typeof value === 'string' && typeof expected === 'string' && value.includes(expected);
-  };
+function contains(value: unknown, part: unknown): boolean {
+  if (Array.isArray(value)) return value.includes(part);
+  return typeof value === 'string' && typeof part === 'string' && value.includes(part);
 }
 
 function compared(read: () => unknown, bound: string | number, sign: 1 | -1): Predicate {
@@ -159,8 +119,5 @@ function compared(read: () => unknown, bound: string | number, sign: 1 | -1): Pr
     // `1e999` is no number that can be compared, but beyond all of them.
     return typeof value === 'string' && Number(value) === sign * Infinity;
   };
-  return () => {
-    const value = read();
-    return typeof value === 'object' ? (value as readonly unknown[]).some(holds) : holds(value);
-  };
+  return () => holdsForOne(read(), holds);
 }

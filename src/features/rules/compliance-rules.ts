@@ -1,10 +1,12 @@
 import { AuditError } from '../../event/audit-error.js';
+import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { createEventId } from '../../event/event-id.js';
+import { raise } from '../../event/raised-event.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
 import { inContext } from '../../trail/in-context.js';
 import type { ComplianceRule } from './compliance-rule.js';
+import { RULE_CREATED, RULE_DELETED, RULE_UPDATED } from './raised-events.js';
 import type { RuleBook } from './rule-book.js';
-import { ruleChange } from './rule-change.js';
 
 /** Reads and changes the compliance rules of this process. Injected. */
 export class ComplianceRules {
@@ -81,4 +83,15 @@ export class ComplianceRules {
     book.restore(after);
     return changed;
   }
+}
+
+/** The event of a change of the rules: which one, what it was, and what it is now. */
+function ruleChange(
+  id: string,
+  rulesBefore: readonly ComplianceRule[],
+  rulesAfter: readonly ComplianceRule[],
+): AuditEventInput {
+  const [before, after] = [rulesBefore, rulesAfter].map((rules) => rules.find((rule) => rule.id === id));
+  const change = before ? (after ? RULE_UPDATED : RULE_DELETED) : RULE_CREATED;
+  return { ...raise(change, { before, after }), resourceId: id };
 }

@@ -20,8 +20,8 @@ export class EventValues {
   /** Counts the events, so that what was read of another is known as such. */
   private round = 0;
 
-  /** @param steady of the patterns, see {@link PatternSet}: for texts that nobody cut */
-  constructor(private readonly steady = false) {}
+  /** @param before whether they are of requests before their handler, whose texts nobody cut */
+  constructor(readonly before: boolean) {}
 
   /** Runs `work` while the readers answer with the event's values. The event itself is not kept. */
   of<T>(event: AuditLogEvent, work: () => T): T {
@@ -56,7 +56,7 @@ export class EventValues {
     const key = keyOf(field, ignoreCase);
     let search = this.searches.get(key);
     if (!search) {
-      const set = new PatternSet(ignoreCase, this.steady);
+      const set = new PatternSet(ignoreCase, this.before);
       const read = this.reader(field, false);
       search = { set, texts: this.once(() => set.textsOf(read())) };
       this.searches.set(key, search);

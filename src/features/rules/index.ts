@@ -3,7 +3,7 @@ import { defineFeature } from '../../engine/audit-feature.js';
 import { within } from '../../store/within.js';
 import type { ComplianceOptions } from './compliance-rule.js';
 import { ComplianceRules } from './compliance-rules.js';
-import { RequestJudge } from './request-judge.js';
+import { requestJudge } from './request-judge.js';
 import { failureDraft, RuleActions } from './rule-actions.js';
 import { RuleBook } from './rule-book.js';
 import { RuleStage } from './rule-stage.js';
@@ -51,7 +51,7 @@ export const complianceRules = defineFeature(
     );
     return {
       judge: stage,
-      refuse: new RequestJudge(book, redactor.isSecretKey),
+      refuse: requestJudge(book, redactor.isSecretKey),
       observe: (event, shown) => {
         for (const rule of stage.asking(event)) actions.dispatch(rule, shown);
       },

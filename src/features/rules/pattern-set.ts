@@ -25,19 +25,7 @@ const REMEMBERED = { texts: 256, length: 512 } as const;
  */
 const MAY_REPEAT = /[*+{]/;
 
-/**
- * Refuses what is no pattern of RE2, or would compile to too much.
- *
- * @throws an error whose message says what is wrong
- */
-export function checkPattern(pattern: string): void {
-  const size = sizeOfPattern(pattern);
-  if (size > PATTERN_LIMITS.instructions) {
-    throw new Error(`it compiles to ${size} instructions, more than ${PATTERN_LIMITS.instructions}`);
-  }
-}
-
-/** Instructions of the compiled pattern. */
+/** Instructions of the compiled pattern. @throws an error that says why it is none of RE2 */
 export function sizeOfPattern(pattern: string): number {
   return RE2JS.compile(normalize(pattern)).programSize();
 }

@@ -1,46 +1,26 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import { wrongOption } from '../../event/option-schema.js';
+import { checkOption, wrongOption } from '../../event/option-schema.js';
 import { show } from './check-condition.js';
-import { checkComplianceOptions, listOf, switchedBy } from './check-compliance-options.js';
 import { checkHandlers, checkRule, faultOf } from './check-rule.js';
 import type { CheckedRule } from './check-rule.js';
-import { compileConditions } from './compile-condition.js';
-import type { Predicate } from './compile-condition.js';
-import type {
-  ComplianceHandlers,
-  ComplianceOptions,
-  ComplianceRule,
-  RuleConditions,
-} from './compliance-rule.js';
-import { EventValues } from './event-values.js';
+import { CompiledRules } from './compiled-rules.js';
+import { complianceSchema, listOf, switchedBy } from './compliance-options.js';
+import type { ComplianceHandlers, ComplianceOptions, ComplianceRule } from './compliance-rule.js';
 import { COMPLIANCE_PACKS } from './packs/all.js';
-import { isSentField } from './sent-value.js';
+import type { SentValues } from './sent-values.js';
 
 /** Rules that a book can hold. */
 export const MAX_RULES = 1_000;
 
-interface CompiledRule {
-  readonly rule: CheckedRule;
-  readonly holds: Predicate;
-}
-
-/**
- * The compliance rules of an application: checked and compiled once, then held against every event. Nothing of it does
- * I/O. Of events it keeps some of the last texts, and which patterns were found in them.
- */
+/** The compliance rules of an application: checked and compiled once, then held against every event. Nothing of it does I/O. */
 export class RuleBook {
   private all: readonly CheckedRule[] = [];
-  private enabled: readonly CompiledRule[] = [];
-  private blockers: readonly CompiledRule[] = [];
-  private blockFields: readonly string[] = [];
-  private values = new EventValues();
-  /** Of requests before their handler, of which more is read, and longer texts. */
-  private valuesBefore = new EventValues();
+  private compiled = new CompiledRules([]);
   private readonly handlers: ComplianceHandlers;
 
   /** @throws AuditError `AUDIT_INVALID_OPTIONS`, naming rule and field */
   constructor(options: ComplianceOptions = {}) {
-    checkComplianceOptions(options);
+    checkOption(complianceSchema, options, 'complianceRules');
     this.handlers = { ...options.handlers };
     const given = [
       ...(options.packs ?? []).flatMap((pack) =>
@@ -69,7 +49,7 @@ export class RuleBook {
     }
     const all = [...rules.values()];
     all.forEach((rule, index) => checkHandlers(rule, this.handlers, faultOf(rule, given[index]![1])));
-    this.use(all);
+    this.restore(all);
   }
 
   /** All rules in their order, those of packs first, with their defaults filled in. Frozen. */
@@ -84,26 +64,17 @@ export class RuleBook {
 
   /** The enabled rules that hold, in their order. */
   holding(event: AuditLogEvent): readonly ComplianceRule[] {
-    const { enabled, values } = this;
-    if (enabled.length === 0) return [];
-    return values.of(event, () => {
-      const found: ComplianceRule[] = [];
-      for (const { rule, holds } of enabled) if (holds()) found.push(rule);
-      return found;
-    });
+    return this.compiled.holding(event);
   }
 
   /** Whether any enabled rule blocks, so that nothing need be asked where none does. */
   get canBlock(): boolean {
-    return this.blockers.length > 0;
+    return this.compiled.canBlock;
   }
 
-  /**
-   * What the rules that block read of what a client sent, as keys of `details`: `body.payee.country`. The same list until
-   * the rules change.
-   */
-  get sentKeys(): readonly string[] {
-    return this.blockFields;
+  /** What the rules that block read of what a client sent. The same until the rules change. */
+  get sent(): SentValues {
+    return this.compiled.sent;
   }
 
   /**
@@ -112,9 +83,7 @@ export class RuleBook {
    * @param event what is known of the request before its handler, body and query included
    */
   blocking(event: AuditLogEvent): ComplianceRule | undefined {
-    const { blockers, valuesBefore } = this;
-    if (blockers.length === 0) return undefined;
-    return valuesBefore.of(event, () => blockers.find(({ holds }) => holds())?.rule);
+    return this.compiled.blocking(event);
   }
 
   /**
@@ -134,7 +103,7 @@ export class RuleBook {
         `is one more than the ${MAX_RULES} rules that there can be: remove another one first`,
       );
     }
-    this.use(index < 0 ? [...this.all, checked] : this.all.with(index, checked));
+    this.restore(index < 0 ? [...this.all, checked] : this.all.with(index, checked));
     return checked;
   }
 
@@ -142,7 +111,7 @@ export class RuleBook {
   remove(id: string): boolean {
     const kept = this.all.filter((rule) => rule.id !== id);
     if (kept.length === this.all.length) return false;
-    this.use(kept);
+    this.restore(kept);
     return true;
   }
 
@@ -165,34 +134,8 @@ export class RuleBook {
 
   /** These are the rules again. @param rules as {@link rules} answered them at another time */
   restore(rules: readonly ComplianceRule[]): void {
-    this.use(rules as readonly CheckedRule[]);
+    // First: what can't be compiled has changed nothing.
+    this.compiled = new CompiledRules(rules);
+    this.all = rules as readonly CheckedRule[];
   }
-
-  /** Compiles all of them again, so that nothing is kept of what no rule reads any more. */
-  private use(rules: readonly CheckedRule[]): void {
-    const values = new EventValues();
-    const valuesBefore = new EventValues(true);
-    const on = rules.filter(({ enabled }) => enabled);
-    const enabled = on.map((rule) => ({ rule, holds: compileConditions(rule.conditions, values) }));
-    const blockers = on
-      .filter(({ actions }) => actions.includes('block'))
-      .map((rule) => ({ rule, holds: compileConditions(rule.conditions, valuesBefore, true) }));
-    values.compile();
-    valuesBefore.compile();
-    const fields = blockers.flatMap(({ rule }) => fieldsOf(rule.conditions));
-    // Only now: what can't be compiled has changed nothing.
-    this.all = rules;
-    this.enabled = enabled;
-    this.blockers = blockers;
-    this.blockFields = [...new Set(fields.filter(isSentField))].map((field) =>
-      field.slice('details.'.length),
-    );
-    this.values = values;
-    this.valuesBefore = valuesBefore;
-  }
-}
-
-function fieldsOf(conditions: RuleConditions): string[] {
-  if ('field' in conditions) return [conditions.field];
-  return ('all' in conditions ? conditions.all : conditions.any).flatMap(fieldsOf);
 }

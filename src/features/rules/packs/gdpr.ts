@@ -15,19 +15,7 @@ import {
 
 /** Data about people, by the names that applications commonly give it. */
 const personalData = resourceHas(
-  'user',
-  'customer',
-  'client',
-  'contact',
-  'person',
-  'people',
-  'employee',
-  'applicant',
-  'candidate',
-  'member',
-  'subscriber',
-  'profile',
-  'address',
+  'user customer client contact person people employee applicant candidate member subscriber profile address',
 );
 
 /** General Data Protection Regulation, Regulation (EU) 2016/679. */
@@ -57,10 +45,7 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Articles 15 to 22',
     category: 'compliance',
     severity: 'low',
-    conditions: all(
-      usesData,
-      resourceHas('subject-request', 'data-request', 'access-request', 'erasure-request'),
-    ),
+    conditions: all(usesData, resourceHas('subject-request data-request access-request erasure-request')),
   },
   {
     id: 'gdpr.17-erasure',

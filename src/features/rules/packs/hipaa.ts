@@ -13,26 +13,13 @@ import {
   securityAlarm,
   succeeded,
   usesData,
+  verbIs,
 } from './situations.js';
 
 /** Health records, by the names that applications and HL7 FHIR give them. */
 const healthRecord = resourceHas(
-  'patient',
-  'encounter',
-  'observation',
-  'condition',
-  'diagnosis',
-  'medication',
-  'prescription',
-  'immunization',
-  'allergy',
-  'procedure',
-  'diagnostic-report',
-  'lab-result',
-  'health-record',
-  'medical-record',
-  'chart',
-  'claim',
+  'patient encounter observation condition diagnosis medication prescription immunization allergy ' +
+    'procedure diagnostic-report lab-result health-record medical-record chart claim',
 );
 
 /** HIPAA Security Rule and Privacy Rule, 45 CFR Part 164. */
@@ -118,7 +105,7 @@ export const HIPAA: readonly ComplianceRule[] = [
       usesData,
       succeeded,
       healthRecord,
-      any(anyExport, is('action', 'matches', '\\.(share|disclose|send|transmit|fax)([-_.]|$)')),
+      any(anyExport, verbIs('share disclose send transmit fax')),
     ),
   },
 ];

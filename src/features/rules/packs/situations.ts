@@ -8,11 +8,7 @@ export const is = (
   field: string,
   operator: RuleOperator,
   value: RuleValue | readonly RuleValue[],
-): RuleCondition => ({
-  field,
-  operator,
-  value,
-});
+): RuleCondition => ({ field, operator, value });
 
 export const all = (...conditions: readonly RuleConditions[]): RuleConditions => ({ all: conditions });
 export const any = (...conditions: readonly RuleConditions[]): RuleConditions => ({ any: conditions });
@@ -38,18 +34,18 @@ export const privileged: RuleCondition = {
 };
 
 /** Whether one of the words is a whole part of a name in kebab case: `card` is one of `card-payment`, not of `cardigan`. */
-export const resourceHas = (...words: readonly string[]): RuleCondition =>
-  is('resource', 'matches', `(^|[-_.])(${words.join('|')})([-_.]|$)`);
+export const resourceHas = (words: string): RuleCondition =>
+  is('resource', 'matches', `(^|[-_.])(${words.replaceAll(' ', '|')})([-_.]|$)`);
 
 /** Whether the verb of the action is one of the words, or begins with one: `.export`, `.export-csv`. */
-export const verbIs = (...words: readonly string[]): RuleCondition =>
-  is('action', 'matches', `\\.(${words.join('|')})([-_.]|$)`);
+export const verbIs = (words: string): RuleCondition =>
+  is('action', 'matches', `\\.(${words.replaceAll(' ', '|')})([-_.]|$)`);
 
 /** Something was deleted, by whatever name or method. */
 export const deletes = all(
   changesData,
   succeeded,
-  any(verbIs('delete', 'remove', 'purge', 'erase', 'destroy'), is('metadata.method', 'equals', 'DELETE')),
+  any(verbIs('delete remove purge erase destroy'), is('metadata.method', 'equals', 'DELETE')),
 );
 
 /** A login, a token or a session was refused. */
@@ -63,7 +59,7 @@ export const changesRights = all(
   succeeded,
   any(
     is('action', 'in', ['authz_change', 'privilege_permissions_changed']),
-    all(changesData, resourceHas('role', 'permission', 'privilege', 'grant', 'access-right', 'membership')),
+    all(changesData, resourceHas('role permission privilege grant access-right membership')),
   ),
 );
 
@@ -86,20 +82,8 @@ export const changesIdentities = all(
     all(
       is('category', 'in', ['data_modification', 'authentication']),
       // Not `account`, which in the books is another thing.
-      resourceHas('user', 'identity', 'password', 'credential', 'api-key', 'role', 'permission', 'mfa'),
-      verbIs(
-        'create',
-        'update',
-        'delete',
-        'change',
-        'reset',
-        'assign',
-        'revoke',
-        'enable',
-        'disable',
-        'lock',
-        'unlock',
-      ),
+      resourceHas('user identity password credential api-key role permission mfa'),
+      verbIs('create update delete change reset assign revoke enable disable lock unlock'),
     ),
   ),
 );
@@ -109,10 +93,7 @@ export const changesConfiguration = all(
   succeeded,
   any(
     is('category', 'equals', 'compliance'),
-    all(
-      changesData,
-      resourceHas('setting', 'config', 'configuration', 'policy', 'feature-flag', 'integration', 'webhook'),
-    ),
+    all(changesData, resourceHas('setting config configuration policy feature-flag integration webhook')),
   ),
 );
 
@@ -136,7 +117,7 @@ export const bulk = any(
 );
 
 /** Records leave the application. */
-export const anyExport = all(readsData, any(verbIs('export', 'download', 'print'), bulk));
+export const anyExport = all(readsData, any(verbIs('export download print'), bulk));
 
 /** A finding of detection, or another security event that is grave. */
 export const securityAlarm = all(

@@ -15,20 +15,7 @@ import {
 
 /** What stands in the books, by the names that accounting applications give it. */
 const financialRecord = resourceHas(
-  'invoice',
-  'bill',
-  'payment',
-  'payout',
-  'refund',
-  'journal',
-  'journal-entry',
-  'ledger',
-  'transaction',
-  'budget',
-  'expense',
-  'payroll',
-  'balance',
-  'tax',
+  'invoice bill payment payout refund journal journal-entry ledger transaction budget expense payroll balance tax',
 );
 
 /**
@@ -47,7 +34,7 @@ export const SOX: readonly ComplianceRule[] = [
     conditions: all(
       changesData,
       succeeded,
-      verbIs('approve', 'unapprove', 'authorize', 'authorise', 'release', 'reject', 'void', 'reverse'),
+      verbIs('approve unapprove authorize authorise release reject void reverse'),
     ),
   },
   {
