@@ -77,7 +77,7 @@ export function each(names: readonly string[], item: OptionSchema, write = 'an o
 }
 
 /**
- * No other options than these.
+ * No other options than these, unless it is open.
  *
  * @param more.required what must be there
  * @param more.filled what must have a value if it is there; all others may be undefined, as from a variable of the environment
@@ -87,17 +87,18 @@ export function group(
   more: {
     readonly required?: readonly string[];
     readonly filled?: readonly string[];
+    readonly isOpen?: boolean;
     readonly write?: string;
   } = {},
 ): OptionGroup {
-  const { required = [], filled = [], write = 'an object' } = more;
+  const { required = [], filled = [], isOpen = false, write = 'an object' } = more;
   const names = Object.keys(entries);
   const known = v.rawCheck<object>(({ dataset: { value }, addIssue }) => {
     if (!isObject(value)) return;
     const path = (key: string) =>
       [{ type: 'object', origin: 'key', input: value, key, value: value[key] }] as const;
     for (const name of Object.keys(value)) {
-      if (!names.includes(name))
+      if (!isOpen && !names.includes(name))
         addIssue({ message: names.join(', '), received: UNKNOWN, path: [...path(name)] });
     }
     for (const name of [...required, ...filled.filter((name) => name in value)]) {

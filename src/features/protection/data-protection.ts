@@ -6,7 +6,6 @@ import type { FeatureHost } from '../../engine/audit-feature.js';
 import { formsOf, storedForm } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
 import { checkTenantId, ownQuery, ownValue } from '../../trail/audit-scope.js';
-import { KeyUnavailableError } from './master-keys.js';
 import type { ProtectedReader } from './protected-reader.js';
 import { ERASE, ROTATE_KEYS } from './raised-events.js';
 import type { SubjectKeys } from './subject-keys.js';
@@ -97,7 +96,7 @@ export class DataProtection {
         `The person can't be forgotten: the legal hold ${hold} is on events that may be theirs. Lift it first, where it may be lifted.`,
       );
     }
-    const reference = await reachable(keys.referenceOf(tenantId, subjectId));
+    const reference = await keys.referenceOf(tenantId, subjectId);
     const there = (await keys.bySubject(reference)).filter(({ erasedAt }) => erasedAt === undefined).length;
     const draft: AuditEventInput = {
       ...raise(ERASE, { subject: reference, keys: there }),
@@ -138,8 +137,8 @@ export class DataProtection {
    */
   async rotateKeys({ dataKeys = false, signal }: KeyRotationOptions = {}): Promise<KeyRotation> {
     const { keys } = this.needed('rotateKeys()');
-    const { rewrapped, damaged } = await reachable(keys.rewrapAll(signal));
-    const renewed = dataKeys ? await reachable(keys.renewAll(signal)) : 0;
+    const { rewrapped, damaged } = await keys.rewrapAll(signal);
+    const renewed = dataKeys ? await keys.renewAll(signal) : 0;
     await this.host.audit.record({
       ...raise(ROTATE_KEYS, { masterKey: keys.masters.currentId, rewrapped, renewed, damaged }),
       ...(damaged > 0 && { outcome: 'partial' }),
@@ -175,7 +174,7 @@ export class DataProtection {
   private async keyIdsOf(tenantId: string, subjectId: string): Promise<string[]> {
     if (!this.protection) return [];
     const { keys } = this.protection;
-    const rows = await keys.bySubject(await reachable(keys.referenceOf(tenantId, subjectId)));
+    const rows = await keys.bySubject(await keys.referenceOf(tenantId, subjectId));
     return rows.map(({ id }) => id);
   }
 
@@ -207,17 +206,6 @@ export class DataProtection {
       `${call} has nothing to work with: write the option protection.masterKey or protection.kms, so that each person has a key of their own.`,
       { field: 'protection.masterKey' },
     );
-  }
-}
-
-async function reachable<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof KeyUnavailableError)) throw error;
-    throw new AuditError('AUDIT_STORE_UNAVAILABLE', `The keys can't be had: ${error.message}.`, {
-      cause: error,
-    });
   }
 }
 

@@ -1,18 +1,15 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createHmac,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { AuditError } from '../../event/audit-error.js';
 import { safeText } from '../../event/safe-text.js';
 import { within } from '../../store/within.js';
+import { decrypt, encrypt } from './aes-gcm.js';
 import type { KeyManagement } from './key-management.js';
 
 /** The master key that a key was wrapped by is not there, or the KMS does not answer: it may be later. */
-export class KeyUnavailableError extends Error {
-  override readonly name = 'KeyUnavailableError';
+export class KeyUnavailableError extends AuditError {
+  constructor(readonly reason: string) {
+    super('AUDIT_STORE_UNAVAILABLE', `The keys of protected values can't be had: ${reason}.`);
+  }
 }
 
 /** What was wrapped was changed, or belongs to another place. */
@@ -21,13 +18,11 @@ export class KeyDamagedError extends Error {
 }
 
 const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const MOST_WRAPPED_BYTES = 3_000;
 /** How long a KMS may take. */
 const KMS_TIMEOUT_MS = 10_000;
 
-/** A key of 256 bits that wraps others by AES-256-GCM (NIST SP 800-38D), with a random nonce for each. */
+/** A key of 256 bits that wraps others. */
 export class MasterKey {
   /** Tells it from others, and tells nothing of it. */
   readonly id: string;
@@ -37,18 +32,13 @@ export class MasterKey {
   }
 
   wrap(plain: Uint8Array): Buffer {
-    const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.key, nonce, { authTagLength: TAG_BYTES });
-    return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    return encrypt(this.key, plain);
   }
 
   /** @throws KeyDamagedError */
   unwrap(wrapped: Uint8Array): Buffer {
     try {
-      const nonce = wrapped.subarray(0, NONCE_BYTES);
-      const decipher = createDecipheriv('aes-256-gcm', this.key, nonce, { authTagLength: TAG_BYTES });
-      decipher.setAuthTag(wrapped.subarray(-TAG_BYTES));
-      return Buffer.concat([decipher.update(wrapped.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+      return decrypt(this.key, wrapped);
     } catch {
       throw new KeyDamagedError('the wrapped key is not as the master key wrapped it');
     }

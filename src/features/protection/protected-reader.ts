@@ -5,7 +5,6 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
 import { decryptValues, keyIdOf } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
-import { KeyUnavailableError } from './master-keys.js';
 import { PROTECTED_KEY } from '../../event/protected-marks.js';
 import { ERASED, hidden, isProtected, WITHHELD } from '../../recorder/hidden-event.js';
 import { revealed } from './protected-event.js';
@@ -50,7 +49,7 @@ export class ProtectedReader {
     keys: SubjectKeys | undefined,
   ): Promise<ReadonlyMap<string, FoundKey | SubjectKey>> {
     if (ids.length === 0) return new Map();
-    if (keys) return available(keys.byIds(ids));
+    if (keys) return keys.byIds(ids);
     return new Map((await this.repository.byIds(ids)).map((row) => [row.id, row]));
   }
 
@@ -71,10 +70,9 @@ export class ProtectedReader {
     if (row === 'forged') return this.unreadable(event, `nobody of this library has made the key ${keyId}`);
     if (row.erasedAt !== undefined) return hidden(event, '[erased]');
     try {
-      const reading = keys.use(row as DataKey, (key) =>
+      return await keys.use(row as DataKey, (key) =>
         revealed(event, decryptValues(key, String(text), event) as ProtectedValues),
       );
-      return await available(reading);
     } catch (error) {
       if (error instanceof AuditError) throw error;
       return this.unreadable(event, String((error as Error).message));
@@ -92,16 +90,4 @@ export class ProtectedReader {
 
 function isThere(row: FoundKey | SubjectKey): boolean {
   return typeof row === 'object' && row.wrapped !== '';
-}
-
-/** @throws AuditError `AUDIT_STORE_UNAVAILABLE` where the KMS is away */
-async function available<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof KeyUnavailableError)) throw error;
-    throw new AuditError('AUDIT_STORE_UNAVAILABLE', `Protected values can't be revealed: ${error.message}.`, {
-      cause: error,
-    });
-  }
 }

@@ -1,8 +1,16 @@
 import type { AuditError } from '../../event/audit-error.js';
-import { checkOption, group, integer, option, withDefaults, wrongOption } from '../../event/option-schema.js';
+import {
+  checkOption,
+  functionOf,
+  group,
+  integer,
+  list,
+  option,
+  withDefaults,
+  wrongOption,
+} from '../../event/option-schema.js';
 import type { OptionSchema } from '../../event/option-schema.js';
 import { present } from '../../event/present.js';
-import { showValue } from '../../event/show-value.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../../recorder/key-bytes.js';
 import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
@@ -84,13 +92,24 @@ export function isNeeded(name: string): boolean {
   return NEEDED.test(name);
 }
 
-/** Keys are checked where they are read, since a message of the schema would quote them; so is what is in `fields` and `kms`. */
+const field = option(
+  (name) =>
+    typeof name === 'string' &&
+    !isNeeded(name) &&
+    (PROTECTED_FIELDS.includes(name as ProtectedField) ||
+      /^(details|(details|metadata)(\.[^.]+)+)$/.test(name)),
+  `one of ${PROTECTED_FIELDS.join(', ')}, 'details', 'details.email' or 'metadata.path'; what the audit itself needs can't be protected`,
+);
+
+/** Keys are checked where they are read, since a message of the schema would quote them; so is what is in `kms`. */
 export const protectionSchema = group(
   {
-    fields: option(Array.isArray, "a list of fields, ['ipAddress', 'details.email']"),
+    fields: list(field, "a list of fields, ['ipAddress', 'details.email']"),
     subject: option(
-      (value) => typeof value === 'function' || typeof value === 'string',
-      "'userId', 'details.customerId', or a function of the event",
+      (value) =>
+        typeof value === 'function' ||
+        /^(userId|resourceId|sessionId|(details|metadata)\..+)$/.test(typeof value === 'string' ? value : ''),
+      "'userId', 'resourceId', 'details.customerId', or a function of the event",
     ),
     masterKey: option(() => true, '32 bytes as base64 or hex'),
     retiredMasterKeys: option(() => true, 'a list of keys, each 32 bytes as base64 or hex'),
@@ -102,6 +121,20 @@ export const protectionSchema = group(
   { required: ['fields'], write: "an object, { fields: ['ipAddress'] }" },
 );
 
+const kmsName = option(
+  (name) => typeof name === 'string' && /^[!-~]{1,255}$/.test(name),
+  'the name of the key in the KMS, of at most 255 characters of ASCII',
+);
+const kmsSchema = group(
+  {
+    keyId: kmsName,
+    formerKeyIds: list(kmsName, 'a list of names'),
+    wrap: functionOf('a function'),
+    unwrap: functionOf('a function'),
+  } satisfies Record<keyof KeyManagement, OptionSchema>,
+  { required: ['keyId', 'wrap', 'unwrap'], isOpen: true },
+);
+
 /** @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key */
 export function checkProtection(
   options: ProtectionOptions,
@@ -110,7 +143,6 @@ export function checkProtection(
 ): Protection {
   checkOption(protectionSchema, options, 'protection');
   const { subject = SUBJECT, cacheSeconds, cacheKeys, dataKeyDays } = options;
-  options.fields.forEach((field: unknown, index) => checkField(field, `fields[${index}]`));
   for (const field of options.fields) {
     if (!redactor.names(field)) continue;
     throw wrong('fields', `has ${field}, which redaction.fields has as well: name it in one of them`);
@@ -143,19 +175,6 @@ export function hasKeys(
   return given || fields?.length !== 0 || retiredMasterKeys.length > 0;
 }
 
-function checkField(field: unknown, path: string): void {
-  const isKnown =
-    typeof field === 'string' &&
-    ((PROTECTED_FIELDS as readonly string[]).includes(field) ||
-      field === 'details' ||
-      /^(details|metadata)(\.[^.]+)+$/.test(field));
-  if (isKnown && !NEEDED.test(field)) return;
-  throw wrong(
-    path,
-    `is ${showValue(field)}, which can't be protected: write one of ${PROTECTED_FIELDS.join(', ')}, 'details', 'details.email' or 'metadata.path'; not what the audit itself needs`,
-  );
-}
-
 /** The field and all that is below it. */
 function patternOf(field: string): RegExp {
   const parts = field
@@ -168,15 +187,6 @@ function subjectOf(
   subject: NonNullable<ProtectionOptions['subject']>,
 ): (event: AuditLogEvent) => string | undefined {
   if (typeof subject === 'function') return subject;
-  if (
-    typeof subject !== 'string' ||
-    !/^(userId|resourceId|sessionId|(details|metadata)\..+)$/.test(subject)
-  ) {
-    throw wrong(
-      'subject',
-      `is ${showValue(subject)}: write 'userId', 'resourceId', 'details.customerId', or a function of the event`,
-    );
-  }
   const [record, ...key] = subject.split('.') as ['details' | 'metadata', ...string[]];
   if (key.length === 0) return (event) => event[subject as 'userId' | 'resourceId' | 'sessionId'];
   const name = key.join('.');
@@ -199,7 +209,8 @@ function masterKeysOf(options: ProtectionOptions, environment: Environment): Mas
     if (masterKey !== undefined) {
       throw wrong('kms', 'and protection.masterKey exclude each other: write the one that wraps from now on');
     }
-    return new MasterKeys({ kms: checkKms(kms), retiredMasterKeys: retired });
+    checkOption(kmsSchema, kms, 'protection.kms');
+    return new MasterKeys({ kms, retiredMasterKeys: retired });
   }
   const given = masterKey === undefined ? environment['AUDIT_MASTER_KEY'] || undefined : masterKey;
   if (given === undefined) {
@@ -217,25 +228,6 @@ function masterKeyOf(text: unknown, path: string, from: string): MasterKey {
   if (bytes?.length === MASTER_KEY_BYTES) return new MasterKey(bytes);
   const fault = bytes ? `has ${bytes.length} bytes` : 'is neither base64 nor hex';
   throw wrong(path, `${from}${fault}: write ${MASTER_KEY_BYTES} bytes as base64 or hex`);
-}
-
-function checkKms(kms: KeyManagement): KeyManagement {
-  const { keyId, formerKeyIds = [], wrap, unwrap } = kms ?? {};
-  if (!Array.isArray(formerKeyIds)) {
-    throw wrong('kms.formerKeyIds', `is ${showValue(formerKeyIds)}: write a list of names`);
-  }
-  const names = formerKeyIds.map((name: unknown, index) => [`kms.formerKeyIds[${index}]`, name] as const);
-  for (const [path, name] of [['kms.keyId', keyId] as const, ...names]) {
-    if (typeof name === 'string' && /^[!-~]{1,255}$/.test(name)) continue;
-    throw wrong(
-      path,
-      `is ${showValue(name)}: write the name of the key in the KMS, of at most 255 characters of ASCII`,
-    );
-  }
-  for (const [name, value] of Object.entries({ wrap, unwrap })) {
-    if (typeof value !== 'function') throw wrong(`kms.${name}`, `is ${showValue(value)}: write a function`);
-  }
-  return kms;
 }
 
 function wrong(path: string, fault: string): AuditError {

@@ -169,7 +169,7 @@ export class Protector implements ValueProtection {
     if (performance.now() - this.waitingSince < KEY_PATIENCE_MS) {
       throw new AuditError(
         'AUDIT_STORE_UNAVAILABLE',
-        `The keys of protected values can't be had: ${error.message}. Events are kept and stored once they can be; after ${KEY_PATIENCE_MS / 1_000} s without these values`,
+        `${error.message} Events are kept and stored once they can be; after ${KEY_PATIENCE_MS / 1_000} s without these values`,
         { cause: error },
       );
     }

@@ -8,41 +8,38 @@ import { sqlOf } from '../../store/sql.js';
 import type { Row } from '../../store/sql.js';
 import { dialectOf } from '../../store/table-name.js';
 
-/** A data key as the database has it: none of it is to be believed before its id is compared with its place. */
+/** A row of `audit_keys`, see `AuditKeyEntity`: none of it is to be believed before its id is compared with its place. */
 export interface SubjectKey {
-  /** A UUID that is a keyed digest of subject and generation: nobody else can make a row for that place. */
   readonly id: string;
   readonly tenantId: string;
-  /** Keyed digest of tenant and person, or `index`. */
   readonly subject: string;
-  /** Counts the keys of a subject, from 1. */
   readonly generation: number;
-  /** Base64; empty once it is destroyed. */
   readonly wrapped: string;
-  /** Which master key has wrapped it. */
   readonly masterId: string;
-  /** Unix epoch, milliseconds. */
   readonly createdAt: number;
-  /** Unix epoch, milliseconds: until then all of the subject is erased. */
   readonly erasedAt?: number;
-  /** Keyed digest of id and `erasedAt`, which proves the erasure. */
   readonly erasure?: string;
 }
 
-const COLUMNS = [
-  'subject',
-  'generation',
-  'id',
-  'tenant_id',
-  'wrapped',
-  'master_id',
-  'created_at',
-  'erased_at',
-  'erasure',
-] as const;
+/** By column: the property, and how it is read. */
+const COLUMNS: Readonly<
+  Record<string, readonly [name: keyof SubjectKey, read: (value: unknown) => unknown]>
+> = {
+  subject: ['subject', String],
+  generation: ['generation', Number],
+  id: ['id', String],
+  tenant_id: ['tenantId', String],
+  wrapped: ['wrapped', String],
+  master_id: ['masterId', String],
+  created_at: ['createdAt', Number],
+  erased_at: ['erasedAt', Number],
+  erasure: ['erasure', String],
+};
 
 /** Values in one statement. */
 const MOST_VALUES = 500;
+/** Rows read at a time. */
+const PAGE = 200;
 
 /**
  * Where a statement runs. Only SQLite takes part in the transaction of the caller, since it has one writer at a time: elsewhere a key
@@ -71,24 +68,14 @@ export class SubjectKeyRepository {
     return found;
   }
 
-  /** Those that another master key has wrapped. @param after the id that the page begins behind */
-  notWrappedBy(masterId: string, limit: number, after: string): Promise<SubjectKey[]> {
-    return this.select(
-      (q, next) => `${q('master_id')} <> ${next()} AND ${q('wrapped')} <> '' AND ${q('id')} > ${next()}`,
-      [masterId, after],
-      {},
-      limit,
-    );
+  /** Those that another master key has wrapped. */
+  notWrappedBy(masterId: string): AsyncGenerator<SubjectKey> {
+    return this.pages((q, next) => `${q('master_id')} <> ${next()} AND ${q('wrapped')} <> ''`, masterId);
   }
 
-  /** Those that say that they are the subject's. @param after the id that the page begins behind */
-  bySubject(subject: string, limit: number, after: string): Promise<SubjectKey[]> {
-    return this.select(
-      (q, next) => `${q('subject')} = ${next()} AND ${q('id')} > ${next()}`,
-      [subject, after],
-      {},
-      limit,
-    );
+  /** Those that say that they are the subject's. */
+  bySubject(subject: string): AsyncGenerator<SubjectKey> {
+    return this.pages((q, next) => `${q('subject')} = ${next()}`, subject);
   }
 
   /** All subjects that rows name, some hundred at a time. */
@@ -100,7 +87,7 @@ export class SubjectKeyRepository {
   async insert(keys: readonly SubjectKey[], { manager, signal }: KeyAccess = {}): Promise<void> {
     const source = this.database.ready();
     const executor = manager && dialectOf(source) === 'sqlite' ? manager : source.manager;
-    await insertRows(executor, 'audit_keys', COLUMNS, keys.map(toRow), signal);
+    await insertRows(executor, 'audit_keys', Object.keys(COLUMNS), keys.map(toRow), signal);
   }
 
   /** Wraps a key again, unless it was destroyed or wrapped by another process meanwhile. */
@@ -131,15 +118,27 @@ export class SubjectKeyRepository {
     );
   }
 
+  private async *pages(where: Where, value: string): AsyncGenerator<SubjectKey> {
+    const behind: Where = (q, next) => `${where(q, next)} AND ${q('id')} > ${next()}`;
+    for (let after = ''; ;) {
+      const page = await this.select(behind, [value, after], {}, PAGE);
+      yield* page;
+      if (page.length < PAGE) return;
+      after = page.at(-1)!.id;
+    }
+  }
+
   private async select(
-    where: (q: (name: string) => string, next: () => string) => string,
+    where: Where,
     values: readonly string[],
     { manager, signal }: KeyAccess,
     limit?: number,
   ): Promise<SubjectKey[]> {
     const source = this.database.ready();
     const { dialect, q, table, next } = sqlOf(this.database);
-    const text = `SELECT ${COLUMNS.map((column) => `k.${q(column)} AS ${q(column)}`).join(', ')}
+    const text = `SELECT ${Object.keys(COLUMNS)
+      .map((column) => `k.${q(column)} AS ${q(column)}`)
+      .join(', ')}
       FROM ${table('audit_keys')} k WHERE ${where(q, next)} ORDER BY ${q('id')} ${limit === undefined ? '' : `LIMIT ${limit}`}`;
     const rows =
       manager && dialect === 'sqlite'
@@ -152,22 +151,16 @@ export class SubjectKeyRepository {
 /** What was in the row must not stay in a free place of the file, nor in the log beside it. */
 const SECURELY = { before: 'secure_delete = ON', after: 'wal_checkpoint(TRUNCATE)' } as const;
 
+type Where = (q: (name: string) => string, next: () => string) => string;
+
 function toRow(key: SubjectKey): (string | number | null)[] {
-  const { subject, generation, id, tenantId, wrapped, masterId, createdAt } = key;
-  const { erasedAt = null, erasure = null } = key;
-  return [subject, generation, id, tenantId, wrapped, masterId, createdAt, erasedAt, erasure];
+  return Object.values(COLUMNS).map(([name]) => key[name] ?? null);
 }
 
 function fromRow(row: Row): SubjectKey {
-  return {
-    id: String(row['id']),
-    tenantId: String(row['tenant_id']),
-    subject: String(row['subject']),
-    generation: Number(row['generation']),
-    wrapped: String(row['wrapped']),
-    masterId: String(row['master_id']),
-    createdAt: Number(row['created_at']),
-    ...(row['erased_at'] !== null && { erasedAt: Number(row['erased_at']) }),
-    ...(row['erasure'] !== null && { erasure: String(row['erasure']) }),
-  };
+  const isThere = (column: string) => row[column] !== null || !/^eras/.test(column);
+  const read = Object.entries(COLUMNS).filter(([column]) => isThere(column));
+  return Object.fromEntries(
+    read.map(([column, [name, from]]) => [name, from(row[column])]),
+  ) as unknown as SubjectKey;
 }

@@ -12,8 +12,6 @@ import type { Protection } from './protection-options.js';
 /** The row whose key makes the digests of persons, and those that prove what the other rows say. */
 const INDEX = 'index';
 const DAY_MS = 86_400_000;
-/** Keys read at a time by a rotation. */
-const ROTATION_PAGE = 200;
 /** Generations of a subject that are looked for at a time. */
 const GENERATIONS = 4;
 const TRIES = 5;
@@ -79,9 +77,10 @@ export class SubjectKeys {
     } catch (cause) {
       // A KMS that is away may come back.
       if (cause instanceof KeyUnavailableError && this.masters.has(index.masterId)) throw cause;
+      const reason = cause instanceof KeyUnavailableError ? cause.reason : (cause as Error).message;
       throw new AuditError(
         'AUDIT_INVALID_OPTIONS',
-        `The audit option protection.masterKey does not fit the protected data in the database: ${(cause as Error).message}. Write the key that they were protected with, as masterKey, among retiredMasterKeys or in kms. If nothing was ever protected, somebody has inserted the row "index" of audit_keys: delete it.`,
+        `The audit option protection.masterKey does not fit the protected data in the database: ${reason}. Write the key that they were protected with, as masterKey, among retiredMasterKeys or in kms. If nothing was ever protected, somebody has inserted the row "index" of audit_keys: delete it.`,
         { field: 'protection.masterKey', cause },
       );
     }
@@ -206,32 +205,26 @@ export class SubjectKeys {
     const { currentId } = this.masters;
     const total = { rewrapped: 0, damaged: 0 };
     let forged = 0;
-    let after = '';
-    for (;;) {
+    signal?.throwIfAborted();
+    for await (const row of this.repository.notWrappedBy(currentId)) {
       signal?.throwIfAborted();
-      const page = await this.repository.notWrappedBy(currentId, ROTATION_PAGE, after);
-      for (const row of page) {
-        signal?.throwIfAborted();
-        const own = await this.ownOf(row);
-        if (!own) {
-          forged += 1;
-          continue;
-        }
-        try {
-          const key = await this.masters.unwrap(own.wrapped, own.masterId, own.place);
-          try {
-            await this.repository.rewrap(row, await this.masters.wrap(key, own.place), currentId);
-          } finally {
-            key.fill(0);
-          }
-          total.rewrapped += 1;
-        } catch (error) {
-          if (error instanceof KeyUnavailableError || error instanceof AuditError) throw error;
-          total.damaged += 1;
-        }
+      const own = await this.ownOf(row);
+      if (!own) {
+        forged += 1;
+        continue;
       }
-      if (page.length < ROTATION_PAGE) break;
-      after = page.at(-1)!.id;
+      try {
+        const key = await this.masters.unwrap(own.wrapped, own.masterId, own.place);
+        try {
+          await this.repository.rewrap(row, await this.masters.wrap(key, own.place), currentId);
+        } finally {
+          key.fill(0);
+        }
+        total.rewrapped += 1;
+      } catch (error) {
+        if (error instanceof AuditError) throw error;
+        total.damaged += 1;
+      }
     }
     this.index = undefined;
     if (forged > 0) this.sayForged(forged);
@@ -343,17 +336,11 @@ export class SubjectKeys {
   /** Rows that say that they are of a person, and are none of this library's, keep nothing either. */
   private async destroyForged(reference: string, index: DataKey): Promise<void> {
     let forged = 0;
-    let after = '';
-    for (;;) {
-      const page = await this.repository.bySubject(reference, ROTATION_PAGE, after);
+    for await (const { id, generation, wrapped } of this.repository.bySubject(reference)) {
       // Not those that another process has made meanwhile.
-      const others = await this.use(index, (key) =>
-        page.filter(({ id, generation }) => id !== idOf(key, reference, generation)),
-      );
-      for (const { id, wrapped } of others) if (wrapped !== '') await this.repository.destroy(id);
-      forged += others.length;
-      if (page.length < ROTATION_PAGE) break;
-      after = page.at(-1)!.id;
+      if (await this.use(index, (key) => id === idOf(key, reference, generation))) continue;
+      if (wrapped !== '') await this.repository.destroy(id);
+      forged += 1;
     }
     if (forged > 0) this.sayForged(forged);
   }

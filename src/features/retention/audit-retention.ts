@@ -1,21 +1,17 @@
-import type { Redactor } from '../../recorder/redaction/redactor.js';
-import type { AskedFor } from '../../trail/asked-for.js';
-import { ownQuery } from '../../trail/audit-scope.js';
+import type { AuditDatabase } from '../../store/audit-database.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
 import type { LegalHold } from './hold-events.js';
-import { namedHold, namedRelease } from './hold-names.js';
 import type { LegalHoldInput, LegalHoldRelease, LegalHolds } from './legal-holds.js';
 import type { Removal, RemovalOptions, RemovalResult } from './removal.js';
-import type { AuditStorage, StorageReport } from './storage-report.js';
+import { storageOf } from './storage.js';
+import type { AuditStorage } from './storage.js';
 
 /** How long events are kept, which of them have to stay, and what they take. A plain class, injected by Nest. */
 export class AuditRetention {
   constructor(
     private readonly removal: Removal,
     private readonly legalHolds: LegalHolds,
-    private readonly report: StorageReport,
-    private readonly asked: AskedFor,
-    private readonly redactor: Redactor,
+    private readonly database: AuditDatabase,
   ) {}
 
   /**
@@ -40,8 +36,8 @@ export class AuditRetention {
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` where the log is signed and this process can't
    *   sign; `AUDIT_NOT_SEALED` where the key does not answer; `AUDIT_STORE_UNAVAILABLE`
    */
-  async placeHold(hold: LegalHoldInput): Promise<LegalHold> {
-    return this.legalHolds.place(await namedHold(ownQuery(hold), this.asked, this.redactor));
+  placeHold(hold: LegalHoldInput): Promise<LegalHold> {
+    return this.legalHolds.place(hold);
   }
 
   /**
@@ -50,8 +46,8 @@ export class AuditRetention {
    * @returns the hold as it was
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where no hold of this id is in force; else as {@link placeHold}
    */
-  async liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
-    return this.legalHolds.lift(id, await namedRelease(ownQuery(release), this.asked));
+  liftHold(id: string, release: LegalHoldRelease): Promise<LegalHold> {
+    return this.legalHolds.lift(id, release);
   }
 
   /**
@@ -70,6 +66,6 @@ export class AuditRetention {
    * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
    */
   storage(scope: AuditScope = { allTenants: true }): Promise<AuditStorage> {
-    return this.report.of(scope);
+    return storageOf(this.database, scope);
   }
 }

@@ -1,5 +1,6 @@
 // The feature `retention`: nest-audit-trail/retention.
 import { defineFeature } from '../../engine/audit-feature.js';
+import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
 import { inContext } from '../../trail/in-context.js';
 import { AllowRemovals1764200000000 } from './1764200000000-allow-removals.js';
 import { AuditRemovalEntity } from './audit-removal.entity.js';
@@ -10,8 +11,6 @@ import { Removal } from './removal.js';
 import { checkRetention } from './retention-options.js';
 import type { RetentionOptions } from './retention-options.js';
 import { RetentionRepository } from './retention.repository.js';
-import { StorageReport } from './storage-report.js';
-import { StorageRepository } from './storage.repository.js';
 
 export { AuditRemovalEntity } from './audit-removal.entity.js';
 export { AuditRetention } from './audit-retention.js';
@@ -19,7 +18,7 @@ export type { LegalHold } from './hold-events.js';
 export type { LegalHoldInput, LegalHoldRelease } from './legal-holds.js';
 export type { RemovalOptions, RemovalProgress, RemovalResult, RemovedGroup } from './removal.js';
 export type { RetentionOptions, RetentionRule } from './retention-options.js';
-export type { AuditStorage, AuditTenantStorage } from './storage-report.js';
+export type { AuditStorage, AuditTenantStorage } from './storage.js';
 
 declare module '../../engine/audit-feature.js' {
   interface FeatureOptions {
@@ -40,13 +39,13 @@ export const retention = defineFeature(
   (options: RetentionOptions, { database, recorder, log, asked, redactor, logger }) => {
     checkRetention(options);
     const repository = new RetentionRepository(database);
-    const holds = new LegalHolds(repository, log, (draft) => recorder.recordOwn(inContext(draft)), logger);
+    const record = (draft: AuditEventDraft) => recorder.recordOwn(inContext(draft));
+    const holds = new LegalHolds(repository, log, record, asked, redactor, logger);
     const removal = new Removal(options, repository, log, holds, recorder, logger);
-    const report = new StorageReport(new StorageRepository(database));
     return {
       explains: explainRemovals(database),
       holds: (person) => holds.onPerson(person),
-      service: new AuditRetention(removal, holds, report, asked, redactor),
+      service: new AuditRetention(removal, holds, database),
     };
   },
   {

@@ -1,9 +1,7 @@
 import { timestampOf } from '../../event/event-id.js';
-import { HOLD_ACTION } from '../../event/retention-actions.js';
-import { RELEASE_ACTION } from './hold-record.js';
 import { MOST_HOLDS } from './removal-record.js';
 import type { RetentionRepository } from './retention.repository.js';
-import { doubtOfHold, holdOf } from './hold-events.js';
+import { saidOfHolds } from './hold-events.js';
 import type { LegalHold } from './hold-events.js';
 import type { RecordedLog } from './recorded-trust.js';
 
@@ -24,22 +22,15 @@ export class KnownHolds {
   static async read(retention: RetentionRepository, { problems, trust }: RecordedLog): Promise<KnownHolds> {
     const placed = new Map<string, LegalHold>();
     const lifted = new Map<string, number>();
-    for await (const events of retention.own([HOLD_ACTION, RELEASE_ACTION])) {
-      for (const event of events) {
-        const isHold = event.action === HOLD_ACTION;
-        const doubt = await doubtOfHold(event, trust);
-        if (doubt !== undefined) {
-          problems.add({
-            code: 'hold_untrusted',
-            eventId: event.id,
-            message: `Event ${event.id} says that a legal hold was ${isHold ? 'placed' : 'lifted'}, and ${doubt}. It counts for nothing.`,
-          });
-        } else if (isHold) placed.set(event.id, holdOf(event)!);
-        else {
-          const id = String(event.details!['holdId']);
-          lifted.set(id, Math.min(timestampOf(event.id), lifted.get(id) ?? Infinity));
-        }
-      }
+    for await (const { id, verb, doubt, hold, liftedId } of saidOfHolds(retention, trust)) {
+      if (doubt !== undefined) {
+        problems.add({
+          code: 'hold_untrusted',
+          eventId: id,
+          message: `Event ${id} says that a legal hold was ${verb}, and ${doubt}. It counts for nothing.`,
+        });
+      } else if (hold) placed.set(id, hold);
+      else lifted.set(liftedId!, Math.min(timestampOf(id), lifted.get(liftedId!) ?? Infinity));
     }
     return new KnownHolds(placed, lifted);
   }

@@ -8,23 +8,24 @@ import { createEventId, isEventId } from '../../event/event-id.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { present } from '../../event/present.js';
 import { raise } from '../../event/raised-event.js';
-import { safeId, safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { showValue } from '../../event/show-value.js';
 import { unknownProperties } from '../../event/unknown-properties.js';
 import { HOLD_ACTION } from '../../event/retention-actions.js';
 import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
+import { storedForm } from '../../recorder/stored-text.js';
+import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
-import type { HoldRecord } from './hold-record.js';
-import { RELEASE_ACTION, sealHold } from './hold-record.js';
 import { HOLD, RELEASE } from './raised-events.js';
+import { signStatement } from '../../ledger/statement.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
 import type { ConsideredHolds, HeldEvents, RetentionRepository } from './retention.repository.js';
-import { splitScope } from '../../trail/audit-scope.js';
+import type { AskedFor } from '../../trail/asked-for.js';
+import { ownQuery, splitScope } from '../../trail/audit-scope.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 import { RecordedTrust } from './recorded-trust.js';
-import { doubtOfHold, holdOf, isTime, OF_ALL } from './hold-events.js';
-import type { LegalHold } from './hold-events.js';
+import { holdOf, isTime, OF_ALL, saidOfHolds } from './hold-events.js';
+import type { LegalHold, SaidOfHold } from './hold-events.js';
 
 /** Which events must stay, why, and who says so. All that is said must apply; what is left out applies to all. */
 export type LegalHoldInput = AuditScope & {
@@ -99,6 +100,8 @@ export class LegalHolds {
     private readonly repository: RetentionRepository,
     private readonly log: TrustedLog,
     private readonly record: Recording,
+    private readonly asked: AskedFor,
+    private readonly redactor: Redactor,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger, 60_000);
@@ -115,9 +118,9 @@ export class LegalHolds {
     if (unknown) throw refuseHold(unknown.first, unknown.reason);
     const hold: HeldEvents = {
       ...present('tenantId', tenantId),
-      ...present('userId', optional('userId', userId)),
-      ...present('resource', optional('resource', resource)),
-      ...present('resourceId', optional('resourceId', resourceId)),
+      ...present('userId', this.named('userId', userId)),
+      ...present('resource', this.named('resource', resource)),
+      ...present('resourceId', this.named('resourceId', resourceId)),
       ...present('from', time('from', from)),
       ...present('to', time('to', to)),
     };
@@ -127,8 +130,8 @@ export class LegalHolds {
     const details = {
       ...hold,
       ...(tenantId === undefined && { allTenants: true }),
-      reason: said('reason', reason),
-      placedBy: said('placedBy', placedBy),
+      reason: said('reason', this.asked.words(reason)),
+      placedBy: said('placedBy', await this.asked.person(placedBy, tenantId ?? '')),
     };
     const tenant = hold.tenantId ?? OF_ALL;
     const { id, timestamp } = await this.record(await this.draft('hold', tenant, details));
@@ -139,11 +142,16 @@ export class LegalHolds {
    * @returns the hold that was in force
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where there is none of this id in force; else as {@link place}
    */
-  async lift(id: string, { reason, liftedBy }: LegalHoldRelease): Promise<LegalHold> {
+  async lift(id: string, release: LegalHoldRelease): Promise<LegalHold> {
+    const { reason, liftedBy } = ownQuery(release);
     if (!isEventId(id)) throw refuseHold('id', 'id must be that of a hold');
     const hold = (await this.on(undefined)).inForce.find((one) => one.id === id);
     if (!hold) throw refuseHold('id', 'no hold of this id is in force');
-    const details = { holdId: id, reason: said('reason', reason), liftedBy: said('liftedBy', liftedBy) };
+    const details = {
+      holdId: id,
+      reason: said('reason', this.asked.words(reason)),
+      liftedBy: said('liftedBy', await this.asked.person(liftedBy, '')),
+    };
     await this.record(await this.draft('hold-release', hold.tenantId ?? OF_ALL, details));
     return hold;
   }
@@ -186,22 +194,18 @@ export class LegalHolds {
     const placed = new Map<string, LegalHold>();
     const lifted = new Set<string>();
     let count = 0;
-    for await (const events of this.repository.own([HOLD_ACTION, RELEASE_ACTION], tenants)) {
-      for (const event of events) {
-        const isHold = event.action === HOLD_ACTION;
-        if (isHold) count += 1;
-        const doubt = await doubtOfHold(event, trust);
-        if (doubt !== undefined) this.warn(event.id, isHold, doubt);
-        else if (isHold) placed.set(event.id, holdOf(event)!);
-        else lifted.add(String(event.details!['holdId']));
-      }
+    for await (const said of saidOfHolds(this.repository, trust, tenants)) {
+      if (said.verb === 'placed') count += 1;
+      if (said.doubt !== undefined) this.warn(said);
+      else if (said.hold) placed.set(said.id, said.hold);
+      else lifted.add(said.liftedId!);
     }
     return { placed, lifted, count };
   }
 
   /** The event of a hold or of its lifting, with its record where there is a key. */
   private async draft(
-    kind: HoldRecord['kind'],
+    kind: 'hold' | 'hold-release',
     tenantId: string,
     details: Partial<AuditFacts>,
   ): Promise<AuditEventDraft> {
@@ -214,13 +218,10 @@ export class LegalHolds {
       );
     }
     const id = createEventId(Date.now());
-    const claim = {
-      kind,
-      origin: trust.origin ?? '',
-      eventId: id,
-      details: canonicalJson(details as AuditFacts),
-    };
-    const record = signer && (await signInTime(signer, () => sealHold(claim, signer)));
+    // In canonical JSON, so that it can be compared as a text.
+    const lines = [id, canonicalJson(details as AuditFacts)];
+    const claim = { kind, origin: trust.origin ?? '', lines };
+    const record = signer && (await signInTime(signer, () => signStatement(claim, signer)));
     return {
       id,
       tenantId,
@@ -228,25 +229,40 @@ export class LegalHolds {
     };
   }
 
-  private warn(id: string, isHold: boolean, doubt: string): void {
+  /**
+   * A field in the form in which events have it: so a hold finds these, and names nobody in clear.
+   *
+   * @throws AuditError `AUDIT_INVALID_QUERY` on what is protected, or redacted so that several become one: no event is found by it
+   */
+  private named(field: 'userId' | 'resource' | 'resourceId', value: unknown): string | undefined {
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string' || value === '') {
+      throw refuseHold(field, `${field} must be a text that is not empty, and is ${showValue(value)}`);
+    }
+    if (this.asked.atRest.protection?.protects(field)) {
+      throw refuseHold(
+        field,
+        `${field} is among the protected fields, so that no event is found by it. Place the hold on a resource, a time or the tenant`,
+      );
+    }
+    const stored = storedForm(this.redactor, field, value);
+    if (stored !== undefined) return stored;
+    throw refuseHold(
+      field,
+      `redaction makes one value of several values of this ${field}, so that its events can't be told from others. Place the hold on the value that they show, on a time or on the tenant`,
+    );
+  }
+
+  private warn({ id, verb, doubt = '' }: SaidOfHold): void {
     // An id that is none is a text of whoever wrote the row.
     const event = isEventId(id) ? `The event ${id}` : 'An event without the id of one';
     // So is what the record says.
     const why = doubt.startsWith('has no record') ? doubt : 'its record is none that can be believed';
     this.warnings.warn(
       'hold',
-      `${event} says that a legal hold was ${isHold ? 'placed' : 'lifted'}, and ${why}. It counts for nothing; nest-audit verify says more.`,
+      `${event} says that a legal hold was ${verb}, and ${why}. It counts for nothing; nest-audit verify says more.`,
     );
   }
-}
-
-function optional(field: 'userId' | 'resource' | 'resourceId', value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  // As events store it, which is what is compared.
-  if (typeof value === 'string' && value !== '' && value.length <= LONGEST) {
-    return field === 'resource' ? safeText(value, TEXT_LIMITS[field]) : safeId(value, TEXT_LIMITS[field]);
-  }
-  throw refuseHold(field, `${field} must be a text that is not empty, and is ${showValue(value)}`);
 }
 
 function said(field: string, value: unknown): string {
@@ -262,7 +278,6 @@ function time(field: string, value: unknown): number | undefined {
   throw refuseHold(field, `${field} must be a time: Unix epoch in milliseconds, or a Date`);
 }
 
-/** What to throw where a hold, or its lifting, is not valid. */
-export function refuseHold(field: string, reason: string): AuditError {
+function refuseHold(field: string, reason: string): AuditError {
   return new AuditError('AUDIT_INVALID_QUERY', `The legal hold is not valid: ${reason}.`, { field });
 }

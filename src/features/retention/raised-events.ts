@@ -1,6 +1,6 @@
 import type { RaisedEvent } from '../../event/raised-event.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
-import { RELEASE_ACTION } from './hold-record.js';
+import { RELEASE_ACTION } from './retention.repository.js';
 
 const BY_PEOPLE = { resource: 'audit', category: 'compliance', outcome: 'success' } as const;
 

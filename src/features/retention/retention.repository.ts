@@ -2,7 +2,6 @@ import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
 import { firstIdOf } from '../../event/event-id.js';
 import { present } from '../../event/present.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
-import { RELEASE_ACTION } from './hold-record.js';
 import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { codeOf } from '../../store/codes.js';
@@ -12,11 +11,13 @@ import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from '../../store/event-row.js';
 import type { EventRow } from '../../store/event-row.js';
 import { insertOf, NotAsExpectedError, runTogether } from '../../store/insert-rows.js';
 import type { Step } from '../../store/insert-rows.js';
-import type { StatementValues } from '../../store/run-statement.js';
 import { ask, isId, sqlOf } from '../../store/sql.js';
 import type { Row, Sql } from '../../store/sql.js';
 import type { StoredValue } from '../../store/stored-row.js';
 import { isRolledBack } from '../../store/store-error.js';
+
+/** The action of the event of a hold that was lifted. */
+export const RELEASE_ACTION = 'audit.release-hold';
 
 /** What tells of other events, and is never removed. */
 const KEPT_ACTIONS = [
@@ -191,51 +192,25 @@ export class RetentionRepository {
     holds: ConsideredHolds | undefined,
   ): Promise<boolean> {
     const connection = this.database.ready();
-    const stored = ids.map(sqlOf(this.database).id);
-    const step = (write: (sql: Sql) => string, ...values: StatementValues): Step => ({
-      text: write(sqlOf(this.database)),
-      values,
-    });
-    const list = (next: () => string) => ids.map(() => next()).join(', ');
+    const { q, table, id } = sqlOf(this.database);
+    const values = ids.map(id);
+    const [events, removals] = [table('audit_events'), table('audit_removals')];
+    const named = (column: string) => `${q(column)} IN (${ids.map(sqlOf(this.database).next).join(', ')})`;
     const steps: Step[] = [
       // A second run that removes the same waits here.
-      step(
-        ({ q, table, next }) =>
-          `INSERT INTO ${table('audit_removals')} (${q('event_id')}) VALUES ${ids.map(() => `(${next()})`).join(', ')}`,
-        ...stored,
-      ),
+      insertOf(connection, {
+        table: 'audit_removals',
+        columns: ['event_id'],
+        rows: values.map((value) => [value]),
+      }),
       {
-        ...step(
-          ({ q, table, next }) =>
-            `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} WHERE ${q('id')} IN (${list(next)})`,
-          ...stored,
-        ),
+        text: `SELECT COUNT(*) AS ${q('count')} FROM ${events} WHERE ${named('id')}`,
+        values,
         count: ids.length,
       },
-      ...(holds
-        ? [
-            {
-              ...step(
-                ({ q, table, next }) =>
-                  `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} e
-                    WHERE e.${q('tenant_id')} IN (${holds.tenants.map(() => next()).join(', ')})
-                      AND e.${q('action')} = ${next()} AND e.${q('source')} IS NULL ${this.plainId()}`,
-                ...holds.tenants,
-                HOLD_ACTION,
-              ),
-              count: holds.count,
-            },
-          ]
-        : []),
-      step(
-        ({ q, table, next }) => `DELETE FROM ${table('audit_events')} WHERE ${q('id')} IN (${list(next)})`,
-        ...stored,
-      ),
-      step(
-        ({ q, table, next }) =>
-          `DELETE FROM ${table('audit_removals')} WHERE ${q('event_id')} IN (${list(next)})`,
-        ...stored,
-      ),
+      ...(holds ? [this.sameHolds(holds)] : []),
+      { text: `DELETE FROM ${events} WHERE ${named('id')}`, values },
+      { text: `DELETE FROM ${removals} WHERE ${named('event_id')}`, values },
       insertOf(connection, { table: 'audit_events', columns: ROW_COLUMNS, rows: [toRow(event)] }),
     ];
     try {
@@ -292,6 +267,18 @@ export class RetentionRepository {
       if (events.length < OWN_PAGE) return;
       after = events.at(-1)!.id;
     }
+  }
+
+  /** That no event of a hold came since. */
+  private sameHolds({ tenants, count }: ConsideredHolds): Step {
+    const { q, table, next } = sqlOf(this.database);
+    return {
+      text: `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} e
+        WHERE e.${q('tenant_id')} IN (${tenants.map(next).join(', ')})
+          AND e.${q('action')} = ${next()} AND e.${q('source')} IS NULL ${this.plainId()}`,
+      values: [...tenants, HOLD_ACTION],
+      count,
+    };
   }
 
   /** SQL, with AND: pages find the event, since its id is one. */
