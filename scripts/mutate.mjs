@@ -44,8 +44,8 @@ const MUTATIONS = [
   {
     what: 'a forgotten hold: retention removes what is held',
     file: 'src/features/retention/removal.ts',
-    from: 'const page = await this.repository.expired(work.which, holds.inForce, {',
-    to: 'const page = await this.repository.expired(work.which, [], {',
+    from: 'const page = await this.repository.expired(which, holds.inForce, {',
+    to: 'const page = await this.repository.expired(which, [], {',
     specs: ['test/databases/retention.spec.ts'],
   },
   {

@@ -31,6 +31,12 @@ export class RecentMap<K, V> {
     return kept;
   }
 
+  getOrMake(key: K, make: () => V): V {
+    const value = this.get(key) ?? make();
+    this.set(key, value);
+    return value;
+  }
+
   set(key: K, value: V): void {
     this.old.delete(key);
     if (this.young.size >= this.half && !this.young.has(key)) this.age();

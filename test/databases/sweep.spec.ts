@@ -4,8 +4,8 @@ import { Detector } from '../../src/features/detection/detector.js';
 import type { DetectionOptions } from '../../src/features/detection/detection-options.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
-import { isOwnEvent, meets } from '../../src/features/detection/detections.js';
-import { UserHistory } from '../../src/features/risk/user-history.js';
+import { tellsOfAudit, meets } from '../../src/features/detection/detections.js';
+import { userHistory } from '../../src/features/risk/user-history.js';
 import { DetectionRepository } from '../../src/features/detection/detection.repository.js';
 import type { EventCondition } from '../../src/features/detection/detection.repository.js';
 import { eventually } from '../support/eventually.js';
@@ -335,8 +335,8 @@ describeEachDatabase('detection', (create, name) => {
       await events.append([...all, watched({ tenantId: `${acme}-x`, timestamp: now })]);
       for (const condition of conditions) {
         const query = { tenantIds: [acme], any: [condition], from: now };
-        const found = await repository.matching(query, { after: '', limit: 100, withDetails: true });
-        const expected = all.filter((event) => !isOwnEvent(event) && meets(event, condition));
+        const found = await repository.matching(query, { after: '', limit: 100, facts: ['details'] });
+        const expected = all.filter((event) => !tellsOfAudit(event) && meets(event, condition));
         expect([condition, found.map(({ id }) => id)]).toEqual([condition, expected.map(({ id }) => id)]);
       }
     });
@@ -351,10 +351,10 @@ describeEachDatabase('detection', (create, name) => {
         any: [{ anonymous: true as const }, { actionParts: ['role'] }],
         from: now + 1,
       };
-      const [first] = await repository.matching(query, { after: all[4]!.id, limit: 1, withDetails: true });
+      const [first] = await repository.matching(query, { after: all[4]!.id, limit: 1, facts: ['details'] });
       const { severity: _s, riskScore: _r, complianceFlags: _c, metadata: _m, ...seen } = all[5]!;
       expect(first).toEqual(seen);
-      const [bare] = await repository.matching(query, { after: all[5]!.id, limit: 1, withDetails: false });
+      const [bare] = await repository.matching(query, { after: all[5]!.id, limit: 1, facts: [] });
       expect(bare).toMatchObject({ id: all[6]!.id, details: {} });
     });
 
@@ -411,13 +411,12 @@ describeEachDatabase('detection', (create, name) => {
       );
       await events.append([...visits, watched({ tenantId: acme, userId: 'u-2', timestamp: now - 9_500 })]);
       await events.append([watched({ tenantId: `${acme}-x`, userId: 'u-1', timestamp: now - 9_500 })]);
-      const history = new UserHistory(connection);
-      expect(await history.before(acme, 'u-1', now - 7_000)).toEqual([
+      expect(await userHistory(connection)(acme, 'u-1', now - 7_000)).toEqual([
         { ipAddress: '192.0.2.2', userAgent: 'agent 2' },
         { ipAddress: '192.0.2.1', userAgent: 'agent 1' },
         { userAgent: 'agent 0' },
       ]);
-      expect(await history.before(acme, 'u-1', now, 1)).toEqual([
+      expect(await userHistory(connection, 1)(acme, 'u-1', now)).toEqual([
         { ipAddress: '192.0.2.4', userAgent: 'agent 4' },
       ]);
     });

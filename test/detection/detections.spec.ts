@@ -11,7 +11,7 @@ import type { Finding } from '../../src/features/detection/finding.js';
 import { isNetwork, networkOf, textsOf } from '../../src/features/detection/network.js';
 import { SumTally, ThingTally } from '../../src/features/detection/tally.js';
 import type { Tally } from '../../src/features/detection/tally.js';
-import { Watch } from '../../src/features/detection/watch.js';
+import { DetectionMemory } from '../../src/features/detection/detection-memory.js';
 import type { DetectionRepository } from '../../src/features/detection/detection.repository.js';
 import { failedLogin, ListeningHost, silent, watched } from '../support/watched.js';
 import { expectRefusedOption } from '../support/refused-option.js';
@@ -22,17 +22,17 @@ const T = Date.UTC(2025, 5, 16, 12);
 function lone(name: string, by: DetectionKey, options: DetectionOptions = {}) {
   const { detections, maxKeys } = checkDetectionOptions(options);
   const detection = detections.find((one) => one.name === name)!;
-  const watch = new Watch(
+  const memory = new DetectionMemory(
     detection,
     detection.ways.find((way) => way.by === by)!,
     maxKeys,
   );
   const see = (event: AuditLogEvent): Finding | undefined => {
-    const finding = watch.observe(event);
-    if (finding) watch.noteFinding(finding);
+    const finding = memory.observe(event);
+    if (finding) memory.noteFinding(finding);
     return finding;
   };
-  return { see, watch, detection };
+  return { see, memory, detection };
 }
 
 type Make = (index: number, timestamp: number) => AuditLogEvent;
@@ -198,13 +198,13 @@ describe('tallies', () => {
   it('forget a sum with its portions, also those that were put together', () => {
     const tally: Tally = new SumTally(1_000);
     for (let at = 0; at < 300; at += 1) tally.add(at, 2, '', `id-${at}`);
-    expect([tally.total(300), tally.firstAt]).toEqual([600, 44]);
+    expect([tally.within(300), tally.first]).toEqual([600, 44]);
     // All but the last, which is within the window by a millisecond.
-    expect(tally.total(1_298)).toBe(2);
+    expect(tally.within(1_298)).toBe(2);
     tally.add(1_300, 5, '', 'id-late');
-    expect([tally.total(1_300), tally.firstAt, tally.lastAt]).toEqual([5, 1_300, 1_300]);
+    expect([tally.within(1_300), tally.first, tally.last]).toEqual([5, 1_300, 1_300]);
     tally.add(1_100, 7, '', 'id-between');
-    expect([tally.total(1_300), tally.total(2_200), tally.firstAt]).toEqual([12, 5, 1_100]);
+    expect([tally.within(1_300), tally.within(2_200), tally.first]).toEqual([12, 5, 1_100]);
   });
 
   it('know a thing that is within the window', () => {
@@ -219,7 +219,7 @@ describe('tallies', () => {
     ]);
     expect(tally.things).toEqual(['a', 'b']);
     add('c', 1_020);
-    expect([tally.things, tally.total(1_020), tally.total(2_010), tally.firstAt]).toEqual([
+    expect([tally.things, tally.within(1_020), tally.within(2_010), tally.first]).toEqual([
       ['b', 'c'],
       2,
       1,
@@ -262,9 +262,9 @@ describe('what does not count', () => {
     ['privilege-escalation', 'user', 'nobody', { category: 'authorization', outcome: 'failure' }],
     ['foreign-tenant', 'user', 'what has no tenant', { userId: 'u-1', tenantId: 'default' }],
   ])('for %s by %s: %s', (name, by, _, event) => {
-    const { watch } = lone(name, by);
-    expect(watch.observe(watched({ ipAddress: '192.0.2.1', ...event }))).toBeUndefined();
-    expect(watch.size).toBe(0);
+    const { memory } = lone(name, by);
+    expect(memory.observe(watched({ ipAddress: '192.0.2.1', ...event }))).toBeUndefined();
+    expect(memory.size).toBe(0);
   });
 
   it('for breadth: the same thing again', () => {
@@ -374,13 +374,13 @@ describe('an event of the far future', () => {
   });
 
   it('is left to its time where the store decides', () => {
-    const { watch } = lone('brute-force', 'address');
+    const { memory } = lone('brute-force', 'address');
     expect(
-      watch.observe(failedLogin({ ipAddress: '192.0.2.1', timestamp: Date.now() + YEAR })),
+      memory.observe(failedLogin({ ipAddress: '192.0.2.1', timestamp: Date.now() + YEAR })),
     ).toBeUndefined();
-    expect([watch.size, watch.isDirty]).toEqual([0, false]);
-    watch.observe(failedLogin({ ipAddress: '192.0.2.1', timestamp: Date.now() + 60_000 }));
-    expect([watch.size, watch.isDirty]).toEqual([1, true]);
+    expect([memory.size, memory.isDirty]).toEqual([0, false]);
+    memory.observe(failedLogin({ ipAddress: '192.0.2.1', timestamp: Date.now() + 60_000 }));
+    expect([memory.size, memory.isDirty]).toEqual([1, true]);
   });
 });
 
@@ -429,41 +429,41 @@ describe('a client with a network of its own', () => {
 
 describe('a key that is given back', () => {
   it('is as urgent as before, and the rest waits', () => {
-    const { watch } = lone('brute-force', 'address');
+    const { memory } = lone('brute-force', 'address');
     const fail = (ipAddress: string, times: number) => {
-      for (let index = 0; index < times; index += 1) watch.observe(failedLogin({ ipAddress, timestamp: T }));
+      for (let index = 0; index < times; index += 1) memory.observe(failedLogin({ ipAddress, timestamp: T }));
     };
     fail('192.0.2.1', 10);
     fail('192.0.2.2', 3);
-    watch.giveBack(watch.take(5));
+    memory.giveBack(memory.dirtyKeys(5));
     fail('192.0.2.3', 4);
     fail('192.0.2.4', 2);
-    const [first, second, ...more] = watch.take(2);
+    const [first, second, ...more] = memory.dirtyKeys(2);
     expect([first, second]).toMatchObject([
       { key: '192.0.2.1', hits: 10, finding: { count: 10 } },
       { hits: 4 },
     ]);
-    expect([more, watch.isDirty]).toEqual([[], true]);
+    expect([more, memory.isDirty]).toEqual([[], true]);
   });
 
   it('is not taken again while it is being read', () => {
-    const { watch } = lone('brute-force', 'address');
-    const fail = (ipAddress: string) => watch.observe(failedLogin({ ipAddress, timestamp: T }));
+    const { memory } = lone('brute-force', 'address');
+    const fail = (ipAddress: string) => memory.observe(failedLogin({ ipAddress, timestamp: T }));
     fail('192.0.2.1');
-    const taken = watch.take(2);
-    expect(watch.isDirty).toBe(false);
-    watch.goOnWith(taken);
+    const taken = memory.dirtyKeys(2);
+    expect(memory.isDirty).toBe(false);
+    memory.goOnWith(taken);
     for (const address of ['192.0.2.1', '192.0.2.2', '192.0.2.3']) fail(address);
-    expect(watch.take(2).map(({ key }) => key)).toEqual(['192.0.2.2']);
-    watch.goOnWith([]);
-    expect(watch.isDirty).toBe(true);
+    expect(memory.dirtyKeys(2).map(({ key }) => key)).toEqual(['192.0.2.2']);
+    memory.goOnWith([]);
+    expect(memory.isDirty).toBe(true);
     expect(
-      watch
-        .take(5)
+      memory
+        .dirtyKeys(5)
         .map(({ key }) => key)
         .sort(),
     ).toEqual(['192.0.2.1', '192.0.2.3']);
-    expect(watch.isDirty).toBe(false);
+    expect(memory.isDirty).toBe(false);
   });
 });
 

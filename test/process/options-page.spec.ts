@@ -1,8 +1,12 @@
 // Reference tables are what the code says. `npm run docs:options` writes them again.
 import { readdirSync, readFileSync } from 'node:fs';
 import { auditOptions } from '../../src/engine/audit.options.js';
+import { detectionSchema } from '../../src/features/detection/detection-options.js';
+import { policyRuleSchema } from '../../src/features/policy/check-policy.js';
 import { protectionSchema } from '../../src/features/protection/protection-options.js';
 import { retentionSchema } from '../../src/features/retention/retention-options.js';
+import { riskContextSchema } from '../../src/features/risk/risk-context-options.js';
+import { complianceSchema } from '../../src/features/rules/compliance-options.js';
 import { RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
 import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
 import { raisedEvents, raisedTables } from '../support/docs/events-tables.js';
@@ -21,6 +25,18 @@ const listed = (file: string, declared: string) =>
 const PARTS: Record<string, Record<string, string>> = {
   'docs/reference/options.md': {
     options: optionsTable(auditOptions, 'src/engine/audit.options.ts', 'AuditModuleOptions'),
+    complianceRules: optionsTable(
+      complianceSchema,
+      'src/features/rules/compliance-rule.ts',
+      'ComplianceOptions',
+    ),
+    detection: optionsTable(
+      detectionSchema,
+      'src/features/detection/detection-options.ts',
+      'DetectionOptions',
+    ),
+    policy: optionsTable(policyRuleSchema, 'src/features/policy/policy-rule.ts', 'PolicyRule'),
+    risk: optionsTable(riskContextSchema, 'src/features/risk/risk-context-options.ts', 'RiskContextOptions'),
     route: membersTable(
       ['Option', 'Default', 'Effect'],
       membersOf('src/capture/route-audit.ts', 'AuditRouteOptions'),

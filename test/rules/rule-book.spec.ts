@@ -301,7 +301,7 @@ describe('a rule book', () => {
       enabled: ['on'],
     });
     expect(book.match(deletion)).toEqual(['z', 'on', 'a']);
-    expect(book.holding(deletion).map(({ id }) => id)).toEqual(['z', 'on', 'a']);
+    expect(book.matching(deletion).map(({ id }) => id)).toEqual(['z', 'on', 'a']);
   });
 
   it('does not change with what it was made of', () => {

@@ -1,7 +1,7 @@
 import { checkOption, group, integer, withDefaults, yesNo } from '../../event/option-schema.js';
 import { VOLUME_KEYS } from '../../recorder/risk/volume.js';
 import { DETECTIONS, LOCAL_WINDOW_SECONDS } from './detections.js';
-import type { Detection, DetectionName } from './detections.js';
+import type { Detection } from './detections.js';
 
 /** How one detection differs from its default, see `docs/operate/detection.md`. */
 export interface OneDetectionOptions {
@@ -14,7 +14,19 @@ export interface OneDetectionOptions {
 }
 
 /** What is looked for in the stream of events. */
-export interface DetectionOptions extends Readonly<Partial<Record<DetectionName, OneDetectionOptions>>> {
+export interface DetectionOptions {
+  /** Failed logins from an address, or of an account. */
+  readonly bruteForce?: OneDetectionOptions;
+  /** Events of a user, or of an address without one. */
+  readonly rapidActions?: OneDetectionOptions;
+  /** Different things that a user reads. */
+  readonly resourceBreadth?: OneDetectionOptions;
+  /** Records that a user reads or exports. */
+  readonly massExport?: OneDetectionOptions;
+  /** What a user is denied. Half as much with a change of rights after it. */
+  readonly privilegeEscalation?: OneDetectionOptions;
+  /** Tenants of a user. */
+  readonly foreignTenant?: OneDetectionOptions;
   /** How many keys (users, addresses, accounts) each detection remembers. @defaultValue `10000` */
   readonly maxKeys?: number;
 }
@@ -25,12 +37,6 @@ export interface ActiveDetection extends Detection {
   /** The store decides, for all processes together; else the memory of each. */
   readonly isShared: boolean;
   readonly volumeKeys: readonly string[];
-}
-
-/** The options with their defaults, checked. */
-export interface CheckedDetection {
-  readonly detections: readonly ActiveDetection[];
-  readonly maxKeys: number;
 }
 
 export const MAX_KEYS = 10_000;
@@ -46,21 +52,24 @@ export const detectionSchema = group({
 });
 
 /**
+ * The options with their defaults, checked.
+ *
  * @param volumeKeys the keys of `details` that hold a count of records, as for the risk score
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `detection.bruteForce.threshold`
  */
 export function checkDetectionOptions(
   options: DetectionOptions = {},
   volumeKeys: readonly string[] = VOLUME_KEYS,
-): CheckedDetection {
+): { readonly detections: readonly ActiveDetection[]; readonly maxKeys: number } {
   checkOption(detectionSchema, options, 'detection');
   const detections = DETECTIONS.map((detection) => {
-    const { threshold, windowSeconds } = detection;
-    const own = withDefaults({ enabled: true, threshold, windowSeconds }, options[detection.option]);
-    return { ...detection, ...own };
-  }).filter(({ enabled }) => enabled);
+    const { threshold, windowSeconds, option } = detection;
+    return { ...detection, ...withDefaults({ enabled: true, threshold, windowSeconds }, options[option]) };
+  });
   return {
-    detections: detections.map((detection) => activeOf(detection, volumeKeys)),
+    detections: detections
+      .filter(({ enabled }) => enabled)
+      .map((detection) => activeOf(detection, volumeKeys)),
     maxKeys: options.maxKeys ?? MAX_KEYS,
   };
 }

@@ -120,26 +120,20 @@ export class DetectionRepository {
   /**
    * The events of the query behind an id, in the order of ids.
    *
-   * @param page.withDetails otherwise `details` are empty
-   * @param page.withMetadata otherwise there are none
+   * @param page.facts which of the facts are read; the others are empty
    */
   async matching(
     query: DetectionQuery,
     page: {
       readonly after: string;
       readonly limit: number;
-      readonly withDetails?: boolean;
-      readonly withMetadata?: boolean;
+      readonly facts: readonly ('details' | 'metadata')[];
     },
   ): Promise<DetectedEvent[]> {
     const sql = sqlOf(this.database);
     const { q } = sql;
     const { where, values } = whereOf(sql, query);
-    const columns = [
-      ...COLUMNS,
-      ...(page.withDetails ? ['details'] : []),
-      ...(page.withMetadata ? ['metadata'] : []),
-    ];
+    const columns = [...COLUMNS, ...page.facts];
     const rows = await ask(
       this.database,
       `SELECT ${columns.map(q).join(', ')} FROM ${sql.table('audit_events')} e ${where}
@@ -244,7 +238,7 @@ function whereOf(
   }
   all.push(`e.${q('id')} >= ${value(id(firstIdOf(query.from)))}`);
   if (query.to !== undefined) all.push(`e.${q('id')} < ${value(id(firstIdOf(query.to)))}`);
-  // What the audit says of itself is nobody's doing, see `isOwnEvent`.
+  // What the audit says of itself is nobody's doing, see `tellsOfAudit`.
   for (const [resource, category] of [
     ['detection', 'security'],
     ['audit', 'system'],

@@ -6,7 +6,7 @@ import type { DetectedEvent, EventCondition, KeyColumn } from './detection.repos
 import { volumeOf } from '../../recorder/risk/volume.js';
 import { networkOf } from './network.js';
 
-/** Whom a detection watches. */
+/** By what a detection groups events. */
 export type DetectionKey = 'user' | 'address' | 'account';
 
 /** One way in which a detection groups events: by this key, within a tenant. */
@@ -184,7 +184,7 @@ export function meets(event: DetectedEvent, condition: EventCondition): boolean 
 }
 
 /** What the audit says of itself, which is nobody's doing and never feeds a detection. */
-export function isOwnEvent({ resource, category }: DetectedEvent): boolean {
+export function tellsOfAudit({ resource, category }: DetectedEvent): boolean {
   return (
     (resource === 'detection' && category === 'security') || (resource === 'audit' && category === 'system')
   );

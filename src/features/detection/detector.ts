@@ -6,13 +6,13 @@ import type { DetectionRepository } from './detection.repository.js';
 import { within } from '../../store/within.js';
 import { checkDetectionOptions } from './detection-options.js';
 import type { DetectionOptions } from './detection-options.js';
-import { isOwnEvent } from './detections.js';
+import { tellsOfAudit } from './detections.js';
 import { crossingOf } from './finding.js';
 import type { Finding } from './finding.js';
 import { RecentMap } from '../../event/recent-map.js';
 import { Sweep } from './sweep.js';
-import type { DirtyKey } from './watch.js';
-import { Watch } from './watch.js';
+import type { DirtyKey } from './detection-memory.js';
+import { DetectionMemory } from './detection-memory.js';
 
 /** What the detector is given by the rest of the process. */
 export interface DetectorHost {
@@ -39,7 +39,7 @@ const KEYS_A_SWEEP = 500;
  * database is away, by what this process remembers.
  */
 export class Detector {
-  private readonly watches: readonly Watch[];
+  private readonly memories: readonly DetectionMemory[];
   private readonly sweeper: Sweep;
   private readonly warnings: RateLimitedLog;
   /** The events that reached a threshold lately. */
@@ -69,8 +69,8 @@ export class Detector {
     eventsASweep?: number,
   ) {
     const { detections, maxKeys } = checkDetectionOptions(options, volumeKeys);
-    this.watches = detections.flatMap((detection) =>
-      detection.ways.map((way) => new Watch(detection, way, maxKeys)),
+    this.memories = detections.flatMap((detection) =>
+      detection.ways.map((way) => new DetectionMemory(detection, way, maxKeys)),
     );
     this.sweeper = new Sweep(repository, host.store, this.crossings, eventsASweep);
     this.warnings = new RateLimitedLog(logger);
@@ -79,23 +79,23 @@ export class Detector {
   /** How many keys are remembered, by detection and kind of key: `brute-force by address`. */
   get size(): Readonly<Record<string, number>> {
     return Object.fromEntries(
-      this.watches.map((watch) => [`${watch.detection.name} by ${watch.way.by}`, watch.size]),
+      this.memories.map((memory) => [`${memory.detection.name} by ${memory.way.by}`, memory.size]),
     );
   }
 
   /** Looks at an event that was recorded. Never throws and never waits. */
   observe(event: AuditLogEvent): void {
-    if (isOwnEvent(event)) return;
-    for (const watch of this.watches) {
+    if (tellsOfAudit(event)) return;
+    for (const memory of this.memories) {
       try {
-        const finding = watch.observe(event);
+        const finding = memory.observe(event);
         if (!finding) continue;
-        if (watch.detection.isShared) this.sweepSoon();
-        else this.report(watch, finding);
+        if (memory.detection.isShared) this.sweepSoon();
+        else this.report(memory, finding);
       } catch (error) {
         this.warnings.warn(
           'observe',
-          `The audit's detection ${watch.detection.name} failed on an event: ${String(error)}.`,
+          `The audit's detection ${memory.detection.name} failed on an event: ${String(error)}.`,
         );
       }
     }
@@ -130,8 +130,8 @@ export class Detector {
     this.isOver = true;
   }
 
-  private get shared(): readonly Watch[] {
-    return this.watches.filter(({ detection }) => detection.isShared);
+  private get shared(): readonly DetectionMemory[] {
+    return this.memories.filter(({ detection }) => detection.isShared);
   }
 
   private sweepSoon(): void {
@@ -149,7 +149,7 @@ export class Detector {
     return this.inTurn(() => {
       const now = performance.now();
       const due = this.shared.filter(
-        (watch) => watch.isUrgent || (watch.isDirty && now - watch.sweptAt >= pauseOf(watch)),
+        (memory) => memory.isUrgent || (memory.isDirty && now - memory.sweptAt >= pauseOf(memory)),
       );
       return this.sweepAll(due);
     });
@@ -160,22 +160,22 @@ export class Detector {
     return this.working;
   }
 
-  private async sweepAll(watches: readonly Watch[]): Promise<void> {
-    if (watches.length === 0 || this.isOver) return;
+  private async sweepAll(memories: readonly DetectionMemory[]): Promise<void> {
+    if (memories.length === 0 || this.isOver) return;
     this.sweptAt = performance.now();
-    const taken = watches.map((watch) => [watch, watch.take(KEYS_A_SWEEP)] as const);
+    const taken = memories.map((memory) => [memory, memory.dirtyKeys(KEYS_A_SWEEP)] as const);
     let away: unknown;
     // What was taken must be there to be found.
     await this.host.flush().catch((error: unknown) => (away = error));
-    for (const [watch, keys] of taken) {
-      watch.sweptAt = this.sweptAt;
+    for (const [memory, keys] of taken) {
+      memory.sweptAt = this.sweptAt;
       try {
         if (away !== undefined) throw away;
-        await this.sweeper.run(watch, keys);
-        watch.age();
+        await this.sweeper.run(memory, keys);
+        memory.age();
       } catch (error) {
         away = error;
-        this.decideAlone(watch, [...keys, ...this.sweeper.abandon(watch)]);
+        this.decideAlone(memory, [...keys, ...this.sweeper.abandon(memory)]);
       }
     }
     if (away !== undefined && !this.isOver) {
@@ -186,22 +186,22 @@ export class Detector {
     }
   }
 
-  private decideAlone(watch: Watch, keys: readonly DirtyKey[]): void {
+  private decideAlone(memory: DetectionMemory, keys: readonly DirtyKey[]): void {
     // Which tenant is a user's usual one, only the store knows.
-    if (!watch.detection.acrossTenants && !this.isOver) {
-      for (const { finding } of keys) if (finding && !watch.isKnown(finding)) this.report(watch, finding);
+    if (!memory.detection.acrossTenants && !this.isOver) {
+      for (const { finding } of keys) if (finding && !memory.isKnown(finding)) this.report(memory, finding);
     }
-    watch.giveBack(keys);
+    memory.giveBack(keys);
   }
 
-  private report(watch: Watch, finding: Finding): void {
-    watch.noteFinding(finding);
+  private report(memory: DetectionMemory, finding: Finding): void {
+    memory.noteFinding(finding);
     if (this.crossings.peek(crossingOf(finding))) return;
     this.crossings.set(crossingOf(finding), true);
     this.host.report(finding);
   }
 }
 
-function pauseOf({ detection }: Watch): number {
+function pauseOf({ detection }: DetectionMemory): number {
   return Math.max(LEAST_PAUSE_MS, detection.windowMs * SHARE_OF_WINDOW);
 }

@@ -1,4 +1,5 @@
 import { firstIdOf } from '../../event/event-id.js';
+import { RecentTimes } from '../../event/recent-times.js';
 import type { DetectedEvent } from './detection.repository.js';
 import type { ActiveDetection } from './detection-options.js';
 import { meets } from './detections.js';
@@ -6,7 +7,7 @@ import type { KeyWay } from './detections.js';
 import type { Finding } from './finding.js';
 import { MAX_EVENT_IDS } from './finding.js';
 import { RequestPairs } from './request-pairs.js';
-import { EventTally, SumTally, ThingTally } from './tally.js';
+import { SumTally, ThingTally } from './tally.js';
 import type { Tally } from './tally.js';
 
 /** What came of one event. */
@@ -54,12 +55,12 @@ export class KeyWindow {
         detection.weigh?.(event, detection.volumeKeys) ?? 1,
         detection.thingOf?.(event) ?? '',
         event.id,
-      );
+      ) !== false;
     if (!isNew) return { isNew };
     this.ids.push(event.id);
     if (this.ids.length > 2 * MAX_EVENT_IDS) this.ids = this.ids.slice(-MAX_EVENT_IDS);
-    const lastAt = Math.max(event.timestamp, tally.lastAt ?? 0);
-    const count = tally.total(lastAt);
+    const lastAt = Math.max(event.timestamp, tally.last ?? 0);
+    const count = tally.within(lastAt);
     const least = clinches ? leastOf(detection) : detection.threshold;
     return count < least ? { isNew } : { isNew, reachedAt: lastAt };
   }
@@ -67,7 +68,7 @@ export class KeyWindow {
   /** What there is to say at the time at which the threshold was reached. */
   finding(lastAt: number): Finding {
     const { name, severity, windowSeconds } = this.detection;
-    const firstAt = this.tally.firstAt ?? lastAt;
+    const firstAt = this.tally.first ?? lastAt;
     const firstId = firstIdOf(firstAt);
     return {
       detection: name,
@@ -75,7 +76,7 @@ export class KeyWindow {
       key: this.key,
       tenantId: this.tenantId,
       severity,
-      count: this.tally.total(lastAt),
+      count: this.tally.within(lastAt),
       windowSeconds,
       firstAt,
       lastAt,
@@ -106,6 +107,6 @@ function meetsAny(detection: ActiveDetection, way: KeyWay, event: DetectedEvent)
 }
 
 function tallyOf({ measure, threshold, windowMs }: ActiveDetection): Tally {
-  if (measure === 'events') return new EventTally(threshold, windowMs);
+  if (measure === 'events') return new RecentTimes(threshold, windowMs);
   return measure === 'distinct' ? new ThingTally(threshold, windowMs) : new SumTally(windowMs);
 }

@@ -3,13 +3,12 @@ import type { RecentMap } from '../../event/recent-map.js';
 import type { KeyWay } from './detections.js';
 import type { Finding } from './finding.js';
 import { crossingOf, findingId } from './finding.js';
-import { ForeignTenants } from './foreign-tenants.js';
+import { inForeignTenant, usersElsewhere } from './foreign-tenants.js';
 import type { Portion } from './foreign-tenants.js';
 import { counts, KeyWindow, leastOf } from './key-window.js';
-import { KnownFindings } from './known-findings.js';
 import { isNetwork, textsOf } from './network.js';
-import { MOST_AHEAD_MS } from './watch.js';
-import type { DirtyKey, Watch } from './watch.js';
+import { MOST_AHEAD_MS } from './detection-memory.js';
+import type { DirtyKey, DetectionMemory } from './detection-memory.js';
 
 /** Keys that one statement asks for. */
 const KEYS_AT_ONCE = 100;
@@ -25,7 +24,8 @@ interface Reading {
   readonly query: DetectionQuery;
   readonly keys: readonly DirtyKey[];
   readonly windows: ReadonlyMap<string, { readonly dirty: DirtyKey; readonly window: KeyWindow }>;
-  findings: KnownFindings;
+  /** When the findings of a key were that anybody has stored, as far as it was asked for. */
+  readonly findingTimes: Map<string, number[]>;
   /** The last event that was read. */
   after: string;
 }
@@ -37,55 +37,52 @@ interface Reading {
  */
 export class Sweep {
   /** What is not at its end yet. */
-  private readonly readings = new Map<Watch, Reading[]>();
-  private readonly foreign: ForeignTenants;
+  private readonly readings = new Map<DetectionMemory, Reading[]>();
 
   constructor(
     private readonly repository: DetectionRepository,
     private readonly store: (finding: Finding, id: string) => Promise<void>,
     private readonly crossings: RecentMap<string, true>,
     private readonly maxEvents = MAX_EVENTS,
-  ) {
-    this.foreign = new ForeignTenants(repository);
-  }
+  ) {}
 
   /**
    * Reads no more than so many events, by turns; where that is not all, the next run goes on where this one stopped.
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; what was found until then is stored, the rest is to be {@link abandon abandoned}
    */
-  async run(watch: Watch, dirty: readonly DirtyKey[]): Promise<void> {
-    const readings = this.readings.get(watch) ?? [];
-    this.readings.set(watch, readings);
+  async run(memory: DetectionMemory, dirty: readonly DirtyKey[]): Promise<void> {
+    const readings = this.readings.get(memory) ?? [];
+    this.readings.set(memory, readings);
     // Others may have found something since.
-    for (const reading of readings) reading.findings = this.findingsFrom(watch, reading.query.from);
-    const portions = watch.detection.acrossTenants
-      ? this.foreign.portions(watch.detection, dirty)
-      : byTenant(dirty, watch.way.column === undefined ? Infinity : KEYS_AT_ONCE);
+    for (const { findingTimes } of readings) findingTimes.clear();
+    const portions = memory.detection.acrossTenants
+      ? usersElsewhere(this.repository, memory.detection, dirty)
+      : byTenant(dirty, memory.way.column === undefined ? Infinity : KEYS_AT_ONCE);
     for await (const portion of portions) {
-      const reading = await this.begin(watch, portion);
+      const reading = await this.begin(memory, portion);
       if (reading) readings.push(reading);
     }
     let left = this.maxEvents;
     while (left > 0 && readings.length > 0) {
       const reading = readings[0]!;
-      const count = await this.readPage(watch, reading);
+      const count = await this.readPage(memory, reading);
       left -= count;
       readings.shift();
       if (count === PAGE) readings.push(reading);
     }
-    watch.goOnWith(readings.flatMap(({ keys }) => keys));
+    memory.goOnWith(readings.flatMap(({ keys }) => keys));
   }
 
   /** Forgets how far it has read. @returns the keys that are to be looked up from the start */
-  abandon(watch: Watch): DirtyKey[] {
-    const readings = this.readings.get(watch) ?? [];
-    this.readings.delete(watch);
+  abandon(memory: DetectionMemory): DirtyKey[] {
+    const readings = this.readings.get(memory) ?? [];
+    this.readings.delete(memory);
     return readings.flatMap(({ keys }) => keys);
   }
 
-  private async begin(watch: Watch, { tenantIds, keys }: Portion): Promise<Reading | undefined> {
-    const { detection, way } = watch;
+  private async begin(memory: DetectionMemory, { tenantIds, keys }: Portion): Promise<Reading | undefined> {
+    const { detection, way } = memory;
     // Two windows: what reached the threshold in the second of them is seen with all that counted for it.
     const earliest = Math.min(...keys.map(({ since }) => since));
     const query = {
@@ -93,7 +90,7 @@ export class Sweep {
       any: [...(way.any ?? detection.any), ...(detection.clinchers ? [detection.clinchers.where] : [])],
       from: Math.max(earliest - 2 * detection.windowMs, Date.now() - MAX_LATE_MS),
     };
-    const wanted = await this.busy(watch, { ...query, to: Date.now() + MOST_AHEAD_MS }, keys);
+    const wanted = await this.busy(memory, { ...query, to: Date.now() + MOST_AHEAD_MS }, keys);
     if (wanted.length === 0) return undefined;
     const windows = new Map(
       wanted.map((dirty) => [
@@ -101,65 +98,80 @@ export class Sweep {
         { dirty, window: new KeyWindow(detection, way, dirty.tenantId, dirty.key) },
       ]),
     );
-    const findings = this.findingsFrom(watch, query.from);
     return {
       query: { ...query, ...columnKeysOf(way, [...windows.keys()]) },
       keys: wanted,
       windows,
-      findings,
+      findingTimes: new Map(),
       after: '',
     };
   }
 
   /** @returns how many events there were; less than a page where there are no more */
-  private async readPage(watch: Watch, reading: Reading): Promise<number> {
-    const { detection, way } = watch;
+  private async readPage(memory: DetectionMemory, reading: Reading): Promise<number> {
+    const { detection, way } = memory;
     const events = await this.repository.matching(
       { ...reading.query, to: Date.now() + MOST_AHEAD_MS },
       {
         after: reading.after,
         limit: PAGE,
-        withDetails: detection.measure === 'sum' || way.column === undefined,
-        withMetadata: detection.oncePerRequest === true,
+        facts: [
+          ...(detection.measure === 'sum' || way.column === undefined ? (['details'] as const) : []),
+          ...(detection.oncePerRequest ? (['metadata'] as const) : []),
+        ],
       },
     );
     for (const event of events) {
-      const watched = counts(detection, way, event) ? reading.windows.get(way.keyOf(event) ?? '') : undefined;
-      if (!watched) continue;
-      const { dirty, window } = watched;
+      const remembered = counts(detection, way, event)
+        ? reading.windows.get(way.keyOf(event) ?? '')
+        : undefined;
+      if (!remembered) continue;
+      const { dirty, window } = remembered;
       const { reachedAt } = window.add(event);
       if (reachedAt === undefined || reachedAt < dirty.since - detection.windowMs) continue;
-      if (watch.isKnown({ ...dirty, lastAt: reachedAt })) continue;
-      await this.decide(watch, window.finding(reachedAt), window, event, reading.findings);
+      if (memory.isKnown({ ...dirty, lastAt: reachedAt })) continue;
+      await this.decide(memory, window.finding(reachedAt), window, event, reading);
     }
     reading.after = events.at(-1)?.id ?? reading.after;
     return events.length;
   }
 
-  private findingsFrom(watch: Watch, from: number): KnownFindings {
-    return new KnownFindings(this.repository, watch, from);
-  }
-
   private async decide(
-    watch: Watch,
+    memory: DetectionMemory,
     reached: Finding,
     window: KeyWindow,
     event: DetectedEvent,
-    findings: KnownFindings,
+    reading: Reading,
   ): Promise<void> {
-    const finding = watch.detection.acrossTenants
-      ? await this.foreign.findingOf(reached, window, event)
+    const finding = memory.detection.acrossTenants
+      ? await inForeignTenant(this.repository, reached, window, event)
       : reached;
-    if (!finding || (await findings.has(finding))) return;
+    if (!finding || memory.isKnown(finding)) return;
+    const times = await this.findingTimes(memory, finding, reading);
+    if (times.some((time) => Math.abs(finding.lastAt - time) < memory.detection.windowMs)) return;
     // By another kind of key it is told of already: the same burst from one address against one account.
     if (!this.crossings.peek(crossingOf(finding))) await this.store(finding, findingId(finding));
     this.crossings.set(crossingOf(finding), true);
-    findings.add(finding);
+    memory.noteFinding(finding);
+    times.push(finding.lastAt);
+  }
+
+  private async findingTimes(
+    memory: DetectionMemory,
+    { detection, by, key, tenantId }: Finding,
+    { query, findingTimes }: Reading,
+  ): Promise<number[]> {
+    const name = JSON.stringify([tenantId, key]);
+    const from = query.from - memory.detection.windowMs;
+    const times =
+      findingTimes.get(name) ?? (await this.repository.findingTimes({ detection, by, key, tenantId, from }));
+    findingTimes.set(name, times);
+    return times;
   }
 
   /** Of the keys those that can have reached the threshold at all, where the database can count them. */
   private async busy(
-    { detection, way }: Watch,
+    { detection, way }: DetectionMemory,
     query: Omit<DetectionQuery, 'keys'>,
     keys: readonly DirtyKey[],
   ): Promise<readonly DirtyKey[]> {

@@ -1,55 +1,19 @@
-import { RecentTimes } from '../../event/recent-times.js';
-
-/** What one key did within the sliding window that ends with its newest event. */
+/** What one key did within the sliding window that ends with its newest event. `RecentTimes` counts events. */
 export interface Tally {
-  /** Adds an event of `at`, and answers whether it counts as something new. */
-  add(at: number, weight: number, thing: string, id: string): boolean;
+  /** Adds an event of `at`. @returns `false` where it counts as nothing new */
+  add(at: number, weight: number, thing: string, id: string): unknown;
   /** How much there is within the window that ends at `at`. */
-  total(at: number): number;
+  within(at: number): number;
   /** The earliest time that still counts; `undefined` where nothing does. */
-  readonly firstAt: number | undefined;
-  readonly lastAt: number | undefined;
-}
-
-/** Counts events, the newest `limit` of them. */
-export class EventTally implements Tally {
-  private readonly times: RecentTimes;
-
-  constructor(limit: number, windowMs: number) {
-    this.times = new RecentTimes(limit, windowMs);
-  }
-
-  get firstAt(): number | undefined {
-    return this.times.first;
-  }
-
-  get lastAt(): number | undefined {
-    return this.times.last;
-  }
-
-  add(at: number): boolean {
-    this.times.add(at);
-    return true;
-  }
-
-  total(at: number): number {
-    return this.times.within(at);
-  }
-}
-
-interface Sighting {
-  readonly at: number;
-  readonly id: string;
+  readonly first: number | undefined;
+  readonly last: number | undefined;
 }
 
 /** Counts different things, the `limit` that were seen last. */
 export class ThingTally implements Tally {
-  /** When each was last seen, in that order. */
-  private readonly seen = new Map<string, Sighting>();
-  private latest: string | undefined;
+  /** When each was last seen, in that order, and by which event. */
+  private readonly seen = new Map<string, { readonly at: number; readonly id: string }>();
   private newest = -Infinity;
-  /** Not later than any time that is kept, except those that came late. */
-  private oldest = -Infinity;
 
   constructor(
     private readonly limit: number,
@@ -66,35 +30,27 @@ export class ThingTally implements Tally {
     return Array.from(this.seen.values(), ({ id }) => id);
   }
 
-  get firstAt(): number | undefined {
+  get first(): number | undefined {
     return this.seen.values().next().value?.at;
   }
 
-  get lastAt(): number | undefined {
+  get last(): number | undefined {
     return this.seen.size > 0 ? this.newest : undefined;
   }
 
   add(at: number, _weight: number, thing: string, id: string): boolean {
     this.newest = Math.max(this.newest, at);
     const before = this.seen.get(thing);
-    if (before !== undefined && thing !== this.latest) this.seen.delete(thing);
+    this.seen.delete(thing);
     this.seen.set(thing, before && before.at > at ? before : { at, id });
-    this.latest = thing;
-    this.forget();
+    for (const [old, { at: seenAt }] of this.seen) {
+      if (this.seen.size <= this.limit && this.newest - seenAt < this.windowMs) break;
+      this.seen.delete(old);
+    }
     return before === undefined || at - before.at >= this.windowMs;
   }
 
-  /** Those of before the window, and what exceeds the limit; mostly there is nothing to do. */
-  private forget(): void {
-    if (this.seen.size <= this.limit && this.newest - this.oldest < this.windowMs) return;
-    for (const [thing, { at: seenAt }] of this.seen) {
-      this.oldest = seenAt;
-      if (this.seen.size <= this.limit && this.newest - seenAt < this.windowMs) break;
-      this.seen.delete(thing);
-    }
-  }
-
-  total(at: number): number {
+  within(at: number): number {
     let total = this.seen.size;
     for (const { at: seenAt } of this.seen.values()) {
       if (at - seenAt < this.windowMs) break;
@@ -115,15 +71,15 @@ export class SumTally implements Tally {
 
   constructor(private readonly windowMs: number) {}
 
-  get firstAt(): number | undefined {
+  get first(): number | undefined {
     return this.times[0];
   }
 
-  get lastAt(): number | undefined {
+  get last(): number | undefined {
     return this.times.at(-1);
   }
 
-  add(at: number, weight: number): boolean {
+  add(at: number, weight: number): void {
     let index = this.times.length;
     while (index > 0 && this.times[index - 1]! > at) index -= 1;
     this.times.splice(index, 0, at);
@@ -140,10 +96,9 @@ export class SumTally implements Tally {
       const oldest = this.weights.shift()!;
       this.weights[0]! += oldest;
     }
-    return true;
   }
 
-  total(at: number): number {
+  within(at: number): number {
     let gone = 0;
     for (let index = 0; index < this.times.length && at - this.times[index]! >= this.windowMs; index += 1) {
       gone += this.weights[index]!;

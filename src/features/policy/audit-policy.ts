@@ -84,7 +84,7 @@ export class AuditPolicy implements RecordingPolicy {
         return { level: rule.level, rule: name, reason: [reason, ...notes].join(' ') };
       }
       if (verdict === undefined) {
-        const missing = conditions.filter(({ holds }) => holds(subject) === undefined);
+        const missing = conditions.filter(({ isMet }) => isMet(subject) === undefined);
         notes.push(
           `Rule ${name}, level ${rule.level}, comes first if ${missing.map(({ text }) => text).join(', ')}, which was not given.`,
         );
@@ -102,10 +102,10 @@ export class AuditPolicy implements RecordingPolicy {
 /** All that are given must hold: one that does not is enough, whatever is not known yet. */
 function verdictOf(conditions: readonly PolicyCondition[], subject: ReadSubject): boolean | undefined {
   let verdict: boolean | undefined = true;
-  for (const { holds } of conditions) {
-    const held = holds(subject);
-    if (held === false) return false;
-    if (held === undefined) verdict = undefined;
+  for (const { isMet } of conditions) {
+    const met = isMet(subject);
+    if (met === false) return false;
+    if (met === undefined) verdict = undefined;
   }
   return verdict;
 }

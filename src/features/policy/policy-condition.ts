@@ -17,7 +17,7 @@ export interface PolicyCondition {
   /** For people: `path '/reports/**'`. */
   readonly text: string;
   /** `undefined` where the fact is not known (yet). */
-  readonly holds: (subject: ReadSubject) => boolean | undefined;
+  readonly isMet: (subject: ReadSubject) => boolean | undefined;
 }
 
 /**
@@ -37,12 +37,12 @@ export function conditionsOf(match: PolicyMatch, silences: boolean): PolicyCondi
     const wanted = listOf<string | number>(match[field]).map((value) =>
       typeof value === 'string' ? `'${value}'` : String(value),
     );
-    const holds = (subject: ReadSubject) => {
+    const isMet = (subject: ReadSubject) => {
       const value = subject.facts[fact];
       if (value === undefined) return undefined;
       return value === null ? false : test(subject);
     };
-    conditions.push({ field, fact, text: `${field} ${wanted.join(' or ')}`, holds });
+    conditions.push({ field, fact, text: `${field} ${wanted.join(' or ')}`, isMet });
   };
   const equals = (field: 'route' | 'controller' | 'user' | 'tenant') => {
     const wanted = new Set(listOf(match[field]));

@@ -59,9 +59,7 @@ export interface ProtectionOptions {
 const SUBJECT = 'userId';
 const TIMES = { cacheSeconds: 300, cacheKeys: 1_000, dataKeyDays: 365 } as const;
 
-/** The fields outside of `details` and `metadata`. */
-export const PROTECTED_FIELDS = REDACTED_FIELDS;
-export type ProtectedField = (typeof PROTECTED_FIELDS)[number];
+export type ProtectedField = (typeof REDACTED_FIELDS)[number];
 
 /** The options in the form in which they are used. */
 export interface Protection {
@@ -96,9 +94,9 @@ const field = option(
   (name) =>
     typeof name === 'string' &&
     !isNeeded(name) &&
-    (PROTECTED_FIELDS.includes(name as ProtectedField) ||
+    (REDACTED_FIELDS.includes(name as ProtectedField) ||
       /^(details|(details|metadata)(\.[^.]+)+)$/.test(name)),
-  `one of ${PROTECTED_FIELDS.join(', ')}, 'details', 'details.email' or 'metadata.path'; what the audit itself needs can't be protected`,
+  `one of ${REDACTED_FIELDS.join(', ')}, 'details', 'details.email' or 'metadata.path'; what the audit itself needs can't be protected`,
 );
 
 /** Keys are checked where they are read, since a message of the schema would quote them; so is what is in `kms`. */
@@ -151,7 +149,7 @@ export function checkProtection(
     .filter((field) => field.includes('.') || field === 'details')
     .map((field) => patternOf(field));
   return {
-    fields: PROTECTED_FIELDS.filter((field) => options.fields.includes(field)),
+    fields: REDACTED_FIELDS.filter((field) => options.fields.includes(field)),
     protectsFacts: facts.length > 0,
     isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(subject),

@@ -106,16 +106,18 @@ export class Protector implements ValueProtection {
         timestamp: event.timestamp,
       }));
       const keys = await this.keys.keysFor(claims, access);
-      const byKey = new Map<string, { readonly row: DataKey; readonly own: Opened[] }>();
+      const byKey = new Map<string, { readonly row: DataKey; readonly group: Opened[] }>();
       opened.forEach((one, index) => {
         const row = keys[index];
         if (!row) one.event.metadata[PROTECTED_KEY] = ERASED;
-        else if (byKey.has(row.id)) byKey.get(row.id)!.own.push(one);
-        else byKey.set(row.id, { row, own: [one] });
+        else if (byKey.has(row.id)) byKey.get(row.id)!.group.push(one);
+        else byKey.set(row.id, { row, group: [one] });
       });
       const groups = [...byKey.values()];
       for (let from = 0; from < groups.length; from += AT_ONCE) {
-        await Promise.all(groups.slice(from, from + AT_ONCE).map(({ row, own }) => this.encrypt(row, own)));
+        await Promise.all(
+          groups.slice(from, from + AT_ONCE).map(({ row, group }) => this.encrypt(row, group)),
+        );
       }
       this.waitingSince = undefined;
       return stored;
@@ -127,10 +129,10 @@ export class Protector implements ValueProtection {
     }
   }
 
-  private async encrypt(row: DataKey, own: readonly Opened[]): Promise<void> {
+  private async encrypt(row: DataKey, group: readonly Opened[]): Promise<void> {
     try {
       await this.keys.use(row, (key) => {
-        for (const { event, values } of own) {
+        for (const { event, values } of group) {
           event.metadata[PROTECTED_KEY] = encryptValues('v1', key, row.id, event, values);
         }
       });
@@ -140,7 +142,7 @@ export class Protector implements ValueProtection {
         'key',
         `The key ${row.id} of protected values can't be used (${String((error as Error).message)}); events are stored without these values.`,
       );
-      for (const { event } of own) withhold(event);
+      for (const { event } of group) withhold(event);
     }
   }
 

@@ -158,7 +158,7 @@ function toRow(key: SubjectKey): (string | number | null)[] {
 }
 
 function fromRow(row: Row): SubjectKey {
-  const isThere = (column: string) => row[column] !== null || !/^eras/.test(column);
+  const isThere = (column: string) => row[column] !== null || !column.startsWith('eras');
   const read = Object.entries(COLUMNS).filter(([column]) => isThere(column));
   return Object.fromEntries(
     read.map(([column, [name, from]]) => [name, from(row[column])]),

@@ -151,7 +151,7 @@ export class SubjectKeys {
     await this.use(index, (key) => {
       for (const row of rows) {
         const isOwn = row.id === idOf(key, row.subject, row.generation);
-        found.set(row.id, isOwn ? this.own(key, row) : 'forged');
+        found.set(row.id, isOwn ? this.dataKey(key, row) : 'forged');
       }
     });
     return found;
@@ -208,15 +208,15 @@ export class SubjectKeys {
     signal?.throwIfAborted();
     for await (const row of this.repository.notWrappedBy(currentId)) {
       signal?.throwIfAborted();
-      const own = await this.ownOf(row);
-      if (!own) {
+      const known = await this.dataKeyOf(row);
+      if (!known) {
         forged += 1;
         continue;
       }
       try {
-        const key = await this.masters.unwrap(own.wrapped, own.masterId, own.place);
+        const key = await this.masters.unwrap(known.wrapped, known.masterId, known.place);
         try {
-          await this.repository.rewrap(row, await this.masters.wrap(key, own.place), currentId);
+          await this.repository.rewrap(row, await this.masters.wrap(key, known.place), currentId);
         } finally {
           key.fill(0);
         }
@@ -308,7 +308,7 @@ export class SubjectKeys {
       await this.use(index, (key) => {
         for (const [id, place] of places) {
           const row = rows.get(id);
-          if (row) found.get(place.subject)!.push(this.own(key, { ...row, ...place }));
+          if (row) found.get(place.subject)!.push(this.dataKey(key, { ...row, ...place }));
         }
       });
       open = open.filter((subject) => found.get(subject)!.at(-1)?.generation === first + GENERATIONS - 1);
@@ -317,7 +317,7 @@ export class SubjectKeys {
   }
 
   /** The row, which has the id of its place; without an erasure that nobody of this library has written. */
-  private own(key: Buffer, row: SubjectKey): DataKey {
+  private dataKey(key: Buffer, row: SubjectKey): DataKey {
     const { id, tenantId, subject, generation, createdAt, wrapped, masterId, erasedAt, erasure } = row;
     const place = placeOf(key, row);
     const own = { id, tenantId, subject, generation, createdAt, wrapped, masterId, place };
@@ -352,11 +352,11 @@ export class SubjectKeys {
     );
   }
 
-  private async ownOf(row: SubjectKey): Promise<DataKey | undefined> {
+  private async dataKeyOf(row: SubjectKey): Promise<DataKey | undefined> {
     if (row.id === INDEX) return this.readIndex({});
     const { id, subject, generation } = row;
     return this.use(await this.indexKey({}), (key) =>
-      id === idOf(key, subject, generation) ? this.own(key, row) : undefined,
+      id === idOf(key, subject, generation) ? this.dataKey(key, row) : undefined,
     );
   }
 

@@ -9,7 +9,7 @@ import { columnTypes, createTable, dropTables } from '../../store/migrations/tab
 import { dialectOf, quoted, tableName } from '../../store/table-name.js';
 
 /**
- * Has the triggers let through the removal of events whose ids its own transaction has put into `audit_removals`, a table that
+ * Has the triggers let through the removal of events whose ids its table transaction has put into `audit_removals`, a table that
  * only the user of the maintenance may write to.
  */
 export class AllowRemovals1764200000000 implements MigrationInterface {
@@ -37,13 +37,13 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
 async function allowRemovals(runner: QueryRunner): Promise<void> {
   const { connection } = runner;
   const dialect = dialectOf(connection);
-  const own = tableName(connection, 'audit_events').split('.').at(-1)!;
+  const table = tableName(connection, 'audit_events').split('.').at(-1)!;
   const q = (dottedName: string) => quoted(connection, dottedName);
   const events = q(tableName(connection, 'audit_events'));
   const permits = q(tableName(connection, 'audit_removals'));
   const isPermitted = `EXISTS (SELECT 1 FROM ${permits} WHERE ${q('event_id')} = OLD.${q('id')})`;
-  const message = `${own} is append-only: DELETE is refused`;
-  const trigger = q(`${own}_no_delete`);
+  const message = `${table} is append-only: DELETE is refused`;
+  const trigger = q(`${table}_no_delete`);
   if (dialect === 'postgres') {
     const refuse = refusalName(connection, 'refuse_delete');
     await runTriggers(runner, [
@@ -51,7 +51,7 @@ async function allowRemovals(runner: QueryRunner): Promise<void> {
         BEGIN IF ${isPermitted} THEN RETURN OLD; END IF;
         RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`,
       `CREATE OR REPLACE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refuse}()`,
-      `CREATE OR REPLACE TRIGGER ${q(`${own}_append_only`)} BEFORE UPDATE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refusalName(connection)}()`,
+      `CREATE OR REPLACE TRIGGER ${q(`${table}_append_only`)} BEFORE UPDATE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refusalName(connection)}()`,
     ]);
     return;
   }

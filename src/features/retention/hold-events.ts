@@ -7,7 +7,7 @@ import { LedgerFormatError } from '../../ledger/format-error.js';
 import { openStatement } from '../../ledger/statement.js';
 import type { RecordedTrust } from './recorded-trust.js';
 import { RELEASE_ACTION } from './retention.repository.js';
-import type { HeldEvents, OwnEvent, RetentionRepository } from './retention.repository.js';
+import type { HeldEvents, StatementEvent, RetentionRepository } from './retention.repository.js';
 
 /** A hold that is in force. */
 export interface LegalHold extends HeldEvents {
@@ -39,7 +39,7 @@ export async function* saidOfHolds(
   trust: RecordedTrust,
   tenants?: readonly string[],
 ): AsyncGenerator<SaidOfHold> {
-  for await (const events of repository.own([HOLD_ACTION, RELEASE_ACTION], tenants)) {
+  for await (const events of repository.statements([HOLD_ACTION, RELEASE_ACTION], tenants)) {
     for (const event of events) {
       const isHold = event.action === HOLD_ACTION;
       const said = { id: event.id, verb: isHold ? 'placed' : 'lifted' } as const;
@@ -56,7 +56,7 @@ export async function* saidOfHolds(
 
 /** Why the record of the event does not say the same, or is not to be believed. */
 async function doubtOf(
-  { id, action, details = {} }: OwnEvent,
+  { id, action, details = {} }: StatementEvent,
   trust: RecordedTrust,
 ): Promise<string | undefined> {
   const { record, ...said } = details;
@@ -79,7 +79,7 @@ async function doubtOf(
 }
 
 /** The hold that the event places; `undefined` where its details are none of a hold. */
-export function holdOf({ id, timestamp, tenantId, details = {} }: OwnEvent): LegalHold | undefined {
+export function holdOf({ id, timestamp, tenantId, details = {} }: StatementEvent): LegalHold | undefined {
   const { allTenants, reason, placedBy, from, to } = details;
   const isOfAll = allTenants === true;
   const isTenant = isOfAll ? tenantId === OF_ALL : details['tenantId'] === tenantId;

@@ -14,7 +14,7 @@ import { indexOf } from '../../trail/verification/problem-list.js';
 import type { ExplainedLeaves, ExplainsMissing } from '../../trail/verification/missing-events.js';
 import { KnownHolds } from './known-holds.js';
 import { RetentionRepository } from './retention.repository.js';
-import type { OwnEvent } from './retention.repository.js';
+import type { StatementEvent } from './retention.repository.js';
 
 /** Sizes of the log whose roots are remembered. */
 const MOST_ROOTS = 1_000;
@@ -26,8 +26,7 @@ const MOST_DOUBTED = 10_000;
 /** Why leaves may have no event: retention has removed it. */
 export function explainRemovals(database: AuditDatabase): ExplainsMissing {
   const retention = new RetentionRepository(database);
-  return (log) =>
-    RecordedRemovals.read(retention, { ...log, trust: new RecordedTrust(log.ledger, log.trust) });
+  return (log) => RecordedRemovals.of(retention, { ...log, trust: new RecordedTrust(log.ledger, log.trust) });
 }
 
 /** Of which leaves the events were removed by retention, as signed records say that still fit the log. */
@@ -44,10 +43,10 @@ class RecordedRemovals implements ExplainedLeaves {
   ) {}
 
   /** Reads the records. */
-  static async read(retention: RetentionRepository, log: RecordedLog): Promise<RecordedRemovals> {
+  static async of(retention: RetentionRepository, log: RecordedLog): Promise<RecordedRemovals> {
     const removals = new RecordedRemovals(retention, log, await KnownHolds.read(retention, log));
-    for await (const events of retention.own([REMOVAL_ACTION])) {
-      for (const event of events) await removals.take(event);
+    for await (const events of retention.statements([REMOVAL_ACTION])) {
+      for (const event of events) await removals.read(event);
     }
     return removals;
   }
@@ -58,15 +57,15 @@ class RecordedRemovals implements ExplainedLeaves {
 
   async loadAgain(): Promise<void> {
     this.roots = new RecentMap(MOST_ROOTS);
-    for await (const events of this.retention.own([REMOVAL_ACTION])) {
+    for await (const events of this.retention.statements([REMOVAL_ACTION])) {
       for (const event of events) {
         const isKnown = this.believed.has(event.id) || this.doubted.has(event.id);
-        if (!isKnown) await this.take(event, this.doubted.size < MOST_DOUBTED);
+        if (!isKnown) await this.read(event, this.doubted.size < MOST_DOUBTED);
       }
     }
   }
 
-  private async take(event: OwnEvent, isNews = true): Promise<void> {
+  private async read(event: StatementEvent, isNews = true): Promise<void> {
     const { id } = event;
     const { doubt, first } = await this.doubtOf(event);
     if (doubt === undefined) {
@@ -84,7 +83,11 @@ class RecordedRemovals implements ExplainedLeaves {
   }
 
   /** Why the record excuses no missing event, and the first leaf that is meant; where there is no reason, it does from now on. */
-  private async doubtOf({ id, tenantId, details }: OwnEvent): Promise<{ doubt?: string; first?: number }> {
+  private async doubtOf({
+    id,
+    tenantId,
+    details,
+  }: StatementEvent): Promise<{ doubt?: string; first?: number }> {
     try {
       const record = openRemoval(details?.['record'], this.log.trust.verifiers);
       const doubt = await this.log.trust.doubt(id, record);
@@ -121,13 +124,11 @@ class RecordedRemovals implements ExplainedLeaves {
 
   /** The root that the log has, or had, at this size; `undefined` where it has not so many leaves, or is broken there. */
   private rootAt(size: number): Promise<Buffer | undefined> {
-    let root = this.roots.get(size);
-    if (root) return root;
-    root = rootAt(size, new TileReader(this.log.ledger, size).node).catch((error: unknown) => {
-      if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
-      throw error;
-    });
-    this.roots.set(size, root);
-    return root;
+    return this.roots.getOrMake(size, () =>
+      rootAt(size, new TileReader(this.log.ledger, size).node).catch((error: unknown) => {
+        if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
+        throw error;
+      }),
+    );
   }
 }

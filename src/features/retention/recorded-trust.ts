@@ -1,18 +1,10 @@
 import { showValue } from '../../event/show-value.js';
+import type { OpenedStatement } from '../../ledger/statement.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
 import type { Trust } from '../../trail/believed-checkpoints.js';
 import { ProvenLeaves } from './proven-leaves.js';
 import type { VerifiedLog } from '../../trail/verification/missing-events.js';
-
-/** What was read of a statement that a row of `audit_events` carries. */
-export interface RecordClaim {
-  readonly origin: string;
-  /** Of the event that the statement is about. */
-  readonly eventId: string;
-  /** One of the verifiers has signed it. */
-  readonly isTrusted: boolean;
-}
 
 /** A log that is verified, and whose statements are believed. */
 export type RecordedLog = Omit<VerifiedLog, 'trust'> & { readonly trust: RecordedTrust };
@@ -40,15 +32,17 @@ export class RecordedTrust {
    * Why the statement of the event is not to be believed; `undefined` where it is.
    *
    * @param eventId of the event that carries it
+   * @param claim what was read of it: whoever may insert a row can have written it
    */
   async doubt(
     eventId: string,
-    { origin, eventId: meant, isTrusted }: RecordClaim,
+    claim: Pick<OpenedStatement, 'origin' | 'isTrusted'> & { readonly eventId: string },
   ): Promise<string | undefined> {
+    const { origin, eventId: meant, isTrusted } = claim;
     if (meant !== eventId) return `is that of event ${showValue(meant)}`;
     // Where nothing is sealed yet, nobody may know the name of the log.
-    const own = (await this.origin()) ?? origin;
-    if (origin !== own) return `is of the log ${showValue(origin)}, not of ${own}`;
+    const known = (await this.origin()) ?? origin;
+    if (origin !== known) return `is of the log ${showValue(origin)}, not of ${known}`;
     if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(eventId))) return undefined;
     return 'has no signature by a trusted key';
   }

@@ -32,12 +32,6 @@ export interface RemovalRecord {
   readonly holds: readonly string[];
 }
 
-/** A record, and whether it is to be believed. */
-export interface OpenedRemoval extends RemovalRecord {
-  /** One of the verifiers has signed it. */
-  readonly isTrusted: boolean;
-}
-
 /** Leaves that one record may name. It bounds what a forged record costs a verification. */
 export const MOST_REMOVED = 1_000;
 
@@ -84,8 +78,15 @@ export function sealRemoval(record: RemovalRecord, signer: NoteSigner | undefine
   return signStatement({ kind: 'removal', origin, lines }, signer);
 }
 
-/** @throws LedgerFormatError where it is no such record, or a signature of a verifier is wrong */
-export function openRemoval(note: unknown, verifiers: readonly NoteVerifier[]): OpenedRemoval {
+/**
+ * The record, and whether one of the verifiers has signed it.
+ *
+ * @throws LedgerFormatError where it is no such record, or a signature of a verifier is wrong
+ */
+export function openRemoval(
+  note: unknown,
+  verifiers: readonly NoteVerifier[],
+): RemovalRecord & { readonly isTrusted: boolean } {
   const { origin, lines, isTrusted } = openStatement('removal', note, verifiers);
   const [eventId = '', size = '', root, ranges = '', digest, held = ''] = lines;
   const [treeSize, rootHash, digestBytes] = [Number(size), decodeBase64(root), decodeBase64(digest)];

@@ -113,13 +113,15 @@ export class Removal {
           for (const { category, keepDays, before } of await this.agedOf(tenantId, rules, now)) {
             signal?.throwIfAborted();
             const which = { tenantId, category, before };
+            const size = leaves!.checkpoint.treeSize;
+            const work: Work = { which, keepDays, leaves: leaves!, size, read, signal };
             const done = groups.reduce((sum, { events }) => sum + events, 0);
-            const work = new Work(which, keepDays, leaves!, done, options, read);
-            const span = dryRun
-              ? await this.look(work)
-              : await this.removeGroup(work, maintenance!.repository);
-            const { inForce } = await this.holds.on(tenantId, read);
-            const held = await this.repository.span(which, inForce, true, work.size);
+            const report = (removed: number) =>
+              options.onProgress?.({ tenantId, category, removed: done + removed });
+            const span = maintenance
+              ? await this.removeGroup(work, maintenance.repository, report)
+              : { ...(await this.span(work, false)), changed: 0 };
+            const held = await this.span(work, true);
             const group = { ...which, keepDays, ...span, held: held.events };
             if (group.events + group.held + group.changed > 0) groups.push(group);
           }
@@ -148,15 +150,35 @@ export class Removal {
     return ruled.filter(({ category }) => aged.has(category));
   }
 
-  private async look({ which, size, read }: Work): Promise<EventSpan & { changed: number }> {
+  /** Of the events that are old enough, those that are held or those that are not. */
+  private async span({ which, size, read }: Work, isHeld: boolean): Promise<EventSpan> {
     const { inForce } = await this.holds.on(which.tenantId, read);
-    return { ...(await this.repository.span(which, inForce, false, size)), changed: 0 };
+    return this.repository.span(which, inForce, isHeld, size);
   }
 
   private async removeGroup(
     work: Work,
     maintenance: RetentionRepository,
+    report: (removed: number) => void,
   ): Promise<EventSpan & { changed: number }> {
+    let [events, changed, oldest, newest] = [0, 0, Infinity, -Infinity];
+    for await (const batch of this.batches(work, maintenance)) {
+      changed += batch.changed;
+      events += batch.removed.length;
+      for (const { row } of batch.removed) {
+        oldest = Math.min(oldest, Number(row.timestamp));
+        newest = Math.max(newest, Number(row.timestamp));
+      }
+      if (batch.removed.length > 0) report(events);
+    }
+    return { events, ...(events > 0 && { oldest, newest }), changed };
+  }
+
+  /** Removes batch after batch, and yields what is removed; what was changed is evidence, and stays for whoever looks into it. */
+  private async *batches(
+    { which, keepDays, leaves, size, read, signal }: Work,
+    maintenance: RetentionRepository,
+  ): AsyncGenerator<{ readonly removed: readonly ProvedRow[]; readonly changed: number }> {
     const {
       batchSize = maintenance.isOnThisThread ? SMALL_BATCH_SIZE : RETENTION_DEFAULTS.batchSize,
       pauseMs = RETENTION_DEFAULTS.pauseMs,
@@ -164,23 +186,18 @@ export class Removal {
     let after = '';
     let races = 0;
     for (;;) {
-      work.signal?.throwIfAborted();
-      const holds: HoldsFound = await this.holds.on(work.which.tenantId, work.read);
-      const page = await this.repository.expired(work.which, holds.inForce, {
-        after,
-        limit: batchSize,
-        size: work.size,
-      });
-      if (page.length === 0) return work.span;
-      // What was changed is evidence: it stays for whoever looks into it.
-      const proved = await this.proved(page, work.leaves);
+      signal?.throwIfAborted();
+      const holds = await this.holds.on(which.tenantId, read);
+      const page = await this.repository.expired(which, holds.inForce, { after, limit: batchSize, size });
+      if (page.length === 0) return;
+      const proved = await this.proved(page, leaves);
       if (proved.length > 0) {
-        const event = await this.describe(work, proved, holds);
+        const event = await this.describe(which, keepDays, leaves, proved, holds);
         const ids = proved.map(({ row }) => String(row.id));
         const considered = races < MAX_HOLD_RACES ? holds.considered : undefined;
         if (!(await maintenance.remove(ids, event, considered))) {
           races += 1;
-          work.read.forget();
+          read.forget();
           if (races < MAX_RACES) continue;
           throw new AuditError(
             'AUDIT_STORE_UNAVAILABLE',
@@ -189,12 +206,11 @@ export class Removal {
         }
         races = 0;
         this.recorder.announce(event);
-        work.note(proved);
       }
-      work.changed += page.length - proved.length;
+      yield { removed: proved, changed: page.length - proved.length };
       after = String(page.at(-1)!.row.id);
-      if (page.length < batchSize) return work.span;
-      await delay(pauseMs, undefined, work.signal && { signal: work.signal }).catch(() => undefined);
+      if (page.length < batchSize) return;
+      await delay(pauseMs, undefined, signal && { signal }).catch(() => undefined);
     }
   }
 
@@ -211,7 +227,9 @@ export class Removal {
 
   /** The event that tells of the batch, and is its record. */
   private async describe(
-    { which, keepDays, leaves: { checkpoint } }: Work,
+    which: Work['which'],
+    keepDays: number,
+    { checkpoint }: ProvenLeaves,
     removed: readonly ProvedRow[],
     { inForce }: HoldsFound,
   ): Promise<AuditLogEvent> {
@@ -278,47 +296,16 @@ interface ProvedRow extends ExpiredRow {
   readonly hash: Buffer;
 }
 
-/** One tenant and category, and how far it is. */
-class Work {
-  changed = 0;
+/** The expired events of one tenant and category. */
+interface Work {
+  readonly which: ExpiredEvents & { readonly category: AuditCategory };
+  readonly keepDays: number;
+  /** Of the checkpoint that is believed, and how many may be removed. */
+  readonly leaves: ProvenLeaves;
+  readonly size: number;
+  /** Of holds. Whether one was placed since is seen in the transaction that removes. */
+  readonly read: HoldsRead;
   readonly signal: AbortSignal | undefined;
-  private events = 0;
-  private oldest = Infinity;
-  private newest = -Infinity;
-
-  constructor(
-    readonly which: ExpiredEvents & { readonly category: AuditCategory },
-    readonly keepDays: number,
-    /** Of the checkpoint that is believed. */
-    readonly leaves: ProvenLeaves,
-    /** Events that were removed before. */
-    private readonly done: number,
-    private readonly options: RemovalOptions,
-    /** Of holds. Whether one was placed since is seen in the transaction that removes. */
-    readonly read: HoldsRead,
-  ) {
-    this.signal = options.signal;
-  }
-
-  /** Leaves that may be removed. */
-  get size(): number {
-    return this.leaves.checkpoint.treeSize;
-  }
-
-  get span(): EventSpan & { changed: number } {
-    const { events, oldest, newest, changed } = this;
-    return { events, ...(events > 0 && { oldest, newest }), changed };
-  }
-
-  note(removed: readonly ExpiredRow[]): void {
-    this.events += removed.length;
-    for (const { row } of removed) {
-      this.oldest = Math.min(this.oldest, Number(row.timestamp));
-      this.newest = Math.max(this.newest, Number(row.timestamp));
-    }
-    const { tenantId, category } = this.which;
-    this.options.onProgress?.({ tenantId, category, removed: this.done + this.events });
-  }
 }
 
 function invalid(field: string, message: string): AuditError {

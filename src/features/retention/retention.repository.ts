@@ -57,8 +57,8 @@ export interface ExpiredRow {
   readonly leafHash: string;
 }
 
-/** An event of the audit's own, as far as retention reads it. Whoever may insert may have written it. */
-export interface OwnEvent {
+/** An event of the audit that may carry a statement. Whoever may insert may have written it. */
+export interface StatementEvent {
   readonly id: string;
   /** Unix epoch, milliseconds. */
   readonly timestamp: number;
@@ -74,10 +74,10 @@ export interface ConsideredHolds {
   readonly count: number;
 }
 
-/** Events of the audit's own that are read at a time. */
-const OWN_PAGE = 200;
+/** Of these events, those that are read at a time. */
+const STATEMENTS_PAGE = 200;
 /** Characters of details that are read: more than the largest record of a removal has. */
-const OWN_DETAILS = 100_000;
+const LONGEST_DETAILS = 100_000;
 
 /** How many events, and the time of the oldest and the newest: Unix epoch, milliseconds. */
 export interface EventSpan {
@@ -229,7 +229,10 @@ export class RetentionRepository {
    *
    * @param tenants whose; absent for everybody's
    */
-  async *own(actions: readonly string[], tenants?: readonly string[]): AsyncGenerator<OwnEvent[]> {
+  async *statements(
+    actions: readonly string[],
+    tenants?: readonly string[],
+  ): AsyncGenerator<StatementEvent[]> {
     for await (const some of tenants ? [tenants] : this.tenants()) {
       const { q, table, next } = sqlOf(this.database);
       const groups = await ask(
@@ -238,22 +241,23 @@ export class RetentionRepository {
           WHERE ${q('tenant_id')} IN (${some.map(next).join(', ')}) AND ${q('action')} IN (${actions.map(next).join(', ')})`,
         [...some, ...actions],
       );
-      for (const group of groups) yield* this.ownOf(String(group['tenant_id']), String(group['action']));
+      for (const group of groups)
+        yield* this.statementsOf(String(group['tenant_id']), String(group['action']));
     }
   }
 
   /** By the index of tenants and actions: there may be many more events without a number. */
-  private async *ownOf(tenantId: string, action: string): AsyncGenerator<OwnEvent[]> {
+  private async *statementsOf(tenantId: string, action: string): AsyncGenerator<StatementEvent[]> {
     for (let after = ''; ;) {
       const { q, table, next, idAfter } = sqlOf(this.database);
       const rows = await ask(
         this.database,
         `SELECT e.${q('id')} AS ${q('id')}, e.${q('timestamp')} AS ${q('timestamp')},
-            SUBSTR(e.${q('details')}, 1, ${OWN_DETAILS}) AS ${q('details')}
+            SUBSTR(e.${q('details')}, 1, ${LONGEST_DETAILS}) AS ${q('details')}
           FROM ${table('audit_events')} e
           WHERE e.${q('tenant_id')} = ${next()} AND e.${q('action')} = ${next()} AND e.${q('id')} >= ${next()}
             AND e.${q('source')} IS NULL ${this.plainId()}
-          ORDER BY e.${q('id')} LIMIT ${OWN_PAGE}`,
+          ORDER BY e.${q('id')} LIMIT ${STATEMENTS_PAGE}`,
         [tenantId, action, idAfter(after)],
       );
       const events = rows.map((row) => ({
@@ -264,7 +268,7 @@ export class RetentionRepository {
         ...present('details', factsOf(row['details'])),
       }));
       if (events.length > 0) yield events;
-      if (events.length < OWN_PAGE) return;
+      if (events.length < STATEMENTS_PAGE) return;
       after = events.at(-1)!.id;
     }
   }

@@ -1,4 +1,4 @@
-import { group, integer, list, option, ruled } from '../../event/option-schema.js';
+import { filledList, group, integer, option, ruled } from '../../event/option-schema.js';
 
 /** When people work: outside of it, an event is off hours. */
 export interface BusinessHours {
@@ -15,7 +15,6 @@ export interface BusinessHours {
 const MINUTE_MS = 60_000;
 const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 
-const DAYS = 'a list of days, 1 for Monday to 7 for Sunday, [1, 2, 3, 4, 5]';
 const time = option((value) => minuteOf(value) !== undefined, "hours and minutes, '08:00'");
 
 export const businessHoursSchema = ruled(
@@ -25,9 +24,7 @@ export const businessHoursSchema = ruled(
         (value) => formatOf(value) !== undefined,
         "an IANA time zone, 'Europe/Berlin' or 'UTC'",
       ),
-      days: ruled(list(integer(1, 7), DAYS), (days: readonly number[]) =>
-        days.length > 0 ? undefined : { at: [], fault: `is an empty list: write ${DAYS}` },
-      ),
+      days: filledList(integer(1, 7), 'a list of days, 1 for Monday to 7 for Sunday, [1, 2, 3, 4, 5]'),
       from: time,
       to: time,
     },

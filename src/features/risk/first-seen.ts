@@ -7,33 +7,24 @@ export const VALUES_REMEMBERED = 32;
  * can choose the text of a known value can send the value itself.
  */
 export class FirstSeen {
-  private readonly hashes: number[] = [];
-  private readonly times: number[] = [];
+  private readonly times = new Map<number, number>();
 
   /** Unix epoch, milliseconds; `undefined` where the value is not remembered. */
   of(value: string): number | undefined {
-    const index = this.hashes.indexOf(hashOf(value));
-    return index < 0 ? undefined : this.times[index];
+    return this.times.get(hashOf(value));
   }
 
-  /** Notes that the value was used; the earliest time counts. */
+  /** The value was used; the earliest time counts. */
   note(value: string, at: number): void {
     const hash = hashOf(value);
-    const index = this.hashes.indexOf(hash);
-    const first = index < 0 ? at : Math.min(at, this.times[index]!);
-    if (index >= 0) this.drop(index);
-    else if (this.hashes.length >= VALUES_REMEMBERED) this.drop(0);
-    this.hashes.push(hash);
-    this.times.push(first);
+    const first = Math.min(at, this.times.get(hash) ?? at);
+    this.times.delete(hash);
+    this.times.set(hash, first);
+    if (this.times.size > VALUES_REMEMBERED) this.times.delete(this.times.keys().next().value!);
   }
 
   get size(): number {
-    return this.hashes.length;
-  }
-
-  private drop(index: number): void {
-    this.hashes.splice(index, 1);
-    this.times.splice(index, 1);
+    return this.times.size;
   }
 }
 

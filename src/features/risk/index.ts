@@ -4,7 +4,7 @@ import { contextRisk } from './context-risk.js';
 import { checkRiskContext } from './risk-context-options.js';
 import type { RiskContextOptions } from './risk-context-options.js';
 import { RiskMemory } from './risk-memory.js';
-import { UserHistory } from './user-history.js';
+import { userHistory } from './user-history.js';
 
 export type { BusinessHours } from './business-hours.js';
 export type { RiskContextOptions, RiskContextWeights } from './risk-context-options.js';
@@ -29,12 +29,7 @@ declare module '../../engine/audit-feature.js' {
  */
 export const risk = defineFeature('riskContext', (given: RiskContextOptions, { database, logger }) => {
   const options = checkRiskContext(given);
-  const history = new UserHistory(database);
-  const memory = new RiskMemory(
-    options,
-    (tenantId, userId, before) => history.before(tenantId, userId, before),
-    logger,
-  );
+  const memory = new RiskMemory(options, userHistory(database), logger);
   return {
     observe: (event) => memory.note(event),
     risk: contextRisk(options, (event) => memory.facts(event)),

@@ -32,19 +32,13 @@ export interface RiskContextOptions {
 }
 
 /** The options with their defaults, checked. */
-export interface CheckedRiskContext {
-  readonly weights: Readonly<Required<RiskContextWeights>>;
-  readonly isOffHours: (timestamp: number) => boolean;
-  readonly burstEvents: number;
-  readonly burstMs: number;
-  readonly scorer: RiskContextOptions['scorer'];
-}
+export type CheckedRiskContext = ReturnType<typeof checkRiskContext>;
 
 /** Points by default, in the order in which the factors are listed. */
 export const CONTEXT_POINTS = { offHours: 10, newAddress: 10, newDevice: 5, burst: 15 } as const;
 export const BURST = { events: 120, seconds: 10 } as const;
 
-/** Most events of a burst: each key that is watched may hold as many times. */
+/** Most events of a burst: each key keeps as many times. */
 const MAX_BURST = 1_000;
 
 export const riskContextSchema = group({
@@ -55,7 +49,7 @@ export const riskContextSchema = group({
 });
 
 /** @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.businessHours.from` */
-export function checkRiskContext(options: RiskContextOptions): CheckedRiskContext {
+export function checkRiskContext(options: RiskContextOptions) {
   checkOption(riskContextSchema, options, 'risk');
   const { weights, businessHours, scorer } = options;
   const burst = withDefaults(BURST, options.burst);

@@ -86,32 +86,25 @@ export class RiskMemory {
 
   /** Remembers an event that was recorded. Never throws and never waits. */
   note(event: AuditLogEvent): void {
+    const { timestamp, tenantId, userId } = event;
+    const { burstEvents, burstMs } = this.options;
     const burst = burstKey(event);
     if (burst !== undefined) {
-      let times = this.bursts.get(burst);
-      if (!times) {
-        // One less than makes a burst: the event that is judged is the last of it.
-        times = new RecentTimes(this.options.burstEvents - 1, this.options.burstMs);
-        this.bursts.set(burst, times);
-      }
-      times.add(event.timestamp);
+      // One less than makes a burst: the event that is judged is the last of it.
+      const make = () => new RecentTimes(burstEvents - 1, burstMs);
+      this.bursts.getOrMake(burst, make).add(timestamp);
     }
-    if (event.userId === undefined) return;
-    const key = userKey(event.tenantId, event.userId);
-    let user = this.users.get(key);
-    if (!user) {
-      user = {
-        tenantId: event.tenantId,
-        userId: event.userId,
-        since: event.timestamp,
-        addresses: new FirstSeen(),
-        devices: new FirstSeen(),
-        history: 'unknown',
-      };
-      this.users.set(key, user);
-    }
-    if (event.ipAddress !== undefined) user.addresses.note(event.ipAddress, event.timestamp);
-    if (event.userAgent !== undefined) user.devices.note(event.userAgent, event.timestamp);
+    if (userId === undefined) return;
+    const user = this.users.getOrMake(userKey(tenantId, userId), () => ({
+      tenantId,
+      userId,
+      since: timestamp,
+      addresses: new FirstSeen(),
+      devices: new FirstSeen(),
+      history: 'unknown',
+    }));
+    if (event.ipAddress !== undefined) user.addresses.note(event.ipAddress, timestamp);
+    if (event.userAgent !== undefined) user.devices.note(event.userAgent, timestamp);
     if (user.history === 'unknown') this.ask(user);
   }
 

@@ -1,25 +1,14 @@
 import { firstIdOf } from '../../event/event-id.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { ask, sqlOf } from '../../store/sql.js';
+import type { RiskHistory } from './risk-memory.js';
 
-/** What the memory of risk reads: a user's last events, by the index of tenant and user. */
-export class UserHistory {
-  constructor(private readonly database: AuditDatabase) {}
-
-  /**
-   * From where the user's last events before a time (Unix epoch, milliseconds) came, newest first.
-   *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
-   */
-  async before(
-    tenantId: string,
-    userId: string,
-    before: number,
-    limit = 200,
-  ): Promise<{ ipAddress?: string; userAgent?: string }[]> {
-    const { q, table, next, id } = sqlOf(this.database);
+/** From where a user's last events came, newest first, by the index of tenant and user. It throws `AUDIT_STORE_UNAVAILABLE`. */
+export function userHistory(database: AuditDatabase, limit = 200): RiskHistory {
+  return async (tenantId, userId, before) => {
+    const { q, table, next, id } = sqlOf(database);
     const rows = await ask(
-      this.database,
+      database,
       `SELECT ${q('ip_address')}, ${q('user_agent')} FROM ${table('audit_events')}
         WHERE ${q('tenant_id')} = ${next()} AND ${q('user_id')} = ${next()} AND ${q('id')} < ${next()}
         ORDER BY ${q('id')} DESC LIMIT ${Math.trunc(limit)}`,
@@ -29,5 +18,5 @@ export class UserHistory {
       ...(row['ip_address'] !== null && { ipAddress: String(row['ip_address']) }),
       ...(row['user_agent'] !== null && { userAgent: String(row['user_agent']) }),
     }));
-  }
+  };
 }

@@ -52,10 +52,10 @@ function compileCondition(condition: RuleCondition, values: EventValues): Predic
   switch (operator) {
     case 'equals':
     case 'in':
-      return () => holdsForOne(read(), (one) => wanted.has(one));
+      return () => isMetByOne(read(), (one) => wanted.has(one));
     case 'not_equals':
     case 'not_in':
-      return () => !holdsForOne(read(), (one) => wanted.has(one));
+      return () => !isMetByOne(read(), (one) => wanted.has(one));
     case 'contains':
       return () => contains(read(), part);
     case 'not_contains':
@@ -101,8 +101,8 @@ function inForm(value: RuleValue, form: (text: string) => string): RuleValue {
   return typeof value === 'string' ? form(value) : value;
 }
 
-function holdsForOne(value: unknown, holds: (one: unknown) => boolean): boolean {
-  return Array.isArray(value) ? value.some(holds) : holds(value);
+function isMetByOne(value: unknown, isMet: (one: unknown) => boolean): boolean {
+  return Array.isArray(value) ? value.some(isMet) : isMet(value);
 }
 
 function contains(value: unknown, part: unknown): boolean {
@@ -112,12 +112,12 @@ function contains(value: unknown, part: unknown): boolean {
 
 function compared(read: () => unknown, bound: string | number, sign: 1 | -1): Predicate {
   const exact = decimalOf(bound)!;
-  const holds = (value: unknown) => {
+  const isBeyond = (value: unknown) => {
     if (typeof value === 'number' && typeof bound === 'number') return (value - bound) * sign > 0;
     const found = decimalOf(value);
     if (found !== undefined) return compareDecimals(found, exact) * sign > 0;
     // `1e999` is no number that can be compared, but beyond all of them.
     return typeof value === 'string' && Number(value) === sign * Infinity;
   };
-  return () => holdsForOne(read(), holds);
+  return () => isMetByOne(read(), isBeyond);
 }

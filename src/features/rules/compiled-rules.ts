@@ -9,7 +9,7 @@ import { SentValues } from './sent-values.js';
 
 interface CompiledRule {
   readonly rule: ComplianceRule;
-  readonly holds: Predicate;
+  readonly isMet: Predicate;
 }
 
 /** The enabled ones of some rules, ready to be held against events. Of these it keeps some of the last texts, and which patterns were found in them. */
@@ -24,7 +24,7 @@ export class CompiledRules {
 
   constructor(rules: readonly ComplianceRule[]) {
     const compile = (some: readonly ComplianceRule[], values: EventValues) => {
-      const compiled = some.map((rule) => ({ rule, holds: compileConditions(rule.conditions, values) }));
+      const compiled = some.map((rule) => ({ rule, isMet: compileConditions(rule.conditions, values) }));
       values.compile();
       return compiled;
     };
@@ -41,14 +41,14 @@ export class CompiledRules {
   }
 
   /** Those that hold, in their order. */
-  holding(event: AuditLogEvent): readonly ComplianceRule[] {
+  matching(event: AuditLogEvent): readonly ComplianceRule[] {
     if (this.enabled.length === 0) return [];
-    return this.values.of(event, () => this.enabled.filter(({ holds }) => holds()).map(({ rule }) => rule));
+    return this.values.of(event, () => this.enabled.filter(({ isMet }) => isMet()).map(({ rule }) => rule));
   }
 
   /** The first that blocks and holds. @param event what is known of the request before its handler, body and query included */
   blocking(event: AuditLogEvent): ComplianceRule | undefined {
     if (!this.canBlock) return undefined;
-    return this.valuesBefore.of(event, () => this.blockers.find(({ holds }) => holds())?.rule);
+    return this.valuesBefore.of(event, () => this.blockers.find(({ isMet }) => isMet())?.rule);
   }
 }

@@ -59,12 +59,12 @@ export class RuleBook {
 
   /** Ids of the enabled rules that hold, in the order of the rules. */
   match(event: AuditLogEvent): readonly string[] {
-    return this.holding(event).map(({ id }) => id);
+    return this.matching(event).map(({ id }) => id);
   }
 
   /** The enabled rules that hold, in their order. */
-  holding(event: AuditLogEvent): readonly ComplianceRule[] {
-    return this.compiled.holding(event);
+  matching(event: AuditLogEvent): readonly ComplianceRule[] {
+    return this.compiled.matching(event);
   }
 
   /** Whether any enabled rule blocks, so that nothing need be asked where none does. */

@@ -16,7 +16,7 @@ export class RuleStage implements Stage {
   constructor(private readonly book: RuleBook) {}
 
   judge(event: AuditLogEvent, { blockedBy }: GivenJudgement): Judgement | undefined {
-    const found = this.book.holding(event);
+    const found = this.book.matching(event);
     const blocking = blockedBy && this.book.rules.find(({ id }) => id === blockedBy.id);
     if (found.length === 0 && !blocking) return undefined;
     const complianceFlags = [...new Set([...event.complianceFlags, ...found.map(({ id }) => id)])];

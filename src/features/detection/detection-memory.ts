@@ -23,7 +23,7 @@ export interface DirtyKey {
   readonly finding?: Finding;
 }
 
-interface Watched {
+interface Remembered {
   readonly window: KeyWindow;
   since?: number | undefined;
   hits: number;
@@ -31,8 +31,8 @@ interface Watched {
 }
 
 /** One detection by one kind of key, as far as this process has seen. Holds at most so many keys. */
-export class Watch {
-  private readonly keys: RecentMap<string, Watched>;
+export class DetectionMemory {
+  private readonly keys: RecentMap<string, Remembered>;
   /** When the last finding of a key was. */
   private readonly findings: RecentMap<string, number>;
   private agedAt = performance.now();
@@ -74,18 +74,18 @@ export class Watch {
     // What the store was not asked about yet must not be forgotten only because the database is away for long.
     if (!detection.isShared) this.age();
     const tenantId = detection.acrossTenants ? '' : event.tenantId;
-    const watched = this.watched(tenantId, key);
-    const { isNew, reachedAt } = watched.window.add(event);
+    const remembered = this.remember(tenantId, key);
+    const { isNew, reachedAt } = remembered.window.add(event);
     if (isNew && detection.isShared) {
-      watched.since = Math.min(watched.since ?? event.timestamp, event.timestamp);
-      watched.hits += 1;
+      remembered.since = Math.min(remembered.since ?? event.timestamp, event.timestamp);
+      remembered.hits += 1;
       this.hasNew = true;
     }
     if (reachedAt === undefined || this.isKnown({ tenantId, key, lastAt: reachedAt })) return undefined;
-    if (watched.finding && !this.isKnown(watched.finding)) return watched.finding;
-    const finding = watched.window.finding(reachedAt);
+    if (remembered.finding && !this.isKnown(remembered.finding)) return remembered.finding;
+    const finding = remembered.window.finding(reachedAt);
     if (detection.isShared) {
-      watched.finding = finding;
+      remembered.finding = finding;
       this.isUrgent = true;
     }
     return finding;
@@ -105,14 +105,14 @@ export class Watch {
    * The keys to look up now, the busiest first, and with those that are being looked up no more than the limit. They count
    * as looked up unless they are {@link giveBack given back}.
    */
-  take(limit: number): DirtyKey[] {
-    const dirty: (Watched & { since: number })[] = [];
+  dirtyKeys(limit: number): DirtyKey[] {
+    const dirty: (Remembered & { since: number })[] = [];
     let isLater = false;
-    for (const watched of this.keys.values()) {
-      if (watched.since === undefined) continue;
+    for (const remembered of this.keys.values()) {
+      if (remembered.since === undefined) continue;
       // What it did meanwhile is looked up next.
-      if (this.open.has(nameOf(watched.window.tenantId, watched.window.key))) isLater = true;
-      else dirty.push(watched as Watched & { since: number });
+      if (this.open.has(nameOf(remembered.window.tenantId, remembered.window.key))) isLater = true;
+      else dirty.push(remembered as Remembered & { since: number });
     }
     dirty.sort(
       (a, b) => Number(b.finding !== undefined) - Number(a.finding !== undefined) || b.hits - a.hits,
@@ -120,9 +120,9 @@ export class Watch {
     const room = Math.max(0, limit - this.open.size);
     this.hasNew = isLater || dirty.length > room;
     this.isUrgent = false;
-    return dirty.slice(0, room).map((watched) => {
-      const { window, since, hits, finding } = watched;
-      Object.assign(watched, { since: undefined, hits: 0, finding: undefined });
+    return dirty.slice(0, room).map((remembered) => {
+      const { window, since, hits, finding } = remembered;
+      Object.assign(remembered, { since: undefined, hits: 0, finding: undefined });
       const { tenantId, key, things } = window;
       return { tenantId, key, since, hits, things, ...(finding && { finding }) };
     });
@@ -137,10 +137,10 @@ export class Watch {
   giveBack(keys: readonly DirtyKey[]): void {
     this.open = new Set();
     for (const { tenantId, key, since, hits, finding } of keys) {
-      const watched = this.watched(tenantId, key);
-      watched.since = Math.min(watched.since ?? since, since);
-      watched.hits += hits;
-      if (finding && !this.isKnown(finding)) watched.finding ??= finding;
+      const remembered = this.remember(tenantId, key);
+      remembered.since = Math.min(remembered.since ?? since, since);
+      remembered.hits += hits;
+      if (finding && !this.isKnown(finding)) remembered.finding ??= finding;
       this.hasNew = true;
     }
   }
@@ -161,14 +161,11 @@ export class Watch {
     return this.detection.isShared ? undefined : { ...event, timestamp: now };
   }
 
-  private watched(tenantId: string, key: string): Watched {
-    const name = nameOf(tenantId, key);
-    let watched = this.keys.get(name);
-    if (!watched) {
-      watched = { window: new KeyWindow(this.detection, this.way, tenantId, key), hits: 0 };
-      this.keys.set(name, watched);
-    }
-    return watched;
+  private remember(tenantId: string, key: string): Remembered {
+    return this.keys.getOrMake(nameOf(tenantId, key), () => ({
+      window: new KeyWindow(this.detection, this.way, tenantId, key),
+      hits: 0,
+    }));
   }
 }
 
