@@ -1,6 +1,6 @@
 // The feature `access`: nest-audit-trail/access.
 import { defineFeature } from '../../engine/audit-feature.js';
-import { FilterWords } from './filter-words.js';
+import { filterWords } from './filter-words.js';
 import { ReadRecorder } from './read-recorder.js';
 
 /**
@@ -13,5 +13,5 @@ import { ReadRecorder } from './read-recorder.js';
  * ```
  */
 export const access = defineFeature('access', (_options: object, { audit, asked, redactor }) => ({
-  reads: new ReadRecorder(new FilterWords(asked, redactor), audit),
+  reads: new ReadRecorder(filterWords(asked, redactor), audit),
 }));

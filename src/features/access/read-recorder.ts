@@ -6,13 +6,12 @@ import { raise } from '../../event/raised-event.js';
 import { isTenantId } from '../../event/safe-text.js';
 import type { AuditService } from '../../trail/audit.service.js';
 import type { AuditRead, ReadEnding, ReadObserver } from '../../trail/reads.js';
-import type { FilterWords } from './filter-words.js';
 import { READ, READ_END } from './raised-events.js';
 
 /** Records who looks at the audit, with what filter, and how many events came back. */
 export class ReadRecorder implements ReadObserver {
   constructor(
-    private readonly words: FilterWords,
+    private readonly words: (filter: Readonly<Record<string, unknown>>, tenantId: string) => Promise<object>,
     private readonly audit: Pick<AuditService, 'record'>,
   ) {}
 
@@ -34,11 +33,9 @@ export class ReadRecorder implements ReadObserver {
     more: Readonly<Record<string, unknown>>,
     outcome: ReadEnding['outcome'],
   ): Promise<AuditEventInput> {
-    const own: Record<string, unknown> = Object.fromEntries(
-      typeof query === 'object' && query !== null ? readEntries(query) : [],
-    );
+    const given = typeof query === 'object' && query !== null ? readEntries(query) : [];
     const { tenantId, allTenants, reveal, limit, order, cursor, ...filter } = {
-      ...own,
+      ...Object.fromEntries(given),
       ...present('id', id),
     } as Record<string, unknown>;
     const tenant =
@@ -48,7 +45,7 @@ export class ReadRecorder implements ReadObserver {
         method,
         ...(allTenants === true && { allTenants }),
         ...(reveal === true && { reveal }),
-        filter: await this.words.of(filter, tenant ?? ''),
+        filter: await this.words(filter, tenant ?? ''),
         ...present('limit', isPlain(limit) ? limit : undefined),
         ...present('order', isPlain(order) ? order : undefined),
         // A cursor is a text that nobody can read: that there was one says that it was not the first page.

@@ -28,8 +28,6 @@ interface Carried {
 
 interface Opened extends Carried {
   readonly event: AuditLogEvent;
-  /** Among the events of the batch. */
-  readonly place: number;
 }
 
 /**
@@ -87,19 +85,17 @@ export class Protector implements ValueProtection {
   ): Promise<readonly AuditLogEvent[]> {
     const stored = [...events];
     const opened: Opened[] = [];
-    let isChanged = false;
     try {
       for (const [place, event] of events.entries()) {
         const keyId = keyIdOf(event.metadata[PROTECTED_KEY], 't1');
         if (keyId === undefined) continue;
         const copy = { ...event, metadata: { ...event.metadata } };
         stored[place] = copy;
-        isChanged = true;
         const carried = await this.carriedBy(event, keyId);
-        if (carried) opened.push({ ...carried, event: copy, place });
+        if (carried) opened.push({ ...carried, event: copy });
         else withhold(copy);
       }
-      if (opened.length === 0) return isChanged ? stored : events;
+      if (opened.length === 0) return stored;
       const claims = opened.map(({ event, subject }) => ({
         tenantId: event.tenantId,
         subjectId: subject,

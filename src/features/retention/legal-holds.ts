@@ -107,10 +107,7 @@ export class LegalHolds {
     this.warnings = new RateLimitedLog(logger, 60_000);
   }
 
-  /**
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field; `AUDIT_INVALID_OPTIONS` where the log is signed and this process can't
-   *   sign; `AUDIT_NOT_SEALED` where the key does not answer; `AUDIT_STORE_UNAVAILABLE`
-   */
+  /** See `AuditRetention.placeHold`. */
   async place(input: LegalHoldInput): Promise<LegalHold> {
     const { tenantId, rest } = splitScope(input);
     const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
@@ -138,10 +135,7 @@ export class LegalHolds {
     return holdOf({ id, timestamp, tenantId: tenant, action: HOLD_ACTION, details })!;
   }
 
-  /**
-   * @returns the hold that was in force
-   * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, also where there is none of this id in force; else as {@link place}
-   */
+  /** See `AuditRetention.liftHold`. */
   async lift(id: string, release: LegalHoldRelease): Promise<LegalHold> {
     const { reason, liftedBy } = ownQuery(release);
     if (!isEventId(id)) throw refuseHold('id', 'id must be that of a hold');
@@ -156,7 +150,7 @@ export class LegalHolds {
     return hold;
   }
 
-  /** The holds in force, oldest first. @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE` */
+  /** See `AuditRetention.holds`. */
   async find(scope: AuditScope): Promise<LegalHold[]> {
     const { tenantId } = splitScope(scope);
     return (await this.on(tenantId)).inForce;
