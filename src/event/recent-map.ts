@@ -32,9 +32,11 @@ export class RecentMap<K, V> {
   }
 
   getOrMake(key: K, make: () => V): V {
-    const value = this.get(key) ?? make();
-    this.set(key, value);
-    return value;
+    const known = this.get(key);
+    if (known !== undefined) return known;
+    const made = make();
+    this.set(key, made);
+    return made;
   }
 
   set(key: K, value: V): void {

@@ -65,44 +65,39 @@ const MAX_PORTIONS = 256;
 
 /** Adds up weights. */
 export class SumTally implements Tally {
-  private readonly times: number[] = [];
-  private readonly weights: number[] = [];
+  private readonly portions: { readonly at: number; weight: number }[] = [];
   private sum = 0;
 
   constructor(private readonly windowMs: number) {}
 
   get first(): number | undefined {
-    return this.times[0];
+    return this.portions[0]?.at;
   }
 
   get last(): number | undefined {
-    return this.times.at(-1);
+    return this.portions.at(-1)?.at;
   }
 
   add(at: number, weight: number): void {
-    let index = this.times.length;
-    while (index > 0 && this.times[index - 1]! > at) index -= 1;
-    this.times.splice(index, 0, at);
-    this.weights.splice(index, 0, weight);
+    const { portions } = this;
+    let index = portions.length;
+    while (index > 0 && portions[index - 1]!.at > at) index -= 1;
+    portions.splice(index, 0, { at, weight });
     this.sum += weight;
-    const newest = this.times.at(-1)!;
-    while (newest - this.times[0]! >= this.windowMs) {
-      this.times.shift();
-      this.sum -= this.weights.shift()!;
-    }
-    if (this.times.length > MAX_PORTIONS) {
-      // As of the later of the two: nobody hides a sum in many small portions.
-      this.times.shift();
-      const oldest = this.weights.shift()!;
-      this.weights[0]! += oldest;
+    while (this.last! - this.first! >= this.windowMs) this.sum -= portions.shift()!.weight;
+    // As of the later of the two: nobody hides a sum in many small portions.
+    if (portions.length > MAX_PORTIONS) {
+      const { weight: oldest } = portions.shift()!;
+      portions[0]!.weight += oldest;
     }
   }
 
   within(at: number): number {
-    let gone = 0;
-    for (let index = 0; index < this.times.length && at - this.times[index]! >= this.windowMs; index += 1) {
-      gone += this.weights[index]!;
+    let sum = this.sum;
+    for (const { at: seenAt, weight } of this.portions) {
+      if (at - seenAt < this.windowMs) break;
+      sum -= weight;
     }
-    return this.sum - gone;
+    return sum;
   }
 }

@@ -1,20 +1,8 @@
 import type { ComplianceRule } from '../compliance-rule.js';
-import {
-  all,
-  changesData,
-  deletes,
-  deniedAccess,
-  anyExport,
-  losesAuditEvents,
-  privileged,
-  resourceHas,
-  securityAlarm,
-  succeeded,
-  usesData,
-} from './situations.js';
+import * as it from './situations.js';
 
 /** Data about people, by the names that applications commonly give it. */
-const personalData = resourceHas(
+const personalData = it.resourceHas(
   'user customer client contact person people employee applicant candidate member subscriber profile address',
 );
 
@@ -27,7 +15,7 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Article 5(2)',
     category: 'compliance',
     severity: 'high',
-    conditions: losesAuditEvents,
+    conditions: it.losesAuditEvents,
   },
   {
     id: 'gdpr.7.1-consent-change',
@@ -36,7 +24,7 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Article 7(1) and (3)',
     category: 'compliance',
     severity: 'low',
-    conditions: all(changesData, succeeded, resourceHas('consent')),
+    conditions: it.all(it.changesData, it.succeeded, it.resourceHas('consent')),
   },
   {
     id: 'gdpr.15-subject-request',
@@ -45,7 +33,10 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Articles 15 to 22',
     category: 'compliance',
     severity: 'low',
-    conditions: all(usesData, resourceHas('subject-request data-request access-request erasure-request')),
+    conditions: it.all(
+      it.usesData,
+      it.resourceHas('subject-request data-request access-request erasure-request'),
+    ),
   },
   {
     id: 'gdpr.17-erasure',
@@ -54,7 +45,7 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Article 17(1)',
     category: 'data_modification',
     severity: 'medium',
-    conditions: all(deletes, personalData),
+    conditions: it.all(it.deletes, personalData),
   },
   {
     id: 'gdpr.32.1-bulk-export',
@@ -63,7 +54,7 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Article 32(1)(b)',
     category: 'data_access',
     severity: 'high',
-    conditions: all(anyExport, succeeded, personalData),
+    conditions: it.all(it.anyExport, it.succeeded, personalData),
   },
   {
     id: 'gdpr.32.1-denied-access',
@@ -72,7 +63,7 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Article 32(1)(b)',
     category: 'authorization',
     severity: 'medium',
-    conditions: all(deniedAccess, personalData),
+    conditions: it.all(it.deniedAccess, personalData),
   },
   {
     id: 'gdpr.32.4-privileged-access',
@@ -81,7 +72,7 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Article 32(4)',
     category: 'data_access',
     severity: 'medium',
-    conditions: all(usesData, succeeded, personalData, privileged),
+    conditions: it.all(it.usesData, it.succeeded, personalData, it.privileged),
   },
   {
     id: 'gdpr.33-possible-breach',
@@ -91,6 +82,6 @@ export const GDPR: readonly ComplianceRule[] = [
     clause: 'Article 33(1) and (5)',
     category: 'security',
     severity: 'high',
-    conditions: securityAlarm,
+    conditions: it.securityAlarm,
   },
 ];

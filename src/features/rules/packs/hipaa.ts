@@ -1,23 +1,8 @@
 import type { ComplianceRule } from '../compliance-rule.js';
-import {
-  all,
-  changesData,
-  changesRights,
-  deniedAccess,
-  anyExport,
-  any,
-  is,
-  readsData,
-  refusedLogin,
-  resourceHas,
-  securityAlarm,
-  succeeded,
-  usesData,
-  verbIs,
-} from './situations.js';
+import * as it from './situations.js';
 
 /** Health records, by the names that applications and HL7 FHIR give them. */
-const healthRecord = resourceHas(
+const healthRecord = it.resourceHas(
   'patient encounter observation condition diagnosis medication prescription immunization allergy ' +
     'procedure diagnostic-report lab-result health-record medical-record chart claim',
 );
@@ -31,7 +16,7 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.308(a)(4)(ii)(C)',
     category: 'authorization',
     severity: 'medium',
-    conditions: changesRights,
+    conditions: it.changesRights,
   },
   {
     id: 'hipaa.164.308.a.5-refused-login',
@@ -40,7 +25,7 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.308(a)(5)(ii)(C)',
     category: 'authentication',
     severity: 'medium',
-    conditions: refusedLogin,
+    conditions: it.refusedLogin,
   },
   {
     id: 'hipaa.164.308.a.6-security-incident',
@@ -49,7 +34,7 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.308(a)(6)(ii)',
     category: 'security',
     severity: 'high',
-    conditions: securityAlarm,
+    conditions: it.securityAlarm,
   },
   {
     id: 'hipaa.164.312.a.1-denied-access',
@@ -58,7 +43,7 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.312(a)(1)',
     category: 'authorization',
     severity: 'medium',
-    conditions: all(deniedAccess, healthRecord),
+    conditions: it.all(it.deniedAccess, healthRecord),
   },
   {
     id: 'hipaa.164.312.a.2-emergency-access',
@@ -67,11 +52,11 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.312(a)(2)(ii)',
     category: 'authorization',
     severity: 'high',
-    conditions: all(
-      succeeded,
-      any(
-        is('action', 'matches', '(break[-_]?(the[-_]?)?glass|emergency[-_]access)'),
-        is('details.emergency', 'equals', true),
+    conditions: it.all(
+      it.succeeded,
+      it.any(
+        it.is('action', 'matches', '(break[-_]?(the[-_]?)?glass|emergency[-_]access)'),
+        it.is('details.emergency', 'equals', true),
       ),
     ),
   },
@@ -82,7 +67,7 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.312(b)',
     category: 'data_access',
     severity: 'low',
-    conditions: all(readsData, healthRecord),
+    conditions: it.all(it.readsData, healthRecord),
   },
   {
     id: 'hipaa.164.312.c.1-record-change',
@@ -91,7 +76,7 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.312(c)(1)',
     category: 'data_modification',
     severity: 'medium',
-    conditions: all(changesData, succeeded, healthRecord),
+    conditions: it.all(it.changesData, it.succeeded, healthRecord),
   },
   {
     id: 'hipaa.164.528-disclosure',
@@ -101,11 +86,11 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.528(a)',
     category: 'data_access',
     severity: 'high',
-    conditions: all(
-      usesData,
-      succeeded,
+    conditions: it.all(
+      it.usesData,
+      it.succeeded,
       healthRecord,
-      any(anyExport, verbIs('share disclose send transmit fax')),
+      it.any(it.anyExport, it.verbIs('share disclose send transmit fax')),
     ),
   },
 ];

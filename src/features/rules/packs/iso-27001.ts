@@ -1,17 +1,5 @@
 import type { ComplianceRule } from '../compliance-rule.js';
-import {
-  all,
-  any,
-  changesConfiguration,
-  changesIdentities,
-  deletes,
-  failed,
-  is,
-  losesAuditEvents,
-  privileged,
-  securityAlarm,
-  usesAuditTrail,
-} from './situations.js';
+import * as it from './situations.js';
 
 const clause = 'A.8.15';
 
@@ -27,7 +15,7 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'authorization',
     severity: 'medium',
-    conditions: all(is('category', 'in', ['authentication', 'authorization']), failed),
+    conditions: it.all(it.is('category', 'in', ['authentication', 'authorization']), it.failed),
   },
   {
     id: 'iso-27001.8.15-privilege-use',
@@ -36,7 +24,7 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'authorization',
     severity: 'medium',
-    conditions: privileged,
+    conditions: it.privileged,
   },
   {
     id: 'iso-27001.8.15-configuration-change',
@@ -45,7 +33,7 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'system',
     severity: 'medium',
-    conditions: changesConfiguration,
+    conditions: it.changesConfiguration,
   },
   {
     id: 'iso-27001.8.15-identity-change',
@@ -54,7 +42,7 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'authentication',
     severity: 'medium',
-    conditions: changesIdentities,
+    conditions: it.changesIdentities,
   },
   {
     id: 'iso-27001.8.15-deletion',
@@ -63,7 +51,7 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'data_modification',
     severity: 'medium',
-    conditions: deletes,
+    conditions: it.deletes,
   },
   {
     id: 'iso-27001.8.15-alarm',
@@ -72,7 +60,7 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'security',
     severity: 'high',
-    conditions: securityAlarm,
+    conditions: it.securityAlarm,
   },
   {
     id: 'iso-27001.8.15-fault',
@@ -81,9 +69,9 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'system',
     severity: 'low',
-    conditions: any(
-      all(failed, is('metadata.statusCode', 'greater_than', 499)),
-      is('metadata.interrupted', 'equals', true),
+    conditions: it.any(
+      it.all(it.failed, it.is('metadata.statusCode', 'greater_than', 499)),
+      it.is('metadata.interrupted', 'equals', true),
     ),
   },
   {
@@ -93,6 +81,6 @@ export const ISO_27001: readonly ComplianceRule[] = [
     clause,
     category: 'security',
     severity: 'high',
-    conditions: any(usesAuditTrail, losesAuditEvents),
+    conditions: it.any(it.usesAuditTrail, it.losesAuditEvents),
   },
 ];

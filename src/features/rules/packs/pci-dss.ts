@@ -1,26 +1,11 @@
 import type { ComplianceRule } from '../compliance-rule.js';
-import {
-  all,
-  any,
-  changesIdentities,
-  deletes,
-  failed,
-  is,
-  losesAuditEvents,
-  privileged,
-  resourceHas,
-  someUser,
-  succeeded,
-  usesAuditTrail,
-  usesData,
-  verbIs,
-} from './situations.js';
+import * as it from './situations.js';
 
 /** Where card numbers are, by the names that applications commonly give it. */
-const cardholderData = resourceHas('card cardholder pan payment payment-method charge transaction refund');
+const cardholderData = it.resourceHas('card cardholder pan payment payment-method charge transaction refund');
 
 /** What the system itself is made of, as far as an application can make and delete it. */
-const systemObject = resourceHas(
+const systemObject = it.resourceHas(
   'setting config configuration policy feature-flag integration webhook api-key certificate ' +
     'tenant database schema table job service-account',
 );
@@ -34,7 +19,7 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.2.1.1',
     category: 'data_access',
     severity: 'low',
-    conditions: all(usesData, someUser, cardholderData),
+    conditions: it.all(it.usesData, it.someUser, cardholderData),
   },
   {
     id: 'pci-dss.10.2.1.2-administrative-action',
@@ -43,7 +28,7 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.2.1.2',
     category: 'authorization',
     severity: 'medium',
-    conditions: privileged,
+    conditions: it.privileged,
   },
   {
     id: 'pci-dss.10.2.1.3-audit-trail-access',
@@ -52,7 +37,7 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.2.1.3',
     category: 'security',
     severity: 'medium',
-    conditions: usesAuditTrail,
+    conditions: it.usesAuditTrail,
   },
   {
     id: 'pci-dss.10.2.1.4-invalid-access-attempt',
@@ -61,7 +46,7 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.2.1.4',
     category: 'authentication',
     severity: 'medium',
-    conditions: all(is('category', 'in', ['authentication', 'authorization']), failed),
+    conditions: it.all(it.is('category', 'in', ['authentication', 'authorization']), it.failed),
   },
   {
     id: 'pci-dss.10.2.1.5-credential-change',
@@ -70,7 +55,7 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.2.1.5',
     category: 'authentication',
     severity: 'medium',
-    conditions: changesIdentities,
+    conditions: it.changesIdentities,
   },
   {
     id: 'pci-dss.10.2.1.6-audit-log-stopped',
@@ -79,7 +64,10 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.2.1.6',
     category: 'security',
     severity: 'high',
-    conditions: any(losesAuditEvents, is('action', 'in', ['sys_monitor_disabled', 'sys_monitor_enabled'])),
+    conditions: it.any(
+      it.losesAuditEvents,
+      it.is('action', 'in', ['sys_monitor_disabled', 'sys_monitor_enabled']),
+    ),
   },
   {
     id: 'pci-dss.10.2.1.7-system-object-change',
@@ -88,7 +76,7 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.2.1.7',
     category: 'system',
     severity: 'medium',
-    conditions: all(succeeded, systemObject, any(deletes, verbIs('create add drop'))),
+    conditions: it.all(it.succeeded, systemObject, it.any(it.deletes, it.verbIs('create add drop'))),
   },
   {
     id: 'pci-dss.10.7.2-logging-failure',
@@ -97,6 +85,6 @@ export const PCI_DSS: readonly ComplianceRule[] = [
     clause: 'Requirement 10.7.2',
     category: 'security',
     severity: 'critical',
-    conditions: losesAuditEvents,
+    conditions: it.losesAuditEvents,
   },
 ];

@@ -1,20 +1,8 @@
 import type { ComplianceRule } from '../compliance-rule.js';
-import {
-  all,
-  changesData,
-  changesRights,
-  deletes,
-  deniedAccess,
-  impersonated,
-  losesAuditEvents,
-  privileged,
-  resourceHas,
-  succeeded,
-  verbIs,
-} from './situations.js';
+import * as it from './situations.js';
 
 /** What stands in the books, by the names that accounting applications give it. */
-const financialRecord = resourceHas(
+const financialRecord = it.resourceHas(
   'invoice bill payment payout refund journal journal-entry ledger transaction budget expense payroll balance tax',
 );
 
@@ -31,10 +19,10 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 302(a)(4)',
     category: 'compliance',
     severity: 'medium',
-    conditions: all(
-      changesData,
-      succeeded,
-      verbIs('approve unapprove authorize authorise release reject void reverse'),
+    conditions: it.all(
+      it.changesData,
+      it.succeeded,
+      it.verbIs('approve unapprove authorize authorise release reject void reverse'),
     ),
   },
   {
@@ -44,7 +32,7 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 404(a)',
     category: 'data_modification',
     severity: 'low',
-    conditions: all(changesData, succeeded, financialRecord),
+    conditions: it.all(it.changesData, it.succeeded, financialRecord),
   },
   {
     id: 'sox.404-privileged-change',
@@ -54,7 +42,7 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 404(a)',
     category: 'compliance',
     severity: 'high',
-    conditions: all(changesData, succeeded, financialRecord, privileged),
+    conditions: it.all(it.changesData, it.succeeded, financialRecord, it.privileged),
   },
   {
     id: 'sox.404-impersonated-change',
@@ -63,7 +51,7 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 404(a)',
     category: 'compliance',
     severity: 'high',
-    conditions: all(changesData, succeeded, financialRecord, impersonated),
+    conditions: it.all(it.changesData, it.succeeded, financialRecord, it.impersonated),
   },
   {
     id: 'sox.404-access-right-change',
@@ -72,7 +60,7 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 404(a)',
     category: 'authorization',
     severity: 'medium',
-    conditions: changesRights,
+    conditions: it.changesRights,
   },
   {
     id: 'sox.404-denied-access',
@@ -81,7 +69,7 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 404(a)',
     category: 'authorization',
     severity: 'medium',
-    conditions: deniedAccess,
+    conditions: it.deniedAccess,
   },
   {
     id: 'sox.404-audit-trail-incomplete',
@@ -90,7 +78,7 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 404(a)',
     category: 'compliance',
     severity: 'high',
-    conditions: losesAuditEvents,
+    conditions: it.losesAuditEvents,
   },
   {
     id: 'sox.802-record-deletion',
@@ -99,6 +87,6 @@ export const SOX: readonly ComplianceRule[] = [
     clause: 'Section 802 (18 U.S.C. 1519)',
     category: 'data_modification',
     severity: 'high',
-    conditions: all(deletes, financialRecord),
+    conditions: it.all(it.deletes, financialRecord),
   },
 ];
