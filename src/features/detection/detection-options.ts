@@ -54,7 +54,7 @@ export const detectionSchema = group({
 /**
  * The options with their defaults, checked.
  *
- * @param volumeKeys the keys of `details` that hold a count of records, as for the risk score
+ * @param volumeKeys the keys of `details` that have a count of records, as for the risk score
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `detection.bruteForce.threshold`
  */
 export function checkDetectionOptions(

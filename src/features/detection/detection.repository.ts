@@ -10,7 +10,7 @@ import type { Row, Sql } from '../../store/sql.js';
 import type { StoredValue } from '../../store/stored-row.js';
 import { dialectOf, tableName } from '../../store/table-name.js';
 
-/** What must hold of an event, all of it. */
+/** What an event must meet, all of it. */
 export interface EventCondition {
   readonly category?: AuditLogEvent['category'];
   readonly outcomes?: readonly AuditLogEvent['outcome'][];
@@ -36,7 +36,7 @@ export interface TextRange {
 /** Which events a detection asks for. */
 export interface DetectionQuery {
   readonly tenantIds: readonly string[];
-  /** Any of these holds. */
+  /** Any of these is met. */
   readonly any: readonly EventCondition[];
   /** Only the events of these keys. Absent where the key is in no column. */
   readonly keys?: {

@@ -56,7 +56,7 @@ export class Detector {
   private isOver = false;
 
   /**
-   * @param volumeKeys the keys of `details` that hold a count of records, as for the risk score
+   * @param volumeKeys the keys of `details` that have a count of records, as for the risk score
    * @param eventsASweep how many events of one detection by one kind of key a sweep reads
    * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `detection.bruteForce.threshold`
    */

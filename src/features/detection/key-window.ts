@@ -20,7 +20,7 @@ export interface Observed {
 
 /**
  * One key of a detection: what it did lately, and whether that is a finding. The same for events as they are recorded
- * and for those that the store holds. Its size is bounded by the threshold.
+ * and for those that the store has. Its size is bounded by the threshold.
  */
 export class KeyWindow {
   private readonly tally: Tally;

@@ -99,7 +99,7 @@ export class AuditPolicy implements RecordingPolicy {
   }
 }
 
-/** All that are given must hold: one that does not is enough, whatever is not known yet. */
+/** All that are given must be met: one that is not is enough, whatever is not known yet. */
 function verdictOf(conditions: readonly PolicyCondition[], subject: ReadSubject): boolean | undefined {
   let verdict: boolean | undefined = true;
   for (const { isMet } of conditions) {

@@ -14,6 +14,7 @@ import {
 } from '../../event/option-schema.js';
 import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
 import { showContents } from '../../event/show-value.js';
+import { isStatusCode } from './check-subject.js';
 import { flawOfPattern } from './path-pattern.js';
 import { POLICY_LEVELS } from './policy-rule.js';
 import type { PolicyMatch, PolicyOptions, PolicyRule } from './policy-rule.js';
@@ -23,13 +24,14 @@ const FILE = '{ "rules": [{ "level": "none", "match": { "path": "/health" } }] }
 
 const STATUS = "a code, 404, or a kind of them, '4xx'";
 
+const isKind = (value: unknown) => typeof value === 'string' && /^[1-5]xx$/.test(value);
 const text = fact(() => undefined);
 const facts = {
   path: fact(flawOfPattern),
   route: text,
   method: fact((value) => (/^[a-z-]+$/i.test(value) ? undefined : "a method, 'POST'")),
   controller: text,
-  status: oneOrMore((value) => (isStatus(value) ? undefined : STATUS), STATUS),
+  status: oneOrMore((value) => (isStatusCode(value) || isKind(value) ? undefined : STATUS), STATUS),
   user: text,
   tenant: text,
   role: text,
@@ -92,7 +94,7 @@ export function checkPolicy(options: PolicyOptions): readonly PolicyRule[] {
   throw invalid(at, `A rule of the audit policy ${name} is not valid: ${part || 'it'} ${fault}`);
 }
 
-/** A file holds the list by itself, or as `rules`. */
+/** A file has the list by itself, or as `rules`. */
 function readRules(file: unknown): unknown {
   if (!isFilledText(file)) {
     throw wrongOption(
@@ -149,11 +151,6 @@ function unrecorded(rule: PolicyRule): OptionFault | undefined {
     return wrong([name], rule[name], `level: '${from}', since level '${rule.level}' does not record it`);
   }
   return undefined;
-}
-
-function isStatus(value: unknown): boolean {
-  if (typeof value === 'string') return /^[1-5]xx$/.test(value);
-  return Number.isInteger(value) && (value as number) >= 100 && (value as number) <= 599;
 }
 
 function wrong(at: OptionFault['at'], value: unknown, write: string): OptionFault {

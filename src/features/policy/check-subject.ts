@@ -6,7 +6,8 @@ import type { OptionSchema } from '../../event/option-schema.js';
 const orNull = (accepts: (value: unknown) => boolean, write: string) =>
   option((value) => value === null || accepts(value), `${write}, or null where there is none`);
 const isText = (value: unknown) => typeof value === 'string';
-const isStatus = (value: unknown) => Number.isInteger(value) && Number(value) >= 100 && Number(value) <= 599;
+export const isStatusCode = (value: unknown) =>
+  Number.isInteger(value) && Number(value) >= 100 && Number(value) <= 599;
 const isTexts = (value: unknown) => Array.isArray(value) && value.every(isText);
 
 /** What each fact of a request can be; what is left out is not known. */
@@ -15,7 +16,7 @@ const subjectSchema = group({
   route: orNull(isText, "a text, '/invoices/:id'"),
   method: option(isText, "a text, 'GET'"),
   controller: orNull(isText, "a text, 'InvoicesController'"),
-  status: orNull(isStatus, 'a status code, 404'),
+  status: orNull(isStatusCode, 'a status code, 404'),
   user: orNull(isText, "a text, 'ann'"),
   tenant: orNull(isText, "a text, 'acme'"),
   roles: orNull(isTexts, "a list of texts, ['clerk']"),

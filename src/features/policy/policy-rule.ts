@@ -10,7 +10,7 @@ export const POLICY_LEVELS = [
 
 type OneOrMore<T> = T | readonly T[];
 
-/** Which requests a rule is for: all that are given must hold, of a list one. Nothing given is every request. */
+/** Which requests a rule is for: all that are given must be met, of a list one. Nothing given is every request. */
 export interface PolicyMatch {
   /** By segments: `*` is any one, `**` any number. `'/reports/**'` */
   readonly path?: OneOrMore<string>;

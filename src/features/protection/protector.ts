@@ -183,7 +183,7 @@ function failedAt(event: AuditLogEvent): void {
   applyJudgement(event, STAGE, { failed: true });
 }
 
-/** What an application's function throws may quote what the event holds. */
+/** What an application's function throws may quote what the event has. */
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.constructor.name : typeof error;
 }

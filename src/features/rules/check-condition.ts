@@ -143,7 +143,7 @@ function wrongPattern(pattern: string): OptionFault | undefined {
   }
 }
 
-/** A word that the field never has would make a rule that never holds, and says nothing of it. */
+/** A word that the field never has would make a rule that never matches, and says nothing of it. */
 function unknownWord({ field, operator, value, ignoreCase }: RuleCondition): OptionFault | undefined {
   const words = VOCABULARY[field];
   if (!words || !/^(not_)?(equals|in)$/.test(operator)) return undefined;

@@ -4,7 +4,7 @@ import { compareDecimals, decimalOf } from './decimal.js';
 import type { EventValues } from './event-values.js';
 import { formOf, formsOf, isSentField, isTooMuchText } from './sent-value.js';
 
-/** Whether something holds for the event that the values are of. */
+/** Whether a condition is met by the event that the values are of. */
 export type Predicate = () => boolean;
 
 /**
@@ -13,17 +13,17 @@ export type Predicate = () => boolean;
  * - Nothing is converted: `'5'` is not `5`. Only `greater_than` and `less_than` also read a text that JavaScript reads as a
  *   number, since facts keep bigints and decimals as texts; plain decimals are compared exactly, whatever the size.
  * - Texts are compared in Unicode's composed form (NFC), with `ignoreCase` in lower case as well.
- * - On a list a condition holds where it holds for one of its elements. For `contains` that is an element that is equal; on
+ * - On a list a condition is met where one of its elements meets it. For `contains` that is an element that is equal; on
  *   a text it is a part of it.
- * - `not_equals`, `not_contains` and `not_in` hold exactly where the operator without `not_` does not: so also where there
- *   is no such field. All others do not hold there.
+ * - `not_equals`, `not_contains` and `not_in` are met exactly where the operator without `not_` is not: so also where there
+ *   is no such field. All others are not met there.
  * - `matches` looks for the pattern anywhere in a text. It takes time in proportion to the text (RE2), whatever the pattern.
  *
- * Before a handler, of what the client sent (`details.body`, `details.query`), more holds, so that no spelling gets by:
+ * Before a handler, of what the client sent (`details.body`, `details.query`), more is met, so that no spelling gets by:
  *
  * - A text counts as the number or boolean that it spells, and these as their texts.
- * - `not_equals` and `not_in` hold where one of several values is another one.
- * - `matches` holds where there is more text than it searches.
+ * - `not_equals` and `not_in` are met where one of several values is another one.
+ * - `matches` is met where there is more text than it searches.
  *
  * @param conditions checked ones
  * @param values whose `compile` is to be called once all conditions are compiled; of requests before their handler, or of events

@@ -12,7 +12,7 @@ interface CompiledRule {
   readonly isMet: Predicate;
 }
 
-/** The enabled ones of some rules, ready to be held against events. Of these it keeps some of the last texts, and which patterns were found in them. */
+/** The enabled ones of some rules, ready to be tried on events. Of these it keeps some of the last texts, and which patterns were found in them. */
 export class CompiledRules {
   /** What the rules that block read of what a client sent. */
   readonly sent: SentValues;
@@ -40,13 +40,13 @@ export class CompiledRules {
     this.sent = new SentValues(sent.map((field) => field.slice('details.'.length)));
   }
 
-  /** Those that hold, in their order. */
+  /** Those that match, in their order. */
   matching(event: AuditLogEvent): readonly ComplianceRule[] {
     if (this.enabled.length === 0) return [];
     return this.values.of(event, () => this.enabled.filter(({ isMet }) => isMet()).map(({ rule }) => rule));
   }
 
-  /** The first that blocks and holds. @param event what is known of the request before its handler, body and query included */
+  /** The first that blocks and matches. @param event what is known of the request before its handler, body and query included */
   blocking(event: AuditLogEvent): ComplianceRule | undefined {
     if (!this.canBlock) return undefined;
     return this.valuesBefore.of(event, () => this.blockers.find(({ isMet }) => isMet())?.rule);

@@ -15,7 +15,7 @@ export const RULE_OPERATORS = [
 
 export type RuleOperator = (typeof RULE_OPERATORS)[number];
 
-/** What happens when a rule holds. Whatever it is, the rule's id stands in the event's `complianceFlags`. */
+/** What happens when a rule matches. Whatever it is, the rule's id stands in the event's `complianceFlags`. */
 export const RULE_ACTIONS = ['log', 'alert', 'notify', 'escalate', 'block'] as const;
 
 export type RuleAction = (typeof RULE_ACTIONS)[number];
@@ -39,13 +39,13 @@ export interface RuleCondition {
   readonly ignoreCase?: boolean;
 }
 
-/** A condition, or a group of them: all must hold, or any. Groups can hold groups. */
+/** A condition, or a group of them: all must be met, or any. Groups can have groups. */
 export type RuleConditions =
   RuleCondition | { readonly all: readonly RuleConditions[] } | { readonly any: readonly RuleConditions[] };
 
 /** What somebody wants to know of, as data: it can be kept as JSON. */
 export interface ComplianceRule {
-  /** Stored in `complianceFlags` of every event for which the rule holds: never reuse one for another meaning. */
+  /** Stored in `complianceFlags` of every event that the rule matches: never reuse one for another meaning. */
   readonly id: string;
   /** What a person reads: in a finding, and in the answer to a request that the rule blocks. */
   readonly name: string;
@@ -63,11 +63,11 @@ export interface ComplianceRule {
   readonly enabled?: boolean;
 }
 
-/** A rule that holds for an event, as a handler is told of it. */
+/** A rule that matches an event, as a handler is told of it. */
 export interface ComplianceFinding {
   readonly rule: ComplianceRule;
   readonly action: HandledAction;
-  /** A copy of the event as it is stored. It holds what clients sent: escape it before it is shown. */
+  /** A copy of the event as it is stored. It has what clients sent: escape it before it is shown. */
   readonly event: AuditLogEvent;
 }
 
@@ -84,7 +84,7 @@ export const COMPLIANCE_PACK_NAMES = ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27
 
 export type CompliancePack = (typeof COMPLIANCE_PACK_NAMES)[number];
 
-/** Which rules are held against every event. */
+/** Which rules are tried on every event. */
 export interface ComplianceOptions {
   /** Rule packs of the library. They come first, in this order. @defaultValue none */
   readonly packs?: readonly CompliancePack[];

@@ -13,7 +13,7 @@ import { HANDLER_FAILED } from './raised-events.js';
 export interface ActionFailure {
   readonly ruleId: string;
   readonly action: HandledAction;
-  /** The event for which the rule held. */
+  /** The event that the rule matched. */
   readonly eventId: string;
   /** What the last try threw; `QueueFull` and `Closed` where there was no room or time for one. */
   readonly errorName: string;
@@ -80,7 +80,7 @@ export class RuleActions {
   /** Those that wait for another try, each with its timer. */
   private readonly resting = new Map<Task, NodeJS.Timeout>();
   private readonly idlers: (() => void)[] = [];
-  /** Set within a handler: what it records calls no handler, or a rule that holds for it would go on for ever. */
+  /** Set within a handler: what it records calls no handler, or a rule that matches it would go on for ever. */
   private readonly inHandler = new AsyncLocalStorage<true>();
   /** Handlers run where this was made, not in the context of the request that they are about. */
   private readonly outside = new AsyncResource('AuditRuleActions');
@@ -210,7 +210,7 @@ export class RuleActions {
     }
   }
 
-  /** Not reported at once: the report is an event, for which a rule may hold, and there is no room for that either. */
+  /** Not reported at once: the report is an event, which a rule may match, and there is no room for that either. */
   private drop(task: Task): void {
     if (this.unreported) this.unreported.count += 1;
     else this.unreported = { first: task, count: 1 };

@@ -9,10 +9,10 @@ import type { ComplianceHandlers, ComplianceOptions, ComplianceRule } from './co
 import { COMPLIANCE_PACKS } from './packs/all.js';
 import type { SentValues } from './sent-values.js';
 
-/** Rules that a book can hold. */
+/** Rules that a book can have. */
 export const MAX_RULES = 1_000;
 
-/** The compliance rules of an application: checked and compiled once, then held against every event. Nothing of it does I/O. */
+/** The compliance rules of an application: checked and compiled once, then tried on every event. Nothing of it does I/O. */
 export class RuleBook {
   private all: readonly CheckedRule[] = [];
   private compiled = new CompiledRules([]);
@@ -57,12 +57,12 @@ export class RuleBook {
     return this.all;
   }
 
-  /** Ids of the enabled rules that hold, in the order of the rules. */
+  /** Ids of the enabled rules that match, in the order of the rules. */
   match(event: AuditLogEvent): readonly string[] {
     return this.matching(event).map(({ id }) => id);
   }
 
-  /** The enabled rules that hold, in their order. */
+  /** The enabled rules that match, in their order. */
   matching(event: AuditLogEvent): readonly ComplianceRule[] {
     return this.compiled.matching(event);
   }
@@ -78,7 +78,7 @@ export class RuleBook {
   }
 
   /**
-   * The first enabled rule with the action `block` that holds.
+   * The first enabled rule with the action `block` that matches.
    *
    * @param event what is known of the request before its handler, body and query included
    */

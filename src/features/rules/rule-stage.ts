@@ -4,7 +4,7 @@ import { HANDLED_ACTIONS } from './compliance-rule.js';
 import type { ComplianceRule } from './compliance-rule.js';
 import type { RuleBook } from './rule-book.js';
 
-/** Flags the event with the ids of the rules that hold for it, behind those that it was given. */
+/** Flags the event with the ids of the rules that match it, after those that it was given. */
 export class RuleStage implements Stage {
   readonly name = 'rules';
   /**

@@ -69,7 +69,7 @@ class SentPath {
     const plain: Found[] = [];
     // `{ "a.b": 1, "a": { "b": 2 } }` has two values for one key: the nested one is what a handler reads.
     const dotted: Found[] = [];
-    // A body of parsed text holds nothing twice, but a middleware may have made it go round.
+    // A body of parsed text has nothing twice, but a middleware may have made it go round.
     const seen = Array.from({ length: this.names.length + 1 }, () => new Set<object>());
     const waiting: Step[] = [{ value: source, at: 0, isDotted: false, isItem: false }];
     // Not by recursion: the depth is the client's choice.

@@ -88,7 +88,7 @@ export const changesIdentities = all(
   ),
 );
 
-/** How the application works was changed, or what rules the audit holds against events. */
+/** How the application works was changed, or the rules of the audit. */
 export const changesConfiguration = all(
   succeeded,
   any(
