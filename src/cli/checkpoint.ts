@@ -1,9 +1,8 @@
-import { AuditError } from '../event/audit-error.js';
 import type { SignedCheckpoint } from '../sealer/ledger-options.js';
 import { readCheckpoint } from '../sealer/read-checkpoint.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
-import { openLog } from './open-log.js';
+import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
 import { print, say } from './output.js';
 import type { Output } from './output.js';
@@ -13,10 +12,9 @@ export interface CheckpointArguments extends DatabaseArguments {
 }
 
 /** Prints the newest checkpoint, to be kept elsewhere. */
-export async function checkpoint(output: Output, options: CheckpointArguments): Promise<ExitCode> {
-  const log = await openLog(options);
-  try {
-    const head = await log.ledger.head();
+export function checkpoint(output: Output, options: CheckpointArguments): Promise<ExitCode> {
+  return withLog(options, async ({ ledger }) => {
+    const head = await ledger.head();
     if (!head) throw new CommandError('The log has no checkpoint yet: nothing was sealed.');
     const { origin } = readCheckpoint(head, []);
     const { treeSize, rootHash, note } = head;
@@ -24,13 +22,5 @@ export async function checkpoint(output: Output, options: CheckpointArguments): 
     if (options.json) say(output, JSON.stringify(signed));
     else print(output, note);
     return EXIT.sound;
-  } catch (error) {
-    if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') {
-      say(output, `BROKEN: ${error.message}`);
-      return EXIT.broken;
-    }
-    throw error;
-  } finally {
-    await log.close();
-  }
+  });
 }

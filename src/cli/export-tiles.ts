@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { AuditError } from '../event/audit-error.js';
 import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tile.js';
 import { leafHash } from '../ledger/merkle.js';
 import { LogTip } from '../sealer/log-tip.js';
@@ -7,7 +8,7 @@ import { leafDataOf } from '../store/event-leaf.js';
 import type { LeafWithEvent } from '../store/ledger.repository.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
-import { openLog } from './open-log.js';
+import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
 import { ProgressBar, say } from './output.js';
 import type { Output } from './output.js';
@@ -20,31 +21,27 @@ export interface ExportArguments extends DatabaseArguments {
 /** What the length of an entry in a bundle can say (C2SP tlog-tiles). */
 const MAX_ENTRY = 65_535;
 
-/** Thrown where what is stored is not what was sealed. */
-class Broken extends Error {}
-
 /** Writes the log as a directory in the layout of C2SP tlog-tiles. What it holds has the root of its checkpoint. */
 export async function exportTiles(
   output: Output,
   directory: string,
   options: ExportArguments,
 ): Promise<ExitCode> {
-  const log = await openLog(options);
   const bar = new ProgressBar(output);
   const write = (path: string, content: string | Buffer) => {
     const file = join(directory, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
   };
-  try {
-    const head = await log.ledger.head();
+  const leafCount = await withLog(options, async ({ ledger }) => {
+    const head = await ledger.head();
     if (!head) throw new CommandError('The log has no checkpoint yet: nothing was sealed.');
-    let tip = await LogTip.load(log.ledger, 0);
+    let tip = await LogTip.load(ledger, 0);
     for (let from = 0; from < head.treeSize; from += TILE_WIDTH) {
       bar.show(from, head.treeSize);
       const to = Math.min(from + TILE_WIDTH, head.treeSize);
-      const leaves = await log.ledger.leaves(from, to);
-      if (leaves.length !== to - from) throw new Broken(`of leaves ${from} to ${to - 1} some are missing`);
+      const leaves = await ledger.leaves(from, to);
+      if (leaves.length !== to - from) throw broken(`of leaves ${from} to ${to - 1} some are missing`);
       if (options.entries) {
         write(entriesPath(from / TILE_WIDTH, to - from), Buffer.concat(leaves.flatMap(entryOf)));
       }
@@ -58,21 +55,18 @@ export async function exportTiles(
       write(tilePath(level, tileIndex, hashes.length), Buffer.concat(hashes));
     }
     if (tip.root().toString('base64') !== head.rootHash) {
-      throw new Broken('the leaves do not have the root of the newest checkpoint');
+      throw broken('the leaves do not have the root of the newest checkpoint');
     }
     // Last: it vouches for what is there.
     write('checkpoint', head.note);
-    bar.clear();
-    say(output, `${directory}: ${head.treeSize} leaves`);
-    return EXIT.sound;
-  } catch (error) {
-    bar.clear();
-    if (!(error instanceof Broken)) throw error;
-    say(output, `BROKEN: ${error.message}. nest-audit verify says what is wrong.`);
-    return EXIT.broken;
-  } finally {
-    await log.close();
-  }
+    return head.treeSize;
+  }).finally(() => bar.clear());
+  say(output, `${directory}: ${leafCount} leaves`);
+  return EXIT.sound;
+}
+
+function broken(what: string): AuditError {
+  return new AuditError('AUDIT_LEDGER_BROKEN', `${what}. nest-audit verify says what is wrong.`);
 }
 
 /** The entry of a leaf, behind its length in two bytes. */
@@ -84,7 +78,7 @@ function entryOf({ leafIndex, eventId, event, leafHash: sealed }: LeafWithEvent)
         `Event ${eventId}, leaf ${leafIndex}, is not there any more; nest-audit verify says whether retention has removed it. Write --no-entries to export the tree alone.`,
       );
     }
-    throw new Broken(`event ${eventId} is not what was sealed as leaf ${leafIndex}`);
+    throw broken(`event ${eventId} is not what was sealed as leaf ${leafIndex}`);
   }
   if (data.length > MAX_ENTRY) {
     throw new CommandError(

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { AuditError } from '../event/audit-error.js';
+import { present } from '../event/present.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditDatabaseOptions } from '../store/store-options.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
@@ -8,11 +9,9 @@ import { databaseOptionsOf } from '../store/database-url.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
-import type { ExplainsMissing } from '../trail/verification/missing-events.js';
 import { CommandError } from './exit.js';
 import { explanationsOf } from './features.js';
 
-/** Which database a command is about. */
 export interface DatabaseArguments {
   readonly databaseUrl?: string;
   readonly tablePrefix?: string;
@@ -20,21 +19,32 @@ export interface DatabaseArguments {
 }
 
 /** The log in a database, without an application. */
-export interface OpenLog {
-  readonly ledger: LedgerRepository;
-  readonly sealing: SealingRepository;
-  readonly sources: SourceRepository;
-  readonly letters: DeadLetterRepository;
-  readonly events: AuditEventRepository;
-  /** Of every feature. */
-  readonly explanations: readonly ExplainsMissing[];
-  close(): Promise<void>;
-}
+export type OpenLog = ReturnType<typeof logIn>;
 
 const PATIENCE_MS = 5_000;
+const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
 
-/** @throws CommandError where there is no such database, or not the library's tables in it */
-export async function openLog({ databaseUrl, tablePrefix, schema }: DatabaseArguments): Promise<OpenLog> {
+/**
+ * What the work answers about the log, which is closed after it.
+ *
+ * @throws CommandError where there is no such database, or not the library's tables in it
+ */
+export async function withLog<T>(options: DatabaseArguments, work: (log: OpenLog) => Promise<T>): Promise<T> {
+  const database = new AuditDatabase({ migrate: false, database: databaseOf(options) }, silent);
+  await database.connect(PATIENCE_MS);
+  try {
+    const log = logIn(database);
+    await log.ledger.head().catch((error: unknown) => {
+      const reason = error instanceof AuditError ? error.message : String(error);
+      throw new CommandError(`The audit log can't be read: ${reason}`);
+    });
+    return await work(log);
+  } finally {
+    await database.close();
+  }
+}
+
+function databaseOf({ databaseUrl, tablePrefix, schema }: DatabaseArguments): AuditDatabaseOptions {
   const url = databaseUrl ?? process.env['AUDIT_DATABASE_URL'];
   if (!url) {
     throw new CommandError(
@@ -45,35 +55,22 @@ export async function openLog({ databaseUrl, tablePrefix, schema }: DatabaseArgu
   if (options.type === 'better-sqlite3' && !existsSync(options.database)) {
     throw new CommandError(`There is no SQLite file ${options.database}.`);
   }
-  const ignore = () => undefined;
-  const database = new AuditDatabase(
-    {
-      migrate: false,
-      database: {
-        ...options,
-        ...(tablePrefix !== undefined && { entityPrefix: tablePrefix }),
-        ...(schema !== undefined && { schema }),
-      } as AuditDatabaseOptions,
-    },
-    { log: ignore, warn: ignore, error: ignore },
-  );
-  await database.connect(PATIENCE_MS);
+  return {
+    ...options,
+    ...present('entityPrefix', tablePrefix),
+    ...present('schema', schema),
+  } as AuditDatabaseOptions;
+}
+
+function logIn(database: AuditDatabase) {
   const events = new AuditEventRepository(database);
-  const log = {
+  return {
     ledger: new LedgerRepository(database),
     sealing: new SealingRepository(database),
     sources: new SourceRepository(database),
-    explanations: explanationsOf(database),
     letters: new DeadLetterRepository(database, events),
     events,
-    close: () => database.close(),
+    /** Of every feature. */
+    explanations: explanationsOf(database),
   };
-  try {
-    await log.ledger.head();
-  } catch (error) {
-    await database.close();
-    const reason = error instanceof AuditError ? error.message : String(error);
-    throw new CommandError(`The audit log can't be read: ${reason}`);
-  }
-  return log;
 }

@@ -19,12 +19,10 @@ export function visible(text: string): string {
   );
 }
 
-/** A line with a newline. */
 export function say({ stdout }: Output, line: string): void {
   stdout.write(`${visible(line)}\n`);
 }
 
-/** A document of several lines. */
 export function print({ stdout }: Output, text: string): void {
   stdout.write(visibleLines(text));
 }

@@ -1,18 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { AuditError } from '../event/audit-error.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
-import type { ActionsArguments } from './actions.js';
-import type { CheckpointArguments } from './checkpoint.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
-import type { ExportArguments } from './export-tiles.js';
-import type { KeygenArguments } from './keygen.js';
 import { withoutUrlSecrets } from '../event/url-secrets.js';
 import { print, say, visibleLines, warn } from './output.js';
 import type { Output } from './output.js';
-import type { ProveArguments } from './prove.js';
-import type { VerifyArguments } from './verify.js';
-import type { VerifyProofArguments } from './verify-proof.js';
 
 /**
  * Runs a command line. Each command is loaded when it is called, so that what needs no database loads none of its packages.
@@ -76,28 +69,24 @@ export function program(output: Output, end: (code: ExitCode) => void): Command 
     .option('--to <index>', 'the leaf before which to end', count)
     .option('--max-problems <number>', 'most problems to list', count)
     .option('--json', 'print the result as JSON')
-    .action(async (options: VerifyArguments) =>
-      end(await (await import('./verify.js')).verify(output, options)),
-    );
+    .action(async (options) => end(await (await import('./verify.js')).verify(output, options)));
   withDatabase(root.command('prove <id>'))
     .description('make a bundle that proves an event without the database')
     .option('--out <file>', 'where to write it, instead of the standard output')
     .option('--tlog-proof', 'write the proof alone, as C2SP tlog-proof')
-    .action(async (id: string, options: ProveArguments) =>
+    .action(async (id: string, options) =>
       end(await (await import('./prove.js')).prove(output, id, options)),
     );
   withKeys(root.command('verify-proof <bundle>'))
     .description('check a bundle, without any database')
     .option('--json', 'print the result as JSON')
-    .action(async (bundle: string, options: VerifyProofArguments) =>
+    .action(async (bundle: string, options) =>
       end((await import('./verify-proof.js')).verifyProof(output, bundle, options)),
     );
   withDatabase(root.command('checkpoint'))
     .description('print the newest checkpoint, to be kept elsewhere')
     .option('--json', 'print it as JSON, in one line')
-    .action(async (options: CheckpointArguments) =>
-      end(await (await import('./checkpoint.js')).checkpoint(output, options)),
-    );
+    .action(async (options) => end(await (await import('./checkpoint.js')).checkpoint(output, options)));
   root
     .command('keygen')
     .description('make a pair of Ed25519 keys: print the signer key, a secret, and then the verifier key')
@@ -107,18 +96,18 @@ export function program(output: Output, end: (code: ExitCode) => void): Command 
       'write the signer key there, readable by its owner alone, and print the verifier key',
     )
     .option('--json', 'print them as JSON')
-    .action(async (options: KeygenArguments) => end((await import('./keygen.js')).keygen(output, options)));
+    .action(async (options) => end((await import('./keygen.js')).keygen(output, options)));
   root
     .command('actions <module>')
     .description('list the audit actions that a module of the application exports; the module is run')
     .option('--json', 'print their definitions as JSON')
-    .action(async (module: string, options: ActionsArguments) =>
+    .action(async (module: string, options) =>
       end(await (await import('./actions.js')).actions(output, module, options)),
     );
   withDatabase(root.command('export-tiles <directory>'))
     .description('write the log as a directory in the layout of C2SP tlog-tiles')
     .option('--no-entries', 'leave the events out')
-    .action(async (directory: string, options: ExportArguments) =>
+    .action(async (directory: string, options) =>
       end(await (await import('./export-tiles.js')).exportTiles(output, directory, options)),
     );
   return root;

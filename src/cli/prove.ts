@@ -4,7 +4,7 @@ import { toTlogProof } from '../ledger/proof-bundle.js';
 import { proveEvent } from '../trail/log-prover.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
-import { openLog } from './open-log.js';
+import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
 import { print, say } from './output.js';
 import type { Output } from './output.js';
@@ -16,11 +16,10 @@ export interface ProveArguments extends DatabaseArguments {
 
 export async function prove(output: Output, id: string, options: ProveArguments): Promise<ExitCode> {
   if (!isEventId(id)) throw new CommandError(`${JSON.stringify(id)} is no event's id: write its UUID.`);
-  const log = await openLog(options);
-  try {
-    const event = await log.events.findById(id, {});
+  return withLog(options, async ({ events, ledger }) => {
+    const event = await events.findById(id, {});
     if (!event) throw new CommandError(`There is no event ${id}.`);
-    const proof = await proveEvent(log.ledger, event);
+    const proof = await proveEvent(ledger, event);
     if (!proof) throw new CommandError(`The event ${id} is not sealed yet.`);
     const text = options.tlogProof ? toTlogProof(proof) : `${JSON.stringify(proof, undefined, 2)}\n`;
     if (options.out === undefined) print(output, text);
@@ -29,7 +28,5 @@ export async function prove(output: Output, id: string, options: ProveArguments)
       say(output, `${options.out}: leaf ${proof.leafIndex} of ${proof.treeSize}`);
     }
     return EXIT.sound;
-  } finally {
-    await log.close();
-  }
+  });
 }

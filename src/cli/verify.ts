@@ -1,8 +1,9 @@
 import { LogVerifier } from '../trail/verification/log-verifier.js';
 import type { VerifyResult } from '../trail/verification/verification-result.js';
+import { present } from '../event/present.js';
 import { EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
-import { openLog } from './open-log.js';
+import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
 import { ProgressBar, say, warn } from './output.js';
 import type { Output } from './output.js';
@@ -22,26 +23,21 @@ export interface VerifyArguments extends DatabaseArguments {
 export async function verify(output: Output, options: VerifyArguments): Promise<ExitCode> {
   const verifiers = verifiersOf(options.key);
   const checkpoints = await checkpointsOf(options.checkpoint, (line) => warn(output, line));
-  const log = await openLog(options);
   const bar = new ProgressBar(output);
-  try {
-    const result = await new LogVerifier(log, { verifiers, explanations: () => log.explanations }).verify({
+  const result = await withLog(options, (log) =>
+    new LogVerifier(log, { verifiers, explanations: () => log.explanations }).verify({
       checkpoints,
-      ...(options.unsignedUntil !== undefined && { unsignedUntil: options.unsignedUntil }),
-      ...(options.origin !== undefined && { origin: options.origin }),
-      ...(options.from !== undefined && { from: options.from }),
-      ...(options.to !== undefined && { to: options.to }),
-      ...(options.maxProblems !== undefined && { maxProblems: options.maxProblems }),
+      ...present('unsignedUntil', options.unsignedUntil),
+      ...present('origin', options.origin),
+      ...present('from', options.from),
+      ...present('to', options.to),
+      ...present('maxProblems', options.maxProblems),
       onProgress: ({ done, total }) => bar.show(done, total),
-    });
-    bar.clear();
-    if (options.json) say(output, JSON.stringify(result));
-    else report(output, result);
-    return result.ok ? EXIT.sound : EXIT.broken;
-  } finally {
-    bar.clear();
-    await log.close();
-  }
+    }),
+  ).finally(() => bar.clear());
+  if (options.json) say(output, JSON.stringify(result));
+  else report(output, result);
+  return result.ok ? EXIT.sound : EXIT.broken;
 }
 
 function report(output: Output, result: VerifyResult): void {
