@@ -9,7 +9,6 @@ const PROOF_MS = 1_000;
 export class DatabaseState {
   /** What it said last; `undefined` while it takes events. */
   lastError: string | undefined;
-  /** Attempts that failed. */
   failures = 0;
   private answeredAt = -Infinity;
   private probe: Promise<void> | undefined;
@@ -61,7 +60,6 @@ export class DatabaseState {
 
 const AWAY = 'the audit database is away';
 
-/** What refuses a request. */
 export function unavailable(why: string, cause?: unknown): AuditError {
   return new AuditError(
     'AUDIT_UNAVAILABLE',

@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import type { JournalLoss } from '../journal/damage.js';
 import type { Place } from '../journal/segment.js';
@@ -23,19 +22,16 @@ const LARGE_BYTES = 2 * 1024 * 1024;
 const MISSING_FILE_MS = 100;
 
 export interface LoopOptions {
-  /** Events. */
   readonly batchSize: number;
   readonly statementTimeoutMs: number;
 }
 
-/** What the loop tells. */
 export interface LoopHost {
   /** It is there, and knows nothing: of the log first, or since it is another one, as after the death of its thread. */
   ready(): void;
   progress(progress: Progress): void;
   /** The database does not take events. */
   away(error: unknown): void;
-  lost(loss: JournalLoss): void;
 }
 
 /** What the application's side uses of the loop, here or in a thread. */
@@ -76,8 +72,6 @@ export class DeliveryLoop implements Loop {
   private wake = new AbortController();
   private closed = false;
   private report = emptyReport();
-  /** It runs in no request's context, whichever request set it off. */
-  private readonly context = new AsyncResource('AuditDelivery');
 
   constructor(
     private readonly sink: EventSink,
@@ -103,20 +97,20 @@ export class DeliveryLoop implements Loop {
   open(start: LogStart): void {
     this.taken.resume(start.source, start.sequence);
     this.reader?.close();
-    this.reader = new LogReader(start, (loss) => this.host.lost(loss));
+    this.reader = new LogReader(start, (loss) => this.report.losses.push(loss));
   }
 
-  /** Takes note of what is new, and stores it. */
   advance(news: LogNews): void {
     this.turn = news.turn;
     for (const { source, from, to } of news.skipped) this.taken.skip(source, from, to);
-    this.urgent.push(...(this.reader?.advance(news) ?? []));
-    this.ready.push(...news.unwritten.map((one) => ({ ...one, place: undefined, bytes: 0 })));
+    this.reader?.advance(news);
+    for (const { isUrgent, ...event } of news.events)
+      (isUrgent ? this.urgent : this.ready).push({ ...event, place: undefined, bytes: 0 });
     if (news.hurry) this.wake.abort();
     this.goOn();
   }
 
-  /** Asks the database for nothing, to know whether it answers. @throws the database's error */
+  /** @throws the database's error */
   ping(patienceMs: number): Promise<void> {
     return this.pings.send(patienceMs, (signal) => this.sink.ping(signal));
   }
@@ -146,13 +140,11 @@ export class DeliveryLoop implements Loop {
 
   private goOn(): void {
     if (this.closed) return;
-    this.running ??= this.context
-      .runInAsyncScope(() => this.run())
-      .finally(() => {
-        this.running = undefined;
-        // News that came while it ended are answered as well.
-        if (this.hasWork || this.toldTurn < this.turn) this.goOn();
-      });
+    this.running ??= this.run().finally(() => {
+      this.running = undefined;
+      // News that came while it ended are answered as well.
+      if (this.hasWork || this.toldTurn < this.turn) this.goOn();
+    });
   }
 
   /** Stores what there is. Ends only when that is nothing, or it is closed. */
@@ -163,7 +155,7 @@ export class DeliveryLoop implements Loop {
     while (!this.closed) {
       let batch: Entry[] = [];
       try {
-        batch = this.take();
+        batch = this.nextBatch();
         if (batch.length === 0) {
           this.tell();
           if (!this.hasWork) return;
@@ -187,7 +179,7 @@ export class DeliveryLoop implements Loop {
   }
 
   /** @throws the file system's error; then nothing is taken */
-  private take(): Entry[] {
+  private nextBatch(): Entry[] {
     const { batchSize } = this.options;
     const wanted = batchSize - this.urgent.length - this.ready.length;
     const bytes = this.ready.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -250,5 +242,5 @@ export class DeliveryLoop implements Loop {
 }
 
 function emptyReport() {
-  return { settled: [] as number[], refused: [] as Refusal[], stored: 0 };
+  return { settled: [] as number[], refused: [] as Refusal[], stored: 0, losses: [] as JournalLoss[] };
 }

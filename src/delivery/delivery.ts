@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import { resolve as absolute } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
@@ -8,10 +7,10 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { EventJournal } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import { passPoint } from '../journal/life.js';
+import type { OwnSource } from '../sealer/collector.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
-import { WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
 import { DatabaseState, unavailable } from './database-state.js';
 import type { Loop, LoopHost, LoopOptions } from './delivery-loop.js';
@@ -19,6 +18,7 @@ import { DELIVERY_DEFAULTS } from './delivery-options.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
 import { EventLog } from './event-log.js';
 import type { LogMark, Ticket } from './event-log.js';
+import { LogFeed } from './log-feed.js';
 import { LossReports } from './loss-reports.js';
 import type { DeliveryReports } from './loss-reports.js';
 import type { Progress, Refusal } from './messages.js';
@@ -28,8 +28,6 @@ import { SourceNotes } from './source-notes.js';
 /** How long an answer waits for a disk that says nothing. */
 const SYNC_PATIENCE_MS = 5_000;
 const CHECK_MS = 1_000;
-/** After the database did not take what was noted of sources. */
-const NOTES_RETRY_MS = 1_000;
 /** How long the last word to the database may take: it is only for whoever reads `sources()`. */
 const NOTE_TIMEOUT_MS = 1_000;
 
@@ -56,25 +54,17 @@ export class Delivery {
   private readonly losses: LossReports;
   private readonly database: DatabaseState;
   private readonly loop: Loop;
-  /** The loop knows of the log. */
-  private isTold = false;
-  private loops = 0;
+  private readonly feed: LogFeed;
   private readonly warnings: RateLimitedLog;
-  private readonly statements = new WaitingStatements();
   private readonly notes: SourceNotes;
   private journal: EventJournal | undefined;
   private timers: NodeJS.Timeout[] = [];
-  private timer: NodeJS.Timeout | undefined;
-  private notesDue: NodeJS.Timeout | undefined;
   private closed = false;
   private delivered = 0;
   private dead = 0;
-  private isToldSoon = false;
   private readonly flushes = new Set<Flush>();
   private noteOpen!: () => void;
   private readonly opened = new Promise<void>((resolve) => (this.noteOpen = resolve));
-  /** Delivery runs in no request's context, whichever request set it off. */
-  private readonly context = new AsyncResource('AuditDelivery');
 
   constructor(
     loop: (host: LoopHost, options: LoopOptions) => Loop,
@@ -90,30 +80,20 @@ export class Delivery {
     this.mode = this.options.mode;
     this.warnings = new RateLimitedLog(logger);
     const { batchSize, statementTimeoutMs, strictTimeoutMs } = this.options;
-    this.notes = new SourceNotes(
-      sources,
-      authority,
-      (statement) => this.statements.send(statementTimeoutMs, statement),
-      this.warnings,
-    );
+    this.notes = new SourceNotes(sources, authority, statementTimeoutMs, this.warnings);
     this.log = new EventLog(this.hasJournal);
     this.space = new Room(this.options, this.log, () => this.journal);
     this.losses = new LossReports(this.log, reports, this.warnings);
     this.database = new DatabaseState(() => this.loop.ping(strictTimeoutMs), logger, this.warnings);
     const host: LoopHost = {
-      ready: () => this.beginLoop(),
+      ready: () => this.feed.open(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
-      lost: (loss) =>
-        queueMicrotask(() => {
-          this.losses.reportLoss(loss);
-          this.schedule();
-        }),
     };
     this.loop = loop(host, { batchSize, statementTimeoutMs });
+    this.feed = new LogFeed(this.log, this.loop, this.options, (error) => this.noteAway(error));
   }
 
-  /** Whether events and requests that have begun are kept on disk. */
   get hasJournal(): boolean {
     return this.mode !== 'buffered';
   }
@@ -152,14 +132,14 @@ export class Delivery {
       );
     }
     this.log.attach(journal);
-    this.takeOver(journal);
+    this.adopt(journal);
     this.beginDelivery();
     this.every(CHECK_MS, () => {
       const happened = journal.check();
       if (happened) this.warnings.warn('place', happened);
       this.log.writeMissing();
       this.log.releaseOld();
-      this.schedule();
+      this.feed.schedule();
     });
     if (this.options.fsync === 'interval') {
       this.every(this.options.fsyncIntervalMs, () => void this.sync());
@@ -185,7 +165,6 @@ export class Delivery {
     return this.database.confirm(this.log.pending);
   }
 
-  /** Whether requests are refused because there is no room. */
   get rejects(): boolean {
     return this.options.overflow === 'reject';
   }
@@ -247,14 +226,14 @@ export class Delivery {
    */
   release(ticket: Ticket, amended?: AuditLogEvent): boolean {
     const isReleased = this.log.release(ticket, amended);
-    this.schedule();
+    this.feed.schedule();
     return isReleased;
   }
 
   /** Hands the event over at once. @returns whether the database has it within `strictTimeoutMs` */
   commit(ticket: Ticket): Promise<boolean> {
     const stored = new Promise<void>((resolve) => this.log.commit(ticket, resolve));
-    this.schedule();
+    this.feed.schedule();
     return within(this.strictTimeoutMs, stored);
   }
 
@@ -285,7 +264,7 @@ export class Delivery {
     await this.opened;
     if (this.closed || this.loop.whyNotReady !== undefined) throw this.notStored();
     const { turn } = this.log;
-    this.tell(true);
+    this.feed.tell(true);
     const upTo = this.log.mark();
     // Even where all seems to be stored already, the loop has to say so: it may know of what can't be.
     await new Promise<void>((resolve, reject) => this.flushes.add({ turn, upTo, resolve, reject }));
@@ -309,12 +288,12 @@ export class Delivery {
     if (this.closed) return;
     await this.drain(patienceMs);
     this.closed = true;
-    clearTimeout(this.timer);
+    this.feed.close();
     for (const timer of this.timers) clearInterval(timer);
     this.space.releaseWaiting();
     const left = this.log.pending;
     this.noteEnd(left === 0);
-    if (this.database.lastError === undefined) await this.notes.flushLast(NOTE_TIMEOUT_MS);
+    await this.notes.close(this.database.lastError === undefined ? NOTE_TIMEOUT_MS : 0);
     const isSettled = this.log.isSettled && this.notes.isEmpty;
     const lost = this.log.discard();
     this.losses.dropped += lost;
@@ -335,12 +314,12 @@ export class Delivery {
   /** Lets go of the journal where the application did not start. */
   abandon(): void {
     this.closed = true;
+    this.feed.close();
     for (const timer of this.timers) clearInterval(timer);
     this.journal?.abandon();
   }
 
-  /** Who numbers events, with the last number that each gave away. */
-  get ownSources(): readonly { readonly source: string; readonly sequence: number }[] {
+  get sources(): readonly OwnSource[] {
     return this.log.sources;
   }
 
@@ -348,20 +327,17 @@ export class Delivery {
   noteReached(source: string, sequence: number): void {
     if (this.closed) return;
     this.notes.add(source, 'reached', sequence);
-    this.sendNotes();
+    this.notes.send();
   }
 
-  /** Where the journal is; `undefined` where there is none. */
   get directory(): string | undefined {
     return this.journal?.directory;
   }
 
-  /** All that has a number until now, for {@link isSettledThrough}. */
   mark(): LogMark {
     return this.log.mark();
   }
 
-  /** Whether nothing is left to be stored of what was there at the mark. */
   isSettledThrough(mark: LogMark): boolean {
     return this.log.isSettledThrough(mark);
   }
@@ -385,7 +361,7 @@ export class Delivery {
     };
   }
 
-  private takeOver(journal: EventJournal): void {
+  private adopt(journal: EventJournal): void {
     const { recovered, resumed } = journal;
     const ended = resumed ? recovered.sources.slice(0, -1) : recovered.sources;
     for (const { source, sequence, closed } of ended) {
@@ -410,50 +386,8 @@ export class Delivery {
     this.loop.start();
   }
 
-  /** There is a loop that knows nothing yet. */
-  private beginLoop(): void {
-    this.tellAll().catch((error: unknown) => {
-      this.noteAway(error);
-      if (!this.closed) setTimeout(() => this.beginLoop(), CHECK_MS).unref();
-    });
-  }
-
-  private async tellAll(): Promise<void> {
-    this.loops += 1;
-    const current = this.loops;
-    this.isTold = false;
-    const log = current === 1 ? this.journal && this.log.begin() : await this.log.beginAgain();
-    // Else there is another one already.
-    if (this.closed || current !== this.loops) return;
-    if (log) this.loop.open(log);
-    this.isTold = true;
-    this.tell();
-  }
-
   private every(intervalMs: number, work: () => void): void {
-    this.timers.push(setInterval(() => this.context.runInAsyncScope(work), intervalMs).unref());
-  }
-
-  private schedule(): void {
-    const { log, options } = this;
-    if (this.closed || (log.news === 0 && !log.isUrgent)) return;
-    if (log.isUrgent || log.news >= options.batchSize) this.tellSoon();
-    else this.timer ??= setTimeout(() => this.tell(), options.flushIntervalMs);
-  }
-
-  /** With whatever else is recorded in the same turn. */
-  private tellSoon(): void {
-    if (this.isToldSoon) return;
-    this.isToldSoon = true;
-    queueMicrotask(() => this.tell());
-  }
-
-  private tell(hurry = false): void {
-    this.isToldSoon = false;
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    if (!this.closed && this.isTold)
-      this.context.runInAsyncScope(() => this.loop.advance(this.log.tell(hurry)));
+    this.timers.push(setInterval(work, intervalMs).unref());
   }
 
   private noteProgress(progress: Progress): void {
@@ -461,8 +395,9 @@ export class Delivery {
     if (this.closed) return;
     if (progress.stored > 0) passPoint('after-commit');
     this.delivered += progress.stored;
-    this.log.take(progress);
+    this.log.noteProgress(progress);
     for (const refusal of progress.refused) this.noteRefusal(refusal);
+    for (const loss of progress.losses) this.losses.reportLoss(loss);
     if (this.hasRoom()) this.space.releaseWaiting();
     for (const flush of this.flushes) {
       if (progress.turn <= flush.turn || !this.log.isStoredThrough(flush.upTo)) continue;
@@ -473,7 +408,7 @@ export class Delivery {
       this.database.noteAnswer();
       this.noteBack();
     }
-    this.schedule();
+    this.feed.schedule();
   }
 
   private noteRefusal({ number, event, code, isDead }: Refusal): void {
@@ -510,7 +445,7 @@ export class Delivery {
     );
   }
 
-  /** Whether there is room for one more event; `share` of it all, where some is to be left. */
+  /** See {@link Room.has}. */
   private hasRoom(share?: number): boolean {
     return !this.closed && this.space.has(share);
   }
@@ -536,21 +471,9 @@ export class Delivery {
   /** After a batch was stored: what else waited for that. */
   private noteBack(): void {
     // It takes room that others may wait for.
-    if (this.hasRoom() && this.losses.reportDropped()) this.tellSoon();
+    if (this.hasRoom() && this.losses.reportDropped()) this.feed.tellSoon();
     for (const { source } of this.log.sources) this.notes.addBegin(source, 'started', 0);
-    this.sendNotes();
-  }
-
-  private sendNotes(): void {
-    if (this.notes.isEmpty) return;
-    this.notes.flush().catch((error: unknown) => {
-      this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`);
-      // There may be no next batch that would send them.
-      this.notesDue ??= setTimeout(() => {
-        this.notesDue = undefined;
-        if (!this.closed) this.sendNotes();
-      }, NOTES_RETRY_MS).unref();
-    });
+    this.notes.send();
   }
 
   /** @param isDelivered nothing is pending: else the journal has the word for the next start */

@@ -9,17 +9,10 @@ import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
 import type { LineKind, NumberRanges } from '../journal/journal-line.js';
 import { recover } from '../journal/recovery.js';
+import type { OwnSource } from '../sealer/collector.js';
 import type { DroppedEvents } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
-import type {
-  LineOfEvent,
-  LogNews,
-  LogStart,
-  Numbered,
-  Progress,
-  SkippedNumbers,
-  UnwrittenEvent,
-} from './messages.js';
+import type { LogNews, LogStart, Numbered, Progress, SkippedNumbers, ToldEvent } from './messages.js';
 
 /** An answer that has not left when its event is so many segments, or milliseconds, old no longer keeps it from being stored. */
 const OPEN_SEGMENTS = 4;
@@ -38,7 +31,6 @@ export class Ticket {
   committed = false;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;
-  /** Called once the database has it. */
   onStored: (() => void) | undefined = undefined;
   /** What it takes of the room in memory, about, in UTF-16 code units; 0 where a file has it. */
   size = 0;
@@ -55,7 +47,7 @@ export class Ticket {
 
 export type { Intent };
 
-/** Where a mark is set: see {@link EventLog.mark}. */
+/** See {@link EventLog.mark}. */
 export interface LogMark {
   readonly number: number;
   readonly place: Place;
@@ -79,15 +71,15 @@ export class EventLog {
   private withReader = 0;
   /** What only memory has; the size is about, in UTF-16 code units. */
   readonly memory = { events: 0, size: 0 };
-  /** Those that somebody waits for. */
+  /** Those that somebody waits for; and of these, which the reader does not know of. */
   private readonly awaited = new Map<number, Ticket>();
+  private wanted: Ticket[] = [];
   /** Counts the news. */
   turn = 0;
   private toldSegment = 0;
   /** Released events of the log that it does not say of yet, and the bytes of their lines. */
   private settled: number[] = [];
   private settledBytes = 0;
-  private wanted: LineOfEvent[] = [];
   private skipped: SkippedNumbers[] = [];
   /** Released events of the log that are not stored, and of how many of them the reader does not know. */
   private waiting = 0;
@@ -97,7 +89,6 @@ export class EventLog {
   private readonly kept = new Map<number, AuditLogEvent>();
   /** The segment that was written to when they were written last. */
   private keptIn = 0;
-  /** Whether there is something that is to be told at once. */
   isUrgent = false;
   private needed = BEGINNING;
   private through = BEGINNING;
@@ -128,8 +119,8 @@ export class EventLog {
   }
 
   /** The log as its reader finds it when the process begins. */
-  begin(): LogStart {
-    return this.startOf(this.journal!.recovered.stored.ranges);
+  begin(): LogStart | undefined {
+    return this.journal && this.startOf(this.journal, this.journal.recovered.stored.ranges);
   }
 
   /**
@@ -145,18 +136,18 @@ export class EventLog {
     for (const ticket of this.awaited.values()) this.await(ticket);
     const { number: segment, size: position } = journal.active;
     const { stored } = await recover(journal.segments, () => undefined, { segment, position });
-    return this.startOf(stored.ranges);
+    return this.startOf(journal, stored.ranges);
   }
 
-  private startOf(stored: NumberRanges): LogStart {
-    const { directory, uid, source, sequence, recovered } = this.journal!;
+  private startOf(journal: EventJournal, stored: NumberRanges): LogStart {
+    const { directory, uid, source, sequence, recovered } = journal;
     const { memorySource } = this;
     this.toldSegment = 0;
     return { directory, uid, source, sequence, memorySource, lastRecovered: recovered.lastSegment, stored };
   }
 
-  /** Who numbers events, with the last number that each gave away. */
-  get sources(): { readonly source: string; readonly sequence: number }[] {
+  /** Each with the last number that it gave away. */
+  get sources(): OwnSource[] {
     const all = [{ source: this.memorySource, sequence: this.memorySequence }];
     if (this.journal) all.unshift({ source: this.journal.source, sequence: this.journal.sequence });
     return all.filter(({ sequence }) => sequence > 0);
@@ -194,7 +185,8 @@ export class EventLog {
 
   /** Whether all is stored that was released, and told, at the mark. */
   isStoredThrough({ number, place }: LogMark): boolean {
-    return !hasThrough(this.unwritten, number) && (!this.journal || comparePlaces(this.through, place) >= 0);
+    if (hasThrough(this.unwritten, number) || hasThrough(this.awaited, number)) return false;
+    return !this.journal || comparePlaces(this.through, place) >= 0;
   }
 
   /** Whether nothing is left to be stored of what was there at the mark, also of what could still change then. */
@@ -222,12 +214,12 @@ export class EventLog {
   /** Has the journal know of events that were dropped, and not reported yet. */
   noteDropped(dropped: DroppedEvents): void {
     // Of the numbers of memory's own source a journal knows nothing. Without the line, memory knows it alone.
-    if (dropped.source === this.journal?.source) this.say('dropped', dropped, 0, this.journal.sequence);
+    if (dropped.source === this.journal?.source) this.writeLine('dropped', dropped, 0, this.journal.sequence);
   }
 
   /** Has the journal know that the damage in a segment is reported; else it is reported again at the next start. */
   noteReported({ segment }: JournalLoss): void {
-    this.say('damaged', {}, segment);
+    this.writeLine('damaged', {}, segment);
   }
 
   /** Takes over a request that an earlier process began, as interrupted. */
@@ -242,7 +234,7 @@ export class EventLog {
     this.open.set(number, ticket);
     if (!this.waitsForJournal && this.write(ticket, 'event')) return ticket;
     if (!this.waitsForJournal) this.numberInMemory(ticket);
-    this.holdInMemory(ticket);
+    this.keepInMemory(ticket);
     return ticket;
   }
 
@@ -259,13 +251,12 @@ export class EventLog {
     const { event, written } = ticket;
     if (amended)
       ticket.event = Object.assign(amended, { metadata: { ...amended.metadata, ...ticket.numbered } });
-    const isSaid = (written && !amended) || this.write(ticket, written ? 'amend' : 'event');
-    if (written && !isSaid) ticket.event = event;
-    this.handOver(ticket, ticket.committed || (written !== undefined && amended !== undefined && isSaid));
-    return !written || isSaid;
+    const isWritten = (written && !amended) || this.write(ticket, written ? 'amend' : 'event');
+    if (written && !isWritten) ticket.event = event;
+    this.handOver(ticket, ticket.committed || (written !== undefined && amended !== undefined && isWritten));
+    return !written || isWritten;
   }
 
-  /** As {@link release}, for an event that somebody waits for. */
   commit(ticket: Ticket, onStored: () => void): void {
     ticket.committed = true;
     ticket.onStored = onStored;
@@ -276,7 +267,7 @@ export class EventLog {
   /** What the reader does not know yet. @param hurry somebody waits */
   tell(hurry = false): LogNews {
     const { journal } = this;
-    const settled = this.saySettled();
+    const settled = this.writeSettled();
     const segments = journal?.segments.filter(({ number }) => number >= this.toldSegment) ?? [];
     this.toldSegment = journal?.active.number ?? 0;
     this.untold = 0;
@@ -287,15 +278,14 @@ export class EventLog {
       segments: segments.map(({ number, size }) => ({ number, size })),
       sources: this.sources,
       settled,
-      wanted: this.wanted.splice(0),
-      unwritten: this.unwrittenNews(),
+      events: [...this.wanted.splice(0).map((ticket) => told(ticket, true)), ...this.unwrittenNews()],
       skipped: this.skipped.splice(0),
       hurry,
     };
   }
 
   /** The reader has come further. */
-  take(progress: Progress): void {
+  noteProgress(progress: Progress): void {
     const { journal } = this;
     this.oldest = progress.oldest;
     this.through = progress.through;
@@ -306,14 +296,18 @@ export class EventLog {
       this.awaited.delete(number);
     }
     if (journal) this.retryKept(journal);
-    for (const { number, event, isDead } of progress.refused)
-      if (!isDead && this.leaveReader(number)) this.kept.set(number, event);
+    for (const { number, event, isDead } of progress.refused) {
+      if (isDead) continue;
+      if (this.leaveReader(number)) this.kept.set(number, event);
+      this.awaited.delete(number);
+    }
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
     if (!journal) return;
     // Where the journal can't be told, they are stored again after a crash, and found to be there.
-    if (inLog.length > 0) this.say('stored', rangesOf(inLog));
+    if (inLog.length > 0) this.writeLine('stored', rangesOf(inLog));
     this.needed = this.kept.size > 0 ? BEGINNING : progress.needed;
-    for (const { written } of this.unwritten.values()) this.needed = earlier(this.needed, written);
+    for (const tickets of [this.unwritten, this.awaited])
+      for (const { written } of tickets.values()) this.needed = earlier(this.needed, written);
     journal.sweep(this.needed);
   }
 
@@ -363,7 +357,7 @@ export class EventLog {
       const ticket = new Ticket(event, journal.nextNumber(), undefined);
       ticket.numbered = { source, sequence };
       if (!this.write(ticket, 'event')) break;
-      this.say('stored', [[number, number]]);
+      this.writeLine('stored', [[number, number]]);
       this.kept.delete(number);
       this.handOver(ticket);
     }
@@ -392,7 +386,7 @@ export class EventLog {
     const numbered = ticket.numbered ?? { source: journal.source, sequence: journal.sequence + 1 };
     Object.assign(event.metadata, numbered);
     const reference = numbered.source === journal.source ? numbered.sequence : 0;
-    const written = this.say(kind, event, number, reference);
+    const written = this.writeLine(kind, event, number, reference);
     if (!written) return false;
     ticket.written = written;
     ticket.numbered = numbered;
@@ -402,8 +396,8 @@ export class EventLog {
     return true;
   }
 
-  /** Writes a line. @returns where it is; `undefined` where the journal does not take it */
-  private say(kind: LineKind, body: unknown, number = 0, reference = 0): Written | undefined {
+  /** @returns `undefined` where the journal does not take it */
+  private writeLine(kind: LineKind, body: unknown, number = 0, reference = 0): Written | undefined {
     try {
       const written = this.journal?.append(kind, number, reference, JSON.stringify(body));
       if (written && NEEDED.has(kind))
@@ -418,24 +412,23 @@ export class EventLog {
     this.settled.push(number);
     this.settledBytes += bytes;
     // The reader keeps what is not settled.
-    if (this.settledBytes > UNSETTLED_BYTES) this.saySettled();
+    if (this.settledBytes > UNSETTLED_BYTES) this.writeSettled();
   }
 
-  /** Has the log say which events are settled. @returns those that it could not be told of */
-  private saySettled(): NumberRanges {
+  /** @returns those that the log could not be told of */
+  private writeSettled(): NumberRanges {
     if (this.settled.length === 0) return [];
     this.settledBytes = 0;
     const ranges = rangesOf(this.settled);
-    if (!this.say('settled', ranges)) return ranges;
+    if (!this.writeLine('settled', ranges)) return ranges;
     this.settled = [];
     return [];
   }
 
   private await(ticket: Ticket): void {
-    const { number, written } = ticket;
-    this.awaited.set(number, ticket);
+    this.awaited.set(ticket.number, ticket);
     this.isUrgent = true;
-    if (written) this.wanted.push(lineOf(ticket, written));
+    if (ticket.written) this.wanted.push(ticket);
   }
 
   /** It is in the log now, and read there. */
@@ -463,7 +456,7 @@ export class EventLog {
     Object.assign(ticket.event.metadata, ticket.numbered);
   }
 
-  private holdInMemory(ticket: Ticket): void {
+  private keepInMemory(ticket: Ticket): void {
     this.freeMemory(ticket);
     ticket.size = sizeOf(ticket.event);
     this.memory.events += 1;
@@ -477,17 +470,17 @@ export class EventLog {
     ticket.size = 0;
   }
 
-  private unwrittenNews(): UnwrittenEvent[] {
+  private unwrittenNews(): ToldEvent[] {
     if (this.waitsForJournal) return [];
     const news = [...this.unwritten.values()].slice(this.withReader, UNWRITTEN_AT_ONCE);
     this.withReader += news.length;
-    return news.map(({ number, event, numbered }) => ({ number, event, numbered }));
+    return news.map((ticket) => told(ticket, false));
   }
 }
 
 /** Lines that tell the reader something of events. */
 const NEEDED: ReadonlySet<LineKind> = new Set<LineKind>(['event', 'settled', 'amend']);
 
-function lineOf({ number }: Ticket, line: Written): LineOfEvent {
-  return { ...line, number };
+function told({ number, event, numbered }: Ticket, isUrgent: boolean): ToldEvent {
+  return { number, event, numbered, isUrgent };
 }

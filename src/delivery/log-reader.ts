@@ -3,9 +3,9 @@ import { SequenceSet } from '../event/sequence-set.js';
 import { DamageFinder } from '../journal/damage.js';
 import type { JournalLoss } from '../journal/damage.js';
 import type { JournalLine, NumberRanges } from '../journal/journal-line.js';
-import { comparePlaces, earlier, Segment } from '../journal/segment.js';
+import { earlier, Segment } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
-import type { LineOfEvent, LogNews, LogStart, Numbered } from './messages.js';
+import type { LogNews, LogStart, Numbered } from './messages.js';
 
 /** A log may hold much that is no event: so many reads of it, and then something else. */
 const READS_AT_ONCE = 64;
@@ -48,8 +48,6 @@ export class LogReader {
   private openBytes = 0;
   /** Settled events that the log could not be told of. */
   private readonly settled = new SequenceSet();
-  /** Events that were waited for, and are not to be answered again when their lines are met. */
-  private readonly fetched = new Set<number>();
   /** Events that are to be answered next. */
   private readonly due: Entry[] = [];
   private sequence = 0;
@@ -63,21 +61,20 @@ export class LogReader {
     this.stored = new SequenceSet(start.stored);
   }
 
-  /** Takes note of what is new. @returns the events that somebody waits for */
-  advance({ segments, sources, settled, wanted, unwritten }: LogNews): Entry[] {
+  advance({ segments, sources, settled, events }: LogNews): void {
     this.sequence = sources.find(({ source }) => source === this.start.source)?.sequence ?? 0;
     for (const { number, size } of segments) {
       const known = this.segments.at(-1);
       if (known?.number === number) known.size = size;
       else this.segments.push(Segment.written(this.start.directory, number, this.start.uid, size));
     }
-    // They may be written yet.
-    for (const { number } of unwritten) this.stored.add(number);
-    const urgent = wanted.map((line) => this.fetch(line)).filter((entry) => entry !== undefined);
+    for (const { number } of events) {
+      this.stored.add(number);
+      this.forget(number);
+    }
     for (const [from, to] of settled) this.settled.add(from, to);
-    if (settled.length + wanted.length > 0) this.settle(({ number }) => this.settled.has(number));
+    if (settled.length > 0) this.settle(({ number }) => this.settled.has(number));
     this.forgetSegments();
-    return urgent;
   }
 
   /** Whether there is something to read. */
@@ -151,7 +148,7 @@ export class LogReader {
     this.missingSince = undefined;
     for (const { line: whole, raw, position: at } of found) {
       const line = whole && this.finder.canBeNext(whole) ? whole : undefined;
-      this.watchForLoss(segment, line, raw);
+      this.findLoss(segment, line, raw);
       if (line?.kind === 'settled') this.settleAll(line.content);
       if (line?.kind !== 'event' && line?.kind !== 'amend') continue;
       this.meet(line, { segment: segment.number, position: at }, raw.length + 1);
@@ -198,9 +195,9 @@ export class LogReader {
     }
   }
 
-  private watchForLoss(segment: Segment, line: JournalLine | undefined, raw: Buffer): void {
+  private findLoss(segment: Segment, line: JournalLine | undefined, raw: Buffer): void {
     if (!line) this.noteDamage(segment, raw);
-    const loss = line && this.finder.take(line);
+    const loss = line && this.finder.follow(line);
     if (loss) this.onLoss(loss);
   }
 
@@ -222,7 +219,7 @@ export class LogReader {
   /** A line of an event. */
   private meet(line: EventLine, place: Place, bytes: number): void {
     const { kind, number } = line;
-    if (this.fetched.delete(number) || this.stored.has(number)) return;
+    if (this.stored.has(number)) return;
     const entry = { ...this.entryOf(line, bytes), place };
     const before = this.forget(number);
     // Two of one number, of which one is forged: nobody knows which.
@@ -262,22 +259,5 @@ export class LogReader {
         : source === start.memorySource;
     const numbered = isOwn ? { source: String(source), sequence: Number(sequence) } : undefined;
     return { number, event, numbered, bytes };
-  }
-
-  /** The event that somebody waits for, which is not to be answered again when its line is met; `undefined` where it can't be read now. */
-  private fetch(wanted: LineOfEvent): Entry | undefined {
-    const { number, segment, position, length } = wanted;
-    try {
-      const line = this.segments.find((one) => one.number === segment)?.lineAt(position, length);
-      if (line?.number === number && (line.kind === 'event' || line.kind === 'amend')) {
-        if (comparePlaces(wanted, this.place) < 0) this.forget(number);
-        else this.fetched.add(number);
-        return { ...this.entryOf(line, length), place: { segment, position } };
-      }
-    } catch {
-      // Whoever reads on finds out why.
-    }
-    this.settled.add(number);
-    return undefined;
   }
 }

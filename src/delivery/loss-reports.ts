@@ -17,7 +17,6 @@ export interface DeliveryReports {
 
 /** Events that were lost: dropped without room, or damaged in the journal. Each loss becomes an event of its own. */
 export class LossReports {
-  /** Events, since the process began. */
   dropped = 0;
   /** One for each source whose events were dropped. */
   private unreported: DroppedEvents[] = [];
@@ -34,7 +33,6 @@ export class LossReports {
     this.unreported.push({ ...dropped });
   }
 
-  /** There was no room for an event. */
   drop(): void {
     const { source, sequence } = this.log.skipSequence();
     this.dropped += 1;

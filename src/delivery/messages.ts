@@ -1,7 +1,7 @@
 // What the two halves of delivery tell each other: the one that writes the log, in the main thread, and the one that reads it and
 // stores, which may be in a thread of its own. All of it is plain data.
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { Written } from '../journal/event-journal.js';
+import type { JournalLoss } from '../journal/damage.js';
 import type { NumberRanges } from '../journal/journal-line.js';
 import type { Place } from '../journal/segment.js';
 import type { OwnSource } from '../sealer/collector.js';
@@ -25,13 +25,11 @@ export interface LogStart {
   readonly memorySource: string;
   /** Earlier processes wrote the segments up to this one: their events are settled, and their damage is told. */
   readonly lastRecovered: number;
-  /** Numbers of events that are stored already. */
   readonly stored: NumberRanges;
 }
 
 /** What is new since the last news. */
 export interface LogNews {
-  /** Counts the news. */
   readonly turn: number;
   /** Segments that are new or have grown, and how many bytes are written to each. */
   readonly segments: readonly { readonly number: number; readonly size: number }[];
@@ -39,25 +37,20 @@ export interface LogNews {
   readonly sources: readonly OwnSource[];
   /** Events of the log that are settled, where the log could not be told. */
   readonly settled: NumberRanges;
-  /** Lines to be delivered before all others: somebody waits for their events. */
-  readonly wanted: readonly LineOfEvent[];
-  /** Events that no file has. */
-  readonly unwritten: readonly UnwrittenEvent[];
+  /** Events that no file has, or that somebody waits for. Their lines, where they have some, are passed over. */
+  readonly events: readonly ToldEvent[];
   /** Numbers of sources of this process that no event will ever have. */
   readonly skipped: readonly SkippedNumbers[];
   /** Somebody waits: a failed attempt is made again at once. */
   readonly hurry: boolean;
 }
 
-/** Where the line of an event is. */
-export interface LineOfEvent extends Written {
-  readonly number: number;
-}
-
-export interface UnwrittenEvent {
+export interface ToldEvent {
   readonly number: number;
   readonly event: AuditLogEvent;
   readonly numbered: Numbered | undefined;
+  /** Somebody waits for it: it is stored before all others. */
+  readonly isUrgent: boolean;
 }
 
 /** Numbers that were given to events for which there was no room; both ends included. */
@@ -77,6 +70,8 @@ export interface Progress {
   readonly settled: readonly number[];
   readonly refused: readonly Refusal[];
   readonly stored: number;
+  /** Damaged places that the reader came by. */
+  readonly losses: readonly JournalLoss[];
   /** What is before it in the log is stored, except events that can still change. */
   readonly through: Place;
   /** What is before it in the log is not needed any more. */

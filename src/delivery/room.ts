@@ -26,7 +26,7 @@ export class Room {
     return events < maxBuffered * share && size < maxBufferedMegabytes * share * MEGABYTE;
   }
 
-  /** Resolves once there is room, or the time for it is over; `undefined` where there is some or nobody waits for it. */
+  /** See `Delivery.room()`. */
   wait(): Promise<void> | undefined {
     if (this.options.overflow !== 'wait' || this.has()) return undefined;
     let noteRoom!: () => void;

@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RateLimitedLog } from '../event/audit-logger.js';
 import { newNote, signSourceNote } from '../store/source-note.js';
 import type { NoteAuthority, SourceNote } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { SourceNoteKind } from '../store/source-summary.js';
 import { describeStoreError } from '../store/store-error.js';
+import { WaitingStatements } from '../store/waiting-statements.js';
 import { within } from '../store/within.js';
 import { thisProcess } from '../journal/process-identity.js';
 
@@ -11,8 +13,8 @@ import { thisProcess } from '../journal/process-identity.js';
 const SIGN_PATIENCE_MS = 10_000;
 /** The same, while the process ends. */
 const LAST_SIGN_MS = 2_000;
+const RETRY_MS = 1_000;
 
-/** What is to be said of a source. */
 interface Unsent {
   readonly source: string;
   readonly kind: SourceNoteKind;
@@ -21,19 +23,21 @@ interface Unsent {
   note?: SourceNote;
 }
 
-/** Has the database know what becomes of the sources, signed where the process has a key. What it does not take is kept. */
+/** Has the database know what becomes of the sources, signed where the process has a key. What it does not take is sent again. */
 export class SourceNotes {
   private unsent: Unsent[] = [];
   private sending: Promise<void> | undefined;
+  private retry: NodeJS.Timeout | undefined;
   private readonly begun = new Set<string>();
-  private hurry!: () => void;
-  private readonly hurried = new Promise<void>((resolve) => (this.hurry = resolve));
+  /** Aborted when the process does not wait for a signature any more. */
+  private readonly hurry = new AbortController();
+  private isClosed = false;
+  private readonly statements = new WaitingStatements();
 
-  /** @param send sends a statement to the database, and waits for it as long as others are waited for */
   constructor(
     private readonly sources: SourceRepository,
     private readonly authority: NoteAuthority | undefined,
-    private readonly send: (statement: (signal: AbortSignal) => Promise<void>) => Promise<void>,
+    private readonly statementTimeoutMs: number,
     private readonly warnings: RateLimitedLog,
   ) {}
 
@@ -58,45 +62,61 @@ export class SourceNotes {
     this.unsent = this.unsent.filter(({ source, kind }) => kind !== 'started' || !isIdle(source));
   }
 
-  /** Sends what is unsent, in its order. @throws AuditError `AUDIT_STORE_UNAVAILABLE`; the rest is kept */
-  flush(): Promise<void> {
+  /** Sends what is unsent, in its order, until the database has it. */
+  send(): void {
+    if (this.isEmpty || this.isClosed) return;
+    this.flush().catch((error: unknown) => {
+      this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`);
+      this.retry ??= setTimeout(() => {
+        this.retry = undefined;
+        this.send();
+      }, RETRY_MS).unref();
+    });
+  }
+
+  /** Sends what is unsent a last time. Never throws. @param patienceMs how long the database may take; 0 where it is away */
+  async close(patienceMs: number): Promise<void> {
+    this.isClosed = true;
+    clearTimeout(this.retry);
+    if (patienceMs === 0) return;
+    const signMs = this.authority ? LAST_SIGN_MS : 0;
+    const late = setTimeout(() => this.hurry.abort(), signMs);
+    await within(signMs + patienceMs, this.flush()).catch(() => undefined);
+    clearTimeout(late);
+  }
+
+  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE`; what is not sent stays */
+  private flush(): Promise<void> {
     this.sending ??= (async () => {
       for (let [one] = this.unsent; one; [one] = this.unsent) {
         const note = (one.note ??= await this.signed(one));
-        await this.send((signal) => this.sources.insert(note, signal));
+        await this.statements.send(this.statementTimeoutMs, (signal) => this.sources.insert(note, signal));
         this.unsent = this.unsent.filter((other) => other !== one);
       }
     })().finally(() => (this.sending = undefined));
     return this.sending;
   }
 
-  /** Sends what is unsent while the process ends. Never throws. @param patienceMs how long the database may take */
-  async flushLast(patienceMs: number): Promise<void> {
-    const signMs = this.authority ? LAST_SIGN_MS : 0;
-    const late = setTimeout(this.hurry, signMs);
-    await within(signMs + patienceMs, this.flush()).catch(() => undefined);
-    clearTimeout(late);
-  }
-
   private async signed({ source, kind, sequence }: Unsent): Promise<SourceNote> {
     const note = newNote({ source, kind, sequence, process: JSON.stringify(thisProcess()) });
     if (!this.authority) return note;
-    let signed: SourceNote | undefined;
-    let cause: unknown = new Error('no answer in time');
-    let late: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => (late = setTimeout(resolve, SIGN_PATIENCE_MS).unref()));
-    const signing = signSourceNote(note, this.authority).then((one) => void (signed = one));
+    const signed = new AbortController();
     try {
-      await Promise.race([signing, patience, this.hurried]);
-    } catch (error) {
-      cause = error;
+      return await Promise.race([signSourceNote(note, this.authority), this.late(signed.signal)]);
+    } catch (cause) {
+      this.warnings.warn(
+        'unsigned',
+        `What becomes of a source of the audit could not be signed by the key ${this.authority.signer.name}: ${describeStoreError(cause)}. It is noted without a signature, so the log does not count on it.`,
+      );
+      return note;
+    } finally {
+      signed.abort();
     }
-    clearTimeout(late);
-    if (signed) return signed;
-    this.warnings.warn(
-      'unsigned',
-      `What becomes of a source of the audit could not be signed by the key ${this.authority.signer.name}: ${describeStoreError(cause)}. It is noted without a signature, so the log does not count on it.`,
-    );
-    return note;
+  }
+
+  private async late(signed: AbortSignal): Promise<never> {
+    const signal = AbortSignal.any([signed, this.hurry.signal]);
+    await delay(SIGN_PATIENCE_MS, undefined, { ref: false, signal }).catch(() => undefined);
+    throw new Error('no answer in time');
   }
 }

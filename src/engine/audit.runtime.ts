@@ -5,9 +5,11 @@ import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { revive } from '../delivery/thread/error-fields.js';
+import { ThreadedSealer } from '../delivery/thread/threaded-sealer.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { present } from '../event/present.js';
 import { raise } from '../event/raised-event.js';
 import { AtRest } from '../recorder/at-rest.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
@@ -20,23 +22,27 @@ import { RiskModel } from '../recorder/risk/risk-model.js';
 import { RiskStage } from '../recorder/risk/risk-stage.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
-import type { ReachNotes } from '../sealer/reach-notes.js';
+import { ReachNotes } from '../sealer/reach-notes.js';
+import { Sealer } from '../sealer/sealer.js';
+import type { SealerHost } from '../sealer/sealer.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import { areTablesMissing } from '../store/store-error.js';
 import { hasProtectedData } from '../store/protected-data.js';
-import type { AuditService } from '../trail/audit.service.js';
+import { AuditService } from '../trail/audit.service.js';
 import { AskedFor } from '../trail/asked-for.js';
+import { DeadLetters } from '../trail/dead-letters.js';
+import { EventProver } from '../trail/event-prover.js';
+import { EventQueries } from '../trail/event-queries.js';
 import { Reads } from '../trail/reads.js';
+import { LogVerifier } from '../trail/verification/log-verifier.js';
 import { drainOnSignals } from './drain-on-signals.js';
 import type { HeldPerson, RunningFeature, ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
 import { LOG_REPLACED } from './raised-events.js';
-import { reachNotesOf, sealerOf } from './sealing.js';
-import { serviceOf, trustedLogOf } from './serving.js';
 import type { StandIn } from './stand-in.js';
-import { deliveryOf, loopOf, threadOf } from './storing.js';
+import { deliveryOf, loopOf, statementTimeoutOf, threadOf } from './storing.js';
 import { tablesOf, warnOfTables } from './tables.js';
 import type { Tables } from './tables.js';
 
@@ -59,7 +65,6 @@ export class AuditRuntime {
   readonly recorder: AuditRecorder;
   /** Who hears of each event as it is recorded. */
   readonly listeners: Listeners;
-  /** Which parts of paths are secret. */
   readonly paths: SafePaths;
   readonly requests: RequestAudit;
   readonly service: AuditService;
@@ -107,16 +112,16 @@ export class AuditRuntime {
     const { atRest } = this;
     this.listeners = new Listeners(logger, atRest);
     const reports = new Reports(completer, this.listeners);
+    const failed = (error: unknown) => this.noteFailure(error);
     const told = {
       describeGap: reports.gap,
       stored: (event: AuditLogEvent) => this.listeners.announce(event),
     };
     this.thread = threadOf(options, logger, {
       ...told,
-      failed: (error) => this.noteFailure(revive(error)),
+      failed: (error) => failed(revive(error)),
       keepLetter: (event, reason) => tables.letters.keep(event, reason),
     });
-    const failed = (error: unknown) => this.noteFailure(error);
     this.delivery = new Delivery(
       loopOf(tables, this.database, this.thread, atRest, failed),
       tables.sources,
@@ -127,53 +132,38 @@ export class AuditRuntime {
     );
     this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, atRest);
     this.requests = new RequestAudit(this.recorder, completer, options.capture ?? {}, this.paths, logger);
-    const own = options.ledger?.database;
-    this.sealingDatabase = own && new AuditDatabase({ database: own, migrate: false }, logger);
-    this.sealer = sealerOf(
-      options,
-      tables,
-      this.database,
-      this.sealingDatabase,
-      this.thread,
-      this.delivery,
-      told,
-      failed,
-      logger,
-    );
-    this.reachNotes = reachNotesOf(tables, this.delivery);
-    const { recorder, listeners, requests, sealer } = this;
-    // Features are made last; nobody asks them before.
-    const holds = (person: HeldPerson) => holdsOn(this.features, tables.events, person);
+    const database = options.ledger?.database;
+    this.sealingDatabase = database && new AuditDatabase({ database, migrate: false }, logger);
+    this.sealer = this.makeSealer(tables, { ...told, failed });
+    // Only what is signed is believed of how far a source has come.
+    this.reachNotes =
+      tables.authority &&
+      new ReachNotes(tables.ledger, tables.sealing, {
+        reached: () => this.delivery.taken.reached(),
+        note: (source, sequence) => this.delivery.noteReached(source, sequence),
+      });
     const reads = new Reads();
-    const asked = new AskedFor(redactor, atRest);
-    this.service = serviceOf({
-      options,
-      tables,
-      recorder,
-      listeners,
-      requests,
-      atRest,
-      redactor,
-      reads,
-      sealer,
-      explanations: () => this.features.flatMap(({ explains }) => explains ?? []),
-      logger,
-    });
-    const { volumeKeys } = options.risk ?? {};
-    const { database, service: audit } = this;
+    this.service = this.makeService(tables, redactor, reads);
+    const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil } = options.ledger ?? {};
+    const { recorder, listeners, requests } = this;
     const host = {
       program: options.service,
-      database,
+      database: this.database,
       events: tables.events,
       recorder,
-      audit,
-      log: trustedLogOf(tables, options.ledger),
+      audit: this.service,
+      log: {
+        ledger: tables.ledger,
+        trust: { ...tables.trust, unsignedUntil },
+        ...present('signer', tables.keys.signer),
+      },
       reads,
-      asked,
+      asked: new AskedFor(redactor, atRest),
       redactor,
       logger,
-      volumeKeys,
-      holdsOn: holds,
+      volumeKeys: options.risk?.volumeKeys,
+      // Features are made last; nobody asks them before.
+      holdsOn: (person: HeldPerson) => holdsOn(this.features, tables.events, person),
     };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
     for (const feature of this.features) {
@@ -187,6 +177,58 @@ export class AuditRuntime {
       if (feature.atRest && !standIn) atRest.add(feature.atRest);
       if (readObserver) reads.add(readObserver);
     }
+  }
+
+  /** What seals: in the thread where there is one, else here. */
+  private makeSealer({ events, keys }: Tables, told: Pick<SealerHost, 'describeGap' | 'stored' | 'failed'>) {
+    const { options, thread, delivery, sealingDatabase } = this;
+    const inThisThread = () =>
+      new Sealer(
+        sealingDatabase ?? this.database,
+        options.ledger ?? {},
+        keys,
+        {
+          ...told,
+          ownSources: () => delivery.sources,
+          ownersOf: (source, sequences) => delivery.taken.ownersOf(source, sequences),
+          installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
+          statementTimeoutMs: statementTimeoutOf(options),
+        },
+        this.logger,
+      );
+    if (!thread?.seals) return inThisThread();
+    return new ThreadedSealer(thread, () => {
+      void sealingDatabase?.connect(0);
+      return inThisThread();
+    });
+  }
+
+  private makeService(tables: Tables, redactor: Redactor, reads: Reads): AuditService {
+    const { ledger, sources, letters, trust, events, keys } = tables;
+    const { atRest, delivery, logger, sealer } = this;
+    const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil, gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs } =
+      this.options.ledger ?? {};
+    const verifier = new LogVerifier(tables, {
+      verifiers: keys.verifiers,
+      unsignedUntil,
+      ...present('origin', trust.origin),
+      explanations: () => this.features.flatMap(({ explains }) => explains ?? []),
+      gapTimeoutMs,
+      ownNumbers: () => delivery.sources,
+      takenNumbers: () => delivery.taken.takenNumbers(),
+      lastSeen: () => sealer.lastSeen,
+    });
+    const queries = new EventQueries(events, this.listeners, atRest, redactor, reads);
+    return new AuditService(
+      this.recorder,
+      this.requests,
+      queries,
+      () => sources.summaries({ ...trust, own: new Set(delivery.sources.map(({ source }) => source)) }),
+      new DeadLetters(letters, atRest, reads, logger),
+      { prover: new EventProver(ledger, sealer, queries, reads), verifier, sealer },
+      atRest,
+      logger,
+    );
   }
 
   /** What a route may promise: a stand-in accepts each promise, and keeps none. */

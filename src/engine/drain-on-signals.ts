@@ -38,9 +38,9 @@ function createRegistry(): Registry {
   const drainables = new Set<Drainable>();
   let draining = false;
   // Closing the last of them stops listening; a second signal must not come by unheard meanwhile.
-  const hold: SignalListener = (signal) => end(signal);
+  const keepListening: SignalListener = (signal) => end(signal);
   const end = (signal: NodeJS.Signals) => {
-    for (const each of SIGNALS) process.off(each, listener).off(each, hold);
+    for (const each of SIGNALS) process.off(each, listener).off(each, keepListening);
     process.kill(process.pid, signal);
   };
   const listener: SignalListener = (signal) => {
@@ -51,7 +51,7 @@ function createRegistry(): Registry {
       return;
     }
     draining = true;
-    process.on(signal, hold);
+    process.on(signal, keepListening);
     void Promise.allSettled(all.map((drainable) => drainable.close())).then(() => end(signal));
   };
   return { drainables, listener };

@@ -22,9 +22,7 @@ export class DamageFinder {
   private place: { segment: Segment; lines: number; events: number } | undefined;
 
   constructor(
-    /** Whose lines are read. */
     public source = UNKNOWN_SOURCE as string,
-    /** The last sequence met. */
     public sequence = 0,
     /** The highest number of an intent or an event that was met. */
     public lastNumber = 0,
@@ -40,7 +38,6 @@ export class DamageFinder {
     return canFollow(number, lastNumber) && canFollow(reference, sequence);
   }
 
-  /** A line that is not as it was written. */
   note(segment: Segment, raw: Buffer): void {
     this.place ??= { segment, lines: 0, events: 0 };
     this.place.lines += 1;
@@ -48,7 +45,7 @@ export class DamageFinder {
   }
 
   /** A line that is whole, the next one. @returns the loss before it, where it tells of one */
-  take(line: JournalLine): JournalLoss | undefined {
+  follow(line: JournalLine): JournalLoss | undefined {
     const { kind, number, reference: sequence } = line;
     if (kind === 'stored' || kind === 'settled') for (const [, to] of line.content) this.noteNumber(to);
     if (kind === 'segment') return this.begin(line.content);

@@ -14,7 +14,7 @@ import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
-import { ForeignFileError, readOwn } from './journal-file.js';
+import { ForeignFileError, readRegularFile } from './journal-file.js';
 import { canFollow } from './journal-line.js';
 import { stateOf, thisProcess } from './process-identity.js';
 import type { ProcessIdentity } from './process-identity.js';
@@ -40,7 +40,6 @@ export class DirectoryLock {
     private readonly number: number,
     /** The file, open until the directory is left: whatever is put in its place is never written to. */
     private opened: number | undefined,
-    /** Who had it before. */
     readonly previous: ProcessIdentity | undefined,
   ) {}
 
@@ -111,15 +110,15 @@ export class DirectoryLock {
   }
 
   /** Shows that the owner lives, and looks whether it still is the owner. */
-  touch(): 'held' | 'gone' | 'taken' {
+  touch(): 'ours' | 'gone' | 'lost' {
     try {
-      if (lastOf(this.directory) > this.number) return 'taken';
+      if (lastOf(this.directory) > this.number) return 'lost';
       if (lstatSync(this.path).ino !== this.file().ino) return 'gone';
       const now = new Date();
       futimesSync(this.opened!, now, now);
-      return 'held';
+      return 'ours';
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : 'held';
+      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : 'ours';
     }
   }
 
@@ -131,7 +130,6 @@ export class DirectoryLock {
     this.opened = opened;
   }
 
-  /** Leaves the directory. */
   release(): void {
     if (this.opened === undefined) return;
     try {
@@ -149,7 +147,6 @@ export class DirectoryLock {
   }
 }
 
-/** What to tell where the file system refuses. */
 export function cannotKeep(directory: string, cause: unknown): AuditError {
   const remedy =
     cause instanceof ForeignFileError
@@ -192,7 +189,7 @@ function lastOf(directory: string): number {
 /** @returns `undefined` where the file is not whole: its owner writes it just now, or died while it did */
 function readOwner(directory: string, number: number): Owner | undefined {
   try {
-    const owner = JSON.parse(readOwn(pathOf(directory, number), LARGEST_BYTES) ?? '') as Owner | null;
+    const owner = JSON.parse(readRegularFile(pathOf(directory, number), LARGEST_BYTES) ?? '') as Owner | null;
     return Number.isSafeInteger(owner?.pid) && owner!.pid > 0 ? owner! : undefined;
   } catch {
     return undefined;

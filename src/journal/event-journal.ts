@@ -17,7 +17,6 @@ const RETRY_MS = 250;
 /** An intent so many segments behind is written again, so that it does not keep them all. */
 const CARRY_AFTER = 4;
 
-/** A line that was written. */
 export interface Written extends Place {
   /** Bytes, the end of the line included. */
   readonly length: number;
@@ -96,7 +95,6 @@ export class EventJournal {
     return this.lock.directory;
   }
 
-  /** Whose its files are. */
   get uid(): number {
     return this.lock.uid;
   }
@@ -124,7 +122,6 @@ export class EventJournal {
     return this.segments.at(-1)!;
   }
 
-  /** The number given away last. */
   get newestNumber(): number {
     return this.lastNumber;
   }
@@ -192,18 +189,18 @@ export class EventJournal {
    * @returns what happened, where something did
    */
   check(): string | undefined {
-    const held = this.lock.touch();
-    if (held === 'taken') {
+    const state = this.lock.touch();
+    if (state === 'lost') {
       if (this.blocked) return undefined;
       this.block(new Error(`another process has taken the directory ${this.directory}`));
       return `The audit journal ${this.directory} was taken by another process, to which this one seemed dead.`;
     }
-    if (held === 'held' && !this.blocked && this.active.isInPlace()) {
+    if (state === 'ours' && !this.blocked && this.active.isInPlace()) {
       this.catchUp();
       return undefined;
     }
     try {
-      if (held === 'gone') this.lock.putBack();
+      if (state === 'gone') this.lock.putBack();
       for (const segment of this.segments) if (!segment.isInPlace()) segment.putBack();
       this.failure = undefined;
       this.blocked = false;

@@ -1,6 +1,5 @@
 import type { LineKind } from './journal-line.js';
 
-/** What intents need of the journal. */
 interface Lines {
   readonly firstSegment: number;
   nextNumber(): number;

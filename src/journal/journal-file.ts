@@ -34,7 +34,7 @@ const NO_FILE = new Set(['ELOOP', 'EMLINK', 'EISDIR', 'ENXIO']);
  * @param uid whose it has to be, where that matters
  * @throws ForeignFileError where it is anything else; else the file system's error
  */
-export function openOwn(path: string, flags: number, uid?: number): number {
+export function openRegularFile(path: string, flags: number, uid?: number): number {
   let fd: number;
   try {
     fd = openSync(path, flags | SAFE_FLAGS);
@@ -43,19 +43,19 @@ export function openOwn(path: string, flags: number, uid?: number): number {
     throw new ForeignFileError(`${path} is a link, or no file at all`);
   }
   const stat = fstatSync(fd);
-  const isOwn = uid === undefined || stat.uid === uid;
-  if (stat.isFile() && stat.nlink === 1 && isOwn) return fd;
+  const isOwners = uid === undefined || stat.uid === uid;
+  if (stat.isFile() && stat.nlink === 1 && isOwners) return fd;
   closeSync(fd);
   if (!stat.isFile()) throw new ForeignFileError(`${path} is no file`);
   throw new ForeignFileError(
-    isOwn ? `${path} has a second name (a hard link)` : `${path} belongs to another user (${stat.uid})`,
+    isOwners ? `${path} has a second name (a hard link)` : `${path} belongs to another user (${stat.uid})`,
   );
 }
 
 /** Whether there is such a file. */
-export function isOwnFile(path: string): boolean {
+export function isRegularFile(path: string): boolean {
   try {
-    closeSync(openOwn(path, constants.O_RDONLY));
+    closeSync(openRegularFile(path, constants.O_RDONLY));
     return true;
   } catch {
     return false;
@@ -63,10 +63,10 @@ export function isOwnFile(path: string): boolean {
 }
 
 /** The text of a small file; `undefined` where there is none, or something else. */
-export function readOwn(path: string, mostBytes: number): string | undefined {
+export function readRegularFile(path: string, mostBytes: number): string | undefined {
   let fd: number | undefined;
   try {
-    fd = openOwn(path, constants.O_RDONLY);
+    fd = openRegularFile(path, constants.O_RDONLY);
     return fstatSync(fd).size <= mostBytes ? readFileSync(fd, 'utf8') : undefined;
   } catch {
     return undefined;
@@ -102,9 +102,9 @@ export const UNFINISHED = '.new';
  *
  * @throws the file system's error
  */
-export async function destroyOwn(path: string): Promise<void> {
+export async function destroyFile(path: string): Promise<void> {
   try {
-    const fd = openOwn(path, constants.O_WRONLY);
+    const fd = openRegularFile(path, constants.O_WRONLY);
     try {
       writeSync(fd, Buffer.alloc(fstatSync(fd).size, '0'), 0, undefined, 0);
       await sync(fd);

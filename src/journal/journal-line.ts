@@ -22,7 +22,6 @@ import { isAuditEvent } from '../event/is-audit-event.js';
 export type LineKind =
   'segment' | 'intent' | 'void' | 'event' | 'settled' | 'amend' | 'stored' | 'dropped' | 'damaged' | 'closed';
 
-/** What the body of each kind of line says. */
 export interface LineContents {
   readonly segment: SegmentHead;
   readonly intent: BegunRequest;
@@ -42,7 +41,6 @@ export type JournalLine = {
     readonly kind: Kind;
     readonly number: number;
     readonly reference: number;
-    /** The body: JSON. */
     readonly text: string;
     readonly content: LineContents[Kind];
   };
@@ -112,52 +110,49 @@ export function decodeLine(line: Buffer): JournalLine | undefined {
   const body = text.toString('utf8', head.length);
   const content = parse(body);
   const decoded = { kind, number: Number(number), reference: Number(reference), text: body, content };
-  const isRight = CHECKS[kind as LineKind] as (content: unknown, line: Numbers) => boolean;
   const isSafe = Number.isSafeInteger(decoded.number) && Number.isSafeInteger(decoded.reference);
-  return isSafe && isRight(content, decoded) ? (decoded as JournalLine) : undefined;
+  return isSafe && CHECKS[kind as LineKind](content, decoded) ? (decoded as JournalLine) : undefined;
 }
 
 type Numbers = Pick<JournalLine, 'number' | 'reference'>;
 
 /** Whether each kind of line has the body and the numbers that it can have. */
-const CHECKS: {
-  readonly [Kind in LineKind]: (content: unknown, line: Numbers) => content is LineContents[Kind];
-} = {
-  segment: (content, { number, reference }): content is SegmentHead =>
-    has(content, { format: isOne, source: isEventId, sequence: isCount, number: isCount }) &&
-    number > 0 &&
-    reference === 0,
-  intent: (content, { number, reference }): content is BegunRequest =>
-    number > 0 && reference === 0 && isBegunRequest(content),
-  void: (content, { number, reference }): content is Nothing =>
-    number > 0 && reference === 0 && has(content, {}),
+const CHECKS: Readonly<Record<LineKind, (content: unknown, line: Numbers) => boolean>> = {
+  segment: (content, line) =>
+    isNumbered(line) &&
+    has(content, { format: isOne, source: isEventId, sequence: isCount, number: isCount }),
+  intent: (content, line) => isNumbered(line) && isBegunRequest(content),
+  void: (content, line) => isNumbered(line) && has(content, {}),
   event: isEventOf,
   settled: areRanges,
   amend: isEventOf,
   stored: areRanges,
-  dropped: (content, { number, reference }): content is DroppedNumbers =>
+  dropped: (content, { number, reference }) =>
     has(content, { source: isEventId, count: isCount, firstSequence: isOrdinal, lastSequence: isOrdinal }) &&
     isRange([content['firstSequence'], content['lastSequence']]) &&
     number === 0 &&
     reference >= Number(content['lastSequence']),
-  damaged: (content, { number, reference }): content is Nothing =>
-    number > 0 && reference === 0 && has(content, {}),
-  closed: (content, { number }): content is Nothing => number === 0 && has(content, {}),
+  damaged: (content, line) => isNumbered(line) && has(content, {}),
+  closed: (content, { number }) => number === 0 && has(content, {}),
 };
 
-function isEventOf(content: unknown, { number, reference }: Numbers): content is AuditLogEvent {
+function isNumbered({ number, reference }: Numbers): boolean {
+  return number > 0 && reference === 0;
+}
+
+function isEventOf(content: unknown, { number, reference }: Numbers): boolean {
   if (number < 1 || !isAuditEvent(content)) return false;
   const { source, sequence } = content.metadata;
   return isEventId(source) && isOrdinal(sequence) && (reference === 0 || reference === sequence);
 }
 
-function areRanges(content: unknown, { number, reference }: Numbers): content is NumberRanges {
+function areRanges(content: unknown, { number, reference }: Numbers): boolean {
   if (number !== 0 || reference !== 0 || !Array.isArray(content)) return false;
   const ranges = content as NumberRanges;
   return ranges.every((range, index) => isRange(range) && range[0] > (ranges[index - 1]?.[1] ?? 0));
 }
 
-function isBegunRequest(content: unknown): content is BegunRequest {
+function isBegunRequest(content: unknown): boolean {
   if (typeof content !== 'object' || content === null || Object.hasOwn(content, 'riskScore')) return false;
   const { blockedBy, ...known } = content as BegunRequest;
   const isText = (value: unknown) => typeof value === 'string';

@@ -10,7 +10,6 @@ import { SequenceSet } from '../event/sequence-set.js';
 /** Events that found no room, and that no event has reported yet. */
 export type DroppedEvents = { -readonly [Name in keyof DroppedNumbers]: DroppedNumbers[Name] };
 
-/** A source that wrote to the directory. */
 export interface RecoveredSource {
   readonly source: string;
   /** The last number that it gave away, lost ones included. */
@@ -21,13 +20,11 @@ export interface RecoveredSource {
 
 /** What earlier processes left in the segments of a directory. */
 export interface Recovered {
-  /** The number of the last segment. */
   readonly lastSegment: number;
   /** In the order in which they wrote. */
   readonly sources: readonly RecoveredSource[];
   /** The highest number of an intent or an event. */
   readonly lastNumber: number;
-  /** Events that the database has, by number. */
   readonly stored: SequenceSet;
   /** What is known of requests that began and were not heard of again, by number. */
   readonly intents: ReadonlyMap<number, BegunRequest>;
@@ -59,7 +56,7 @@ export async function recover(
       const { found, next } = segment.read(position, true);
       for (const { line, raw, position: at } of found) {
         if (at >= size) break;
-        if (!line || !reading.take(line)) reading.finder.note(segment, raw);
+        if (!line || !reading.read(line)) reading.finder.note(segment, raw);
       }
       // A file that is shorter than it says.
       if (next === position) break;
@@ -87,18 +84,18 @@ class Reading {
   private dropped: DroppedEvents | undefined;
 
   /** @returns whether the line can be one of this journal */
-  take(line: JournalLine): boolean {
+  read(line: JournalLine): boolean {
     const { finder } = this;
     const { kind, number } = line;
     if (!finder.canBeNext(line)) return false;
     // Its event is there already.
     if (kind === 'intent' && this.events.has(number)) return false;
-    if (kind === 'segment') this.takeHead(line.content);
+    if (kind === 'segment') this.readHead(line.content);
     // Before its own numbers count: it can tell of what came before it only.
-    if (kind === 'stored') this.takeStored(line.content, finder.lastNumber);
-    this.noteLoss(finder.take(line));
+    if (kind === 'stored') this.readStored(line.content, finder.lastNumber);
+    this.noteLoss(finder.follow(line));
     this.closed = kind === 'closed';
-    if (kind === 'event' || kind === 'amend') this.takeEvent(line);
+    if (kind === 'event' || kind === 'amend') this.readEvent(line);
     else if (kind === 'intent') this.intents.set(number, line.content);
     else if (kind === 'void') this.intents.delete(number);
     else if (kind === 'damaged') this.reported.add(number);
@@ -126,7 +123,7 @@ class Reading {
     };
   }
 
-  private takeHead({ source }: SegmentHead): void {
+  private readHead({ source }: SegmentHead): void {
     if (this.finder.source !== UNKNOWN_SOURCE && source !== this.finder.source) this.endSource();
   }
 
@@ -137,7 +134,7 @@ class Reading {
     if (source !== UNKNOWN_SOURCE) this.sources.push({ source, sequence, closed });
   }
 
-  private takeEvent({ kind, number }: JournalLine): void {
+  private readEvent({ kind, number }: JournalLine): void {
     this.intents.delete(number);
     if (kind === 'event' && this.events.has(number)) {
       this.doubles.set(number, (this.doubles.get(number) ?? 0) + 1);
@@ -145,7 +142,7 @@ class Reading {
     this.events.add(number);
   }
 
-  private takeStored(ranges: NumberRanges, lastNumber: number): void {
+  private readStored(ranges: NumberRanges, lastNumber: number): void {
     for (const [from, to] of ranges) {
       if (from <= lastNumber) this.stored.add(from, Math.min(to, lastNumber));
     }

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ForeignFileError, openOwn } from './journal-file.js';
+import { ForeignFileError, openRegularFile } from './journal-file.js';
 import { decodeLine } from './journal-line.js';
 import type { JournalLine } from './journal-line.js';
 import { passPoint } from './life.js';
@@ -74,7 +74,6 @@ export class Segment {
   private constructor(
     readonly directory: string,
     readonly number: number,
-    /** Whose the file is. */
     private readonly uid: number | undefined,
     private opened: number | undefined,
     /** Bytes. */
@@ -95,7 +94,7 @@ export class Segment {
    * @throws ForeignFileError where it is a link, or somebody else's; else the file system's error
    */
   static leftBehind(directory: string, number: number, uid: number): Segment {
-    const opened = openOwn(pathOf(directory, number), constants.O_RDONLY, uid);
+    const opened = openRegularFile(pathOf(directory, number), constants.O_RDONLY, uid);
     const { size } = fstatSync(opened);
     const isTooLarge = size > LONGEST_SEGMENT;
     const segment = new Segment(
@@ -195,11 +194,6 @@ export class Segment {
     return { found, next: position + start };
   }
 
-  /** The line that begins at `position`; `undefined` where it can't be read. @param length its bytes, its end included */
-  lineAt(position: number, length: number): JournalLine | undefined {
-    return decodeLine(this.bytes(position, length).subarray(0, -1));
-  }
-
   /** Forgets all that is in it. @throws the file system's error */
   clear(): void {
     ftruncateSync(this.fd, 0);
@@ -255,7 +249,7 @@ export class Segment {
   }
 
   private get fd(): number {
-    return (this.opened ??= openOwn(this.path, constants.O_RDONLY, this.uid));
+    return (this.opened ??= openRegularFile(this.path, constants.O_RDONLY, this.uid));
   }
 
   private closeRetired(): void {

@@ -155,7 +155,7 @@ class Run {
     for (let index = 0; index < early; index += 1) this.enter(this.newEvent(10), index);
     this.journal = await EventJournal.open(this.directory, SEGMENT_BYTES);
     this.log.attach(this.journal);
-    this.loop.open(this.log.begin());
+    this.loop.open(this.log.begin()!);
     expect(this.journal.recovered.losses).toEqual([]);
     for (const [number, { id }] of this.journal.recovered.intents) {
       this.log.adopt(number, this.eventOf(id, 0));
@@ -183,15 +183,15 @@ class Run {
         ready: () => undefined,
         progress: (progress) => {
           if (log !== this.log) return;
+          if (progress.losses.length > 0) {
+            throw new Error(`Nothing is damaged, and this is lost: ${JSON.stringify(progress.losses)}`);
+          }
           // Until it is known whether the log keeps them.
           for (const { event } of progress.refused) this.known.get(event.id)!.dismissed = true;
-          log.take(progress);
+          log.noteProgress(progress);
           for (const { number, event } of progress.refused) this.noteRefused(event, log.keeps(number));
         },
         away: () => undefined,
-        lost: (loss) => {
-          throw new Error(`Nothing is damaged, and this is lost: ${JSON.stringify(loss)}`);
-        },
       },
     );
   }

@@ -2,12 +2,13 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { revive, toFields } from './error-fields.js';
 import type { ErrorFields } from './error-fields.js';
 
-/** What can be called, by name. */
-export type Callable = Readonly<Record<string, (...args: never[]) => unknown>>;
+/** The objects whose methods the other thread may call, each by its name. */
+export type Callable = Readonly<Record<string, object>>;
 
 interface Call {
   /** Missing where nobody waits for the answer. */
   readonly id?: number;
+  readonly on: string;
   readonly name: string;
   readonly args: readonly unknown[];
 }
@@ -28,23 +29,23 @@ export class Calls {
     private readonly callable: Callable,
   ) {
     port.on('message', (message: Call | Answer) => {
-      if ('name' in message) void this.run(message);
+      if ('on' in message) void this.run(message);
       else this.settle(message);
     });
   }
 
   /** @throws what is thrown there, see {@link revive}; Error where the other thread has ended */
-  call(name: string, ...args: unknown[]): Promise<unknown> {
+  call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
     const id = ++this.lastId;
     return new Promise<unknown>((resolve, reject) => {
       this.waiting.set(id, ({ error, answer }) => (error ? reject(revive(error)) : resolve(answer)));
-      this.send({ id, name, args });
+      this.send({ id, on, name, args });
     });
   }
 
   /** As {@link call}, without an answer. */
-  tell(name: string, ...args: unknown[]): void {
-    this.send({ name, args });
+  tell(on: string, name: string, ...args: unknown[]): void {
+    this.send({ on, name, args });
   }
 
   /** The other thread has ended. */
@@ -56,9 +57,9 @@ export class Calls {
     this.port.postMessage(message);
   }
 
-  private async run({ id, name, args }: Call): Promise<void> {
+  private async run({ id, on, name, args }: Call): Promise<void> {
     try {
-      const answer = await this.callable[name]!(...(args as never[]));
+      const answer = await invoke(this.callable[on], name, args);
       if (id !== undefined) this.send({ answers: id, answer });
     } catch (error) {
       // Of what nobody waits for, nobody waits for the failure either.
@@ -70,4 +71,8 @@ export class Calls {
     this.waiting.get(answers)?.(answer);
     this.waiting.delete(answers);
   }
+}
+
+export function invoke(target: object | undefined, name: string, args: readonly unknown[]): unknown {
+  return (target as Record<string, (...args: readonly unknown[]) => unknown>)[name]!(...args);
 }

@@ -8,9 +8,8 @@ import type { LedgerOptions } from '../../sealer/ledger-options.js';
 import type { AuditDatabaseOptions } from '../../store/store-options.js';
 import type { LoopOptions } from '../delivery-loop.js';
 import { within } from '../../store/within.js';
-import { Calls } from './calls.js';
+import { Calls, invoke } from './calls.js';
 import type { ErrorFields } from './error-fields.js';
-import type { Callable } from './calls.js';
 import { threadFile } from './thread-file.js';
 
 /** What the thread is given when it starts: all of it can be copied. */
@@ -34,14 +33,16 @@ export interface ThreadHost {
 
 /** Who works in the thread. */
 export interface ThreadUser {
-  /** What the thread calls of it. */
-  readonly callable: Callable;
+  /** Of the object in the thread that does the work. */
+  readonly name: string;
+  /** What that object calls. */
+  readonly hears: object;
   /** There is a thread, which knows nothing. */
   started?(): void;
   /** It has ended by itself, and is started again. */
   ended?(error: Error): void;
-  /** None can be started: what the user calls, done by the main thread. */
-  otherwise(): Callable;
+  /** None can be started: makes the object in the main thread. */
+  otherwise(): object;
 }
 
 /** What it reads and stores is soon garbage: by default V8 lets more of it lie than the thread needs. */
@@ -63,10 +64,10 @@ export class DatabaseThread {
   private hasWorked = false;
   /** It is ended on purpose, perhaps before it has worked. */
   private isRenewing = false;
-  /** What is called, where no thread can be started. */
-  private here: Record<string, Callable[string]> | undefined;
+  /** The objects that do the work where no thread can be started. */
+  private here: Record<string, object> | undefined;
   private readonly users: ThreadUser[] = [];
-  private readonly callable: Callable;
+  private readonly callable: Record<string, object>;
   private restart: NodeJS.Timeout | undefined;
   private readonly warnings: RateLimitedLog;
 
@@ -76,8 +77,7 @@ export class DatabaseThread {
     private readonly logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
-    const log = (level: 'log' | 'warn' | 'error') => (message: string) => logger[level](message);
-    this.callable = { ...host, log: log('log'), warn: log('warn'), error: log('error') };
+    this.callable = { host, logger };
   }
 
   /** Whether the module that it runs is there: not beside sources, nor in a bundle. */
@@ -133,7 +133,7 @@ export class DatabaseThread {
       for (const user of this.users) user.ended?.(ended);
       this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
     });
-    calls.call('connect').then(
+    calls.call('thread', 'connect').then(
       () => (this.hasWorked = true),
       // Whoever stores finds out.
       () => undefined,
@@ -156,22 +156,22 @@ export class DatabaseThread {
   /** Has the user called when there is a thread, at once where there is one. */
   use(user: ThreadUser): void {
     this.users.push(user);
-    Object.assign(this.callable, user.callable);
+    this.callable[user.name] = user.hears;
     if (this.here) this.replaceFor(user);
     else if (this.calls) user.started?.();
   }
 
   /** @throws Error while it is not there; else what is thrown by it */
-  async call(name: string, ...args: unknown[]): Promise<unknown> {
-    if (this.here) return this.here[name]!(...(args as never[]));
-    if (this.calls) return this.calls.call(name, ...args);
+  async call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
+    if (this.here) return invoke(this.here[on], name, args);
+    if (this.calls) return this.calls.call(on, name, ...args);
     throw new Error('the thread that stores audit events is not there yet');
   }
 
   /** As {@link call}, without an answer; nothing where there is no thread. */
-  tell(name: string, ...args: unknown[]): void {
-    if (this.here) this.here[name]!(...(args as never[]));
-    else this.calls?.tell(name, ...args);
+  tell(on: string, name: string, ...args: unknown[]): void {
+    if (this.here) invoke(this.here[on], name, args);
+    else this.calls?.tell(on, name, ...args);
   }
 
   private giveUp(error: unknown): void {
@@ -183,7 +183,7 @@ export class DatabaseThread {
   }
 
   private replaceFor(user: ThreadUser): void {
-    Object.assign(this.here!, user.otherwise());
+    this.here![user.name] = user.otherwise();
     user.started?.();
   }
 
@@ -194,7 +194,7 @@ export class DatabaseThread {
     if (!worker) return;
     await within(
       CLOSE_PATIENCE_MS,
-      this.call('close').catch(() => undefined),
+      this.call('thread', 'close').catch(() => undefined),
     );
     await worker.terminate();
   }

@@ -15,18 +15,15 @@ import type { LogNews } from '../messages.js';
 import { Calls } from './calls.js';
 import { toFields } from './error-fields.js';
 import type { ThreadOptions } from './database-thread.js';
-import { loopCalls } from './threaded-loop.js';
-import { sealerCalls } from './threaded-sealer.js';
 
 /** How long what is asked first waits for the connection. */
 const CONNECT_PATIENCE_MS = 2_000;
 
-const { database: options, ledger = {}, loop: loopOptions, origin } = workerData as ThreadOptions;
-const seals = (workerData as ThreadOptions).ledger !== undefined;
+const { database: options, ledger, loop: loopOptions, origin } = workerData as ThreadOptions;
 // Whether the database is there, the main thread tells.
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
 const database = new AuditDatabase({ database: options, migrate: false }, silent);
-const sealingDatabase = ledger.database
+const sealingDatabase = ledger?.database
   ? new AuditDatabase({ database: ledger.database, migrate: false }, silent)
   : database;
 const events = new AuditEventRepository(database);
@@ -37,53 +34,62 @@ let connected: Promise<void> | undefined;
 
 const sealer: LogSealer = new Sealer(
   sealingDatabase,
-  ledger,
-  ledgerKeys(ledger),
+  ledger ?? {},
+  ledgerKeys(ledger ?? {}),
   {
     ownSources: () => ownSources,
     ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
-    describeGap: (gap: NumberRange) => main.call('describeGap', gap) as Promise<AuditLogEvent>,
-    stored: (event: AuditLogEvent) => main.tell('stored', event),
-    failed: (error: unknown) => main.tell('failed', toFields(error)),
-    seen: (checkpoint: Checkpoint) => main.tell('seen', checkpoint),
+    describeGap: (gap: NumberRange) => main.call('host', 'describeGap', gap) as Promise<AuditLogEvent>,
+    stored: (event: AuditLogEvent) => main.tell('host', 'stored', event),
+    failed: (error: unknown) => main.tell('host', 'failed', toFields(error)),
+    seen: (checkpoint: Checkpoint) => main.tell('sealer', 'seen', checkpoint),
     installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
     statementTimeoutMs: loopOptions.statementTimeoutMs,
   },
   {
-    log: (message) => main.tell('log', message),
-    warn: (message) => main.tell('warn', message),
-    error: (message) => main.tell('error', message),
+    log: (message) => main.tell('logger', 'log', message),
+    warn: (message) => main.tell('logger', 'warn', message),
+    error: (message) => main.tell('logger', 'error', message),
   },
 );
 
 if (origin !== undefined) sealer.beginAgain(origin);
 
-const loop = new DeliveryLoop(
+/** The loop, which has the sealer begin with the first news. */
+class SealingLoop extends DeliveryLoop {
+  override advance(news: LogNews): void {
+    ownSources = news.sources;
+    super.advance(news);
+    if (!ledger || isSealing) return;
+    isSealing = true;
+    void connect().then(() => sealer.start());
+  }
+}
+
+const loop = new SealingLoop(
   new RepositorySink(events, undefined, connect),
-  { keep: (event, reason) => main.call('keepLetter', event, reason) as Promise<void> },
+  { keep: (event, reason) => main.call('host', 'keepLetter', event, reason) as Promise<void> },
   loopOptions,
   {
     ready: () => undefined,
-    progress: (progress) => main.tell('progress', progress),
-    away: (error) => main.tell('away', toFields(error)),
-    lost: (loss) => main.tell('lost', loss),
+    progress: (progress) => main.tell('loop', 'progress', progress),
+    away: (error) => main.tell('loop', 'away', toFields(error)),
   },
 );
 
 const main: Calls = new Calls(parentPort!, {
-  ...loopCalls(loop),
-  ...sealerCalls(sealer, connect),
-  connect,
-  advance(news: LogNews) {
-    ownSources = news.sources;
-    loop.advance(news);
-    if (!seals || isSealing) return;
-    isSealing = true;
-    void connect().then(() => sealer.start());
+  loop,
+  // The application has started, but this thread may still be connecting.
+  sealer: {
+    checkpoint: () => connect().then(() => sealer.checkpoint()),
+    close: (patienceMs: number) => connect().then(() => sealer.close(patienceMs)),
   },
-  async close() {
-    if (sealingDatabase !== database) await sealingDatabase.close();
-    await database.close();
+  thread: {
+    connect,
+    async close() {
+      if (sealingDatabase !== database) await sealingDatabase.close();
+      await database.close();
+    },
   },
 });
 

@@ -3,7 +3,13 @@ import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
-import { destroyOwn, isOwnFile, readOwn, UNFINISHED, writeWhole } from '../../journal/journal-file.js';
+import {
+  destroyFile,
+  isRegularFile,
+  readRegularFile,
+  UNFINISHED,
+  writeWhole,
+} from '../../journal/journal-file.js';
 import type { LogMark } from '../../delivery/event-log.js';
 import { within } from '../../store/within.js';
 import type { MasterKeys } from './master-keys.js';
@@ -130,7 +136,7 @@ export class TransitKeys {
     const names = await readdir(directory).catch(() => []);
     if (names.some((name) => name.endsWith('.journal'))) return;
     for (const name of names)
-      if (FILE.test(name)) await destroyOwn(join(directory, name)).catch(() => undefined);
+      if (FILE.test(name)) await destroyFile(join(directory, name)).catch(() => undefined);
   }
 
   /** One piece of work after another. */
@@ -161,7 +167,7 @@ export class TransitKeys {
     const { directory } = this.events;
     try {
       if (directory !== undefined && old.file !== undefined)
-        await destroyOwn(join(directory, nameOf(old.id)));
+        await destroyFile(join(directory, nameOf(old.id)));
       this.retired = this.retired.filter((other) => other !== old);
     } catch (error) {
       this.warnings.error(
@@ -183,7 +189,7 @@ export class TransitKeys {
     const { directory } = this.events;
     if (directory === undefined) return;
     for (const kept of [this.active, ...this.retired]) {
-      if (!kept.key || (kept.file !== undefined && isOwnFile(join(directory, nameOf(kept.id))))) continue;
+      if (!kept.key || (kept.file !== undefined && isRegularFile(join(directory, nameOf(kept.id))))) continue;
       const wrapped = await this.masters.wrap(kept.key, placeOf(kept.id));
       kept.file = JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped });
       await writeWhole(join(directory, nameOf(kept.id)), kept.file);
@@ -193,7 +199,7 @@ export class TransitKeys {
   private async unwrapped(id: string): Promise<Buffer | undefined> {
     const { directory } = this.events;
     if (directory === undefined) return undefined;
-    const text = readOwn(join(directory, nameOf(id)), LARGEST_BYTES);
+    const text = readRegularFile(join(directory, nameOf(id)), LARGEST_BYTES);
     if (text === undefined) return undefined;
     let file: { readonly masterId?: unknown; readonly wrapped?: unknown } | null;
     try {

@@ -1,0 +1,80 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { Loop } from './delivery-loop.js';
+import type { EventLog } from './event-log.js';
+
+/** After the log could not be read. */
+const RETRY_MS = 1_000;
+
+export interface FeedOptions {
+  readonly batchSize: number;
+  readonly flushIntervalMs: number;
+}
+
+/** Tells the loop what is new in the log: at once where somebody waits or a batch is full, else after the flush interval. */
+export class LogFeed {
+  /** Counts the loops: another one follows where a thread has died. */
+  private loops = 0;
+  /** The loop knows the log. */
+  private isOpen = false;
+  private isClosed = false;
+  private isDueSoon = false;
+  private timer: NodeJS.Timeout | undefined;
+  /** Delivery runs in no request's context, whichever request set it off. */
+  private readonly context = new AsyncResource('AuditDelivery');
+
+  /** @param failed told that the log could not be read for the loop; it is tried again */
+  constructor(
+    private readonly log: EventLog,
+    private readonly loop: Loop,
+    private readonly options: FeedOptions,
+    private readonly failed: (error: unknown) => void,
+  ) {}
+
+  /** Tells all of the log to a loop that knows nothing yet. */
+  open(): void {
+    this.tellAll().catch((error: unknown) => {
+      this.failed(error);
+      if (!this.isClosed) setTimeout(() => this.open(), RETRY_MS).unref();
+    });
+  }
+
+  schedule(): void {
+    const { log, options } = this;
+    if (this.isClosed || (log.news === 0 && !log.isUrgent)) return;
+    if (log.isUrgent || log.news >= options.batchSize) this.tellSoon();
+    else this.timer ??= setTimeout(() => this.tell(), options.flushIntervalMs);
+  }
+
+  /** With whatever else is recorded in the same turn. */
+  tellSoon(): void {
+    if (this.isDueSoon) return;
+    this.isDueSoon = true;
+    queueMicrotask(() => this.tell());
+  }
+
+  /** @param hurry somebody waits */
+  tell(hurry = false): void {
+    this.isDueSoon = false;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.isClosed || !this.isOpen) return;
+    this.context.runInAsyncScope(() => this.loop.advance(this.log.tell(hurry)));
+  }
+
+  close(): void {
+    this.isClosed = true;
+    clearTimeout(this.timer);
+  }
+
+  private async tellAll(): Promise<void> {
+    this.loops += 1;
+    const current = this.loops;
+    this.isOpen = false;
+    const start = current === 1 ? this.log.begin() : await this.log.beginAgain();
+    // Else there is another loop already.
+    if (this.isClosed || current !== this.loops) return;
+    if (start) this.loop.open(start);
+    this.isOpen = true;
+    this.tell();
+  }
+}
