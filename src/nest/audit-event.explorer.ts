@@ -1,12 +1,12 @@
 import type { OnApplicationBootstrap, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import type { DiscoveryService } from '@nestjs/core';
-import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { matchesFilter } from '../store/event-filter.js';
 import type { EventFilter } from '../store/event-filter.js';
+import { within } from '../store/within.js';
 import { toEventFilter } from './on-audit-event.conditions.js';
 import { subscribingMethods } from './on-audit-event.decorator.js';
 import type { SubscribingMethod } from './on-audit-event.decorator.js';
@@ -71,12 +71,7 @@ export class AuditEventExplorer implements OnModuleInit, OnApplicationBootstrap,
   /** The server has closed: nothing more comes, and what came is handed over, within a bounded time. */
   async onApplicationShutdown(): Promise<void> {
     this.unsubscribe();
-    const patience = new AbortController();
-    await Promise.race([
-      Promise.all(this.subscribers.map(({ queue }) => queue.drained())),
-      delay(CLOSING_PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined),
-    ]);
-    patience.abort();
+    await within(CLOSING_PATIENCE_MS, Promise.all(this.subscribers.map(({ queue }) => queue.drained())));
     for (const { queue } of this.subscribers) queue.abandon();
     // An application may be closed twice.
     this.subscribers = [];

@@ -29,7 +29,6 @@ export function OnAuditEvent(filter: AuditEventFilter = {}): MethodDecorator {
   };
 }
 
-/** A method that subscribes. */
 export interface SubscribingMethod {
   readonly name: string | symbol;
   readonly filters: readonly AuditEventFilter[];

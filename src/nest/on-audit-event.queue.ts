@@ -1,4 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { setImmediate as turn } from 'node:timers/promises';
 import { errorNameOf } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { RateLimitedLog } from '../event/audit-logger.js';
@@ -22,11 +23,10 @@ const calls = new AsyncLocalStorage<readonly SubscriberQueue[]>();
  * that answer each other would never end.
  */
 export class SubscriberQueue {
-  private readonly waiting: { readonly event: AuditLogEvent; readonly behind: readonly SubscriberQueue[] }[] =
-    [];
-  private busy = false;
+  private waiting = 0;
   private dropped = 0;
-  private readonly idle: (() => void)[] = [];
+  private isAbandoned = false;
+  private last: Promise<void> = Promise.resolve();
   /** No request's context, whichever request set the call off. */
   private readonly outside = new AsyncResource('AuditSubscriber');
 
@@ -40,48 +40,39 @@ export class SubscriberQueue {
 
   /** Takes the event, or drops it where too many wait. Never throws. */
   offer(event: AuditLogEvent): void {
-    const behind = calls.getStore() ?? [];
-    if (behind.includes(this)) return;
-    if (this.waiting.length >= this.limits.waiting) {
+    const callers = calls.getStore() ?? [];
+    if (callers.includes(this)) return;
+    if (this.waiting >= this.limits.waiting) {
       this.dropped += 1;
       this.warn(
         'full',
-        `is too slow: ${this.waiting.length} events wait for it, so others don't reach it, ${this.dropped} until now. They are recorded anyway.`,
+        `is too slow: ${this.waiting} events wait for it, so others don't reach it, ${this.dropped} until now. They are recorded anyway.`,
       );
       return;
     }
-    this.waiting.push({ event, behind });
-    if (this.busy) return;
-    this.busy = true;
-    this.goOn();
+    this.waiting += 1;
+    this.outside.runInAsyncScope(() => {
+      this.last = this.last.then(() => this.handOver(event, [...callers, this]));
+    });
   }
 
-  /** Resolves once what waits is handed over. */
   drained(): Promise<void> {
-    return this.busy ? new Promise((resolve) => this.idle.push(resolve)) : Promise.resolve();
+    return this.last;
   }
 
   /** Forgets what still waits, and says so. */
   abandon(): void {
-    const left = this.waiting.splice(0).length;
-    if (left === 0) return;
-    this.warn('left', `was not done when the application closed: ${left} events did not reach it.`);
+    this.isAbandoned = true;
+    if (this.waiting === 0) return;
+    this.warn('left', `was not done when the application closed: ${this.waiting} events did not reach it.`);
   }
 
-  /** In a turn of its own, so that a subscriber that is never done does not keep the requests from theirs. */
-  private goOn(): void {
-    this.outside.runInAsyncScope(() => setImmediate(() => void this.handOver()));
-  }
-
-  private async handOver(): Promise<void> {
-    const next = this.waiting.shift();
-    if (next) await this.settle(next.event, [...next.behind, this]);
-    if (this.waiting.length > 0) {
-      this.goOn();
-      return;
-    }
-    this.busy = false;
-    for (const resolve of this.idle.splice(0)) resolve();
+  private async handOver(event: AuditLogEvent, chain: readonly SubscriberQueue[]): Promise<void> {
+    // In a turn of its own, so that a subscriber that is never done does not keep the requests from theirs.
+    await turn();
+    if (this.isAbandoned) return;
+    this.waiting -= 1;
+    await this.settle(event, chain);
   }
 
   private async settle(event: AuditLogEvent, chain: readonly SubscriberQueue[]): Promise<void> {
