@@ -108,7 +108,7 @@ function recordOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenan
     sentStatus: 200,
     request: { method: metadata.method, headers: { 'user-agent': userAgent } },
     route: { action: 'thing.read', resource: 'thing', handler: 'ThingsController.read' },
-    said: {},
+    declared: {},
     identity: { userId, tenantId, actorType: 'user', roles: metadata.roles },
     annotations: [],
     params: { id: resourceId },

@@ -29,7 +29,6 @@ export function annotateCurrent(annotation: AuditAnnotation): string | undefined
   return undefined;
 }
 
-/** What a refusal adds to the event of its request. */
 export function refusalOf(reason: string): AuditAnnotation {
   return { outcome: 'failure', category: 'authorization', details: { reason } };
 }
@@ -51,14 +50,14 @@ export function annotate(record: RequestRecord, annotation: AuditAnnotation): vo
 
 /** What the application said last counts; `details` and `metadata` add up. A value that can't be stored is named as a fault. */
 export function annotationOf(record: RequestRecord): AuditAnnotation {
-  const { told, annotations } = record;
-  if (!told && annotations.length === 0) return NO_ANNOTATION;
+  const { routeAnnotation, annotations } = record;
+  if (!routeAnnotation && annotations.length === 0) return NO_ANNOTATION;
   const merged: Record<string, unknown> = {};
-  for (const annotation of told ? [told, ...annotations] : annotations) {
+  for (const annotation of routeAnnotation ? [routeAnnotation, ...annotations] : annotations) {
     for (const [name, value] of Object.entries(annotation)) {
       if (value === undefined || value === null) continue;
       // Of a route an empty text says that there is none.
-      const checked = annotation === told && value === '' ? value : checkedValue(name, value);
+      const checked = annotation === routeAnnotation && value === '' ? value : checkedValue(name, value);
       if (checked === undefined) noteFault(record, `annotate.${name}`);
       // The last word first: it counts, and it is kept.
       else merged[name] = FACTS.has(name) ? mergeFacts(checked as object, merged[name] as object) : checked;
@@ -68,8 +67,11 @@ export function annotationOf(record: RequestRecord): AuditAnnotation {
 }
 
 /** The last id that the application itself said, as at a login; also before the event is made. */
-export function lastSaid({ annotations }: RequestRecord, name: 'userId' | 'tenantId'): string | undefined {
-  return annotations.findLast((said) => typeof said[name] === 'string' && said[name] !== '')?.[name];
+export function lastAnnotated(
+  { annotations }: RequestRecord,
+  name: 'userId' | 'tenantId',
+): string | undefined {
+  return annotations.findLast((one) => typeof one[name] === 'string' && one[name] !== '')?.[name];
 }
 
 /** @returns `undefined` for what can't be stored under the name */

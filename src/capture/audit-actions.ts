@@ -36,11 +36,11 @@ type Details<Definition extends AuditActionDefinition> = Definition extends { re
   ? DetailsOf<Types>
   : Readonly<Record<string, unknown>>;
 
-type Said<Definition extends AuditActionDefinition> = Omit<AuditEventInput, 'action' | 'details'> &
+type ActionInput<Definition extends AuditActionDefinition> = Omit<AuditEventInput, 'action' | 'details'> &
   (Record<never, never> extends Details<Definition>
     ? { readonly details?: Details<Definition> }
     : { readonly details: Details<Definition> });
-type RouteSaid<Definition extends AuditActionDefinition> = Omit<AuditRouteOptions, 'action' | 'details'> & {
+type ActionRoute<Definition extends AuditActionDefinition> = Omit<AuditRouteOptions, 'action' | 'details'> & {
   readonly details?: Details<Definition> | ((context: AuditRouteContext) => Details<Definition> | undefined);
 };
 
@@ -51,12 +51,12 @@ export type AuditAction<Definition extends AuditActionDefinition = AuditActionDe
 > & {
   /** An event of this action, for `audit.record()`. */
   (
-    ...said: Record<never, never> extends Details<Definition>
-      ? [said?: Said<Definition>]
-      : [said: Said<Definition>]
+    ...input: Record<never, never> extends Details<Definition>
+      ? [input?: ActionInput<Definition>]
+      : [input: ActionInput<Definition>]
   ): AuditEventInput & { readonly action: Definition['action'] };
   /** The action with more options of a route, such as `details` of the declared types. */
-  route(more: RouteSaid<Definition>): AuditRouteOptions & { readonly action: Definition['action'] };
+  route(more: ActionRoute<Definition>): AuditRouteOptions & { readonly action: Definition['action'] };
 };
 
 /** A misspelt property does not compile. */
@@ -92,9 +92,9 @@ export function defineAuditActions<const Definitions extends Readonly<Record<str
 }
 
 function actionOf(definition: AuditActionDefinition): unknown {
-  const { description: _, details: _types, ...said } = definition;
-  const make = (more: object = {}) => ({ ...said, ...more });
+  const { description: _, details: _types, ...input } = definition;
+  const make = (more: object = {}) => ({ ...input, ...more });
   // Spread, it gives the options of a route and no more.
   Object.defineProperties(make, { route: { value: make }, [ACTION_DEFINITION]: { value: definition } });
-  return Object.freeze(Object.assign(make, said));
+  return Object.freeze(Object.assign(make, input));
 }

@@ -3,10 +3,10 @@ import { FACT_LIMITS } from '../event/flatten.js';
 import { withinReach } from '../event/within-reach.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
 import { NO_ANNOTATION } from './annotation.js';
-import { tell } from './read-said.js';
+import { askRoute } from './read-declared.js';
 import { conclusionOf, draftOf, outcomeOf } from './request-event.js';
 import type { Ending } from './request-event.js';
-import { noteFault, NO_PARAMETERS, NOTHING_SAID, outdate } from './request-record.js';
+import { noteFault, NO_PARAMETERS, NOTHING_DECLARED, outdate } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 import { rawPathOf } from './request-target.js';
 import type { SafePaths } from '../recorder/redaction/safe-paths.js';
@@ -23,14 +23,14 @@ export class EventMaker {
   /** The event if the request succeeds, as far as it is known. */
   describe(record: RequestRecord): AuditLogEvent {
     if (record.path === undefined) this.readPath(record);
-    if (!record.told) tell(record, () => 'success');
+    if (!record.routeAnnotation) askRoute(record, () => 'success');
     return (record.description ??= this.completer.describe(draftOf(record)));
   }
 
   /** The whole event; `undefined` where none can be made. */
   eventOf(record: RequestRecord, ending: Ending): AuditLogEvent | undefined {
     return this.made(record, () => {
-      tell(record, () => outcomeOf(record, ending));
+      askRoute(record, () => outcomeOf(record, ending));
       const event = this.describe(record);
       // It becomes the event: a later one needs a description of its own.
       record.description = undefined;
@@ -42,7 +42,7 @@ export class EventMaker {
   /** What the journal is to know of a request that has begun: its event if nothing more is heard of it, not judged yet. */
   begunOf(record: RequestRecord): AuditLogEvent | undefined {
     return this.made(record, () => {
-      tell(record, () => outcomeOf(record, 'lost'));
+      askRoute(record, () => outcomeOf(record, 'lost'));
       const { details, metadata, ...known } = this.describe(record);
       const event = { ...known, details: { ...details }, metadata: { ...metadata } };
       this.completer.conclude(event, conclusionOf(record, 'lost', this.paths));
@@ -55,7 +55,7 @@ export class EventMaker {
       return make();
     } catch (error) {
       this.fail(error);
-      forgetSaid(record);
+      forgetDeclared(record);
       noteFault(record, 'event');
     }
     try {
@@ -77,10 +77,10 @@ export class EventMaker {
 }
 
 /** Forgets what the application added to the event: the request still happened. */
-function forgetSaid(record: RequestRecord): void {
+function forgetDeclared(record: RequestRecord): void {
   record.annotations.length = 0;
-  record.told = NO_ANNOTATION;
-  record.said = NOTHING_SAID;
+  record.routeAnnotation = NO_ANNOTATION;
+  record.declared = NOTHING_DECLARED;
   record.result = undefined;
   record.hasResult = false;
   record.params = NO_PARAMETERS;

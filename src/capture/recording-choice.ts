@@ -1,6 +1,6 @@
 import { AuditError } from '../event/audit-error.js';
 import { present } from '../event/present.js';
-import { lastSaid } from './annotation.js';
+import { lastAnnotated } from './annotation.js';
 import type { CaptureOptions } from './capture-options.js';
 import type { RecordingPolicy, RequestFacts } from './recording.js';
 import { noteFault } from './request-record.js';
@@ -23,7 +23,6 @@ const NO_FIELDS: RecordedFields = { query: false, body: false, response: false }
  * gone. What the decision was made of may change before that; then it is made again.
  */
 export class RecordingChoice {
-  /** Of a feature, where there is one. */
   policy: RecordingPolicy | undefined;
 
   constructor(private readonly options: CaptureOptions) {}
@@ -97,15 +96,14 @@ export class RecordingChoice {
   }
 }
 
-/** What is known of the request by now. */
 function subjectOf(record: RequestRecord): RequestFacts {
   const { request, route, identity } = record;
   return {
     path: targetOf(request),
     method: request.method ?? '',
     ...(route && { route: record.pattern ?? null, controller: route.handler?.split('.', 1)[0] ?? null }),
-    ...present('user', lastSaid(record, 'userId') ?? identity.userId),
-    ...present('tenant', lastSaid(record, 'tenantId') ?? identity.tenantId),
+    ...present('user', lastAnnotated(record, 'userId') ?? identity.userId),
+    ...present('tenant', lastAnnotated(record, 'tenantId') ?? identity.tenantId),
     ...present('roles', identity.roles),
   };
 }

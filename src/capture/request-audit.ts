@@ -14,7 +14,7 @@ import { currentContext, enterContext, runInContext } from './audit-context.js';
 import type { CaptureOptions } from './capture-options.js';
 import { EventMaker } from './event-maker.js';
 import { IdentityReader } from './identity-reader.js';
-import { readSaid } from './read-said.js';
+import { readDeclared } from './read-declared.js';
 import { RecordingChoice } from './recording-choice.js';
 import {
   hasLeft,
@@ -24,7 +24,7 @@ import {
   RequestRecord,
   sentStatusOf,
   statusOf,
-  stopWatching,
+  unfollowStreams,
 } from './request-record.js';
 import { sentPartsOf } from './request-target.js';
 import type { CapturedRequest } from './resolvers.js';
@@ -86,7 +86,6 @@ export class RequestAudit implements ResponseObserver {
   platform: Platform | undefined;
   /** No answer leaves and no request goes on: the process is about to end under them, and nobody can record any more what happens. */
   isFrozen = false;
-  /** Which requests are recorded and how much of each. */
   readonly choice: RecordingChoice;
   /** Who may refuse a request before its handler; the first that does counts. */
   readonly judges: BlockJudge[] = [];
@@ -138,7 +137,7 @@ export class RequestAudit implements ResponseObserver {
         };
         record.intentTimer = setTimeout(noteUnrouted, UNROUTED_INTENT_MS).unref();
       }
-      this.watchSocket(record);
+      this.followSocket(record);
     } catch (error) {
       this.noteInternalError(error);
     }
@@ -334,7 +333,7 @@ export class RequestAudit implements ResponseObserver {
       this.identities.readAddress(record);
       this.identities.readIdentity(record, false);
       this.choice.settle(record, statusCode);
-      if (this.choice.isRecorded(record)) readSaid(record, this.choice.fieldsOf(record));
+      if (this.choice.isRecorded(record)) readDeclared(record, this.choice.fieldsOf(record));
     } catch (error) {
       noteFault(record, 'request');
       this.noteInternalError(error);
@@ -356,14 +355,13 @@ export class RequestAudit implements ResponseObserver {
 
   // 5. Close: the answer has left, or its connection is gone.
 
-  /** Releases the event, as it turned out. */
   close(record: RequestRecord, ending: 'closed' | 'interrupted' = 'closed'): void {
     if (record.closed) return;
     clearTimeout(record.intentTimer);
     if (!record.answered) this.readRequest(record, sentStatusOf(record));
     record.closed = true;
     this.records.delete(record);
-    stopWatching(record);
+    unfollowStreams(record);
     if (record.request.socket) this.bySocket.get(record.request.socket)?.delete(record);
     if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
     const { ticket } = record;
@@ -384,7 +382,7 @@ export class RequestAudit implements ResponseObserver {
    * A response that waits after others on a pipelined connection never closes when the connection does, so the
    * connection itself is watched: one listener for all its requests.
    */
-  private watchSocket(record: RequestRecord): void {
+  private followSocket(record: RequestRecord): void {
     const { socket } = record.request;
     // Adapters of serverless platforms make requests without a real connection.
     if (typeof socket?.once !== 'function') return;
@@ -454,7 +452,6 @@ function noteRoute(record: RequestRecord, { route, pattern, params, isWhole }: F
   outdate(record);
 }
 
-/** Whether the request's method is one that may change something. */
 function mayChange({ request }: RequestRecord): boolean {
   return !SAFE_METHODS.has(request.method ?? '');
 }

@@ -22,25 +22,25 @@ export type Ending = 'lost' | 'sent' | 'closed' | 'interrupted';
 /** Who does what to which thing, as far as it is known: the event if the request succeeds. */
 export function draftOf(record: RequestRecord): AuditEventDraft {
   const { route, identity } = record;
-  const said = annotationOf(record);
+  const annotated = annotationOf(record);
   // Written out rather than put together from parts: every request passes here.
   return {
     id: record.id,
     timestamp: record.startedAt,
-    tenantId: said.tenantId ?? identity.tenantId,
-    userId: said.userId ?? identity.userId,
-    action: said.action ?? route?.action ?? 'http.request',
-    resource: said.resource ?? route?.resource ?? 'http',
-    resourceId: said.resourceId ?? idOf(record.params),
-    details: said.details,
+    tenantId: annotated.tenantId ?? identity.tenantId,
+    userId: annotated.userId ?? identity.userId,
+    action: annotated.action ?? route?.action ?? 'http.request',
+    resource: annotated.resource ?? route?.resource ?? 'http',
+    resourceId: annotated.resourceId ?? idOf(record.params),
+    details: annotated.details,
     ipAddress: record.ipAddress,
     userAgent: record.request.headers['user-agent'],
-    sessionId: said.sessionId ?? identity.sessionId,
-    severity: said.severity ?? route?.severity,
-    category: said.category ?? route?.category ?? categoryOf(record, undefined),
-    outcome: said.outcome,
-    metadata: said.metadata,
-    own: factsOf(record, said),
+    sessionId: annotated.sessionId ?? identity.sessionId,
+    severity: annotated.severity ?? route?.severity,
+    category: annotated.category ?? route?.category ?? categoryOf(record, undefined),
+    outcome: annotated.outcome,
+    metadata: annotated.metadata,
+    own: factsOf(record, annotated),
     pathLength: record.pathLength,
   };
 }
@@ -51,7 +51,7 @@ export function draftOf(record: RequestRecord): AuditEventDraft {
  * @param paths know which part of a path is secret
  */
 export function conclusionOf(record: RequestRecord, ending: Ending, paths: SafePaths): EventConclusion {
-  const { route, said } = record;
+  const { route, declared } = record;
   const annotated = annotationOf(record);
   const isWhole = isAnswerWhole(record, ending);
   const statusCode = statusAt(record, ending);
@@ -62,11 +62,11 @@ export function conclusionOf(record: RequestRecord, ending: Ending, paths: SafeP
     method: record.request.method ?? '',
     resourceId:
       annotated.resourceId ??
-      said.resourceId ??
+      declared.resourceId ??
       idOf(record.params) ??
       RESULT_IDS.reduce<string | undefined>((id, name) => id ?? idOf(record.result, name), undefined) ??
       (statusCode === 201 ? idInLocation(record, paths) : undefined),
-    details: said.details && mergeFacts(annotated.details, said.details),
+    details: declared.details && mergeFacts(annotated.details, declared.details),
     blockedBy: record.blockedBy,
     requestId: requestIdOf(record),
     statusCode,
@@ -86,7 +86,7 @@ export function conclusionOf(record: RequestRecord, ending: Ending, paths: SafeP
  * is cut once no secret is in it. Key by key, since V8 keeps an object that grows by computed keys as a hash table, which is slow to copy
  * and to write.
  */
-function factsOf(record: RequestRecord, said: AuditAnnotation): AuditFacts {
+function factsOf(record: RequestRecord, annotated: AuditAnnotation): AuditFacts {
   const { request, route, pattern, identity } = record;
   const facts: AuditFacts = { method: bounded(request.method ?? ''), path: record.path ?? '' };
   if (pattern !== undefined) facts['route'] = bounded(pattern);
@@ -94,10 +94,10 @@ function factsOf(record: RequestRecord, said: AuditAnnotation): AuditFacts {
   const traceId = traceIdOf(request.headers['traceparent']);
   if (traceId !== undefined) facts['traceId'] = traceId;
   if (route?.handler) facts['handler'] = bounded(route.handler);
-  const actorType = actorTypeOf(said, identity.actorType);
+  const actorType = actorTypeOf(annotated, identity.actorType);
   if (actorType !== undefined) facts['actorType'] = withinReach(actorType, FACT_LIMITS.string);
   // Whoever tried to log in and could not is nobody, whoever was logged in before.
-  if (said.userId === '') return facts;
+  if (annotated.userId === '') return facts;
   if (identity.impersonatorId !== undefined)
     facts['impersonatorId'] = withinReach(identity.impersonatorId, FACT_LIMITS.string);
   if (identity.roles?.length) facts['roles'] = identity.roles.map(bounded);
@@ -113,9 +113,9 @@ function actorTypeOf(
   { metadata, userId }: AuditAnnotation,
   resolved: string | undefined,
 ): string | undefined {
-  const said: unknown = metadata?.['actorType'];
+  const given: unknown = metadata?.['actorType'];
   // Any other value is the annotation's own, as it is.
-  if (said !== undefined && said !== null) return typeof said === 'string' ? said : undefined;
+  if (given !== undefined && given !== null) return typeof given === 'string' ? given : undefined;
   return resolved === 'anonymous' && userId !== undefined ? 'user' : resolved;
 }
 
@@ -127,15 +127,14 @@ function statusAt(record: RequestRecord, ending: Ending): number | undefined {
   return ending === 'sent' ? statusOf(record) : sentStatusOf(record);
 }
 
-/** How a request with this ending turned out. */
 export function outcomeOf(record: RequestRecord, ending: Ending): AuditOutcome {
-  const said = annotationOf(record).outcome ?? record.said.outcome;
+  const declared = annotationOf(record).outcome ?? record.declared.outcome;
   const statusCode = statusAt(record, ending);
   // An answer that did not arrive is never the success that the handler thought it was.
-  if (!isAnswerWhole(record, ending)) return said === 'failure' ? 'failure' : 'partial';
+  if (!isAnswerWhole(record, ending)) return declared === 'failure' ? 'failure' : 'partial';
   // Nor is a handler that never ran.
   if (record.blockedBy) return 'failure';
-  if (said) return said;
+  if (declared) return declared;
   if (record.errorName !== undefined || (statusCode ?? 0) >= 400) return 'failure';
   return statusCode === 207 ? 'partial' : 'success';
 }

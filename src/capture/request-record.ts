@@ -10,7 +10,7 @@ import { createEventId } from '../event/event-id.js';
 import { safeText } from '../event/safe-text.js';
 import type { Intent, Ticket } from '../recorder/audit-recorder.js';
 import type { BlockingRule } from '../recorder/block-judge.js';
-import type { HeldAnswer, ResponseFunctions } from './held-answer.js';
+import type { WaitingAnswer, ResponseFunctions } from './waiting-answer.js';
 import type { RecordingRule } from './recording.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { AuditAnnotation, RouteAudit } from './route-audit.js';
@@ -27,12 +27,12 @@ export interface RequestIdentity {
 }
 
 /** What the application's functions and the selected fields of a request added to its event. */
-export type SaidFacts = Partial<Pick<AuditEventInput, 'details' | 'outcome' | 'resourceId'>>;
+export type DeclaredFacts = Partial<Pick<AuditEventInput, 'details' | 'outcome' | 'resourceId'>>;
 
 // What most requests have, made once for all of them.
 /** Nobody has asked yet who acts. */
 export const NOT_IDENTIFIED: RequestIdentity = Object.freeze({});
-export const NOTHING_SAID: SaidFacts = Object.freeze({});
+export const NOTHING_DECLARED: DeclaredFacts = Object.freeze({});
 export const NO_PARAMETERS = Object.freeze({});
 const NO_HEADERS = Object.freeze({});
 /** Of one request; the names come from annotations too, so their number is the application's. */
@@ -54,7 +54,7 @@ export class RequestRecord {
   ipAddress: string | undefined = undefined;
   knowsAddress = false;
   /** What the response itself had before its functions were wrapped. */
-  own: ResponseFunctions | undefined = undefined;
+  unwrapped: ResponseFunctions | undefined = undefined;
 
   // Routed: when a guard knows the route.
   /** What `@Audit()` says of the route that the request found. */
@@ -86,8 +86,7 @@ export class RequestRecord {
   // Said by the application, at any time until the end.
   readonly annotations: AuditAnnotation[] = [];
   /** What its route says of the outcome for which it was asked last. */
-  told: AuditAnnotation | undefined = undefined;
-  /** What the handler returned, once it did. */
+  routeAnnotation: AuditAnnotation | undefined = undefined;
   result: unknown = undefined;
   hasResult = false;
   /** The class name of the last error thrown on the request's way, or of the stream that broke. */
@@ -95,7 +94,7 @@ export class RequestRecord {
   /** The answer broke on the server's side: its stream failed, or the application destroyed the response. */
   brokenStream = false;
   /** Streams that are piped into the response, with our listener on each. */
-  streams: [source: Readable, note: (error: unknown) => void][] | undefined = undefined;
+  streams: [stream: Readable, note: (error: unknown) => void][] | undefined = undefined;
   /** What failed while the event was made, by the names of the fields it cost. */
   stageErrors: Set<string> | undefined = undefined;
 
@@ -114,15 +113,14 @@ export class RequestRecord {
 
   // Answered: when `end()` was called on the response.
   answered = false;
-  said = NOTHING_SAID;
+  declared = NOTHING_DECLARED;
   /** Its event, once that was entered; `null` where there was no room for it. */
   ticket: Ticket | null | undefined = undefined;
   /** What the entered event says was the status. */
   enteredStatus: number | undefined = undefined;
   /** Something that the entered event does not say. */
   hasNews = false;
-  /** The answer that waits for its event. */
-  held: HeldAnswer | undefined = undefined;
+  waiting: WaitingAnswer | undefined = undefined;
   /** Its answer was replaced by 503, since its event was not committed in time. */
   withheld = false;
 
@@ -178,7 +176,7 @@ export function statusOf({ sentStatus, response }: RequestRecord): number {
 /** The status that was sent; `undefined` where none was. */
 export function sentStatusOf(record: RequestRecord): number | undefined {
   // An answer that waits only looks as if it had left.
-  const isSent = record.sentStatus !== undefined || (record.response.headersSent && !record.held);
+  const isSent = record.sentStatus !== undefined || (record.response.headersSent && !record.waiting);
   return isSent ? statusOf(record) : undefined;
 }
 
@@ -225,19 +223,18 @@ export function noteBroken(record: RequestRecord, error: unknown): void {
 }
 
 /** Watches a stream that is piped into the response, without taking its errors from whoever handles them. */
-export function watchStream(record: RequestRecord, source: Readable): void {
+export function followStream(record: RequestRecord, stream: Readable): void {
   const note = (error: unknown) => noteBroken(record, error);
-  source.once(errorMonitor, note);
-  (record.streams ??= []).push([source, note]);
+  stream.once(errorMonitor, note);
+  (record.streams ??= []).push([stream, note]);
 }
 
 /** Lets go of the streams: one that serves many responses outlives this request. */
-export function stopWatching(record: RequestRecord): void {
-  for (const [source, note] of record.streams ?? []) source.off(errorMonitor, note);
+export function unfollowStreams(record: RequestRecord): void {
+  for (const [stream, note] of record.streams ?? []) stream.off(errorMonitor, note);
   record.streams = undefined;
 }
 
-/** Remembers the response's headers as they are. */
 export function noteHeaders(record: RequestRecord): void {
   const headers = Object.entries(record.response.getHeaders());
   // Lists as well: Node's `appendHeader` adds to the one that is there.

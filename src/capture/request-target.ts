@@ -17,7 +17,6 @@ export function pathOfTarget(target: string): string {
   return local.split(/[?#]/, 1)[0] ?? '';
 }
 
-/** The path without its query, as it was sent. */
 export function rawPathOf(request: CapturedRequest): string {
   return pathOfTarget(targetOf(request));
 }

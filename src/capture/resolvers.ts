@@ -97,7 +97,6 @@ export function rolesOf(value: unknown): readonly string[] | undefined {
   return [...names];
 }
 
-/** The roles of a user who has a list of them, or one. */
 function rolesOfUser(user: unknown): readonly string[] | undefined {
   const roles = valueOf(user, 'roles') ?? undefined;
   if (roles !== undefined) return rolesOf(roles);

@@ -98,7 +98,7 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly recorded: boolean;
   /** `@NoAudit()`: they are not, whatever a policy says. */
   readonly silenced?: boolean;
-  /** No route has taken the request: what was said on its way names nothing that was there. */
+  /** No route has taken the request: what was declared on its way names nothing that was there. */
   readonly isNone?: boolean;
   readonly action: string;
   readonly resource: string;
@@ -108,9 +108,9 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly seesResult: boolean;
 }
 
-/** What is said of a route, as options: a text is the action. */
-export function toRouteOptions(said: string | AuditRouteOptions | false | undefined): AuditRouteOptions {
-  return typeof said === 'string' ? { action: said } : { ...(said as AuditRouteOptions) };
+/** What is declared of a route, as options: a text is the action. */
+export function toRouteOptions(declared: string | AuditRouteOptions | false | undefined): AuditRouteOptions {
+  return typeof declared === 'string' ? { action: declared } : { ...(declared as AuditRouteOptions) };
 }
 
 /** The metadata key under which a decorator leaves the options of a route. */
@@ -144,31 +144,31 @@ const routeSchema = group({
  * @param owner whose options they are, such as `@Audit() of InvoicesController.approve`
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option
  */
-export function checkRouteOptions(said: AuditRouteOptions, owner: string, mode: DeliveryMode): void {
-  checkOption(routeSchema, said, '', owner);
-  if (!said.delivery || mode !== 'buffered') return;
+export function checkRouteOptions(declared: AuditRouteOptions, owner: string, mode: DeliveryMode): void {
+  checkOption(routeSchema, declared, '', owner);
+  if (!declared.delivery || mode !== 'buffered') return;
   throw new AuditError(
     'AUDIT_INVALID_OPTIONS',
-    `${owner}: delivery is "${said.delivery}", which needs a journal; write delivery: { mode: 'durable' } among the options of the audit, or leave it out.`,
+    `${owner}: delivery is "${declared.delivery}", which needs a journal; write delivery: { mode: 'durable' } among the options of the audit, or leave it out.`,
     { field: 'delivery' },
   );
 }
 
 /**
- * The route of a platform that names neither controllers nor handlers. What is not said is read from its pattern.
+ * The route of a platform that names neither controllers nor handlers. What is not declared is read from its pattern.
  *
  * @param pattern `undefined` where no route was found, or a middleware answers
  */
 export function routeOfPattern(
   method: string,
   pattern: string | undefined,
-  said: AuditRouteOptions,
+  declared: AuditRouteOptions,
   recorded: boolean,
 ): RouteAudit {
   const { resource: named, verb } = pattern === undefined ? UNROUTED : namesOfPattern(method, pattern);
-  const resource = said.resource ?? named;
-  const action = said.action ?? (pattern === undefined ? 'http.request' : `${resource}.${verb}`);
-  return { ...said, recorded, resource, action, seesResult: false };
+  const resource = declared.resource ?? named;
+  const action = declared.action ?? (pattern === undefined ? 'http.request' : `${resource}.${verb}`);
+  return { ...declared, recorded, resource, action, seesResult: false };
 }
 
 const UNROUTED = { resource: 'http', verb: 'request' };
@@ -179,7 +179,8 @@ const UNROUTED = { resource: 'http', verb: 'request' };
  *
  * @param pattern with the parameter `id` it names the resource
  */
-export function needsResult(said: AuditRouteOptions, pattern: string): boolean {
-  const asks = typeof said.details === 'function' || said.resourceId || said.outcome || said.annotate;
+export function needsResult(declared: AuditRouteOptions, pattern: string): boolean {
+  const asks =
+    typeof declared.details === 'function' || declared.resourceId || declared.outcome || declared.annotate;
   return Boolean(asks) || !/(^|\/):id(\/|$)/.test(pattern);
 }

@@ -3,12 +3,11 @@
 import { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { types } from 'node:util';
-import { HeldAnswer, refuseAnswer } from './held-answer.js';
-import type { ResponseFunctions } from './held-answer.js';
-import { isInjected, noteError, noteSent, watchStream } from './request-record.js';
+import { WaitingAnswer, refuseAnswer } from './waiting-answer.js';
+import type { ResponseFunctions } from './waiting-answer.js';
+import { isInjected, noteError, noteSent, followStream } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 
-/** Whom they tell what happens. */
 export interface ResponseObserver {
   /** No answer leaves any more. */
   readonly isFrozen: boolean;
@@ -35,7 +34,7 @@ export function wrapResponse(
   streams: boolean,
 ): void {
   // First of all: the functions that are put there need it.
-  wrapped.record.own = {
+  wrapped.record.unwrapped = {
     end: response.end,
     destroy: response.destroy,
     write: response.write,
@@ -60,37 +59,37 @@ function end(this: AuditedResponse, ...args: unknown[]): ServerResponse {
   const { record, audit } = this[AUDITED] ?? {};
   if (!record || !audit) return NODES.end.apply(this, args);
   // Ended a second time while the first end has not left: what Node would ignore.
-  if (record.held || audit.isFrozen) return this;
+  if (record.waiting || audit.isFrozen) return this;
   // Node throws it back at its sender, who may answer otherwise.
-  if (!isSendable(args[0])) return record.own!.end.apply(this, args);
+  if (!isSendable(args[0])) return record.unwrapped!.end.apply(this, args);
   const safe = audit.answer(record);
-  if (safe) holdBack(record, audit, safe, args);
+  if (safe) sendLater(record, audit, safe, args);
   else {
-    record.own!.end.apply(this, args);
+    record.unwrapped!.end.apply(this, args);
     noteSent(record);
   }
   return this;
 }
 
 /** The answer waits. @param args what `end()` was called with */
-function holdBack(
+function sendLater(
   record: RequestRecord,
   audit: ResponseObserver,
   safe: Promise<boolean>,
   args: unknown[],
 ): void {
   const { response } = record;
-  const held = new HeldAnswer(response);
-  record.held = held;
+  const waiting = new WaitingAnswer(response);
+  record.waiting = waiting;
   void safe.then((mayLeave) => {
     // Its event says that it was interrupted, so it must be.
     if (audit.isFrozen) return;
-    record.held = undefined;
+    record.waiting = undefined;
     // Of a request that is closed already, by its client or by a shutdown, all is said.
     if (!record.closed) record.withheld = !mayLeave;
     try {
-      held.letGo();
-      if (mayLeave) record.own!.end.apply(response, args);
+      waiting.restore();
+      if (mayLeave) record.unwrapped!.end.apply(response, args);
       else refuse(record);
       noteSent(record);
     } catch (error) {
@@ -104,7 +103,7 @@ function holdBack(
 function refuse(record: RequestRecord): void {
   const { response } = record;
   if (record.begun) response.destroy();
-  else refuseAnswer(response, record.own!, record.headersBefore);
+  else refuseAnswer(response, record.unwrapped!, record.headersBefore);
   // Instead of the status of a head that was written and has not left.
   if (!record.begun) record.sentStatus = response.statusCode;
 }
@@ -118,19 +117,19 @@ function destroy(this: AuditedResponse, error?: Error): ServerResponse {
     record.brokenStream = true;
     if (error) noteError(record, error);
   }
-  return (record?.own ?? NODES).destroy.call(this, error);
+  return (record?.unwrapped ?? NODES).destroy.call(this, error);
 }
 
 function write(this: AuditedResponse, ...args: unknown[]): boolean {
   const { record, audit } = this[AUDITED] ?? {};
   if (record) noteBegun(record, audit);
-  return (record?.own ?? NODES).write.apply(this, args);
+  return (record?.unwrapped ?? NODES).write.apply(this, args);
 }
 
 function flushHeaders(this: AuditedResponse): void {
   const { record, audit } = this[AUDITED] ?? {};
   if (record) noteBegun(record, audit);
-  (record?.own ?? NODES).flushHeaders.call(this);
+  (record?.unwrapped ?? NODES).flushHeaders.call(this);
 }
 
 function noteBegun(record: RequestRecord, audit: ResponseObserver | undefined): void {
@@ -141,7 +140,7 @@ function noteBegun(record: RequestRecord, audit: ResponseObserver | undefined): 
 /** Every status leaves by this function: Node calls it itself where nobody else does. */
 function writeHead(this: AuditedResponse, ...args: unknown[]): ServerResponse {
   const record = this[AUDITED]?.record;
-  const answered = (record?.own ?? NODES).writeHead.apply(this, args);
+  const answered = (record?.unwrapped ?? NODES).writeHead.apply(this, args);
   // Not reached where the head can't be written.
   if (record) record.sentStatus = this.statusCode;
   if (record && this.statusCode === 201) record.location = locationIn(args.at(-1));
@@ -157,9 +156,9 @@ function locationIn(headers: unknown): unknown {
   return at < 0 ? undefined : flat[at + 1];
 }
 
-function notePipe(this: AuditedResponse, source: Readable): void {
+function notePipe(this: AuditedResponse, stream: Readable): void {
   const record = this[AUDITED]?.record;
-  if (record) watchStream(record, source);
+  if (record) followStream(record, stream);
 }
 
 function noteClosed(this: AuditedResponse): void {

@@ -8,7 +8,6 @@ import { PlainAudit } from '../engine/plain-audit.js';
 import type { PlainAuditOptions } from '../engine/plain-audit.js';
 import { consoleLogger } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import type { AuditService } from '../trail/audit.service.js';
 import { ExpressRoutes } from './express-routes.js';
 import { faultsOf, patternsOf } from './internals.js';
 
@@ -32,25 +31,13 @@ declare global {
 }
 
 /** The audit of an Express application: the middleware that sees every request, and what goes with it. */
-export interface AuditTrail extends Middleware {
+export interface AuditTrail extends Middleware, Pick<PlainAudit, 'service' | 'get' | 'ready' | 'close'> {
   /**
    * The guard of all routes after it, where `audited()` does not stand: refuses as that does. Stand it behind what authenticates.
    */
   readonly guard: Middleware;
   /** Records what kind of error a request failed by, and passes it on. Stand it before the application's own error handlers. */
   readonly errors: ErrorMiddleware;
-  /** Records what no request tells, and answers every question about what was recorded. */
-  readonly service: AuditService;
-  /** The service of a feature, by its class. @throws Error where none of the listed features has it */
-  get<Service extends object>(service: ServiceClass<Service>): Service;
-  /**
-   * Resolves once the journal is open, and the database is connected or was waited for two seconds: requests may come before that.
-   *
-   * @throws AuditError `AUDIT_INVALID_OPTIONS` where the audit can't start; then every request gets this error
-   */
-  ready(): Promise<void>;
-  /** Stores what is left, and disconnects. Call it when the server has closed: `server.close(() => audit.close())`. Idempotent. */
-  close(): Promise<void>;
 }
 
 /**

@@ -4,8 +4,8 @@ import type { CapturedRequest } from '../capture/resolvers.js';
 import type { AuditRouteOptions } from '../capture/route-audit.js';
 import { AuditError } from '../event/audit-error.js';
 import type { Middleware } from './audit-trail.js';
-import { say } from './express-routes.js';
-import type { Said } from './express-routes.js';
+import { declare } from './express-routes.js';
+import type { Declaration } from './express-routes.js';
 
 let count = 0;
 
@@ -21,11 +21,11 @@ let count = 0;
  * ```
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option
  */
-export function audited(said: string | AuditRouteOptions | false = {}): Middleware {
-  const options = said !== false && toRouteOptions(said);
+export function audited(declared: string | AuditRouteOptions | false = {}): Middleware {
+  const options = declared !== false && toRouteOptions(declared);
   if (options !== false) checkRouteOptions(options, 'audited()', 'durable');
   count += 1;
-  const mine: Said = { number: count, options };
+  const declaration: Declaration = { number: count, options };
   let checkedFor: unknown;
   return (given, _response, next) => {
     const request = given as CapturedRequest;
@@ -39,7 +39,7 @@ export function audited(said: string | AuditRouteOptions | false = {}): Middlewa
     } catch (error) {
       return next(error);
     }
-    say(request, mine);
+    declare(request, declaration);
     const route = audit.platform?.routeOf(request);
     if (route) audit.passRoute(record, route, next);
     else next();

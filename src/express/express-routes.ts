@@ -8,25 +8,24 @@ import type { CapturedRequest } from '../capture/resolvers.js';
 import { routeOfPattern } from '../capture/route-audit.js';
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
 
-/** What one `audited()` says. */
-export interface Said {
-  /** Of all that are said in the process. */
+/** What one `audited()` declares. */
+export interface Declaration {
+  /** Of all declarations in the process. */
   readonly number: number;
   /** `false`: not to be recorded. */
   readonly options: AuditRouteOptions | false;
 }
 
-/** Under which a request has what was said of it: the application's first, the router's, the route's last. */
-const SAID = Symbol('nest-audit-trail said');
+/** Under which a request has its declarations: the application's first, the router's, the route's last. */
+const DECLARATIONS = Symbol('nest-audit-trail declarations');
 
-/** What Express puts on its requests. */
 interface ExpressRequest extends CapturedRequest {
   readonly method: string;
   readonly baseUrl?: string;
   readonly params?: Readonly<Record<string, unknown>>;
   /** Its path is a text, an expression, or a list of these. */
   readonly route?: { readonly path?: unknown };
-  [SAID]?: Said[];
+  [DECLARATIONS]?: Declaration[];
 }
 
 /** A pattern of which each part is fixed or one parameter: `/invoices/:id`. */
@@ -35,9 +34,8 @@ const PLAIN = /^(\/([\p{L}\p{N}._~-]+|:\w+))*\/?$/u;
 const MOST_KNOWN = 10_000;
 const MOST_MOUNTS = 10;
 
-/** Adds what is said of the request. */
-export function say(request: CapturedRequest, said: Said): void {
-  ((request as ExpressRequest)[SAID] ??= []).push(said);
+export function declare(request: CapturedRequest, declaration: Declaration): void {
+  ((request as ExpressRequest)[DECLARATIONS] ??= []).push(declaration);
 }
 
 /** The routes of an application, as Express tells them of a request. */
@@ -54,13 +52,13 @@ export class ExpressRoutes implements Platform {
 
   routeOf(captured: CapturedRequest, statusCode = 200): FoundRoute | undefined {
     const request = captured as ExpressRequest;
-    const said = request[SAID] ?? [];
+    const declarations = request[DECLARATIONS] ?? [];
     const path = request.route?.path;
-    if (path === undefined && said.length === 0) return undefined;
+    if (path === undefined && declarations.length === 0) return undefined;
     const { pattern, params } =
       path === undefined ? NO_PATTERN : this.wholeOf(request, [path].flat().map(String));
     return {
-      route: this.read(request.method, pattern, said, path === undefined && isUnrouted(statusCode)),
+      route: this.read(request.method, pattern, declarations, path === undefined && isUnrouted(statusCode)),
       pattern,
       params: params ?? request.params ?? {},
       isWhole: true,
@@ -113,16 +111,16 @@ export class ExpressRoutes implements Platform {
   private read(
     method: string,
     pattern: string | undefined,
-    said: readonly Said[],
+    declarations: readonly Declaration[],
     isNone: boolean,
   ): RouteAudit {
-    const key = [isNone, method, pattern, ...said.map(({ number }) => number)].join(' ');
+    const key = [isNone, method, pattern, ...declarations.map(({ number }) => number)].join(' ');
     const before = this.known.get(key);
     if (before) return before;
-    const own = Object.assign({}, ...said.map(({ options }) => options || {})) as AuditRouteOptions;
-    // What is left out further out is recorded again where something is said further in.
-    const silenced = said.at(-1)?.options === false;
-    const recorded = !silenced && (said.length > 0 || (this.options.requests ?? 'all') === 'all');
+    const own = Object.assign({}, ...declarations.map(({ options }) => options || {})) as AuditRouteOptions;
+    // What an outer router leaves out is recorded again where something is declared further in.
+    const silenced = declarations.at(-1)?.options === false;
+    const recorded = !silenced && (declarations.length > 0 || (this.options.requests ?? 'all') === 'all');
     const kept = isNone ? present('delivery', own.delivery) : own;
     const route = { ...routeOfPattern(method, pattern, kept, recorded), silenced, isNone };
     if (this.known.size < MOST_KNOWN) this.known.set(key, route);
@@ -136,7 +134,6 @@ function partsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '');
 }
 
-/** Whether the segments are those of the parts, one for each. */
 function fits(parts: readonly string[], segments: readonly string[]): boolean {
   return parts.every((part, index) => part.startsWith(':') || isSame(part, segments[index]!));
 }

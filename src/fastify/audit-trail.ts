@@ -10,17 +10,11 @@ import { needsResult } from '../capture/route-audit.js';
 import type { ServiceClass } from '../engine/audit-feature.js';
 import { PlainAudit } from '../engine/plain-audit.js';
 import type { PlainAuditOptions } from '../engine/plain-audit.js';
-import type { AuditService } from '../trail/audit.service.js';
 import { FastifyRoutes } from './fastify-routes.js';
-import type { SaidOfRoute } from './fastify-routes.js';
+import type { RouteDeclaration } from './fastify-routes.js';
 
 /** `fastify.audit`. */
-export interface FastifyAudit {
-  /** Records what no request tells, and answers every question about what was recorded. */
-  readonly service: AuditService;
-  /** The service of a feature, by its class. @throws Error where none of the listed features has it */
-  get<Service extends object>(service: ServiceClass<Service>): Service;
-}
+export type FastifyAudit = Pick<PlainAudit, 'service' | 'get'>;
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -32,7 +26,7 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /** What requests of the route mean to the audit; a text is the action, and `false` leaves them out. */
-    readonly audit?: SaidOfRoute;
+    readonly audit?: RouteDeclaration;
   }
 }
 

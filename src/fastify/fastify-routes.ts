@@ -6,8 +6,8 @@ import { checkRouteOptions, routeOfPattern, toRouteOptions } from '../capture/ro
 import type { AuditRouteOptions, RouteAudit } from '../capture/route-audit.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
 
-/** What a route's `config.audit` says: a text is the action, and `false` leaves its requests out. */
-export type SaidOfRoute = string | AuditRouteOptions | false;
+/** What a route declares as `config.audit`: a text is the action, and `false` leaves its requests out. */
+export type RouteDeclaration = string | AuditRouteOptions | false;
 
 /** The routes of an application, as Fastify tells them of a request. */
 export class FastifyRoutes implements Platform {
@@ -18,15 +18,21 @@ export class FastifyRoutes implements Platform {
   constructor(private readonly options: CaptureOptions) {}
 
   /**
-   * Learns what a route says of itself, when it is declared.
+   * Learns what a route declares, when it is made.
    *
    * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the route and the option
    */
-  learn(method: string, pattern: string, said: SaidOfRoute | undefined, mode: DeliveryMode): RouteAudit {
-    const own = toRouteOptions(said);
+  learn(
+    method: string,
+    pattern: string,
+    declared: RouteDeclaration | undefined,
+    mode: DeliveryMode,
+  ): RouteAudit {
+    const own = toRouteOptions(declared);
     checkRouteOptions(own, `config.audit of ${method} ${pattern}`, mode);
-    const recorded = said !== false && (said !== undefined || (this.options.requests ?? 'all') === 'all');
-    const route = { ...routeOfPattern(method, pattern, own, recorded), silenced: said === false };
+    const recorded =
+      declared !== false && (declared !== undefined || (this.options.requests ?? 'all') === 'all');
+    const route = { ...routeOfPattern(method, pattern, own, recorded), silenced: declared === false };
     this.known.set(`${method} ${pattern}`, route);
     return route;
   }

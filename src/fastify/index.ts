@@ -1,7 +1,7 @@
 // The door for Fastify: nest-audit-trail/fastify. It needs no package of Nest.
 export { auditTrail } from './audit-trail.js';
 export type { FastifyAudit } from './audit-trail.js';
-export type { SaidOfRoute } from './fastify-routes.js';
+export type { RouteDeclaration } from './fastify-routes.js';
 
 // What its users need of the core.
 export type { CurrentAudit } from '../capture/current-audit.js';

@@ -99,7 +99,6 @@ export function auditedBy(context: ExecutionContext): AuditedRequest | undefined
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
-/** What Express and Fastify put on their requests. */
 interface PlatformRequest {
   readonly method: string;
   readonly baseUrl?: string;

@@ -2,7 +2,7 @@ import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/com
 import type { Readable } from 'node:stream';
 import { tap } from 'rxjs';
 import type { Observable } from 'rxjs';
-import { noteBroken, noteFault, watchStream } from '../capture/request-record.js';
+import { noteBroken, noteFault, followStream } from '../capture/request-record.js';
 import type { RequestRecord } from '../capture/request-record.js';
 import { auditedBy } from './audit.guard.js';
 
@@ -33,7 +33,7 @@ function noteResult(record: RequestRecord, result: unknown): void {
   record.hasResult = true;
   try {
     const stream = streamOf(result);
-    if (stream) watchStream(record, stream);
+    if (stream) followStream(record, stream);
   } catch {
     // Whatever the result is, it is the application's answer and not ours to fail on.
     noteFault(record, 'result');

@@ -96,7 +96,6 @@ export function mountMiddleware(adapter: HttpServer, middleware: Middleware, pat
   });
 }
 
-/** What is used of a Fastify application. */
 interface FastifyHooks {
   addHook(name: 'onRoute', hook: (route: { readonly url: string }) => void): void;
   addHook(

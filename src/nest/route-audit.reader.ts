@@ -77,23 +77,24 @@ export class RouteAuditReader {
     const silenced =
       this.reflector.get(NoAudit, handler as Type) === true ||
       (this.reflector.get(NoAudit, controller) === true && !own);
-    const said: AuditRouteOptions = {
+    const declared: AuditRouteOptions = {
       ...this.reflector.get(Audit, controller),
       ...this.reflector.get(Audit, handler as Type),
     };
     const handlerName = this.names.get(handler) ?? handler.name;
     const name = `${controller.name}.${handlerName}`;
-    checkRouteOptions(said, `@Audit() of ${name}`, this.mode);
+    checkRouteOptions(declared, `@Audit() of ${name}`, this.mode);
     const path = pathOf(handler);
-    const resource = said.resource ?? resourceOfController(controller.name, `${pathOf(controller)}/${path}`);
+    const resource =
+      declared.resource ?? resourceOfController(controller.name, `${pathOf(controller)}/${path}`);
     return {
-      ...said,
+      ...declared,
       recorded: !silenced && (annotated || (this.options.requests ?? 'all') === 'all'),
       resource,
-      action: said.action ?? actionOfRoute(resource, method, path, handlerName),
+      action: declared.action ?? actionOfRoute(resource, method, path, handlerName),
       handler: name,
       silenced,
-      seesResult: !silenced && (needsResult(said, path) || this.policy?.readsResults === true),
+      seesResult: !silenced && (needsResult(declared, path) || this.policy?.readsResults === true),
     };
   }
 }

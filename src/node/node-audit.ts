@@ -56,14 +56,14 @@ export class NodeAudit extends PlainAudit {
    * @throws AuditError by the promise: `AUDIT_UNAVAILABLE` (status 503) where a `strict` request can't be recorded, `AUDIT_BLOCKED` (403)
    *   where a compliance rule refuses it
    */
-  async route(given: IncomingMessage, { pattern, params = {}, user, ...said }: ToldRoute): Promise<void> {
+  async route(given: IncomingMessage, { pattern, params = {}, user, ...declared }: ToldRoute): Promise<void> {
     const { requests, delivery } = this.runtime;
     const request = given as CapturedRequest & { user?: unknown };
     const record = auditedOf(request)?.record;
     if (!record) throw new AuditError('AUDIT_INVALID_OPTIONS', NOT_HANDLED);
-    checkRouteOptions(said, 'route()', delivery.mode);
+    checkRouteOptions(declared, 'route()', delivery.mode);
     if (user !== undefined) request.user = user;
-    const route = routeOfPattern(request.method ?? '', pattern, said, true);
+    const route = routeOfPattern(request.method ?? '', pattern, declared, true);
     await requests.enterRoute(record, { route, pattern, params, isWhole: true });
   }
 }

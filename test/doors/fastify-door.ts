@@ -3,7 +3,7 @@ import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuditModuleOptions } from 'nest-audit-trail';
 import { auditTrail } from 'nest-audit-trail/fastify';
-import type { PlainAuditOptions, SaidOfRoute } from 'nest-audit-trail/fastify';
+import type { PlainAuditOptions, RouteDeclaration } from 'nest-audit-trail/fastify';
 import * as app from './door.js';
 import type { Door, User } from './door.js';
 
@@ -33,7 +33,7 @@ function addRoutes(
 ): void {
   const isAudited = options !== undefined;
   type ById = { Params: { id: string } };
-  const say = (audit: SaidOfRoute) => ({ config: { audit } });
+  const say = (audit: RouteDeclaration) => ({ config: { audit } });
   const need = (role?: string) => ({
     preValidation: async (request: FastifyRequest) => app.need(userOf(request), role),
   });

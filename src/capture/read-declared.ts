@@ -16,12 +16,12 @@ import { answerFields, selectFields } from './select-fields.js';
  * Reads what `@Audit()` and the recorded fields add to the event, while the request is still whole. Each piece that fails costs itself
  * only, and is named in `metadata.stageErrors`.
  */
-export function readSaid(record: RequestRecord, fields: RecordedFields): void {
+export function readDeclared(record: RequestRecord, fields: RecordedFields): void {
   const { request, route, result, errorName } = record;
   const saysNothing = route?.details === undefined && !route?.resourceId && !route?.outcome;
   if (saysNothing && fields.query === false && fields.body === false && fields.response === false) return;
   const context = contextOf(record);
-  const said = <T>(name: string, ask: () => T): T | undefined => {
+  const attempt = <T>(name: string, ask: () => T): T | undefined => {
     try {
       const value = ask();
       if (isThenable(value)) throw new TypeError('answered a promise');
@@ -32,21 +32,21 @@ export function readSaid(record: RequestRecord, fields: RecordedFields): void {
       return undefined;
     }
   };
-  const details = said('details', () =>
+  const details = attempt('details', () =>
     typeof route?.details === 'function' ? route.details(context) : route?.details,
   );
-  const query = said('query', () => selectFields(fields.query && queryOf(request), fields.query));
-  const body = said('body', () => selectFields(request['body'], fields.body));
+  const query = attempt('query', () => selectFields(fields.query && queryOf(request), fields.query));
+  const body = attempt('body', () => selectFields(request['body'], fields.body));
   // What was thrown instead is no answer of the handler's.
   const isAnswer = record.hasResult && errorName === undefined;
-  const response = said('response', () => (isAnswer ? answerFields(result, fields.response) : undefined));
-  const resourceId = said('resourceId', () => asId(route?.resourceId?.(context)));
-  const outcome = said('outcome', () => {
+  const response = attempt('response', () => (isAnswer ? answerFields(result, fields.response) : undefined));
+  const resourceId = attempt('resourceId', () => asId(route?.resourceId?.(context)));
+  const outcome = attempt('outcome', () => {
     const value = route?.outcome?.(context);
     if (value !== undefined && !OUTCOMES.includes(value)) throw new TypeError('is no outcome');
     return value;
   });
-  record.said = {
+  record.declared = {
     // What the application says comes first: what a client sends must not push it out of a full record.
     details: mergeFacts(details, { query, body, response }),
     ...present('resourceId', resourceId),
@@ -55,18 +55,18 @@ export function readSaid(record: RequestRecord, fields: RecordedFields): void {
 }
 
 /** Asks the route what it says of the outcome. Whatever depends on that is made again. */
-export function tell(record: RequestRecord, outcomeOf: () => AuditOutcome): void {
+export function askRoute(record: RequestRecord, outcomeOf: () => AuditOutcome): void {
   const annotate = record.route?.annotate;
   // What it said could not be stored.
   if (!annotate || record.stageErrors?.has('event')) return;
   const outcome = outcomeOf();
   record.description = undefined;
-  record.told = NO_ANNOTATION;
+  record.routeAnnotation = NO_ANNOTATION;
   const { userId, tenantId, sessionId } = { ...record.identity, ...annotationOf(record) };
   try {
-    const told = annotate({ ...contextOf(record), outcome, userId, tenantId, sessionId });
-    if (isThenable(told)) throw new TypeError('answered a promise');
-    if (told) record.told = { ...told };
+    const annotation = annotate({ ...contextOf(record), outcome, userId, tenantId, sessionId });
+    if (isThenable(annotation)) throw new TypeError('answered a promise');
+    if (annotation) record.routeAnnotation = { ...annotation };
   } catch {
     // Before the answer, and where the request was refused, there is no result to read.
     if (record.answered && (record.hasResult || record.errorName === undefined))

@@ -17,7 +17,7 @@ const OF_THE_BODY =
  * An answer that the application has ended and that has not left yet. To the application it looks as sent: it can
  * neither be changed nor ended a second time.
  */
-export class HeldAnswer {
+export class WaitingAnswer {
   private readonly statusCode: number;
   private readonly statusMessage: string;
   /** What the response itself had under the names that stand in its prototype's way now. */
@@ -45,7 +45,7 @@ export class HeldAnswer {
   }
 
   /** The response is again as it was when the application had ended it. */
-  letGo(): void {
+  restore(): void {
     const { response } = this;
     for (const [name, before] of this.shadowed) {
       if (before) Object.defineProperty(response, name, before);
