@@ -207,10 +207,7 @@ export class DeliveryLoop implements Loop {
     this.report = emptyReport();
     this.toldTurn = this.turn;
     const first = (place: Place = BEGINNING) =>
-      [...this.urgent, ...this.inFlight, ...this.ready].reduce(
-        (before, { place: of }) => earlier(before, of),
-        place,
-      );
+      [...this.inFlight, ...this.ready].reduce((before, { place: of }) => earlier(before, of), place);
     this.host.progress({
       ...report,
       turn: this.turn,

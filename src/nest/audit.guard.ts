@@ -72,7 +72,7 @@ function refuse(error: unknown): never {
  */
 export class GuardsPassed implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const audited = context.getType() === 'http' ? auditedBy(context) : undefined;
+    const audited = auditedBy(context);
     if (!audited) return true;
     const blockedBy = audited.audit.identify(audited.record);
     if (blockedBy instanceof Promise) return blockedBy.then(() => true, refuse);
@@ -93,6 +93,7 @@ function block({ id, name }: BlockingRule): never {
 
 /** The audited request of the platform's: Express's is Node's own, Fastify's wraps it. */
 export function auditedBy(context: ExecutionContext): AuditedRequest | undefined {
+  if (context.getType() !== 'http') return undefined;
   const request = context.switchToHttp().getRequest<{ readonly raw?: object }>();
   return auditedOf(request) ?? auditedOf(request.raw);
 }

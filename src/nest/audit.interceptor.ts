@@ -13,19 +13,24 @@ import { auditedBy } from './audit.guard.js';
  */
 export class AuditInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const record = context.getType() === 'http' ? auditedBy(context)?.record : undefined;
-    if (!record || record.closed) return next.handle();
-    return next.handle().pipe(tap((result: unknown) => noteResult(record, result)));
+    const record = openRecordOf(context);
+    return record ? next.handle().pipe(tap((result: unknown) => noteResult(record, result))) : next.handle();
   }
 }
 
 /** Tells the record when the source of server-sent events fails. None of the messages is the answer. */
 export class ServerSentInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const record = context.getType() === 'http' ? auditedBy(context)?.record : undefined;
-    if (!record || record.closed) return next.handle();
-    return next.handle().pipe(tap({ error: (error: unknown) => noteBroken(record, error) }));
+    const record = openRecordOf(context);
+    return record
+      ? next.handle().pipe(tap({ error: (error: unknown) => noteBroken(record, error) }))
+      : next.handle();
   }
+}
+
+function openRecordOf(context: ExecutionContext): RequestRecord | undefined {
+  const record = auditedBy(context)?.record;
+  return record?.closed ? undefined : record;
 }
 
 function noteResult(record: RequestRecord, result: unknown): void {
