@@ -85,7 +85,7 @@ function sendLater(
     // Its event says that it was interrupted, so it must be.
     if (audit.isFrozen) return;
     record.waiting = undefined;
-    // Of a request that is closed already, by its client or by a shutdown, all is said.
+    // The event of a request that is closed already, by its client or by a shutdown, is complete.
     if (!record.closed) record.withheld = !mayLeave;
     try {
       waiting.restore();

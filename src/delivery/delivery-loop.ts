@@ -27,7 +27,7 @@ export interface LoopOptions {
 }
 
 export interface LoopHost {
-  /** It is there, and knows nothing: of the log first, or since it is another one, as after the death of its thread. */
+  /** There is a loop that does not know the log: the first one, or the next after its thread has died. */
   ready(): void;
   progress(progress: Progress): void;
   /** The database does not take events. */
@@ -38,7 +38,7 @@ export interface LoopHost {
 export interface Loop {
   /** Why the database can't be used at all, before anything is tried; `undefined` where it can. */
   readonly whyNotReady: string | undefined;
-  /** Has the host called as soon as it is there. */
+  /** Calls `ready` of the host as soon as the loop is there. */
   start(): void;
   open(log: LogStart): void;
   advance(news: LogNews): void;
@@ -51,15 +51,14 @@ export interface Loop {
 }
 
 /**
- * Carries events from the log into the database: at least once, which the store's idempotence makes exactly once. One loop reads a
- * batch, stores it, and tells how far it has come; while the database is away it waits, and the log is the queue. It runs in a
- * thread of its own, or in the main one.
+ * Carries events from the log into the database: at least once, which the store's idempotence makes exactly once. It reads a batch,
+ * stores it, and tells how far it has come. While the database is away it waits, and the log is the queue.
  */
 export class DeliveryLoop implements Loop {
   /** Which events of this process have its numbers, as far as they are settled. */
   readonly taken = new TakenEvents();
   private reader: LogReader | undefined;
-  /** Of the newest news, and of those that it has told of. */
+  /** The newest news, and the newest that the host was told about. */
   private turn = 0;
   private toldTurn = 0;
   private readonly urgent: Entry[] = [];
@@ -147,7 +146,7 @@ export class DeliveryLoop implements Loop {
     });
   }
 
-  /** Stores what there is. Ends only when that is nothing, or it is closed. */
+  /** Stores until nothing is left, or until it is closed. */
   private async run(): Promise<void> {
     let waitMs = FIRST_RETRY_MS;
     // Whatever is told in the same turn goes along.
@@ -218,7 +217,7 @@ export class DeliveryLoop implements Loop {
     });
   }
 
-  /** A statement, broken off where the database does not answer. */
+  /** Ends the statement where the database does not answer. */
   private bounded(statement: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const patienceMs = this.options.statementTimeoutMs;
     return this.statements.send(patienceMs, statement, async () => {

@@ -43,8 +43,8 @@ interface Flush {
 }
 
 /**
- * Delivery as the application sees it: it takes events, has them written to the log, and tells the loop that stores them what is
- * new there. It never throws into the application, and waits only where the caller asks it to.
+ * Delivery as the application sees it: it writes events to the log, and tells the loop, which stores them, what is new there. It never
+ * throws into the application, and waits only where the caller asks it to.
  */
 export class Delivery {
   readonly mode: DeliveryMode;
@@ -108,7 +108,7 @@ export class Delivery {
   }
 
   /**
-   * Opens the journal, and takes over what an earlier process left in it.
+   * Opens the journal, and delivers what an earlier process left in it.
    *
    * @throws AuditError `AUDIT_INVALID_OPTIONS` where the directory belongs to another process or can't be written
    */
@@ -146,13 +146,13 @@ export class Delivery {
     }
   }
 
-  /** Resolves once there is room, or the time for it is over; `undefined` where there is some or nobody waits for it. */
+  /** Resolves once there is room, or the time for it is over; `undefined` where nobody has to wait. */
   room(): Promise<void> | undefined {
     return this.closed ? undefined : this.space.wait();
   }
 
   /**
-   * Before a strict request's handler runs, and where requests are refused because there is no room: whether it may.
+   * Refuses a strict request that can't be recorded, and every request without room where `overflow` is `reject`.
    *
    * @throws AuditError `AUDIT_UNAVAILABLE`
    */
@@ -186,7 +186,7 @@ export class Delivery {
     }
   }
 
-  /** Notes that a request has begun, so that a crash does not leave it unrecorded; again, when more is known of it. */
+  /** Writes the intent of a request that has begun; again, when more is known of it. */
   begin(begun: object, before?: Intent): Intent | undefined {
     if (!this.journal || this.closed || !this.hasRoom()) return before;
     try {
@@ -202,7 +202,7 @@ export class Delivery {
   }
 
   /**
-   * Takes an event, numbers it, and writes it to the journal. Never waits and never throws.
+   * Numbers the event, and writes it to the journal. Never waits and never throws.
    *
    * @param refused its request was not admitted: the last of the room is not for it
    * @returns `undefined` when it was dropped without room
@@ -270,7 +270,7 @@ export class Delivery {
     await new Promise<void>((resolve, reject) => this.flushes.add({ turn, upTo, resolve, reject }));
   }
 
-  /** Stores what is there, within `patienceMs`; what it could not store stays. Never throws. */
+  /** As {@link flush}, tried again for `patienceMs`. Never throws. */
   async drain(patienceMs = this.options.shutdownTimeoutMs): Promise<void> {
     if (this.closed) return;
     const deadline = performance.now() + patienceMs;
@@ -283,7 +283,7 @@ export class Delivery {
     }
   }
 
-  /** Drains, and takes no more; says how many events it could not store. Idempotent. */
+  /** Drains, and ends; the log says how many events could not be stored. Idempotent. */
   async close(patienceMs = this.options.shutdownTimeoutMs): Promise<void> {
     if (this.closed) return;
     await this.drain(patienceMs);

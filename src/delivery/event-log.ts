@@ -14,12 +14,12 @@ import type { DroppedEvents } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
 import type { LogNews, LogStart, Numbered, Progress, SkippedNumbers, ToldEvent } from './messages.js';
 
-/** An answer that has not left when its event is so many segments, or milliseconds, old no longer keeps it from being stored. */
+/** After so many segments or milliseconds an event is stored, even if its answer has not left. */
 const OPEN_SEGMENTS = 4;
 const OPEN_MS = 30_000;
-/** The log says of so many bytes of lines at a time that they are settled, at most. */
+/** A `settled` line is written at the latest for so many bytes of lines. */
 const UNSETTLED_BYTES = 512 * 1024;
-/** So many unwritten events are with the reader at a time. */
+/** The reader has so many unwritten events at a time, at most. */
 const UNWRITTEN_AT_ONCE = 500;
 
 /** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
@@ -54,9 +54,9 @@ export interface LogMark {
 }
 
 /**
- * The writing half: has each event written to the journal, where there is one that works, and keeps it in memory otherwise. Of
- * what the journal has it remembers only the events that can still change. The log itself says which ones are settled; how far it
- * goes, and what it can't say, is told to the reader as {@link LogNews}.
+ * The writing half. It writes each event to the journal, and keeps it in memory where there is no journal or it can't be written. Of
+ * what the journal has, it remembers only the events that can still change. What the log itself can't say, the reader is told as
+ * {@link LogNews}.
  */
 export class EventLog {
   private journal: EventJournal | undefined;
@@ -77,11 +77,11 @@ export class EventLog {
   /** Counts the news. */
   turn = 0;
   private toldSegment = 0;
-  /** Released events of the log that it does not say of yet, and the bytes of their lines. */
+  /** Released events of which no `settled` line tells yet, and the bytes of their lines. */
   private settled: number[] = [];
   private settledBytes = 0;
   private skipped: SkippedNumbers[] = [];
-  /** Released events of the log that are not stored, and of how many of them the reader does not know. */
+  /** How many released events of the log are not stored, and how many of these the reader does not know. */
   private waiting = 0;
   private untold = 0;
   private oldest: number | undefined;
@@ -123,10 +123,7 @@ export class EventLog {
     return this.journal && this.startOf(this.journal, this.journal.recovered.stored.ranges);
   }
 
-  /**
-   * The log as another reader finds it, since the one before is gone. What was told to that one is not told again: it is in the
-   * log, and found there.
-   */
+  /** The log as the next reader finds it, after the one before has died. It reads in the log what that one was told. */
   async beginAgain(): Promise<LogStart | undefined> {
     const { journal } = this;
     this.withReader = 0;

@@ -31,8 +31,8 @@ export interface Entry {
 type EventLine = JournalLine & { readonly content: AuditLogEvent };
 
 /**
- * The reading half: answers the events of the log, each once and as it turned out. It reads as far as it is told that the log goes.
- * An event can change until the log says that it is settled; until then the reader keeps it.
+ * The reading half: answers the events of the log, each once and as it turned out. An event can change until the log says that it is
+ * settled; until then the reader keeps it.
  */
 export class LogReader {
   /** From the first that is needed on. */
@@ -101,9 +101,9 @@ export class LogReader {
   }
 
   /**
-   * Reads on until there are `wanted` events, or nothing is left to be read, or it took long enough for now.
+   * Reads on until there are `wanted` events, nothing is left to be read, or it has read enough at once.
    *
-   * @throws the file system's error, where nothing was read before it: else the next call comes by it
+   * @throws the file system's error, where nothing was read before it; else the next call throws it
    */
   read(wanted: number): Entry[] {
     try {

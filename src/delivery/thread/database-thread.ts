@@ -52,9 +52,8 @@ const RESTART_MS = 1_000;
 const CLOSE_PATIENCE_MS = 1_000;
 
 /**
- * Another thread of the process, which stores what is delivered and seals it: what both cost is not taken from the application's
- * requests. One that ends by itself is started again; what it had not answered is tried again by whoever asked. Where none can be
- * started at all, the main thread does it.
+ * A thread that stores and seals, so that the application's requests do not pay for it. One that ends by itself is started again, and
+ * whoever waited for an answer tries again. Where none can be started at all, the main thread does the work.
  */
 export class DatabaseThread {
   private worker: Worker | undefined;
