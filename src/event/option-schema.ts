@@ -209,8 +209,8 @@ function pathOf(root: string, items: readonly { readonly key: unknown }[]): stri
   return items.reduce((path, { key }) => {
     if (typeof key === 'number') return `${path}[${key}]`;
     const name = String(key);
-    if (!/^[\w-]+$/.test(name)) return `${path}["${name}"]`;
-    return path === '' ? name : `${path}.${name}`;
+    if (path === '') return name;
+    return /^[\w-]+$/.test(name) ? `${path}.${name}` : `${path}["${name}"]`;
   }, root);
 }
 
