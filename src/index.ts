@@ -13,7 +13,7 @@ export { AuditQueryDto } from './trail/audit-query.dto.js';
 export type { AuditFilter } from './trail/audit-query.dto.js';
 export type { AuditReadScope, AuditScope } from './trail/audit-scope.js';
 export type { AuditDeadLetter } from './store/dead-letter.repository.js';
-export type { AuditDeadLetterQuery } from './trail/dead-letter-query.js';
+export type { AuditDeadLetterQuery } from './trail/dead-letters.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
 export type { AuditInterval, AuditStatistics, AuditStatisticsQuery } from './trail/audit-statistics.js';
 export type { AuditActor } from './capture/audit-context.js';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { isEventId } from '../event/event-id.js';
 import { toTlogProof } from '../ledger/proof-bundle.js';
-import { proveEvent } from '../trail/log-prover.js';
+import { proveEvent } from '../trail/event-prover.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { withLog } from './open-log.js';

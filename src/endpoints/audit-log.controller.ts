@@ -1,7 +1,7 @@
 import { ForbiddenException, Get, Inject, NotFoundException, Param, Query, Req } from '@nestjs/common';
 import { IsIn, IsInt, IsOptional, Max, Min } from 'class-validator';
 import { Type } from 'class-transformer';
-import { AuditError } from '../event/audit-error.js';
+import { AuditError, invalidQuery } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import { AuditQueryDto } from '../trail/audit-query.dto.js';
@@ -120,9 +120,7 @@ export abstract class AuditLogController {
 function withoutScope<Query extends object>(query: Query): Query {
   const field = OF_SCOPE.find((name) => name in query);
   if (field === undefined) return query;
-  throw new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${field} can't be asked for.`, {
-    field,
-  });
+  throw invalidQuery(field, `${field} can't be asked for`);
 }
 
 function found<T>(value: T | undefined): T {

@@ -60,6 +60,11 @@ export class AuditError extends Error {
   readonly expose?: boolean;
 }
 
+/** The error of a query. @param reason completes "The audit query is not valid: …" */
+export function invalidQuery(field: string, reason: string): AuditError {
+  return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
+}
+
 /** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. Never throws. */
 export function errorNameOf(thrown: unknown): string {
   // Also an error of another context, as of `node:vm`.

@@ -1,6 +1,5 @@
-import { decodeBase64 } from './base64.js';
+import { decodeHash } from './base64.js';
 import { LedgerFormatError } from './format-error.js';
-import { HASH_SIZE } from './merkle.js';
 
 /** The head of a log at one size (C2SP tlog-checkpoint). */
 export interface Checkpoint {
@@ -31,8 +30,8 @@ export function parseCheckpoint(text: string): Checkpoint {
   if (!/^(0|[1-9][0-9]{0,19})$/.test(size)) throw wrong('has no tree size in its second line');
   const treeSize = Number(size);
   if (!Number.isSafeInteger(treeSize)) throw wrong(`is of ${size} leaves, more than can be counted here`);
-  const rootHash = decodeBase64(root);
-  if (rootHash?.length !== HASH_SIZE) throw wrong('has no base64 of 32 bytes in its third line');
+  const rootHash = decodeHash(root);
+  if (!rootHash) throw wrong('has no base64 of 32 bytes in its third line');
   if (extensions.includes('')) throw wrong('has an empty line');
   return { origin, treeSize, rootHash, ...(extensions.length > 0 && { extensions }) };
 }

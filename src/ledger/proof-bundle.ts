@@ -1,11 +1,10 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { decodeBase64 } from './base64.js';
+import { decodeHash } from './base64.js';
 import { EVENT_NAMES, eventLeafHash } from './canonical-event.js';
 import { parseCheckpoint } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { LedgerFormatError } from './format-error.js';
 import type { NoteVerifier } from './keys.js';
-import { HASH_SIZE } from './merkle.js';
 import { openNote } from './note.js';
 import { formatTlogProof } from './tlog-proof.js';
 import { verifyInclusion } from './verify-proof.js';
@@ -73,11 +72,9 @@ export function checkProof(bundle: unknown, verifiers: readonly NoteVerifier[]):
  */
 export function toTlogProof({ leafIndex, proof, checkpoint }: AuditProof): string {
   const hashes = proof.map((hash) => {
-    const bytes = decodeBase64(hash);
-    if (bytes?.length !== HASH_SIZE) {
-      throw new LedgerFormatError('A hash of the proof is not the base64 of 32 bytes.');
-    }
-    return bytes;
+    const bytes = decodeHash(hash);
+    if (bytes) return bytes;
+    throw new LedgerFormatError('A hash of the proof is not the base64 of 32 bytes.');
   });
   return formatTlogProof({ leafIndex, proof: hashes, checkpoint });
 }

@@ -1,6 +1,5 @@
-import { decodeBase64 } from './base64.js';
+import { decodeBase64, decodeHash } from './base64.js';
 import { LedgerFormatError } from './format-error.js';
-import { HASH_SIZE } from './merkle.js';
 
 /** That an entry is in the log of a checkpoint, to be checked offline (C2SP tlog-proof). */
 export interface TlogProof {
@@ -43,8 +42,8 @@ export function parseTlogProof(text: string): TlogProof {
   if (!Number.isSafeInteger(leafIndex)) throw wrong('has no line with its index');
   if (lines.length > MAX_PROOF) throw wrong(`has ${lines.length} hashes`);
   const proof = lines.map((line) => {
-    const hash = decodeBase64(line);
-    if (hash?.length !== HASH_SIZE) throw wrong('has a line that is not the base64 of 32 bytes');
+    const hash = decodeHash(line);
+    if (!hash) throw wrong('has a line that is not the base64 of 32 bytes');
     return hash;
   });
   return { leafIndex, proof, checkpoint: text.slice(split + 2), ...(extra && { extraData: extra }) };

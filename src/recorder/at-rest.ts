@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { AuditError } from '../event/audit-error.js';
+import { AuditError, invalidQuery } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { hidden, isProtected, placeholderOf } from './hidden-event.js';
 
@@ -84,11 +84,7 @@ export class AtRest {
   /** @throws AuditError `AUDIT_INVALID_QUERY` where nothing can be revealed */
   assertReveals(): void {
     if (this.protection) return;
-    throw new AuditError(
-      'AUDIT_INVALID_QUERY',
-      'The audit query is not valid: reveal has no meaning without the feature protection and its keys.',
-      { field: 'reveal' },
-    );
+    throw invalidQuery('reveal', 'reveal has no meaning without the feature protection and its keys');
   }
 
   /** See {@link AtRestFeature.read}. */

@@ -1,5 +1,6 @@
 import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { withinReach } from '../event/within-reach.js';
+import { isPseudonym } from './redaction/pseudonym.js';
 import type { Redactor } from './redaction/redactor.js';
 
 /** Fields by which things are told apart: two values that differ must not become equal. */
@@ -23,15 +24,13 @@ export function storedText(redactor: Redactor, name: TextField, text: string, is
   return safeText(safe, limit, Math.max(text.length, safe.length));
 }
 
-const PSEUDONYM = /^hmac:v1:[\w-]{43}$/;
-
 /**
  * The form in which events store what somebody names: by its own text, or by that which events show.
  *
  * @returns `undefined` where events store several such texts as one, `[redacted]` or a mask: none of them can be told from the others
  */
 export function storedForm(redactor: Redactor, name: IdField | 'resource', text: string): string | undefined {
-  if (PSEUDONYM.test(text)) return text;
+  if (isPseudonym(text)) return text;
   const stored = storedText(redactor, name, text, true);
   return stored.includes('[redacted') && stored !== text ? undefined : stored;
 }

@@ -1,11 +1,9 @@
 import { REDACTED } from '../event/safe-text.js';
 import type { AtRest } from '../recorder/at-rest.js';
-import type { REDACTED_FIELDS } from '../recorder/redaction/redaction-options.js';
+import type { RedactedField } from '../recorder/redaction/redaction-options.js';
+import { isPseudonym } from '../recorder/redaction/pseudonym.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 
-type Field = (typeof REDACTED_FIELDS)[number];
-
-const PSEUDONYM = /^hmac:v1:[\w-]{43}$/;
 /** Stands for a protected value where its digest can't be had, as while a KMS is away. */
 export const HIDDEN = '[protected]';
 
@@ -20,9 +18,9 @@ export class AskedFor {
   ) {}
 
   /** A field of an event as events store it, or the digest that stands for it. */
-  async field(name: Field, value: string, tenantId: string): Promise<string> {
+  async field(name: RedactedField, value: string, tenantId: string): Promise<string> {
     const mode = this.redactor.modeOf(name);
-    if (mode) return PSEUDONYM.test(value) ? value : this.redactor.redact(value, mode);
+    if (mode) return isPseudonym(value) ? value : this.redactor.redact(value, mode);
     if (this.atRest.protection?.protects(name)) return this.digest(value, tenantId);
     return name === 'ipAddress' ? this.redactor.ip(value) : value;
   }

@@ -15,10 +15,11 @@ import {
   validateSync,
 } from 'class-validator';
 import { types } from 'node:util';
-import { AuditError } from '../event/audit-error.js';
+import { AuditError, invalidQuery } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
+import { isWithin, LAST_TIME } from '../event/event-checks.js';
 import { FACT_LIMITS } from '../event/flatten.js';
-import { ownProperties } from '../event/own-properties.js';
+import { readOnce } from '../event/read-once.js';
 import { showValue } from '../event/show-value.js';
 import { unknownProperties } from '../event/unknown-properties.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity, AuditValue } from '../event/audit-log-event.js';
@@ -33,56 +34,47 @@ const LONGEST_ID = 4_096;
 const MAX_FACTS = 20;
 export const DEFAULT_LIMIT = 50;
 
-function inOrder(...rules: readonly PropertyDecorator[]): PropertyDecorator {
+function all(...rules: readonly PropertyDecorator[]): PropertyDecorator {
   return (target, property) => rules.forEach((rule) => rule(target, property));
 }
 
 /**
- * The value as it came. Without a type, class-transformer copies what a client sent as an object, in time
- * that grows with the square of its keys. It also calls what stands under `constructor`. Comes last among
- * the decorators: that is applied first.
+ * The value as it came, or what `read` makes of it. Without a type, class-transformer copies what a client sent as
+ * an object, in time that grows with the square of its keys. It also calls what stands under `constructor`.
  */
-function AsItIs(): PropertyDecorator {
-  const raw = Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => obj[key]);
-  return inOrder(
+function Given(read: (value: unknown) => unknown = (value) => value): PropertyDecorator {
+  const transform = Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) =>
+    obj[key] === undefined || obj[key] === null ? obj[key] : read(obj[key]),
+  );
+  return all(
     Type(() => Boolean),
-    raw,
+    transform,
   );
 }
 
 /** A list from one value, a list, or (in a query string) a repeated parameter. */
-function List(): PropertyDecorator {
-  return Transform(({ value }: { value: unknown }) =>
-    value === undefined || value === null || Array.isArray(value) ? value : [value],
-  );
+function toList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [value];
 }
 
 /** A list that a query string may also write with commas; only for vocabularies, whose words have none. */
-function Words(): PropertyDecorator {
-  return Transform(({ value }: { value: unknown }) => {
-    if (value === undefined || value === null) return value;
-    const list: unknown[] = Array.isArray(value) ? value : [value];
-    // Of a text with more words, the first that are too many are enough to refuse it.
-    return list
-      .slice(0, MAX_VALUES + 1)
-      .flatMap((item) => (typeof item === 'string' ? item.split(',', MAX_VALUES + 1) : [item]));
-  });
+function toWords(value: unknown): readonly unknown[] {
+  // Of a text with more words, the first that are too many are enough to refuse it.
+  return toList(value)
+    .slice(0, MAX_VALUES + 1)
+    .flatMap((item) => (typeof item === 'string' ? item.split(',', MAX_VALUES + 1) : [item]));
 }
 
 /** Epoch milliseconds from a number, a numeric string, an ISO 8601 string or a Date; `NaN` for anything else. */
-function Instant(): PropertyDecorator {
-  return Transform(({ value }: { value: unknown }) => {
-    if (value === undefined || value === null || typeof value === 'number') return value;
-    if (value instanceof Date) return value.getTime();
-    if (typeof value !== 'string' || value.trim() === '') return Number.NaN;
-    return /^-?\d+$/.test(value) ? Number(value) : Date.parse(value);
-  });
+function toTime(value: unknown): unknown {
+  if (typeof value === 'number') return value;
+  if (value instanceof Date) return value.getTime();
+  if (typeof value !== 'string' || value.trim() === '') return Number.NaN;
+  return /^-?\d+$/.test(value) ? Number(value) : Date.parse(value);
 }
 
-function Integer(): PropertyDecorator {
-  return Transform(({ value }: { value: unknown }) =>
-    typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value,
-  );
+function toInteger(value: unknown): unknown {
+  return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
 }
 
 /** What an OpenAPI document says of the properties of a query. */
@@ -96,41 +88,34 @@ function Documented(schema: object): PropertyDecorator {
 
 /** A list of texts, each bounded, as an `IN` condition of every filter is. */
 function Texts(maxLength: number): PropertyDecorator {
-  const rules = [
+  return all(
     Documented({ type: () => [String], maxItems: MAX_VALUES }),
+    Given(toList),
     IsOptional(),
-    List(),
     ArrayNotEmpty(),
     ArrayMaxSize(MAX_VALUES),
     IsString({ each: true }),
     IsNotEmpty({ each: true }),
     MaxLength(maxLength, { each: true }),
-    AsItIs(),
-  ];
-  return inOrder(...rules);
+  );
 }
 
 function Vocabulary(words: readonly string[]): PropertyDecorator {
-  const rules = [
+  return all(
     Documented({ enum: words, isArray: true }),
+    Given(toWords),
     IsOptional(),
-    Words(),
     ArrayNotEmpty(),
     ArrayMaxSize(MAX_VALUES),
     IsIn(words, { each: true }),
-    AsItIs(),
-  ];
-  return inOrder(...rules);
+  );
 }
 
 function Time(): PropertyDecorator {
   const isTime = ValidateBy(
     {
       name: 'isTime',
-      validator: {
-        validate: (value: unknown) =>
-          Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 48,
-      },
+      validator: { validate: isWithin(LAST_TIME) },
     },
     { message: '$property must be a time: Unix epoch in milliseconds, an ISO 8601 text or a Date' },
   );
@@ -138,8 +123,7 @@ function Time(): PropertyDecorator {
     type: () => String,
     description: 'Unix epoch in milliseconds, or ISO 8601',
   });
-  const rules = [documented, IsOptional(), Instant(), isTime, AsItIs()];
-  return inOrder(...rules);
+  return all(documented, Given(toTime), IsOptional(), isTime);
 }
 
 function Facts(): PropertyDecorator {
@@ -147,7 +131,7 @@ function Facts(): PropertyDecorator {
     { name: 'areFacts', validator: { validate: (value: unknown) => whyNoFacts(value) === undefined } },
     { message: ({ property, value }) => `${property}${whyNoFacts(value)}` },
   );
-  return inOrder(AsItIs(), IsOptional(), areFacts);
+  return all(Given(), IsOptional(), areFacts);
 }
 
 /** What is wrong with the keys and values that a query compares. */
@@ -177,8 +161,7 @@ function isFact(value: unknown): boolean {
 
 function WholeNumber(min: number, max: number): PropertyDecorator {
   const documented = Documented({ type: 'integer', minimum: min, maximum: max });
-  const rules = [documented, IsOptional(), Integer(), IsInt(), Min(min), Max(max), AsItIs()];
-  return inOrder(...rules);
+  return all(documented, Given(toInteger), IsOptional(), IsInt(), Min(min), Max(max));
 }
 
 /**
@@ -270,7 +253,7 @@ export class AuditQueryDto {
    * quotation mark is `\"` there.
    */
   @Documented({ type: () => String })
-  @AsItIs()
+  @Given()
   @IsOptional()
   @IsString()
   @IsNotEmpty()
@@ -279,7 +262,7 @@ export class AuditQueryDto {
 
   /** `newest` or `oldest` first, by default `newest`. */
   @Documented({ enum: ['newest', 'oldest'] })
-  @AsItIs()
+  @Given()
   @IsOptional()
   @IsIn(['newest', 'oldest'])
   readonly order?: 'newest' | 'oldest';
@@ -290,7 +273,7 @@ export class AuditQueryDto {
 
   /** The `nextCursor` of the page before, with the same filter and order. */
   @Documented({ type: () => String })
-  @AsItIs()
+  @Given()
   @IsOptional()
   @IsString()
   @MaxLength(256)
@@ -324,25 +307,25 @@ export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQuer
  * @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property
  */
 export function checkQuery(query: object): CheckedQuery {
-  const own = ownProperties(query, (field = 'query') => refuse(field, `${field} can't be read`));
+  const given = readOnce(query, (field = 'query') => invalidQuery(field, `${field} can't be read`));
   // Before class-validator does, which takes time that grows with the square of their number.
-  const unknown = unknownProperties(own, PROPERTIES);
-  if (unknown) throw refuse(unknown.first, unknown.reason);
+  const unknown = unknownProperties(given, PROPERTIES);
+  if (unknown) throw invalidQuery(unknown.first, unknown.reason);
   const plain = Object.fromEntries(
-    Object.entries(own).map(([name, value]) => [name, plainValue(name, value)]),
+    Object.entries(given).map(([name, value]) => [name, plainValue(name, value)]),
   );
   const checked = plainToInstance(AuditQueryDto, plain);
   const [error] = validateSync(checked);
   if (error) {
     const reason = Object.values(error.constraints ?? {})[0] ?? `${error.property} is not valid`;
-    throw refuse(error.property, reason);
+    throw invalidQuery(error.property, reason);
   }
   return checked as CheckedQuery;
 }
 
 /** What can be asked for, and looked at again and again without another answer: no object of a kind that is not known. */
 function plainValue(name: string, value: unknown): unknown {
-  if (value === null) throw refuse(name, `${name} must not be null: leave it out, or give it a value`);
+  if (value === null) throw invalidQuery(name, `${name} must not be null: leave it out, or give it a value`);
   if (typeof value !== 'object') return value;
   try {
     if (types.isDate(value)) return Date.prototype.getTime.call(value);
@@ -350,9 +333,9 @@ function plainValue(name: string, value: unknown): unknown {
       const items = [...(value as unknown[])];
       if (items.every((item) => typeof item !== 'object')) return items;
     } else if (name === 'details' || name === 'metadata') {
-      if (!isRecord(value)) throw refuse(name, `${name} must be an object of keys and values`);
+      if (!isRecord(value)) throw invalidQuery(name, `${name} must be an object of keys and values`);
       if (Object.keys(value).length > MAX_FACTS)
-        throw refuse(name, `${name} can ask for at most ${MAX_FACTS} keys`);
+        throw invalidQuery(name, `${name} can ask for at most ${MAX_FACTS} keys`);
       // Of its values, lists are the only ones that have parts.
       return Object.fromEntries(
         Object.entries(value).map(([key, fact]) => [
@@ -363,11 +346,7 @@ function plainValue(name: string, value: unknown): unknown {
     }
   } catch (error) {
     if (error instanceof AuditError) throw error;
-    throw refuse(name, `${name} can't be read`);
+    throw invalidQuery(name, `${name} can't be read`);
   }
-  throw refuse(name, `${name} must not be an object, nor hold one`);
-}
-
-function refuse(field: string, reason: string): AuditError {
-  return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
+  throw invalidQuery(name, `${name} must not be an object, nor hold one`);
 }

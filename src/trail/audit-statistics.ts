@@ -1,11 +1,11 @@
-import { AuditError } from '../event/audit-error.js';
+import { invalidQuery } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { HIGH_RISK_FROM } from '../recorder/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
 import type { EventFilter } from '../store/event-filter.js';
 import type { AuditFilter } from './audit-query.dto.js';
-import { ownQuery, ownValue } from './audit-scope.js';
+import { copyOfQuery } from './audit-scope.js';
 import type { AuditScope } from './audit-scope.js';
 
 /** The width of a histogram's columns. */
@@ -58,21 +58,14 @@ export function checkStatisticsQuery(query: AuditStatisticsQuery): {
   readonly interval: AuditInterval | undefined;
   readonly rest: AuditFilter & AuditScope;
 } {
-  const own = ownQuery(query);
-  const { top: _top, interval: _interval, ...rest } = own;
-  const top = (ownValue(own, 'top') ?? 10) as number;
-  const interval = ownValue(own, 'interval') as AuditInterval | undefined;
-  if (own.top === null || !Number.isInteger(top) || top < 1 || top > 100) {
-    throw refuse('top', 'top must be an integer from 1 to 100');
+  const { top = 10, interval, ...rest } = copyOfQuery(query);
+  if (!Number.isInteger(top) || top < 1 || top > 100) {
+    throw invalidQuery('top', 'top must be an integer from 1 to 100');
   }
   if (interval !== undefined && !(typeof interval === 'string' && Object.hasOwn(INTERVALS, interval))) {
-    throw refuse('interval', `interval must be one of ${Object.keys(INTERVALS).join(', ')}`);
+    throw invalidQuery('interval', `interval must be one of ${Object.keys(INTERVALS).join(', ')}`);
   }
   return { top, interval, rest: rest as AuditFilter & AuditScope };
-}
-
-function refuse(field: string, reason: string): AuditError {
-  return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
 }
 
 /**

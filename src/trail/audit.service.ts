@@ -13,7 +13,7 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { copyEvent } from '../event/copy-event.js';
 import { mergeFacts } from '../event/merge-facts.js';
-import { ownEvent } from '../event/own-event.js';
+import { eventReadOnce } from '../event/read-once.js';
 import { isKnownDead } from '../journal/process-identity.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import type { AtRest } from '../recorder/at-rest.js';
@@ -25,8 +25,7 @@ import type { AuditSource } from '../store/source-summary.js';
 import type { AuditFilter } from './audit-query.dto.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
 import type { AuditStatistics, AuditStatisticsQuery } from './audit-statistics.js';
-import type { AuditDeadLetterQuery } from './dead-letter-query.js';
-import type { DeadLetters } from './dead-letters.js';
+import type { AuditDeadLetterQuery, DeadLetters } from './dead-letters.js';
 import type { EventProver } from './event-prover.js';
 import type {
   AuditHistoryScope,
@@ -37,7 +36,6 @@ import type {
 } from './event-queries.js';
 import { inContext } from './in-context.js';
 import type { LogVerifier } from './verification/log-verifier.js';
-import { ownVerifyOptions } from './verification/own-options.js';
 import type { VerifyOptions, VerifyResult } from './verification/verification-result.js';
 
 /** What the service asks of the Merkle log. */
@@ -87,9 +85,9 @@ export class AuditService {
     event: AuditEventInput,
     options: { readonly manager?: EntityManager } = {},
   ): Promise<AuditLogEvent> {
-    const own = ownEvent(event);
-    assertEventInput(own);
-    const draft = inContext(own);
+    const input = eventReadOnce(event);
+    assertEventInput(input);
+    const draft = inContext(input);
     // A copy: the original still waits to be stored.
     if (!options.manager) return copyEvent(this.atRest.shown(await this.recorder.recordSafely(draft)));
     return this.atRest.shown(await this.recorder.recordWith(options.manager, draft));
@@ -241,8 +239,8 @@ export class AuditService {
    *
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the option; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
    */
-  async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
-    return this.log.verifier.verify(ownVerifyOptions(options));
+  verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    return this.log.verifier.verify(options);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { pages } from '../event/pages.js';
 import { isOfLog } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
@@ -34,14 +35,14 @@ export async function* believedCheckpoints(
   ledger: LedgerRepository,
   trust: Trust,
 ): AsyncGenerator<Checkpoint, undefined> {
-  for (let below = Number.MAX_SAFE_INTEGER; ;) {
-    const page = await ledger.checkpointsBelow(below, PAGE);
+  const found = pages<StoredCheckpoint>(PAGE, (last) =>
+    ledger.checkpointsBelow(last?.treeSize ?? Number.MAX_SAFE_INTEGER, PAGE),
+  );
+  for await (const page of found) {
     for (const stored of page) {
       const checkpoint = opened(stored, trust.verifiers);
       if (checkpoint && isBelieved(checkpoint, trust)) yield checkpoint;
     }
-    if (page.length < PAGE) return;
-    below = page.at(-1)!.treeSize;
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { AuditError } from '../event/audit-error.js';
+import { invalidQuery } from '../event/audit-error.js';
 import type { EventFilter } from '../store/event-filter.js';
 import type { EventOrder } from '../store/audit-event.repository.js';
 
@@ -25,10 +25,9 @@ export class CursorSigner {
     const expected = Buffer.from(this.tag(after, filter, order));
     const given = Buffer.from(tag);
     if (given.length === expected.length && timingSafeEqual(given, expected)) return after;
-    throw new AuditError(
-      'AUDIT_INVALID_QUERY',
-      'The audit query is not valid: cursor does not belong to this query. Pass the nextCursor of the page before, with the same tenant, filter and order, or leave it out to begin again.',
-      { field: 'cursor' },
+    throw invalidQuery(
+      'cursor',
+      'cursor does not belong to this query. Pass the nextCursor of the page before, with the same tenant, filter and order, or leave it out to begin again',
     );
   }
 

@@ -1,15 +1,26 @@
+import { invalidQuery } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
+import { isEventId } from '../event/event-id.js';
+import { pages } from '../event/pages.js';
 import { present } from '../event/present.js';
+import { unknownProperties } from '../event/unknown-properties.js';
 import type { AtRest } from '../recorder/at-rest.js';
 import type { AuditDeadLetter, DeadLetterRepository } from '../store/dead-letter.repository.js';
-import { splitReveal } from './audit-scope.js';
+import { checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
+import { splitReveal, splitScope } from './audit-scope.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
-import { checkDeadLetterQuery } from './dead-letter-query.js';
-import type { AuditDeadLetterQuery } from './dead-letter-query.js';
 import type { Reads } from './reads.js';
 
-/** Letters held at a time by a replay: each may take some hundred kilobytes. */
+/** Whose dead letters, and which page of them. */
+export type AuditDeadLetterQuery = AuditScope & {
+  /** Most letters in the answer, 1-1000. @defaultValue 50 */
+  readonly limit?: number;
+  /** The id of the event that the page begins behind: the last one of the page before. */
+  readonly after?: string;
+};
+
+/** Dead letters that a replay reads at a time: each may take some hundred kilobytes. */
 const REPLAY_PAGE = 20;
 
 /** The events that the database refused, one by one. */
@@ -34,15 +45,16 @@ export class DeadLetters {
   }
 
   async replay(scope: AuditScope): Promise<{ replayed: number; refused: number }> {
-    const { tenantId } = checkDeadLetterQuery(scope, ['limit', 'after']);
+    const { tenantId } = check(scope, false);
     const total = { replayed: 0, refused: 0 };
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.letters.find({
+    const found = pages<AuditDeadLetter>(REPLAY_PAGE, (last) =>
+      this.letters.find({
         ...present('tenantId', tenantId),
-        ...present('after', after),
+        ...present('after', last?.event.id),
         limit: REPLAY_PAGE,
-      });
+      }),
+    );
+    for await (const page of found) {
       for (const { event, untrusted } of page) {
         if (untrusted === undefined) continue;
         this.warnings.warn('letter', `The dead letter ${event.id} is not replayed: ${untrusted}.`);
@@ -50,19 +62,37 @@ export class DeadLetters {
       const { replayed, refused } = await this.letters.replay(page);
       total.replayed += replayed;
       total.refused += refused;
-      if (page.length < REPLAY_PAGE) return total;
-      after = page.at(-1)?.event.id;
     }
+    return total;
   }
 
   private async page(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
     const { reveal, rest } = splitReveal(query);
     if (reveal) this.atRest.assertReveals();
-    const letters = await this.letters.find(checkDeadLetterQuery(rest as AuditDeadLetterQuery));
+    const letters = await this.letters.find(check(rest as AuditDeadLetterQuery));
     const events = await this.atRest.read(
       letters.map(({ event }) => event),
       reveal,
     );
     return letters.map((letter, place) => ({ ...letter, event: events[place]! }));
   }
+}
+
+/** @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property */
+function check(
+  query: AuditDeadLetterQuery,
+  isPaged = true,
+): { readonly tenantId?: string; readonly limit: number; readonly after?: string } {
+  const { tenantId, rest } = splitScope(query);
+  const { limit: asked, after, ...others } = rest;
+  const unknown = unknownProperties(others, new Set());
+  if (unknown) throw invalidQuery(unknown.first, unknown.reason);
+  for (const [field, value] of isPaged ? [] : Object.entries({ limit: asked, after })) {
+    if (value !== undefined) throw invalidQuery(field, `${field} has no meaning here`);
+  }
+  const { limit = DEFAULT_LIMIT } = checkQuery({ ...present('limit', asked) });
+  if (after !== undefined && !isEventId(after)) {
+    throw invalidQuery('after', 'after must be the id of the last event of the page before');
+  }
+  return { ...present('tenantId', tenantId), limit, ...present('after', after) };
 }

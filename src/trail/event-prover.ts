@@ -2,13 +2,17 @@ import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { copyEvent } from '../event/copy-event.js';
 import { isEventId } from '../event/event-id.js';
+import { UNREADABLE_KEY } from '../event/read-event.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
+import { PROOF_FORMAT } from '../ledger/proof-bundle.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
+import { inclusionProof, rootAt } from '../ledger/proofs.js';
+import { verifyInclusion } from '../ledger/verify-proof.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
+import { TileReader } from '../store/tile-reader.js';
 import type { AuditScope } from './audit-scope.js';
 import type { EventQueries } from './event-queries.js';
-import { proveEvent } from './log-prover.js';
 import type { Reads } from './reads.js';
 
 /** Proves an event of the database, or one that somebody has; seals first where it is not sealed yet. */
@@ -31,7 +35,7 @@ export class EventProver {
 
   private async proofOf(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
     this.queries.check(scope);
-    const event = typeof which === 'string' ? await this.queries.stored(which, scope) : own(which);
+    const event = typeof which === 'string' ? await this.queries.stored(which, scope) : provable(which);
     if (!event) return undefined;
     const proof = await proveEvent(this.ledger, event);
     if (proof) return proof;
@@ -55,7 +59,7 @@ function idOf(which: unknown): unknown {
 }
 
 /** @throws AuditError `AUDIT_INVALID_QUERY` where it can't be an event of a log */
-function own(which: AuditLogEvent): AuditLogEvent {
+function provable(which: AuditLogEvent): AuditLogEvent {
   try {
     const event = copyEvent(which);
     eventLeafHash(event);
@@ -67,5 +71,48 @@ function own(which: AuditLogEvent): AuditLogEvent {
     'AUDIT_INVALID_QUERY',
     'There is nothing to prove: give the id of an event, or an event.',
     { field: 'id' },
+  );
+}
+
+/**
+ * Proves that a stored event is in the log of the newest checkpoint. Reads one tile of each level of the tree.
+ *
+ * @returns `undefined` where the event is not sealed yet
+ * @throws AuditError `AUDIT_LEDGER_BROKEN` where the event, or what it takes to prove it, was changed;
+ *   `AUDIT_STORE_UNAVAILABLE`
+ */
+export async function proveEvent(
+  ledger: LedgerRepository,
+  event: AuditLogEvent,
+): Promise<AuditProof | undefined> {
+  if (event.metadata?.[UNREADABLE_KEY] !== undefined) throw broken(event, "it can't be read as an event");
+  const head = await ledger.head();
+  const leaf = head && (await ledger.leafOf(event.id, head.treeSize));
+  if (!leaf) return undefined;
+  const { leafIndex } = leaf;
+  const { node } = new TileReader(ledger, head.treeSize);
+  const [proof, root] = [
+    await inclusionProof(leafIndex, head.treeSize, node),
+    await rootAt(head.treeSize, node),
+  ];
+  const claim = { leafIndex, treeSize: head.treeSize, leafHash: eventLeafHash(event), proof };
+  if (root.toString('base64') !== head.rootHash) {
+    throw broken(event, 'the log does not have the root of its newest checkpoint');
+  }
+  if (!verifyInclusion({ ...claim, root })) throw broken(event, 'it is not what was sealed');
+  return {
+    format: PROOF_FORMAT,
+    event,
+    leafIndex,
+    treeSize: head.treeSize,
+    proof: proof.map((hash) => hash.toString('base64')),
+    checkpoint: head.note,
+  };
+}
+
+function broken({ id }: AuditLogEvent, why: string): AuditError {
+  return new AuditError(
+    'AUDIT_LEDGER_BROKEN',
+    `The event ${id} can't be proved: ${why}. nest-audit verify says what is wrong.`,
   );
 }

@@ -1,16 +1,19 @@
 import type { Observable } from 'rxjs';
-import { AuditError } from '../event/audit-error.js';
+import { invalidQuery } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { isEventId } from '../event/event-id.js';
+import { isFilledText } from '../event/option-schema.js';
+import { pages } from '../event/pages.js';
+import { present } from '../event/present.js';
 import type { AtRest } from '../recorder/at-rest.js';
 import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
-import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import type { AuditEventRepository, EventOrder } from '../store/audit-event.repository.js';
 import { matchesFilter } from '../store/event-filter.js';
 import type { EventFilter } from '../store/event-filter.js';
 import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import type { AuditFilter, CheckedQuery } from './audit-query.dto.js';
-import { ownQuery, ownValue, splitReveal, splitScope } from './audit-scope.js';
+import { copyOfQuery, splitReveal, splitScope } from './audit-scope.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
 import { checkStatisticsQuery, computeStatistics } from './audit-statistics.js';
 import type { AuditStatistics, AuditStatisticsQuery } from './audit-statistics.js';
@@ -77,7 +80,7 @@ export class EventQueries {
     return this.reads.streamed({ method: 'stream', query }, () => {
       const { reveal, rest } = this.readOf(query);
       const { checked, filter } = this.check(rest, ONE_PAGE);
-      return this.pages(filter, checked.order ?? 'newest', reveal);
+      return this.eventsOf(filter, checked.order ?? 'newest', reveal);
     });
   }
 
@@ -112,11 +115,7 @@ export class EventQueries {
     const limit = checked.limit ?? DEFAULT_LIMIT;
     const signer = await this.cursors();
     const after = checked.cursor === undefined ? undefined : signer.open(checked.cursor, filter, order);
-    const events = await this.events.find(filter, {
-      limit: limit + 1,
-      order,
-      ...(after !== undefined && { after }),
-    });
+    const events = await this.events.find(filter, { limit: limit + 1, order, ...present('after', after) });
     const hasMore = events.length > limit;
     if (hasMore) events.length = limit;
     const shown = await this.atRest.read(events, reveal);
@@ -125,30 +124,23 @@ export class EventQueries {
   }
 
   private async historyOf(scope: AuditHistoryScope): Promise<AuditPage> {
-    const own = ownQuery(scope);
+    const query = copyOfQuery(scope);
     for (const field of ['resource', 'resourceId'] as const) {
-      const value = ownValue(own, field);
-      if (typeof value !== 'string' || value === '') throw refuse(field, `a history needs a ${field}`);
+      if (!isFilledText(query[field])) throw invalidQuery(field, `a history needs a ${field}`);
     }
-    return this.page(own);
+    return this.page(query);
   }
 
-  private async *pages(
+  private async *eventsOf(
     filter: EventFilter,
-    order: 'newest' | 'oldest',
+    order: EventOrder,
     reveal: boolean,
   ): AsyncGenerator<AuditLogEvent, void> {
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.events.find(filter, {
-        limit: STREAM_PAGE,
-        order,
-        ...(after !== undefined && { after }),
-      });
-      yield* await this.atRest.read(page, reveal);
-      if (page.length < STREAM_PAGE) return;
-      after = page.at(-1)?.id;
-    }
+    const limit = STREAM_PAGE;
+    const found = pages<AuditLogEvent>(limit, (last) =>
+      this.events.find(filter, { limit, order, ...present('after', last?.id) }),
+    );
+    for await (const page of found) yield* await this.atRest.read(page, reveal);
   }
 
   private readOf<T extends AuditReadScope>(
@@ -171,7 +163,8 @@ export class EventQueries {
   ): { checked: CheckedQuery; filter: EventFilter } {
     const { tenantId, rest } = splitScope(query);
     for (const field of notHere) {
-      if ((rest as AuditQueryDto)[field] !== undefined) throw refuse(field, `${field} has no meaning here`);
+      if ((rest as AuditQueryDto)[field] !== undefined)
+        throw invalidQuery(field, `${field} has no meaning here`);
     }
     const checked = checkQuery(rest);
     return { checked, filter: toFilter(checked, tenantId, this.redactor) };
@@ -191,8 +184,4 @@ export class EventQueries {
 
 function countOf({ events }: AuditPage): number {
   return events.length;
-}
-
-function refuse(field: string, reason: string): AuditError {
-  return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
 }

@@ -1,5 +1,5 @@
 import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
-import { AuditError } from '../event/audit-error.js';
+import { invalidQuery } from '../event/audit-error.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { present } from '../event/present.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
@@ -53,9 +53,5 @@ function list(value: Texts | undefined, limit: number): readonly string[] | unde
 
 function checkPrefix(prefix: string): string {
   if (prefix !== '' && !prefix.includes('*')) return prefix;
-  throw new AuditError(
-    'AUDIT_INVALID_QUERY',
-    'The audit query is not valid: action may end in one *, after at least one character, as in "invoice.*".',
-    { field: 'action' },
-  );
+  throw invalidQuery('action', 'action may end in one *, after at least one character, as in "invoice.*"');
 }

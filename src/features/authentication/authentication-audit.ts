@@ -1,5 +1,5 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import { ownEvent } from '../../event/own-event.js';
+import { eventReadOnce } from '../../event/read-once.js';
 import type { AuditService } from '../../trail/audit.service.js';
 import type { AuthenticationInputs } from './inputs.js';
 import { authenticationEvent } from './kinds.js';
@@ -21,6 +21,6 @@ export class AuthenticationAudit {
     name: Name,
     input: AuthenticationInputs[Name],
   ): Promise<AuditLogEvent> {
-    return this.audit.record(authenticationEvent(name, ownEvent(input)));
+    return this.audit.record(authenticationEvent(name, eventReadOnce(input)));
   }
 }

@@ -2,10 +2,13 @@ import { AuditError } from '../../event/audit-error.js';
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { raise } from '../../event/raised-event.js';
+import { isFilledText } from '../../event/option-schema.js';
+import { pages } from '../../event/pages.js';
+import { present } from '../../event/present.js';
 import type { FeatureHost } from '../../engine/audit-feature.js';
 import { formsOf, storedForm } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
-import { checkTenantId, ownQuery, ownValue } from '../../trail/audit-scope.js';
+import { checkTenantId, copyOfQuery } from '../../trail/audit-scope.js';
 import type { ProtectedReader } from './protected-reader.js';
 import { ERASE, ROTATE_KEYS } from './raised-events.js';
 import type { SubjectKeys } from './subject-keys.js';
@@ -151,24 +154,15 @@ export class DataProtection {
     subjectId,
     userIds,
   }: CheckedSubject): AsyncGenerator<AuditLogEvent, void> {
-    const filter = {
-      tenantId,
-      subject: {
-        userIds,
-        keyIds: await this.keyIdsOf(tenantId, subjectId),
-      },
-    };
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.host.events.find(filter, {
+    const filter = { tenantId, subject: { userIds, keyIds: await this.keyIdsOf(tenantId, subjectId) } };
+    const found = pages<AuditLogEvent>(EXPORT_PAGE, (last) =>
+      this.host.events.find(filter, {
         limit: EXPORT_PAGE,
         order: 'oldest',
-        ...(after !== undefined && { after }),
-      });
-      yield* await this.reader.read(page, this.protection !== undefined);
-      if (page.length < EXPORT_PAGE) return;
-      after = page.at(-1)?.id;
-    }
+        ...present('after', last?.id),
+      }),
+    );
+    for await (const page of found) yield* await this.reader.read(page, this.protection !== undefined);
   }
 
   private async keyIdsOf(tenantId: string, subjectId: string): Promise<string[]> {
@@ -180,13 +174,11 @@ export class DataProtection {
 
   /** @throws AuditError `AUDIT_INVALID_QUERY` naming the field */
   private check(subject: AuditSubject): CheckedSubject {
-    const own = ownQuery(subject);
-    for (const field of ['tenantId', 'subjectId'] as const) {
-      const value = ownValue(own, field);
-      if (typeof value === 'string' && value !== '') continue;
+    const { tenantId, subjectId } = copyOfQuery(subject);
+    for (const [field, value] of Object.entries({ tenantId, subjectId })) {
+      if (isFilledText(value)) continue;
       throw refuse(field, `${field} must be a text that is not empty, as the event has it`);
     }
-    const { tenantId, subjectId } = own;
     checkTenantId(tenantId);
     const field = this.protection ? this.protection.subjectField : 'userId';
     const stored = field ? storedForm(this.host.redactor, field, subjectId) : subjectId;

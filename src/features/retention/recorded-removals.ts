@@ -9,7 +9,7 @@ import type { RecordedLog } from './recorded-trust.js';
 import type { RemovalRecord } from './removal-record.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { TileReader } from '../../store/tile-reader.js';
-import { hashBytes } from '../../trail/verification/hash-bytes.js';
+import { decodeHash } from '../../ledger/base64.js';
 import { indexOf } from '../../trail/verification/problem-list.js';
 import type { ExplainedLeaves, ExplainsMissing } from '../../trail/verification/missing-events.js';
 import { KnownHolds } from './known-holds.js';
@@ -114,7 +114,7 @@ class RecordedRemovals implements ExplainedLeaves {
     const stored = await this.log.ledger.leavesOf(leaves);
     const count = leaves.reduce((sum, [first, last]) => sum + last - first + 1, 0);
     const removed = stored.flatMap(({ leafIndex, leafHash, eventId }) => {
-      const hash = hashBytes(leafHash);
+      const hash = decodeHash(leafHash);
       return hash ? [{ leafIndex, leafHash: hash, eventId }] : [];
     });
     if (removed.length === count && digestOfLeaves(removed).equals(digest)) return undefined;

@@ -25,3 +25,8 @@ export function pseudonymBy(key: Buffer | undefined, value: string): string {
   const digest = createHmac('sha256', key).update('nest-audit-trail/pseudonym/v1\0').update(value);
   return `hmac:v1:${digest.digest('base64url')}`;
 }
+
+/** Whether the text has the form of a pseudonym. */
+export function isPseudonym(text: string): boolean {
+  return /^hmac:v1:[\w-]{43}$/.test(text);
+}

@@ -53,6 +53,7 @@ export interface RedactionOptions {
 
 /** Fields of an event that can be redacted by themselves; besides what is in `details` and `metadata`. */
 export const REDACTED_FIELDS = ['userId', 'sessionId', 'resourceId', 'userAgent', 'ipAddress'] as const;
+export type RedactedField = (typeof REDACTED_FIELDS)[number];
 
 /** What the library itself needs to read in `metadata`. */
 const NEEDED = /^metadata\.(source|sequence|schemaVersion|statusCode|stageErrors|riskFactors|method)$/;

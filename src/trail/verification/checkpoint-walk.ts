@@ -1,3 +1,4 @@
+import { pages } from '../../event/pages.js';
 import { isOfLog } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
@@ -8,6 +9,16 @@ import type { CandidateRoots } from './candidate-roots.js';
 import type { ProblemList } from './problem-list.js';
 
 const PAGE = 500;
+
+async function* checkpointsAfter(
+  ledger: LedgerRepository,
+  size: number,
+): AsyncGenerator<StoredCheckpoint, undefined> {
+  const found = pages<StoredCheckpoint>(PAGE, (last) =>
+    ledger.checkpointsAfter(last?.treeSize ?? size, PAGE),
+  );
+  for await (const page of found) yield* page;
+}
 
 /** A checkpoint that is not the database's word: the log must go on from it. */
 export interface KnownCheckpoint extends Checkpoint {
@@ -30,12 +41,12 @@ interface Stop {
 export class CheckpointWalk {
   compared = 0;
   unsigned = 0;
-  private readonly page: StoredCheckpoint[] = [];
+  private readonly stored: AsyncGenerator<StoredCheckpoint, undefined>;
+  /** The next one of those. */
+  private next: StoredCheckpoint | undefined;
   private readonly kept: KnownCheckpoint[];
   private origin: string | undefined;
-  private read: number;
   private previousSize: number | undefined;
-  private isEnd = false;
   private anySigned = false;
   private lastGood: number;
   private failed: number | undefined;
@@ -43,26 +54,23 @@ export class CheckpointWalk {
   private isOver = false;
 
   constructor(
-    private readonly ledger: LedgerRepository,
+    ledger: LedgerRepository,
     private readonly trust: Trust,
     private readonly problems: ProblemList,
     kept: readonly KnownCheckpoint[],
     from: number,
   ) {
+    this.stored = checkpointsAfter(ledger, from);
     this.origin = trust.origin;
-    this.read = this.lastGood = from;
+    this.lastGood = from;
     this.previousSize = from === 0 ? 0 : undefined;
     this.kept = [...kept].sort((a, b) => a.treeSize - b.treeSize);
   }
 
   /** The next size to stop at, `Infinity` where there is none. */
   async nextStop(): Promise<number> {
-    if (this.page.length === 0 && !this.isEnd) {
-      this.page.push(...(await this.ledger.checkpointsAfter(this.read, PAGE)));
-      this.read = this.page.at(-1)?.treeSize ?? this.read;
-      this.isEnd = this.page.length < PAGE;
-    }
-    return Math.min(this.page[0]?.treeSize ?? Infinity, this.kept[0]?.treeSize ?? Infinity);
+    this.next ??= (await this.stored.next()).value;
+    return Math.min(this.next?.treeSize ?? Infinity, this.kept[0]?.treeSize ?? Infinity);
   }
 
   /** All leaves of the size are in: compares what is known of it. */
@@ -71,11 +79,11 @@ export class CheckpointWalk {
       const { treeSize, rootHash, how } = this.kept.shift()!;
       if (treeSize === size) this.stop({ treeSize, root: rootHash, isTrusted: true, how }, roots);
     }
-    while (this.page[0] && this.page[0].treeSize <= size) {
-      const checkpoint = this.page.shift()!;
-      this.chain(checkpoint);
-      this.stop(this.open(checkpoint), roots);
-    }
+    const checkpoint = this.next;
+    if (!checkpoint || checkpoint.treeSize > size) return;
+    this.next = undefined;
+    this.chain(checkpoint);
+    this.stop(this.open(checkpoint), roots);
   }
 
   /** No checkpoint comes any more: what is still in doubt stays so. */

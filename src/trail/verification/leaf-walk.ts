@@ -1,3 +1,4 @@
+import { decodeHash } from '../../ledger/base64.js';
 import type { CompactRange } from '../../ledger/merkle.js';
 import { decodeHashes, TILE_WIDTH } from '../../ledger/tile.js';
 import { toInteger } from '../../store/column-value.js';
@@ -7,7 +8,6 @@ import type { LeafWithEvent, LedgerRepository } from '../../store/ledger.reposit
 import { GAP_ACTION } from '../../store/sealing.repository.js';
 import { CandidateRoots } from './candidate-roots.js';
 import type { CheckpointWalk } from './checkpoint-walk.js';
-import { hashBytes } from './hash-bytes.js';
 import type { MissingEvents } from './missing-events.js';
 import type { ProblemList } from './problem-list.js';
 import type { SourceOrder } from './source-order.js';
@@ -103,7 +103,7 @@ export class LeafWalk {
     this.tellMissing();
     const mistyped = leaf.event && mistypedColumn(leaf.event);
     const event = leaf.event && mistyped === undefined ? leafHashOf(leaf.event) : undefined;
-    const stored = hashBytes(leaf.leafHash);
+    const stored = decodeHash(leaf.leafHash);
     const isRemoved = !leaf.event && this.missingEvents.isExplained(index);
     if (leaf.event) this.events += 1;
     else if (isRemoved) this.removed += 1;

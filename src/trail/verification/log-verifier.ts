@@ -9,6 +9,7 @@ import { TILE_WIDTH } from '../../ledger/tile.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { TileReader } from '../../store/tile-reader.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
+import { copyOfQuery } from '../audit-scope.js';
 import { originOf } from '../believed-checkpoints.js';
 import type { Trust } from '../believed-checkpoints.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
@@ -37,7 +38,8 @@ export class LogVerifier {
    *
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the option; `AUDIT_STORE_UNAVAILABLE`; or the signal's reason
    */
-  async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+  async verify(asked: VerifyOptions = {}): Promise<VerifyResult> {
+    const options = checked(asked);
     const { ledger } = this.store;
     const { trust: given, kept } = this.trustOf(options);
     // Where nobody has said which log it is, its newest checkpoint says so for everything else.
@@ -124,6 +126,20 @@ export class LogVerifier {
     });
     return { trust: { verifiers, unsignedUntil, origin }, kept };
   }
+}
+
+/** A copy of what a caller gives, without what no option may be. */
+function checked(asked: VerifyOptions): VerifyOptions {
+  const options = copyOfQuery(asked);
+  for (const [field, value] of Object.entries(options) as [string, unknown][]) {
+    const isList = field === 'keys' || field === 'checkpoints';
+    if (value !== null && (!isList || value === undefined || Array.isArray(value))) continue;
+    const must = isList ? 'be a list' : 'not be null';
+    throw new AuditError('AUDIT_INVALID_QUERY', `The log was not verified: ${field} must ${must}.`, {
+      field,
+    });
+  }
+  return options;
 }
 
 /** `undefined` where the log is not whole, which is told of then. */

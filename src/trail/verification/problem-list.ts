@@ -1,3 +1,4 @@
+import type { NumberedRow } from '../../store/event-row.js';
 import type { AuditProblem } from './verification-result.js';
 
 /** What was found, as much of it as is wanted. */
@@ -26,6 +27,17 @@ export function sizeOf(treeSize: number): { treeSize?: number } {
 /** `{ leafIndex }`, likewise. */
 export function indexOf(leafIndex: number): { leafIndex?: number } {
   return Number.isSafeInteger(leafIndex) ? { leafIndex } : {};
+}
+
+/** The problem of an event that is not in the log and can't get there. @param why after "and" */
+export function insertedEvent({ id, source, sequence }: NumberedRow, why: string): AuditProblem {
+  return {
+    code: 'event_inserted',
+    eventId: String(id),
+    ...(source !== null && { source: String(source) }),
+    ...(sequence !== null && { sequence: Number(sequence) }),
+    message: `Event ${String(id)} is not in the log, and ${why}.`,
+  };
 }
 
 function placeOf({ leafIndex, treeSize }: AuditProblem): number {

@@ -1,0 +1,53 @@
+import { AuditError } from './audit-error.js';
+import { present } from './present.js';
+
+/**
+ * A copy of the object's own properties, each read once: what its prototypes have, nobody has said, and what a getter answers the next time
+ * counts for nothing.
+ *
+ * @param refuse the error where a getter or a proxy throws, of the property that it was
+ * @throws what `refuse` answers
+ */
+export function readOnce<T extends object>(source: T, refuse: (field?: string) => AuditError): T {
+  try {
+    // A list is none of what this is asked for, and stays one, so that it is refused as such.
+    return Array.isArray(source) ? source : { ...source };
+  } catch {
+    throw refuse(unreadableProperty(source));
+  }
+}
+
+/**
+ * An event that somebody gives, read once.
+ *
+ * @throws AuditError `AUDIT_INVALID_EVENT` naming the property that can't be read
+ */
+export function eventReadOnce<T>(event: T): T {
+  if (typeof event !== 'object' || event === null) return event;
+  return readOnce(
+    event,
+    (field) =>
+      new AuditError(
+        'AUDIT_INVALID_EVENT',
+        `The audit event was not recorded: ${field ?? 'it'} can't be read, since reading it throws.`,
+        { ...present('field', field) },
+      ),
+  );
+}
+
+function unreadableProperty(source: object): string | undefined {
+  let names: string[];
+  try {
+    names = Object.keys(source);
+  } catch {
+    return undefined;
+  }
+  return names.find((name) => {
+    try {
+      void (source as Record<string, unknown>)[name];
+      return false;
+    } catch {
+      return true;
+    }
+  });
+}
