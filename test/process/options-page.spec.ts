@@ -7,6 +7,7 @@ import { protectionSchema } from '../../src/features/protection/protection-optio
 import { retentionSchema } from '../../src/features/retention/retention-options.js';
 import { riskContextSchema } from '../../src/features/risk/risk-context-options.js';
 import { complianceSchema } from '../../src/features/rules/compliance-options.js';
+import { SECRET_PARTS, SECRET_WORDS } from '../../src/recorder/redaction/secret-key.js';
 import { RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
 import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
 import { raisedEvents, raisedTables } from '../support/docs/events-tables.js';
@@ -17,10 +18,7 @@ import { commandSections, metricsTable } from '../support/docs/reference-tables.
 
 const code = (text: string) => `\`${text}\``;
 const told = ({ name, said }: { name: string; said: string }) => [code(name), said];
-const listed = (file: string, declared: string) =>
-  textsOf(file, declared)
-    .map(({ name }) => code(name))
-    .join(',\n');
+const listed = (words: Iterable<string>) => Array.from(words, code).join(',\n');
 
 const PARTS: Record<string, Record<string, string>> = {
   'docs/reference/options.md': {
@@ -51,8 +49,8 @@ const PARTS: Record<string, Record<string, string>> = {
     ),
   },
   'docs/comply/privacy.md': {
-    'secret parts': listed('src/recorder/redaction/secret-key.ts', 'SECRET_PARTS'),
-    'secret words': listed('src/recorder/redaction/secret-key.ts', 'SECRET_WORDS'),
+    'secret parts': listed(SECRET_PARTS),
+    'secret words': listed(SECRET_WORDS),
   },
   'docs/comply/retention.md': {
     options: optionsTable(retentionSchema, 'src/features/retention/retention-options.ts', 'RetentionOptions'),

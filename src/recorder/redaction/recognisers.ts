@@ -1,7 +1,9 @@
-import { BETWEEN_GROUPS } from './number-groups.js';
-import { cardsIn } from './card-numbers.js';
-import { ibansIn } from './ibans.js';
-import type { Place } from './secret-key.js';
+import type { SecretTest } from '../../event/flatten.js';
+import { CARD_HINT, cardsIn, ibansIn } from './long-numbers.js';
+import type { Place } from './places.js';
+import { curlPasswords, identifiedBy, secretArguments } from './secret-commands.js';
+import { secretElements } from './secret-elements.js';
+import { secretValues } from './secret-values.js';
 import { userInfoIn } from './url-user-info.js';
 
 /** What is recognised in a text, wherever it stands. `docs/comply/privacy.md` has the same list. */
@@ -28,7 +30,7 @@ export interface Recogniser {
   /** Cheap: where it finds nothing, there is nothing. */
   readonly hint: RegExp;
   /** The places of secrets, in their order, none within another. */
-  readonly find: (text: string) => readonly Place[];
+  readonly find: (text: string, isSecret: SecretTest) => readonly Place[];
 }
 
 /** @param secret the part of what was found that is secret; all of it where there is no such group */
@@ -87,7 +89,7 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
     find: userInfoIn,
   },
   card: {
-    hint: new RegExp(String.raw`\d(?:${BETWEEN_GROUPS}?\d){12}`),
+    hint: CARD_HINT,
     find: cardsIn,
   },
   iban: {
@@ -103,6 +105,15 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
     find: matches(/(?<![\w.])(?:\+|0)\d(?:[ ()/-]{0,2}\d){6,13}(?!\w|\.\d)/),
   },
 };
+
+/** What is recognised by the name before it. */
+export const BY_NAME: readonly Recogniser[] = [
+  { hint: /<\p{L}/u, find: secretElements },
+  { hint: /-[a-z]/i, find: secretArguments },
+  { hint: /\bidentified\s/i, find: identifiedBy },
+  { hint: /\bcurl\b/i, find: curlPasswords },
+  { hint: /[=:"'`]/, find: secretValues },
+];
 
 /** Each run of the characters of a token is looked at once. */
 const TOKEN = /[\w.-]{12,}/g;

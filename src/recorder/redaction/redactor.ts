@@ -3,18 +3,14 @@ import { truncatedIp } from '../../event/ip-address.js';
 import { RecentMap } from '../../event/recent-map.js';
 import { REDACTED } from '../../event/safe-text.js';
 import { decodedText } from './decoded-text.js';
-import { ASKED_FOR, PATTERN_NAMES, RECOGNISERS } from './recognisers.js';
-import type { PatternName, Recogniser } from './recognisers.js';
+import { ASKED_FOR, BY_NAME, PATTERN_NAMES, RECOGNISERS } from './recognisers.js';
+import type { Recogniser } from './recognisers.js';
 import { pseudonymBy } from './pseudonym.js';
 import { pseudonymKeyOf, redactionSchema } from './redaction-options.js';
 import type { RedactionMode, RedactionOptions } from './redaction-options.js';
-import { secretArguments } from './secret-arguments.js';
-import { curlPasswords, identifiedBy } from './secret-commands.js';
-import { secretElements } from './secret-elements.js';
 import { createSecretKeyTest } from './secret-key.js';
 import type { SecretTest } from '../../event/flatten.js';
-import type { Place } from './secret-key.js';
-import { secretValues } from './secret-values.js';
+import type { Place } from './places.js';
 
 /** Shorter texts hold no secret that can be told from a word. */
 const SHORTEST = 6;
@@ -36,24 +32,14 @@ const NO_PASSWORD =
 // oxlint-disable-next-line no-control-regex
 const PRINTABLE_TEXT = /^[\t\n\r\u0020-\u007e\u00a0-\ud7ff]+$/;
 
-/** What is found by the name before it. Where a hint finds nothing, there is nothing. */
-const NAMED = [
-  { hint: /<\p{L}/u, find: secretElements },
-  { hint: /-[a-z]/i, find: secretArguments },
-  { hint: /\bidentified\s/i, find: identifiedBy },
-  { hint: /\bcurl\b/i, find: curlPasswords },
-  { hint: /[=:"'`]/, find: secretValues },
-] as const;
-
 /** What of an event is never stored as it came: by its key, by its place, and by what it looks like. Pure, apart from its key. */
 export class Redactor {
   /** Whether the values of a key are secret. */
   readonly isSecretKey: SecretTest;
   private readonly key: Buffer | undefined;
-  private readonly patterns: readonly (Recogniser & { readonly mode: RedactionMode })[];
+  private readonly scans: readonly Scan[];
   private readonly fields: ReadonlyMap<string, RedactionMode>;
-  private readonly wildFields: readonly { readonly matches: RegExp; readonly mode: RedactionMode }[];
-  private readonly named: ReadonlySet<string>;
+  private readonly wildFields: readonly (readonly [matches: RegExp, mode: RedactionMode])[];
   private readonly truncatesIp: boolean;
   /** Of actions, routes and user agents there are few: those in which nothing was found need not be looked at again. */
   private readonly clean = new RecentMap<string, true>(TEXTS_REMEMBERED);
@@ -64,18 +50,16 @@ export class Redactor {
     this.key = pseudonymKeyOf(options);
     this.isSecretKey = createSecretKeyTest(options.keys);
     this.truncatesIp = options.truncateIp ?? false;
-    this.patterns = patternsOf(options.patterns);
-    const entries = Object.entries(options.fields ?? {});
-    this.named = new Set(entries.map(([field]) => field));
-    this.fields = new Map(entries.filter(([field]) => !field.includes('*')));
-    this.wildFields = entries
+    this.scans = scansOf(options.patterns);
+    this.fields = new Map(Object.entries(options.fields ?? {}));
+    this.wildFields = [...this.fields]
       .filter(([field]) => field.includes('*'))
-      .map(([field, mode]) => ({ matches: wildcard(field), mode }));
+      .map(([field, mode]) => [wildcard(field), mode]);
   }
 
   /** Whether the options name the field, word for word. */
   names(field: string): boolean {
-    return this.named.has(field);
+    return this.fields.has(field);
   }
 
   /** Whether single fields of this record are redacted. */
@@ -86,12 +70,12 @@ export class Redactor {
 
   /** Whether any field is redacted by itself. */
   get hidesFields(): boolean {
-    return this.fields.size > 0 || this.wildFields.length > 0;
+    return this.fields.size > 0;
   }
 
   /** What becomes of the field, where the options say so. @param field `userId`, `details.customer.iban` */
   modeOf(field: string): RedactionMode | undefined {
-    return this.fields.get(field) ?? this.wildFields.find(({ matches }) => matches.test(field))?.mode;
+    return this.fields.get(field) ?? this.wildFields.find(([matches]) => matches.test(field))?.[1];
   }
 
   /** What stands instead of the value. */
@@ -121,13 +105,10 @@ export class Redactor {
   }
 
   private looked(text: string, depth: number): string {
-    if (text.length < SHORTEST || this.patterns.length === 0) return text;
+    if (text.length < SHORTEST || this.scans.length === 0) return text;
     let safe = text;
-    for (const { hint, find, mode } of this.patterns) {
-      if (hint.test(safe)) safe = this.withoutPlaces(safe, find(safe), mode);
-    }
-    for (const { hint, find } of NAMED) {
-      if (hint.test(safe)) safe = this.withoutPlaces(safe, find(safe, this.isSecretKey), 'remove');
+    for (const { hint, find, mode } of this.scans) {
+      if (hint.test(safe)) safe = this.withoutPlaces(safe, find(safe, this.isSecretKey), mode);
     }
     return depth < DEPTH ? this.encoded(safe, depth) : safe;
   }
@@ -173,14 +154,17 @@ export class Redactor {
   }
 }
 
-function patternsOf(
-  options: RedactionOptions['patterns'],
-): (Recogniser & { readonly mode: RedactionMode })[] {
+interface Scan extends Recogniser {
+  readonly mode: RedactionMode;
+}
+
+function scansOf(options: RedactionOptions['patterns']): Scan[] {
   if (options === false) return [];
-  return PATTERN_NAMES.flatMap((name: PatternName) => {
+  const scans = PATTERN_NAMES.flatMap((name): Scan[] => {
     const mode = options?.[name] ?? (ASKED_FOR.has(name) ? false : 'remove');
     return mode === false ? [] : [{ ...RECOGNISERS[name], mode }];
   });
+  return scans.length === 0 ? [] : [...scans, ...BY_NAME.map((each): Scan => ({ ...each, mode: 'remove' }))];
 }
 
 function wildcard(field: string): RegExp {

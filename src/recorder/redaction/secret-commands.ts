@@ -1,6 +1,11 @@
-import type { Place } from './secret-key.js';
-import { valueInText } from './value-in-text.js';
+import type { SecretTest } from '../../event/flatten.js';
+import { placesAfter } from './places.js';
+import type { Place } from './places.js';
+import { endOfLine, valueInText } from './value-in-text.js';
 
+/** `--password hunter2`, and the same in a list of texts: `["--password", "hunter2"]`. */
+const ARGUMENT =
+  /(?<![^\s"'`=(,[{])--?(?<key>[a-z][\w.-]*)(?:\s{1,8}|\\{0,8}["'`]\s{0,3},\s{0,3})(?![-\s])/gi;
 /** `IDENTIFIED BY '…'`, as SQL gives a user a password. */
 const IDENTIFIED =
   /\bidentified\s{1,8}(?:(?:with|via)\s{1,8}[^\s]{1,64}\s{1,8})?(?:by|as|using)\s{1,8}(?:password\s{0,8}\(?\s{0,8})?(?=\\{0,8}["'`])/gi;
@@ -8,6 +13,16 @@ const IDENTIFIED =
 const CURL_USER =
   /(?<![^\s"'`,[(])(?:-u|-U|--user|--proxy-user)(?:\s{0,8}=?\s{0,8}|\\{0,8}["'`]\s{0,3},\s{0,3})\\{0,8}["'`]?[^\s:"'`\\]{1,128}:(?=[^\s"'`])/g;
 const WORD = /[^\s"'`\\]*/y;
+
+/** The values of secret options in command lines within a text. Takes time in proportion to the text. */
+export function secretArguments(text: string, isSecret: SecretTest): Place[] {
+  return placesAfter(ARGUMENT, text, (at, { key }) => {
+    if (!isSecret(key!)) return undefined;
+    const [begin, end] = valueInText(text, at);
+    // A list is none of a command line.
+    return [begin, text[begin] === '{' || text[begin] === '[' ? endOfLine(text, begin) : end];
+  });
+}
 
 /** The passwords of users whom a statement of SQL makes. Takes time in proportion to the text. */
 export function identifiedBy(text: string): Place[] {
@@ -20,13 +35,4 @@ export function curlPasswords(text: string): Place[] {
     WORD.lastIndex = at;
     return [at, at + WORD.exec(text)![0].length];
   });
-}
-
-/** What stands after each match that is not a part of the place before it. */
-function placesAfter(pattern: RegExp, text: string, placeAt: (at: number) => Place): Place[] {
-  const places: Place[] = [];
-  for (const { 0: found, index } of text.matchAll(pattern)) {
-    if (index >= (places.at(-1)?.[1] ?? 0)) places.push(placeAt(index + found.length));
-  }
-  return places;
 }

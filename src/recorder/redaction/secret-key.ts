@@ -2,98 +2,21 @@ import { withFewMarks } from '../../event/few-marks.js';
 import type { SecretTest } from '../../event/flatten.js';
 import { RecentMap } from '../../event/recent-map.js';
 
-/** Where something is in a text: `[begin, end)`. */
-export type Place = readonly [begin: number, end: number];
-
 /** Secret wherever they occur in a key, since no other word contains them. */
-const SECRET_PARTS = [
-  'accesskey',
-  'apikey',
-  'appkey',
-  'assertion',
-  'authcode',
-  'authorisation',
-  'authorization',
-  'backupcode',
-  'backupphrase',
-  'bankaccount',
-  'cardno',
-  'cardnum',
-  'ccnumber',
-  'codeverifier',
-  'connectionstring',
-  'cookie',
-  'credential',
-  'creditcard',
-  'csrf',
-  'cvv',
-  'dbpass',
-  'debitcard',
-  'encryptionkey',
-  'iban',
-  'masterkey',
-  'mfacode',
-  'mnemonic',
-  'oauth',
-  'onetimecode',
-  'otpcode',
-  'passcode',
-  'passphrase',
-  'passw',
-  'pincode',
-  'privatekey',
-  'pswd',
-  'pwd',
-  'recoverycode',
-  'recoveryphrase',
-  'samlresponse',
-  'secret',
-  'securityanswer',
-  'securitycode',
-  'seedphrase',
-  'sessionid',
-  'sessionkey',
-  'sharedkey',
-  'signingkey',
-  'smscode',
-  'socialsecurity',
-  'sortcode',
-  'sshkey',
-  'token',
-  'twofactorcode',
-  'userpass',
-  'verificationcode',
-  'xsrf',
-];
+export const SECRET_PARTS: readonly string[] = `
+  accesskey apikey appkey assertion authcode authorisation authorization backupcode backupphrase
+  bankaccount cardno cardnum ccnumber codeverifier connectionstring cookie credential creditcard
+  csrf cvv dbpass debitcard encryptionkey iban masterkey mfacode mnemonic oauth onetimecode otpcode
+  passcode passphrase passw pincode privatekey pswd pwd recoverycode recoveryphrase samlresponse
+  secret securityanswer securitycode seedphrase sessionid sessionkey sharedkey signingkey smscode
+  socialsecurity sortcode sshkey token twofactorcode userpass verificationcode xsrf
+`.match(/\w+/g)!;
 
 /** Secret only as whole words: `pan` is a card number, `company` is none. */
-const SECRET_WORDS = new Set([
-  'auth',
-  'bearer',
-  'card',
-  'cards',
-  'csc',
-  'cvc',
-  'dsn',
-  'jwt',
-  'mypass',
-  'mypin',
-  'newpass',
-  'newpin',
-  'oldpass',
-  'oldpin',
-  'otp',
-  'pan',
-  'pass',
-  'pin',
-  'psw',
-  'pw',
-  'sid',
-  'signature',
-  'ssn',
-  'totp',
-  'userpin',
-]);
+export const SECRET_WORDS: ReadonlySet<string> = new Set(
+  `auth bearer card cards csc cvc dsn jwt mypass mypin newpass newpin oldpass oldpin otp pan pass pin
+  psw pw sid signature ssn totp userpin`.match(/\w+/g),
+);
 
 /** Secret as the whole of a key, where the value is a digest: mostly that of a password. */
 const DIGEST_KEY = /(?:^|\.)hash(?:ed)?$/i;

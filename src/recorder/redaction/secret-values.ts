@@ -1,7 +1,7 @@
 import { isNaming, isValueOfPair, nameIn } from '../../event/name-value-pair.js';
 import { isDigestKey } from './secret-key.js';
 import type { SecretTest } from '../../event/flatten.js';
-import type { Place } from './secret-key.js';
+import type { Place } from './places.js';
 import { isEnding, valueInText } from './value-in-text.js';
 import type { Ending } from './value-in-text.js';
 

@@ -1,4 +1,4 @@
-import type { Place } from './secret-key.js';
+import type { Place } from './places.js';
 
 /** With what may stand before it in a language: `b'…'` of Python, `@"…"` of C#, `String("…")`. */
 const QUOTED = /(?<before>(?:br|rb|[bfnrue@$]|[\w.]{1,32}\(\s{0,2})?)(?<quote>\\{0,8}(?:"""|'''|["'`]))/iy;

@@ -31,7 +31,15 @@ export class RiskModel {
 
   /** Never throws. */
   score(event: AuditLogEvent, verb: AuditVerb): Risk {
-    const points = this.points(event, verb);
+    const { risk } = this;
+    const points: Record<Factor, number> = {
+      category: risk.category[event.category],
+      severity: risk.severity[event.severity],
+      outcome: risk.outcome[event.outcome],
+      verb: risk.verb[verb],
+      privilegedRole: this.isPrivileged(event) ? risk.privilegedRole : 0,
+      volume: this.volumePoints(event),
+    };
     const factors: string[] = [];
     let sum = 0;
     for (const name of RISK_FACTORS) {
@@ -42,24 +50,9 @@ export class RiskModel {
     return { sum, factors };
   }
 
-  private points(event: AuditLogEvent, verb: AuditVerb): Record<Factor, number> {
-    const { risk } = this;
-    return {
-      category: risk.category[event.category],
-      severity: risk.severity[event.severity],
-      outcome: risk.outcome[event.outcome],
-      verb: risk.verb[verb],
-      privilegedRole: this.isPrivileged(event) ? risk.privilegedRole : 0,
-      volume: this.volumePoints(event),
-    };
-  }
-
   private isPrivileged({ metadata }: AuditLogEvent): boolean {
-    const { roles } = metadata;
-    if (typeof roles === 'string') return this.risk.privilegedRoles.has(roles.toLowerCase());
-    if (!Array.isArray(roles)) return false;
-    for (const role of roles) if (this.risk.privilegedRoles.has(String(role).toLowerCase())) return true;
-    return false;
+    const { privilegedRoles } = this.risk;
+    return [metadata['roles'] ?? []].flat().some((role) => privilegedRoles.has(String(role).toLowerCase()));
   }
 
   private volumePoints(event: AuditLogEvent): number {

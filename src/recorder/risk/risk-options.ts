@@ -46,18 +46,6 @@ export interface RiskOptions {
   readonly volumeKeys?: readonly string[];
 }
 
-/** The options with their defaults, checked. */
-export interface CheckedRisk {
-  readonly category: Readonly<Record<AuditCategory, number>>;
-  readonly severity: Readonly<Record<AuditSeverity, number>>;
-  readonly outcome: Readonly<Record<AuditOutcome, number>>;
-  readonly verb: Readonly<Record<AuditVerb, number>>;
-  readonly privilegedRole: number;
-  readonly volume: readonly VolumeStep[];
-  readonly privilegedRoles: ReadonlySet<string>;
-  readonly volumeKeys: readonly string[];
-}
-
 export const PRIVILEGED_ROLES: readonly string[] = ['admin', 'administrator', 'root', 'superuser', 'owner'];
 
 export const points = integer(0, 100);
@@ -101,8 +89,14 @@ export const riskSchema = group({
   volumeKeys: texts("a list of texts, ['recordCount']"),
 });
 
-/** @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.weights.severity.high` */
-export function checkRiskOptions(options: RiskOptions = {}): CheckedRisk {
+export type CheckedRisk = ReturnType<typeof checkRiskOptions>;
+
+/**
+ * The options with their defaults.
+ *
+ * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.weights.severity.high`
+ */
+export function checkRiskOptions(options: RiskOptions = {}) {
   checkOption(riskSchema, options, 'risk');
   const { weights = {}, privilegedRoles = PRIVILEGED_ROLES, volumeKeys = VOLUME_KEYS } = options;
   return {
