@@ -1,14 +1,12 @@
 import { ForbiddenException, Get, Inject, NotFoundException, Param, Query, Req } from '@nestjs/common';
-import { IsIn, IsInt, IsOptional, Max, Min } from 'class-validator';
-import { Type } from 'class-transformer';
 import { AuditError, invalidQuery } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import { AuditQueryDto } from '../trail/audit-query.dto.js';
 import type { AuditReadScope } from '../trail/audit-scope.js';
 import { AuditService } from '../trail/audit.service.js';
-import { INTERVALS } from '../trail/audit-statistics.js';
-import type { AuditInterval, AuditStatistics } from '../trail/audit-statistics.js';
+import { AuditStatisticsQueryDto } from '../trail/audit-statistics.js';
+import type { AuditStatistics } from '../trail/audit-statistics.js';
 import type { AuditPage } from '../trail/event-queries.js';
 import { Answers, AuditEventDto, AuditPageDto } from './open-api.js';
 
@@ -16,28 +14,6 @@ import { Answers, AuditEventDto, AuditPageDto } from './open-api.js';
 const GUARDS = '__guards__';
 /** What the caller's scope says, never the query. */
 const OF_SCOPE = ['tenantId', 'allTenants', 'reveal'];
-
-/** Which events are counted, and how. Paging has no meaning here. */
-export class AuditStatisticsQueryDto extends AuditQueryDto {
-  /** How many actions and users to list, 1-100. @defaultValue 10 */
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  readonly top?: number;
-
-  /** The histogram's columns. @defaultValue fitting the span of the events */
-  @IsOptional()
-  @IsIn(Object.keys(INTERVALS))
-  readonly interval?: AuditInterval;
-
-  /** @internal */
-  static override _OPENAPI_METADATA_FACTORY(): Record<string, object> {
-    const top = { required: false, type: 'integer', minimum: 1, maximum: 100 };
-    return { top, interval: { required: false, enum: Object.keys(INTERVALS) } };
-  }
-}
 
 /**
  * The read endpoints of the audit: a list, one event, the history of a thing, statistics, and the proof of an event. Extend it, and say
@@ -78,9 +54,8 @@ export abstract class AuditLogController {
     @Req() request: unknown,
     @Query() query: AuditStatisticsQueryDto,
   ): Promise<AuditStatistics> {
-    const { top, ...asked } = withoutScope(query);
     const { reveal: _, ...scope } = await this.scope(request);
-    return this.audit.statistics({ ...asked, ...(top !== undefined && { top: Number(top) }), ...scope });
+    return this.audit.statistics({ ...withoutScope(query), ...scope });
   }
 
   @Get('history/:resource/:resourceId')

@@ -38,7 +38,7 @@ export class AuditError extends Error {
   constructor(
     readonly code: AuditErrorCode,
     message: string,
-    options: { readonly field?: string; readonly cause?: unknown } = {},
+    options: { readonly field?: string | undefined; readonly cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     if (options.field !== undefined) this.field = options.field;
@@ -61,8 +61,13 @@ export class AuditError extends Error {
 }
 
 /** The error of a query. @param reason completes "The audit query is not valid: …" */
-export function invalidQuery(field: string, reason: string): AuditError {
+export function invalidQuery(field: string | undefined, reason: string): AuditError {
   return new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${reason}.`, { field });
+}
+
+/** The error of an event. @param reason completes "The audit event was not recorded: …" */
+export function invalidEvent(field: string | undefined, reason: string): AuditError {
+  return new AuditError('AUDIT_INVALID_EVENT', `The audit event was not recorded: ${reason}.`, { field });
 }
 
 /** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. Never throws. */

@@ -1,4 +1,4 @@
-import { AuditError } from './audit-error.js';
+import { AuditError, invalidEvent } from './audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from './audit-log-event.js';
 import { isOneOf, isText, isTexts, isWithin, LAST_TIME } from './event-checks.js';
@@ -105,19 +105,13 @@ export function assertEventInput(input: unknown): asserts input is AuditEventInp
     );
   }
   const unknown = unknownProperties(input, PROPERTIES);
-  if (unknown) {
-    throw new AuditError('AUDIT_INVALID_EVENT', `The audit event was not recorded: ${unknown.reason}.`, {
-      field: unknown.first,
-    });
-  }
+  if (unknown) throw invalidEvent(unknown.first, unknown.reason);
   const given = input as AuditEventInput;
   for (const name of NAMES) {
     const value: unknown = given[name];
     const [isRight, must] = RULES[name];
     const isLeftOut = value === undefined || value === null;
     if (isLeftOut ? name !== 'action' : isRight(value)) continue;
-    throw new AuditError('AUDIT_INVALID_EVENT', `The audit event was not recorded: ${name} must ${must}.`, {
-      field: name,
-    });
+    throw invalidEvent(name, `${name} must ${must}`);
   }
 }

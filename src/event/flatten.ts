@@ -40,9 +40,9 @@ export function flattenFacts(
   isSecret: SecretTest,
   rules: Partial<FactRules> = {},
 ): AuditFacts {
-  const sink = new FactSink();
-  collectObject('', source, { isSecret, text: asItIs, limit: FACT_LIMITS.string, ...rules }, sink, [source]);
-  return sink.facts();
+  const flattening = new Flattening({ isSecret, text: asItIs, limit: FACT_LIMITS.string, ...rules });
+  flattening.addObject('', source, [source]);
+  return flattening.facts;
 }
 
 /** Whether the value of a key is secret; of a few keys only where the value looks like a secret. */
@@ -60,18 +60,82 @@ export interface FactRules {
   readonly at?: ((key: string) => ((value: string) => string) | undefined) | undefined;
 }
 
+type TextRules = Pick<FactRules, 'text' | 'limit'>;
+
 function asItIs(text: string): string {
   return text;
 }
 
 const NO_RULES = { text: asItIs, limit: FACT_LIMITS.string };
 
-class FactSink {
+class Flattening {
   private readonly entries = new Map<string, AuditValue>();
   private bytes = 2;
   private cut = 0;
 
-  add(key: string, value: AuditValue): void {
+  constructor(private readonly rules: FactRules) {}
+
+  get facts(): AuditFacts {
+    if (this.cut > 0) this.entries.set(CUT_KEY, `${this.cut} more cut`);
+    // fromEntries defines own properties, so that a hostile `__proto__` key stays a key.
+    return Object.fromEntries(this.entries);
+  }
+
+  addObject(prefix: string, source: object, ancestors: readonly object[]): void {
+    const { rules } = this;
+    const entries = readEntries(source);
+    const hidesValues = isSecretPair(entries, rules.isSecret);
+    for (const [name, value] of entries) {
+      if (this.isFull) return;
+      if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
+        continue;
+      // What is shorter is no secret.
+      const key = name.length > 12 ? textOf(name, { text: rules.text, limit: FACT_LIMITS.key }) : name;
+      const path = prefix === '' ? key : cutText(`${prefix}.${key}`, FACT_LIMITS.key);
+      try {
+        const at = rules.at?.(path);
+        if (at) this.add(path, replaced(value, at));
+        else if (rules.isSecret(name, value) || (hidesValues && isValueOfPair(name)))
+          this.add(path, REDACTED);
+        else this.addValue(path, value, ancestors);
+      } catch {
+        this.add(path, UNREADABLE);
+      }
+    }
+  }
+
+  private addValue(path: string, value: unknown, ancestors: readonly object[]): void {
+    const scalar = toScalar(value, this.rules);
+    if (scalar !== undefined) return this.add(path, scalar);
+    if (value === null || typeof value !== 'object') return;
+    if (ancestors.includes(value)) return this.add(path, '[circular]');
+    if (ancestors.length >= FACT_LIMITS.depth) return this.add(path, '[too deep]');
+    const below = [...ancestors, value];
+    if (Array.isArray(value) || types.isSet(value)) return this.addList(path, [...value], below);
+    const json = jsonOf(value);
+    if (json === undefined) this.addObject(path, value, below);
+    else this.addValue(path, json, below);
+  }
+
+  private addList(path: string, items: readonly unknown[], ancestors: readonly object[]): void {
+    if (this.isFull) return;
+    const present = items.filter((item) => item !== null && item !== undefined && typeof item !== 'function');
+    const kept = withoutNamed(present.slice(0, FACT_LIMITS.items), this.rules.isSecret, ancestors);
+    const scalars = kept.map((item) => toScalar(item, this.rules));
+    const left = present.length - kept.length;
+    if (scalars.includes(undefined)) {
+      kept.forEach((item, index) => this.addValue(`${path}.${index}`, item, ancestors));
+      if (left > 0) this.add(`${path}.${CUT_KEY}`, `${left} more cut`);
+    } else if (left === 0 && scalars.every((item) => typeof item === 'number')) {
+      this.add(path, scalars as number[]);
+    } else {
+      const texts = scalars.map(String);
+      if (left > 0) texts.push(`…[cut from ${present.length} items]`);
+      this.add(path, texts);
+    }
+  }
+
+  private add(key: string, value: AuditValue): void {
     const safeKey = cutText(key, FACT_LIMITS.key);
     // The first counts: what the application says comes before what a client sent.
     if (this.entries.has(safeKey)) return;
@@ -84,41 +148,8 @@ class FactSink {
     this.entries.set(safeKey, value);
   }
 
-  facts(): AuditFacts {
-    if (this.cut > 0) this.entries.set(CUT_KEY, `${this.cut} more cut`);
-    // fromEntries defines own properties, so that a hostile `__proto__` key stays a key.
-    return Object.fromEntries(this.entries);
-  }
-
-  get full(): boolean {
+  private get isFull(): boolean {
     return this.cut > FACT_LIMITS.keys;
-  }
-}
-
-function collectObject(
-  prefix: string,
-  source: object,
-  rules: FactRules,
-  sink: FactSink,
-  ancestors: readonly object[],
-): void {
-  const entries = readEntries(source);
-  const hidesValues = isSecretPair(entries, rules.isSecret);
-  for (const [name, value] of entries) {
-    if (sink.full) return;
-    if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
-      continue;
-    // What is shorter is no secret.
-    const key = name.length > 12 ? textOf(name, { text: rules.text, limit: FACT_LIMITS.key }) : name;
-    const path = prefix === '' ? key : cutText(`${prefix}.${key}`, FACT_LIMITS.key);
-    try {
-      const at = rules.at?.(path);
-      if (at) sink.add(path, replaced(value, at));
-      else if (rules.isSecret(name, value) || (hidesValues && isValueOfPair(name))) sink.add(path, REDACTED);
-      else collectValue(path, value, rules, sink, ancestors);
-    } catch {
-      sink.add(path, UNREADABLE);
-    }
   }
 }
 
@@ -158,66 +189,10 @@ export function readEntries(source: object): [key: string, value: unknown][] {
   return entries;
 }
 
-function collectValue(
-  path: string,
-  value: unknown,
-  rules: FactRules,
-  sink: FactSink,
-  ancestors: readonly object[],
-): void {
-  const scalar = toScalar(value, rules);
-  if (scalar !== undefined) {
-    sink.add(path, scalar);
-    return;
-  }
-  if (value === null || typeof value !== 'object') return;
-  if (ancestors.includes(value)) {
-    sink.add(path, '[circular]');
-    return;
-  }
-  if (ancestors.length >= FACT_LIMITS.depth) {
-    sink.add(path, '[too deep]');
-    return;
-  }
-  const below = [...ancestors, value];
-  if (Array.isArray(value) || types.isSet(value)) collectList(path, [...value], rules, sink, below);
-  else {
-    const json = jsonOf(value);
-    if (json === undefined) collectObject(path, value, rules, sink, below);
-    else collectValue(path, json, rules, sink, below);
-  }
-}
-
 /** What an object says itself that it is in JSON, which may be less than what it holds. */
 function jsonOf(value: object): unknown {
   const { toJSON } = value as { toJSON?: unknown };
   return typeof toJSON === 'function' ? toJSON.call(value) : undefined;
-}
-
-function collectList(
-  path: string,
-  items: readonly unknown[],
-  rules: FactRules,
-  sink: FactSink,
-  ancestors: readonly object[],
-): void {
-  if (sink.full) return;
-  const present = items.filter((item) => item !== null && item !== undefined && typeof item !== 'function');
-  const kept = withoutNamed(present.slice(0, FACT_LIMITS.items), rules.isSecret, ancestors);
-  const scalars = kept.map((item) => toScalar(item, rules));
-  if (scalars.includes(undefined)) {
-    kept.forEach((item, index) => collectValue(`${path}.${index}`, item, rules, sink, ancestors));
-    if (present.length > kept.length)
-      sink.add(`${path}.${CUT_KEY}`, `${present.length - kept.length} more cut`);
-    return;
-  }
-  if (present.length === kept.length && scalars.every((item) => typeof item === 'number')) {
-    sink.add(path, scalars as number[]);
-    return;
-  }
-  const texts = scalars.map(String);
-  if (present.length > kept.length) texts.push(`…[cut from ${present.length} items]`);
-  sink.add(path, texts);
 }
 
 /** `--password` of a command line, `Authorization` of a request's raw headers. */
@@ -241,10 +216,7 @@ function withoutNamed(
 }
 
 /** The stored form of a value that needs no key of its own; `undefined` for what has parts. */
-function toScalar(
-  value: unknown,
-  rules: Pick<FactRules, 'text' | 'limit'>,
-): string | number | boolean | undefined {
+function toScalar(value: unknown, rules: TextRules): string | number | boolean | undefined {
   switch (typeof value) {
     case 'string':
       return textOf(value, rules);
@@ -267,30 +239,25 @@ function toScalar(
 const LEAST_CARD = 10 ** 12;
 
 /** The number, or what its digits become as a text where they are a secret. */
-function numberOf(value: number, rules: Pick<FactRules, 'text' | 'limit'>): number | string {
+function numberOf(value: number, rules: TextRules): number | string {
   const text = String(value);
   const safe = textOf(text, rules);
   return safe === text ? value : safe;
 }
 
-function textOf(text: string, { text: redacted, limit }: Pick<FactRules, 'text' | 'limit'>): string {
+function textOf(text: string, { text: redacted, limit }: TextRules): string {
   const safe = redacted(withinReach(text, limit));
   return cutText(safe, limit, Math.max(text.length, safe.length));
 }
 
-function objectToScalar(
-  value: object,
-  rules: Pick<FactRules, 'text' | 'limit'>,
-): string | number | boolean | undefined {
+function objectToScalar(value: object, rules: TextRules): string | number | boolean | undefined {
   if (types.isDate(value)) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
   if (ArrayBuffer.isView(value)) return `[binary, ${value.byteLength} bytes]`;
   if (types.isNativeError(value)) return errorNameOf(value);
   if (value instanceof URL || types.isRegExp(value)) return textOf(String(value), rules);
   // Decimals (decimal.js, big.js), object ids, moments and the like say themselves how they are written.
   try {
-    const { toJSON } = value as { toJSON?: unknown };
-    if (typeof toJSON !== 'function') return undefined;
-    const json: unknown = toJSON.call(value);
+    const json = jsonOf(value);
     return typeof json === 'object' ? undefined : toScalar(json, rules);
   } catch {
     return UNREADABLE;

@@ -1,5 +1,5 @@
-import { AuditError } from './audit-error.js';
-import { present } from './present.js';
+import { invalidEvent } from './audit-error.js';
+import type { AuditError } from './audit-error.js';
 
 /**
  * A copy of the object's own properties, each read once: what its prototypes have, nobody has said, and what a getter answers the next time
@@ -24,15 +24,9 @@ export function readOnce<T extends object>(source: T, refuse: (field?: string) =
  */
 export function eventReadOnce<T>(event: T): T {
   if (typeof event !== 'object' || event === null) return event;
-  return readOnce(
-    event,
-    (field) =>
-      new AuditError(
-        'AUDIT_INVALID_EVENT',
-        `The audit event was not recorded: ${field ?? 'it'} can't be read, since reading it throws.`,
-        { ...present('field', field) },
-      ),
-  );
+  const refuse = (field?: string) =>
+    invalidEvent(field, `${field ?? 'it'} can't be read, since reading it throws`);
+  return readOnce(event, refuse);
 }
 
 function unreadableProperty(source: object): string | undefined {

@@ -40,14 +40,19 @@ export class SequenceSet {
 
   /** The index of the first range that ends at or after `number`. */
   private indexOf(number: number): number {
-    let [low, high] = [0, this.list.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.list[middle]![1] < number) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(this.list, ([, to]) => to >= number);
   }
+}
+
+/** The index of the first item from which on all are so, by binary search; the length where none is. */
+export function firstIndex<T>(list: readonly T[], isSo: (item: T) => boolean): number {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isSo(list[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** Numbers one by one, as ranges. @param numbers in any order */

@@ -61,9 +61,7 @@ export function parseSignerKey(text: string): NoteSigner {
     );
   const line = typeof text === 'string' ? text.trim() : '';
   if (!line.startsWith(PRIVATE)) throw wrong(`does not begin with ${PRIVATE}`);
-  const { name, id, key } = partsOf(line.slice(PRIVATE.length), wrong);
-  const identity = identityOf(name, publicKeyOf(key));
-  if (identity.keyId.toString('hex') !== id) throw wrong('has a key id that is not of its name and key');
+  const { identity, key } = partsOf(line.slice(PRIVATE.length), wrong, publicKeyOf);
   const privateKey = privateKeyOf(key);
   return { ...identity, sign: (bytes) => sign(null, bytes, privateKey) };
 }
@@ -79,9 +77,7 @@ export function parseVerifierKey(text: string): NoteVerifier {
     );
   const line = typeof text === 'string' ? text.trim() : '';
   if (line.startsWith(PRIVATE)) throw wrong('is a private key');
-  const { name, id, key } = partsOf(line, wrong);
-  const identity = identityOf(name, key);
-  if (identity.keyId.toString('hex') !== id) throw wrong('has a key id that is not of its name and key');
+  const { identity, key } = partsOf(line, wrong, (publicKey) => publicKey);
   const publicKey = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, key]), format: 'der', type: 'spki' });
   return {
     ...identity,
@@ -142,14 +138,17 @@ function identityOf(name: string, publicKey: Buffer) {
   return { name, keyId, verifierKey: `${name}+${keyId.toString('hex')}+${typed.toString('base64')}` };
 }
 
-function partsOf(text: string, wrong: (what: string) => Error): { name: string; id: string; key: Buffer } {
+function partsOf(text: string, wrong: (what: string) => Error, publicOf: (key: Buffer) => Buffer) {
   const [, name, id, encoded] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/u.exec(text) ?? [];
   if (name === undefined || !isName(name)) throw wrong('has no name, key id and key, joined by plus signs');
   const typed = decodeBase64(encoded!);
   if (typed === undefined) throw wrong('is not base64 behind its second plus sign');
   if (typed[0] !== ED25519) throw wrong('is not one of Ed25519');
   if (typed.length !== 1 + KEY_SIZE) throw wrong(`has ${typed.length - 1} bytes instead of ${KEY_SIZE}`);
-  return { name, id: id!, key: typed.subarray(1) };
+  const key = typed.subarray(1);
+  const identity = identityOf(name, publicOf(key));
+  if (identity.keyId.toString('hex') !== id) throw wrong('has a key id that is not of its name and key');
+  return { identity, key };
 }
 
 function privateKeyOf(seed: Buffer): KeyObject {

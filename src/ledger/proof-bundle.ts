@@ -1,4 +1,5 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { isFacts, isTexts } from '../event/event-checks.js';
 import { decodeHash } from './base64.js';
 import { EVENT_NAMES, eventLeafHash } from './canonical-event.js';
 import { parseCheckpoint } from './checkpoint.js';
@@ -97,10 +98,7 @@ function isStoredEvent(event: AuditLogEvent): boolean {
     return false;
   const { details, metadata, complianceFlags, ...rest } = event;
   return (
-    [details, metadata].every((facts) => isRecord(facts) && Object.values(facts).every(isFact)) &&
-    Array.isArray(complianceFlags) &&
-    isFact(complianceFlags) &&
-    Object.values(rest).every((value) => isPlain(value))
+    isFacts(details) && isFacts(metadata) && isTexts(complianceFlags) && Object.values(rest).every(isScalar)
   );
 }
 
@@ -108,10 +106,6 @@ function isRecord(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isFact(value: unknown): boolean {
-  return Array.isArray(value) ? value.every(isPlain) : isPlain(value);
-}
-
-function isPlain(value: unknown): boolean {
+function isScalar(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }

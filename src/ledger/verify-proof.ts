@@ -32,7 +32,7 @@ const MAX_PROOF = 130;
 
 /** RFC 9162, section 2.1.3.2. Never throws; what is malformed in any way is not proved. */
 export function verifyInclusion(claim: InclusionClaim): boolean {
-  return holds(() => {
+  return isProved(() => {
     const index = toCount(claim.leafIndex);
     const size = toCount(claim.treeSize);
     const path = toHashes(claim.proof);
@@ -57,7 +57,7 @@ export function verifyInclusion(claim: InclusionClaim): boolean {
  * continuation: `root1` is then the empty tree's and the proof has nothing.
  */
 export function verifyConsistency(claim: ConsistencyClaim): boolean {
-  return holds(() => {
+  return isProved(() => {
     const [size1, size2] = [toCount(claim.size1), toCount(claim.size2)];
     const [root1, root2] = [toHash(claim.root1), toHash(claim.root2)];
     let path = toHashes(claim.proof);
@@ -88,7 +88,7 @@ function isRootOf(root: Buffer, size: bigint): boolean {
   return size !== 0n || root.equals(EMPTY_ROOT);
 }
 
-function holds(check: () => boolean): boolean {
+function isProved(check: () => boolean): boolean {
   try {
     return check();
   } catch {

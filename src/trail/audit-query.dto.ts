@@ -42,7 +42,7 @@ function all(...rules: readonly PropertyDecorator[]): PropertyDecorator {
  * The value as it came, or what `read` makes of it. Without a type, class-transformer copies what a client sent as
  * an object, in time that grows with the square of its keys. It also calls what stands under `constructor`.
  */
-function Given(read: (value: unknown) => unknown = (value) => value): PropertyDecorator {
+export function Given(read: (value: unknown) => unknown = (value) => value): PropertyDecorator {
   const transform = Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) =>
     obj[key] === undefined || obj[key] === null ? obj[key] : read(obj[key]),
   );
@@ -77,12 +77,12 @@ function toInteger(value: unknown): unknown {
   return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
 }
 
-/** What an OpenAPI document says of the properties of a query. */
-const DOCUMENTED: Record<string, object> = {};
+/** What an OpenAPI document says of the properties of a query, by the prototype of its class. */
+const DOCUMENTED = new Map<object, Record<string, object>>();
 
-function Documented(schema: object): PropertyDecorator {
-  return (_target, property) => {
-    DOCUMENTED[property as string] = { required: false, ...schema };
+export function Documented(schema: object): PropertyDecorator {
+  return (target, property) => {
+    DOCUMENTED.set(target, { ...DOCUMENTED.get(target), [property]: { required: false, ...schema } });
   };
 }
 
@@ -159,7 +159,7 @@ function isFact(value: unknown): boolean {
   return typeof value === 'boolean' || Number.isFinite(value);
 }
 
-function WholeNumber(min: number, max: number): PropertyDecorator {
+export function WholeNumber(min: number, max: number): PropertyDecorator {
   const documented = Documented({ type: 'integer', minimum: min, maximum: max });
   return all(documented, Given(toInteger), IsOptional(), IsInt(), Min(min), Max(max));
 }
@@ -281,22 +281,21 @@ export class AuditQueryDto {
 
   /** @internal What `@nestjs/swagger` asks a class for, so that it need not be loaded here. */
   static _OPENAPI_METADATA_FACTORY(): Record<string, object> {
-    return DOCUMENTED;
+    return DOCUMENTED.get(this.prototype) ?? {};
   }
 }
 
 /** All that a query may have: what has a check. */
-const PROPERTIES: ReadonlySet<string> = new Set(
-  getMetadataStorage()
-    .getTargetValidationMetadatas(AuditQueryDto, '', false, false)
-    .map(({ propertyName }) => propertyName),
-);
+function propertiesOf(dto: new () => AuditQueryDto): ReadonlySet<string> {
+  const checks = getMetadataStorage().getTargetValidationMetadatas(dto, '', false, false);
+  return new Set(checks.map(({ propertyName }) => propertyName));
+}
 
 /** A filter without paging: what `stream`, `statistics` and `observe` take. */
 export type AuditFilter = Omit<AuditQueryDto, 'limit' | 'cursor' | 'order'>;
 
 /** The query in its checked form. */
-export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQueryDto[K] }, 'from' | 'to'> & {
+export type CheckedQuery<Query extends AuditQueryDto = AuditQueryDto> = Query & {
   readonly from?: number;
   readonly to?: number;
 };
@@ -304,23 +303,27 @@ export type CheckedQuery = Omit<{ readonly [K in keyof AuditQueryDto]: AuditQuer
 /**
  * Checks a query, whoever made it.
  *
+ * @param dto what it may have
  * @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property
  */
-export function checkQuery(query: object): CheckedQuery {
+export function checkQuery<Query extends AuditQueryDto = AuditQueryDto>(
+  query: object,
+  dto = AuditQueryDto as unknown as new () => Query,
+): CheckedQuery<Query> {
   const given = readOnce(query, (field = 'query') => invalidQuery(field, `${field} can't be read`));
   // Before class-validator does, which takes time that grows with the square of their number.
-  const unknown = unknownProperties(given, PROPERTIES);
+  const unknown = unknownProperties(given, propertiesOf(dto));
   if (unknown) throw invalidQuery(unknown.first, unknown.reason);
   const plain = Object.fromEntries(
     Object.entries(given).map(([name, value]) => [name, plainValue(name, value)]),
   );
-  const checked = plainToInstance(AuditQueryDto, plain);
+  const checked = plainToInstance(dto, plain);
   const [error] = validateSync(checked);
   if (error) {
     const reason = Object.values(error.constraints ?? {})[0] ?? `${error.property} is not valid`;
     throw invalidQuery(error.property, reason);
   }
-  return checked as CheckedQuery;
+  return checked as CheckedQuery<Query>;
 }
 
 /** What can be asked for, and looked at again and again without another answer: no object of a kind that is not known. */

@@ -1,17 +1,17 @@
-import { invalidQuery } from '../event/audit-error.js';
+import { IsIn, IsOptional } from 'class-validator';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { HIGH_RISK_FROM } from '../recorder/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
 import type { EventFilter } from '../store/event-filter.js';
+import { AuditQueryDto, Documented, Given, WholeNumber } from './audit-query.dto.js';
 import type { AuditFilter } from './audit-query.dto.js';
-import { copyOfQuery } from './audit-scope.js';
 import type { AuditScope } from './audit-scope.js';
 
 /** The width of a histogram's columns. */
 export type AuditInterval = 'minute' | 'hour' | 'day';
 
-export const INTERVALS: Readonly<Record<AuditInterval, number>> = {
+const INTERVALS: Readonly<Record<AuditInterval, number>> = {
   minute: 60_000,
   hour: 3_600_000,
   day: 86_400_000,
@@ -48,24 +48,18 @@ export interface AuditStatistics {
 /** A year of hours fits. A row with an absurd time adds one column, however long the span becomes. */
 const MAX_COLUMNS = 10_000;
 
-/**
- * What only statistics are asked, apart from what every query is.
- *
- * @throws AuditError `AUDIT_INVALID_QUERY` on `top` or `interval`
- */
-export function checkStatisticsQuery(query: AuditStatisticsQuery): {
-  readonly top: number;
-  readonly interval: AuditInterval | undefined;
-  readonly rest: AuditFilter & AuditScope;
-} {
-  const { top = 10, interval, ...rest } = copyOfQuery(query);
-  if (!Number.isInteger(top) || top < 1 || top > 100) {
-    throw invalidQuery('top', 'top must be an integer from 1 to 100');
-  }
-  if (interval !== undefined && !(typeof interval === 'string' && Object.hasOwn(INTERVALS, interval))) {
-    throw invalidQuery('interval', `interval must be one of ${Object.keys(INTERVALS).join(', ')}`);
-  }
-  return { top, interval, rest: rest as AuditFilter & AuditScope };
+/** Which events are counted, and how. Paging has no meaning here. */
+export class AuditStatisticsQueryDto extends AuditQueryDto {
+  /** How many actions and users to list, 1-100. @defaultValue 10 */
+  @WholeNumber(1, 100)
+  readonly top?: number;
+
+  /** The histogram's columns. @defaultValue fitting the span of the events */
+  @Documented({ enum: Object.keys(INTERVALS) })
+  @Given()
+  @IsOptional()
+  @IsIn(Object.keys(INTERVALS))
+  readonly interval?: AuditInterval;
 }
 
 /**
@@ -75,8 +69,8 @@ export function checkStatisticsQuery(query: AuditStatisticsQuery): {
 export async function computeStatistics(
   repository: AuditEventRepository,
   filter: EventFilter,
-  top: number,
-  interval: AuditInterval | undefined,
+  top = 10,
+  interval?: AuditInterval,
 ): Promise<AuditStatistics> {
   const totals = await repository.totals(filter, HIGH_RISK_FROM);
   const spanMs = (totals.last ?? 0) - (totals.first ?? 0);

@@ -15,7 +15,7 @@ import { AuditQueryDto, checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
 import type { AuditFilter, CheckedQuery } from './audit-query.dto.js';
 import { copyOfQuery, splitReveal, splitScope } from './audit-scope.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
-import { checkStatisticsQuery, computeStatistics } from './audit-statistics.js';
+import { AuditStatisticsQueryDto, computeStatistics } from './audit-statistics.js';
 import type { AuditStatistics, AuditStatisticsQuery } from './audit-statistics.js';
 import { CursorSigner } from './cursor.js';
 import type { Reads } from './reads.js';
@@ -86,8 +86,8 @@ export class EventQueries {
 
   statistics(query: AuditStatisticsQuery): Promise<AuditStatistics> {
     const compute = async () => {
-      const { top, interval, rest } = checkStatisticsQuery(query);
-      return computeStatistics(this.events, this.check(rest, NO_PAGES).filter, top, interval);
+      const { checked, filter } = this.check(query, NO_PAGES, AuditStatisticsQueryDto);
+      return computeStatistics(this.events, filter, checked.top, checked.interval);
     };
     return this.reads.answered({ method: 'statistics', query }, compute, ({ total }) => total);
   }
@@ -155,18 +155,20 @@ export class EventQueries {
    * What is asked for, whoever asks.
    *
    * @param notHere properties that have no meaning in this call
+   * @param dto what may be asked for
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field
    */
-  check(
+  check<Query extends AuditQueryDto = AuditQueryDto>(
     query: (AuditFilter | AuditQueryDto) & AuditScope,
     notHere: readonly (keyof AuditQueryDto)[] = [],
-  ): { checked: CheckedQuery; filter: EventFilter } {
+    dto?: new () => Query,
+  ): { checked: CheckedQuery<Query>; filter: EventFilter } {
     const { tenantId, rest } = splitScope(query);
     for (const field of notHere) {
       if ((rest as AuditQueryDto)[field] !== undefined)
         throw invalidQuery(field, `${field} has no meaning here`);
     }
-    const checked = checkQuery(rest);
+    const checked = checkQuery(rest, dto);
     return { checked, filter: toFilter(checked, tenantId, this.redactor) };
   }
 

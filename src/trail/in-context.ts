@@ -1,7 +1,7 @@
 import { currentContext } from '../capture/audit-context.js';
 import { auditedOf } from '../capture/request-audit.js';
 import { requestIdOf } from '../capture/request-record.js';
-import { AuditError } from '../event/audit-error.js';
+import { invalidEvent } from '../event/audit-error.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
@@ -14,11 +14,7 @@ export function inContext(event: AuditEventInput): AuditEventDraft {
   const who = actor ?? record?.identity;
   const ipAddress = event.ipAddress === undefined ? record?.ipAddress : canonicalIp(event.ipAddress);
   if (event.ipAddress && ipAddress === undefined) {
-    throw new AuditError(
-      'AUDIT_INVALID_EVENT',
-      'The audit event was not recorded: ipAddress must be an IPv4 or IPv6 address.',
-      { field: 'ipAddress' },
-    );
+    throw invalidEvent('ipAddress', 'ipAddress must be an IPv4 or IPv6 address');
   }
   const said = withoutEmpty(event);
   const { userId, tenantId, sessionId } = { ...record?.identity, ...actor, ...said };
