@@ -40,7 +40,7 @@ export function draftOf(record: RequestRecord): AuditEventDraft {
     category: annotated.category ?? route?.category ?? categoryOf(record, undefined),
     outcome: annotated.outcome,
     metadata: annotated.metadata,
-    own: factsOf(record, annotated),
+    captured: factsOf(record, annotated),
     pathLength: record.pathLength,
   };
 }

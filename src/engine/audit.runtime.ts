@@ -171,7 +171,7 @@ export class AuditRuntime {
       if (recording) requests.choice.decideBy(recording);
       if (refuse) requests.judges.push(refuse);
       if (judge) completer.add(judge);
-      if (observe) listeners.watch((event, shown) => observe(event, shown));
+      if (observe) listeners.observe((event, shown) => observe(event, shown));
       if (risk) riskStage.add(risk);
       // A stand-in has no keys: nothing rests there.
       if (feature.atRest && !standIn) atRest.add(feature.atRest);
@@ -214,7 +214,7 @@ export class AuditRuntime {
       ...present('origin', trust.origin),
       explanations: () => this.features.flatMap(({ explains }) => explains ?? []),
       gapTimeoutMs,
-      ownNumbers: () => delivery.sources,
+      localSources: () => delivery.sources,
       takenNumbers: () => delivery.taken.takenNumbers(),
       lastSeen: () => sealer.lastSeen,
     });

@@ -15,9 +15,9 @@ export const consoleLogger: AuditLogger = {
   error: (message) => console.error(`[audit] error: ${message}`),
 };
 
-/** Passes on at most one message of a kind per interval, and says how many it held back. */
+/** Passes on at most one message of a kind per interval, and says how many it suppressed. */
 export class RateLimitedLog {
-  private readonly kinds = new Map<string, { since: number; held: number }>();
+  private readonly kinds = new Map<string, { since: number; suppressed: number }>();
 
   constructor(
     private readonly logger: AuditLogger,
@@ -37,10 +37,10 @@ export class RateLimitedLog {
     const now = performance.now();
     const last = this.kinds.get(kind);
     if (last && now - last.since < this.intervalMs) {
-      last.held += 1;
+      last.suppressed += 1;
       return;
     }
-    this.kinds.set(kind, { since: now, held: 0 });
-    this.logger[level](last?.held ? `${message} (and ${last.held} more like it)` : message);
+    this.kinds.set(kind, { since: now, suppressed: 0 });
+    this.logger[level](last?.suppressed ? `${message} (and ${last.suppressed} more like it)` : message);
   }
 }

@@ -3,7 +3,7 @@ import type { AuditEventInput } from '../event/audit-event-input.js';
 import type { BlockingRule } from './block-judge.js';
 
 /** The keys of `metadata` by which the capture of a request says something itself. */
-export const OWN_KEYS = [
+export const CAPTURED_KEYS = [
   'method',
   'path',
   'route',
@@ -33,11 +33,11 @@ export interface AuditEventDraft extends Known {
   /** Where it was made before the event was complete, as for a request. */
   readonly id?: string;
   /**
-   * What the library itself says in `metadata`, under {@link OWN_KEYS}: flat, its texts no longer than is looked at. It comes before
+   * What the library itself says in `metadata`, under {@link CAPTURED_KEYS}: flat, its texts no longer than is looked at. It comes before
    * what is said there else, and counts over it. The recorder may add to it.
    */
-  readonly own?: AuditFacts;
-  /** How long the request's path was, where `own` has only as much of it as is looked at. */
+  readonly captured?: AuditFacts;
+  /** How long the request's path was, where `captured` has only as much of it as is looked at. */
   readonly pathLength?: number;
   /** The compliance rule that refused the request. It was found, whatever the event itself shows. */
   readonly blockedBy?: BlockingRule | undefined;

@@ -21,7 +21,7 @@ export type { Delivery, Intent, Ticket };
  * to delivery, which numbers it, and told to those who listen.
  */
 export class AuditRecorder {
-  /** Events with their protected values, by what is delivered in their place; until the watchers have seen them. */
+  /** Events with their protected values, by what is delivered in their place; until the observers have seen them. */
   private readonly clear = new WeakMap<AuditLogEvent, AuditLogEvent>();
 
   constructor(
@@ -97,8 +97,8 @@ export class AuditRecorder {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
    */
-  async recordOwn(draft: AuditEventDraft): Promise<AuditLogEvent> {
-    const event = this.describeOwn(draft);
+  async recordVerbatim(draft: AuditEventDraft): Promise<AuditLogEvent> {
+    const event = this.completeVerbatim(draft);
     const safe = this.protect(event);
     // Who looks for them later has no keys.
     safe.details = event.details;
@@ -106,9 +106,9 @@ export class AuditRecorder {
     return event;
   }
 
-  /** The event of {@link recordOwn}, for whoever stores it by themselves and then tells of it by {@link announce}. */
-  describeOwn(draft: AuditEventDraft): AuditLogEvent {
-    return this.completer.completeOwn(draft);
+  /** The event of {@link recordVerbatim}, for whoever stores it by themselves and then tells of it by {@link announce}. */
+  completeVerbatim(draft: AuditEventDraft): AuditLogEvent {
+    return this.completer.completeVerbatim(draft);
   }
 
   /**

@@ -9,7 +9,7 @@ import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
 import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
-import { OWN_KEYS } from './audit-event-draft.js';
+import { CAPTURED_KEYS } from './audit-event-draft.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../event/protected-marks.js';
@@ -56,7 +56,7 @@ export interface EventConclusion extends Pick<
 export class EventCompleter {
   private readonly warnings: RateLimitedLog;
   /** The application calls one of the keys secret under which the library itself writes. */
-  private readonly hidesOwn: boolean;
+  private readonly hidesCaptured: boolean;
   private readonly detailRules: Partial<FactRules>;
   private readonly metadataRules: Partial<FactRules>;
   private readonly stages: Stage[];
@@ -69,7 +69,8 @@ export class EventCompleter {
   ) {
     this.stages = [...stages];
     this.warnings = new RateLimitedLog(logger);
-    this.hidesOwn = OWN_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
+    this.hidesCaptured =
+      CAPTURED_KEYS.some((key) => redactor.isSecretKey(key)) || redactor.hasFields('metadata');
     this.detailRules = rulesOf(redactor, 'details');
     this.metadataRules = rulesOf(redactor, 'metadata');
   }
@@ -85,7 +86,7 @@ export class EventCompleter {
   }
 
   /** The event of a draft whose details are the library's own words: nothing of them is redacted. */
-  completeOwn(draft: AuditEventDraft): AuditLogEvent {
+  completeVerbatim(draft: AuditEventDraft): AuditLogEvent {
     const event = this.describe({ ...draft, details: {} });
     const details = Object.entries(draft.details ?? {}).filter(([, value]) => value !== undefined);
     event.details = Object.fromEntries(details) as AuditFacts;
@@ -99,7 +100,7 @@ export class EventCompleter {
     const action = this.safe(draft.action, 'action');
     const category = draft.category ?? defaultCategory(action);
     const outcome = draft.outcome ?? 'success';
-    const verb = verbOf(action, draft.own?.['method'] ?? draft.metadata?.['method']);
+    const verb = verbOf(action, draft.captured?.['method'] ?? draft.metadata?.['method']);
     const event: AuditLogEvent = {
       id: draft.id ?? createEventId(timestamp),
       timestamp,
@@ -132,7 +133,7 @@ export class EventCompleter {
     if (resourceId) event.resourceId = this.safe(resourceId, 'resourceId');
     if (details) event.details = this.detailsOf(details);
     if (blockedBy) event.complianceFlags = [safeText(blockedBy.id, 128)];
-    if (!this.hidesOwn) return this.sayEnd(event.metadata, conclusion);
+    if (!this.hidesCaptured) return this.sayEnd(event.metadata, conclusion);
     const facts: AuditFacts = {};
     this.sayEnd(facts, conclusion);
     Object.assign(event.metadata, flattenFacts(facts, this.redactor.isSecretKey, this.metadataRules));
@@ -163,11 +164,11 @@ export class EventCompleter {
     return flattenFacts(details, this.redactor.isSecretKey, this.detailRules);
   }
 
-  private metadataOf({ id, own, pathLength, metadata }: AuditEventDraft): AuditFacts {
+  private metadataOf({ id, captured, pathLength, metadata }: AuditEventDraft): AuditFacts {
     const facts =
-      own && !metadata && !this.hidesOwn
-        ? this.withoutSecrets(own, id, pathLength)
-        : this.allFacts(own, metadata);
+      captured && !metadata && !this.hidesCaptured
+        ? this.withoutSecrets(captured, id, pathLength)
+        : this.allFacts(captured, metadata);
     const { service } = this;
     if (service) facts['service'] = service.name;
     if (service?.version) facts['serviceVersion'] = service.version;
@@ -175,22 +176,22 @@ export class EventCompleter {
     return facts;
   }
 
-  private allFacts(own: AuditFacts | undefined, metadata: AuditEventInput['metadata']): AuditFacts {
-    const said = withoutOwn(metadata);
-    const all = own ? mergeFacts(own, said) : said;
+  private allFacts(captured: AuditFacts | undefined, metadata: AuditEventInput['metadata']): AuditFacts {
+    const said = withoutReserved(metadata);
+    const all = captured ? mergeFacts(captured, said) : said;
     return all ? flattenFacts(all, this.redactor.isSecretKey, this.metadataRules) : {};
   }
 
   /** Redacts what clients or the application can say in the capture's own facts; all others are the library's words. */
-  private withoutSecrets(own: AuditFacts, id: string | undefined, pathLength = 0): AuditFacts {
+  private withoutSecrets(captured: AuditFacts, id: string | undefined, pathLength = 0): AuditFacts {
     for (const name of SAID_BY_OTHERS) {
-      const value = own[name];
+      const value = captured[name];
       // Without an id of the client's or a proxy's, the request has that of its event.
       if (value === id || value === undefined) continue;
-      if (typeof value === 'string') own[name] = this.fact(value, name === 'path' ? pathLength : 0);
-      else if (Array.isArray(value)) own[name] = value.map((item) => this.fact(String(item)));
+      if (typeof value === 'string') captured[name] = this.fact(value, name === 'path' ? pathLength : 0);
+      else if (Array.isArray(value)) captured[name] = value.map((item) => this.fact(String(item)));
     }
-    return own;
+    return captured;
   }
 
   /** The own facts of a request that its end tells. Each is within its bounds, since others fill the record up to them. */
@@ -247,7 +248,7 @@ function resourceOf(action: string): string {
 }
 
 /** The caller's metadata without what only the library may say. */
-function withoutOwn(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
+function withoutReserved(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
   if (!metadata) return undefined;
   const {
     source: _source,

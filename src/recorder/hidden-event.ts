@@ -1,6 +1,7 @@
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY, PROTECTED_VALUE } from '../event/protected-marks.js';
 import { REDACTED_FIELDS } from './redaction/redaction-options.js';
+import type { RedactedField } from './redaction/redaction-options.js';
 
 /** Stand in `metadata` under {@link PROTECTED_KEY} instead of the values. */
 export const ERASED = 'erased';
@@ -38,7 +39,7 @@ export function withoutMarks(event: AuditLogEvent): AuditLogEvent {
 }
 
 /** Which fields outside of `details` and `metadata` the event says it has, protected. */
-export function protectedFieldsOf({ metadata }: AuditLogEvent): (typeof REDACTED_FIELDS)[number][] {
+export function protectedFieldsOf({ metadata }: AuditLogEvent): RedactedField[] {
   const named = metadata[PROTECTED_FIELDS_KEY];
   return REDACTED_FIELDS.filter((field) => Array.isArray(named) && (named as string[]).includes(field));
 }

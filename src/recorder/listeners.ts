@@ -7,12 +7,12 @@ import { AtRest } from './at-rest.js';
 const MAX_RECOVERED = 1_000;
 
 type Listener = (event: AuditLogEvent) => void;
-type Watcher = (event: AuditLogEvent, shown: AuditLogEvent) => void;
+type Observer = (event: AuditLogEvent, shown: AuditLogEvent) => void;
 
 /** Who hears of each event as it is recorded. One that throws costs nobody else anything. */
 export class Listeners {
   private readonly listeners = new Set<Listener>();
-  private readonly watchers = new Set<Watcher>();
+  private readonly observers = new Set<Observer>();
   private readonly warnings: RateLimitedLog;
   /** What delivery reported before anybody could listen; until somebody asks for it. */
   private recovered: AuditLogEvent[] | undefined = [];
@@ -37,15 +37,15 @@ export class Listeners {
     return () => this.listeners.delete(listener);
   }
 
-  /** Calls `watcher` with each event recorded from now on, with its protected values, and with what others see of it. */
-  watch(watcher: Watcher): void {
-    this.watchers.add(watcher);
+  /** Calls `observer` with each event recorded from now on, with its protected values, and with what others see of it. */
+  observe(observer: Observer): void {
+    this.observers.add(observer);
   }
 
   /** @param clear the event with its protected values */
   announce(event: AuditLogEvent, clear = event): void {
     const shown = this.atRest.shown(event);
-    for (const watcher of this.watchers) this.tell(watcher, clear, shown);
+    for (const observer of this.observers) this.tell(observer, clear, shown);
     for (const listener of this.listeners) this.tell(listener, shown);
   }
 

@@ -394,7 +394,7 @@ describeEachDatabase('the database', (create, name) => {
     // The store by itself has no key to sign the letter.
     expect(await app.audit.verify()).toMatchObject({
       events: 260,
-      problems: [{ code: 'letter_untrusted' }],
+      problems: [{ code: 'dead_letter_untrusted' }],
     });
   });
 

@@ -39,7 +39,7 @@ export const retention = defineFeature(
   (options: RetentionOptions, { database, recorder, log, asked, redactor, logger }) => {
     checkRetention(options);
     const repository = new RetentionRepository(database);
-    const record = (draft: AuditEventDraft) => recorder.recordOwn(inContext(draft));
+    const record = (draft: AuditEventDraft) => recorder.recordVerbatim(inContext(draft));
     const holds = new LegalHolds(repository, log, record, asked, redactor, logger);
     const removal = new Removal(options, repository, log, holds, recorder, logger);
     return {

@@ -20,7 +20,7 @@ import { signStatement } from '../../ledger/statement.js';
 import { signInTime } from '../../sealer/sign-in-time.js';
 import type { ConsideredHolds, HeldEvents, RetentionRepository } from './retention.repository.js';
 import type { AskedFor } from '../../trail/asked-for.js';
-import { ownQuery, splitScope } from '../../trail/audit-scope.js';
+import { copyOfQuery, splitScope } from '../../trail/audit-scope.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 import { RecordedTrust } from './recorded-trust.js';
@@ -137,7 +137,7 @@ export class LegalHolds {
 
   /** See `AuditRetention.liftHold`. */
   async lift(id: string, release: LegalHoldRelease): Promise<LegalHold> {
-    const { reason, liftedBy } = ownQuery(release);
+    const { reason, liftedBy } = copyOfQuery(release);
     if (!isEventId(id)) throw refuseHold('id', 'id must be that of a hold');
     const hold = (await this.on(undefined)).inForce.find((one) => one.id === id);
     if (!hold) throw refuseHold('id', 'no hold of this id is in force');

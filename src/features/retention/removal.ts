@@ -248,7 +248,7 @@ export class Removal {
       holds: inForce.map((hold) => hold.id),
     };
     const { signer } = this.log;
-    return this.recorder.describeOwn({
+    return this.recorder.completeVerbatim({
       id,
       tenantId: which.tenantId,
       ...raise(REMOVAL, {

@@ -83,11 +83,11 @@ export class CandidateRoots {
   }
 
   /** What was in doubt since the last time, each with the hash that was decided on. */
-  takeDoubts(): (Doubt & { readonly truth: Buffer | undefined })[] {
-    const taken = this.doubts.map((doubt) => ({ ...doubt, truth: this.decided(doubt.hashes) }));
+  settleDoubts(): (Doubt & { readonly truth: Buffer | undefined })[] {
+    const settled = this.doubts.map((doubt) => ({ ...doubt, truth: this.decided(doubt.hashes) }));
     this.doubts = [];
     this.decided = CHOICES[0]!;
     this.ranges = this.ranges.slice(0, 1);
-    return taken;
+    return settled;
   }
 }

@@ -135,15 +135,15 @@ export class CheckpointWalk {
       // The first one says which of the logs of this name it is.
       const mayName = this.compared === 1 && (isTrusted || verifiers.length === 0);
       if (mayName && isOfLog(checkpoint.origin, this.origin)) this.origin = checkpoint.origin;
-      const isOwn = checkpoint.origin === this.origin;
-      if (!isOwn) untrusted(`of the log ${checkpoint.origin}, not of ${this.origin}`);
+      const isOfThisLog = checkpoint.origin === this.origin;
+      if (!isOfThisLog) untrusted(`of the log ${checkpoint.origin}, not of ${this.origin}`);
       if (isSigned) {
         if (verifiers.length > 0 && !isTrusted) untrusted('signed by none of the keys');
       } else if (verifiers.length > 0 && (this.anySigned || treeSize > unsignedUntil)) {
         untrusted(this.anySigned ? 'not signed, though one before it is' : 'not signed');
       } else this.unsigned += 1;
       this.anySigned ||= isSigned;
-      return { treeSize, root: checkpoint.rootHash, isTrusted: isTrusted && isOwn };
+      return { treeSize, root: checkpoint.rootHash, isTrusted: isTrusted && isOfThisLog };
     } catch (error) {
       if (!(error instanceof LedgerFormatError)) throw error;
       return changed(`can't be trusted: ${error.message.replace(/\.$/, '')}`);
@@ -191,7 +191,7 @@ export class CheckpointWalk {
 
   /** What the places disagreed on, now that it is decided; where it is not, all of it is in doubt. */
   private explain(roots: CandidateRoots, isDecided: boolean): void {
-    for (const { leafIndex, eventId, hashes, truth } of roots.takeDoubts()) {
+    for (const { leafIndex, eventId, hashes, truth } of roots.settleDoubts()) {
       const known = isDecided ? truth : undefined;
       const place = { leafIndex, eventId };
       this.blame('event_changed', place, hashes.event, known, hashes.leaf ?? hashes.tile);

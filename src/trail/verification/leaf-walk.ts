@@ -148,12 +148,12 @@ export class LeafWalk {
     // Nothing of that kind was sealed: it has another hash than its leaf, which is told of.
     if (unreadable.length > 0) return looksLikeGap;
     const { action, details } = read;
-    const own = numberOf(read);
-    const isGap = action === GAP_ACTION && own[0] === null && leaf.source !== null;
-    const said = isGap ? [details['source'], details['from'], details['to']] : [...own, own[1]];
+    const number = numberOf(read);
+    const isGap = action === GAP_ACTION && number[0] === null && leaf.source !== null;
+    const said = isGap ? [details['source'], details['from'], details['to']] : [...number, number[1]];
     const columns = [event.source, event.sequence === null ? null : toInteger(event.sequence)];
     // The event of a gap has no number of its own.
-    if (columns[0] !== own[0] || columns[1] !== own[1]) {
+    if (columns[0] !== number[0] || columns[1] !== number[1]) {
       this.problems.add({
         code: 'event_changed',
         ...whereOf(leaf),

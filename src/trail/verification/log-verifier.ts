@@ -16,6 +16,7 @@ import { CheckpointWalk } from './checkpoint-walk.js';
 import type { KnownCheckpoint } from './checkpoint-walk.js';
 import { LeafWalk } from './leaf-walk.js';
 import { MissingEvents } from './missing-events.js';
+import type { ExplainedLeaves } from './missing-events.js';
 import { ProblemList } from './problem-list.js';
 import { SourceOrder } from './source-order.js';
 import { verifyOutside } from './verify-outside.js';
@@ -61,17 +62,17 @@ export class LogVerifier {
 
     const before = from > 0 ? await this.store.sealing.gapsBefore(from) : undefined;
     const taken = new Map((await this.known.takenNumbers?.())?.map((one) => [one.source, one.ids]));
-    const ownerOf = (source: string, sequence: number) => taken.get(source)?.get(sequence);
-    const order = new SourceOrder(problems, before, ownerOf);
+    const eventOf = (source: string, sequence: number) => taken.get(source)?.get(sequence);
+    const order = new SourceOrder(problems, before, eventOf);
     const later = kept.filter((one) => one.treeSize > from);
     const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
     const { node } = new TileReader(ledger, from);
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
-    const missing = await MissingEvents.of(
-      this.known.explanations?.() ?? [],
-      { ledger, problems, trust },
-      () => this.store.sources.hasRemovals(),
-    );
+    const explained: ExplainedLeaves[] = [];
+    for (const explain of this.known.explanations?.() ?? []) {
+      explained.push(await explain({ ledger, problems, trust }));
+    }
+    const missing = new MissingEvents(explained, () => this.store.sources.hasRemovals());
     const leaves = new LeafWalk(ledger, problems, order, checkpoints, missing, start);
     report(0);
     await leaves.walk(from, to, size, report);
@@ -87,7 +88,7 @@ export class LogVerifier {
     await verifyStrays(ledger, problems, trust);
     for (const message of await ledger.strangeTables()) problems.add({ code: 'table_replaced', message });
     const { pending, deadLetters } = isWhole
-      ? await verifyOutside(this.store, problems, order, trust, size, this.known, (done) =>
+      ? await verifyOutside({ store: this.store, known: this.known, problems, order, trust, size }, (done) =>
           report(to - from + done),
         )
       : { pending: 0, deadLetters: 0 };

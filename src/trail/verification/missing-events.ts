@@ -27,21 +27,11 @@ export class MissingEvents {
   /** What to add where an event is missing. */
   hint = '';
 
-  private constructor(
+  /** @param hasRemovals whether events say that others were removed */
+  constructor(
     private readonly explained: readonly ExplainedLeaves[],
     private readonly hasRemovals: () => Promise<boolean>,
   ) {}
-
-  /** @param hasRemovals whether events say that others were removed */
-  static async of(
-    explanations: readonly ExplainsMissing[],
-    log: VerifiedLog,
-    hasRemovals: () => Promise<boolean>,
-  ): Promise<MissingEvents> {
-    const explained: ExplainedLeaves[] = [];
-    for (const explain of explanations) explained.push(await explain(log));
-    return new MissingEvents(explained, hasRemovals);
-  }
 
   isExplained(leafIndex: number): boolean {
     return this.explained.some((leaves) => leaves.has(leafIndex));

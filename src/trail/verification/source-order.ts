@@ -1,4 +1,4 @@
-import { SequenceSet } from '../../event/sequence-set.js';
+import { firstIndex, SequenceSet } from '../../event/sequence-set.js';
 import type { StoredLeaf } from '../../store/ledger.repository.js';
 import type { StoredGap } from '../../store/sealing.repository.js';
 import type { ProblemList } from './problem-list.js';
@@ -20,7 +20,7 @@ export class SourceOrder {
     private readonly problems: ProblemList,
     private readonly before?: readonly StoredGap[],
     /** Which event has the number, of sources of this process. */
-    private readonly ownerOf: (source: string, sequence: number) => string | undefined = () => undefined,
+    private readonly eventOf: (source: string, sequence: number) => string | undefined = () => undefined,
   ) {
     for (const gap of [...(before ?? [])].sort((a, b) => a.from - b.from)) this.open(gap);
   }
@@ -49,12 +49,12 @@ export class SourceOrder {
   next({ source, sequence, through, eventId, leafIndex }: StoredLeaf, isGap: boolean): void {
     if (source === null || sequence === null || through === null) return;
     const where = { source, sequence, eventId, leafIndex };
-    const owner = isGap ? undefined : this.ownerOf(source, sequence);
-    if (owner !== undefined && owner !== eventId) {
+    const given = isGap ? undefined : this.eventOf(source, sequence);
+    if (given !== undefined && given !== eventId) {
       this.problems.add({
         ...where,
         code: 'event_inserted',
-        message: `Leaf ${leafIndex} has number ${sequence} of this process as event ${eventId}, and this process has given it to ${owner === '' ? 'an event that was dropped' : `event ${owner}`}.`,
+        message: `Leaf ${leafIndex} has number ${sequence} of this process as event ${eventId}, and this process has given it to ${given === '' ? 'an event that was dropped' : `event ${given}`}.`,
       });
     }
     const reached = this.reached.get(source);
@@ -91,13 +91,7 @@ export class SourceOrder {
 
   private gapOf(source: string, sequence: number): RecordedGap | undefined {
     const gaps = this.gaps.get(source) ?? [];
-    let [low, high] = [0, gaps.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (gaps[middle]!.gap.to < sequence) low = middle + 1;
-      else high = middle;
-    }
-    const found = gaps[low];
+    const found = gaps[firstIndex(gaps, ({ gap }) => gap.to >= sequence)];
     return found && found.gap.from <= sequence ? found : undefined;
   }
 

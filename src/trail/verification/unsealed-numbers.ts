@@ -1,24 +1,10 @@
+import type { NumberRange } from '../../event/sequence-set.js';
 import { toInteger } from '../../store/column-value.js';
 import type { NumberedRow } from '../../store/event-row.js';
 import type { SourceOrder } from './source-order.js';
 
-/** What is stored of a source after the last number that the log accounts for. */
-interface Unsealed {
-  /** The lowest number. */
-  first: number;
-  /** When its event began, as it says itself. */
-  begun: number;
-  /** Its event. */
-  id: string;
-  /** The highest number. */
-  last: number;
-}
-
-/** Numbers that are missing, both ends included, and the event after them. */
-export interface UnsealedHole {
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
+/** Numbers that are missing, and the event after them. */
+export interface UnsealedHole extends NumberRange {
   /** When that event began, as it says itself. */
   readonly begun: number;
   readonly eventId: string;
@@ -26,18 +12,16 @@ export interface UnsealedHole {
 
 /** The numbers of stored events that the log does not account for yet, of each source. */
 export class UnsealedNumbers {
-  private readonly bySource = new Map<string, Unsealed>();
+  /** The event with the lowest number, and the highest number. */
+  private readonly bySource = new Map<string, { first: NumberedRow; last: number }>();
 
-  note({ id, source, sequence, timestamp }: NumberedRow, order: SourceOrder): void {
-    if (source === null || sequence === null) return;
-    const number = Number(sequence);
-    if (number <= order.sealed(source)) return;
-    const begun = toInteger(timestamp);
-    const before = this.bySource.get(source);
-    const here = { first: number, begun, id: String(id) };
-    if (!before) this.bySource.set(source, { ...here, last: number });
-    else if (number < before.first) Object.assign(before, here);
-    else before.last = Math.max(before.last, number);
+  add(event: NumberedRow, order: SourceOrder): void {
+    const { source, sequence } = event;
+    if (source === null || sequence === null || Number(sequence) <= order.sealed(source)) return;
+    const known = this.bySource.get(source);
+    if (!known) this.bySource.set(source, { first: event, last: Number(sequence) });
+    else if (Number(sequence) < Number(known.first.sequence)) known.first = event;
+    else known.last = Math.max(known.last, Number(sequence));
   }
 
   /** The highest number that the log or the table has of the source; 0 where there is none. */
@@ -51,11 +35,13 @@ export class UnsealedNumbers {
    */
   holes(patienceMs: number, order: SourceOrder): UnsealedHole[] {
     const now = Date.now();
-    return [...this.bySource].flatMap(([source, { first, begun, id }]) => {
-      const from = order.sealed(source) + 1;
+    return Array.from(this.bySource, ([source, { first }]) => ({
+      source,
+      from: order.sealed(source) + 1,
+      to: Number(first.sequence) - 1,
+      begun: toInteger(first.timestamp),
+      eventId: String(first.id),
       // Of NaN nothing is true.
-      const mayFill = Math.abs(now - begun) <= patienceMs;
-      return first > from && !mayFill ? [{ source, from, to: first - 1, begun, eventId: id }] : [];
-    });
+    })).filter(({ from, to, begun }) => to >= from && !(Math.abs(now - begun) <= patienceMs));
   }
 }

@@ -22,7 +22,7 @@ export const PROBLEM_CODES = [
    * A dead letter (`docs/read/querying.md#dead-letters`) is signed by none of the keys, contradicts itself, or can't
    * be read. It explains no missing number and is not replayed.
    */
-  'letter_untrusted',
+  'dead_letter_untrusted',
   /**
    * An event says that a legal hold (`docs/comply/retention.md#legal-holds`) was placed or lifted, without a record
    * that one of the keys has signed. It counts for nothing.

@@ -5,7 +5,10 @@ import type { DeadLetterRepository } from '../../store/dead-letter.repository.js
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { SourceRepository } from '../../store/source.repository.js';
+import type { Trust } from '../believed-checkpoints.js';
 import type { ExplainsMissing } from './missing-events.js';
+import type { ProblemList } from './problem-list.js';
+import type { SourceOrder } from './source-order.js';
 
 /** What verification reads. */
 export interface LogStore {
@@ -16,7 +19,7 @@ export interface LogStore {
 }
 
 /** A source of the process itself. */
-export interface OwnNumber {
+export interface LocalSource {
   readonly source: string;
   readonly sequence: number;
 }
@@ -29,11 +32,22 @@ export interface VerifierKnowledge {
   /** Of the features that are loaded. */
   readonly explanations?: () => readonly ExplainsMissing[];
   /** What the process itself knows of its sources: the last number that each has given away. */
-  readonly ownNumbers?: () => readonly OwnNumber[];
+  readonly localSources?: () => readonly LocalSource[];
   /** Which numbers of these sources the database has taken, and by which events. */
   readonly takenNumbers?: () => Promise<readonly TakenNumbers[]>;
   /** How long a missing number may still come. */
   readonly gapTimeoutMs?: number;
   /** The newest checkpoint that the process has made or continued. */
   readonly lastSeen?: () => Checkpoint | undefined;
+}
+
+/** What is known once the leaves were walked. */
+export interface WalkedLog {
+  readonly store: LogStore;
+  readonly known: VerifierKnowledge;
+  readonly problems: ProblemList;
+  readonly order: SourceOrder;
+  readonly trust: Trust;
+  /** Leaves. */
+  readonly size: number;
 }

@@ -1,11 +1,9 @@
 import { whyNoEvent } from '../../store/event-row.js';
 import type { NumberedRow } from '../../store/event-row.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import type { Trust } from '../believed-checkpoints.js';
-import { insertedEvent } from './inserted-event.js';
-import { LetterNumbers } from './letter-numbers.js';
-import type { LogStore, VerifierKnowledge } from './verifier-knowledge.js';
-import type { ProblemList } from './problem-list.js';
+import { DeadLetterNumbers } from './dead-letter-numbers.js';
+import type { WalkedLog } from './verifier-knowledge.js';
+import { insertedEvent } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';
 import { UnsealedNumbers } from './unsealed-numbers.js';
@@ -28,18 +26,9 @@ const CHUNK = 5_000;
  *
  * The log is that of the size that was walked, the rest is as it is now: what came, was sealed or has ended since must not
  * look like a loss. So a number is missing only where neither the log has it nor the tables do, asked last.
- *
- * @param size leaves that were walked
  */
-export async function verifyOutside(
-  store: LogStore,
-  problems: ProblemList,
-  order: SourceOrder,
-  trust: Trust,
-  size: number,
-  known: VerifierKnowledge,
-  report: (done: number) => void,
-): Promise<Outside> {
+export async function verifyOutside(log: WalkedLog, report: (done: number) => void): Promise<Outside> {
+  const { store, problems, order, trust, size, known } = log;
   const { sealing, letters } = store;
   const unsealed = new UnsealedNumbers();
   let pending = 0;
@@ -47,29 +36,29 @@ export async function verifyOutside(
   for (let done = CHUNK; ; done += CHUNK) {
     const { events, last } = await sealing.unsealedEvents(after, CHUNK, size);
     // Asked for after the events: what was numbered since is not among them.
-    const own = new Map(known.ownNumbers?.().map(({ source, sequence }) => [source, sequence]));
+    const given = new Map(known.localSources?.().map(({ source, sequence }) => [source, sequence]));
     const ids = new Map((await known.takenNumbers?.())?.map((one) => [one.source, one.ids]));
     for (const event of events) {
-      const wrong = whyForeign(event, order, own, ids);
+      const wrong = whyForeign(event, order, given, ids);
       if (wrong !== undefined) {
         problems.add(insertedEvent(event, wrong));
         continue;
       }
       pending += 1;
-      unsealed.note(event, order);
+      unsealed.add(event, order);
     }
     report(done);
     if (last === undefined) break;
     after = last;
   }
 
-  const waiting = await LetterNumbers.read(letters, trust, size, problems);
+  const waiting = await DeadLetterNumbers.read(letters, trust, size, problems);
   /** Of how many numbers of each range there is an event, or a letter that is believed. */
   const countKnown = async (ranges: readonly NumberRange[]) => {
     const counts = await waiting.countKnown(sealing, ranges);
     if (ranges.every(({ from, to }, index) => counts[index] === to - from + 1)) return counts;
     // A letter may have been written since they were read.
-    return (await LetterNumbers.read(letters, trust, size)).countKnown(sealing, ranges);
+    return (await DeadLetterNumbers.read(letters, trust, size)).countKnown(sealing, ranges);
   };
   const gaps = [...order.openGaps];
   const come = await countKnown(gaps);
@@ -85,8 +74,7 @@ export async function verifyOutside(
       message: `${numbers(from, to)} of a source never came: ${lost} events were lost, or removed before they were sealed. Event ${eventId} recorded it.`,
     });
   }
-  const said = { ...known, verifiers: trust.verifiers, origin: trust.origin };
-  const afterEnd = await verifySources(store, problems, order, unsealed, said, size, countKnown);
+  const afterEnd = await verifySources(log, unsealed, countKnown);
   return { pending: pending - afterEnd, deadLetters: waiting.waiting };
 }
 
@@ -94,7 +82,7 @@ export async function verifyOutside(
 function whyForeign(
   event: NumberedRow,
   order: SourceOrder,
-  own: ReadonlyMap<string, number>,
+  given: ReadonlyMap<string, number>,
   ids: ReadonlyMap<string, ReadonlyMap<number, string>>,
 ): string | undefined {
   const { source, sequence } = event;
@@ -103,7 +91,8 @@ function whyForeign(
   if (source === null || sequence === null) return undefined;
   const number = Number(sequence);
   if (!Number.isSafeInteger(number) || number < 1) return 'has a number that no process gives away';
-  if (number > (own.get(source) ?? Infinity)) return 'has a number that this process has not given away yet';
+  if (number > (given.get(source) ?? Infinity))
+    return 'has a number that this process has not given away yet';
   const id = ids.get(source)?.get(number);
   if (id === event.id) return undefined;
   if (id !== undefined) return `this process has given number ${number} to another event`;

@@ -5,7 +5,7 @@ import { isEnd } from '../../store/source-note.js';
 import type { SourceNote } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
 import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
-import type { LogStore, VerifierKnowledge } from './verifier-knowledge.js';
+import type { LogStore, VerifierKnowledge, WalkedLog } from './verifier-knowledge.js';
 import { insertedEvent } from './problem-list.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
@@ -29,20 +29,17 @@ interface Expected extends NumberRange {
  * Anybody who may insert a row can write a note. So one without a trusted signature accuses no event where there are keys: where it is
  * not true, the note itself is the problem.
  *
- * @param size leaves that were walked
  * @param countKnown of how many numbers of each range there is an event, or a letter that explains it
  * @returns how many events are stored after the end of their source
  */
 export async function verifySources(
-  { sealing, sources }: LogStore,
-  problems: ProblemList,
-  order: SourceOrder,
+  { store, known, problems, order, trust, size }: WalkedLog,
   unsealed: UnsealedNumbers,
-  known: VerifierKnowledge,
-  size: number,
   countKnown: (ranges: readonly NumberRange[]) => Promise<number[]>,
 ): Promise<number> {
-  const { verifiers = [], origin, ownNumbers = () => [], takenNumbers } = known;
+  const { sealing, sources } = store;
+  const { verifiers, origin } = trust;
+  const { localSources = () => [], takenNumbers } = known;
   const hasKeys = verifiers.length > 0;
   const expected: Expected[] = [];
   const ended: NumberRange[] = [];
@@ -52,16 +49,16 @@ export async function verifySources(
   for await (const standing of sources.standings({ verifiers, origin })) {
     const { source, trusted, claimed } = standing;
     // Asked for after the notes: it has given away no less than they say.
-    const own = ownNumbers().find((one) => one.source === source);
-    const said = own
-      ? whyNotOwn(standing, own.sequence)
+    const local = localSources().find((one) => one.source === source);
+    const said = local
+      ? whyNotLocal(standing, local.sequence)
       : whyNotSo(standing, unsealed.highest(source, order), hasKeys);
     if (said !== undefined) problems.add(contradicted(source, said));
     // What is after the end of one that has closed is told of below.
     if (trusted?.newest.kind === 'closed') noted.set(source, Infinity);
     else if (trusted) noted.set(source, trusted.sequence);
     else if (!hasKeys && claimed) noted.set(source, Infinity);
-    if (own) continue;
+    if (local) continue;
     const sealed = order.sealed(source);
     if (trusted && isEnd(trusted.newest)) {
       const { kind, sequence } = trusted.newest;
@@ -104,15 +101,15 @@ export async function verifySources(
 
 /** Holes of other processes whose loss the sealer does not record, since nobody who counts says that the numbers were given away. */
 function unrecordedHoles(
-  { gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs, ownNumbers = () => [] }: VerifierKnowledge,
+  { gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs, localSources = () => [] }: VerifierKnowledge,
   order: SourceOrder,
   unsealed: UnsealedNumbers,
   noted: ReadonlyMap<string, number>,
 ): Expected[] {
-  const own = new Set(ownNumbers().map(({ source }) => source));
+  const local = new Set(localSources().map(({ source }) => source));
   return unsealed.holes(gapTimeoutMs, order).flatMap((hole) => {
     const reached = noted.get(hole.source);
-    if (own.has(hole.source)) return [];
+    if (local.has(hole.source)) return [];
     if (reached === undefined) return [unrecorded(hole, 'no note that counts tells that it is a process')];
     // The loss of a number up to there is recorded by the sealer, once its time is over. A process that lives has time to say how far it is.
     const mayBeSaid = Math.abs(Date.now() - hole.begun) <= WORD_TIMES * gapTimeoutMs;
@@ -184,7 +181,10 @@ async function expect(
 }
 
 /** What of the notes of a source of this process, which goes on, is not so. */
-function whyNotOwn({ claimed, newestClaim, unreadable }: SourceStanding, given: number): string | undefined {
+function whyNotLocal(
+  { claimed, newestClaim, unreadable }: SourceStanding,
+  given: number,
+): string | undefined {
   if (newestClaim && isEnd(newestClaim)) {
     return `${named(newestClaim)} says that the source has ended, and it is a source of this process, which goes on`;
   }

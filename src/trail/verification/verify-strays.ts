@@ -63,8 +63,8 @@ function strayCheckpoint(
   }
   try {
     const checkpoint = openCheckpoint(note, verifiers);
-    const isOwn = origin === undefined || isOfLog(checkpoint.origin, origin);
-    if (checkpoint.isTrusted && isOwn && checkpoint.treeSize === treeSize) {
+    const isOfThisLog = origin === undefined || isOfLog(checkpoint.origin, origin);
+    if (checkpoint.isTrusted && isOfThisLog && checkpoint.treeSize === treeSize) {
       return {
         code: 'log_truncated',
         message: `The signed checkpoint of ${treeSize} leaves is there, and the log has ${size}: its end was cut off.`,

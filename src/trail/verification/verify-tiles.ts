@@ -22,31 +22,22 @@ export async function verifyTiles(
       goOn();
       const to = Math.min(from + PAGE, count);
       const tiles = new Map((await ledger.tiles(level, from, to)).map((tile) => [tile.tileIndex, tile]));
+      const add = (code: 'tile_missing' | 'tile_changed', index: number, what: string) =>
+        problems.add({ code, leafIndex: index * TILE_WIDTH ** (level + 1), message: `${what}.` });
       if (tiles.size === 0) {
         // Told of once, however many there should be.
         const next = Math.min((await ledger.nextTile(level, to)) ?? count, count);
-        problems.add({
-          code: 'tile_missing',
-          leafIndex: from * TILE_WIDTH ** (level + 1),
-          message:
-            next - from === 1
-              ? `Tile ${from} of level ${level} is not there.`
-              : `Tiles ${from} to ${next - 1} of level ${level} are not there.`,
-        });
+        const isOne = next - from === 1;
+        const which = isOne ? `Tile ${from}` : `Tiles ${from} to ${next - 1}`;
+        add('tile_missing', from, `${which} of level ${level} ${isOne ? 'is' : 'are'} not there`);
         from = next - PAGE;
         continue;
       }
       for (let index = from; index < to; index += 1) {
         const tile = tiles.get(index);
-        const wrong = tile ? await whatIsWrong(ledger, level, tile) : undefined;
-        if (tile && wrong === undefined) continue;
-        problems.add({
-          code: tile ? 'tile_changed' : 'tile_missing',
-          leafIndex: index * TILE_WIDTH ** (level + 1),
-          message: tile
-            ? `Tile ${index} of level ${level} ${wrong}.`
-            : `Tile ${index} of level ${level} is not there.`,
-        });
+        const wrong = tile ? await whatIsWrong(ledger, level, tile) : 'is not there';
+        if (wrong === undefined) continue;
+        add(tile ? 'tile_changed' : 'tile_missing', index, `Tile ${index} of level ${level} ${wrong}`);
       }
     }
   }

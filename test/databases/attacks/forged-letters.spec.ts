@@ -142,7 +142,9 @@ describeEachDatabase('forged dead letters', (create, name) => {
       expect((await app.audit.find({ tenantId: 'globex' })).events).toEqual([]);
       const listed = await app.audit.deadLetters({ allTenants: true });
       expect(listed.map(({ untrusted }) => untrusted)).toEqual([expect.any(String), expect.any(String)]);
-      expect(await codesOf(app)).toEqual(expect.arrayContaining(['letter_untrusted', 'letter_untrusted']));
+      expect(await codesOf(app)).toEqual(
+        expect.arrayContaining(['dead_letter_untrusted', 'dead_letter_untrusted']),
+      );
     });
 
     it(`are not believed where a column is not their event’s (${how})`, async () => {
@@ -163,7 +165,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
           [expect.objectContaining({ untrusted: expect.stringContaining('column') })],
         ]);
         expect(await app.audit.replayDeadLetters({ allTenants: true })).toEqual({ replayed: 0, refused: 1 });
-        expect(await codesOf(app)).toEqual(['letter_untrusted']);
+        expect(await codesOf(app)).toEqual(['dead_letter_untrusted']);
         expect(await app.audit.sources()).toEqual(expect.any(Array));
         await remove('audit_dead_letters', String(row['id']));
       }
@@ -260,7 +262,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
       expect((await audit.sources()).find((one) => one.source === source)).toMatchObject({ events: 0 });
 
       const { problems } = await audit.verify({ maxProblems: 1_000 });
-      const untrusted = problems.filter(({ code }) => code === 'letter_untrusted');
+      const untrusted = problems.filter(({ code }) => code === 'dead_letter_untrusted');
       expect(untrusted).toHaveLength(ids.length);
       expect(
         untrusted
@@ -297,7 +299,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
       await insertLetter(letterOf(gone));
       const app = await start(signed);
       await app.audit.checkpoint();
-      expect(await codesOf(app)).toEqual(expect.arrayContaining(['letter_untrusted', 'sequence_gap']));
+      expect(await codesOf(app)).toEqual(expect.arrayContaining(['dead_letter_untrusted', 'sequence_gap']));
       let out = '';
       const output = {
         stdout: { write: (text: string) => (out += text) },
@@ -305,7 +307,9 @@ describeEachDatabase('forged dead letters', (create, name) => {
       };
       const url = urlOf({ options: log.users.application });
       expect(await run(['verify', '--database-url', url, '--key', keys.verifierKey], output)).toBe(1);
-      expect(out).toMatch(/letter_untrusted: [^]*sequence_gap: |sequence_gap: [^]*letter_untrusted: /);
+      expect(out).toMatch(
+        /dead_letter_untrusted: [^]*sequence_gap: |sequence_gap: [^]*dead_letter_untrusted: /,
+      );
       // Whoever may deletes the forgery, and the loss stays.
       await remove('audit_dead_letters', gone.id);
       expect(await codesOf(app)).toEqual(['sequence_gap']);
@@ -317,7 +321,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
       const app = await start(unsigned);
       await app.audit.checkpoint();
       expect(await app.audit.verify()).toMatchObject({ pending: 1, deadLetters: 1 });
-      expect((await codesOf(app)).filter((code) => code === 'letter_untrusted')).toEqual([]);
+      expect((await codesOf(app)).filter((code) => code === 'dead_letter_untrusted')).toEqual([]);
     });
 
     it('are not sealed by a replay where the log is signed', async () => {
@@ -347,7 +351,7 @@ describeEachDatabase('forged dead letters', (create, name) => {
       const letter = { event, untrusted: expect.stringContaining('key') };
       expect(await app.audit.deadLetters({ tenantId: 'acme' })).toMatchObject([letter]);
       await app.audit.checkpoint();
-      expect(await codesOf(app)).toEqual(['letter_untrusted']);
+      expect(await codesOf(app)).toEqual(['dead_letter_untrusted']);
     });
   });
 });

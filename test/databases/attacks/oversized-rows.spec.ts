@@ -83,6 +83,6 @@ describeEachDatabase('an oversized row', (create, name) => {
     for (const letter of letters) expect(letter.untrusted).toBeDefined();
     expect(JSON.stringify(letters).length).toBeLessThan(20_000);
     const { problems } = await audit.verify();
-    expect(problems.map(({ code }) => code)).toEqual(['letter_untrusted', 'letter_untrusted']);
+    expect(problems.map(({ code }) => code)).toEqual(['dead_letter_untrusted', 'dead_letter_untrusted']);
   });
 });

@@ -9,7 +9,7 @@ import type { ProblemList } from './problem-list.js';
 const MAX_NUMBERS = 100_000;
 
 /** Which numbers only dead letters tell of. */
-export class LetterNumbers {
+export class DeadLetterNumbers {
   /** Letters that are believed and not replayed. */
   waiting = 0;
   private remembered = 0;
@@ -26,8 +26,8 @@ export class LetterNumbers {
     trust: Trust,
     size: number,
     problems?: ProblemList,
-  ): Promise<LetterNumbers> {
-    const found = new LetterNumbers();
+  ): Promise<DeadLetterNumbers> {
+    const found = new DeadLetterNumbers();
     for await (const letter of letters.scan(trust, size)) {
       const isBelieved = letter.untrusted === undefined && !letter.isReplaced;
       if (!isBelieved) problems?.add(problemOf(letter, trust));
@@ -42,10 +42,10 @@ export class LetterNumbers {
     /** What is between the letters, each with the index of its range. */
     const between: (NumberRange & { readonly index: number })[] = [];
     for (const [index, { source, from, to }] of ranges.entries()) {
-      const own = this.within(source, from, to);
-      counts[index] = own.length;
+      const numbers = this.within(source, from, to);
+      counts[index] = numbers.length;
       let start = from;
-      for (const number of [...own, to + 1]) {
+      for (const number of [...numbers, to + 1]) {
         if (number > start) between.push({ source, from: start, to: number - 1, index });
         start = number + 1;
       }
@@ -57,16 +57,16 @@ export class LetterNumbers {
 
   /** Those from `from` to `to`, both included, each once, in order. */
   private within(source: string, from: number, to: number): number[] {
-    const own = this.numbers.get(source)?.filter((number) => from <= number && number <= to) ?? [];
-    return [...new Set(own)].sort((a, b) => a - b);
+    const within = this.numbers.get(source)?.filter((number) => from <= number && number <= to);
+    return [...new Set(within)].sort((a, b) => a - b);
   }
 
   private add({ source, sequence }: ScannedLetter): void {
     this.waiting += 1;
     if (source === null || sequence === null || this.remembered >= MAX_NUMBERS) return;
     this.remembered += 1;
-    const own = this.numbers.get(source);
-    if (own) own.push(sequence);
+    const numbers = this.numbers.get(source);
+    if (numbers) numbers.push(sequence);
     else this.numbers.set(source, [sequence]);
   }
 }
@@ -80,12 +80,12 @@ function problemOf({ id, untrusted, source, sequence }: ScannedLetter, { verifie
   };
   if (untrusted !== undefined) {
     const message = `The dead letter ${name} is not believed: ${untrusted}. It explains no missing number, and is not replayed.`;
-    return { ...where, code: 'letter_untrusted' as const, message };
+    return { ...where, code: 'dead_letter_untrusted' as const, message };
   }
   const isSigned = verifiers.length > 0;
   return {
     ...where,
-    code: isSigned ? ('event_inserted' as const) : ('letter_untrusted' as const),
+    code: isSigned ? ('event_inserted' as const) : ('dead_letter_untrusted' as const),
     message: `Event ${name} is not the one that its dead letter has: ${isSigned ? 'somebody has stored another one in its place' : 'one of the two is forged'}.`,
   };
 }
