@@ -158,10 +158,14 @@ export function noteFault(record: RequestRecord, name: string): void {
   if (faults.size < MOST_FAULTS) faults.add(safeText(name, LONGEST_FAULT));
 }
 
+/** What Fastify counts requests by, unless it is told otherwise: each process begins again with `req-1`. */
+const COUNTED = /^req-[\da-z]+$/;
+
 /** The platform's or a proxy's id of the request, as claimed; else the event's own. */
 export function requestIdOf({ request, id }: RequestRecord): string {
   try {
-    const claimed = asId(request['id']) ?? asId(request.headers['x-request-id']);
+    const ids = [asId(request['id']), asId(request.headers['x-request-id'])];
+    const claimed = ids.find((one) => one !== undefined && !COUNTED.test(one)) ?? ids[0];
     return claimed === undefined ? id : safeText(claimed, 200);
   } catch {
     return id;

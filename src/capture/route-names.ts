@@ -85,7 +85,9 @@ export function namesOfPattern(
   const last = parts.findLastIndex((part) => isFixed(part));
   if (last < 0 || PREFIX.test(parts[last]!)) return { resource: 'http', verb: kebabCase(method) };
   const before = parts.slice(0, last).findLast((part) => isFixed(part));
-  const isThing = before === undefined || (!isFixed(parts[last - 1]) && pluralize.isPlural(parts[last]!));
+  // With no parameter beside it it may be a view of what stands before: `/invoices/totals`.
+  const isBesideParameter = !isFixed(parts[last - 1]) || last < parts.length - 1;
+  const isThing = before === undefined || (isBesideParameter && pluralize.isPlural(parts[last]!));
   const resource = resourceOfController(isThing ? parts[last]! : before);
   const verb = isThing ? crudVerb(method, parts.slice(last + 1).join('/')) : undefined;
   return { resource, verb: verb ?? kebabCase(isThing ? method : parts[last]!) };

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CurrentAudit } from '../capture/current-audit.js';
+import { LoginHints } from '../capture/login-hints.js';
 import { auditedOf } from '../capture/request-audit.js';
 import { noteError } from '../capture/request-record.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
@@ -54,7 +55,11 @@ export interface AuditTrail extends Middleware, Pick<PlainAudit, 'service' | 'ge
  * ```
  */
 export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger = consoleLogger): AuditTrail {
-  const routes = new ExpressRoutes(options.capture ?? {});
+  const logins = new LoginHints();
+  const routes = new ExpressRoutes(options.capture ?? {}, (...route) => {
+    logins.note(...route);
+    for (const hint of logins.hints(options.features)) logger.log(hint);
+  });
   const plain = new PlainAudit(options, routes, logger);
   const { requests, paths } = plain.runtime;
   let knowsRoutes = false;

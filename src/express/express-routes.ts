@@ -48,7 +48,11 @@ export class ExpressRoutes implements Platform {
   /** Whose routes they are, once a request has told. */
   app: unknown;
 
-  constructor(private readonly options: CaptureOptions) {}
+  /** @param learned is told of each route once, by a request that it has taken */
+  constructor(
+    private readonly options: CaptureOptions,
+    private readonly learned: (method: string, pattern: string, route: RouteAudit) => void,
+  ) {}
 
   routeOf(captured: CapturedRequest, statusCode = 200): FoundRoute | undefined {
     const request = captured as ExpressRequest;
@@ -123,7 +127,10 @@ export class ExpressRoutes implements Platform {
     const recorded = !silenced && (declarations.length > 0 || (this.options.requests ?? 'all') === 'all');
     const kept = isNone ? present('delivery', own.delivery) : own;
     const route = { ...routeOfPattern(method, pattern, kept, recorded), silenced, isNone };
-    if (this.known.size < MOST_KNOWN) this.known.set(key, route);
+    if (this.known.size < MOST_KNOWN) {
+      this.known.set(key, route);
+      if (pattern !== undefined) this.learned(method, pattern, route);
+    }
     return route;
   }
 }

@@ -31,6 +31,7 @@ import {
 import { detection } from 'nest-audit-trail/detection';
 import { auditTrail, audited } from 'nest-audit-trail/express';
 import { auditTrail as fastifyAudit } from 'nest-audit-trail/fastify';
+import { LoginHints } from '../../src/capture/login-hints.js';
 import { send } from '../support/http-client.js';
 import { as, userOfHeader } from '../support/user-header.js';
 
@@ -275,8 +276,22 @@ it('hints at what looks like a login and is not marked, and at detection', async
   expect(hints[0]).toMatch(/^POST \/auth\/email\/session \(AuthController\.unmarked\) looks like a login/);
 });
 
+it('hints at several that look like logins', () => {
+  const hints = new LoginHints();
+  const route = { recorded: true, action: 'http.post', resource: 'http', seesResult: false };
+  for (const pattern of ['/login', '/token']) hints.note('POST', pattern, route);
+  const [hint, ...others] = hints.hints();
+  expect(hint).toMatch(
+    /^POST \/login, POST \/token look like logins\. Their events .* if they are no logins\.$/,
+  );
+  expect(others).toEqual([]);
+  expect(hints.hints()).toEqual([]);
+});
+
 it('is said by options on Express', async () => {
-  const trail = auditTrail({ database: DATABASE });
+  const lines: string[] = [];
+  const log = (message: string) => void lines.push(message);
+  const trail = auditTrail({ database: DATABASE }, { log, warn: log, error: log });
   await trail.ready();
   const server = express();
   server.use(trail, express.json());
@@ -285,6 +300,7 @@ it('is said by options on Express', async () => {
     if (isRight) Object.assign(request, { user: { id: 7 } });
     response.status(isRight ? 200 : 422).json({});
   });
+  server.post('/v1/session', (_request, response) => void response.json({}));
   const http = createServer(server);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const { port: at } = http.address() as AddressInfo;
@@ -295,6 +311,13 @@ it('is said by options on Express', async () => {
   };
   expect(await event('wrong')).toMatchObject({ action: 'authn_login_fail', details: { account: 'ann' } });
   expect(await event('right')).toMatchObject({ action: 'authn_login_success', userId: '7', resourceId: '7' });
+  for (let times = 0; times < 2; times += 1) await send(at, { method: 'POST', path: '/v1/session' });
+  await newest(trail.service);
+  const hints = lines.filter((line) => /looks like a login|nobody counts them/.test(line));
+  expect(hints).toEqual([
+    expect.stringContaining('nobody counts them'),
+    expect.stringMatching(/^POST \/v1\/session looks like a login/),
+  ]);
   await new Promise((resolve) => http.close(resolve));
   await trail.close();
 });

@@ -117,6 +117,7 @@ describe.each([
         .all((_request, _response, next) => next())
         .get(answer);
       app.get(/^\/shaped\/(\d+)$/, answer);
+      for (const path of ['/admin/users/:id', '/invoices/totals']) app.get(path, answer);
       app.use('/aliased', (request, _response, next) => {
         request.url = '/first/9';
         next('route');
@@ -132,6 +133,8 @@ describe.each([
         '/chained/4',
         '/shaped/5',
         '/passed/6',
+        '/admin/users/7',
+        '/invoices/totals',
       ),
     ).toEqual([
       ['invoice.open', '3', '/api/v1/invoices/open/:id', 'success'],
@@ -140,6 +143,8 @@ describe.each([
       ['chained.read', '4', '/chained/:id', 'success'],
       ['http.get', undefined, String(/^\/shaped\/(\d+)$/), 'success'],
       ['passed.read', '6', '/passed/:id', 'success'],
+      ['user.read', '7', '/admin/users/:id', 'success'],
+      ['invoice.totals', undefined, '/invoices/totals', 'success'],
     ]);
   });
 

@@ -54,6 +54,18 @@ describe('Fastify', () => {
     return answer;
   }
 
+  it('is told the id of a request by its header, unless Fastify has more than a counter', async () => {
+    const build = (app: FastifyInstance) => void app.get('/things/:id', async () => ({}));
+    const headers = { 'x-request-id': 'of-the-proxy' };
+    await start(build);
+    await ask('/things/1');
+    await ask('/things/2', { headers });
+    expect((await events(2)).map(({ metadata }) => metadata['requestId'])).toEqual(['req-1', 'of-the-proxy']);
+    await start(build, { genReqId: () => 'own' });
+    await ask('/things/3', { headers });
+    expect((await events(1)).map(({ metadata }) => metadata['requestId'])).toEqual(['own']);
+  });
+
   it('records replies that are hijacked, raw, or sent by hooks', async () => {
     await start((app) => {
       app.get('/hijacked/:id', (_request, reply) => {
@@ -172,8 +184,8 @@ describe('Fastify', () => {
         metadata['errorName'],
       ]),
     ).toEqual([
-      ['scope.things', '/scope/things/:id', 416, 'failure', 'RangeError'],
-      ['scope.nulls', '/scope/nulls/:id', 500, 'failure', 'null'],
+      ['thing.read', '/scope/things/:id', 416, 'failure', 'RangeError'],
+      ['null.read', '/scope/nulls/:id', 500, 'failure', 'null'],
       ['serialised.read', '/serialised/:id', 500, 'failure', 'Error'],
       ['http.request', undefined, 404, 'failure', undefined],
     ]);

@@ -12,6 +12,11 @@ it('a Koa application is recorded', async () => {
   const app = new Koa();
   app.use((context, next) => audit.handle(context.req, context.res, next));
   app.use(async (context) => {
+    if (context.path === '/invoices/8') {
+      await audit.route(context.req, { pattern: '/invoices/:id', params: { id: '8' } });
+      audit.service.deny('of another department');
+      context.status = 403;
+    }
     if (context.path !== '/invoices/7') return;
     await audit.route(context.req, { pattern: '/invoices/:id', params: { id: '7' }, user: { id: 'ann' } });
     audit.service.annotate({ details: { amount: 12 } });
@@ -25,9 +30,17 @@ it('a Koa application is recorded', async () => {
     body: '{"id":"7"}',
   });
   expect(await send(url, { method: 'GET', path: '/none' })).toMatchObject({ status: 404 });
+  expect(await send(url, { method: 'GET', path: '/invoices/8' })).toMatchObject({ status: 403 });
   expect(await allOf(audit.service)).toMatchObject([
     { action: 'invoice.read', resourceId: '7', userId: 'ann', details: { amount: 12 }, outcome: 'success' },
     { action: 'http.request', resource: 'http', outcome: 'failure', metadata: { statusCode: 404 } },
+    {
+      action: 'invoice.read',
+      resourceId: '8',
+      outcome: 'failure',
+      category: 'authorization',
+      details: { reason: 'of another department' },
+    },
   ]);
   await new Promise((resolve) => server.close(resolve));
   await audit.close();
