@@ -164,14 +164,8 @@ export function WholeNumber(min: number, max: number): PropertyDecorator {
   return all(documented, Given(toInteger), IsOptional(), IsInt(), Min(min), Max(max));
 }
 
-/**
- * Which events, in which order: fit to be taken by an application's own controller as `@Query() query: AuditQueryDto`.
- * Every property is optional, all that are given must hold, and a list means any of its values.
- *
- * It has no tenant on purpose: whose events a caller may see is for the application to say,
- * `audit.find({ ...query, tenantId: request.user.tenantId })`, never for the query string.
- */
-export class AuditQueryDto {
+/** Which events: what {@link AuditQueryDto} and the query of statistics have in common. */
+export class AuditFilterDto {
   /** Exact, one or a list of at most 100. */
   @Texts(36)
   readonly id?: string | readonly string[];
@@ -260,6 +254,20 @@ export class AuditQueryDto {
   @MaxLength(256)
   readonly text?: string;
 
+  /** @internal What `@nestjs/swagger` asks a class for, so that it need not be loaded here. */
+  static _OPENAPI_METADATA_FACTORY(): Record<string, object> {
+    return DOCUMENTED.get(this.prototype) ?? {};
+  }
+}
+
+/**
+ * Which events, in which order: fit to be taken by an application's own controller as `@Query() query: AuditQueryDto`.
+ * Every property is optional, all that are given must hold, and a list means any of its values.
+ *
+ * It has no tenant on purpose: whose events a caller may see is for the application to say,
+ * `audit.find({ ...query, tenantId: request.user.tenantId })`, never for the query string.
+ */
+export class AuditQueryDto extends AuditFilterDto {
   /** `newest` or `oldest` first, by default `newest`. */
   @Documented({ enum: ['newest', 'oldest'] })
   @Given()
@@ -278,24 +286,19 @@ export class AuditQueryDto {
   @IsString()
   @MaxLength(256)
   readonly cursor?: string;
-
-  /** @internal What `@nestjs/swagger` asks a class for, so that it need not be loaded here. */
-  static _OPENAPI_METADATA_FACTORY(): Record<string, object> {
-    return DOCUMENTED.get(this.prototype) ?? {};
-  }
 }
 
 /** All that a query may have: what has a check. */
-function propertiesOf(dto: new () => AuditQueryDto): ReadonlySet<string> {
+function propertiesOf(dto: new () => AuditFilterDto): ReadonlySet<string> {
   const checks = getMetadataStorage().getTargetValidationMetadatas(dto, '', false, false);
   return new Set(checks.map(({ propertyName }) => propertyName));
 }
 
 /** A filter without paging: what `stream`, `statistics` and `observe` take. */
-export type AuditFilter = Omit<AuditQueryDto, 'limit' | 'cursor' | 'order'>;
+export type AuditFilter = AuditFilterDto;
 
 /** The query in its checked form. */
-export type CheckedQuery<Query extends AuditQueryDto = AuditQueryDto> = Query & {
+export type CheckedQuery<Query extends AuditFilterDto = AuditQueryDto> = Query & {
   readonly from?: number;
   readonly to?: number;
 };
@@ -306,7 +309,7 @@ export type CheckedQuery<Query extends AuditQueryDto = AuditQueryDto> = Query & 
  * @param dto what it may have
  * @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property
  */
-export function checkQuery<Query extends AuditQueryDto = AuditQueryDto>(
+export function checkQuery<Query extends AuditFilterDto = AuditQueryDto>(
   query: object,
   dto = AuditQueryDto as unknown as new () => Query,
 ): CheckedQuery<Query> {

@@ -4,7 +4,7 @@ import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-
 import { HIGH_RISK_FROM } from '../recorder/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
 import type { EventFilter } from '../store/event-filter.js';
-import { AuditQueryDto, Documented, Given, WholeNumber } from './audit-query.dto.js';
+import { AuditFilterDto, Documented, Given, WholeNumber } from './audit-query.dto.js';
 import type { AuditFilter } from './audit-query.dto.js';
 import type { AuditScope } from './audit-scope.js';
 
@@ -48,8 +48,8 @@ export interface AuditStatistics {
 /** A year of hours fits. A row with an absurd time adds one column, however long the span becomes. */
 const MAX_COLUMNS = 10_000;
 
-/** Which events are counted, and how. Paging has no meaning here. */
-export class AuditStatisticsQueryDto extends AuditQueryDto {
+/** Which events are counted, and how. */
+export class AuditStatisticsQueryDto extends AuditFilterDto {
   /** How many actions and users to list, 1-100. @defaultValue 10 */
   @WholeNumber(1, 100)
   readonly top?: number;

@@ -158,17 +158,19 @@ export class EventQueries {
    * @param dto what may be asked for
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field
    */
-  check<Query extends AuditQueryDto = AuditQueryDto>(
+  check<Query extends AuditFilter = AuditQueryDto>(
     query: (AuditFilter | AuditQueryDto) & AuditScope,
     notHere: readonly (keyof AuditQueryDto)[] = [],
     dto?: new () => Query,
   ): { checked: CheckedQuery<Query>; filter: EventFilter } {
     const { tenantId, rest } = splitScope(query);
+    const asked: { -readonly [Name in keyof AuditQueryDto]: unknown } = rest;
     for (const field of notHere) {
-      if ((rest as AuditQueryDto)[field] !== undefined)
-        throw invalidQuery(field, `${field} has no meaning here`);
+      if (asked[field] !== undefined) throw invalidQuery(field, `${field} has no meaning here`);
+      // Some compilers give every property of a class this value.
+      delete asked[field];
     }
-    const checked = checkQuery(rest, dto);
+    const checked = checkQuery(asked, dto);
     return { checked, filter: toFilter(checked, tenantId, this.redactor) };
   }
 

@@ -6,12 +6,16 @@ import type { Redactor } from '../recorder/redaction/redactor.js';
 import { formsOf } from '../recorder/stored-text.js';
 import type { IdField } from '../recorder/stored-text.js';
 import type { EventFilter } from '../store/event-filter.js';
-import type { CheckedQuery } from './audit-query.dto.js';
+import type { AuditFilter, CheckedQuery } from './audit-query.dto.js';
 
 type Texts = string | readonly string[];
 
 /** The store's filter for a checked query, its texts in the form in which events store theirs. */
-export function toFilter(query: CheckedQuery, tenantId: string | undefined, redactor: Redactor): EventFilter {
+export function toFilter(
+  query: CheckedQuery<AuditFilter>,
+  tenantId: string | undefined,
+  redactor: Redactor,
+): EventFilter {
   const ids = (name: IdField) => {
     const given = query[name];
     return given === undefined ? undefined : [given].flat().flatMap((id) => formsOf(redactor, name, id));

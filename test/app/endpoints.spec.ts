@@ -116,6 +116,9 @@ describe('the read endpoints', () => {
       expect(await get(`/audit?${query}`)).toMatchObject({ status: 400 });
     expect((await get('/audit/statistics?top=0')).status).toBe(400);
     expect((await get('/audit/statistics?limit=5')).status).toBe(400);
+    const audit = app.get(AuditService);
+    const ofPages = { tenantId: 'acme', limit: undefined, order: undefined };
+    expect(await audit.statistics(ofPages as never)).toMatchObject({ total: expect.any(Number) });
   });
 
   it('are in the document of Swagger, with each parameter and the event', () => {
@@ -126,13 +129,16 @@ describe('the read endpoints', () => {
       '/audit/{id}',
       '/audit/{id}/proof',
     ]);
-    const { parameters, responses } = document.paths['/audit']!.get!;
-    const named = new Map((parameters as { name: string }[]).map((one) => [one.name, one]));
-    expect([...named.keys()].sort()).toEqual(
-      'action category complianceFlag cursor from id ipAddress limit maxRiskScore minRiskScore order outcome resource resourceId sessionId severity text to userAgent userId'.split(
+    const parametersOf = (path: string) => document.paths[path]!.get!.parameters as { name: string }[];
+    const namesOf = (path: string) => parametersOf(path).map(({ name }) => name);
+    const filter =
+      'id userId action resource resourceId ipAddress userAgent sessionId severity category outcome complianceFlag from to minRiskScore maxRiskScore text'.split(
         ' ',
-      ),
-    );
+      );
+    expect(namesOf('/audit').sort()).toEqual([...filter, 'order', 'limit', 'cursor'].sort());
+    expect(namesOf('/audit/statistics').sort()).toEqual([...filter, 'top', 'interval'].sort());
+    const { responses } = document.paths['/audit']!.get!;
+    const named = new Map(parametersOf('/audit').map((one) => [one.name, one]));
     expect(named.get('severity')).toMatchObject({
       in: 'query',
       required: false,

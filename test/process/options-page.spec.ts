@@ -89,7 +89,7 @@ const PARTS: Record<string, Record<string, string>> = {
   'docs/read/querying.md': {
     filters: membersTable(
       ['Property', 'Meaning'],
-      membersOf('src/trail/audit-query.dto.ts', 'AuditQueryDto'),
+      ['AuditFilterDto', 'AuditQueryDto'].flatMap((name) => membersOf('src/trail/audit-query.dto.ts', name)),
       told,
     ),
     sources: membersTable(
