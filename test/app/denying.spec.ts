@@ -1,31 +1,13 @@
 // What an application refuses itself, and says so in one line: in a guard, in a handler, or where there is nothing to refuse.
 import 'reflect-metadata';
-import {
-  Body,
-  Controller,
-  ForbiddenException,
-  Get,
-  Injectable,
-  Module,
-  Post,
-  UseGuards,
-} from '@nestjs/common';
-import type { CanActivate, INestApplication } from '@nestjs/common';
+import { Body, Controller, ForbiddenException, Get, Module, Post, UseGuards } from '@nestjs/common';
+import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { AddressInfo } from 'node:net';
 import { AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent } from 'nest-audit-trail';
+import { ApproversGuard } from '../support/approvers-guard.js';
 import { send } from '../support/http-client.js';
-
-@Injectable()
-class ApproversGuard implements CanActivate {
-  constructor(private readonly audit: AuditService) {}
-
-  canActivate(): boolean {
-    this.audit.deny('not an approver');
-    return false;
-  }
-}
 
 @Controller('invoices')
 class InvoicesController {

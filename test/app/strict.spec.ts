@@ -1,9 +1,9 @@
-// What strict mode and the overflow policies do to requests: the only things in the audit that ever refuse one.
+// What strict mode and the overflow policies do to requests: the only things in the audit that ever refuse one. What they do to an answer that
+// has begun, and route by route, is in test/doors/refusals.spec.ts.
 import type { DeliveryOptions } from 'nest-audit-trail';
-import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { eventually } from '../support/eventually.js';
-import { dial, send } from '../support/http-client.js';
+import { send } from '../support/http-client.js';
 import { removable } from '../support/removable-database.js';
 import type { RemovableDatabase } from '../support/removable-database.js';
 import { startThings } from '../support/things-app.js';
@@ -110,42 +110,6 @@ describeOnSqlite('strict delivery', (create) => {
     ]);
     expect((await audit.find({ allTenants: true, action: 'thing.note' })).events).toHaveLength(1);
     expect((await audit.sources())[0]).toMatchObject({ gaps: [] });
-  });
-
-  it('breaks off an answer that had begun', async () => {
-    const { port, gate } = await start({ strictTimeoutMs: 300 });
-    const socket = await dial(port);
-    let received = '';
-    socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
-    socket.write('GET /things/streamed/1 HTTP/1.1\r\nHost: x\r\n\r\n');
-    await gate.begun;
-    await store!.remove();
-    gate.open();
-    await once(socket, 'close');
-    expect(received).toContain('first ');
-    expect(received).not.toContain('last');
-  });
-
-  it('lets nobody change an answer that waits', async () => {
-    const { port } = await start();
-    const { status, headers, body } = await send(port, { path: '/things/stubborn' });
-    expect([status, body]).toEqual([201, '{"first":true}']);
-    expect(headers).not.toHaveProperty('x-late');
-  });
-
-  it('leaves it to the handler what to do about an answer that is none', async () => {
-    const { port, audit } = await start();
-    const { status, body } = await send(port, { path: '/things/object' });
-    expect([status, body]).toEqual([500, 'caught']);
-    const { events } = await audit.find({ allTenants: true, action: 'thing.object' });
-    expect(events).toMatchObject([{ outcome: 'failure', metadata: { statusCode: 500 } }]);
-  });
-
-  it('goes route by route', async () => {
-    const { port, handled } = await start({ mode: 'durable', strictTimeoutMs: 300 }, false);
-    expect((await send(port, { method: 'POST', path: '/things/strict/1' })).status).toBe(503);
-    expect((await send(port, { method: 'POST', path: '/things/2' })).status).toBe(201);
-    expect(handled).toEqual(['2']);
   });
 
   it('refuses where the journal can not be written', async () => {

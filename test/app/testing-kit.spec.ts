@@ -1,17 +1,7 @@
 // The test kit: an application's own module is tested with neither database nor folder, and its events are those that it would store.
 import 'reflect-metadata';
-import {
-  Body,
-  Controller,
-  ForbiddenException,
-  Get,
-  Injectable,
-  Module,
-  Param,
-  Post,
-  UseGuards,
-} from '@nestjs/common';
-import type { CanActivate, INestApplication } from '@nestjs/common';
+import { Body, Controller, ForbiddenException, Get, Module, Param, Post, UseGuards } from '@nestjs/common';
+import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { existsSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -23,19 +13,10 @@ import { risk } from 'nest-audit-trail/risk';
 import { complianceRules } from 'nest-audit-trail/rules';
 import { auditMatchers, AuditTestingModule } from 'nest-audit-trail/testing';
 import { DataSource } from 'typeorm';
+import { ApproversGuard } from '../support/approvers-guard.js';
 import { send } from '../support/http-client.js';
 
 expect.extend(auditMatchers);
-
-@Injectable()
-class ApproversGuard implements CanActivate {
-  constructor(private readonly audit: AuditService) {}
-
-  canActivate(): boolean {
-    this.audit.deny('not an approver');
-    return false;
-  }
-}
 
 @Controller('invoices')
 class InvoicesController {

@@ -238,7 +238,10 @@ describe.each(DOORS)('%s', (_name, door) => {
     expect(stubborn).toMatchObject({ status: 201, body: 'first' });
     expect(stubborn.headers).not.toHaveProperty('x-late');
     expect(await ask('GET', '/raw/object')).toMatchObject({ status: 500, body: 'caught' });
-    expect((await events(2)).map(({ metadata }) => metadata['statusCode'])).toEqual([201, 500]);
+    expect((await events(2)).map(({ metadata, outcome }) => [metadata['statusCode'], outcome])).toEqual([
+      [201, 'success'],
+      [500, 'failure'],
+    ]);
   });
 
   describe('where there is no room for more events', () => {

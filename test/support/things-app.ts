@@ -72,18 +72,6 @@ export async function startThings(
       return { headed: true };
     }
 
-    @Get('stubborn') stubborn(@Res() response: Response) {
-      response.status(201).json({ first: true });
-      // What Node refuses once an answer is sent.
-      try {
-        response.status(500).setHeader('x-late', 'yes');
-      } catch {
-        // As Node would.
-      }
-      response.write('late');
-      response.end('second');
-    }
-
     @Get('late/:id') async late(@Param('id') id: string, @Res() response: Response) {
       handled.push(id);
       await gate.pass();
@@ -94,14 +82,6 @@ export async function startThings(
     @Get('changed') changed(@Res() response: Response) {
       response.end('sent');
       response.statusCode = 500;
-    }
-
-    @Get('object') object(@Res() response: Response) {
-      try {
-        response.end({ not: 'text' } as never);
-      } catch {
-        response.status(500).end('caught');
-      }
     }
 
     @Get(':id') one(@Param('id') id: string) {
