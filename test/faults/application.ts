@@ -6,7 +6,7 @@ import type { KillPoint } from './app/kill-at-point.js';
 import { eventually } from './eventually.js';
 import { FaultProxy } from './fault-proxy.js';
 import { FaultedProcess } from './faulted-process.js';
-import type { End, Launch } from './faulted-process.js';
+import type { Door, End, Launch } from './faulted-process.js';
 import { HandlerRuns } from './handler-runs.js';
 import { plainFolder } from './journal-disk.js';
 import type { JournalDisk } from './journal-disk.js';
@@ -21,10 +21,16 @@ import { readStored } from '../support/stored-rows.js';
 
 export type Delivery = NonNullable<AuditModuleOptions['delivery']>;
 
+/** What an application may have that others have not. */
+export interface Special {
+  readonly disk?: JournalDisk;
+  readonly encoding?: 'latin1';
+  readonly door?: Door;
+}
+
 const DELIVERY_DEADLINE_MS = 60_000;
 
 export class Application {
-  readonly proxy: FaultProxy;
   readonly loads: Load[] = [];
   /** The one that runs, or ran last. */
   process!: FaultedProcess;
@@ -39,10 +45,9 @@ export class Application {
     private readonly port: number,
     private readonly databasePort: number,
     private readonly delivery: Delivery,
-    proxy: FaultProxy,
-  ) {
-    this.proxy = proxy;
-  }
+    readonly door: Door,
+    readonly proxy: FaultProxy,
+  ) {}
 
   /**
    * A fresh database and an empty journal; the application itself is not started yet.
@@ -54,7 +59,8 @@ export class Application {
     mode: Mode,
     folder: string,
     name: string,
-    { delivery = {}, disk, encoding }: { delivery?: Delivery; disk?: JournalDisk; encoding?: 'latin1' } = {},
+    delivery: Delivery,
+    { disk, encoding, door = 'nestExpress' }: Special,
   ): Promise<Application> {
     mkdirSync(folder, { recursive: true });
     await server.createDatabase(name, encoding);
@@ -68,6 +74,7 @@ export class Application {
       await steadyPort(),
       await proxy.open(),
       delivery,
+      door,
       proxy,
     );
   }
@@ -213,6 +220,7 @@ export class Application {
       } as AuditModuleOptions,
       port: this.port,
       runs: this.runs.path,
+      door: this.door,
       prefix: this.disk.prefix,
       ...more,
     };

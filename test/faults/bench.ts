@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { atEndOfRun, endRun } from '../support/harness/end-of-run.mjs';
 import { Application } from './application.js';
-import type { Delivery } from './application.js';
+import type { Delivery, Special } from './application.js';
 import { createFailingDisk } from './journal-disk.js';
 import type { Mode } from './ledger.js';
 import { say } from './progress.js';
@@ -37,9 +37,8 @@ export class Bench {
   }
 
   /** An application with a database and a journal of its own; released after the scenario. */
-  async create(mode: Mode, delivery: Delivery = {}, encoding?: 'latin1'): Promise<Application> {
-    const more = { delivery, ...(encoding && { encoding }) };
-    return this.keep(await Application.create(this.server, mode, ...this.fresh(), more));
+  async create(mode: Mode, delivery: Delivery = {}, special: Special = {}): Promise<Application> {
+    return this.keep(await Application.create(this.server, mode, ...this.fresh(), delivery, special));
   }
 
   /** A database for a scenario's own processes, and a folder for their journals. */
@@ -54,7 +53,7 @@ export class Bench {
   async createOnFailingDisk(mode: Mode, delivery: Delivery = {}): Promise<Application> {
     const [folder, name] = this.fresh();
     const disk = await createFailingDisk(join(this.folder, `disk-${name}`));
-    return this.keep(await Application.create(this.server, mode, folder, name, { delivery, disk }));
+    return this.keep(await Application.create(this.server, mode, folder, name, delivery, { disk }));
   }
 
   /** What several scenarios use, one after another, as long as none of them fails. */
@@ -108,21 +107,21 @@ export class Bench {
     );
   }
 
-  /** A test of each mode, side by side, since most of the time they wait. */
-  scenarioForEach(
-    modes: readonly Mode[],
+  /** A test of each mode, or of each door, side by side, since most of the time they wait. */
+  scenarioForEach<T extends string>(
+    cases: readonly T[],
     title: string,
     timeoutMs: number,
-    run: (mode: Mode) => Promise<void>,
+    run: (each: T) => Promise<void>,
   ): void {
-    this.scenario(`${title} (${modes.join(', ')})`, timeoutMs, async () => {
-      const results = await Promise.allSettled(modes.map((mode) => run(mode)));
+    this.scenario(`${title} (${cases.join(', ')})`, timeoutMs, async () => {
+      const results = await Promise.allSettled(cases.map((each) => run(each)));
       const failures = results.flatMap((result, index) =>
-        result.status === 'rejected' ? [{ mode: modes[index], error: result.reason as Error }] : [],
+        result.status === 'rejected' ? [{ name: cases[index], error: result.reason as Error }] : [],
       );
       const [first] = failures;
       if (!first) return;
-      first.error.message = failures.map(({ mode, error }) => `In ${mode}: ${error.message}`).join('\n\n');
+      first.error.message = failures.map(({ name, error }) => `In ${name}: ${error.message}`).join('\n\n');
       throw first.error;
     });
   }
@@ -140,9 +139,9 @@ export class Bench {
 
   private lastWords(): string {
     return this.applications
-      .map(({ mode, output }) => {
+      .map(({ mode, door, output }) => {
         const lines = output.split('\n').slice(-SHOWN_LINES);
-        return `\n\nThe application (${mode}) wrote last:\n${lines.join('\n')}`;
+        return `\n\nThe application (${mode}, ${door}) wrote last:\n${lines.join('\n')}`;
       })
       .join('');
   }

@@ -22,7 +22,11 @@ export interface Status extends DeliveryStatus {
   readonly handled: number;
 }
 
+export const DOORS = ['nestExpress', 'nestFastify', 'express5', 'express4', 'fastify'] as const;
+export type Door = (typeof DOORS)[number];
+
 export interface Launch {
+  readonly door: Door;
   readonly audit: AuditModuleOptions;
   readonly port: number;
   /** See {@link HandlerRuns}. */
@@ -60,9 +64,9 @@ export class FaultedProcess {
   /** Starts it, and waits for nothing. */
   constructor(private readonly launch: Launch) {
     const { prefix = [], ...argument } = launch;
-    const main = resolve('build/faults/main.js');
+    const application = resolve(`build/faults/${launch.door.startsWith('nest') ? 'main' : 'plain'}.js`);
     const node = [process.execPath, ...NODE_OPTIONS];
-    const [program, ...args] = [...prefix, ...node, main, JSON.stringify(argument)];
+    const [program, ...args] = [...prefix, ...node, application, JSON.stringify(argument)];
     this.child = spawn(program!, args, {
       detached: true,
       env: { ...process.env, NO_COLOR: '1' },

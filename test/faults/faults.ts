@@ -1,6 +1,7 @@
 // Everything that befalls an application and its database, on one server.
 import { Bench } from './bench.js';
 import { describeBacklog } from './scenarios/backlog.js';
+import { describeDoors } from './scenarios/doors.js';
 import { describeJournal } from './scenarios/journal.js';
 import { describeKills } from './scenarios/kills.js';
 import { describeOutages } from './scenarios/outages.js';
@@ -19,5 +20,6 @@ export function describeFaults(server: DatabaseServer): void {
     describe('an application with poisonous events', () => describePoison(bench));
     describe('many applications on one database', () => describeSealing(bench));
     describe('an application that is asked to end', () => describeShutdown(bench));
+    describe('an application by each door', () => describeDoors(bench));
   });
 }

@@ -2,7 +2,7 @@
 import { Agent, request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export type Kind = 'read' | 'create' | 'slow' | 'streamed' | 'strict';
+export type Kind = 'read' | 'create' | 'slow' | 'streamed' | 'strict' | 'hanging';
 
 /** One request, from the client's side. */
 export interface SentRequest {
@@ -27,6 +27,7 @@ const ROUTES: Readonly<Record<Kind, { method: string; suffix: string; status: nu
   slow: { method: 'POST', suffix: '/slow', status: 201 },
   streamed: { method: 'GET', suffix: '/streamed', status: 200 },
   strict: { method: 'POST', suffix: '/strict', status: 201 },
+  hanging: { method: 'POST', suffix: '/hanging', status: 201 },
 };
 
 /** How often each kind comes, in twenty requests. */

@@ -2,8 +2,11 @@
 // first argument; that it listens is told on the standard output.
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
+import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { Server } from 'node:http';
 import { AuditModule } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
 import { ControlController } from './control.controller.js';
@@ -12,7 +15,7 @@ import { killAtPoint } from './kill-at-point.js';
 import type { KillPoint } from './kill-at-point.js';
 import { StrictThingsController, ThingsController } from './things.controller.js';
 
-const { audit, port, runs, killAt, hooks } = JSON.parse(process.argv[2] ?? '{}') as {
+const { audit, port, runs, killAt, hooks, door } = JSON.parse(process.argv[2] ?? '{}') as {
   audit: AuditModuleOptions;
   port: number;
   /** The named pipe for the handlers that ran. */
@@ -20,6 +23,7 @@ const { audit, port, runs, killAt, hooks } = JSON.parse(process.argv[2] ?? '{}')
   killAt?: KillPoint;
   /** Nest ends the application at a signal, instead of the library. */
   hooks?: boolean;
+  door: 'nestExpress' | 'nestFastify';
 };
 
 process.on('unhandledRejection', (reason) => {
@@ -38,7 +42,8 @@ if (killAt) killAtPoint(killAt);
 })
 class FaultedModule {}
 
-const app = await NestFactory.create<NestExpressApplication>(FaultedModule, {
+const adapter = door === 'nestFastify' ? new FastifyAdapter() : new ExpressAdapter();
+const app = await NestFactory.create<INestApplication<Server>>(FaultedModule, adapter, {
   abortOnError: false,
   logger: ['warn', 'error', 'fatal'],
   // Clients that never stop to send would keep Nest from ending.

@@ -26,6 +26,11 @@ export class ThingsController {
     return { id };
   }
 
+  @Post(':id/hanging') hang(@Param('id') id: string): Promise<never> {
+    this.runs.note(id);
+    return new Promise(() => undefined);
+  }
+
   @Get(':id/streamed') streamed(@Param('id') id: string): StreamableFile {
     this.runs.note(id);
     async function* rows() {

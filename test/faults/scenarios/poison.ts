@@ -16,7 +16,7 @@ export function describePoison(bench: Bench): void {
     60_000,
     async () => {
       const { server } = bench;
-      const application = await bench.create('durable', { flushIntervalMs: 50 }, 'latin1');
+      const application = await bench.create('durable', { flushIntervalMs: 50 }, { encoding: 'latin1' });
       const process = await application.start();
       await server.query(server.narrowTable, application.database);
       const load = application.clients(PER_SECOND);
