@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import type { DynamicModule } from '@nestjs/common';
+import type { DynamicModule, Type } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AcceptLanguageResolver, I18nModule } from 'nestjs-i18n';
@@ -35,7 +35,7 @@ import { User } from './user.entity';
 })
 export class AppModule {
   /** @param audit what records requests; the application is the same without it */
-  static with(audit: readonly DynamicModule[]): DynamicModule {
+  static with(audit: readonly Type[]): DynamicModule {
     return { module: AppModule, imports: [...audit] };
   }
 }

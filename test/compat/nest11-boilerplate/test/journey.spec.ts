@@ -1,18 +1,18 @@
 // The application's own suite: what its users get, with and without the audit.
-import { auditModule } from '../src/audit.module';
+import { AppAuditModule } from '../src/audit.module';
 import { journey, WRONG_PASSWORDS } from './journey';
 import { startApp } from './running-app';
 import type { RunningApp } from './running-app';
 
 describe.each([
-  ['without the audit', () => []],
-  ['with the audit', () => [auditModule()]],
+  ['without the audit', []],
+  ['with the audit', [AppAuditModule]],
 ])('the application %s', (_name, audit) => {
   let running: RunningApp;
 
   beforeAll(async () => {
     jest.spyOn(console, 'log').mockImplementation(() => undefined);
-    running = await startApp(audit());
+    running = await startApp(audit);
   });
 
   afterAll(() => running?.app.close());

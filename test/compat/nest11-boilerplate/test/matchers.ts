@@ -1,0 +1,3 @@
+import { auditMatchers } from 'nest-audit-trail/testing';
+
+expect.extend(auditMatchers);
