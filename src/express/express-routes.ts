@@ -16,8 +16,16 @@ export interface Declaration {
   readonly options: AuditRouteOptions | false;
 }
 
-/** Under which a request has its declarations: the application's first, the router's, the route's last. */
-const DECLARATIONS = Symbol('nest-audit-trail declarations');
+/** Under which a request has its declarations, and the route that was found by them. */
+const DECLARED = Symbol('nest-audit-trail declared');
+
+interface Declared {
+  /** The application's first, the router's, the route's last. */
+  readonly declarations: Declaration[];
+  /** Express's route at the last declaration, and what was found of it: it is asked for again when the answer is ready. */
+  route: object | undefined;
+  found: FoundRoute | undefined;
+}
 
 interface ExpressRequest extends CapturedRequest {
   readonly method: string;
@@ -25,7 +33,7 @@ interface ExpressRequest extends CapturedRequest {
   readonly params?: Readonly<Record<string, unknown>>;
   /** Its path is a text, an expression, or a list of these. */
   readonly route?: { readonly path?: unknown };
-  [DECLARATIONS]?: Declaration[];
+  [DECLARED]?: Declared;
 }
 
 /** A pattern of which each part is fixed or one parameter: `/invoices/:id`. */
@@ -35,7 +43,13 @@ const MOST_KNOWN = 10_000;
 const MOST_MOUNTS = 10;
 
 export function declare(request: CapturedRequest, declaration: Declaration): void {
-  ((request as ExpressRequest)[DECLARATIONS] ??= []).push(declaration);
+  const declared = ((request as ExpressRequest)[DECLARED] ??= {
+    declarations: [],
+    route: undefined,
+    found: undefined,
+  });
+  declared.declarations.push(declaration);
+  declared.found = undefined;
 }
 
 /** The routes of an application, as Express tells them of a request. */
@@ -56,17 +70,25 @@ export class ExpressRoutes implements Platform {
 
   routeOf(captured: CapturedRequest, statusCode = 200): FoundRoute | undefined {
     const request = captured as ExpressRequest;
-    const declarations = request[DECLARATIONS] ?? [];
+    const declared = request[DECLARED];
+    if (declared?.found && declared.route === request.route) return declared.found;
+    const declarations = declared?.declarations ?? [];
     const path = request.route?.path;
     if (path === undefined && declarations.length === 0) return undefined;
     const { pattern, params } =
       path === undefined ? NO_PATTERN : this.wholeOf(request, [path].flat().map(String));
-    return {
+    const found = {
       route: this.read(request.method, pattern, declarations, path === undefined && isUnrouted(statusCode)),
       pattern,
       params: params ?? request.params ?? {},
       isWhole: true,
     };
+    // Without a path it depends on the status.
+    if (declared && path !== undefined) {
+      declared.found = found;
+      declared.route = request.route;
+    }
+    return found;
   }
 
   /**
