@@ -21,23 +21,25 @@ export function readText(file: string): string {
  * @throws CommandError
  */
 export function verifiersOf(keys: readonly string[]): NoteVerifier[] {
-  const texts = keys.flatMap((key) => {
-    if (!existsSync(key)) return [key];
+  return keys.flatMap((key) => {
+    if (!existsSync(key)) return [parsedKey(key, '--key names no file that exists, and is no key. ')];
     const lines = readText(key)
       .split('\n')
       .filter((line) => line.trim() !== '');
     // Without any, nothing would be checked, and all be well.
     if (lines.length === 0) throw new CommandError(`${key} has no verifier key in it: write one on a line.`);
-    return lines;
+    return lines.map((line) => parsedKey(line, ''));
   });
-  return texts.map((text) => {
-    try {
-      return parseVerifierKey(text);
-    } catch (error) {
-      if (error instanceof LedgerFormatError) throw new CommandError(error.message);
-      throw error;
-    }
-  });
+}
+
+/** Never shows the text: somebody may have given the signer key. */
+function parsedKey(text: string, where: string): NoteVerifier {
+  try {
+    return parseVerifierKey(text);
+  } catch (error) {
+    if (error instanceof LedgerFormatError) throw new CommandError(`${where}${error.message}`);
+    throw error;
+  }
 }
 
 /**

@@ -23,7 +23,7 @@ const OF_SCOPE = ['tenantId', 'allTenants', 'reveal'];
  * ```ts
  * @Controller('audit')
  * @UseGuards(JwtAuthGuard, AuditorGuard)
- * export class AuditController extends AuditLogController {
+ * export class AuditTrailController extends AuditLogController {
  *   scopeOf({ user }: { user: User }) {
  *     return { tenantId: user.tenantId };
  *   }

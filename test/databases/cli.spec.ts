@@ -300,6 +300,7 @@ describe('nest-audit', () => {
       [['verify', ...sqlite], "can't be read"],
       [['verify', '--database-url', 'mysql://root:secret@127.0.0.1:9/audit'], "can't be read"],
       [['verify', ...sqlite, '--key', 'nonsense'], 'The verifier key'],
+      [['verify', ...sqlite, '--key', `${folder}/none.key`], 'names no file that exists'],
       [['verify', ...sqlite, '--from', 'x'], 'Write a whole number'],
       [['verify', ...sqlite, '--key', blank], 'has no verifier key in it'],
       [['verify', ...sqlite, '--key', keyless], 'has no verifier key in it'],
