@@ -171,7 +171,7 @@ export class RequestAudit implements ResponseObserver {
   openUnhooked(request: CapturedRequest, response: ServerResponse): AuditedRequest {
     if (this.unhooked === 0) {
       this.logger.error(
-        "A request has reached the audit's guard that the audit's middleware has not seen: something has removed it from the application. Such requests are recorded from their guard on, and those that are refused before it are not. Find what removes middleware; status().unhooked counts the requests.",
+        "A request has reached the audit's guard without passing the audit's middleware: something has removed the middleware. Such requests are recorded from the guard on; requests that are refused before the guard are not recorded. Find what removes the middleware. status().unhooked counts the requests.",
       );
     }
     this.unhooked += 1;
@@ -439,7 +439,7 @@ export class RequestAudit implements ResponseObserver {
 
   private noteInternalError(error: unknown): void {
     const name = error instanceof Error ? error.name : typeof error;
-    this.warnings.warn('internal', `An audit event could not be made whole (${name}). The request went on.`);
+    this.warnings.warn('internal', `A part of an audit event could not be made, since the audit itself failed (${name}). The request went on.`);
   }
 }
 

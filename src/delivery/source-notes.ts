@@ -66,7 +66,7 @@ export class SourceNotes {
   send(): void {
     if (this.isEmpty || this.isClosed) return;
     this.flush().catch((error: unknown) => {
-      this.warnings.warn('notes', `The audit could not note its source: ${describeStoreError(error)}.`);
+      this.warnings.warn('notes', `The audit could not write into audit_sources what became of this process: ${describeStoreError(error)}. It tries again.`);
       this.retry ??= setTimeout(() => {
         this.retry = undefined;
         this.send();
@@ -106,7 +106,7 @@ export class SourceNotes {
     } catch (cause) {
       this.warnings.warn(
         'unsigned',
-        `What becomes of a source of the audit could not be signed by the key ${this.authority.signer.name}: ${describeStoreError(cause)}. It is noted without a signature, so the log does not count on it.`,
+        `The key ${this.authority.signer.name} could not sign the note of this process in audit_sources: ${describeStoreError(cause)}. The note is stored unsigned, so the log does not record which of its events are missing.`,
       );
       return note;
     } finally {

@@ -28,7 +28,7 @@ export async function holdsOn(
     if (!hold) continue;
     throw new AuditError(
       'AUDIT_INVALID_OPTIONS',
-      "Whether a legal hold is on the person's data can't be said: holds were placed, and the feature that knows them is not listed. Write features: [retention()], with import { retention } from 'nest-audit-trail/retention'.",
+      "The person can't be forgotten: legal holds were placed, and the feature that knows whether they are still in force is not listed. Write features: [retention()], with import { retention } from 'nest-audit-trail/retention'.",
       { field: 'features' },
     );
   }

@@ -28,7 +28,7 @@ export function threadOf(
   if (!(delivery?.thread ?? DELIVERY_DEFAULTS.thread) || !DatabaseThread.fits(database)) return undefined;
   if (!DatabaseThread.isInstalled) {
     logger.warn(
-      'The thread that stores audit events can not be started, since its module is not beside the others, as in a bundle: the main thread does it. Leave nest-audit-trail out of the bundle (esbuild: --external:nest-audit-trail), or write delivery: { thread: false }.',
+      "The thread that stores audit events can't be started: its module is missing, as in a bundle. The main thread stores them. Leave nest-audit-trail out of the bundle (esbuild: --external:nest-audit-trail), or write delivery: { thread: false }.",
     );
     return undefined;
   }

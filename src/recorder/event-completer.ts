@@ -152,7 +152,7 @@ export class EventCompleter {
       } catch {
         this.warnings.warn(
           stage.name,
-          `The judgement of an audit event failed at the stage ${stage.name}; the event is recorded anyway.`,
+          `The stage ${stage.name} threw while it judged an audit event. The event is recorded without its judgement, and names the stage in metadata.stageErrors.`,
         );
         applyJudgement(event, stage.name, { failed: true });
       }

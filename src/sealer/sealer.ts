@@ -108,7 +108,7 @@ export class Sealer extends LogSealer {
       passedOver: (id) =>
         this.warnings.warn(
           'passed-over',
-          `The row ${isEventId(id) ? id : 'of an id that is none'} of the audit events is none that this library writes, and is not sealed. nest-audit verify names each such row; who may delete it can look at it and do so.`,
+          `The row ${isEventId(id) ? id : 'without a valid id'} of audit_events was not written by this library, so it is not sealed. nest-audit verify names each such row: look at it, and have the owner of the table delete it.`,
         ),
       gapTimeoutMs: options.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
       trust: async () => ({ verifiers: keys.verifiers, origin: await this.name() }),
@@ -299,7 +299,7 @@ export class Sealer extends LogSealer {
         ? error
         : new AuditError(
             'AUDIT_LEDGER_BROKEN',
-            `The audit log of ${tip.size} leaves can't go on: ${obstacle} is in its way, and is none of it. nest-audit verify lists what does not belong there`,
+            `Nothing is added to the audit log of ${tip.size} leaves: ${obstacle}, which no sealer wrote, is where the next batch belongs. nest-audit verify lists such rows; have the owner of the tables delete them`,
             { cause: error },
           );
     }

@@ -15,7 +15,7 @@ export function unavailable(cause: unknown): AuditError {
   if (cause instanceof AuditError) return cause;
   return new AuditError(
     'AUDIT_STORE_UNAVAILABLE',
-    `The audit database does not do what it is asked: ${describeStoreError(cause)}.`,
+    `The audit database can't be reached, or refused a statement: ${describeStoreError(cause)}. Try again later.`,
     { cause },
   );
 }

@@ -29,7 +29,7 @@ export class EventReader {
     this.found += 1;
     this.warnings.warn(
       what,
-      `The ${what} ${isEventId(id) ? id : 'of an id that is none'} can't be read as one: somebody else has written or changed it. nest-audit verify names each of them.`,
+      `The stored ${what} ${isEventId(id) ? id : 'without a valid id'} can't be read: this library did not write it so, somebody else has written or changed the row. nest-audit verify names each such row.`,
     );
   }
 }

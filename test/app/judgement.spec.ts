@@ -909,7 +909,7 @@ describeOnSqlite('judgement', (create) => {
         },
       ]);
       expect(JSON.stringify(reports)).not.toContain('secret');
-      expect(app.logged.filter((line) => line.includes('did not take a finding'))).toHaveLength(1);
+      expect(app.logged.filter((line) => line.includes('failed for the rule'))).toHaveLength(1);
     });
 
     it('that nobody does stop the start', async () => {

@@ -181,7 +181,7 @@ export class Detector {
     if (away !== undefined && !this.isOver) {
       this.warnings.warn(
         'sweep',
-        'The audit could not look into its database for what several processes have seen: until it can, each decides alone.',
+        'Detection could not read the audit database: until it can, it finds only what this process records.',
       );
     }
   }

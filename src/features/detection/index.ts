@@ -51,6 +51,6 @@ function warnOfUnseen({ asked, logger }: FeatureHost): void {
   const unseen = ['userId', 'ipAddress', 'details.account'].filter((name) => protection?.protects(name));
   if (unseen.length === 0) return;
   logger.warn(
-    `Among the protected fields are ${unseen.join(', ')}: what is found by these across processes, the audit's detection does not find any more (docs/comply/encryption.md of nest-audit-trail).`,
+    `The fields ${unseen.join(', ')} are protected, so detection can't compare them across processes: by these it finds only what one process records (docs/comply/encryption.md of nest-audit-trail).`,
   );
 }

@@ -167,7 +167,7 @@ export class Protector implements ValueProtection {
     if (performance.now() - this.waitingSince < KEY_PATIENCE_MS) {
       throw new AuditError(
         'AUDIT_STORE_UNAVAILABLE',
-        `${error.message} Events are kept and stored once they can be; after ${KEY_PATIENCE_MS / 1_000} s without these values`,
+        `${error.message} Events wait for the keys; after ${KEY_PATIENCE_MS / 1_000} s they are stored without these values`,
         { cause: error },
       );
     }

@@ -123,7 +123,7 @@ export class SubjectKeys {
       // Then they are read again: another process may have made them first, or have erased the person meanwhile.
       for (const draft of missing.values()) await this.makeNext(draft, access);
     }
-    throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The keys of protected data change all the time.');
+    throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The keys of protected data were not stored: other processes changed them at each try. Try again later.');
   }
 
   /**
@@ -193,7 +193,7 @@ export class SubjectKeys {
         {},
       );
     }
-    throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The keys of the person change all the time.');
+    throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The person was not forgotten: other processes changed their keys at each try. Call forget() again.');
   }
 
   /**
@@ -326,8 +326,8 @@ export class SubjectKeys {
       this.warnings.error(
         'erasure',
         wrapped === ''
-          ? `The key ${id} was destroyed in audit_keys, and not by forget(): what it encrypts is lost until its row is restored from a backup.`
-          : `The key ${id} is marked as erased in audit_keys, and not by forget(): the mark is ignored. Somebody has changed the row.`,
+          ? `The key ${id} was destroyed in audit_keys, but not by forget(): what it encrypts can't be read until its row is restored from a backup.`
+          : `The key ${id} is marked as erased in audit_keys, but not by forget(): somebody has changed the row, and the mark is ignored.`,
       );
     }
     return own;

@@ -147,7 +147,7 @@ export class RiskMemory {
       if (error instanceof AuditError && !error.cause) return;
       this.warnings.warn(
         'history',
-        "The audit could not read a user's earlier events: until it can, no address and no device counts as new.",
+        "The risk score could not read a user's earlier events: until it can, no address and no device counts as new.",
       );
     }
   }

@@ -201,7 +201,7 @@ export class RuleActions {
     this.warnings.warn(
       errorName,
       dropped === undefined
-        ? `The handler of the compliance action ${action} did not take a finding of the rule ${rule.id}: ${errorName}, after ${attempts} calls. It is given up.`
+        ? `The handler of the compliance action ${action} failed for the rule ${rule.id}: ${errorName}, after ${attempts} calls. It is not called again for this finding; an event ${HANDLER_FAILED.action} is recorded.`
         : `${dropped} findings of compliance rules were dropped, since more than ${this.limits.maxPending} waited for their handlers. Their events have the flags anyway.`,
     );
     try {

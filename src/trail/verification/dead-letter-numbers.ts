@@ -72,7 +72,7 @@ export class DeadLetterNumbers {
 }
 
 function problemOf({ id, untrusted, source, sequence }: ScannedLetter, { verifiers }: Trust) {
-  const name = isEventId(id) ? id : 'of an id that is none';
+  const name = isEventId(id) ? id : 'without a valid id';
   const where = {
     eventId: String(id),
     ...(source !== null && { source }),

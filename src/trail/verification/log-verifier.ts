@@ -220,5 +220,5 @@ function checkpointOf(
 }
 
 function invalid(field: string, what: string): AuditError {
-  return new AuditError('AUDIT_INVALID_QUERY', `The audit log can't be verified so: ${what}.`, { field });
+  return new AuditError('AUDIT_INVALID_QUERY', `The audit log was not verified: ${what}.`, { field });
 }
