@@ -439,7 +439,10 @@ export class RequestAudit implements ResponseObserver {
 
   private noteInternalError(error: unknown): void {
     const name = error instanceof Error ? error.name : typeof error;
-    this.warnings.warn('internal', `A part of an audit event could not be made, since the audit itself failed (${name}). The request went on.`);
+    this.warnings.warn(
+      'internal',
+      `A part of an audit event could not be made, since the audit itself failed (${name}). The request went on.`,
+    );
   }
 }
 

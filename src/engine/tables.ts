@@ -40,6 +40,8 @@ export async function warnOfTables(database: AuditDatabase, logger: AuditLogger)
       logger.warn(`${sentence} docs/reference/threat-model.md of nest-audit-trail says why that matters.`);
     }
   } catch (error) {
-    logger.warn(`The audit could not check whether somebody has replaced its tables by views: ${String(error)}. Events are recorded; nest-audit verify checks it again.`);
+    logger.warn(
+      `The audit could not check whether somebody has replaced its tables by views: ${String(error)}. Events are recorded; nest-audit verify checks it again.`,
+    );
   }
 }

@@ -123,7 +123,10 @@ export class SubjectKeys {
       // Then they are read again: another process may have made them first, or have erased the person meanwhile.
       for (const draft of missing.values()) await this.makeNext(draft, access);
     }
-    throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The keys of protected data were not stored: other processes changed them at each try. Try again later.');
+    throw new AuditError(
+      'AUDIT_STORE_UNAVAILABLE',
+      'The keys of protected data were not stored: other processes changed them at each try. Try again later.',
+    );
   }
 
   /**
@@ -193,7 +196,10 @@ export class SubjectKeys {
         {},
       );
     }
-    throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'The person was not forgotten: other processes changed their keys at each try. Call forget() again.');
+    throw new AuditError(
+      'AUDIT_STORE_UNAVAILABLE',
+      'The person was not forgotten: other processes changed their keys at each try. Call forget() again.',
+    );
   }
 
   /**
