@@ -1,4 +1,13 @@
-import { ForbiddenException, Get, Inject, NotFoundException, Param, Query, Req } from '@nestjs/common';
+import {
+  BadRequestException,
+  ForbiddenException,
+  Get,
+  Inject,
+  NotFoundException,
+  Param,
+  Query,
+  Req,
+} from '@nestjs/common';
 import { AuditError, invalidQuery } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
@@ -46,7 +55,8 @@ export abstract class AuditLogController {
   @Get()
   @Answers(AuditPageDto)
   async list(@Req() request: unknown, @Query() query: AuditQueryDto): Promise<AuditPage> {
-    return this.audit.find({ ...withoutScope(query), ...(await this.scope(request)) });
+    const scope = await this.scope(request);
+    return answer(() => this.audit.find({ ...withoutScope(query), ...scope }));
   }
 
   @Get('statistics')
@@ -55,7 +65,7 @@ export abstract class AuditLogController {
     @Query() query: AuditStatisticsQueryDto,
   ): Promise<AuditStatistics> {
     const { reveal: _, ...scope } = await this.scope(request);
-    return this.audit.statistics({ ...withoutScope(query), ...scope });
+    return answer(() => this.audit.statistics({ ...withoutScope(query), ...scope }));
   }
 
   @Get('history/:resource/:resourceId')
@@ -67,13 +77,14 @@ export abstract class AuditLogController {
     @Query() query: AuditQueryDto,
   ): Promise<AuditPage> {
     const scope = await this.scope(request);
-    return this.audit.history({ ...withoutScope(query), resource, resourceId, ...scope });
+    return answer(() => this.audit.history({ ...withoutScope(query), resource, resourceId, ...scope }));
   }
 
   @Get(':id')
   @Answers(AuditEventDto)
   async one(@Req() request: unknown, @Param('id') id: string): Promise<AuditLogEvent> {
-    return found(await this.audit.findById(id, await this.scope(request)));
+    const scope = await this.scope(request);
+    return found(await answer(() => this.audit.findById(id, scope)));
   }
 
   /** What `nest-audit verify-proof` checks. */
@@ -81,7 +92,7 @@ export abstract class AuditLogController {
   @Answers(Object)
   async proof(@Req() request: unknown, @Param('id') id: string): Promise<AuditProof> {
     const { reveal: _, ...scope } = await this.scope(request);
-    return found(await this.audit.prove(id, scope));
+    return found(await answer(() => this.audit.prove(id, scope)));
   }
 
   private async scope(request: unknown): Promise<AuditReadScope> {
@@ -96,6 +107,16 @@ function withoutScope<Query extends object>(query: Query): Query {
   const field = OF_SCOPE.find((name) => name in query);
   if (field === undefined) return query;
   throw invalidQuery(field, `${field} can't be asked for`);
+}
+
+/** Nest logs an error that is none of its own, with its stack: what a client did wrong must not fill the application's log. */
+async function answer<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof AuditError) || error.code !== 'AUDIT_INVALID_QUERY') throw error;
+    throw new BadRequestException({ statusCode: 400, message: error.message }, { cause: error });
+  }
 }
 
 function found<T>(value: T | undefined): T {

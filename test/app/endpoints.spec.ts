@@ -1,6 +1,6 @@
 // The read endpoints: over HTTP with guards and a caller's tenant, and in the document that Swagger makes of them.
 import 'reflect-metadata';
-import { Controller, Injectable, Module, UseGuards, ValidationPipe } from '@nestjs/common';
+import { Controller, Injectable, Logger, Module, UseGuards, ValidationPipe } from '@nestjs/common';
 import type { CanActivate, ExecutionContext, INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
@@ -119,6 +119,37 @@ describe('the read endpoints', () => {
     const audit = app.get(AuditService);
     const ofPages = { tenantId: 'acme', limit: undefined, order: undefined };
     expect(await audit.statistics(ofPages as never)).toMatchObject({ total: expect.any(Number) });
+  });
+
+  it('refuse it too without a pipe that checks, and log no error of the application', async () => {
+    const errors: unknown[] = [];
+    const logger = { log: () => {}, warn: () => {}, error: (error: unknown) => void errors.push(error) };
+    const plain = await NestFactory.create(moduleWith(AuditController), { logger });
+    try {
+      await plain.listen(0, '127.0.0.1');
+      const at = (plain.getHttpServer().address() as AddressInfo).port;
+      for (const path of [
+        '?limit=0',
+        '?tenantId=globex',
+        '/statistics?limit=5',
+        '/history/invoice/1?cursor=x',
+      ]) {
+        const answer = await send(at, {
+          path: `/audit${path}`,
+          headers: { authorization: 'Bearer ann@acme' },
+        });
+        expect([path, answer.status, JSON.parse(answer.body)]).toEqual([
+          path,
+          400,
+          { statusCode: 400, message: expect.stringContaining('The audit query is not valid') },
+        ]);
+      }
+      expect(errors).toEqual([]);
+    } finally {
+      await plain.close();
+      // It was set for every application of the process.
+      Logger.overrideLogger(false);
+    }
   });
 
   it('are in the document of Swagger, with each parameter and the event', () => {
