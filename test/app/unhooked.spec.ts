@@ -86,7 +86,7 @@ describeOnSqlite('an application whose hook is removed', (create) => {
       ['payment.read', 'ann', 'failure', '127.0.0.1', undefined, 403],
     ]);
     expect(app.audit.status()).toMatchObject({ unhooked: 4, healthy: true });
-    expect(logged.filter((line) => line.includes('has removed it'))).toHaveLength(1);
+    expect(logged.filter((line) => line.includes('has removed the middleware'))).toHaveLength(1);
   });
 
   it('takes nothing for the request that middleware has put on it', async () => {

@@ -366,7 +366,7 @@ describeEachDatabase('a forged note of a source', (create, name) => {
         { kind: 'started', statement: null },
         { kind: 'closed', statement: null },
       ]);
-      expect(logged.join()).toContain('without a signature');
+      expect(logged.join()).toContain('The note is stored unsigned');
       const { audit } = await start({ signingKey: keys.signerKey });
       await audit.checkpoint();
       expect(await audit.verify()).toMatchObject({ ok: true, events: 2 });
