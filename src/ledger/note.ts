@@ -83,7 +83,7 @@ function signatureOf(line: string): { name: string; keyId: Buffer; signature: Bu
   const [, name, encoded] = /^\u2014 ([^\p{White_Space}+]+) (.+)$/u.exec(line) ?? [];
   const bytes = decodeBase64(encoded);
   if (name === undefined || bytes === undefined || bytes.length <= KEY_ID_SIZE) {
-    throw new LedgerFormatError('The note has a line among its signatures that is none.');
+    throw new LedgerFormatError('Among the signatures of the note is a line that is no signature.');
   }
   return { name, keyId: bytes.subarray(0, KEY_ID_SIZE), signature: bytes.subarray(KEY_ID_SIZE) };
 }

@@ -47,7 +47,7 @@ export function toRow(event: AuditLogEvent): (string | number | null)[] {
   try {
     return valuesOf(event);
   } catch (cause) {
-    const message = `The audit event can't be stored, since it is none: ${String((cause as Error).message)}.`;
+    const message = `The audit event can't be stored, since it is not valid: ${String((cause as Error).message)}.`;
     throw new AuditError('AUDIT_INVALID_EVENT', message, { cause });
   }
 }

@@ -251,7 +251,7 @@ export class LegalHolds {
     // An id that is none is a text of whoever wrote the row.
     const event = isEventId(id) ? `The event ${id}` : 'An event without the id of one';
     // So is what the record says.
-    const why = doubt.startsWith('has no record') ? doubt : 'its record is none that can be believed';
+    const why = doubt.startsWith('has no record') ? doubt : "its record can't be trusted";
     this.warnings.warn(
       'hold',
       `${event} says that a legal hold was ${verb}, and ${why}. It counts for nothing; nest-audit verify says more.`,

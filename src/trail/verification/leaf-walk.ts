@@ -125,7 +125,7 @@ export class LeafWalk {
       this.problems.add({
         code: 'leaf_changed',
         ...whereOf(leaf),
-        message: `The hash of leaf ${index} (event ${leaf.eventId}) is none.`,
+        message: `Leaf ${index} (event ${leaf.eventId}) has no valid hash.`,
       });
     }
     this.roots.append(index, { leaf: stored, event, tile, isRemoved }, leaf.eventId);

@@ -44,7 +44,7 @@ export async function verifyStrays(
   for (const { level, tileIndex } of stillStray) {
     problems.add({
       code: 'tile_changed',
-      message: `Tile ${tileIndex} of level ${level} is none of a log of ${now} leaves.`,
+      message: `Tile ${tileIndex} of level ${level} does not belong to a log of ${now} leaves.`,
     });
   }
 }
