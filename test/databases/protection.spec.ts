@@ -867,7 +867,9 @@ describeEachDatabase('protection', (create, name) => {
 
     it('says that detection does not find by what is protected', async () => {
       await start({ fields: ['ipAddress', 'details.account'] }, { features: [detection()] });
-      expect(logged.join('\n')).toMatch(/The fields ipAddress, details\.account are protected, so detection .*/);
+      expect(logged.join('\n')).toMatch(
+        /The fields ipAddress, details\.account are protected, so detection .*/,
+      );
     });
 
     it('does not start with keys that are none, or not those of the data', async () => {
