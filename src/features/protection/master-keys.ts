@@ -8,7 +8,7 @@ import type { KeyManagement } from './key-management.js';
 /** The master key that a key was wrapped by is not there, or the KMS does not answer: it may be later. */
 export class KeyUnavailableError extends AuditError {
   constructor(readonly reason: string) {
-    super('AUDIT_STORE_UNAVAILABLE', `The keys of protected values can't be had: ${reason}.`);
+    super('AUDIT_STORE_UNAVAILABLE', `The keys of protected values can't be read: ${reason}.`);
   }
 }
 
