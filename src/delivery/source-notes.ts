@@ -66,7 +66,10 @@ export class SourceNotes {
   send(): void {
     if (this.isEmpty || this.isClosed) return;
     this.flush().catch((error: unknown) => {
-      this.warnings.warn('notes', `The audit could not write into audit_sources what became of this process: ${describeStoreError(error)}. It tries again.`);
+      this.warnings.warn(
+        'notes',
+        `The audit could not write into audit_sources what became of this process: ${describeStoreError(error)}. It tries again.`,
+      );
       this.retry ??= setTimeout(() => {
         this.retry = undefined;
         this.send();
