@@ -84,7 +84,7 @@ export type { RiskOptions, RiskWeights } from './recorder/risk/risk-options.js';
 export type { VolumeStep } from './recorder/risk/risk-points.js';
 export { pseudonym } from './recorder/redaction/pseudonym.js';
 export type { RedactionMode, RedactionOptions } from './recorder/redaction/redaction-options.js';
-export type { FeatureTables } from './store/audit-database.js';
+export type { FeatureTables } from './store/audit-data-source.js';
 export type { AuditDatabaseOptions, StoreOptions } from './store/store-options.js';
 
 // The table of events, for an application's own reads. The entities and migrations are in nest-audit-trail/typeorm.

@@ -48,7 +48,7 @@ export async function exportTiles(
       const extended = tip.extend(leaves.map(({ leafHash: hash }) => Buffer.from(hash, 'base64')));
       tip = extended.tip;
       for (const { level, tileIndex, hashes } of extended.tiles) {
-        write(tilePath(level, tileIndex), Buffer.concat(hashes));
+        write(tilePath(level, tileIndex), Buffer.from(hashes, 'base64'));
       }
     }
     for (const { level, tileIndex, hashes } of tip.partialTiles) {

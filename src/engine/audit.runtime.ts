@@ -138,10 +138,12 @@ export class AuditRuntime {
     // Only what is signed is believed of how far a source has come.
     this.reachNotes =
       tables.authority &&
-      new ReachNotes(tables.ledger, tables.sealing, {
-        reached: () => this.delivery.taken.reached(),
-        note: (source, sequence) => this.delivery.noteReached(source, sequence),
-      });
+      new ReachNotes(
+        tables.ledger,
+        tables.sealing,
+        () => this.delivery.taken.reached(),
+        (source, sequence) => this.delivery.noteReached(source, sequence),
+      );
     const reads = new Reads();
     this.service = this.makeService(tables, redactor, reads);
     const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil } = options.ledger ?? {};
@@ -223,7 +225,7 @@ export class AuditRuntime {
       this.recorder,
       this.requests,
       queries,
-      () => sources.summaries({ ...trust, own: new Set(delivery.sources.map(({ source }) => source)) }),
+      () => sources.summaries({ ...trust, local: new Set(delivery.sources.map(({ source }) => source)) }),
       new DeadLetters(letters, atRest, reads, logger),
       { prover: new EventProver(ledger, sealer, queries, reads), verifier, sealer },
       atRest,

@@ -7,6 +7,7 @@ import type { NumberOwner } from './taken-events.js';
 import { leafHashOf } from '../store/event-leaf.js';
 import { whyNoEvent } from '../store/event-row.js';
 import type { NumberedRow } from '../store/event-row.js';
+import type { StoredLeaf } from '../store/ledger-records.js';
 import type { SealingRepository, SourcePlace, SourceProgress } from '../store/sealing.repository.js';
 import { isEnd, isTrusted, readNote } from '../store/source-note.js';
 import type { NoteTrust } from '../store/source-note.js';
@@ -15,20 +16,12 @@ import { SourceQueue } from './source-queue.js';
 import { TrustedNotes } from './trusted-notes.js';
 
 /** A leaf that is to be added. */
-export interface NewLeaf {
-  readonly eventId: string;
+interface NewLeaf extends Omit<StoredLeaf, 'leafIndex' | 'leafHash'> {
   readonly hash: Buffer;
-  readonly source: string | null;
-  readonly sequence: number | null;
-  readonly through: number | null;
 }
 
 /** What is next for the log, in its order. */
-export interface Collected {
-  readonly leaves: readonly NewLeaf[];
-  /** Events that tell of gaps, to be stored with their leaves. */
-  readonly gapEvents: readonly AuditLogEvent[];
-}
+export type Collected = Pick<Batch, 'leaves' | 'gapEvents'>;
 
 /** What the process itself knows. */
 export interface OwnSource {
@@ -48,7 +41,7 @@ export interface CollectorOptions {
     sequences: readonly number[],
   ) => readonly NumberOwner[] | Promise<readonly NumberOwner[]>;
   /** Told of each row that is no event and so does not get into the log. */
-  readonly passedOver?: (id: string) => void;
+  readonly passedOver: (id: string) => void;
   /** Whose notes of sources are believed. */
   readonly trust: () => Promise<NoteTrust>;
   /** A note says of a source of this process what is not so. */
@@ -57,7 +50,7 @@ export interface CollectorOptions {
 
 /** Sources that one statement looks up. */
 const SOURCES_AT_ONCE = 100;
-/** Whose events these are is looked at in each wide turn. */
+/** Events whose sources each wide turn looks at. */
 const NEWEST_EVENTS = 200;
 /** Events without a number come by the caller's transaction, seldom later than so long after their id was made. */
 const UNNUMBERED_PATIENCE_MS = 3_600_000;
@@ -65,12 +58,12 @@ const UNNUMBERED_PATIENCE_MS = 3_600_000;
 const SWEEP_INTERVAL_MS = 3_600_000;
 /** Pages of rows of one listing that are looked at in one pass; the next goes on from there. */
 const MAX_PAGES = 10;
-/** How long a row with a number of this process that it has stored no event under yet may be the one that is on its way. */
+/** How long a row with a number of this process that it has stored no event under yet may be the event that is on its way. */
 const STORING_MS = 2_000;
-/** A source that waits is noted so often within the time of a gap. */
+/** Marks that are made of a source while the time of a gap runs. */
 const MARKS_PER_TIMEOUT = 30;
 
-/** What was known at a time: which numbers up to there were missing, are missing since then at the latest. */
+/** The highest number that was known at a time: what is missing below is missing since then at the latest. */
 interface Mark {
   readonly known: number;
   readonly at: number;
@@ -84,12 +77,13 @@ interface Mark {
  * only the events that it has given them to.
  */
 export class Collector {
-  /** Of each source in which a number is missing, oldest first. */
+  /** Of each source in which a number is missing; the oldest first. */
   private readonly marks = new Map<string, Mark[]>();
   private readonly queue: SourceQueue;
   private readonly notes: TrustedNotes;
+  /** The queue and the notes have been read to their end. */
   private isLast = false;
-  /** Whether the turn has found rows with numbers of this process that are not in the log: some may not be known as stored yet. */
+  /** The turn has found rows with numbers of this process that are not in the log: some may not be known as stored yet. */
   private hasOwn = false;
   /** The note of each source of this process that can't be its own. */
   private readonly strange = new Map<string, string>();
@@ -134,11 +128,13 @@ export class Collector {
     const batch = new Batch(limit);
     this.hasOwn = false;
     await this.numbered(batch, size, isWide);
-    if (!batch.isFull) {
-      const late = (after: string) => this.sealing.lateEvents(after, batch.limit, size);
-      await this.fill(batch, 'late', '', late);
-    }
-    if (!batch.isFull) await this.unnumbered(batch, size);
+    await this.fill(batch, 'late', '', (after) => this.sealing.lateEvents(after, limit, size));
+    const now = performance.now();
+    const sweeps = now - this.sweptAt > SWEEP_INTERVAL_MS;
+    const from = sweeps ? '' : firstIdOf(Date.now() - UNNUMBERED_PATIENCE_MS);
+    const unnumbered = (after: string) => this.sealing.unnumberedEvents(after, limit, size);
+    const isDone = await this.fill(batch, 'unnumbered', from, unnumbered);
+    if (sweeps && isDone) this.sweptAt = now;
     return batch;
   }
 
@@ -158,7 +154,7 @@ export class Collector {
       this.isLast = !hasKeys || this.notes.isComplete;
     }
     while (!batch.isFull && !this.queue.isEmpty) {
-      const all = await this.sealing.progressOf(this.queue.take(SOURCES_AT_ONCE), size);
+      const all = await this.sealing.progressOf(this.queue.next(SOURCES_AT_ONCE), size);
       for (const [index, progress] of all.entries()) {
         if (batch.isFull) {
           this.queue.giveBack(all.slice(index).map(({ source }) => source));
@@ -166,12 +162,10 @@ export class Collector {
         }
         if (own.has(progress.source) && progress.stored > progress.sealed) this.hasOwn = true;
         const before = batch.room;
-        const isWaiting = await this.ofSource(
-          batch,
-          this.outlook(progress, own.get(progress.source), hasKeys),
-        );
+        const outlook = this.outlook(progress, own.get(progress.source), hasKeys);
+        const isWaiting = await this.ofSource(batch, outlook);
         if (!isWaiting) this.marks.delete(progress.source);
-        if (batch.room < before) this.queue.noteLively(progress.source);
+        if (batch.room < before) this.queue.keepLooking(progress.source);
       }
       // SQLite answers at once: whatever else the process has to do is not kept waiting.
       await turn();
@@ -197,7 +191,6 @@ export class Collector {
       end,
       vouched: vouched ?? 0,
       isVouchedFor: vouched !== undefined,
-      isOwn: own !== undefined,
     };
   }
 
@@ -216,7 +209,7 @@ export class Collector {
     let isAtEnd = first > known;
     for (let pages = 0; !isAtEnd && pages < MAX_PAGES; pages += 1) {
       const rows = await this.sealing.eventsAfter(source, place, batch.limit);
-      const claims = await this.claimsOf(rows, outlook.isOwn);
+      const claims = await this.claimsOf(rows);
       isAtEnd = rows.length < batch.limit;
       for (const row of rows) {
         const sequence = Number(row.sequence);
@@ -241,14 +234,13 @@ export class Collector {
       const { sequence, id } = rows.at(-1) ?? place;
       place = { sequence: Number(sequence), id: id as string };
     }
-    if (isAtEnd) {
-      return end !== undefined && at.next <= end && !batch.isFull
-        ? !(await this.passes(batch, outlook, at, end))
-        : false;
+    if (!isAtEnd) {
+      // Nothing but rows that are no events: what comes after them must not wait for them.
+      this.places.set(source, place);
+      return true;
     }
-    // Nothing but rows that are no events: they must not hold up what is behind them.
-    this.places.set(source, place);
-    return true;
+    if (end === undefined || at.next > end || batch.isFull) return false;
+    return !(await this.passes(batch, outlook, at, end));
   }
 
   /**
@@ -265,18 +257,18 @@ export class Collector {
   }
 
   /** Of rows with numbers of this process: those that are not known to be the events that have these numbers. */
-  private async claimsOf(rows: readonly NumberedRow[], isOwn: boolean): Promise<Map<NumberedRow, Claim>> {
+  private async claimsOf(rows: readonly NumberedRow[]): Promise<Map<NumberedRow, Claim>> {
     const claims = new Map<NumberedRow, Claim>();
-    const [first] = rows;
-    if (!isOwn || !first) return claims;
-    const owners = await this.options.ownersOf(
-      String(first.source),
-      rows.map(({ sequence }) => Number(sequence)),
-    );
-    for (const [index, row] of rows.entries()) {
-      const owner = owners[index];
-      if (owner === undefined) claims.set(row, 'early');
-      else if (owner !== null && owner !== row.id) claims.set(row, 'forged');
+    for (const { source } of this.options.ownSources()) {
+      const own = rows.filter((row) => row.source === source);
+      if (own.length === 0) continue;
+      const sequences = own.map(({ sequence }) => Number(sequence));
+      const owners = await this.options.ownersOf(source, sequences);
+      for (const [index, row] of own.entries()) {
+        const owner = owners[index];
+        if (owner === undefined) claims.set(row, 'early');
+        else if (owner !== null && owner !== row.id) claims.set(row, 'forged');
+      }
     }
     return claims;
   }
@@ -292,15 +284,12 @@ export class Collector {
     from: string,
     page: (after: string) => Promise<NumberedRow[]>,
   ): Promise<boolean> {
+    if (batch.isFull) return false;
     let after = this.resumed.get(listing) ?? from;
     this.resumed.delete(listing);
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const rows = await page(after);
-      const claims = new Map<NumberedRow, Claim>();
-      for (const { source } of this.options.ownSources()) {
-        const own = rows.filter((row) => row.source === source);
-        for (const [row, claim] of await this.claimsOf(own, true)) claims.set(row, claim);
-      }
+      const claims = await this.claimsOf(rows);
       for (const row of rows) {
         if (!batch.isFull && this.isEvent(row, claims) && !claims.has(row)) batch.add(row);
       }
@@ -312,14 +301,14 @@ export class Collector {
     return false;
   }
 
-  /** Whether it is an event that this library can have written: nothing else gets into the log. */
+  /** Nothing gets into the log but events that this library can have written. */
   private isEvent(row: NumberedRow, claims: ReadonlyMap<NumberedRow, Claim>): boolean {
     if (claims.get(row) !== 'forged' && whyNoEvent(row) === undefined) return true;
-    this.options.passedOver?.(String(row.id));
+    this.options.passedOver(String(row.id));
     return false;
   }
 
-  /** Says so where the newest note of a source of this process can't be its own. */
+  /** Warns where somebody else has written the newest note of a source of this process. */
   private async checkNotes(source: string, trust: NoteTrust): Promise<void> {
     const row = await this.sources.newestNote(source);
     const note = row && readNote(row);
@@ -341,7 +330,6 @@ export class Collector {
     { known, vouched }: Outlook,
     isStoring: boolean,
   ): Promise<boolean> {
-    const { describeGap } = this.options;
     const gapTimeoutMs = Math.max(this.options.gapTimeoutMs, isStoring ? STORING_MS : 0);
     const now = performance.now();
     const marks = this.marks.get(gap.source) ?? [];
@@ -354,17 +342,8 @@ export class Collector {
     const isDue = (mark: Mark | undefined) => mark !== undefined && now - mark.at >= gapTimeoutMs;
     while (isDue(marks[1])) marks.shift();
     if (!isDue(marks[0]) || marks[0]!.known < gap.to) return false;
-    batch.addGap(gap, await describeGap(gap));
+    batch.addGap(gap, await this.options.describeGap(gap));
     return true;
-  }
-
-  private async unnumbered(batch: Batch, size: number): Promise<void> {
-    const now = performance.now();
-    const sweeps = now - this.sweptAt > SWEEP_INTERVAL_MS;
-    const after = sweeps ? '' : firstIdOf(Date.now() - UNNUMBERED_PATIENCE_MS);
-    const page = (behind: string) => this.sealing.unnumberedEvents(behind, batch.limit, size);
-    const isDone = await this.fill(batch, 'unnumbered', after, page);
-    if (sweeps && isDone) this.sweptAt = now;
   }
 }
 
@@ -380,8 +359,6 @@ interface Outlook extends SourceProgress {
   readonly isVouchedFor: boolean;
   /** Up to which number: whoever may insert can make any hole seem to be there beyond it. */
   readonly vouched: number;
-  /** Whether it is one of this process. */
-  readonly isOwn: boolean;
 }
 
 /** How far a source is looked through. */
@@ -394,8 +371,9 @@ interface Progress {
 /** The number is that of another event, or of none that is stored yet. */
 type Claim = 'forged' | 'early';
 
-class Batch implements Collected {
+class Batch {
   readonly leaves: NewLeaf[] = [];
+  /** Events that tell of gaps, to be stored with their leaves. */
   readonly gapEvents: AuditLogEvent[] = [];
 
   constructor(readonly limit: number) {}
@@ -410,23 +388,12 @@ class Batch implements Collected {
 
   add(row: NumberedRow): void {
     const sequence = row.sequence === null ? null : Number(row.sequence);
-    this.leaves.push({
-      eventId: String(row.id),
-      hash: leafHashOf(row),
-      source: row.source,
-      sequence,
-      through: sequence,
-    });
+    const { source } = row;
+    this.leaves.push({ eventId: String(row.id), hash: leafHashOf(row), source, sequence, through: sequence });
   }
 
   addGap({ source, from, to }: NumberRange, event: AuditLogEvent): void {
     this.gapEvents.push(event);
-    this.leaves.push({
-      eventId: event.id,
-      hash: eventLeafHash(event),
-      source,
-      sequence: from,
-      through: to,
-    });
+    this.leaves.push({ eventId: event.id, hash: eventLeafHash(event), source, sequence: from, through: to });
   }
 }

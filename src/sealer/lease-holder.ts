@@ -1,17 +1,17 @@
 import type { Lease, SealingRepository } from '../store/sealing.repository.js';
 
-/** How long the lease of a process that no longer keeps it is respected. */
+/** How long the lease of a process that no longer renews it is respected. */
 const LEASE_MS = 10_000;
-/** A holder keeps it this often. */
 const RENEWAL_MS = LEASE_MS / 4;
 
 /**
- * Who may seal: one process at a time, as long as it keeps saying so. No clock is compared with another's: a lease is over
- * once it was not kept for ten seconds by the watch of whoever wants it.
+ * Who may seal: one process at a time, as long as it renews its lease. No clock is compared with another's: a lease is over
+ * once it was not renewed for ten seconds by the clock of whoever wants it.
  */
 export class LeaseHolder {
-  private held: { readonly term: number; readonly keptAt: number } | undefined;
-  private watched: (Lease & { readonly since: number }) | undefined;
+  private lease: { readonly term: number; readonly renewedAt: number } | undefined;
+  /** Another's lease, and since when it is the same. */
+  private other: (Lease & { readonly since: number }) | undefined;
 
   constructor(
     private readonly sealing: SealingRepository,
@@ -19,36 +19,31 @@ export class LeaseHolder {
   ) {}
 
   /**
-   * Takes the lease where it is free or over, and keeps it.
+   * Acquires the lease where it is free or over, and renews it.
    *
    * @returns whether this process has it
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async hold(): Promise<boolean> {
+  async acquire(): Promise<boolean> {
     const now = performance.now();
-    if (this.held && now - this.held.keptAt < RENEWAL_MS) return true;
-    const lease = await this.sealing.lease();
-    const isOwn = this.held !== undefined && lease.holder === this.name && lease.term === this.held.term;
-    if (!isOwn && lease.holder !== '' && !this.isOver(lease, now)) {
-      this.held = undefined;
-      return false;
-    }
-    const taken = await this.sealing.takeLease(lease.term, this.name);
-    this.held = taken ? { term: lease.term + 1, keptAt: now } : undefined;
-    return taken;
+    if (this.lease && now - this.lease.renewedAt < RENEWAL_MS) return true;
+    const { term, holder } = await this.sealing.lease();
+    const isRenewal = holder === this.name && term === this.lease?.term;
+    const isFree = holder === '' || isRenewal || this.isOver({ term, holder }, now);
+    const isAcquired = isFree && (await this.sealing.changeLease(term, this.name));
+    this.lease = isAcquired ? { term: term + 1, renewedAt: now } : undefined;
+    return isAcquired;
   }
 
   /** Lets the next one have it at once. */
   async release(): Promise<void> {
-    const { held } = this;
-    this.held = undefined;
-    if (held) await this.sealing.takeLease(held.term, '');
+    const { lease } = this;
+    this.lease = undefined;
+    if (lease) await this.sealing.changeLease(lease.term, '');
   }
 
   private isOver({ term, holder }: Lease, now: number): boolean {
-    if (this.watched?.term !== term || this.watched.holder !== holder) {
-      this.watched = { term, holder, since: now };
-    }
-    return now - this.watched.since >= LEASE_MS;
+    if (this.other?.term !== term || this.other.holder !== holder) this.other = { term, holder, since: now };
+    return now - this.other.since >= LEASE_MS;
   }
 }

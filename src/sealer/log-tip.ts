@@ -1,8 +1,8 @@
 import type { CompactRange } from '../ledger/merkle.js';
 import { compactRangeAt } from '../ledger/proofs.js';
-import { TILE_WIDTH, tileRoot } from '../ledger/tile.js';
+import { encodeHashes, TILE_WIDTH, tileRoot } from '../ledger/tile.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
-import type { NewTile } from '../store/sealing.repository.js';
+import type { StoredTile } from '../store/ledger-records.js';
 import { TileReader } from '../store/tile-reader.js';
 
 /** The right edge of the log at one size, from which it grows: the hashes of each level's unfinished tile. */
@@ -40,10 +40,10 @@ export class LogTip {
   }
 
   /** The edge with these leaves more, and the tiles that they complete. */
-  extend(leaves: readonly Buffer[]): { tip: LogTip; tiles: NewTile[] } {
+  extend(leaves: readonly Buffer[]): { tip: LogTip; tiles: StoredTile[] } {
     const range = this.range.clone();
     const edges = this.edges.map((hashes) => [...hashes]);
-    const tiles: NewTile[] = [];
+    const tiles: StoredTile[] = [];
     for (const leaf of leaves) {
       range.append(leaf);
       let hash = leaf;
@@ -53,7 +53,12 @@ export class LogTip {
         if (hashes.length < TILE_WIDTH) break;
         hash = tileRoot(hashes);
         edges[level] = [];
-        tiles.push({ level, tileIndex: range.size / TILE_WIDTH ** (level + 1) - 1, root: hash, hashes });
+        tiles.push({
+          level,
+          tileIndex: range.size / TILE_WIDTH ** (level + 1) - 1,
+          root: hash.toString('base64'),
+          hashes: encodeHashes(hashes),
+        });
       }
     }
     return { tip: new LogTip(range, edges), tiles };

@@ -11,12 +11,11 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Checkpoints that wait for one target. Beyond that the oldest are left out: a later one vouches for all before it. */
 const MAX_WAITING = 100;
 
-/** Hands checkpoints to one target, one after another, each until it is taken. */
+/** Hands checkpoints to one target, one after another, each until the target has it. */
 export class Publisher {
   private readonly waiting: SignedCheckpoint[] = [];
   private readonly stop = new AbortController();
-  private running: Promise<void> = Promise.resolve();
-  private isRunning = false;
+  private running: Promise<void> | undefined;
   private readonly warnings: RateLimitedLog;
 
   constructor(
@@ -29,14 +28,12 @@ export class Publisher {
   publish(checkpoint: SignedCheckpoint): void {
     this.waiting.push(checkpoint);
     if (this.waiting.length > MAX_WAITING) this.waiting.shift();
-    if (this.isRunning) return;
-    this.isRunning = true;
-    this.running = this.run();
+    this.running ??= this.run();
   }
 
   /** Resolves once nothing waits any more. */
-  idle(): Promise<void> {
-    return this.running;
+  async idle(): Promise<void> {
+    await this.running;
   }
 
   /** Tries no more. */
@@ -61,7 +58,7 @@ export class Publisher {
         waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
       }
     }
-    this.isRunning = false;
+    this.running = undefined;
   }
 
   private async hand(checkpoint: SignedCheckpoint): Promise<void> {

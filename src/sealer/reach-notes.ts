@@ -5,14 +5,6 @@ import type { SealingRepository } from '../store/sealing.repository.js';
 /** How often to look at most. */
 const SHORTEST_MS = 250;
 
-/** What is asked, and whom to tell. */
-export interface ReachHost {
-  /** The last number of each source of this process that the database has taken. */
-  readonly reached: () => Promise<readonly OwnSource[]>;
-  /** The process is to say, with its signature, that the source has come to this number. */
-  readonly note: (source: string, sequence: number) => void;
-}
-
 /**
  * Has the process say how far its sources have come, where a number of theirs is missing in the log. Others record the loss only on
  * its signed word: a hole may as well be made by whoever can insert an event with a number that is not given away yet.
@@ -26,10 +18,15 @@ export class ReachNotes {
   private readonly whole = new Map<string, number>();
   private isLooking = false;
 
+  /**
+   * @param reached the last number of each source of this process that the database has
+   * @param say has the process say, with its signature, that the source has come to this number
+   */
   constructor(
     private readonly ledger: LedgerRepository,
     private readonly sealing: SealingRepository,
-    private readonly host: ReachHost,
+    private readonly reached: () => Promise<readonly OwnSource[]>,
+    private readonly say: (source: string, sequence: number) => void,
   ) {}
 
   start(gapTimeoutMs: number): void {
@@ -43,17 +40,13 @@ export class ReachNotes {
   private async look(): Promise<void> {
     if (this.isLooking) return;
     this.isLooking = true;
-    try {
-      await this.lookOnce();
-    } catch {
-      // While the database is away, delivery says so.
-    } finally {
-      this.isLooking = false;
-    }
+    // While the database is away, delivery says so.
+    await this.lookOnce().catch(() => undefined);
+    this.isLooking = false;
   }
 
   private async lookOnce(): Promise<void> {
-    const last = new Map((await this.host.reached()).map(({ source, sequence }) => [source, sequence]));
+    const last = new Map((await this.reached()).map(({ source, sequence }) => [source, sequence]));
     if ([...last].every(([source, reached]) => reached <= (this.whole.get(source) ?? 0))) return;
     const size = (await this.ledger.head())?.treeSize ?? 0;
     const holes = new Map<string, number>();
@@ -66,7 +59,7 @@ export class ReachNotes {
       const isNews = reached > (this.said.get(source) ?? 0) && sealed >= (this.said.get(source) ?? 0);
       if (this.holes.get(source) !== sealed || !isNews) continue;
       this.said.set(source, reached);
-      this.host.note(source, reached);
+      this.say(source, reached);
     }
     this.holes = holes;
   }

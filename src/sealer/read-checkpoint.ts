@@ -4,7 +4,7 @@ import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteVerifier } from '../ledger/keys.js';
 import { openNote } from '../ledger/note.js';
-import type { StoredCheckpoint } from '../store/ledger.repository.js';
+import type { StoredCheckpoint } from '../store/ledger-records.js';
 
 /** A checkpoint, and whether it is to be believed. */
 export interface OpenedCheckpoint extends Checkpoint {

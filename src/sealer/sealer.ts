@@ -11,7 +11,7 @@ import { rootAt } from '../ledger/proofs.js';
 import { unavailable } from '../store/answer.js';
 import type { AuditDatabase } from '../store/audit-database.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
-import type { StoredCheckpoint } from '../store/ledger.repository.js';
+import type { StoredCheckpoint } from '../store/ledger-records.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
 import { classifyStoreError, describeStoreError } from '../store/store-error.js';
@@ -74,8 +74,8 @@ export class Sealer extends LogSealer {
   private readonly statements = new WaitingStatements();
   private tip: LogTip | undefined;
   /** The newest head that this process has made or checked: the log only ever goes on from there. */
-  private seen: Checkpoint | undefined;
-  private ownOrigin: string | undefined;
+  lastSeen: Checkpoint | undefined;
+  private origin: string | undefined;
   private timer: NodeJS.Timeout | undefined;
   /** Steps are taken one after another. */
   private working: Promise<unknown> = Promise.resolve();
@@ -124,10 +124,6 @@ export class Sealer extends LogSealer {
     return this.options.seal ?? LEDGER_DEFAULTS.seal;
   }
 
-  get lastSeen(): Checkpoint | undefined {
-    return this.seen;
-  }
-
   start(): void {
     if (this.seals) this.schedule();
   }
@@ -141,8 +137,8 @@ export class Sealer extends LogSealer {
 
   beginAgain(origin: string | undefined): void {
     void this.inTurn(async () => {
-      this.tip = this.seen = this.rest = undefined;
-      this.ownOrigin = origin;
+      this.tip = this.lastSeen = this.rest = undefined;
+      this.origin = origin;
     });
   }
 
@@ -152,7 +148,7 @@ export class Sealer extends LogSealer {
     clearTimeout(this.timer);
     if (this.seals) {
       const last = this.inTurn(async () => {
-        await this.sealRound(() => this.holdsLease());
+        await this.sealRound(() => this.hasLease());
         await this.lease.release();
       });
       // What is left is sealed by whoever takes the next turn.
@@ -189,7 +185,7 @@ export class Sealer extends LogSealer {
         this.waitMs = Math.min(this.waitMs + this.intervalMs, this.intervalMs * REST_INTERVALS);
         return;
       }
-      const sealed = await this.sealAll(isWide, () => this.holdsLease());
+      const sealed = await this.sealAll(isWide, () => this.hasLease());
       const now = performance.now();
       const pause = (now - begun) / SHARE_OF_TIME;
       if (isWide) this.wideDue = now + pause;
@@ -205,8 +201,8 @@ export class Sealer extends LogSealer {
     }
   }
 
-  private holdsLease(): Promise<boolean> {
-    return this.inTime(() => this.lease.hold());
+  private hasLease(): Promise<boolean> {
+    return this.inTime(() => this.lease.acquire());
   }
 
   /**
@@ -295,13 +291,11 @@ export class Sealer extends LogSealer {
       if ((now?.treeSize ?? 0) !== tip.size) return 'outrun';
       const isInTheWay = classifyStoreError((error as Error).cause) !== 'away';
       const obstacle = isInTheWay ? await this.inTime(() => this.obstacle(tip.size)) : undefined;
-      throw obstacle === undefined
-        ? error
-        : new AuditError(
-            'AUDIT_LEDGER_BROKEN',
-            `Nothing is added to the audit log of ${tip.size} leaves: ${obstacle}, which no sealer wrote, is where the next batch belongs. nest-audit verify lists such rows; have the owner of the tables delete them`,
-            { cause: error },
-          );
+      if (obstacle === undefined) throw error;
+      throw broken(
+        `Nothing is added to the audit log of ${tip.size} leaves: ${obstacle}, which no sealer wrote, is where the next batch belongs. nest-audit verify lists such rows; have the owner of the tables delete them`,
+        error,
+      );
     }
     this.goOnFrom(extended, signed.origin);
     for (const event of gapEvents) this.host.stored(event);
@@ -315,8 +309,8 @@ export class Sealer extends LogSealer {
 
   private goOnFrom(tip: LogTip, origin: string): void {
     this.tip = tip;
-    this.seen = { origin, treeSize: tip.size, rootHash: tip.root() };
-    this.host.seen?.(this.seen);
+    this.lastSeen = { origin, treeSize: tip.size, rootHash: tip.root() };
+    this.host.seen?.(this.lastSeen);
   }
 
   /** What somebody has put where the next batch belongs. */
@@ -332,10 +326,9 @@ export class Sealer extends LogSealer {
   /** The edge of the log at its head, checked before it is extended for the first time. */
   private async tipOf(head: StoredCheckpoint | undefined): Promise<LogTip> {
     const size = head?.treeSize ?? 0;
-    const { seen } = this;
-    if (seen && (size < seen.treeSize || (size === seen.treeSize && !isAt(seen, head)))) {
-      throw setBack(seen, size);
-    }
+    const { lastSeen: seen } = this;
+    const isExchanged = size === seen?.treeSize && head?.rootHash !== seen.rootHash.toString('base64');
+    if (seen && (size < seen.treeSize || isExchanged)) throw setBack(seen, size);
     if (this.tip?.size === size) return this.tip;
     if (!head) return (this.tip = await LogTip.load(this.ledger, 0));
     const { tip, origin } = await this.inTime(() => this.load(head));
@@ -348,15 +341,14 @@ export class Sealer extends LogSealer {
   private async load(head: StoredCheckpoint): Promise<{ tip: LogTip; origin: string }> {
     const { treeSize: size } = head;
     const origin = this.checkHead(head, await this.name());
-    this.ownOrigin = origin;
+    this.origin = origin;
     const tip = await LogTip.load(this.ledger, size);
     if (tip.root().toString('base64') !== head.rootHash) {
-      throw new AuditError(
-        'AUDIT_LEDGER_BROKEN',
+      throw broken(
         `The audit log of ${size} leaves does not have the root of its newest checkpoint, so nothing is added to it. nest-audit verify says what is wrong`,
       );
     }
-    const { seen } = this;
+    const { lastSeen: seen } = this;
     if (seen) {
       const then = await rootAt(seen.treeSize, new TileReader(this.ledger, size).node);
       if (!then.equals(seen.rootHash)) throw setBack(seen, size);
@@ -365,13 +357,12 @@ export class Sealer extends LogSealer {
   }
 
   /** @returns the origin of the log. @throws AuditError `AUDIT_LEDGER_BROKEN` where it is not one that this process may vouch for */
-  private checkHead(head: StoredCheckpoint, own: string): string {
+  private checkHead(head: StoredCheckpoint, name: string): string {
     const { treeSize } = head;
     const { isSigned, origin } = readCheckpoint(head, this.keys.verifiers);
     if (!isSigned && this.keys.signer) {
       if (treeSize > (this.options.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil)) {
-        throw new AuditError(
-          'AUDIT_LEDGER_BROKEN',
+        throw broken(
           `The newest checkpoint of the audit log, of ${treeSize} leaves, is not signed, so nothing is added to it: whoever has the database could have made it. If no key was set until now, verify the log, and write ledger: { unsignedUntil: ${treeSize} }`,
         );
       }
@@ -380,10 +371,9 @@ export class Sealer extends LogSealer {
         `The first ${treeSize} leaves of the audit log had no signed checkpoint. What is signed from now on vouches for them as they are now.`,
       );
     }
-    if (!isOfLog(origin, own)) {
-      throw new AuditError(
-        'AUDIT_LEDGER_BROKEN',
-        `The audit log of ${treeSize} leaves is that of ${origin}, and this process seals that of ${own}, so nothing is added to it. If it is the right one, write ledger: { origin: '${origin}' }`,
+    if (!isOfLog(origin, name)) {
+      throw broken(
+        `The audit log of ${treeSize} leaves is that of ${origin}, and this process seals that of ${name}, so nothing is added to it. If it is the right one, write ledger: { origin: '${origin}' }`,
       );
     }
     return origin;
@@ -394,12 +384,11 @@ export class Sealer extends LogSealer {
     return this.options.origin ?? this.keys.signer?.name ?? (await this.host.installation());
   }
 
-  private async origin(): Promise<string> {
-    return (this.ownOrigin ??= await this.name());
-  }
-
   private async sign(tip: LogTip): Promise<SignedCheckpoint> {
-    const [origin, rootHash] = [await this.inTime(() => this.origin()), tip.root()];
+    const [origin, rootHash] = [
+      await this.inTime(async () => (this.origin ??= await this.name())),
+      tip.root(),
+    ];
     const text = formatCheckpoint({ origin, treeSize: tip.size, rootHash });
     const signing = signNote(text, this.keys.signer ? [this.keys.signer] : []);
     try {
@@ -421,14 +410,13 @@ export class Sealer extends LogSealer {
   }
 }
 
-function isAt({ rootHash }: Checkpoint, head: StoredCheckpoint | undefined): boolean {
-  return head?.rootHash === rootHash.toString('base64');
+function broken(message: string, cause?: unknown): AuditError {
+  return new AuditError('AUDIT_LEDGER_BROKEN', message, { cause });
 }
 
 /** The log is not one that goes on from what this process has seen of it. */
 function setBack({ treeSize }: Checkpoint, size: number): AuditError {
-  return new AuditError(
-    'AUDIT_LEDGER_BROKEN',
+  return broken(
     size < treeSize
       ? `The audit log has ${size} leaves, and had ${treeSize} before: it was set back or cut off, so nothing is added to it. If it was restored on purpose, restart the process`
       : `The first ${treeSize} leaves of the audit log are not what this process has seen sealed: they were exchanged, so nothing is added to it. nest-audit verify says what is wrong`,

@@ -15,8 +15,8 @@ export class SourceQueue {
   private readonly lively = new Map<string, number>();
   private isAround = false;
 
-  /** @param next the next sources of all, in their order, that come after one */
-  constructor(private readonly next: (after: string, limit: number) => Promise<string[]>) {}
+  /** @param sourcesAfter the next of all sources, in their order */
+  constructor(private readonly sourcesAfter: (after: string, limit: number) => Promise<string[]>) {}
 
   /** Begins a round through all sources. */
   begin(): void {
@@ -25,9 +25,9 @@ export class SourceQueue {
     this.isAround = false;
   }
 
-  /** Whether nobody waits, and all sources had their turn since the last {@link begin}. */
+  /** All sources had their turn since the last {@link begin}. */
   get isDone(): boolean {
-    return this.waiting.length === 0 && this.isAround;
+    return this.isEmpty && this.isAround;
   }
 
   get isEmpty(): boolean {
@@ -45,14 +45,14 @@ export class SourceQueue {
   }
 
   private async nextPortion(): Promise<string[]> {
-    const portion = await this.next(this.after, PORTION);
+    const portion = await this.sourcesAfter(this.after, PORTION);
     const isEnd = portion.length < PORTION;
     if (isEnd) this.isAround = true;
     this.after = isEnd ? '' : portion.at(-1)!;
     return portion;
   }
 
-  take(count: number): string[] {
+  next(count: number): string[] {
     return this.waiting.splice(0, count);
   }
 
@@ -62,7 +62,7 @@ export class SourceQueue {
   }
 
   /** Something of the source is being sealed. */
-  noteLively(source: string): void {
+  keepLooking(source: string): void {
     this.lively.delete(source);
     this.lively.set(source, LIVELY_TURNS);
     const [oldest] = this.lively.keys();

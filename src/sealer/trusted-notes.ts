@@ -10,7 +10,7 @@ const MOST_LIVE = 1_000;
 
 /** What counts of a source's notes. */
 export interface KnownNote extends Pick<SourceNote, 'id' | 'kind' | 'sequence'> {
-  /** The highest number that its notes say was given away. */
+  /** The highest number that one of its notes says was given away. */
   readonly reached: number;
 }
 
@@ -21,7 +21,8 @@ export interface KnownNote extends Pick<SourceNote, 'id' | 'kind' | 'sequence'> 
 export class TrustedNotes {
   private readonly newest = new Map<string, KnownNote>();
   private after = '';
-  private isRead = false;
+  /** All notes were read since the last {@link begin}. */
+  isComplete = false;
   /** Sources that have ended, of which the log may not account for all numbers yet. */
   readonly ended = new Set<string>();
   /** Those that have not; of very many those that were noted last. */
@@ -29,14 +30,9 @@ export class TrustedNotes {
 
   constructor(private readonly sources: SourceRepository) {}
 
-  /** Whether all notes were read since the last {@link begin}. */
-  get isComplete(): boolean {
-    return this.isRead;
-  }
-
   begin(): void {
     this.after = '';
-    this.isRead = false;
+    this.isComplete = false;
   }
 
   /** The newest note of the source. */
@@ -47,13 +43,13 @@ export class TrustedNotes {
   /** Reads the next few. */
   async readOn(trust: NoteTrust): Promise<void> {
     const rows = await this.sources.notesById(this.after, NOTES_AT_ONCE);
-    for (const row of rows) this.take(readNote(row), trust);
+    for (const row of rows) this.believe(readNote(row), trust);
     this.after = rows.length < NOTES_AT_ONCE ? '' : String(rows.at(-1)!['id']);
-    if (this.after === '') this.isRead = true;
+    if (this.after === '') this.isComplete = true;
   }
 
-  private take(note: SourceNote | undefined, trust: NoteTrust): void {
-    if (note?.statement === undefined || note.statement === null) return;
+  private believe(note: SourceNote | undefined, trust: NoteTrust): void {
+    if (!note) return;
     const { id, source, kind, sequence } = note;
     const before = this.newest.get(source);
     if (id <= (before?.id ?? '') || !isTrusted(note, trust)) return;

@@ -1,20 +1,18 @@
-import type { EntityManager, SelectQueryBuilder } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { answer, unavailable } from './answer.js';
+import { unavailable } from './answer.js';
 import { AuditDatabase } from './audit-database.js';
-import type { EventFilter } from './event-filter.js';
 import { codeOf, isCodeColumn, readCode } from './codes.js';
+import type { EventFilter } from './event-filter.js';
 import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
-import { applyFilter } from './filter-sql.js';
 import { sizeOf } from './event-size.js';
+import { matching } from './filter-sql.js';
 import { insertRows } from './insert-rows.js';
-import { runStatement } from './run-statement.js';
-import { ask, askBuilt, isId, sqlOf } from './sql.js';
-import { storedId, storedIdAfter } from './stored-id.js';
+import { ask, columnsOf, id, idAfter, limit as most, list, raw, sql } from './sql.js';
+import type { Row, Sql } from './sql.js';
 import { classifyStoreError } from './store-error.js';
-import { dialectOf, tableName } from './table-name.js';
 
 /** Which way a listing runs: ids sort by time. */
 export type EventOrder = 'newest' | 'oldest';
@@ -73,29 +71,31 @@ export class AuditEventRepository {
     }
   }
 
-  async findById(id: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
-    const [row] = await this.answers<EventRow>(this.rows({ ...filter, id: [id] }).limit(1));
-    return row && this.database.reader.read(row);
+  async findById(eventId: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
+    const [event] = await this.events(matching({ ...filter, id: [eventId] }), sql`LIMIT 1`);
+    return event;
   }
 
   /**
    * One page, in the order of ids.
    *
-   * @param page `limit`: most events to answer; `after`: the id that the page begins behind
+   * @param page `limit`: most events to answer; `after`: the id after which the page begins
    */
-  async find(
+  find(
     filter: EventFilter,
-    page: { readonly limit: number; readonly order: EventOrder; readonly after?: string },
+    { limit, order, after }: { readonly limit: number; readonly order: EventOrder; readonly after?: string },
   ): Promise<AuditLogEvent[]> {
-    const query = this.rows(filter)
-      .orderBy('e.id', page.order === 'newest' ? 'DESC' : 'ASC')
-      .limit(page.limit);
-    if (page.after !== undefined) {
-      const dialect = dialectOf(this.database.ready());
-      if (page.order === 'newest') query.andWhere('e.id < :after', { after: storedId(dialect, page.after) });
-      else query.andWhere('e.id >= :after', { after: storedIdAfter(dialect, page.after) });
-    }
-    return (await this.answers<EventRow>(query)).map(this.database.reader.read);
+    const isNewest = order === 'newest';
+    const page = isNewest ? sql`e.id < ${id(after ?? '')}` : sql`e.id >= ${idAfter(after ?? '')}`;
+    return this.events(
+      after === undefined ? matching(filter) : sql`${matching(filter)} AND ${page}`,
+      sql`ORDER BY e.id ${raw(isNewest ? 'DESC' : 'ASC')} ${most(limit)}`,
+    );
+  }
+
+  private async events(where: Sql, page: Sql): Promise<AuditLogEvent[]> {
+    const rows = await this.select<EventRow>(columnsOf('e', EVENT_COLUMNS), where, page);
+    return rows.map(this.database.reader.read);
   }
 
   /**
@@ -109,21 +109,17 @@ export class AuditEventRepository {
     limit: number,
     values?: readonly string[],
   ): Promise<EventCounts> {
-    const query = this.select(filter);
+    const name = raw(`e.${column}`);
     const counted = values?.map((value) => (isCodeColumn(column) ? codeOf(column, value) : value));
-    if (counted) query.andWhere(`e.${column} IN (:...counted)`, { counted });
-    const rows = await this.answers<{ value: string | number; count: number | string }>(
-      query
-        .select(`e.${column}`, 'value')
-        .addSelect('COUNT(*)', 'count')
-        .andWhere(`e.${column} IS NOT NULL`)
-        .groupBy(`e.${column}`)
-        .orderBy('COUNT(*)', 'DESC')
-        .addOrderBy(`e.${column}`, 'ASC')
-        .limit(limit),
+    const rows = await this.select(
+      sql`${name} AS value, COUNT(*) AS total`,
+      sql`${matching(filter)} AND ${name} ${counted ? sql`IN (${list(counted)})` : sql`IS NOT NULL`}`,
+      sql`GROUP BY ${name} ORDER BY COUNT(*) DESC, ${name} ASC ${most(limit)}`,
     );
-    const textOf = (value: unknown) => String(isCodeColumn(column) ? readCode(column, value) : value);
-    return rows.map((row) => ({ value: textOf(row.value), count: Number(row.count) }));
+    return rows.map(({ value = null, total }) => ({
+      value: String(isCodeColumn(column) ? readCode(column, value) : value),
+      count: Number(total),
+    }));
   }
 
   /** Totals of the filter's events; `highRiskFrom` is the lowest score that counts as high. */
@@ -138,21 +134,18 @@ export class AuditEventRepository {
     first?: number;
     last?: number;
   }> {
-    const [row] = await this.answers<Record<string, string | number | null>>(
-      this.select(filter)
-        .select('COUNT(*)', 'total')
-        .addSelect('SUM(e.risk_score)', 'risk')
-        .addSelect('SUM(CASE WHEN e.risk_score >= :highRiskFrom THEN 1 ELSE 0 END)', 'highRisk')
-        .addSelect(`SUM(CASE WHEN e.compliance_flags <> '[]' THEN 1 ELSE 0 END)`, 'violations')
-        .addSelect('MIN(e.timestamp)', 'first')
-        .addSelect('MAX(e.timestamp)', 'last')
-        .setParameter('highRiskFrom', highRiskFrom),
+    const [row] = await this.select(
+      sql`COUNT(*) AS total, SUM(e.risk_score) AS risk,
+        SUM(CASE WHEN e.risk_score >= ${highRiskFrom} THEN 1 ELSE 0 END) AS high,
+        SUM(CASE WHEN e.compliance_flags <> '[]' THEN 1 ELSE 0 END) AS violations,
+        MIN(e.timestamp) AS first, MAX(e.timestamp) AS last`,
+      matching(filter),
     );
     const total = Number(row?.['total'] ?? 0);
     return {
       total,
       meanRisk: total === 0 ? 0 : Number(row?.['risk'] ?? 0) / total,
-      highRisk: Number(row?.['highRisk'] ?? 0),
+      highRisk: Number(row?.['high'] ?? 0),
       violations: Number(row?.['violations'] ?? 0),
       ...(total > 0 && { first: Number(row?.['first']), last: Number(row?.['last']) }),
     };
@@ -164,27 +157,18 @@ export class AuditEventRepository {
     bucketMs: number,
     limit: number,
   ): Promise<{ timestamp: number; count: number }[]> {
-    const bucket = Math.trunc(bucketMs);
-    const start = `(e.timestamp - (e.timestamp % ${bucket}))`;
-    const rows = await this.answers<{ bucket: number | string; count: number | string }>(
-      this.select(filter)
-        .select(start, 'bucket')
-        .addSelect('COUNT(*)', 'count')
-        .groupBy(start)
-        .orderBy(start, 'DESC')
-        .limit(limit),
+    const start = raw(`(e.timestamp - (e.timestamp % ${Math.trunc(bucketMs)}))`);
+    const rows = await this.select(
+      sql`${start} AS bucket, COUNT(*) AS total`,
+      matching(filter),
+      sql`GROUP BY ${start} ORDER BY ${start} DESC ${most(limit)}`,
     );
-    return rows.map((row) => ({ timestamp: Number(row.bucket), count: Number(row.count) })).reverse();
+    return rows.map(({ bucket, total }) => ({ timestamp: Number(bucket), count: Number(total) })).reverse();
   }
 
   /** A value that all processes of the installation share, written by the migration. */
   async setting(name: 'cursor_key' | 'ledger_id'): Promise<string> {
-    const { q, table, next } = sqlOf(this.database);
-    const [row] = await ask(
-      this.database,
-      `SELECT ${q('value')} FROM ${table('audit_settings')} WHERE ${q('name')} = ${next()}`,
-      [name],
-    );
+    const [row] = await ask(this.database, sql`SELECT value FROM audit_settings WHERE name = ${name}`);
     if (row) return String(row['value']);
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -199,44 +183,29 @@ export class AuditEventRepository {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async ping(signal?: AbortSignal): Promise<void> {
-    await answer(runStatement(this.database.ready(), 'SELECT 1', [], { signal }));
+    await ask(this.database, sql`SELECT 1`, { signal });
   }
 
-  private select(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
-    const source = this.database.ready();
-    const dialect = dialectOf(source);
-    const query = source
-      .createQueryBuilder()
-      .select([])
-      .from<Record<string, unknown>>(tableName(source, 'audit_events'), 'e')
-      // On SQLite somebody may have written an id that is none: no page could go on from it.
-      .where(`1 = 1${isId(dialect, 'e.id')}`);
-    return applyFilter(query, filter, dialect);
+  /** What is asked of events, which a replica may answer. */
+  private select<T extends object = Row>(columns: Sql, where: Sql, rest = sql``): Promise<T[]> {
+    return ask<T>(this.database, sql`SELECT ${columns} FROM audit_events e WHERE ${where} ${rest}`, {
+      fromReplica: true,
+    });
   }
 
-  private answers<T>(query: SelectQueryBuilder<Record<string, unknown>>): Promise<T[]> {
-    return askBuilt<T>(this.database, query);
-  }
-
-  private rows(filter: EventFilter): SelectQueryBuilder<Record<string, unknown>> {
-    const query = this.select(filter);
-    for (const column of EVENT_COLUMNS) query.addSelect(`e.${column}`, column);
-    return query;
-  }
-
-  private insert(
-    executor: EntityManager,
+  private async insert(
+    manager: EntityManager,
     events: readonly AuditLogEvent[],
     signal?: AbortSignal,
   ): Promise<void> {
-    return insertRows(executor, 'audit_events', ROW_COLUMNS, events.map(toRow), signal);
+    const rows = events.map(toRow);
+    await insertRows(manager, { table: 'audit_events', columns: ROW_COLUMNS, rows }, signal);
   }
 
   private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {
-    const rows = await this.answers<{ id: string }>(
-      this.select({ id: events.map((event) => event.id) }).select('e.id', 'id'),
-    );
-    const stored = new Set(rows.map((row) => row.id));
+    const isOne = matching({ id: events.map((event) => event.id) });
+    const rows = await ask(this.database, sql`SELECT e.id AS id FROM audit_events e WHERE ${isOne}`);
+    const stored = new Set(rows.map((row) => row['id']));
     return events.filter((event) => !stored.has(event.id));
   }
 }
@@ -246,14 +215,14 @@ function* statementsOf(events: readonly AuditLogEvent[]): Generator<readonly Aud
   let batch: AuditLogEvent[] = [];
   let size = 0;
   for (const event of events) {
-    const own = sizeOf(event);
-    if (batch.length > 0 && (batch.length >= INSERT_ROWS || size + own > INSERT_SIZE)) {
+    const added = sizeOf(event);
+    if (batch.length > 0 && (batch.length >= INSERT_ROWS || size + added > INSERT_SIZE)) {
       yield batch;
       batch = [];
       size = 0;
     }
     batch.push(event);
-    size += own;
+    size += added;
   }
   if (batch.length > 0) yield batch;
 }

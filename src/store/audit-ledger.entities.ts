@@ -43,7 +43,7 @@ export class AuditTileEntity {
   @Column({ type: 'varchar', length: 44 })
   root!: string;
 
-  /** Base64 of the hashes, one behind the other. */
+  /** Base64 of the hashes, one after another. */
   @Column({ type: 'text' })
   hashes!: string;
 }
@@ -74,7 +74,7 @@ export class AuditLeaseEntity {
   @PrimaryColumn({ type: 'varchar', length: 64 })
   name!: string;
 
-  /** Counts each time that the lease is taken, kept or given up. */
+  /** Counts each time that the lease is acquired, renewed or released. */
   @Column({ type: 'bigint' })
   term!: number | string;
 

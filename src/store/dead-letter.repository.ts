@@ -1,4 +1,5 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { present } from '../event/present.js';
 import { safeText } from '../event/safe-text.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import { unavailable } from './answer.js';
@@ -7,6 +8,7 @@ import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
 import { toInteger } from './column-value.js';
 import {
+  LETTER_COLUMNS,
   letterIdOf,
   letterLine,
   MAX_LETTER_EVENT,
@@ -15,13 +17,13 @@ import {
   tenantFormsOf,
   whyUntrusted,
 } from './dead-letter.js';
-import type { LetterRow, LetterTrust } from './dead-letter.js';
+import type { LetterRow } from './dead-letter.js';
 import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
-import type { StatementValues } from './run-statement.js';
-import { ask, boundedText, isId, sqlOf } from './sql.js';
+import type { NoteTrust } from './source-note.js';
+import { ask, columnsOf, countRows, id, idAfter, isId, limit, list, sql, upTo } from './sql.js';
 import type { Row } from './sql.js';
 import type { StatementSigner } from './statement-signer.js';
 import { classifyStoreError } from './store-error.js';
@@ -56,16 +58,9 @@ export interface ScannedLetter {
   readonly isReplaced: boolean;
 }
 
-const COLUMNS = [
-  'id',
-  'tenant_id',
-  'source',
-  'sequence',
-  'timestamp',
-  'reason',
-  'event',
-  'statement',
-] as const;
+/** The columns of a letter; a longer text is none of the library's. */
+const LETTER = sql`${columnsOf('d', LETTER_COLUMNS.slice(0, -2))}, ${upTo(MAX_LETTER_EVENT, 'd.event')} AS event,
+  ${upTo(MAX_LETTER_STATEMENT, 'd.statement')} AS statement`;
 
 /** Characters of the column. */
 const REASON_LIMIT = 1_024;
@@ -88,7 +83,7 @@ export class DeadLetterRepository {
   constructor(
     private readonly database: AuditDatabase,
     private readonly events: AuditEventRepository,
-    private readonly trust: LetterTrust = { verifiers: [] },
+    private readonly trust: NoteTrust = { verifiers: [] },
     private readonly signer?: StatementSigner,
   ) {}
 
@@ -136,7 +131,7 @@ export class DeadLetterRepository {
         const { event, untrusted, isReadable } = this.judged(row);
         if (!isReadable) this.database.reader.note('dead letter', row.id);
         if (page.tenantId !== undefined && page.tenantId !== event.tenantId) continue;
-        letters.push({ ...shown(row, event), ...(untrusted !== undefined && { untrusted }) });
+        letters.push({ ...shown(row, event), ...present('untrusted', untrusted) });
         if (letters.length === page.limit) return letters;
       }
       if (rows.length < count) return letters;
@@ -176,20 +171,16 @@ export class DeadLetterRepository {
    * @param size leaves of the log
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async *scan(trust: LetterTrust, size: number): AsyncGenerator<ScannedLetter, void> {
-    for (let place: StatementValues[number] | undefined, isEnd = false; !isEnd;) {
-      const { q, table, next } = sqlOf(this.database);
-      const stored = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(`stored_${column}`)}`);
+  async *scan(trust: NoteTrust, size: number): AsyncGenerator<ScannedLetter, void> {
+    for (let place: string | undefined, isEnd = false; !isEnd;) {
+      // On SQLite an id may be anything: pages go on from it as it is.
       const rows: ScannedRow[] = await ask<ScannedRow>(
         this.database,
-        // On SQLite an id may be anything: pages go on from it as it is.
-        `SELECT ${this.columns()}, ${stored.join(', ')}, l.${q('leaf_index')} AS ${q('leaf_index')}, d.${q('id')} AS ${q('place')}
-          FROM ${table('audit_dead_letters')} d
-          LEFT JOIN ${table('audit_events')} e ON e.${q('id')} = d.${q('id')}
-          LEFT JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = d.${q('id')}
-            AND l.${q('leaf_index')} >= 0 AND l.${q('leaf_index')} < ${next()}
-          ${place === undefined ? '' : `WHERE d.${q('id')} > ${next()}`} ORDER BY d.${q('id')} LIMIT ${SCAN_PAGE}`,
-        place === undefined ? [size] : [size, place],
+        sql`SELECT ${LETTER}, ${columnsOf('e', EVENT_COLUMNS, 'stored_')}, l.leaf_index AS leaf_index, d.id AS place
+          FROM audit_dead_letters d
+          LEFT JOIN audit_events e ON e.id = d.id
+          LEFT JOIN audit_leaves l ON l.event_id = d.id AND l.leaf_index >= 0 AND l.leaf_index < ${size}
+          WHERE ${place === undefined ? sql`1 = 1` : sql`d.id > ${place}`} ORDER BY d.id ${limit(SCAN_PAGE)}`,
       );
       for (const row of rows) yield this.scanned(row, trust);
       isEnd = rows.length < SCAN_PAGE;
@@ -197,20 +188,19 @@ export class DeadLetterRepository {
     }
   }
 
-  private scanned(row: ScannedRow, trust: LetterTrust): ScannedLetter {
+  private scanned(row: ScannedRow, trust: NoteTrust): ScannedLetter {
     const { event, untrusted } = this.judged(row, trust);
     const [source, sequence] = numberOf(event);
+    const stored = EVENT_COLUMNS.map((column) => [column, row[`stored_${column}`]]);
     const isStored = row['stored_id'] !== null;
-    const storedRow = Object.fromEntries(
-      EVENT_COLUMNS.map((column) => [column, row[`stored_${column}`]]),
-    ) as EventRow;
+    const isChanged = () => !leafHashOf(Object.fromEntries(stored) as EventRow).equals(eventLeafHash(event));
     return {
       id: row.id,
-      ...(untrusted !== undefined && { untrusted }),
+      ...present('untrusted', untrusted),
       source,
       sequence,
       isReplayed: isStored || row.leaf_index !== null,
-      isReplaced: isStored && untrusted === undefined && !leafHashOf(storedRow).equals(eventLeafHash(event)),
+      isReplaced: isStored && untrusted === undefined && isChanged(),
     };
   }
 
@@ -220,28 +210,15 @@ export class DeadLetterRepository {
   }
 
   /** The rows of letters that are not replayed, after an id. Verification names those without one, as SQLite may have them. */
-  private waiting(after: string, limit: number, tenantId?: string): Promise<LetterRow[]> {
-    const { dialect, q, table, next, idAfter } = sqlOf(this.database);
-    const tenants = tenantId === undefined ? [] : tenantFormsOf(tenantId);
-    const own =
-      tenants.length > 0 ? `AND d.${q('tenant_id')} IN (${tenants.map(() => next()).join(', ')})` : '';
+  private waiting(after: string, count: number, tenantId?: string): Promise<LetterRow[]> {
+    const isTenants =
+      tenantId === undefined ? sql`1 = 1` : sql`d.tenant_id IN (${list(tenantFormsOf(tenantId))})`;
     return ask<LetterRow & Row>(
       this.database,
-      `SELECT ${this.columns()} FROM ${table('audit_dead_letters')} d
-        WHERE NOT EXISTS (SELECT 1 FROM ${table('audit_events')} e WHERE e.${q('id')} = d.${q('id')})
-          ${own} AND d.${q('id')} >= ${next()}${isId(dialect, `d.${q('id')}`)} ORDER BY d.${q('id')} LIMIT ${Math.trunc(limit)}`,
-      [...tenants, idAfter(after)],
+      sql`SELECT ${LETTER} FROM audit_dead_letters d
+        WHERE NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = d.id)
+          AND ${isTenants} AND d.id >= ${idAfter(after)} AND ${isId('d.id')} ORDER BY d.id ${limit(count)}`,
     );
-  }
-
-  private columns(): string {
-    const { dialect, q } = sqlOf(this.database);
-    const most = { event: MAX_LETTER_EVENT, statement: MAX_LETTER_STATEMENT };
-    return COLUMNS.map((column) => {
-      const name = `d.${q(column)}`;
-      const isLong = column === 'event' || column === 'statement';
-      return `${isLong ? boundedText(dialect, name, most[column]) : name} AS ${q(column)}`;
-    }).join(', ');
   }
 
   private async insert(
@@ -262,22 +239,14 @@ export class DeadLetterRepository {
     };
     const about = `The dead letter of the audit event ${event.id}`;
     const statement = await this.signer?.sign('dead-letter', [letterLine(row)], about);
-    const values = [
-      ...Object.values(row),
-      statement === undefined ? null : toAscii(JSON.stringify(statement)),
-    ];
-    await insertRows(this.database.ready().manager, 'audit_dead_letters', COLUMNS, [values], signal);
+    const signed = statement === undefined ? null : toAscii(JSON.stringify(statement));
+    const rows = [[...Object.values(row), signed]];
+    const { manager } = this.database.ready();
+    await insertRows(manager, { table: 'audit_dead_letters', columns: LETTER_COLUMNS, rows }, signal);
   }
 
-  private async has(id: string): Promise<boolean> {
-    const sql = sqlOf(this.database);
-    const { q, table, next } = sql;
-    const rows = await ask(
-      this.database,
-      `SELECT ${q('id')} FROM ${table('audit_dead_letters')} WHERE ${q('id')} = ${next()}`,
-      [sql.id(id)],
-    );
-    return rows.length > 0;
+  private async has(letterId: string): Promise<boolean> {
+    return (await countRows(this.database, sql`audit_dead_letters WHERE id = ${id(letterId)}`)) > 0;
   }
 }
 

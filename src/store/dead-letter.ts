@@ -8,37 +8,31 @@ import type { EventParts } from '../event/read-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
 import { EVENT_NAMES } from '../ledger/canonical-event.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
-import type { NoteVerifier } from '../ledger/keys.js';
 import { openStatement } from '../ledger/statement.js';
 import { toInteger } from './column-value.js';
 import { numberOf } from './event-row.js';
+import type { NoteTrust } from './source-note.js';
+
+export const LETTER_COLUMNS = [
+  'id',
+  'tenant_id',
+  'source',
+  'sequence',
+  'timestamp',
+  'reason',
+  /** NULL also where it is longer than any event. */
+  'event',
+  /** The statement of whoever kept it, as JSON in ASCII; NULL where nobody has signed it, or it is too long for one. */
+  'statement',
+] as const;
 
 /** A row, its ids as texts where they are some. Nothing in it is believed. */
-export interface LetterRow {
-  readonly id: string | number | null;
-  readonly tenant_id: string | number | null;
-  readonly source: string | number | null;
-  readonly sequence: string | number | null;
-  readonly timestamp: string | number | null;
-  readonly reason: string | number | null;
-  /** `null` also where it is longer than any event. */
-  readonly event: string | number | null;
-  /** The statement of whoever kept it, as JSON in ASCII; `null` where nobody has signed it, or it is too long for one. */
-  readonly statement: string | number | null;
-}
+export type LetterRow = Readonly<Record<(typeof LETTER_COLUMNS)[number], string | number | null>>;
 
 /** Bytes of the text of an event, in ASCII: more than any event of the library has. */
 export const MAX_LETTER_EVENT = 1024 * 1024;
 /** Bytes of a statement, likewise. */
 export const MAX_LETTER_STATEMENT = 16_384;
-
-/** Whose letters are believed. */
-export interface LetterTrust {
-  /** Without any, every letter is as good as another. */
-  readonly verifiers: readonly NoteVerifier[];
-  /** The name of the log; where that is not known, it is the name of one of the keys. */
-  readonly origin?: string | undefined;
-}
 
 /** A letter's event; `isReadable` tells whether it is one as the library writes it. */
 export interface LetterEvent {
@@ -61,22 +55,20 @@ export function readLetter(row: LetterRow): LetterEvent {
   const said = parsedJson(row.event);
   const isRecord = typeof said === 'object' && said !== null && !Array.isArray(said);
   // What is no event at all is shown as the beginning of its text.
-  const parts: EventParts = isRecord ? said : { details: said };
-  const { event, unreadable } = readEvent(parts);
+  const { event, unreadable } = readEvent(isRecord ? said : { details: said });
   const names: readonly string[] = EVENT_NAMES;
-  if (isRecord && unreadable.length === 0 && Object.keys(said).every((name) => names.includes(name))) {
-    // As it was kept, the order of its properties included.
-    if (event.id === row.id) return { event: said as AuditLogEvent, isReadable: true };
-    return { event: { ...event, id: String(row.id) }, isReadable: true };
-  }
-  return { event: { ...event, id: String(row.id) }, isReadable: false };
+  const isReadable =
+    isRecord && unreadable.length === 0 && Object.keys(said).every((name) => names.includes(name));
+  // As it was kept, the order of its properties included.
+  if (isReadable && event.id === row.id) return { event: said as AuditLogEvent, isReadable };
+  return { event: { ...event, id: String(row.id) }, isReadable };
 }
 
 /** Why the letter is not believed; `undefined` where nothing is wrong with it. */
 export function whyUntrusted(
   row: LetterRow,
   { event, isReadable }: LetterEvent,
-  trust: LetterTrust,
+  trust: NoteTrust,
 ): string | undefined {
   if (!isReadable) return `its event can't be read`;
   return whyOtherColumns(row, event) ?? (trust.verifiers.length > 0 ? whyUnsigned(row, trust) : undefined);
@@ -86,15 +78,15 @@ function whyOtherColumns(row: LetterRow, event: AuditLogEvent): string | undefin
   const said = Object(parsedJson(row.event)) as EventParts;
   const [source, sequence] = numberOf(event);
   const number = row.sequence === null ? null : toInteger(row.sequence);
-  const isOwn =
+  const isSame =
     said.id === row.id &&
     tenantFormsOf(event.tenantId).includes(String(row.tenant_id)) &&
     row.source === source &&
     number === sequence;
-  return isOwn ? undefined : 'a column of it is not what its event says';
+  return isSame ? undefined : 'a column of it is not what its event says';
 }
 
-function whyUnsigned(row: LetterRow, { verifiers, origin }: LetterTrust): string | undefined {
+function whyUnsigned(row: LetterRow, { verifiers, origin }: NoteTrust): string | undefined {
   if (row.statement === null) return 'no key of the log has signed it';
   try {
     const statement = openStatement('dead-letter', parsedJson(row.statement), verifiers);
@@ -103,8 +95,8 @@ function whyUnsigned(row: LetterRow, { verifiers, origin }: LetterTrust): string
     if (!origins.includes(statement.origin)) {
       return `it is of the log ${statement.origin}, not of ${origins.join(' or ')}`;
     }
-    const isOwn = statement.lines.length === 1 && statement.lines[0] === letterLine(row);
-    return isOwn ? undefined : 'it is not the letter that was signed';
+    const isSigned = statement.lines.length === 1 && statement.lines[0] === letterLine(row);
+    return isSigned ? undefined : 'it is not the letter that was signed';
   } catch (error) {
     if (!(error instanceof LedgerFormatError)) throw error;
     return `its signature does not hold: ${error.message.replace(/\.$/, '')}`;

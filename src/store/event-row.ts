@@ -6,34 +6,36 @@ import { parsedJson, readEvent } from '../event/read-event.js';
 import type { ReadEvent } from '../event/read-event.js';
 import { toInteger } from './column-value.js';
 
-/** The columns that hold the fields of an event, in their order. */
-export const EVENT_COLUMNS = [
-  'id',
-  'timestamp',
-  'tenant_id',
-  'user_id',
-  'action',
-  'resource',
-  'resource_id',
-  'details',
-  'ip_address',
-  'user_agent',
-  'session_id',
-  'severity',
-  'category',
-  'outcome',
-  'risk_score',
-  'compliance_flags',
-  'metadata',
-] as const;
+/** The fields of an event in the order of their columns, with what these hold: `json` is canonical JSON, `optional` a text or NULL. */
+export const EVENT_FIELDS = [
+  { name: 'id', column: 'id', kind: 'text' },
+  { name: 'timestamp', column: 'timestamp', kind: 'integer' },
+  { name: 'tenantId', column: 'tenant_id', kind: 'text' },
+  { name: 'userId', column: 'user_id', kind: 'optional' },
+  { name: 'action', column: 'action', kind: 'text' },
+  { name: 'resource', column: 'resource', kind: 'text' },
+  { name: 'resourceId', column: 'resource_id', kind: 'optional' },
+  { name: 'details', column: 'details', kind: 'json' },
+  { name: 'ipAddress', column: 'ip_address', kind: 'optional' },
+  { name: 'userAgent', column: 'user_agent', kind: 'optional' },
+  { name: 'sessionId', column: 'session_id', kind: 'optional' },
+  { name: 'severity', column: 'severity', kind: 'text' },
+  { name: 'category', column: 'category', kind: 'text' },
+  { name: 'outcome', column: 'outcome', kind: 'text' },
+  { name: 'riskScore', column: 'risk_score', kind: 'integer' },
+  { name: 'complianceFlags', column: 'compliance_flags', kind: 'json' },
+  { name: 'metadata', column: 'metadata', kind: 'json' },
+] as const satisfies readonly { name: keyof AuditLogEvent; column: string; kind: string }[];
+
+export type EventColumn = (typeof EVENT_FIELDS)[number]['column'];
+
+export const EVENT_COLUMNS: readonly EventColumn[] = EVENT_FIELDS.map(({ column }) => column);
 
 /**
  * All columns of `audit_events`, in the order in which rows are written. The last two repeat what `metadata` says of
  * the event's number, so that an index can tell what is missing.
  */
 export const ROW_COLUMNS = [...EVENT_COLUMNS, 'source', 'sequence'] as const;
-
-export type EventColumn = (typeof EVENT_COLUMNS)[number];
 
 /** The fields of a row as it was read: ids and codes are texts where they are some, bigints may be strings. */
 export type EventRow = Record<EventColumn, string | number | null>;
@@ -45,34 +47,15 @@ export type EventRow = Record<EventColumn, string | number | null>;
  */
 export function toRow(event: AuditLogEvent): (string | number | null)[] {
   try {
-    return valuesOf(event);
+    const values = EVENT_FIELDS.map(({ name, kind }) => {
+      if (kind === 'json') return canonicalJson(event[name]);
+      return kind === 'optional' ? (event[name] ?? null) : event[name];
+    });
+    return [...values, ...numberOf(event)];
   } catch (cause) {
     const message = `The audit event can't be stored, since it is not valid: ${String((cause as Error).message)}.`;
     throw new AuditError('AUDIT_INVALID_EVENT', message, { cause });
   }
-}
-
-function valuesOf(event: AuditLogEvent): (string | number | null)[] {
-  return [
-    event.id,
-    event.timestamp,
-    event.tenantId,
-    event.userId ?? null,
-    event.action,
-    event.resource,
-    event.resourceId ?? null,
-    canonicalJson(event.details),
-    event.ipAddress ?? null,
-    event.userAgent ?? null,
-    event.sessionId ?? null,
-    event.severity,
-    event.category,
-    event.outcome,
-    event.riskScore,
-    canonicalJson(event.complianceFlags),
-    canonicalJson(event.metadata),
-    ...numberOf(event),
-  ];
 }
 
 /**
@@ -99,25 +82,14 @@ export type NumberedRow = EventRow & {
 
 /** The event that a row holds, whatever it holds, and what could not be read of it. */
 export function readRow(row: EventRow): ReadEvent {
-  return readEvent({
-    id: row.id,
-    timestamp: toInteger(row.timestamp),
-    tenantId: row.tenant_id,
-    userId: row.user_id ?? undefined,
-    action: row.action,
-    resource: row.resource,
-    resourceId: row.resource_id ?? undefined,
-    details: parsedJson(row.details),
-    ipAddress: row.ip_address ?? undefined,
-    userAgent: row.user_agent ?? undefined,
-    sessionId: row.session_id ?? undefined,
-    severity: row.severity,
-    category: row.category,
-    outcome: row.outcome,
-    riskScore: toInteger(row.risk_score),
-    complianceFlags: parsedJson(row.compliance_flags),
-    metadata: parsedJson(row.metadata),
-  });
+  const parts: Record<string, unknown> = {};
+  for (const { name, column, kind } of EVENT_FIELDS) {
+    const value = row[column];
+    if (kind === 'integer') parts[name] = toInteger(value);
+    else if (kind === 'json') parts[name] = parsedJson(value);
+    else parts[name] = kind === 'optional' ? (value ?? undefined) : value;
+  }
+  return readEvent(parts);
 }
 
 /**

@@ -1,122 +1,92 @@
-import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
-import { firstIdOf } from '../event/event-id.js';
 import type { AuditValue } from '../event/audit-log-event.js';
+import { firstIdOf } from '../event/event-id.js';
+import { codeOf, isCodeColumn } from './codes.js';
 import { EXACT_CONDITIONS, lowerAscii, mentionOf, TEXT_CONDITIONS } from './event-filter.js';
 import type { EventFilter } from './event-filter.js';
-import { codeOf, isCodeColumn } from './codes.js';
-import { storedId } from './stored-id.js';
-import type { StoredValue } from './stored-row.js';
-import type { SqlDialect } from './table-name.js';
+import { EVENT_FIELDS } from './event-row.js';
+import { any, contains, id, isId, list, raw, sql } from './sql.js';
+import type { Sql, SqlPart } from './sql.js';
 
 const LAST_CODE_POINT = 0x10ffff;
 const FIRST_SURROGATE = 0xd800;
-const BEHIND_SURROGATES = 0xe000;
+const AFTER_SURROGATES = 0xe000;
+
+const COLUMNS = new Map<string, string>(EVENT_FIELDS.map(({ name, column }) => [name, column]));
 
 /**
- * Adds the filter's conditions to a query whose events go by the alias `e`. Values travel as parameters only. Times
- * are compared through the id, which begins with the timestamp, so that one index serves filter, order and range.
+ * The filter's conditions on events that go by the alias `e`. Times are compared through the id, which begins with the
+ * timestamp, so that one index serves filter, order and range.
  */
-export function applyFilter<T extends ObjectLiteral>(
-  query: SelectQueryBuilder<T>,
-  filter: EventFilter,
-  dialect: SqlDialect,
-): SelectQueryBuilder<T> {
-  if (filter.tenantId !== undefined) query.andWhere('e.tenant_id = :tenantId', { tenantId: filter.tenantId });
-  for (const [name, column] of Object.entries(EXACT_CONDITIONS)) {
-    const wanted = filter[name as keyof typeof EXACT_CONDITIONS];
-    const values = wanted && storedForms(dialect, column, wanted);
-    if (values?.length === 0) query.andWhere('1 = 0');
-    else if (values?.length === 1) query.andWhere(`e.${column} = :${name}`, { [name]: values[0] });
-    else if (values) query.andWhere(`e.${column} IN (:...${name})`, { [name]: values });
+export function matching(filter: EventFilter): Sql {
+  const { tenantId, from, to, minRiskScore, maxRiskScore, complianceFlag, subject, text } = filter;
+  // On SQLite somebody may have written an id that is none: no page could go on from it.
+  const all: SqlPart[] = [isId('e.id')];
+  if (tenantId !== undefined) all.push(sql`e.tenant_id = ${tenantId}`);
+  for (const name of EXACT_CONDITIONS) {
+    const values = filter[name];
+    if (values) all.push(isOneOf(COLUMNS.get(name)!, values));
   }
-  applyAction(query, filter);
-  const firstId = (timestamp: number) => storedId(dialect, firstIdOf(timestamp));
-  if (filter.from !== undefined) query.andWhere('e.id >= :fromId', { fromId: firstId(filter.from) });
-  if (filter.to !== undefined) query.andWhere('e.id < :toId', { toId: firstId(filter.to) });
-  if (filter.minRiskScore !== undefined) {
-    query.andWhere('e.risk_score >= :minRiskScore', { minRiskScore: filter.minRiskScore });
+  if (filter.action || filter.actionPrefix) all.push(isAction(filter));
+  if (from !== undefined) all.push(sql`e.id >= ${id(firstIdOf(from))}`);
+  if (to !== undefined) all.push(sql`e.id < ${id(firstIdOf(to))}`);
+  if (minRiskScore !== undefined) all.push(sql`e.risk_score >= ${minRiskScore}`);
+  if (maxRiskScore !== undefined) all.push(sql`e.risk_score <= ${maxRiskScore}`);
+  if (complianceFlag) {
+    all.push(any(complianceFlag.map((flag) => contains('e.compliance_flags', JSON.stringify(flag)))));
   }
-  if (filter.maxRiskScore !== undefined) {
-    query.andWhere('e.risk_score <= :maxRiskScore', { maxRiskScore: filter.maxRiskScore });
+  all.push(...hasFacts('e.details', filter.details), ...hasFacts('e.metadata', filter.metadata));
+  if (subject) {
+    const mentions = subject.keyIds.map((keyId) => contains('e.metadata', mentionOf(keyId)));
+    all.push(any([isOneOf('user_id', subject.userIds), ...mentions]));
   }
-  const contains = (haystack: string, parameter: string) =>
-    dialect === 'postgres' ? `strpos(${haystack}, ${parameter}) > 0` : `instr(${haystack}, ${parameter}) > 0`;
-  if (filter.complianceFlag) {
-    const any = filter.complianceFlag.map((_, index) => contains('e.compliance_flags', `:flag${index}`));
-    const parameters = filter.complianceFlag.map((flag, index) => [`flag${index}`, JSON.stringify(flag)]);
-    query.andWhere(`(${any.join(' OR ')})`, Object.fromEntries(parameters));
-  }
-  applyFacts(query, 'details', filter.details, contains);
-  applyFacts(query, 'metadata', filter.metadata, contains);
-  if (filter.subject) {
-    const { userIds, keyIds } = filter.subject;
-    const any = keyIds.map((_, index) => contains('e.metadata', `:mention${index}`));
-    const mentions = keyIds.map((keyId, index) => [`mention${index}`, mentionOf(keyId)]);
-    query.andWhere(`(${['e.user_id IN (:...subjectUsers)', ...any].join(' OR ')})`, {
-      subjectUsers: userIds,
-      ...Object.fromEntries(mentions),
-    });
-  }
-  if (filter.text !== undefined) {
+  if (text !== undefined) {
+    const needle = lowerAscii(text);
     // MySQL lowers all letters, the others those of ASCII: the needle must be lowered alike.
-    const needle = dialect === 'mysql' ? 'lower(:text)' : ':text';
-    const any = Object.values(TEXT_CONDITIONS).map((column) => contains(`lower(e.${column})`, needle));
-    query.andWhere(`(${any.join(' OR ')})`, { text: lowerAscii(filter.text) });
+    const lowered: SqlPart = (dialect) => (dialect === 'mysql' ? sql`lower(${needle})` : needle);
+    all.push(any(TEXT_CONDITIONS.map((name) => contains(`lower(e.${COLUMNS.get(name)!})`, lowered))));
   }
-  return query;
+  return list(all, ' AND ');
 }
 
-/** Values as the database keeps them; those that no row can have are left out. */
-function storedForms(dialect: SqlDialect, column: string, values: readonly string[]): StoredValue[] {
-  if (column !== 'id' && !isCodeColumn(column)) return [...values];
-  const stored = values.map((value) =>
-    isCodeColumn(column) ? codeOf(column, value) : storedId(dialect, value),
-  );
-  return stored.filter((value) => value !== null);
+function isOneOf(name: string, values: readonly string[]): Sql {
+  const column = raw(`e.${name}`);
+  const stored = values.map((value) => {
+    if (name === 'id') return id(value);
+    return isCodeColumn(name) ? codeOf(name, value) : value;
+  });
+  if (stored.length === 0) return sql`1 = 0`;
+  return stored.length === 1 ? sql`${column} = ${stored[0]!}` : sql`${column} IN (${list(stored)})`;
 }
 
-function applyAction<T extends ObjectLiteral>(query: SelectQueryBuilder<T>, filter: EventFilter): void {
-  const any: string[] = [];
-  const parameters: Record<string, unknown> = {};
-  if (filter.action) {
-    any.push('e.action IN (:...actions)');
-    parameters['actions'] = filter.action;
-  }
-  filter.actionPrefix?.forEach((prefix, index) => {
+function isAction({ action, actionPrefix = [] }: EventFilter): Sql {
+  const prefixes = actionPrefix.map((prefix) => {
     // Byte-wise order makes a prefix a range: from `invoice.` up to, not including, `invoice/`.
     const end = endOfPrefix(prefix);
-    any.push(`(e.action >= :prefix${index}${end === undefined ? '' : ` AND e.action < :prefixEnd${index}`})`);
-    parameters[`prefix${index}`] = prefix;
-    if (end !== undefined) parameters[`prefixEnd${index}`] = end;
+    return end === undefined
+      ? sql`e.action >= ${prefix}`
+      : sql`(e.action >= ${prefix} AND e.action < ${end})`;
   });
-  if (any.length > 0) query.andWhere(`(${any.join(' OR ')})`, parameters);
+  return any([...(action ? [sql`e.action IN (${list(action)})`] : []), ...prefixes]);
 }
 
-/** The first text behind all that begin so, in the order of code points, which is that of UTF-8; `undefined` where there is none. */
+/** The first text after all that begin so, in the order of code points, which is that of UTF-8; `undefined` where there is none. */
 function endOfPrefix(prefix: string): string | undefined {
   const points = Array.from(prefix, (char) => char.codePointAt(0)!);
   while (points.at(-1) === LAST_CODE_POINT) points.pop();
   const last = points.pop();
   if (last === undefined) return undefined;
   // No text has a surrogate by itself.
-  return String.fromCodePoint(...points, last + 1 === FIRST_SURROGATE ? BEHIND_SURROGATES : last + 1);
+  return String.fromCodePoint(...points, last + 1 === FIRST_SURROGATE ? AFTER_SURROGATES : last + 1);
 }
 
 /**
  * In canonical JSON a member reads exactly `"key":value` between a brace or comma and a comma or brace, and quotes
  * within strings are escaped: to look for that text is to compare the member, on any database.
  */
-function applyFacts<T extends ObjectLiteral>(
-  query: SelectQueryBuilder<T>,
-  column: 'details' | 'metadata',
-  facts: Readonly<Record<string, AuditValue>> | undefined,
-  contains: (haystack: string, parameter: string) => string,
-): void {
-  Object.entries(facts ?? {}).forEach(([key, value], index) => {
+function hasFacts(column: string, facts: Readonly<Record<string, AuditValue>> = {}): Sql[] {
+  return Object.entries(facts).map(([key, value]) => {
     const member = `${JSON.stringify(key)}:${JSON.stringify(value)}`;
     const forms = ['{', ','].flatMap((before) => [',', '}'].map((after) => before + member + after));
-    const any = forms.map((_, form) => contains(`e.${column}`, `:${column}${index}_${form}`));
-    const parameters = forms.map((text, form) => [`${column}${index}_${form}`, text]);
-    query.andWhere(`(${any.join(' OR ')})`, Object.fromEntries(parameters));
+    return any(forms.map((form) => contains(column, form)));
   });
 }

@@ -10,4 +10,4 @@ export {
 export { AuditSettingEntity } from './audit-setting.entity.js';
 export { AuditSourceEntity } from './audit-source.entity.js';
 export { databaseOptionsOf } from './database-url.js';
-export { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from './audit-database.js';
+export { AUDIT_ENTITIES, AUDIT_MIGRATIONS, AUDIT_MIGRATIONS_TABLE } from './audit-data-source.js';

@@ -1,62 +1,64 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
-import { inTransaction, runOn, runStatement, runWithin } from './run-statement.js';
-import type { StatementValues } from './run-statement.js';
+import { dataSourceOf, inTransaction, runStatement } from './run-statement.js';
+import type { Statement } from './run-statement.js';
 import { storedValues } from './stored-row.js';
+import type { StoredValue } from './stored-row.js';
 import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
-/** The values of one row, in the order of its columns: ids and codes as texts. */
-export type RowValues = StatementValues;
-
-/** Rows of one table. */
+/** Rows of one table, each with its values in the order of the columns: ids and codes as texts. */
 export interface TableRows {
   readonly table: AuditTable;
   readonly columns: readonly string[];
-  readonly rows: readonly RowValues[];
+  readonly rows: readonly (readonly StoredValue[])[];
 }
 
 /**
- * Inserts the rows by one plain INSERT, which needs no other right, and on SQLite never becomes part of a transaction
- * of the application's.
+ * Inserts the rows by one plain INSERT, which needs no other right.
  *
  * @param signal ends it, where it is part of no transaction, see `runStatement`
  * @throws the driver's error, see `classifyStoreError`; `AUDIT_STORE_UNAVAILABLE`
  */
 export async function insertRows(
-  executor: EntityManager,
-  table: AuditTable,
-  columns: readonly string[],
-  rows: readonly RowValues[],
+  manager: EntityManager,
+  inserted: TableRows,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { connection } = executor as { connection: DataSource };
-  const { text, values } = insertOf(connection, { table, columns, rows });
-  if (executor !== connection.manager) await runWithin(executor, text, values);
-  else if (dialectOf(connection) === 'sqlite') {
-    await besideTransactions(connection, (driver) => driver.prepare(text).run(...values));
-  } else await runStatement(connection, text, values, { signal });
+  await changeRows(manager, insertOf(dataSourceOf(manager), inserted), { signal });
 }
 
 /**
- * Inserts the rows of several tables, in this order: all of them or none.
+ * Runs one statement that changes rows, in the transaction of the manager; where it is the data source's own, in no transaction but its own.
  *
- * @param inserts few enough rows for one INSERT to each table; those without rows are passed over
- * @throws the driver's error, see `classifyStoreError`; `AUDIT_STORE_UNAVAILABLE`
+ * @param before, after PRAGMAs of SQLite
+ * @throws the driver's error; `AUDIT_STORE_UNAVAILABLE`
  */
-export async function insertTogether(connection: DataSource, inserts: readonly TableRows[]): Promise<void> {
-  const statements = inserts
-    .filter(({ rows }) => rows.length > 0)
-    .map((insert) => insertOf(connection, insert));
-  await runTogether(connection, statements);
+export async function changeRows(
+  manager: EntityManager,
+  statement: Statement,
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    readonly before?: string;
+    readonly after?: string;
+  } = {},
+): Promise<void> {
+  const dataSource = dataSourceOf(manager);
+  if (manager !== dataSource.manager || dialectOf(dataSource) !== 'sqlite') {
+    await runStatement(manager, statement, options);
+    return;
+  }
+  await besideTransactions(dataSource, (driver) => {
+    if (options.before !== undefined) driver.pragma(options.before);
+    driver.prepare(statement.text).run(...statement.values);
+    if (options.after !== undefined) driver.pragma(options.after);
+  });
 }
 
 /** A statement of a transaction. */
-export interface Step {
-  readonly text: string;
-  readonly values: StatementValues;
-  /** Of a question for a number called `count`: what it must be. */
+export interface Step extends Statement {
+  /** Of a question for a number called `total`: what it must be. */
   readonly count?: number;
 }
 
@@ -70,12 +72,12 @@ export class NotAsExpectedError extends Error {
  *
  * @throws NotAsExpectedError where a count is another one; the driver's error; `AUDIT_STORE_UNAVAILABLE`
  */
-export async function runTogether(connection: DataSource, steps: readonly Step[]): Promise<void> {
-  const check = ({ count }: Step, row: { count?: unknown } | undefined) => {
-    if (Number(row?.count) !== count) throw new NotAsExpectedError();
+export async function runTogether(dataSource: DataSource, steps: readonly Step[]): Promise<void> {
+  const check = ({ count }: Step, row: { total?: unknown } | undefined) => {
+    if (Number(row?.total) !== count) throw new NotAsExpectedError();
   };
-  if (dialectOf(connection) === 'sqlite') {
-    await besideTransactions(connection, (driver) =>
+  if (dialectOf(dataSource) === 'sqlite') {
+    await besideTransactions(dataSource, (driver) =>
       driver.transaction(() => {
         for (const step of steps) {
           const statement = driver.prepare(step.text);
@@ -86,21 +88,22 @@ export async function runTogether(connection: DataSource, steps: readonly Step[]
     );
     return;
   }
-  await inTransaction(connection, async (runner) => {
+  await inTransaction(dataSource, async (run) => {
     for (const step of steps) {
-      const rows = await runOn<{ count: unknown }[]>(connection, runner, step.text, step.values);
+      const rows = await run<{ total: unknown }[]>(step);
       if (step.count !== undefined) check(step, rows[0]);
     }
   });
 }
 
 /** The statement by which the rows are inserted. */
-export function insertOf(connection: DataSource, { table, columns, rows }: TableRows): Step {
-  const dialect = dialectOf(connection);
-  const places = placesOf(dialect, rows.length, columns.length);
-  const names = columns.map((column) => connection.driver.escape(column)).join(',');
-  const text = `INSERT INTO ${quoted(connection, tableName(connection, table))} (${names}) VALUES ${places}`;
-  return { text, values: storedValues(dialect, table, columns, rows) };
+export function insertOf(dataSource: DataSource, { table, columns, rows }: TableRows): Statement {
+  const dialect = dialectOf(dataSource);
+  const into = `${quoted(dataSource, tableName(dataSource, table))} (${columns.join(',')})`;
+  return {
+    text: `INSERT INTO ${into} VALUES ${placesOf(dialect, rows.length, columns.length)}`,
+    values: storedValues(dialect, table, columns, rows),
+  };
 }
 
 /** `(?,?),(?,?)` */
@@ -112,29 +115,6 @@ function placesOf(dialect: SqlDialect, rows: number, columns: number): string {
   return Array.from({ length: rows }, row).join(',');
 }
 
-/**
- * Runs one statement that changes rows, in no transaction but its own.
- *
- * @param before, after PRAGMAs of SQLite
- * @throws the driver's error; `AUDIT_STORE_UNAVAILABLE`
- */
-export async function changeRows(
-  connection: DataSource,
-  text: string,
-  values: StatementValues,
-  pragmas: { readonly before?: string; readonly after?: string } = {},
-): Promise<void> {
-  if (dialectOf(connection) !== 'sqlite') {
-    await runStatement(connection, text, values);
-    return;
-  }
-  await besideTransactions(connection, (driver) => {
-    if (pragmas.before !== undefined) driver.pragma(pragmas.before);
-    driver.prepare(text).run(...values);
-    if (pragmas.after !== undefined) driver.pragma(pragmas.after);
-  });
-}
-
 /** How long a batch waits for the end of a transaction on the same connection, before the delivery's own backoff. */
 const TRANSACTION_PATIENCE_MS = 1_000;
 
@@ -143,7 +123,7 @@ interface SqliteDriver {
   readonly inTransaction: boolean;
   prepare(sql: string): {
     run(...values: readonly unknown[]): unknown;
-    get(...values: readonly unknown[]): { count?: unknown } | undefined;
+    get(...values: readonly unknown[]): { total?: unknown } | undefined;
   };
   pragma(source: string): unknown;
   transaction(work: () => void): () => void;
@@ -155,10 +135,10 @@ interface SqliteDriver {
  * used in one synchronous step, since through TypeORM another BEGIN could come between.
  */
 async function besideTransactions(
-  source: DataSource,
+  dataSource: DataSource,
   work: (driver: SqliteDriver) => unknown,
 ): Promise<void> {
-  const { databaseConnection } = source.driver as unknown as { databaseConnection: SqliteDriver };
+  const { databaseConnection } = dataSource.driver as unknown as { databaseConnection: SqliteDriver };
   const deadline = Date.now() + TRANSACTION_PATIENCE_MS;
   while (databaseConnection.inTransaction) {
     if (Date.now() >= deadline) {

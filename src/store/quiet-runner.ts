@@ -1,6 +1,6 @@
 // Statements of the library on a data source that the application shares: the application's logger does not see them.
 import type { DataSource, Logger, QueryRunner } from 'typeorm';
-import { isOwn } from './mysql-session.js';
+import { isDedicated } from './mysql-session.js';
 
 const nothing = () => undefined;
 const SILENT: Logger = {
@@ -12,9 +12,9 @@ const SILENT: Logger = {
   log: nothing,
 };
 
-/** Who hears of statements: for an own data source the logger that `database.logging` asks for; else nobody. */
-export function loggerOf(source: DataSource): Logger {
-  return isOwn(source) ? source.logger : SILENT;
+/** Who hears of statements: for a dedicated data source the logger that `database.logging` asks for; else nobody. */
+export function loggerOf(dataSource: DataSource): Logger {
+  return isDedicated(dataSource) ? dataSource.logger : SILENT;
 }
 
 /**
@@ -23,10 +23,10 @@ export function loggerOf(source: DataSource): Logger {
  *
  * @param runner connected already, and released by whoever made it
  */
-export function quietRunner(source: DataSource, runner: QueryRunner): QueryRunner {
-  if (isOwn(source)) return runner;
-  const quiet = { value: Object.create(source, { logger: { value: SILENT } }) as DataSource };
+export function quietRunner(dataSource: DataSource, runner: QueryRunner): QueryRunner {
+  if (isDedicated(dataSource)) return runner;
+  const quiet = { value: Object.create(dataSource, { logger: { value: SILENT } }) as DataSource };
   // TypeORM 0.3 calls it connection, TypeORM 1 dataSource.
-  const driver: unknown = Object.create(source.driver, { connection: quiet, dataSource: quiet });
+  const driver: unknown = Object.create(dataSource.driver, { connection: quiet, dataSource: quiet });
   return Object.create(runner, { driver: { value: driver } }) as QueryRunner;
 }

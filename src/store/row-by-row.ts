@@ -1,13 +1,5 @@
-import type { Sql } from './sql.js';
-import type { StoredId } from './stored-id.js';
-
-type Value = StoredId | number | null;
-
-/** What is asked of each of many rows. */
-export interface RowByRow {
-  readonly text: string;
-  readonly values: readonly Value[];
-}
+import { list, raw, sql } from './sql.js';
+import type { Sql, SqlPart } from './sql.js';
 
 /**
  * One statement that answers the same figures for each of several rows of values, with a column `place`: the row's, from 0.
@@ -16,34 +8,28 @@ export interface RowByRow {
  * as a table: PostgreSQL plans each of many questions for longer than it takes to answer them.
  *
  * @param rows at least one, all with the same columns: of ids and numbers
- * @param select the SQL of the figures. `of`: the value of a column of the row; `bind`: another value
+ * @param select the figures, by the values of the row's columns
  */
-export function rowByRow(
-  { dialect, q, next }: Sql,
-  rows: readonly Readonly<Record<string, Value>>[],
-  select: (of: (column: string) => string, bind: (value: Value) => string) => string,
-): RowByRow {
-  const values: Value[] = [];
-  const bind = (value: Value) => {
-    values.push(value);
-    return next();
-  };
-  if (dialect === 'mysql') {
-    const each = rows.map(
-      (row, place) =>
-        `SELECT ${place} AS ${q('place')}, ${select((column) => bind(row[column] ?? null), bind)}`,
-    );
-    return { text: each.join(' UNION ALL '), values };
-  }
-  const columns = Object.keys(rows[0]!);
-  const cast = (value: Value) => {
-    if (dialect === 'sqlite') return bind(value);
-    return `${bind(value)}::${typeof value === 'number' ? 'bigint' : 'uuid'}`;
-  };
-  const list = rows.map(
-    (row, place) => `(${[place, ...columns.map((column) => cast(row[column] ?? null))].join(', ')})`,
+export function rowByRow<C extends string>(
+  rows: readonly Readonly<Record<C, SqlPart>>[],
+  select: (of: Readonly<Record<C, SqlPart>>) => Sql,
+): Sql {
+  const columns = Object.keys(rows[0]!) as C[];
+  const each = list(
+    rows.map((row, place) => sql`SELECT ${raw(`${place}`)} AS place, ${select(row)}`),
+    ' UNION ALL ',
   );
-  const text = `WITH r(${['place', ...columns].map(q).join(', ')}) AS (VALUES ${list.join(', ')})
-    SELECT r.${q('place')} AS ${q('place')}, ${select((column) => `r.${q(column)}`, bind)} FROM r`;
-  return { text, values };
+  const cast = (value: SqlPart): SqlPart =>
+    sql`${value}::${raw(typeof value === 'number' ? 'bigint' : 'uuid')}`;
+  const table = (dialect: string) =>
+    list(
+      rows.map((row, place) => {
+        const values = columns.map((column) => (dialect === 'postgres' ? cast(row[column]) : row[column]));
+        return sql`(${list([raw(`${place}`), ...values])})`;
+      }),
+    );
+  const ofRow = Object.fromEntries(columns.map((column) => [column, raw(`r.${column}`)]));
+  const asTable = sql`WITH r(${raw(['place', ...columns].join(', '))}) AS (VALUES ${table})
+    SELECT r.place AS place, ${select(ofRow as Record<C, SqlPart>)} FROM r`;
+  return sql`${(dialect) => (dialect === 'mysql' ? each : asTable)}`;
 }

@@ -7,8 +7,11 @@ import type { MysqlConnection } from './prepared-statements.js';
 import type { StoredValue } from './stored-row.js';
 import { dialectOf } from './table-name.js';
 
-/** The values of a statement, in the order of its places. */
-export type StatementValues = readonly StoredValue[];
+/** A statement as the database takes it, with its values in the order of their places. */
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly StoredValue[];
+}
 
 /** How a statement runs that is part of no transaction. */
 export interface StatementOptions {
@@ -28,45 +31,30 @@ interface DriverConnection {
 }
 
 /**
- * Runs one statement on a connection of the pool. Every statement of the library that has values comes through here or
- * through {@link runWithin}, so that no value is ever written into the text of a statement.
+ * Runs one statement in the transaction of the manager, or on a connection of its pool where it has none. Every statement of the
+ * library that has values comes through here or {@link inTransaction}, so that no value is ever written into the text of a statement.
  *
  * @throws the driver's error; AuditError `AUDIT_INVALID_OPTIONS`, see `settleSession`
  */
 export async function runStatement<T = unknown>(
-  source: DataSource,
-  text: string,
-  values: StatementValues = [],
+  manager: EntityManager,
+  statement: Statement,
   { signal, fromReplica = false }: StatementOptions = {},
 ): Promise<T> {
-  const runner = source.createQueryRunner(fromReplica ? 'slave' : 'master');
+  const dataSource = dataSourceOf(manager);
+  if (manager.queryRunner) return runOn<T>(dataSource, manager.queryRunner, statement);
+  const runner = dataSource.createQueryRunner(fromReplica ? 'slave' : 'master');
   let connection: DriverConnection | undefined;
   const breakOff = () => (connection?.stream ?? connection?.connection?.stream)?.destroy();
   try {
     connection = (await runner.connect()) as DriverConnection | undefined;
     signal?.throwIfAborted();
     signal?.addEventListener('abort', breakOff, { once: true });
-    return await runOn<T>(source, runner, text, values);
+    return await runOn<T>(dataSource, runner, statement);
   } finally {
     signal?.removeEventListener('abort', breakOff);
     await runner.release();
   }
-}
-
-/**
- * Runs one statement in the transaction of the manager, or on a connection of its pool where it has none.
- *
- * @throws the driver's error; AuditError `AUDIT_INVALID_OPTIONS`, see `settleSession`
- */
-export async function runWithin<T = unknown>(
-  manager: EntityManager,
-  text: string,
-  values: StatementValues = [],
-): Promise<T> {
-  const { connection, queryRunner } = manager as { connection: DataSource; queryRunner?: QueryRunner };
-  return queryRunner
-    ? runOn<T>(connection, queryRunner, text, values)
-    : runStatement<T>(connection, text, values);
 }
 
 /**
@@ -75,16 +63,16 @@ export async function runWithin<T = unknown>(
  * @throws what the work throws; the driver's error
  */
 export async function inTransaction(
-  source: DataSource,
-  work: (runner: QueryRunner) => Promise<void>,
+  dataSource: DataSource,
+  work: (run: <T>(statement: Statement) => Promise<T>) => Promise<void>,
 ): Promise<void> {
-  const runner = source.createQueryRunner('master');
+  const runner = dataSource.createQueryRunner('master');
   try {
     await runner.connect();
-    const quiet = quietRunner(source, runner);
+    const quiet = quietRunner(dataSource, runner);
     await quiet.startTransaction();
     try {
-      await work(runner);
+      await work((statement) => runOn(dataSource, runner, statement));
       await quiet.commitTransaction();
     } catch (error) {
       // The connection may be gone, and the transaction with it.
@@ -97,21 +85,20 @@ export async function inTransaction(
 }
 
 /** The drivers of PostgreSQL and SQLite send values apart from the text by themselves. What TypeORM asks of mysql2 does not. */
-export async function runOn<T>(
-  source: DataSource,
+async function runOn<T>(
+  dataSource: DataSource,
   runner: QueryRunner,
-  text: string,
-  values: StatementValues,
+  { text, values }: Statement,
 ): Promise<T> {
   // A runner that is released still has its connection, which is somebody else's by now: TypeORM refuses it.
   if (runner.isReleased) return (await runner.query(text, [...values])) as T;
   const connection = (await runner.connect()) as MysqlConnection;
-  const quiet = quietRunner(source, runner);
-  if (dialectOf(source) !== 'mysql') return (await quiet.query(text, [...values])) as T;
-  await settleSession(source, connection);
+  const quiet = quietRunner(dataSource, runner);
+  if (dialectOf(dataSource) !== 'mysql') return (await quiet.query(text, [...values])) as T;
+  await settleSession(dataSource, connection);
   if (values.length === 0) return (await quiet.query(text)) as T;
   // As TypeORM does with what it runs itself.
-  const logger = loggerOf(source);
+  const logger = loggerOf(dataSource);
   logger.logQuery(text, [...values], runner);
   try {
     return await executePrepared<T>(connection, text, values);
@@ -119,4 +106,9 @@ export async function runOn<T>(
     logger.logQueryError(error as Error, text, [...values], runner);
     throw error;
   }
+}
+
+/** The manager's data source, which TypeORM 0.3 calls its connection. */
+export function dataSourceOf(manager: EntityManager): DataSource {
+  return (manager as { connection: DataSource }).connection;
 }

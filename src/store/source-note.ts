@@ -32,23 +32,19 @@ export interface NoteAuthority {
   readonly origin: string;
 }
 
-/** Whose notes are believed. */
+/** Whose notes and dead letters are believed. */
 export interface NoteTrust {
+  /** Without any, every letter is as good as another, and no note is believed. */
   readonly verifiers: readonly NoteVerifier[];
-  /** The log that a statement must belong to; where it is not known, any. */
+  /** The log that a statement must belong to; where it is not known, any, and for letters that of one of the keys. */
   readonly origin?: string | undefined;
 }
 
 /** @param record `process`: JSON, at most 1,024 characters once it is written in ASCII */
-export function newNote({
-  source,
-  kind,
-  sequence,
-  process,
-}: Pick<SourceNote, 'source' | 'kind' | 'sequence' | 'process'>): SourceNote {
+export function newNote(record: Pick<SourceNote, 'source' | 'kind' | 'sequence' | 'process'>): SourceNote {
   const timestamp = Date.now();
-  const id = createEventId(timestamp);
-  return { id, source, kind, sequence, timestamp, process: toAscii(process), statement: null };
+  const process = toAscii(record.process);
+  return { ...record, id: createEventId(timestamp), timestamp, process, statement: null };
 }
 
 /** The note with its signature. @throws what the signer throws */
@@ -56,10 +52,8 @@ export async function signSourceNote(
   note: SourceNote,
   { signer, origin }: NoteAuthority,
 ): Promise<SourceNote> {
-  return {
-    ...note,
-    statement: await signStatement({ kind: 'source', origin, lines: linesOf(note) }, signer),
-  };
+  const statement = await signStatement({ kind: 'source', origin, lines: linesOf(note) }, signer);
+  return { ...note, statement };
 }
 
 /** The row as a note; `undefined` where a column holds what no process writes. */
@@ -80,8 +74,8 @@ export function isTrusted(note: SourceNote, { verifiers, origin }: NoteTrust): b
   if (verifiers.length === 0 || note.statement === null || !note.statement.includes(lines)) return false;
   try {
     const opened = openStatement('source', note.statement, verifiers);
-    const isOwnLog = origin === undefined || opened.origin === origin;
-    return opened.isTrusted && isOwnLog && opened.lines.join('\n') === lines;
+    const isOfLog = origin === undefined || opened.origin === origin;
+    return opened.isTrusted && isOfLog && opened.lines.join('\n') === lines;
   } catch (error) {
     if (error instanceof LedgerFormatError) return false;
     throw error;

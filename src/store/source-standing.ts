@@ -37,7 +37,7 @@ export class SourceStanding {
   }
 
   /** @param row in the order of ids */
-  take(row: Readonly<Record<string, unknown>>): void {
+  add(row: Readonly<Record<string, unknown>>): void {
     const note = readNote(row);
     if (!note) this.unreadable += 1;
     else if (isTrusted(note, this.trust)) this.trusted = together(this.trusted, note);

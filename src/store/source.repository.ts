@@ -6,22 +6,21 @@ import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
-import { MAX_NOTE_STATEMENT, newNote } from './source-note.js';
+import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { NoteTrust, SourceNote } from './source-note.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
-import type { StatementValues } from './run-statement.js';
-import { ask, boundedText, countRows, isId, isNumber, sqlOf } from './sql.js';
-import type { Row } from './sql.js';
+import { ask, countRows, id, idAfter, isId, isNumber, limit, list, raw, sql, upTo } from './sql.js';
+import type { Row, Sql } from './sql.js';
 import { classifyStoreError } from './store-error.js';
 
 const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process', 'statement'] as const;
 
-/** Texts that are read only where they are no longer. */
-const MOST_BYTES: Partial<Record<(typeof COLUMNS)[number], number>> = {
-  process: 1_024,
-  statement: MAX_NOTE_STATEMENT,
-};
+/** The columns of a note; a longer text is none of the library's. */
+const NOTE = sql`id, source, kind, sequence, timestamp, ${upTo(1_024, 'process')} AS process,
+  ${upTo(MAX_NOTE_STATEMENT, 'statement')} AS statement`;
+/** The note has the ids of one. */
+const IS_NAMED = sql`${isId('source')} AND ${isId('id')}`;
 
 /** Most gaps that are listed of one source. */
 const MAX_GAPS = 1_000;
@@ -33,15 +32,20 @@ const SOURCES_AT_ONCE = 25;
 /** What whoever asks for summaries knows by themselves. */
 export interface SummaryKnowledge extends NoteTrust {
   /** The sources of this process, which goes on whatever notes say of it. */
-  readonly own: ReadonlySet<string>;
+  readonly local: ReadonlySet<string>;
 }
+
+/** Figures of a source's events or dead letters. */
+type Figures = Readonly<
+  Partial<Record<'events' | 'sequences' | 'letters' | 'first' | 'last' | 'seen', number>>
+>;
 
 /** What is known of a source before its gaps are looked for. */
 interface Known {
   readonly source: string;
   readonly standing: SourceStanding | undefined;
-  readonly event: Row | undefined;
-  readonly letter: Row | undefined;
+  readonly event: Figures;
+  readonly letter: Figures;
   /** The last number that is known of, 0 where there is none. */
   readonly last: number;
 }
@@ -60,19 +64,18 @@ export class SourceRepository {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async insert(note: SourceNote, signal?: AbortSignal): Promise<void> {
-    const row = COLUMNS.map((column) => note[column]);
+    const rows = [COLUMNS.map((column) => note[column])];
     try {
-      await insertRows(this.database.ready().manager, 'audit_sources', COLUMNS, [row], signal);
+      await insertRows(
+        this.database.ready().manager,
+        { table: 'audit_sources', columns: COLUMNS, rows },
+        signal,
+      );
     } catch (error) {
       // It came through before, and only its acknowledgement was lost.
       if (classifyStoreError(error) === 'duplicate') return;
       await answer(Promise.reject(error));
     }
-  }
-
-  /** Writes a note that nobody signs, as {@link insert}. */
-  note(record: Parameters<typeof newNote>[0]): Promise<void> {
-    return this.insert(newNote(record));
   }
 
   /**
@@ -89,7 +92,7 @@ export class SourceRepository {
         const source = String(row['source']);
         if (standing && standing.source !== source) yield standing;
         if (standing?.source !== source) standing = new SourceStanding(source, trust);
-        standing.take(row);
+        standing.add(row);
         after = { source, id: String(row['id']) };
       }
       if (rows.length === 0) break;
@@ -99,59 +102,33 @@ export class SourceRepository {
   }
 
   /** The next notes, by source and id: those of the same source, else those of the sources after it. */
-  private async notesAfter({ source, id }: { source: string; id: string }): Promise<Row[]> {
-    const same = sqlOf(this.database);
-    const rest =
-      source === ''
-        ? []
-        : await this.noteRows(
-            `${same.q('source')} = ${same.next()} AND ${same.q('id')} >= ${same.next()} ORDER BY ${same.q('id')}`,
-            NOTES_AT_ONCE,
-            [same.id(source), same.idAfter(id)],
-          );
+  private async notesAfter(after: { source: string; id: string }): Promise<Row[]> {
+    const same = sql`source = ${id(after.source)} AND id >= ${idAfter(after.id)} ORDER BY id`;
+    const rest = after.source === '' ? [] : await this.notes(same, NOTES_AT_ONCE);
     if (rest.length > 0) return rest;
-    const { q, next, idAfter } = sqlOf(this.database);
-    return this.noteRows(`${q('source')} >= ${next()} ORDER BY ${q('source')}, ${q('id')}`, NOTES_AT_ONCE, [
-      idAfter(source),
-    ]);
+    return this.notes(sql`source >= ${idAfter(after.source)} ORDER BY source, id`, NOTES_AT_ONCE);
   }
 
   /** The next notes of all sources, by id. */
-  notesById(after: string, limit: number): Promise<Row[]> {
-    const { q, next, idAfter } = sqlOf(this.database);
-    return this.noteRows(`${q('id')} >= ${next()} ORDER BY ${q('id')}`, limit, [idAfter(after)]);
+  notesById(after: string, count: number): Promise<Row[]> {
+    return this.notes(sql`id >= ${idAfter(after)} ORDER BY id`, count);
   }
 
   /** The note of a source with the highest id. */
   async newestNote(source: string): Promise<Row | undefined> {
-    const { q, next, id } = sqlOf(this.database);
-    const [row] = await this.noteRows(`${q('source')} = ${next()} ORDER BY ${q('id')} DESC`, 1, [id(source)]);
+    const [row] = await this.notes(sql`source = ${id(source)} ORDER BY id DESC`, 1);
     return row;
   }
 
   /** How many rows there are whose source or id is none, which no other query finds. Only SQLite takes such rows. */
-  async countNameless(): Promise<number> {
-    const { dialect, table } = sqlOf(this.database);
-    if (dialect !== 'sqlite') return 0;
-    return countRows(this.database, `${table('audit_sources')} WHERE NOT (1 = 1${this.isNamed()})`);
+  countNameless(): Promise<number> {
+    return countRows(this.database, sql`audit_sources WHERE NOT (${IS_NAMED})`);
   }
 
-  /** SQL, with AND: the note has the ids of one. */
-  private isNamed(): string {
-    const { dialect, q } = sqlOf(this.database);
-    return isId(dialect, q('source')) + isId(dialect, q('id'));
-  }
-
-  private noteRows(where: string, limit: number, values: StatementValues): Promise<Row[]> {
-    const { dialect, q, table } = sqlOf(this.database);
-    const columns = COLUMNS.map((column) => {
-      const most = MOST_BYTES[column];
-      return most === undefined ? q(column) : `${boundedText(dialect, q(column), most)} AS ${q(column)}`;
-    });
+  private notes(where: Sql, count: number): Promise<Row[]> {
     return ask(
       this.database,
-      `SELECT ${columns.join(', ')} FROM ${table('audit_sources')} WHERE 1 = 1${this.isNamed()} AND ${where} LIMIT ${limit}`,
-      values,
+      sql`SELECT ${NOTE} FROM audit_sources WHERE ${IS_NAMED} AND ${where} ${limit(count)}`,
     );
   }
 
@@ -161,7 +138,7 @@ export class SourceRepository {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async summaries(knowledge: SummaryKnowledge = { verifiers: [], own: new Set() }): Promise<AuditSource[]> {
+  async summaries(knowledge: SummaryKnowledge = { verifiers: [], local: new Set() }): Promise<AuditSource[]> {
     // In this order: what was delivered before a note was written, is found by those who read after it.
     const notes = new Map<string, SourceStanding>();
     for await (const standing of this.standings(knowledge)) notes.set(standing.source, standing);
@@ -172,22 +149,15 @@ export class SourceRepository {
     const summaries: AuditSource[] = [];
     for (let index = 0; index < sources.length; index += SOURCES_AT_ONCE) {
       const known = sources.slice(index, index + SOURCES_AT_ONCE).map((source) => {
-        const [standing, event, letter] = [notes.get(source), events.get(source), letters.get(source)];
+        const standing = notes.get(source);
+        const [event, letter] = [events.get(source) ?? {}, letters.get(source) ?? {}];
         // Of a number that anybody may have claimed nothing is missing, where there are keys to tell by.
         const notesToCount = knowledge.verifiers.length > 0 ? standing?.trusted : standing?.claimed;
-        const noted = knowledge.own.has(source) ? undefined : notesToCount?.sequence;
-        return {
-          source,
-          standing,
-          event,
-          letter,
-          last: highest(event?.['last'], letter?.['last'], noted) ?? 0,
-        };
+        const noted = knowledge.local.has(source) ? undefined : notesToCount?.sequence;
+        return { source, standing, event, letter, last: highest(event.last, letter.last, noted) ?? 0 };
       });
-      const gaps = await this.gaps(
-        known.filter((one) => !isWhole(one)),
-        hasRemovals,
-      );
+      const holed = known.filter((one) => !isWhole(one));
+      const gaps = await this.gaps(holed, hasRemovals);
       summaries.push(...known.map((one) => summaryOf(one, gaps.get(one.source) ?? [], knowledge)));
       await turn();
     }
@@ -195,29 +165,26 @@ export class SourceRepository {
   }
 
   /** How many events of each source are stored, under how many and which sequences, and when the last one began. */
-  private stored(): Promise<Map<string, Row>> {
-    const { dialect, table, q } = sqlOf(this.database);
+  private stored(): Promise<Map<string, Figures>> {
     // The time is looked up and no MAX of all, so that the index alone is read.
     return this.bySource(
-      `SELECT s.*, (SELECT MAX(e.${q('timestamp')}) FROM ${table('audit_events')} e
-          WHERE e.${q('source')} = s.${q('source')} AND e.${q('sequence')} = s.${q('last')}) AS ${q('seen')}
-        FROM (SELECT ${q('source')}, COUNT(*) AS ${q('events')}, COUNT(DISTINCT ${q('sequence')}) AS ${q('sequences')},
-            MIN(${q('sequence')}) AS ${q('first')}, MAX(${q('sequence')}) AS ${q('last')}
-          FROM ${table('audit_events')} WHERE ${q('source')} IS NOT NULL AND ${isNumber(this.database, 'sequence')}${isId(dialect, q('source'))}
-          GROUP BY ${q('source')}) s`,
+      sql`SELECT s.*, (SELECT MAX(e.timestamp) FROM audit_events e
+          WHERE e.source = s.source AND e.sequence = s.last) AS seen
+        FROM (SELECT source, COUNT(*) AS events, COUNT(DISTINCT sequence) AS sequences,
+            MIN(sequence) AS first, MAX(sequence) AS last
+          FROM audit_events WHERE source IS NOT NULL AND ${isNumber('sequence')} AND ${isId('source')}
+          GROUP BY source) s`,
     );
   }
 
   /** The dead letters of each source that are not replayed. */
-  private waiting(): Promise<Map<string, Row>> {
-    const { dialect, table, q } = sqlOf(this.database);
+  private waiting(): Promise<Map<string, Figures>> {
     return this.bySource(
-      `SELECT d.${q('source')} AS ${q('source')}, COUNT(*) AS ${q('letters')},
-          MIN(d.${q('sequence')}) AS ${q('first')}, MAX(d.${q('sequence')}) AS ${q('last')}
-        FROM ${table('audit_dead_letters')} d
-        WHERE d.${q('source')} IS NOT NULL AND ${isNumber(this.database, 'd.sequence')}${isId(dialect, `d.${q('source')}`)}
-          AND NOT EXISTS (SELECT 1 FROM ${table('audit_events')} e WHERE e.${q('id')} = d.${q('id')})
-        GROUP BY d.${q('source')}`,
+      sql`SELECT d.source AS source, COUNT(*) AS letters, MIN(d.sequence) AS first, MAX(d.sequence) AS last
+        FROM audit_dead_letters d
+        WHERE d.source IS NOT NULL AND ${isNumber('d.sequence')} AND ${isId('d.source')}
+          AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = d.id)
+        GROUP BY d.source`,
     );
   }
 
@@ -230,58 +197,53 @@ export class SourceRepository {
     sources: readonly Known[],
     hasRemovals: boolean,
   ): Promise<Map<string, AuditSequenceGap[]>> {
+    const sealed = hasRemovals && sources.length > 0 ? await this.sealed(sources) : new Map<string, number>();
     const missing = new Map<string, AuditSequenceGap[]>();
-    if (sources.length === 0) return missing;
-    const sealed = hasRemovals ? await this.sealed(sources) : new Map<string, number>();
-    const add = (found: ReadonlyMap<string, AuditSequenceGap[]>) => {
-      for (const [source, gaps] of found) missing.set(source, [...(missing.get(source) ?? []), ...gaps]);
+    const look = async (ranges: readonly NumberRange[]) => {
+      for (const [source, gaps] of await this.gapsWithin(ranges)) {
+        missing.set(source, [...(missing.get(source) ?? []), ...gaps]);
+      }
     };
     for (const source of sealed.keys()) {
-      for (const lost of await this.lost(source)) add(await this.gapsWithin([{ source, ...lost }]));
+      for (const lost of await this.lost(source)) await look([{ source, ...lost }]);
     }
     const rest = sources.map(({ source, last }) => ({
       source,
       from: (sealed.get(source) ?? 0) + 1,
       to: last,
     }));
-    add(await this.gapsWithin(rest.filter(({ from, to }) => from <= to)));
+    await look(rest.filter(({ from, to }) => from <= to));
     return missing;
   }
 
   /** Up to which number the log accounts for each of these sources. */
   private async sealed(sources: readonly Known[]): Promise<Map<string, number>> {
-    const { table, q, next, id } = sqlOf(this.database);
+    const some = list(sources.map(({ source }) => id(source)));
     const rows = await ask(
       this.database,
-      `SELECT ${q('source')}, MAX(${q('through')}) AS ${q('sealed')} FROM ${table('audit_leaves')}
-        WHERE ${q('source')} IN (${sources.map(next).join(', ')}) GROUP BY ${q('source')}`,
-      sources.map(({ source }) => id(source)),
+      sql`SELECT source, MAX(through) AS sealed FROM audit_leaves WHERE source IN (${some}) GROUP BY source`,
     );
     return new Map(rows.map((row) => [String(row['source']), Number(row['sealed'] ?? 0)]));
   }
 
   /** The numbers of a source that the log has recorded as lost. */
   private async lost(source: string): Promise<AuditSequenceGap[]> {
-    const { table, q, next, id } = sqlOf(this.database);
     const rows = await ask(
       this.database,
-      `SELECT g.${q('sequence')} AS ${q('from')}, g.${q('through')} AS ${q('to')} FROM ${table('audit_leaves')} g
-        INNER JOIN ${table('audit_events')} e ON e.${q('id')} = g.${q('event_id')} AND e.${q('source')} IS NULL
-        WHERE g.${q('source')} = ${next()} ORDER BY g.${q('sequence')} LIMIT ${MAX_GAPS + 1}`,
-      [id(source)],
+      sql`SELECT g.sequence AS sequence, g.through AS through FROM audit_leaves g
+        INNER JOIN audit_events e ON e.id = g.event_id AND e.source IS NULL
+        WHERE g.source = ${id(source)} ORDER BY g.sequence ${limit(MAX_GAPS + 1)}`,
     );
-    return rows.map((row) => ({ from: Number(row['from']), to: Number(row['to']) }));
+    return rows.map((row) => ({ from: Number(row['sequence']), to: Number(row['through']) }));
   }
 
   /** Whether an event says that retention has removed others. Anybody who may insert can have written it. */
   async hasRemovals(): Promise<boolean> {
     for await (const tenants of distinctValues(this.database, 'audit_events', 'tenant_id')) {
-      const { table, q, next } = sqlOf(this.database);
       const rows = await ask(
         this.database,
-        `SELECT ${q('id')} FROM ${table('audit_events')}
-          WHERE ${q('tenant_id')} IN (${tenants.map(next).join(', ')}) AND ${q('action')} = ${next()} AND ${q('source')} IS NULL LIMIT 1`,
-        [...tenants, REMOVAL_ACTION],
+        sql`SELECT id FROM audit_events
+          WHERE tenant_id IN (${list(tenants)}) AND action = ${REMOVAL_ACTION} AND source IS NULL LIMIT 1`,
       );
       if (rows.length > 0) return true;
     }
@@ -292,30 +254,35 @@ export class SourceRepository {
   private async gapsWithin(ranges: readonly NumberRange[]): Promise<Map<string, AuditSequenceGap[]>> {
     const found = new Map<string, AuditSequenceGap[]>();
     if (ranges.length === 0) return found;
-    const { table, q, next, id } = sqlOf(this.database);
-    const [place, before, number] = [q('place'), q('before'), q('sequence')];
-    const numbers = ranges.flatMap(({ from, to }, index) => [
-      ...(['audit_events', 'audit_dead_letters'] as const).map(
-        (name) => `SELECT ${index} AS ${place}, ${number} FROM ${table(name)}
-          WHERE ${q('source')} = ${next()} AND ${number} >= ${from} AND ${number} <= ${to} AND ${isNumber(this.database, 'sequence')}`,
-      ),
-      // The end counts as a number, so that what is missing before it is a step like others.
-      `SELECT ${index} AS ${place}, ${to + 1} AS ${number}`,
-    ]);
+    const numbers = ranges.flatMap(({ source, from, to }, index) => {
+      const [place, first, last, end] = [index, from, to, to + 1].map(String).map(raw) as [
+        Sql,
+        Sql,
+        Sql,
+        Sql,
+      ];
+      return [
+        ...[raw('audit_events'), raw('audit_dead_letters')].map(
+          (table) => sql`SELECT ${place} AS place, sequence FROM ${table}
+            WHERE source = ${id(source)} AND sequence >= ${first} AND sequence <= ${last} AND ${isNumber('sequence')}`,
+        ),
+        // The end counts as a number, so that what is missing before it is a step like others.
+        sql`SELECT ${place} AS place, ${end} AS sequence`,
+      ];
+    });
     const rows = await ask(
       this.database,
-      `SELECT ${place}, ${before}, ${number} FROM (
-        SELECT ${place}, ${before}, ${number}, ROW_NUMBER() OVER (PARTITION BY ${place} ORDER BY ${number}) AS ${q('rank')}
-          FROM (SELECT ${place}, ${number}, LAG(${number}) OVER (PARTITION BY ${place} ORDER BY ${number}) AS ${before}
-            FROM (${numbers.join(' UNION ALL ')}) numbers) steps
-          WHERE ${before} IS NULL OR ${number} > ${before} + 1) gaps
-        WHERE ${q('rank')} <= ${MAX_GAPS + 2} ORDER BY ${place}, ${number}`,
-      ranges.flatMap(({ source }) => [id(source), id(source)]),
+      sql`SELECT place, previous, sequence FROM (
+        SELECT place, previous, sequence, ROW_NUMBER() OVER (PARTITION BY place ORDER BY sequence) AS number
+          FROM (SELECT place, sequence, LAG(sequence) OVER (PARTITION BY place ORDER BY sequence) AS previous
+            FROM (${list(numbers, ' UNION ALL ')}) numbers) steps
+          WHERE previous IS NULL OR sequence > previous + 1) gaps
+        WHERE number <= ${raw(`${MAX_GAPS + 2}`)} ORDER BY place, sequence`,
     );
     for (const row of rows) {
       const { source, from } = ranges[Number(row['place'])]!;
       const gap = {
-        from: row['before'] === null ? from : Number(row['before']) + 1,
+        from: row['previous'] === null ? from : Number(row['previous']) + 1,
         to: Number(row['sequence']) - 1,
       };
       // The first number may be there.
@@ -327,33 +294,39 @@ export class SourceRepository {
     return found;
   }
 
-  private async bySource(statement: string): Promise<Map<string, Row>> {
-    return new Map((await ask(this.database, statement)).map((row) => [String(row['source']), row]));
+  private async bySource(statement: Sql): Promise<Map<string, Figures>> {
+    const rows = await ask(this.database, statement);
+    return new Map(
+      rows.map(({ source = null, ...figures }) => {
+        const known = Object.entries(figures).filter(([, figure]) => figure !== null);
+        return [String(source), Object.fromEntries(known.map(([name, figure]) => [name, Number(figure)]))];
+      }),
+    );
   }
 }
 
 /** Whether no number up to the last is missing, which the counts alone tell. */
 function isWhole({ event, last }: Known): boolean {
-  return Number(event?.['first'] ?? 1) === 1 && Number(event?.['sequences'] ?? 0) === last;
+  return (event.first ?? 1) === 1 && (event.sequences ?? 0) === last;
 }
 
 function summaryOf(
   { source, standing, event, letter }: Known,
   gaps: readonly AuditSequenceGap[],
-  { verifiers, own }: SummaryKnowledge,
+  { verifiers, local }: SummaryKnowledge,
 ): AuditSource {
   const note = standing?.best?.newest;
   return {
     source,
-    state: own.has(source) ? 'open' : stateOf(note),
+    state: local.has(source) ? 'open' : stateOf(note),
     ...(note && verifiers.length > 0 && { signed: standing.trusted !== undefined }),
-    ...present('firstSequence', lowest(event?.['first'], letter?.['first'])),
-    ...present('lastSequence', highest(event?.['last'], letter?.['last'])),
-    events: Number(event?.['events'] ?? 0),
-    ...present('deadLetters', letter && Number(letter['letters'])),
+    ...present('firstSequence', lowest(event.first, letter.first)),
+    ...present('lastSequence', highest(event.last, letter.last)),
+    events: event.events ?? 0,
+    ...present('deadLetters', letter.letters),
     gaps: gaps.slice(0, MAX_GAPS),
     ...(gaps.length > MAX_GAPS && { moreGaps: true }),
-    ...present('lastSeen', highest(event?.['seen'], note?.timestamp)),
+    ...present('lastSeen', highest(event.seen, note?.timestamp)),
     ...present('process', note?.process),
   };
 }
@@ -363,18 +336,12 @@ function stateOf(note: SourceNote | undefined): AuditSource['state'] {
   return note?.kind === 'abandoned' ? 'unclean' : 'open';
 }
 
-type Figure = string | number | null | undefined;
-
-function highest(...figures: Figure[]): number | undefined {
-  const numbers = numbersOf(figures);
-  return numbers.length > 0 ? Math.max(...numbers) : undefined;
+function highest(...figures: (number | undefined)[]): number | undefined {
+  const known = figures.filter((figure) => figure !== undefined);
+  return known.length > 0 ? Math.max(...known) : undefined;
 }
 
-function lowest(...figures: Figure[]): number | undefined {
-  const numbers = numbersOf(figures);
-  return numbers.length > 0 ? Math.min(...numbers) : undefined;
-}
-
-function numbersOf(figures: readonly Figure[]): number[] {
-  return figures.filter((figure) => figure !== undefined && figure !== null).map(Number);
+function lowest(...figures: (number | undefined)[]): number | undefined {
+  const known = figures.filter((figure) => figure !== undefined);
+  return known.length > 0 ? Math.min(...known) : undefined;
 }

@@ -1,116 +1,150 @@
-import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
-import { runStatement } from './run-statement.js';
-import type { StatementValues } from './run-statement.js';
+import { dataSourceOf, runStatement } from './run-statement.js';
+import type { Statement, StatementOptions } from './run-statement.js';
 import { storedId, storedIdAfter } from './stored-id.js';
-import type { StoredId } from './stored-id.js';
 import { readRows } from './stored-row.js';
+import type { StoredValue } from './stored-row.js';
 import { bytesOf, dialectOf, placeholders, quoted, tableName } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
 /** A row of an answer: ids and codes are texts, bigints may be strings. */
 export type Row = Record<string, string | number | null>;
 
-/** How the connected database writes a statement. */
-export interface Sql {
-  readonly dialect: SqlDialect;
-  /** A column's name, or a dotted one. */
-  readonly q: (name: string) => string;
-  readonly table: (name: AuditTable) => string;
-  /** Where the next value goes, see `placeholders`. */
-  readonly next: () => string;
-  /** An id as a value, see `storedId`. */
-  readonly id: (text: string) => StoredId | null;
-  /** The value with which the ids after one begin, see `storedIdAfter`. */
-  readonly idAfter: (text: string) => StoredId | null;
+/** A value of a statement, other SQL, or what either is on one database. */
+export type SqlPart = StoredValue | Sql | ((dialect: SqlDialect) => SqlPart);
+
+/** SQL for every supported database, with its values apart. Made by {@link sql}. */
+export class Sql {
+  constructor(
+    readonly texts: readonly string[],
+    readonly parts: readonly SqlPart[],
+  ) {}
 }
 
-/** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
-export function sqlOf(database: AuditDatabase): Sql {
-  const source = database.ready();
-  const dialect = dialectOf(source);
-  return {
-    dialect,
-    q: (name) => quoted(source, name),
-    table: (name) => quoted(source, tableName(source, name)),
-    next: placeholders(dialect),
-    id: (text) => storedId(dialect, text),
-    idAfter: (text) => storedIdAfter(dialect, text),
+/**
+ * SQL for every supported database. What is put in is a value, which never becomes part of the text, unless it is `Sql` itself. A word
+ * that begins with `audit_` is a table: it gets its prefix, its schema and quotes. All other names stand without quotes, so none may be a
+ * reserved word of a database, nor a function as MySQL's mode IGNORE_SPACE knows them, such as `count`.
+ *
+ * @example
+ * ```ts
+ * sql`SELECT id FROM audit_events WHERE tenant_id = ${tenantId} AND id < ${id(before)} ${limit(10)}`;
+ * ```
+ */
+export function sql(texts: TemplateStringsArray, ...parts: SqlPart[]): Sql {
+  return new Sql(texts, parts);
+}
+
+/** A text as SQL. It must be the library's: nothing in it is escaped. */
+export function raw(text: string): Sql {
+  return new Sql([text], []);
+}
+
+/** The parts one after another. */
+export function list(parts: readonly SqlPart[], separator = ', '): Sql {
+  return new Sql(['', ...parts.slice(1).map(() => separator), ''], parts);
+}
+
+/** One of the conditions holds. */
+export function any(conditions: readonly SqlPart[]): Sql {
+  return sql`(${list(conditions, ' OR ')})`;
+}
+
+/** `LIMIT`, of which MySQL prepares no value. */
+export function limit(rows: number): Sql {
+  return raw(`LIMIT ${Math.trunc(rows)}`);
+}
+
+/** An id as a value, see `storedId`. */
+export function id(text: string): SqlPart {
+  return (dialect) => storedId(dialect, text);
+}
+
+/** The value with which the ids after one begin, see `storedIdAfter`. */
+export function idAfter(text: string): SqlPart {
+  return (dialect) => storedIdAfter(dialect, text);
+}
+
+/** Columns of a table that goes by an alias, to be selected. @param prefix of their names in the answer */
+export function columnsOf(alias: string, columns: readonly string[], prefix = ''): Sql {
+  return raw(columns.map((column) => `${alias}.${column} AS ${prefix}${column}`).join(', '));
+}
+
+/** The statement as the database of the manager takes it. */
+export function statementOf(manager: EntityManager, statement: Sql): Statement {
+  const dataSource = dataSourceOf(manager);
+  const dialect = dialectOf(dataSource);
+  const next = placeholders(dialect);
+  const values: StoredValue[] = [];
+  const withTables = (text: string) =>
+    text.replace(/\baudit_[a-z_]+/g, (name) => quoted(dataSource, tableName(dataSource, name as AuditTable)));
+  const write = (part: SqlPart): string => {
+    if (typeof part === 'function') return write(part(dialect));
+    if (part instanceof Sql) {
+      const { texts, parts } = part;
+      return texts
+        .map((text, at) => withTables(text) + (at < parts.length ? write(parts[at]!) : ''))
+        .join('');
+    }
+    values.push(part);
+    return next();
   };
+  return { text: write(statement), values };
 }
 
 /**
  * What the statement answers.
  *
+ * @param manager whose transaction it is part of
  * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
-export async function ask<T extends Row = Row>(
+export async function ask<T extends object = Row>(
   database: AuditDatabase,
-  statement: string,
-  values: StatementValues = [],
+  statement: Sql,
+  { manager, ...options }: StatementOptions & { readonly manager?: EntityManager | undefined } = {},
 ): Promise<T[]> {
-  const source = database.ready();
-  return readRows(dialectOf(source), await answer(runStatement<T[]>(source, statement, values)));
+  const executor = manager ?? database.ready().manager;
+  const asked = runStatement<T[]>(executor, statementOf(executor, statement), options);
+  return readRows(dialectOf(dataSourceOf(executor)), await answer(asked));
+}
+
+/** How many rows there are. @param from SQL of what comes after `FROM` */
+export async function countRows(database: AuditDatabase, from: Sql): Promise<number> {
+  const [row] = await ask(database, sql`SELECT COUNT(*) AS total FROM ${from}`);
+  return Number(row?.['total'] ?? 0);
+}
+
+/** The text, or NULL where it is longer. A table may have lost its constraints, and what anybody may have written must not fill the memory. */
+export function upTo(bytes: number, column: string): SqlPart {
+  return (dialect) => raw(`CASE WHEN ${bytesOf(dialect, column)} <= ${bytes} THEN ${column} END`);
 }
 
 /**
- * What the query answers.
- *
- * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
- */
-export async function askBuilt<T>(
-  database: AuditDatabase,
-  query: SelectQueryBuilder<ObjectLiteral>,
-): Promise<T[]> {
-  const [statement, values] = query.getQueryAndParameters();
-  const source = database.ready();
-  const asked = runStatement<T[]>(source, statement, values as StatementValues, { fromReplica: true });
-  return readRows(dialectOf(source), await answer(asked));
-}
-
-/** How many rows there are. @param from SQL of what comes after `FROM`, with the placeholders of the values */
-export async function countRows(
-  database: AuditDatabase,
-  from: string,
-  values: StatementValues = [],
-): Promise<number> {
-  const [row] = await ask(database, `SELECT COUNT(*) AS ${sqlOf(database).q('count')} FROM ${from}`, values);
-  return Number(row?.['count'] ?? 0);
-}
-
-/**
- * SQL: the text, or NULL where it is longer than any that the library writes. A table may have lost its constraints, and what anybody may have written
- * must not fill the memory.
- */
-export function boundedText(dialect: SqlDialect, column: string, bytes: number): string {
-  return `CASE WHEN ${bytesOf(dialect, column)} <= ${bytes} THEN ${column} END`;
-}
-
-/**
- * SQL: the column holds a number that a process can have given away. A greater one is not exact in JavaScript, and the next one after it
+ * The column holds a number that a process can have given away. A greater one is not exact in JavaScript, and the next one after it
  * may not fit into the column; SQLite takes any type in any column.
- *
- * @param column may have an alias before a dot
  */
-export function isNumber(database: AuditDatabase, column: string): string {
-  const { dialect, q } = sqlOf(database);
-  const name = q(column);
-  const isTyped = dialect === 'sqlite' ? ` AND typeof(${name}) = 'integer'` : '';
-  return `${name} >= 1 AND ${name} <= ${Number.MAX_SAFE_INTEGER}${isTyped}`;
+export function isNumber(column: string): SqlPart {
+  return (dialect) => {
+    const isTyped = dialect === 'sqlite' ? ` AND typeof(${column}) = 'integer'` : '';
+    return raw(`${column} >= 1 AND ${column} <= ${Number.MAX_SAFE_INTEGER}${isTyped}`);
+  };
 }
 
-/**
- * SQL, with AND: the column holds an id of 16 bytes. SQLite takes anything in a table that has lost its checks, and what is no
- * id is equal to none.
- *
- * @param column quoted; may have an alias before a dot
- */
-export function isId(dialect: SqlDialect, column: string): string {
-  return dialect === 'sqlite' ? ` AND typeof(${column}) = 'blob' AND length(${column}) = 16` : '';
+/** The column holds an id of 16 bytes. SQLite takes anything in a table that has lost its checks, and what is no id is equal to none. */
+export function isId(column: string): SqlPart {
+  return (dialect) =>
+    raw(dialect === 'sqlite' ? `typeof(${column}) = 'blob' AND length(${column}) = 16` : '1 = 1');
 }
 
-/** SQL: the lowest or highest id of a group, as its text or its bytes. PostgreSQL knows none of a `uuid`. */
-export function extremeId(dialect: SqlDialect, which: 'MIN' | 'MAX', column: string): string {
-  return dialect === 'postgres' ? `${which}(CAST(${column} AS text) COLLATE "C")` : `${which}(${column})`;
+/** The lowest or highest id of a group, as its text or its bytes. PostgreSQL knows none of a `uuid`. */
+export function extremeId(which: 'MIN' | 'MAX', column: string): SqlPart {
+  return (dialect) =>
+    raw(dialect === 'postgres' ? `${which}(CAST(${column} AS text) COLLATE "C")` : `${which}(${column})`);
+}
+
+/** The column's text contains the other. */
+export function contains(column: string, text: SqlPart): SqlPart {
+  return (dialect) => sql`${raw(dialect === 'postgres' ? 'strpos' : 'instr')}(${raw(column)}, ${text}) > 0`;
 }

@@ -1,4 +1,4 @@
-// The file of an own SQLite database: it holds events in clear, and is nobody's but the application's user's.
+// The file of a dedicated SQLite database: it has events in clear, and is nobody's but the application's user's.
 import { closeSync, mkdirSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { DataSourceOptions } from 'typeorm';

@@ -5,20 +5,14 @@
  * @returns whether the work was done in time
  * @throws what the work throws in time
  */
-export function within(patienceMs: number, work: Promise<unknown>): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const late = setTimeout(() => resolve(false), patienceMs);
-    work.then(
-      () => {
-        clearTimeout(late);
-        resolve(true);
-      },
-      (error: Error) => {
-        clearTimeout(late);
-        reject(error);
-      },
-    );
-  });
+export async function within(patienceMs: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, patienceMs, false)));
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

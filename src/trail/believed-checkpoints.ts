@@ -5,7 +5,8 @@ import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import { openCheckpoint } from '../sealer/read-checkpoint.js';
 import type { OpenedCheckpoint } from '../sealer/read-checkpoint.js';
-import type { LedgerRepository, StoredCheckpoint } from '../store/ledger.repository.js';
+import type { StoredCheckpoint } from '../store/ledger-records.js';
+import type { LedgerRepository } from '../store/ledger.repository.js';
 
 /** Whose word counts. */
 export interface Trust {

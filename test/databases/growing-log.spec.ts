@@ -13,6 +13,7 @@ import type { AuditStore } from '../support/audit-store.js';
 import { startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
+import { writeNote } from '../support/source-notes.js';
 
 /** Lets something happen at once after it has told the newest checkpoint for the first time. */
 class WatchedLedger extends LedgerRepository {
@@ -48,7 +49,7 @@ describeEachDatabase('verifying', (create) => {
     for (const source of sources) {
       // Numbers 3 and 4 are late.
       await store.events.append([1, 2, 5].map((sequence) => numbered(source, sequence)));
-      await store.sources.note({ source, kind: 'started', sequence: 0, process: '{}' });
+      await writeNote(store, { source, kind: 'started', sequence: 0 });
     }
     await app.audit.checkpoint();
   });
@@ -75,7 +76,7 @@ describeEachDatabase('verifying', (create) => {
       await app.audit.checkpoint();
       for (const source of sources) {
         await store.events.append([numbered(source, 8)]);
-        await store.sources.note({ source, kind: 'closed', sequence: 8, process: '{}' });
+        await writeNote(store, { source, kind: 'closed', sequence: 8 });
       }
       await app.audit.checkpoint();
       // More than a tile.
@@ -92,7 +93,7 @@ describeEachDatabase('verifying', (create) => {
     const { problems } = await verifierThat(async () => {
       for (const source of sources) {
         await store.events.append([3, 6, 8].map((sequence) => numbered(source, sequence)));
-        await store.sources.note({ source, kind: 'abandoned', sequence: 9, process: '{}' });
+        await writeNote(store, { source, kind: 'abandoned', sequence: 9 });
       }
     }).verify();
     expect(problems).toHaveLength(2 * sources.length);

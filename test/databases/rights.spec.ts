@@ -11,6 +11,7 @@ import { numbered, openStore } from '../support/audit-store.js';
 import { dropTriggers } from '../support/ledger-app.js';
 import { grantUsers } from '../support/granted-users.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
+import { writeNote } from '../support/source-notes.js';
 
 /** A column of each table that is only inserted into. */
 const COLUMNS = {
@@ -100,7 +101,7 @@ describeEachDatabase('rights', (create, name) => {
 
       const limited = await openStore(options, { migrate: false });
       await limited.letters.keep(numbered('a', 1), 'refused');
-      await limited.sources.note({ source: createEventId(0), kind: 'closed', sequence: 1, process: '{}' });
+      await writeNote(limited, { source: createEventId(0), kind: 'closed', sequence: 1 });
       await dropTriggers(connection, database);
       for (const [table, column] of Object.entries(COLUMNS)) {
         const denied = /denied/;

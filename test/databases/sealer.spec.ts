@@ -152,7 +152,7 @@ describeEachDatabase('sealing', (create, name) => {
       AuditLogEvent,
     ];
     await store.events.append([five, one]);
-    await store.sources.note({ source, kind: 'started', sequence: 0, process: '{}' });
+    await writeNote(store, { source, kind: 'started', sequence: 0 });
     const patient = await start();
     expect(await patient.audit.checkpoint()).toMatchObject({ treeSize: 1 });
     expect(await patient.audit.verify()).toMatchObject({ ok: true, events: 1, pending: 1 });
@@ -206,7 +206,7 @@ describeEachDatabase('sealing', (create, name) => {
   it('misses the tail of a source that has ended', async () => {
     const source = createEventId(Date.now());
     await store.events.append([numbered(source, 1)]);
-    await store.sources.note({ source, kind: 'abandoned', sequence: 3, process: '{}' });
+    await writeNote(store, { source, kind: 'abandoned', sequence: 3 });
     const { audit } = await start({ gapTimeoutMs: 0 });
     expect((await audit.verify()).problems).toMatchObject([{ code: 'sequence_gap', source, sequence: 1 }]);
     await audit.checkpoint();

@@ -16,6 +16,7 @@ import { dropTriggers } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { ask } from '../support/stored-rows.js';
+import { writeNote } from '../support/source-notes.js';
 
 const newSource = () => createEventId(Date.now());
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -100,7 +101,7 @@ describeEachDatabase('sources', (create, name) => {
     const source = newSource();
     await record(source, range(1, 5_000));
     await dropTriggers(store.connection, database);
-    await store.sources.note({ source, kind: 'closed', sequence: 5_000, process: '{}' });
+    await writeNote(store, { source, kind: 'closed', sequence: 5_000 });
     expect(await summaryOf(source)).toMatchObject({ events: 5_000, gaps: [], state: 'closed' });
     for (const [from, to] of [
       [1, 3],
@@ -179,8 +180,8 @@ describeEachDatabase('sources', (create, name) => {
 
   it('knows a source by its notes or its dead letters alone', async () => {
     const [noted, refused, idle] = [newSource(), newSource(), newSource()];
-    await store.sources.note({ source: noted, kind: 'abandoned', sequence: 3, process: '{"host":"ü🧾"}' });
-    await store.sources.note({ source: idle, kind: 'closed', sequence: 0, process: '{}' });
+    await writeNote(store, { source: noted, kind: 'abandoned', sequence: 3, process: '{"host":"ü🧾"}' });
+    await writeNote(store, { source: idle, kind: 'closed', sequence: 0 });
     await keep(refused, [2]);
     expect(await summaryOf(noted)).toEqual({
       source: noted,
@@ -214,7 +215,7 @@ describeEachDatabase('sources', (create, name) => {
     ] as const;
     for (const [kind, sequence] of notes) {
       const before = Date.now();
-      await store.sources.note({ source, kind, sequence, process: `{"kind":"${kind}"}` });
+      await writeNote(store, { source, kind, sequence, process: `{"kind":"${kind}"}` });
       const { state, process, gaps, lastSeen } = await summaryOf(source);
       states.push([state, process, gaps]);
       expect(lastSeen).toBeGreaterThanOrEqual(before);
@@ -244,7 +245,7 @@ describeEachDatabase('sources', (create, name) => {
       const source = newSource();
       await record(source, stored);
       await keep(source, refused);
-      await store.sources.note({ source, kind: 'started', sequence: noted, process: '{}' });
+      await writeNote(store, { source, kind: 'started', sequence: noted });
       const seen = new Set([...stored, ...refused]);
       expected.set(source, {
         events: stored.length,
@@ -304,7 +305,7 @@ describeEachDatabase('sources', (create, name) => {
     const letter = numbered(source, 3);
     await placed.letters.keep(letter, 'refused');
     await placed.letters.keep(letter, 'refused');
-    await placed.sources.note({ source, kind: 'closed', sequence: 4, process: '{}' });
+    await writeNote(placed, { source, kind: 'closed', sequence: 4 });
     const gaps = [
       { from: 2, to: 2 },
       { from: 4, to: 4 },
@@ -372,7 +373,7 @@ describeEachDatabase('sources', (create, name) => {
     const unavailable = { code: 'AUDIT_STORE_UNAVAILABLE', statusCode: 503, cause: expect.anything() };
     await expect(store.sources.summaries()).rejects.toMatchObject(unavailable);
     await expect(
-      store.sources.note({ source: newSource(), kind: 'started', sequence: 0, process: '{}' }),
+      writeNote(store, { source: newSource(), kind: 'started', sequence: 0 }),
     ).rejects.toMatchObject(unavailable);
   });
 });

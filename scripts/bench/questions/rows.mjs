@@ -184,7 +184,7 @@ async function insert(connection, form, table, columns, rows) {
   const values = form === 'text' ? rows.flat() : storedValues(dialect, table, columns, rows);
   // As the library does, which on SQLite goes past TypeORM.
   if (dialect === 'sqlite') connection.driver.databaseConnection.prepare(text).run(...values);
-  else await runStatement(connection, text, values);
+  else await runStatement(connection.manager, { text, values });
 }
 
 async function bytesOf(connection, table) {

@@ -4,11 +4,9 @@ import { parsedJson, readFacts } from '../../event/read-event.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { codeOf } from '../../store/codes.js';
 import { distinctValues } from '../../store/distinct-values.js';
-import { applyFilter } from '../../store/filter-sql.js';
-import { ask, askBuilt, sqlOf } from '../../store/sql.js';
-import type { Row, Sql } from '../../store/sql.js';
-import type { StoredValue } from '../../store/stored-row.js';
-import { dialectOf, tableName } from '../../store/table-name.js';
+import { matching } from '../../store/filter-sql.js';
+import { any, ask, contains, id, idAfter, limit, list, raw, sql } from '../../store/sql.js';
+import type { Row, Sql, SqlPart } from '../../store/sql.js';
 
 /** What an event must meet, all of it. */
 export interface EventCondition {
@@ -101,18 +99,13 @@ export class DetectionRepository {
    * @param query with `keys`, at most 100 of them
    */
   async keysReaching(query: DetectionQuery, least: number, distinct: boolean): Promise<string[]> {
-    const sql = sqlOf(this.database);
-    const { q } = sql;
-    const { where, values } = whereOf(sql, query);
-    const key = q(query.keys?.column ?? 'user_id');
-    const things = [key, q('resource'), q('resource_id')].join(', ');
-    const events = `${sql.table('audit_events')} e ${where}`;
-    const from = distinct ? `(SELECT DISTINCT ${things} FROM ${events}) e` : events;
+    const key = raw(query.keys?.column ?? 'user_id');
+    const events = sql`audit_events e WHERE ${isMeant(query)}`;
+    const from = distinct ? sql`(SELECT DISTINCT ${key}, resource, resource_id FROM ${events}) e` : events;
     const rows = await ask(
       this.database,
-      `SELECT ${key} AS ${q('value')} FROM ${from} GROUP BY ${key}
-        HAVING COUNT(*) >= ${Math.trunc(least)} ORDER BY COUNT(*) DESC, ${key} LIMIT 100`,
-      values,
+      sql`SELECT ${key} AS value FROM ${from} GROUP BY ${key}
+        HAVING COUNT(*) >= ${raw(`${Math.trunc(least)}`)} ORDER BY COUNT(*) DESC, ${key} LIMIT 100`,
     );
     return rows.map((row) => String(row['value']));
   }
@@ -130,15 +123,10 @@ export class DetectionRepository {
       readonly facts: readonly ('details' | 'metadata')[];
     },
   ): Promise<DetectedEvent[]> {
-    const sql = sqlOf(this.database);
-    const { q } = sql;
-    const { where, values } = whereOf(sql, query);
-    const columns = [...COLUMNS, ...page.facts];
     const rows = await ask(
       this.database,
-      `SELECT ${columns.map(q).join(', ')} FROM ${sql.table('audit_events')} e ${where}
-        AND e.${q('id')} >= ${sql.next()} ORDER BY e.${q('id')} LIMIT ${Math.trunc(page.limit)}`,
-      [...values, sql.idAfter(page.after)],
+      sql`SELECT ${raw([...COLUMNS, ...page.facts].join(', '))} FROM audit_events e
+        WHERE ${isMeant(query)} AND e.id >= ${idAfter(page.after)} ORDER BY e.id ${limit(page.limit)}`,
     );
     return rows.map(fromRow);
   }
@@ -151,15 +139,7 @@ export class DetectionRepository {
     readonly key: string;
     readonly from: number;
   }): Promise<number[]> {
-    const source = this.database.ready();
     const { tenantId, detection, by, key, from } = finding;
-    const query = source
-      .createQueryBuilder()
-      .select('e.timestamp', 'timestamp')
-      .from<Record<string, unknown>>(tableName(source, 'audit_events'), 'e')
-      .where('1 = 1')
-      .orderBy('e.id', 'DESC')
-      .limit(MAX_FINDINGS);
     const filter = {
       tenantId,
       action: [`detection.${detection}`],
@@ -167,21 +147,21 @@ export class DetectionRepository {
       details: { by, key },
       from,
     };
-    const rows = await askBuilt<{ timestamp: number | string }>(
+    const rows = await ask(
       this.database,
-      applyFilter(query, filter, dialectOf(source)),
+      sql`SELECT e.timestamp AS timestamp FROM audit_events e WHERE ${matching(filter)}
+        ORDER BY e.id DESC ${limit(MAX_FINDINGS)}`,
+      { fromReplica: true },
     );
-    return rows.map((row) => Number(row.timestamp));
+    return rows.map((row) => Number(row['timestamp']));
   }
 
   /** Whether the user has events in the tenant before a time (Unix epoch, milliseconds). */
   async hasEventsBefore(tenantId: string, userId: string, before: number): Promise<boolean> {
-    const { q, table, next, id } = sqlOf(this.database);
     const rows = await ask(
       this.database,
-      `SELECT ${q('id')} FROM ${table('audit_events')}
-        WHERE ${q('tenant_id')} = ${next()} AND ${q('user_id')} = ${next()} AND ${q('id')} < ${next()} LIMIT 1`,
-      [tenantId, userId, id(firstIdOf(before))],
+      sql`SELECT id FROM audit_events
+        WHERE tenant_id = ${tenantId} AND user_id = ${userId} AND id < ${id(firstIdOf(before))} LIMIT 1`,
     );
     return rows.length > 0;
   }
@@ -200,14 +180,12 @@ export class DetectionRepository {
   async tenantsOf(userId: string, from: number, tenants: readonly string[]): Promise<string[]> {
     const found: string[] = [];
     for (let index = 0; index < tenants.length; index += TENANTS_AT_ONCE) {
-      const { q, table, next, id } = sqlOf(this.database);
-      const some = tenants.slice(index, index + TENANTS_AT_ONCE);
+      const some = list(tenants.slice(index, index + TENANTS_AT_ONCE));
       const rows = await ask(
         this.database,
-        `SELECT DISTINCT ${q('tenant_id')} FROM ${table('audit_events')}
-          WHERE ${q('tenant_id')} IN (${some.map(next).join(', ')}) AND ${q('user_id')} = ${next()} AND ${q('id')} >= ${next()}
-          ORDER BY ${q('tenant_id')}`,
-        [...some, userId, id(firstIdOf(from))],
+        sql`SELECT DISTINCT tenant_id FROM audit_events
+          WHERE tenant_id IN (${some}) AND user_id = ${userId} AND id >= ${id(firstIdOf(from))}
+          ORDER BY tenant_id`,
       );
       found.push(...rows.map((row) => String(row['tenant_id'])));
     }
@@ -215,59 +193,43 @@ export class DetectionRepository {
   }
 }
 
-/** The query's conditions on the alias `e`; all placeholders before them must be taken already. */
-function whereOf(
-  { dialect, q, next, id }: Sql,
-  query: DetectionQuery,
-): { readonly where: string; readonly values: StoredValue[] } {
-  const values: StoredValue[] = [];
-  const value = (stored: StoredValue) => {
-    values.push(stored);
-    return next();
-  };
-  const list = (stored: readonly StoredValue[]) => `(${stored.map(value).join(', ')})`;
-  const contains = (haystack: string, needle: string) =>
-    `${dialect === 'postgres' ? 'strpos' : 'instr'}(${haystack}, ${value(needle)}) > 0`;
-  const all = [`e.${q('tenant_id')} IN ${list(query.tenantIds)}`];
+/** The query's conditions on events that go by the alias `e`. */
+function isMeant(query: DetectionQuery): Sql {
+  const all = [sql`e.tenant_id IN (${list(query.tenantIds)})`];
   if (query.keys) {
-    const { column, values: keys, ranges = [] } = query.keys;
-    const key = `e.${q(column)}`;
-    const either = keys.length > 0 ? [`${key} IN ${list(keys)}`] : [];
-    for (const { from, to } of ranges) either.push(`(${key} >= ${value(from)} AND ${key} < ${value(to)})`);
-    all.push(`(${either.join(' OR ')})`);
+    const { column, values, ranges = [] } = query.keys;
+    const key = raw(`e.${column}`);
+    const either = values.length > 0 ? [sql`${key} IN (${list(values)})`] : [];
+    for (const { from, to } of ranges) either.push(sql`(${key} >= ${from} AND ${key} < ${to})`);
+    all.push(any(either));
   }
-  all.push(`e.${q('id')} >= ${value(id(firstIdOf(query.from)))}`);
-  if (query.to !== undefined) all.push(`e.${q('id')} < ${value(id(firstIdOf(query.to)))}`);
+  all.push(sql`e.id >= ${id(firstIdOf(query.from))}`);
+  if (query.to !== undefined) all.push(sql`e.id < ${id(firstIdOf(query.to))}`);
   // What the audit says of itself is nobody's doing, see `tellsOfAudit`.
   for (const [resource, category] of [
     ['detection', 'security'],
     ['audit', 'system'],
   ] as const) {
-    all.push(
-      `NOT (e.${q('resource')} = ${value(resource)} AND e.${q('category')} = ${value(codeOf('category', category))})`,
-    );
+    all.push(sql`NOT (e.resource = ${resource} AND e.category = ${codeOf('category', category)})`);
   }
-  const any = query.any.map((condition) => {
-    const parts: string[] = [];
-    const { category, outcomes, anonymous, actionEnd, actionParts, detailsKeys } = condition;
-    if (category) parts.push(`e.${q('category')} = ${value(codeOf('category', category))}`);
-    if (outcomes) {
-      const codes = outcomes.map((outcome) => codeOf('outcome', outcome));
-      parts.push(`e.${q('outcome')} IN ${list(codes)}`);
-    }
-    if (anonymous) parts.push(`e.${q('user_id')} IS NULL`);
-    if (actionEnd) parts.push(`e.${q('action')} LIKE ${value(`%${actionEnd}`)}`);
-    if (actionParts) {
-      parts.push(`(${actionParts.map((part) => contains(`lower(e.${q('action')})`, part)).join(' OR ')})`);
-    }
-    if (detailsKeys) {
-      const members = detailsKeys.map((key) => contains(`e.${q('details')}`, `${JSON.stringify(key)}:`));
-      parts.push(`(${members.join(' OR ')})`);
-    }
-    return parts.length > 0 ? `(${parts.join(' AND ')})` : '1 = 1';
-  });
-  all.push(`(${any.join(' OR ')})`);
-  return { where: `WHERE ${all.join(' AND ')}`, values };
+  all.push(any(query.any.map(isSuch)));
+  return list(all, ' AND ');
+}
+
+function isSuch(condition: EventCondition): Sql {
+  const { category, outcomes, anonymous, actionEnd, actionParts, detailsKeys } = condition;
+  const all: SqlPart[] = [raw('1 = 1')];
+  if (category) all.push(sql`e.category = ${codeOf('category', category)}`);
+  if (outcomes) {
+    all.push(sql`e.outcome IN (${list(outcomes.map((outcome) => codeOf('outcome', outcome)))})`);
+  }
+  if (anonymous) all.push(sql`e.user_id IS NULL`);
+  if (actionEnd) all.push(sql`e.action LIKE ${`%${actionEnd}`}`);
+  if (actionParts) all.push(any(actionParts.map((part) => contains('lower(e.action)', part))));
+  if (detailsKeys) {
+    all.push(any(detailsKeys.map((key) => contains('e.details', `${JSON.stringify(key)}:`))));
+  }
+  return sql`(${list(all, ' AND ')})`;
 }
 
 function fromRow(row: Row): DetectedEvent {

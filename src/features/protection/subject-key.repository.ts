@@ -3,9 +3,8 @@ import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { changeRows, insertRows } from '../../store/insert-rows.js';
-import { runStatement, runWithin } from '../../store/run-statement.js';
-import { sqlOf } from '../../store/sql.js';
-import type { Row } from '../../store/sql.js';
+import { ask, columnsOf, limit as most, list, sql, statementOf } from '../../store/sql.js';
+import type { Row, Sql } from '../../store/sql.js';
 import { dialectOf } from '../../store/table-name.js';
 
 /** A row of `audit_keys`, see `AuditKeyEntity`: none of it is to be believed before its id is compared with its place. */
@@ -53,29 +52,27 @@ export class SubjectKeyRepository {
 
   /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   async hasAny(): Promise<boolean> {
-    return (await this.select(() => '1 = 1', [], {}, 1)).length > 0;
+    return (await this.select(sql`1 = 1`, {}, 1)).length > 0;
   }
 
   /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   async byIds(ids: readonly string[], access: KeyAccess = {}): Promise<SubjectKey[]> {
     const found: SubjectKey[] = [];
     for (let from = 0; from < ids.length; from += MOST_VALUES) {
-      const some = ids.slice(from, from + MOST_VALUES);
-      found.push(
-        ...(await this.select((q, next) => `${q('id')} IN (${some.map(next).join(', ')})`, some, access)),
-      );
+      const some = list(ids.slice(from, from + MOST_VALUES));
+      found.push(...(await this.select(sql`k.id IN (${some})`, access)));
     }
     return found;
   }
 
   /** Those that another master key has wrapped. */
   notWrappedBy(masterId: string): AsyncGenerator<SubjectKey> {
-    return this.pages((q, next) => `${q('master_id')} <> ${next()} AND ${q('wrapped')} <> ''`, masterId);
+    return this.pages(sql`k.master_id <> ${masterId} AND k.wrapped <> ''`);
   }
 
   /** Those that say that they are the subject's. */
   bySubject(subject: string): AsyncGenerator<SubjectKey> {
-    return this.pages((q, next) => `${q('subject')} = ${next()}`, subject);
+    return this.pages(sql`k.subject = ${subject}`);
   }
 
   /** All subjects that rows name, some hundred at a time. */
@@ -85,73 +82,57 @@ export class SubjectKeyRepository {
 
   /** @throws the driver's error, see `classifyStoreError`: a duplicate where another process was first */
   async insert(keys: readonly SubjectKey[], { manager, signal }: KeyAccess = {}): Promise<void> {
-    const source = this.database.ready();
-    const executor = manager && dialectOf(source) === 'sqlite' ? manager : source.manager;
-    await insertRows(executor, 'audit_keys', Object.keys(COLUMNS), keys.map(toRow), signal);
+    const executor = this.sharedManager(manager) ?? this.database.ready().manager;
+    const rows = keys.map(toRow);
+    await insertRows(executor, { table: 'audit_keys', columns: Object.keys(COLUMNS), rows }, signal);
   }
 
   /** Wraps a key again, unless it was destroyed or wrapped by another process meanwhile. */
-  async rewrap(key: SubjectKey, wrapped: string, masterId: string): Promise<void> {
-    const { q, table, next } = sqlOf(this.database);
-    await answer(
-      changeRows(
-        this.database.ready(),
-        `UPDATE ${table('audit_keys')} SET ${q('wrapped')} = ${next()}, ${q('master_id')} = ${next()}
-          WHERE ${q('id')} = ${next()} AND ${q('wrapped')} = ${next()}`,
-        [wrapped, masterId, key.id, key.wrapped],
-        SECURELY,
-      ),
+  rewrap(key: SubjectKey, wrapped: string, masterId: string): Promise<void> {
+    return this.change(
+      sql`wrapped = ${wrapped}, master_id = ${masterId} WHERE id = ${key.id} AND wrapped = ${key.wrapped}`,
     );
   }
 
   /** Destroys a key. @param mark when, and what proves it; without it the row says nothing of an erasure */
-  async destroy(id: string, mark?: { readonly erasedAt: number; readonly erasure: string }): Promise<void> {
-    const { q, table, next } = sqlOf(this.database);
-    const marked = mark ? `, ${q('erased_at')} = ${next()}, ${q('erasure')} = ${next()}` : '';
-    await answer(
-      changeRows(
-        this.database.ready(),
-        `UPDATE ${table('audit_keys')} SET ${q('wrapped')} = ''${marked} WHERE ${q('id')} = ${next()}`,
-        mark ? [mark.erasedAt, mark.erasure, id] : [id],
-        SECURELY,
-      ),
-    );
+  destroy(id: string, mark?: { readonly erasedAt: number; readonly erasure: string }): Promise<void> {
+    const marked = mark ? sql`, erased_at = ${mark.erasedAt}, erasure = ${mark.erasure}` : sql``;
+    return this.change(sql`wrapped = ''${marked} WHERE id = ${id}`);
   }
 
-  private async *pages(where: Where, value: string): AsyncGenerator<SubjectKey> {
-    const behind: Where = (q, next) => `${where(q, next)} AND ${q('id')} > ${next()}`;
+  private async change(set: Sql): Promise<void> {
+    const { manager } = this.database.ready();
+    await answer(changeRows(manager, statementOf(manager, sql`UPDATE audit_keys SET ${set}`), SECURELY));
+  }
+
+  private async *pages(where: Sql): AsyncGenerator<SubjectKey> {
     for (let after = ''; ;) {
-      const page = await this.select(behind, [value, after], {}, PAGE);
+      const page = await this.select(sql`${where} AND k.id > ${after}`, {}, PAGE);
       yield* page;
       if (page.length < PAGE) return;
       after = page.at(-1)!.id;
     }
   }
 
-  private async select(
-    where: Where,
-    values: readonly string[],
-    { manager, signal }: KeyAccess,
-    limit?: number,
-  ): Promise<SubjectKey[]> {
-    const source = this.database.ready();
-    const { dialect, q, table, next } = sqlOf(this.database);
-    const text = `SELECT ${Object.keys(COLUMNS)
-      .map((column) => `k.${q(column)} AS ${q(column)}`)
-      .join(', ')}
-      FROM ${table('audit_keys')} k WHERE ${where(q, next)} ORDER BY ${q('id')} ${limit === undefined ? '' : `LIMIT ${limit}`}`;
-    const rows =
-      manager && dialect === 'sqlite'
-        ? runWithin<Row[]>(manager, text, values)
-        : runStatement<Row[]>(source, text, values, { signal });
-    return (await answer(rows)).map(fromRow);
+  private async select(where: Sql, { manager, signal }: KeyAccess, limit?: number): Promise<SubjectKey[]> {
+    const others = Object.keys(COLUMNS).filter((column) => column !== 'id');
+    const rows = await ask(
+      this.database,
+      // Its id is a text: answers have ids of bytes under that name.
+      sql`SELECT k.id AS key_id, ${columnsOf('k', others)} FROM audit_keys k
+        WHERE ${where} ORDER BY k.id ${limit === undefined ? sql`` : most(limit)}`,
+      { manager: this.sharedManager(manager), signal },
+    );
+    return rows.map(({ key_id: id = null, ...row }) => fromRow({ ...row, id }));
+  }
+
+  private sharedManager(manager: KeyAccess['manager']): KeyAccess['manager'] {
+    return dialectOf(this.database.ready()) === 'sqlite' ? manager : undefined;
   }
 }
 
 /** What was in the row must not stay in a free place of the file, nor in the log beside it. */
 const SECURELY = { before: 'secure_delete = ON', after: 'wal_checkpoint(TRUNCATE)' } as const;
-
-type Where = (q: (name: string) => string, next: () => string) => string;
 
 function toRow(key: SubjectKey): (string | number | null)[] {
   return Object.values(COLUMNS).map(([name]) => key[name] ?? null);

@@ -11,10 +11,22 @@ import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from '../../store/event-row.js';
 import type { EventRow } from '../../store/event-row.js';
 import { insertOf, NotAsExpectedError, runTogether } from '../../store/insert-rows.js';
 import type { Step } from '../../store/insert-rows.js';
-import { ask, isId, sqlOf } from '../../store/sql.js';
+import {
+  any,
+  ask,
+  columnsOf,
+  id,
+  idAfter,
+  isId,
+  limit,
+  list,
+  raw,
+  sql,
+  statementOf,
+} from '../../store/sql.js';
 import type { Row, Sql } from '../../store/sql.js';
-import type { StoredValue } from '../../store/stored-row.js';
 import { isRolledBack } from '../../store/store-error.js';
+import { dialectOf } from '../../store/table-name.js';
 
 /** The action of the event of a hold that was lifted. */
 export const RELEASE_ACTION = 'audit.release-hold';
@@ -92,7 +104,7 @@ export class RetentionRepository {
 
   /** Whether the database works on the thread that asks it, so that nothing else is done there meanwhile. */
   get isOnThisThread(): boolean {
-    return sqlOf(this.database).dialect === 'sqlite';
+    return dialectOf(this.database.ready()) === 'sqlite';
   }
 
   /** All tenants that have events, some hundred at a time. */
@@ -108,16 +120,13 @@ export class RetentionRepository {
    */
   async aged(tenantId: string, before: ReadonlyMap<string, number>): Promise<Set<string>> {
     if (before.size === 0) return new Set();
-    const { dialect, q, table, next, id } = sqlOf(this.database);
-    const values: StoredValue[] = [];
     const parts = Array.from(before, ([category, time]) => {
-      const code = codeOf('category', category);
-      values.push(tenantId, id(firstIdOf(time)));
-      return `SELECT ${code} AS ${q('category')} ${dialect === 'mysql' ? 'FROM DUAL' : ''}
-        WHERE EXISTS (SELECT 1 FROM ${table('audit_events')} e
-          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = ${code} AND e.${q('id')} < ${next()})`;
+      const code = raw(String(codeOf('category', category)));
+      return sql`SELECT ${code} AS category ${(dialect) => raw(dialect === 'mysql' ? 'FROM DUAL' : '')}
+        WHERE EXISTS (SELECT 1 FROM audit_events e
+          WHERE e.tenant_id = ${tenantId} AND e.category = ${code} AND e.id < ${id(firstIdOf(time))})`;
     });
-    const rows = await ask(this.database, parts.join(' UNION ALL '), values);
+    const rows = await ask(this.database, list(parts, ' UNION ALL '));
     return new Set(rows.map((row) => String(row['category'])));
   }
 
@@ -131,19 +140,12 @@ export class RetentionRepository {
     held: readonly HeldEvents[],
     page: { readonly after: string; readonly limit: number; readonly size: number },
   ): Promise<ExpiredRow[]> {
-    const sql = sqlOf(this.database);
-    const { q, next } = sql;
-    const values: StoredValue[] = [];
-    const where = this.where(which, page.size, values, sql);
-    values.push(sql.idAfter(page.after));
-    const after = `e.${q('id')} >= ${next()}`;
-    const free = held.map((hold) => `AND NOT ${this.isHeld(hold, values, sql)}`).join(' ');
-    const columns = EVENT_COLUMNS.map((column) => `e.${q(column)} AS ${q(column)}`).join(', ');
+    const free = held.map((hold) => sql` AND NOT ${isHeldBy(hold)}`);
     const rows = await ask<Row & EventRow>(
       this.database,
-      `SELECT ${columns}, l.${q('leaf_index')} AS ${q('leaf_index')}, l.${q('leaf_hash')} AS ${q('leaf_hash')}
-        ${where} AND ${after} ${free} ORDER BY e.${q('id')} LIMIT ${page.limit}`,
-      values,
+      sql`SELECT ${columnsOf('e', EVENT_COLUMNS)}, ${columnsOf('l', ['leaf_index', 'leaf_hash'])}
+        FROM ${expired(which, page.size)} AND e.id >= ${idAfter(page.after)}${list(free, '')}
+        ORDER BY e.id ${limit(page.limit)}`,
     );
     return rows.map((row) => ({
       row,
@@ -160,17 +162,11 @@ export class RetentionRepository {
     size: number,
   ): Promise<EventSpan> {
     if (isHeld && held.length === 0) return { events: 0 };
-    const sql = sqlOf(this.database);
-    const { q } = sql;
-    const values: StoredValue[] = [];
-    const where = this.where(which, size, values, sql);
-    const any = held.map((hold) => this.isHeld(hold, values, sql)).join(' OR ');
-    const condition = any === '' ? '' : `AND ${isHeld ? '' : 'NOT '}(${any})`;
+    const condition = sql`${raw(isHeld ? 'AND' : 'AND NOT')} ${any(held.map(isHeldBy))}`;
     const [row] = await ask(
       this.database,
-      `SELECT COUNT(*) AS ${q('events')}, MIN(e.${q('timestamp')}) AS ${q('oldest')}, MAX(e.${q('timestamp')}) AS ${q('newest')}
-        ${where} ${condition}`,
-      values,
+      sql`SELECT COUNT(*) AS events, MIN(e.timestamp) AS oldest, MAX(e.timestamp) AS newest
+        FROM ${expired(which, size)} ${held.length > 0 ? condition : sql``}`,
     );
     const events = Number(row?.['events'] ?? 0);
     return {
@@ -191,30 +187,23 @@ export class RetentionRepository {
     event: AuditLogEvent,
     holds: ConsideredHolds | undefined,
   ): Promise<boolean> {
-    const connection = this.database.ready();
-    const { q, table, id } = sqlOf(this.database);
-    const values = ids.map(id);
-    const [events, removals] = [table('audit_events'), table('audit_removals')];
-    const named = (column: string) => `${q(column)} IN (${ids.map(sqlOf(this.database).next).join(', ')})`;
+    const dataSource = this.database.ready();
+    const step = (text: Sql) => statementOf(dataSource.manager, text);
+    const removed = list(ids.map(id));
     const steps: Step[] = [
       // A second run that removes the same waits here.
-      insertOf(connection, {
-        table: 'audit_removals',
-        columns: ['event_id'],
-        rows: values.map((value) => [value]),
-      }),
+      step(sql`INSERT INTO audit_removals (event_id) VALUES ${list(ids.map((one) => sql`(${id(one)})`))}`),
       {
-        text: `SELECT COUNT(*) AS ${q('count')} FROM ${events} WHERE ${named('id')}`,
-        values,
+        ...step(sql`SELECT COUNT(*) AS total FROM audit_events WHERE id IN (${removed})`),
         count: ids.length,
       },
-      ...(holds ? [this.sameHolds(holds)] : []),
-      { text: `DELETE FROM ${events} WHERE ${named('id')}`, values },
-      { text: `DELETE FROM ${removals} WHERE ${named('event_id')}`, values },
-      insertOf(connection, { table: 'audit_events', columns: ROW_COLUMNS, rows: [toRow(event)] }),
+      ...(holds ? [{ ...step(holdsOf(holds.tenants)), count: holds.count }] : []),
+      step(sql`DELETE FROM audit_events WHERE id IN (${removed})`),
+      step(sql`DELETE FROM audit_removals WHERE event_id IN (${removed})`),
+      insertOf(dataSource, { table: 'audit_events', columns: ROW_COLUMNS, rows: [toRow(event)] }),
     ];
     try {
-      await answer(runTogether(connection, steps));
+      await answer(runTogether(dataSource, steps));
       return true;
     } catch (error) {
       const { cause } = error as { cause?: unknown };
@@ -234,12 +223,10 @@ export class RetentionRepository {
     tenants?: readonly string[],
   ): AsyncGenerator<StatementEvent[]> {
     for await (const some of tenants ? [tenants] : this.tenants()) {
-      const { q, table, next } = sqlOf(this.database);
       const groups = await ask(
         this.database,
-        `SELECT DISTINCT ${q('tenant_id')}, ${q('action')} FROM ${table('audit_events')}
-          WHERE ${q('tenant_id')} IN (${some.map(next).join(', ')}) AND ${q('action')} IN (${actions.map(next).join(', ')})`,
-        [...some, ...actions],
+        sql`SELECT DISTINCT tenant_id, action FROM audit_events
+          WHERE tenant_id IN (${list(some)}) AND action IN (${list(actions)})`,
       );
       for (const group of groups)
         yield* this.statementsOf(String(group['tenant_id']), String(group['action']));
@@ -249,16 +236,13 @@ export class RetentionRepository {
   /** By the index of tenants and actions: there may be many more events without a number. */
   private async *statementsOf(tenantId: string, action: string): AsyncGenerator<StatementEvent[]> {
     for (let after = ''; ;) {
-      const { q, table, next, idAfter } = sqlOf(this.database);
       const rows = await ask(
         this.database,
-        `SELECT e.${q('id')} AS ${q('id')}, e.${q('timestamp')} AS ${q('timestamp')},
-            SUBSTR(e.${q('details')}, 1, ${LONGEST_DETAILS}) AS ${q('details')}
-          FROM ${table('audit_events')} e
-          WHERE e.${q('tenant_id')} = ${next()} AND e.${q('action')} = ${next()} AND e.${q('id')} >= ${next()}
-            AND e.${q('source')} IS NULL ${this.plainId()}
-          ORDER BY e.${q('id')} LIMIT ${STATEMENTS_PAGE}`,
-        [tenantId, action, idAfter(after)],
+        sql`SELECT e.id AS id, e.timestamp AS timestamp, SUBSTR(e.details, 1, ${raw(`${LONGEST_DETAILS}`)}) AS details
+          FROM audit_events e
+          WHERE e.tenant_id = ${tenantId} AND e.action = ${action} AND e.id >= ${idAfter(after)}
+            AND e.source IS NULL AND ${isId('e.id')}
+          ORDER BY e.id ${limit(STATEMENTS_PAGE)}`,
       );
       const events = rows.map((row) => ({
         id: String(row['id']),
@@ -272,60 +256,33 @@ export class RetentionRepository {
       after = events.at(-1)!.id;
     }
   }
+}
 
-  /** That no event of a hold came since. */
-  private sameHolds({ tenants, count }: ConsideredHolds): Step {
-    const { q, table, next } = sqlOf(this.database);
-    return {
-      text: `SELECT COUNT(*) AS ${q('count')} FROM ${table('audit_events')} e
-        WHERE e.${q('tenant_id')} IN (${tenants.map(next).join(', ')})
-          AND e.${q('action')} = ${next()} AND e.${q('source')} IS NULL ${this.plainId()}`,
-      values: [...tenants, HOLD_ACTION],
-      count,
-    };
-  }
+/** How many events of holds these tenants have. Pages find each, since its id is one. */
+function holdsOf(tenants: readonly string[]): Sql {
+  return sql`SELECT COUNT(*) AS total FROM audit_events e WHERE e.tenant_id IN (${list(tenants)})
+    AND e.action = ${HOLD_ACTION} AND e.source IS NULL AND ${isId('e.id')}`;
+}
 
-  /** SQL, with AND: pages find the event, since its id is one. */
-  private plainId(): string {
-    const { dialect, q } = sqlOf(this.database);
-    return isId(dialect, `e.${q('id')}`);
-  }
+/** The table and the conditions of the expired events, without those of holds. Pages find each, since its id is one. */
+function expired({ tenantId, category, before }: ExpiredEvents, size: number): Sql {
+  return sql`audit_events e
+    INNER JOIN audit_leaves l ON l.event_id = e.id AND l.leaf_index >= 0 AND l.leaf_index < ${size}
+    WHERE e.tenant_id = ${tenantId} AND e.category = ${codeOf('category', category)}
+      AND e.id < ${id(firstIdOf(before))} AND e.action NOT IN (${list(KEPT_ACTIONS)}) AND ${isId('e.id')}`;
+}
 
-  /** SQL: FROM and the conditions of the expired events, without those of holds. */
-  private where(
-    { tenantId, category, before }: ExpiredEvents,
-    size: number,
-    values: StoredValue[],
-    { q, table, next, id }: Sql,
-  ): string {
-    values.push(size, tenantId, codeOf('category', category), id(firstIdOf(before)), ...KEPT_ACTIONS);
-    return `FROM ${table('audit_events')} e
-      INNER JOIN ${table('audit_leaves')} l ON l.${q('event_id')} = e.${q('id')} AND l.${q('leaf_index')} >= 0 AND l.${q('leaf_index')} < ${next()}
-      WHERE e.${q('tenant_id')} = ${next()} AND e.${q('category')} = ${next()} AND e.${q('id')} < ${next()}
-        AND e.${q('action')} NOT IN (${KEPT_ACTIONS.map(next).join(', ')}) ${this.plainId()}`;
+function isHeldBy({ tenantId, userId, resource, resourceId, from, to }: HeldEvents): Sql {
+  const all = [sql`1 = 1`];
+  const columns = { tenant_id: tenantId, user_id: userId, resource, resource_id: resourceId };
+  for (const [name, value] of Object.entries(columns)) {
+    const column = raw(`e.${name}`);
+    // Of a comparison with NULL nothing is true, not even that it is not so.
+    if (value !== undefined) all.push(sql`${column} IS NOT NULL AND ${column} = ${value}`);
   }
-
-  private isHeld(hold: HeldEvents, values: StoredValue[], { q, next, id }: Sql): string {
-    const conditions = ['1 = 1'];
-    const columns = {
-      tenant_id: hold.tenantId,
-      user_id: hold.userId,
-      resource: hold.resource,
-      resource_id: hold.resourceId,
-    };
-    for (const [column, value] of Object.entries(columns)) {
-      if (value === undefined) continue;
-      values.push(value);
-      // Of a comparison with NULL nothing is true, not even that it is not so.
-      conditions.push(`e.${q(column)} IS NOT NULL AND e.${q(column)} = ${next()}`);
-    }
-    for (const [operator, time] of [['>=', hold.from] as const, ['<', hold.to] as const]) {
-      if (time === undefined) continue;
-      values.push(id(firstIdOf(time)));
-      conditions.push(`e.${q('id')} ${operator} ${next()}`);
-    }
-    return `(${conditions.join(' AND ')})`;
-  }
+  if (from !== undefined) all.push(sql`e.id >= ${id(firstIdOf(from))}`);
+  if (to !== undefined) all.push(sql`e.id < ${id(firstIdOf(to))}`);
+  return sql`(${list(all, ' AND ')})`;
 }
 
 /** The record that a column holds; `undefined` where it holds none. */

@@ -1,6 +1,7 @@
 import { timestampOf } from '../../event/event-id.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
-import { ask, extremeId, isId, sqlOf } from '../../store/sql.js';
+import { ask, extremeId, isId, list, sql } from '../../store/sql.js';
+import { dialectOf, quoted, tableName } from '../../store/table-name.js';
 import { splitScope } from '../../trail/audit-scope.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
 
@@ -31,12 +32,10 @@ export interface AuditStorage {
 /** How much is stored. @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE` */
 export async function storageOf(database: AuditDatabase, scope: AuditScope): Promise<AuditStorage> {
   const { tenantId } = splitScope(scope);
-  const { dialect, q, table } = sqlOf(database);
-  const [first, last] = [extremeId(dialect, 'MIN', q('id')), extremeId(dialect, 'MAX', q('id'))];
   const rows = await ask(
     database,
-    `SELECT ${q('tenant_id')}, COUNT(*) AS ${q('events')}, ${first} AS ${q('first_id')}, ${last} AS ${q('last_id')}
-      FROM ${table('audit_events')} WHERE 1 = 1${isId(dialect, q('id'))} GROUP BY ${q('tenant_id')} ORDER BY ${q('tenant_id')}`,
+    sql`SELECT tenant_id, COUNT(*) AS events, ${extremeId('MIN', 'id')} AS first_id, ${extremeId('MAX', 'id')} AS last_id
+      FROM audit_events WHERE ${isId('id')} GROUP BY tenant_id ORDER BY tenant_id`,
   );
   const bytes = await bytesOf(database);
   const total = rows.reduce((sum, row) => sum + Number(row['events']), 0);
@@ -62,24 +61,17 @@ export async function storageOf(database: AuditDatabase, scope: AuditScope): Pro
 
 /** Of the audit's tables with their indexes, as the database counts them: MySQL and MariaDB as of their last statistics. SQLite: of the whole file. */
 async function bytesOf(database: AuditDatabase): Promise<number> {
-  const { dialect, table, next } = sqlOf(database);
-  const names = database.tableNames.map(table);
-  const plain = names.map((name) => name.split('`').join(''));
-  const sizes = () => names.map(() => `pg_total_relation_size(CAST(${next()} AS regclass))`).join(' + ');
-  const [row] = await {
-    sqlite: () =>
-      ask(
-        database,
-        'SELECT c.page_count * s.page_size AS bytes FROM pragma_page_count() c, pragma_page_size() s',
-      ),
-    postgres: () => ask(database, `SELECT ${sizes()} AS bytes`, names),
-    mysql: () =>
-      ask(
-        database,
-        `SELECT SUM(DATA_LENGTH + INDEX_LENGTH) AS bytes FROM information_schema.TABLES
-          WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${plain.map(next).join(', ')})`,
-        plain,
-      ),
-  }[dialect]();
+  const dataSource = database.ready();
+  const names = database.tableNames.map((name) => tableName(dataSource, name));
+  const sizes = names.map(
+    (name) => sql`pg_total_relation_size(CAST(${quoted(dataSource, name)} AS regclass))`,
+  );
+  const bytes = {
+    sqlite: sql`SELECT c.page_count * s.page_size AS bytes FROM pragma_page_count() c, pragma_page_size() s`,
+    mysql: sql`SELECT SUM(DATA_LENGTH + INDEX_LENGTH) AS bytes FROM information_schema.TABLES
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${list(names)})`,
+    postgres: sql`SELECT ${list(sizes, ' + ')} AS bytes`,
+  };
+  const [row] = await ask(database, bytes[dialectOf(dataSource)]);
   return Number(row?.['bytes'] ?? 0);
 }

@@ -1,11 +1,8 @@
 import type { DataSource, QueryRunner } from 'typeorm';
-import { describeStoreError, REPLACE_REFUSED } from '../store-error.js';
+import { REPLACE_REFUSED } from '../store-error.js';
 import { dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
-
-/** MySQL's errors where the user may not create triggers, the last while the server writes a binary log. */
-const MAY_NOT = [1142, 1227, 1419];
-const EXISTS_ALREADY = 1359;
+import { createIfAllowed } from './tables.js';
 
 /** The tables, each with the lists of columns that are unique in it. */
 type ProtectedTables = Readonly<Record<AuditTable, readonly (readonly string[])[]>>;
@@ -27,18 +24,13 @@ export async function protectTables(runner: QueryRunner, tables: ProtectedTables
  */
 export async function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
   for (const statement of statements) {
-    try {
-      await runner.query(statement);
-    } catch (error) {
-      const errno = errnoOf(error);
-      if (errno === EXISTS_ALREADY) continue;
-      if (errno === undefined || !MAY_NOT.includes(errno)) throw error;
-      process.emitWarning(
-        `The audit tables are not protected by triggers, since the user of the migration may not create them (${describeStoreError(error)}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
-        { code: 'AUDIT_UNPROTECTED' },
-      );
-      return;
-    }
+    const refusal = await createIfAllowed(runner, statement);
+    if (refusal === undefined) continue;
+    process.emitWarning(
+      `The audit tables are not protected by triggers, since the user of the migration may not create them (${refusal}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
+      { code: 'AUDIT_UNPROTECTED' },
+    );
+    return;
   }
 }
 
@@ -63,11 +55,11 @@ function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
   const dialect = dialectOf(connection);
   const table = tableName(connection, name);
   const q = (dottedName: string) => quoted(connection, dottedName);
-  const own = table.split('.').at(-1)!;
+  const plain = table.split('.').at(-1)!;
   if (dialect === 'postgres') {
     const kinds = [
-      { when: 'UPDATE OR DELETE', each: 'ROW', trigger: q(`${own}_append_only`) },
-      { when: 'TRUNCATE', each: 'STATEMENT', trigger: q(`${own}_no_truncate`) },
+      { when: 'UPDATE OR DELETE', each: 'ROW', trigger: q(`${plain}_append_only`) },
+      { when: 'TRUNCATE', each: 'STATEMENT', trigger: q(`${plain}_no_truncate`) },
     ];
     // Not OR REPLACE: a process that is late with its migration must not take back what a feature has put there instead.
     return kinds.map(({ when, each, trigger }) => ({
@@ -76,8 +68,8 @@ function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
     }));
   }
   return (['UPDATE', 'DELETE'] as const).map((operation) => {
-    const trigger = q(`${own}_no_${operation.toLowerCase()}`);
-    const message = `${own} is append-only: ${operation} is refused`;
+    const trigger = q(`${plain}_no_${operation.toLowerCase()}`);
+    const message = `${plain} is append-only: ${operation} is refused`;
     const create =
       dialect === 'sqlite'
         ? `CREATE TRIGGER IF NOT EXISTS ${trigger} BEFORE ${operation} ON ${q(table)} BEGIN SELECT RAISE(ABORT, '${message}'); END`
@@ -95,19 +87,19 @@ function noReplace(
   name: AuditTable,
   unique: readonly (readonly string[])[],
 ): Trigger {
-  const own = tableName(connection, name);
+  const plain = tableName(connection, name);
   const q = (column: string) => quoted(connection, column);
-  const trigger = q(`${own}_no_replace`);
+  const trigger = q(`${plain}_no_replace`);
   const same = unique.map((columns) =>
     columns.map((column) => `${q(column)} = NEW.${q(column)}`).join(' AND '),
   );
   // Of a row that names no rowid, it is -1 here.
   const there = [...same, 'rowid = NEW.rowid AND NEW.rowid <> -1'].map(
-    (is) => `EXISTS (SELECT 1 FROM ${q(own)} WHERE ${is})`,
+    (is) => `EXISTS (SELECT 1 FROM ${q(plain)} WHERE ${is})`,
   );
   return {
-    create: `CREATE TRIGGER IF NOT EXISTS ${trigger} BEFORE INSERT ON ${q(own)} WHEN ${there.join(' OR ')}
-      BEGIN SELECT RAISE(ABORT, '${own} is append-only: ${REPLACE_REFUSED}'); END`,
+    create: `CREATE TRIGGER IF NOT EXISTS ${trigger} BEFORE INSERT ON ${q(plain)} WHEN ${there.join(' OR ')}
+      BEGIN SELECT RAISE(ABORT, '${plain} is append-only: ${REPLACE_REFUSED}'); END`,
     drop: `DROP TRIGGER IF EXISTS ${trigger}`,
   };
 }
@@ -121,11 +113,5 @@ function refusal(connection: DataSource): string {
 /** PostgreSQL: a function that a trigger of `audit_events` calls, beside its table. */
 export function refusalName(connection: DataSource, does = 'refuse_change'): string {
   const [name = '', schema] = tableName(connection, 'audit_events').split('.').reverse();
-  const own = quoted(connection, `${name}_${does}`);
-  return schema === undefined ? own : `${quoted(connection, schema)}.${own}`;
-}
-
-function errnoOf(error: unknown): number | undefined {
-  const { driverError } = error as { driverError?: { errno?: unknown } };
-  return typeof driverError?.errno === 'number' ? driverError.errno : undefined;
+  return quoted(connection, [...(schema === undefined ? [] : [schema]), `${name}_${does}`].join('.'));
 }

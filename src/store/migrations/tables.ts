@@ -1,5 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 import { codeType } from '../codes.js';
+import { describeStoreError, driverFieldsOf } from '../store-error.js';
 import { idType } from '../stored-id.js';
 import { bytesOf, dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
@@ -104,6 +105,27 @@ export async function insertOnce(
   );
 }
 
+/** MySQL's errors where a view or a trigger is there already. */
+const EXISTS_ALREADY = [1050, 1359];
+/** MySQL's errors where the user may not create it, the last while the server writes a binary log. */
+const MAY_NOT = [1142, 1227, 1419];
+
+/**
+ * Creates a view or a trigger unless it is there.
+ *
+ * @returns what the database says where the user may not create it
+ */
+export async function createIfAllowed(runner: QueryRunner, statement: string): Promise<string | undefined> {
+  try {
+    await runner.query(statement);
+  } catch (error) {
+    const { errno = 0 } = driverFieldsOf(error);
+    if (MAY_NOT.includes(errno)) return describeStoreError(error);
+    if (!EXISTS_ALREADY.includes(errno)) throw error;
+  }
+  return undefined;
+}
+
 /** Drops the tables, with their indexes and triggers. */
 export async function dropTables(runner: QueryRunner, tables: readonly AuditTable[]): Promise<void> {
   const { connection } = runner;
@@ -121,21 +143,16 @@ export async function columnTypes(runner: QueryRunner): Promise<{
   longText: (type: 'text' | 'longtext') => string;
 }> {
   const dialect = dialectOf(runner.connection);
-  const fixed = { id: idType(dialect), code: codeType(dialect) };
-  if (dialect === 'sqlite')
-    return { ...fixed, text: (length) => `varchar(${length})`, longText: () => 'text' };
-  if (dialect === 'postgres') {
-    return {
-      ...fixed,
-      text: (length) => `varchar(${length}) COLLATE "C"`,
-      longText: () => 'text COLLATE "C"',
-    };
-  }
-  const collated = `CHARACTER SET utf8mb4 COLLATE ${await mysqlCollation(runner)}`;
+  const collation = {
+    sqlite: '',
+    postgres: ' COLLATE "C"',
+    mysql: ` CHARACTER SET utf8mb4 COLLATE ${dialect === 'mysql' ? await mysqlCollation(runner) : ''}`,
+  }[dialect];
   return {
-    ...fixed,
-    text: (length) => `varchar(${length}) ${collated}`,
-    longText: (type) => `${type} ${collated}`,
+    id: idType(dialect),
+    code: codeType(dialect),
+    text: (length) => `varchar(${length})${collation}`,
+    longText: (type) => `${dialect === 'mysql' ? type : 'text'}${collation}`,
   };
 }
 

@@ -2,13 +2,9 @@ import type { QueryRunner } from 'typeorm';
 import { CODES, isCodeColumn } from '../codes.js';
 import type { CodeColumn } from '../codes.js';
 import { ROW_COLUMNS } from '../event-row.js';
-import { describeStoreError } from '../store-error.js';
 import { dialectOf, quoted, tableName } from '../table-name.js';
 import type { SqlDialect } from '../table-name.js';
-
-/** MySQL's errors where the user may not create views, and where the view is there already. */
-const MAY_NOT = 1142;
-const EXISTS_ALREADY = 1050;
+import { createIfAllowed } from './tables.js';
 
 /**
  * Creates the view `audit_events_text`: the columns of `audit_events` with ids, severity, category and outcome as texts, for
@@ -25,20 +21,16 @@ export async function createTextView(runner: QueryRunner): Promise<void> {
     postgres: 'CREATE OR REPLACE VIEW',
     sqlite: 'CREATE VIEW IF NOT EXISTS',
   }[dialect];
-  try {
-    await runner.query(
-      `${create} ${q(tableName(connection, 'audit_events_text'))} AS
-        SELECT ${columns.join(', ')} FROM ${q(tableName(connection, 'audit_events'))} e`,
-    );
-  } catch (error) {
-    const { errno } = (error as { driverError?: { errno?: unknown } }).driverError ?? {};
-    if (dialect === 'mysql' && errno === EXISTS_ALREADY) return;
-    if (dialect !== 'mysql' || errno !== MAY_NOT) throw error;
-    process.emitWarning(
-      `The view audit_events_text is not there, since the user of the migration may not create views (${describeStoreError(error)}). The library works without it; docs/read/querying.md of nest-audit-trail says what it is for.`,
-      { code: 'AUDIT_NO_TEXT_VIEW' },
-    );
-  }
+  const refusal = await createIfAllowed(
+    runner,
+    `${create} ${q(tableName(connection, 'audit_events_text'))} AS
+      SELECT ${columns.join(', ')} FROM ${q(tableName(connection, 'audit_events'))} e`,
+  );
+  if (refusal === undefined) return;
+  process.emitWarning(
+    `The view audit_events_text is not there, since the user of the migration may not create views (${refusal}). The library works without it; docs/read/querying.md of nest-audit-trail says what it is for.`,
+    { code: 'AUDIT_NO_TEXT_VIEW' },
+  );
 }
 
 export async function dropTextView(runner: QueryRunner): Promise<void> {

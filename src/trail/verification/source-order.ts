@@ -1,5 +1,5 @@
 import { firstIndex, SequenceSet } from '../../event/sequence-set.js';
-import type { StoredLeaf } from '../../store/ledger.repository.js';
+import type { StoredLeaf } from '../../store/ledger-records.js';
 import type { StoredGap } from '../../store/sealing.repository.js';
 import type { ProblemList } from './problem-list.js';
 

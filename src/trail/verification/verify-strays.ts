@@ -1,7 +1,8 @@
 import { isOfLog } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
-import type { LedgerRepository, StoredCheckpoint } from '../../store/ledger.repository.js';
+import type { StoredCheckpoint } from '../../store/ledger-records.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
 import { indexOf, sizeOf } from './problem-list.js';
 import type { ProblemList } from './problem-list.js';

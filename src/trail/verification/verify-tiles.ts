@@ -1,5 +1,6 @@
 import { decodeHashes, TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
-import type { LedgerRepository, StoredTile } from '../../store/ledger.repository.js';
+import type { StoredTile } from '../../store/ledger-records.js';
+import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { ProblemList } from './problem-list.js';
 
 /** Tiles that are read at a time, about 1 MB. */

@@ -187,6 +187,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
       ownersOf: () => [],
       trust: () =>
         Promise.resolve({ verifiers: [parseVerifierKey(keys.verifierKey)], origin: 'audit.example' }),
+      passedOver: () => undefined,
       warn: () => undefined,
     });
     collector.begin();
