@@ -2,9 +2,9 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { JournalLoss } from '../journal/damage.js';
 import type { Place } from '../journal/segment.js';
 import { BEGINNING, earlier } from '../journal/segment.js';
-import type { OwnSource } from '../sealer/collector.js';
-import { TakenEvents } from '../sealer/taken-events.js';
-import type { NumberOwner, TakenNumbers } from '../sealer/taken-events.js';
+import type { LocalSource } from '../sealer/collector.js';
+import { IssuedNumbers } from '../sealer/issued-numbers.js';
+import type { NumberOwner, StoredNumbers } from '../sealer/issued-numbers.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { noAnswer } from '../store/within.js';
 import { BatchStore } from './batch-store.js';
@@ -44,9 +44,9 @@ export interface Loop {
   advance(news: LogNews): void;
   ping(patienceMs: number): Promise<void>;
   ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]>;
-  takenNumbers(): Promise<TakenNumbers[]>;
+  storedNumbers(): Promise<StoredNumbers[]>;
   /** The last number of each source of this process that the database has taken. */
-  reached(): Promise<OwnSource[]>;
+  reached(): Promise<LocalSource[]>;
   close(): void;
 }
 
@@ -56,7 +56,7 @@ export interface Loop {
  */
 export class DeliveryLoop implements Loop {
   /** Which events of this process have its numbers, as far as they are settled. */
-  readonly taken = new TakenEvents();
+  readonly issued = new IssuedNumbers();
   private reader: LogReader | undefined;
   /** The newest news, and the newest that the host was told about. */
   private turn = 0;
@@ -94,14 +94,14 @@ export class DeliveryLoop implements Loop {
 
   /** Reads the log from its beginning. */
   open(start: LogStart): void {
-    this.taken.resume(start.source, start.sequence);
+    this.issued.resume(start.source, start.sequence);
     this.reader?.close();
     this.reader = new LogReader(start, (loss) => this.report.losses.push(loss));
   }
 
   advance(news: LogNews): void {
     this.turn = news.turn;
-    for (const { source, from, to } of news.skipped) this.taken.skip(source, from, to);
+    for (const { source, from, to } of news.skipped) this.issued.skip(source, from, to);
     this.reader?.advance(news);
     for (const { isUrgent, ...event } of news.events)
       (isUrgent ? this.urgent : this.ready).push({ ...event, place: undefined, bytes: 0 });
@@ -115,15 +115,15 @@ export class DeliveryLoop implements Loop {
   }
 
   async ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]> {
-    return this.taken.ownersOf(source, sequences);
+    return this.issued.ownersOf(source, sequences);
   }
 
-  async takenNumbers(): Promise<TakenNumbers[]> {
-    return this.taken.numbers;
+  async storedNumbers(): Promise<StoredNumbers[]> {
+    return this.issued.numbers;
   }
 
-  async reached(): Promise<OwnSource[]> {
-    return this.taken.numbers.map(({ source, ranges }) => ({ source, sequence: ranges.at(-1)?.[1] ?? 0 }));
+  async reached(): Promise<LocalSource[]> {
+    return this.issued.numbers.map(({ source, ranges }) => ({ source, sequence: ranges.at(-1)?.[1] ?? 0 }));
   }
 
   /** Stops; what is not stored stays in the log. */
@@ -190,13 +190,13 @@ export class DeliveryLoop implements Loop {
   }
 
   private noteStored({ number, event, numbered }: Entry): void {
-    if (numbered) this.taken.take(numbered.source, numbered.sequence, event.id);
+    if (numbered) this.issued.stored(numbered.source, numbered.sequence, event.id);
     this.report.settled.push(number);
     this.report.stored += 1;
   }
 
   private noteRefused({ number, event, numbered }: Entry, code: string, isDead: boolean): void {
-    if (numbered) this.taken.setAside(numbered.source, numbered.sequence, event.id);
+    if (numbered) this.issued.refused(numbered.source, numbered.sequence, event.id);
     if (isDead) this.report.settled.push(number);
     this.report.refused.push({ number, event, code, isDead });
   }

@@ -7,7 +7,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { EventJournal } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import { passPoint } from '../journal/life.js';
-import type { OwnSource } from '../sealer/collector.js';
+import type { LocalSource } from '../sealer/collector.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
@@ -99,7 +99,7 @@ export class Delivery {
   }
 
   /** Which events of this process have its numbers, as far as they are settled. */
-  get taken(): Pick<Loop, 'ownersOf' | 'takenNumbers' | 'reached'> {
+  get issued(): Pick<Loop, 'ownersOf' | 'storedNumbers' | 'reached'> {
     return this.loop;
   }
 
@@ -319,7 +319,7 @@ export class Delivery {
     this.journal?.abandon();
   }
 
-  get sources(): readonly OwnSource[] {
+  get sources(): readonly LocalSource[] {
     return this.log.sources;
   }
 

@@ -9,7 +9,7 @@ import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
 import type { LineKind, NumberRanges } from '../journal/journal-line.js';
 import { recover } from '../journal/recovery.js';
-import type { OwnSource } from '../sealer/collector.js';
+import type { LocalSource } from '../sealer/collector.js';
 import type { DroppedEvents } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
 import type { LogNews, LogStart, Numbered, Progress, SkippedNumbers, ToldEvent } from './messages.js';
@@ -144,7 +144,7 @@ export class EventLog {
   }
 
   /** Each with the last number that it gave away. */
-  get sources(): OwnSource[] {
+  get sources(): LocalSource[] {
     const all = [{ source: this.memorySource, sequence: this.memorySequence }];
     if (this.journal) all.unshift({ source: this.journal.source, sequence: this.journal.sequence });
     return all.filter(({ sequence }) => sequence > 0);

@@ -4,7 +4,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { JournalLoss } from '../journal/damage.js';
 import type { NumberRanges } from '../journal/journal-line.js';
 import type { Place } from '../journal/segment.js';
-import type { OwnSource } from '../sealer/collector.js';
+import type { LocalSource } from '../sealer/collector.js';
 
 /** A number that this process has given to an event, and of which source. */
 export interface Numbered {
@@ -34,7 +34,7 @@ export interface LogNews {
   /** Segments that are new or have grown, and how many bytes are written to each. */
   readonly segments: readonly { readonly number: number; readonly size: number }[];
   /** Who numbers events in this process, with the last number that each gave away. */
-  readonly sources: readonly OwnSource[];
+  readonly sources: readonly LocalSource[];
   /** Events of the log that are settled, where the log could not be told. */
   readonly settled: NumberRanges;
   /** Events that no file has, or that somebody waits for. Their lines, where they have some, are passed over. */

@@ -141,7 +141,7 @@ export class AuditRuntime {
       new ReachNotes(
         tables.ledger,
         tables.sealing,
-        () => this.delivery.taken.reached(),
+        () => this.delivery.issued.reached(),
         (source, sequence) => this.delivery.noteReached(source, sequence),
       );
     const reads = new Reads();
@@ -191,8 +191,8 @@ export class AuditRuntime {
         keys,
         {
           ...told,
-          ownSources: () => delivery.sources,
-          ownersOf: (source, sequences) => delivery.taken.ownersOf(source, sequences),
+          localSources: () => delivery.sources,
+          ownersOf: (source, sequences) => delivery.issued.ownersOf(source, sequences),
           installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
           statementTimeoutMs: statementTimeoutOf(options),
         },
@@ -217,7 +217,7 @@ export class AuditRuntime {
       explanations: () => this.features.flatMap(({ explains }) => explains ?? []),
       gapTimeoutMs,
       localSources: () => delivery.sources,
-      takenNumbers: () => delivery.taken.takenNumbers(),
+      takenNumbers: () => delivery.issued.storedNumbers(),
       lastSeen: () => sealer.lastSeen,
     });
     const queries = new EventQueries(events, this.listeners, atRest, redactor, reads);

@@ -3,7 +3,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
-import type { NumberOwner } from './taken-events.js';
+import type { NumberOwner } from './issued-numbers.js';
 import { leafHashOf } from '../store/event-leaf.js';
 import { whyNoEvent } from '../store/event-row.js';
 import type { NumberedRow } from '../store/event-row.js';
@@ -24,7 +24,7 @@ interface NewLeaf extends Omit<StoredLeaf, 'leafIndex' | 'leafHash'> {
 export type Collected = Pick<Batch, 'leaves' | 'gapEvents'>;
 
 /** What the process itself knows. */
-export interface OwnSource {
+export interface LocalSource {
   readonly source: string;
   /** The last that was given away: a higher one in the database is forged. */
   readonly sequence: number;
@@ -34,7 +34,7 @@ export interface CollectorOptions {
   readonly gapTimeoutMs: number;
   /** The event that tells of numbers that no event came for in time. */
   readonly describeGap: (gap: NumberRange) => AuditLogEvent | Promise<AuditLogEvent>;
-  readonly ownSources: () => readonly OwnSource[];
+  readonly localSources: () => readonly LocalSource[];
   /** Which event has each of these numbers of a source of this process. */
   readonly ownersOf: (
     source: string,
@@ -84,8 +84,8 @@ export class Collector {
   /** The queue and the notes have been read to their end. */
   private isLast = false;
   /** The turn has found rows with numbers of this process that are not in the log: some may not be known as stored yet. */
-  private hasOwn = false;
-  /** The note of each source of this process that can't be its own. */
+  private hasLocal = false;
+  /** The note of each source of this process that can't be its local. */
   private readonly strange = new Map<string, string>();
   private sweptAt = -Infinity;
   /** Where to go on the next time: of sources, and of other listings, whose first rows were no events. */
@@ -115,7 +115,7 @@ export class Collector {
 
   /** Whether a number may still come, or there are rows that were not looked at yet. */
   get isWaiting(): boolean {
-    return this.hasOwn || this.marks.size + this.places.size + this.resumed.size > 0;
+    return this.hasLocal || this.marks.size + this.places.size + this.resumed.size > 0;
   }
 
   /**
@@ -126,7 +126,7 @@ export class Collector {
    */
   async next(limit: number, size: number, isWide: boolean): Promise<Collected> {
     const batch = new Batch(limit);
-    this.hasOwn = false;
+    this.hasLocal = false;
     await this.numbered(batch, size, isWide);
     await this.fill(batch, 'late', '', (after) => this.sealing.lateEvents(after, limit, size));
     const now = performance.now();
@@ -140,16 +140,16 @@ export class Collector {
 
   private async numbered(batch: Batch, size: number, isWide: boolean): Promise<void> {
     // First what was given away, then what is stored of it.
-    const own = new Map(this.options.ownSources().map(({ source, sequence }) => [source, sequence]));
+    const local = new Map(this.options.localSources().map(({ source, sequence }) => [source, sequence]));
     const trust = await this.options.trust();
     const hasKeys = trust.verifiers.length > 0;
     if (hasKeys && isWide) await this.notes.readOn(trust);
     if (this.queue.isEmpty) {
-      for (const source of own.keys()) await this.checkNotes(source, trust);
+      for (const source of local.keys()) await this.checkNotes(source, trust);
       const newest = isWide ? await this.sealing.newestSources(NEWEST_EVENTS) : [];
       // Whoever makes up sources can't sign a note of them: those that are noted don't wait for the others.
       const noted = isWide ? [...this.notes.live, ...this.notes.ended] : [];
-      await this.queue.fill([...own.keys(), ...noted, ...newest], isWide);
+      await this.queue.fill([...local.keys(), ...noted, ...newest], isWide);
       // Unless the batch fills up: then somebody has more.
       this.isLast = !hasKeys || this.notes.isComplete;
     }
@@ -160,9 +160,9 @@ export class Collector {
           this.queue.giveBack(all.slice(index).map(({ source }) => source));
           break;
         }
-        if (own.has(progress.source) && progress.stored > progress.sealed) this.hasOwn = true;
+        if (local.has(progress.source) && progress.stored > progress.sealed) this.hasLocal = true;
         const before = batch.room;
-        const outlook = this.outlook(progress, own.get(progress.source), hasKeys);
+        const outlook = this.outlook(progress, local.get(progress.source), hasKeys);
         const isWaiting = await this.ofSource(batch, outlook);
         if (!isWaiting) this.marks.delete(progress.source);
         if (batch.room < before) this.queue.keepLooking(progress.source);
@@ -174,16 +174,16 @@ export class Collector {
   }
 
   /** What is known of the source, by what counts. */
-  private outlook(progress: SourceProgress, own: number | undefined, hasKeys: boolean): Outlook {
+  private outlook(progress: SourceProgress, local: number | undefined, hasKeys: boolean): Outlook {
     const { source, stored, sealed } = progress;
     // What others say of a source of this process counts for nothing: it goes on.
-    const note = own === undefined ? this.notes.of(source) : undefined;
+    const note = local === undefined ? this.notes.of(source) : undefined;
     const end = note && isEnd(note) ? note.sequence : undefined;
     if (end !== undefined && end <= sealed) this.notes.ended.delete(source);
     // One that was found dead may have given away more than its journal tells.
-    const last = own ?? (note?.kind === 'closed' ? note.sequence : Infinity);
+    const last = local ?? (note?.kind === 'closed' ? note.sequence : Infinity);
     // Without keys anybody's note does.
-    const vouched = own ?? (hasKeys ? note?.reached : progress.isNoted ? Infinity : undefined);
+    const vouched = local ?? (hasKeys ? note?.reached : progress.isNoted ? Infinity : undefined);
     return {
       ...progress,
       known: Math.min(Math.max(stored, end ?? 0), last),
@@ -259,12 +259,12 @@ export class Collector {
   /** Of rows with numbers of this process: those that are not known to be the events that have these numbers. */
   private async claimsOf(rows: readonly NumberedRow[]): Promise<Map<NumberedRow, Claim>> {
     const claims = new Map<NumberedRow, Claim>();
-    for (const { source } of this.options.ownSources()) {
-      const own = rows.filter((row) => row.source === source);
-      if (own.length === 0) continue;
-      const sequences = own.map(({ sequence }) => Number(sequence));
+    for (const { source } of this.options.localSources()) {
+      const local = rows.filter((row) => row.source === source);
+      if (local.length === 0) continue;
+      const sequences = local.map(({ sequence }) => Number(sequence));
       const owners = await this.options.ownersOf(source, sequences);
-      for (const [index, row] of own.entries()) {
+      for (const [index, row] of local.entries()) {
         const owner = owners[index];
         if (owner === undefined) claims.set(row, 'early');
         else if (owner !== null && owner !== row.id) claims.set(row, 'forged');

@@ -45,7 +45,7 @@ const PUBLISH_PATIENCE_MS = 1_000;
 const ANSWER_PATIENCE_MS = 1_000;
 
 /** What the sealer is told by the rest of the process. */
-export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'ownSources' | 'ownersOf'> {
+export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'localSources' | 'ownersOf'> {
   /** A name for the log that its key does not name. */
   readonly installation: () => Promise<string>;
   /** The newest checkpoint that the sealer has made, or goes on from. */

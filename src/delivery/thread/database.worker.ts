@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import type { OwnSource } from '../../sealer/collector.js';
+import type { LocalSource } from '../../sealer/collector.js';
 import { ledgerKeys } from '../../sealer/ledger-keys.js';
 import type { LogSealer } from '../../sealer/log-sealer.js';
 import { Sealer } from '../../sealer/sealer.js';
@@ -28,7 +28,7 @@ const sealingDatabase = ledger?.database
   : database;
 const events = new AuditEventRepository(database);
 /** As the newest news has them: numbers given away since then are sealed later. */
-let ownSources: readonly OwnSource[] = [];
+let localSources: readonly LocalSource[] = [];
 let isSealing = false;
 let connected: Promise<void> | undefined;
 
@@ -37,7 +37,7 @@ const sealer: LogSealer = new Sealer(
   ledger ?? {},
   ledgerKeys(ledger ?? {}),
   {
-    ownSources: () => ownSources,
+    localSources: () => localSources,
     ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
     describeGap: (gap: NumberRange) => main.call('host', 'describeGap', gap) as Promise<AuditLogEvent>,
     stored: (event: AuditLogEvent) => main.tell('host', 'stored', event),
@@ -58,7 +58,7 @@ if (origin !== undefined) sealer.beginAgain(origin);
 /** The loop, which has the sealer begin with the first news. */
 class SealingLoop extends DeliveryLoop {
   override advance(news: LogNews): void {
-    ownSources = news.sources;
+    localSources = news.sources;
     super.advance(news);
     if (!ledger || isSealing) return;
     isSealing = true;

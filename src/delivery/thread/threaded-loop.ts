@@ -1,5 +1,5 @@
-import type { OwnSource } from '../../sealer/collector.js';
-import type { NumberOwner, TakenNumbers } from '../../sealer/taken-events.js';
+import type { LocalSource } from '../../sealer/collector.js';
+import type { NumberOwner, StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { Loop, LoopHost } from '../delivery-loop.js';
 import type { LogNews, LogStart, Progress } from '../messages.js';
 import type { DatabaseThread, ThreadUser } from './database-thread.js';
@@ -62,12 +62,12 @@ export class ThreadedLoop implements Loop, ThreadUser {
     return this.thread.call('loop', 'ownersOf', source, sequences) as Promise<NumberOwner[]>;
   }
 
-  takenNumbers(): Promise<TakenNumbers[]> {
-    return this.thread.call('loop', 'takenNumbers') as Promise<TakenNumbers[]>;
+  storedNumbers(): Promise<StoredNumbers[]> {
+    return this.thread.call('loop', 'storedNumbers') as Promise<StoredNumbers[]>;
   }
 
-  reached(): Promise<OwnSource[]> {
-    return this.thread.call('loop', 'reached') as Promise<OwnSource[]>;
+  reached(): Promise<LocalSource[]> {
+    return this.thread.call('loop', 'reached') as Promise<LocalSource[]>;
   }
 
   close(): void {

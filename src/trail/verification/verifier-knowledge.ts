@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import type { NoteVerifier } from '../../ledger/keys.js';
-import type { TakenNumbers } from '../../sealer/taken-events.js';
+import type { StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
@@ -34,7 +34,7 @@ export interface VerifierKnowledge {
   /** What the process itself knows of its sources: the last number that each has given away. */
   readonly localSources?: () => readonly LocalSource[];
   /** Which numbers of these sources the database has taken, and by which events. */
-  readonly takenNumbers?: () => Promise<readonly TakenNumbers[]>;
+  readonly takenNumbers?: () => Promise<readonly StoredNumbers[]>;
   /** How long a missing number may still come. */
   readonly gapTimeoutMs?: number;
   /** The newest checkpoint that the process has made or continued. */

@@ -1,5 +1,5 @@
 import { safeText } from '../../event/safe-text.js';
-import type { TakenNumbers } from '../../sealer/taken-events.js';
+import type { StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import { isEnd } from '../../store/source-note.js';
 import type { SourceNote } from '../../store/source-note.js';
@@ -119,7 +119,7 @@ function unrecordedHoles(
 }
 
 /** What the database has taken of this process, and the log does not account for yet. */
-function takenUnsealed(taken: readonly TakenNumbers[], order: SourceOrder): Expected[] {
+function takenUnsealed(taken: readonly StoredNumbers[], order: SourceOrder): Expected[] {
   return taken.flatMap(({ source, ranges }) => {
     const sealed = order.sealed(source);
     return ranges
@@ -153,7 +153,7 @@ async function reportStoredAfterEnd(
 async function countTaken(
   sealing: LogStore['sealing'],
   ranges: readonly NumberRange[],
-  taken: readonly TakenNumbers[],
+  taken: readonly StoredNumbers[],
 ): Promise<number[]> {
   const counts = await sealing.countStored(ranges);
   for (const [index, { source, from, to }] of ranges.entries()) {

@@ -183,7 +183,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
     const collector = new Collector(new SealingRepository(connection), store.sources, {
       gapTimeoutMs: 60_000,
       describeGap: () => Promise.reject(new Error('none')),
-      ownSources: () => [],
+      localSources: () => [],
       ownersOf: () => [],
       trust: () =>
         Promise.resolve({ verifiers: [parseVerifierKey(keys.verifierKey)], origin: 'audit.example' }),

@@ -6,18 +6,19 @@ const MOST_IDS = 25_000;
 const FORGOTTEN = 5_000;
 
 /** What is known of one source that this process numbers. */
-interface TakenOfSource {
+interface NumbersOfSource {
   /** Numbers up to here were given away by an earlier process. */
   readonly since: number;
-  readonly taken: SequenceSet;
-  /** Those that are settled: taken, a dead letter, or dropped. */
+  /** Those whose events the database has. */
+  readonly stored: SequenceSet;
+  /** Those that are stored, a dead letter, or dropped. */
   readonly settled: SequenceSet;
   /** Whose event has the number; an empty text where none will ever have it. */
   readonly ids: Map<number, string>;
 }
 
-/** What the database has taken of a source of this process. */
-export interface TakenNumbers {
+/** What the database has of a source of this process. */
+export interface StoredNumbers {
   readonly source: string;
   /** Both ends included. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
@@ -30,9 +31,9 @@ export interface TakenNumbers {
  */
 export type NumberOwner = string | null | undefined;
 
-/** Which events this process has given its numbers: whoever may insert rows can take a number, but not that event's id. */
-export class TakenEvents {
-  private readonly sources = new Map<string, TakenOfSource>();
+/** Which events this process has given its numbers to: whoever may insert rows can use a number, but not that event's id. */
+export class IssuedNumbers {
+  private readonly sources = new Map<string, NumbersOfSource>();
 
   /** The process goes on with a source that an earlier one has brought to this number. */
   resume(source: string, since: number): void {
@@ -40,12 +41,12 @@ export class TakenEvents {
   }
 
   /** The database has the event. */
-  take(source: string, sequence: number, id: string): void {
-    this.settle(source, sequence, id).taken.add(sequence);
+  stored(source: string, sequence: number, id: string): void {
+    this.settle(source, sequence, id).stored.add(sequence);
   }
 
   /** The event is a dead letter now, and may be stored later. */
-  setAside(source: string, sequence: number, id: string): void {
+  refused(source: string, sequence: number, id: string): void {
     this.settle(source, sequence, id);
   }
 
@@ -54,8 +55,8 @@ export class TakenEvents {
     for (let sequence = from; sequence <= to; sequence += 1) this.settle(source, sequence, '');
   }
 
-  get numbers(): TakenNumbers[] {
-    return Array.from(this.sources, ([source, { taken, ids }]) => ({ source, ranges: taken.ranges, ids }));
+  get numbers(): StoredNumbers[] {
+    return Array.from(this.sources, ([source, { stored, ids }]) => ({ source, ranges: stored.ranges, ids }));
   }
 
   ownersOf(source: string, sequences: readonly number[]): NumberOwner[] {
@@ -67,7 +68,7 @@ export class TakenEvents {
     });
   }
 
-  private settle(source: string, sequence: number, id: string): TakenOfSource {
+  private settle(source: string, sequence: number, id: string): NumbersOfSource {
     const known = this.of(source);
     known.settled.add(sequence);
     known.ids.set(sequence, id);
@@ -82,10 +83,10 @@ export class TakenEvents {
     return known;
   }
 
-  private of(source: string, since = 0): TakenOfSource {
+  private of(source: string, since = 0): NumbersOfSource {
     let known = this.sources.get(source);
     if (!known) {
-      known = { since, taken: new SequenceSet(), settled: new SequenceSet(), ids: new Map() };
+      known = { since, stored: new SequenceSet(), settled: new SequenceSet(), ids: new Map() };
       this.sources.set(source, known);
     }
     return known;

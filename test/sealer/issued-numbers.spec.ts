@@ -1,12 +1,12 @@
 // Which event has a number of this process, in bounded memory.
-import { TakenEvents } from '../../src/sealer/taken-events.js';
+import { IssuedNumbers } from '../../src/sealer/issued-numbers.js';
 
 describe('the events of this process', () => {
   it('have their numbers, and nobody else does', () => {
-    const events = new TakenEvents();
+    const events = new IssuedNumbers();
     events.resume('a', 3);
-    events.take('a', 5, 'five');
-    events.setAside('a', 6, 'six');
+    events.stored('a', 5, 'five');
+    events.refused('a', 6, 'six');
     events.skip('a', 7, 7);
     // Of an earlier process, of another event, a dead letter, dropped, not stored yet.
     expect(events.ownersOf('a', [3, 5, 6, 7, 4, 8])).toEqual([null, 'five', 'six', '', undefined, undefined]);
@@ -15,8 +15,8 @@ describe('the events of this process', () => {
   });
 
   it('are remembered by their numbers alone where there are very many', () => {
-    const events = new TakenEvents();
-    for (let sequence = 1; sequence <= 60_000; sequence += 1) events.take('a', sequence, `id ${sequence}`);
+    const events = new IssuedNumbers();
+    for (let sequence = 1; sequence <= 60_000; sequence += 1) events.stored('a', sequence, `id ${sequence}`);
     expect(events.ownersOf('a', [1, 40_001, 60_000, 60_001])).toEqual([
       null,
       'id 40001',
