@@ -25,6 +25,7 @@ export type RecordingLevel = 'none' | 'metadata' | 'request' | 'response';
 
 /** How much of a request is recorded. */
 export interface RecordingRule {
+  /** How much of a request it records. */
   readonly level: RecordingLevel;
   /** From level `request` on. @defaultValue as `@Audit()` and `capture.body` say, else all */
   readonly body?: FieldSelection;

@@ -2,15 +2,25 @@ import { types } from 'node:util';
 
 /** Every code that an {@link AuditError} can carry. The list is closed; `docs/reference/errors.md` explains each. */
 export const AUDIT_ERROR_CODES = [
+  /** An option is wrong, and the application does not start. */
   'AUDIT_INVALID_OPTIONS',
+  /** `record()` was given something that is not an event. Nothing was recorded. */
   'AUDIT_INVALID_EVENT',
+  /** A filter, a limit or a cursor is wrong. Nothing was read. */
   'AUDIT_INVALID_QUERY',
+  /** The database can't be reached or refuses, or there is no room for an event. */
   'AUDIT_STORE_UNAVAILABLE',
+  /** Something that must be audited can't be, or not in time. */
   'AUDIT_UNAVAILABLE',
+  /** The log in the database is not what was sealed. */
   'AUDIT_LEDGER_BROKEN',
+  /** An event is not in the log yet, or a checkpoint is not signed yet. */
   'AUDIT_NOT_SEALED',
+  /** A compliance rule that was given at run time is wrong. Nothing has changed. */
   'AUDIT_INVALID_RULE',
+  /** A compliance rule refused the request before its handler. */
   'AUDIT_BLOCKED',
+  /** A legal hold covers what was to be erased. Nothing was erased. */
   'AUDIT_HELD',
 ] as const;
 

@@ -1,6 +1,8 @@
 // Reference tables are what the code says. `npm run docs:options` writes them again.
 import { readdirSync, readFileSync } from 'node:fs';
 import { auditOptions } from '../../src/engine/audit.options.js';
+import { AuditError } from '../../src/event/audit-error.js';
+import type { AuditErrorCode } from '../../src/event/audit-error.js';
 import { detectionSchema } from '../../src/features/detection/detection-options.js';
 import { policyRuleSchema } from '../../src/features/policy/check-policy.js';
 import { protectionSchema } from '../../src/features/protection/protection-options.js';
@@ -18,6 +20,7 @@ import { commandSections, metricsTable } from '../support/docs/reference-tables.
 
 const code = (text: string) => `\`${text}\``;
 const told = ({ name, said }: { name: string; said: string }) => [code(name), said];
+const statusOf = (errorCode: AuditErrorCode) => new AuditError(errorCode, '').statusCode;
 const listed = (words: Iterable<string>) => Array.from(words, code).join(',\n');
 
 const PARTS: Record<string, Record<string, string>> = {
@@ -71,6 +74,13 @@ const PARTS: Record<string, Record<string, string>> = {
       code(`audit_events_${name}`),
       columns.map(code).join(', '),
     ]),
+  },
+  'docs/reference/errors.md': {
+    codes: membersTable(
+      ['Code', 'Status', 'Meaning'],
+      textsOf('src/event/audit-error.ts', 'AUDIT_ERROR_CODES'),
+      ({ name, said }) => [code(name), String(statusOf(name as AuditErrorCode) ?? ''), said],
+    ),
   },
   'docs/prove/tamper-evidence.md': {
     problems: membersTable(

@@ -44,7 +44,7 @@ export const HANDLER_FAILED = {
   when: 'the last try of a handler failed (`docs/comply/rules.md#actions`); `resourceId` is the rule',
   details: {
     action: 'which handler',
-    eventId: 'the event for which the rule held',
+    eventId: 'the event that the rule matches',
     errorName: 'what the last try threw; `QueueFull` or `Closed` where there was no room or time for one',
     attempts: 'how often the handler was called',
     dropped: 'with `QueueFull`: how many were dropped since the last report',

@@ -44,7 +44,7 @@ export function textsOf(file: string, declared: string): Pick<Member, 'name' | '
     if (!ts.isStringLiteral(node)) return void ts.forEachChild(node, collect);
     const comments = ts.getLeadingCommentRanges(source.text, node.pos) ?? [];
     const said = comments.map(({ pos, end }) => source.text.slice(pos, end)).join(' ');
-    found.push({ name: node.text, said: said.replace(/^\/\*\*|\*\/$|^\s*\*/gm, '').trim() });
+    found.push({ name: node.text, said: said.replace(/^\/\*\*|^\s*\*\/?|\*\/$/gm, '').trim() });
   };
   visit(source);
   return found;
