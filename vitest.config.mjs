@@ -43,7 +43,7 @@ export default defineConfig({
     // The modules of a process are loaded once, as in an application.
     isolate: false,
     // A fault takes two cores by itself; the other tests wait for databases, threads and deadlines.
-    maxWorkers: areFaults ? 1 : 3,
+    maxWorkers: areFaults ? 1 : 4,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // What is registered first is undone first: a database goes after its applications.
