@@ -426,6 +426,34 @@ describeEachDatabase('tampering', (create, name) => {
     await expectFound({ code: 'checkpoint_missing', treeSize: 200 });
   });
 
+  it('finds what was changed where a checkpoint stands twice', async () => {
+    // A copy of the table has no key, as one whose key the owner has dropped.
+    await raw.query(`ALTER TABLE ${t('audit_checkpoints')} RENAME TO ${t('audit_checkpoints_before')}`);
+    await raw.query(
+      `CREATE TABLE ${t('audit_checkpoints')} AS SELECT * FROM ${t('audit_checkpoints_before')}`,
+    );
+    try {
+      await raw.insert('audit_checkpoints', [sealed.get('audit_checkpoints')![0]!]);
+      const { problems: ofCopy } = await expectFound({ code: 'checkpoint_changed', treeSize: 100 });
+      const { id } = events[290]!;
+      await update('audit_events', `user_id = 'eve'`, `id = '${id}'`);
+      const stolen = await app.audit.findById(id, { allTenants: true });
+      await update(
+        'audit_leaves',
+        `leaf_hash = '${eventLeafHash(stolen!).toString('base64')}'`,
+        'leaf_index = 290',
+      );
+      const { problems } = await app.audit.verify();
+      expect(problems.filter(({ code }) => code !== 'leaf_changed')).toEqual(ofCopy);
+      expect(problems).toContainEqual(
+        expect.objectContaining({ code: 'leaf_changed', leafIndex: 200, treeSize: 300 }),
+      );
+    } finally {
+      await raw.query(`DROP TABLE ${t('audit_checkpoints')}`);
+      await raw.query(`ALTER TABLE ${t('audit_checkpoints_before')} RENAME TO ${t('audit_checkpoints')}`);
+    }
+  });
+
   it('finds a leaf that nobody vouches for', async () => {
     const leaf = sealed.get('audit_leaves')!.at(-1)!;
     await raw.insert('audit_leaves', [{ ...leaf, leaf_index: EVENTS, event_id: createEventId(0) }]);

@@ -1,4 +1,3 @@
-import { pages } from '../../event/pages.js';
 import { isOfLog } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
@@ -10,16 +9,6 @@ import type { CandidateRoots } from './candidate-roots.js';
 import type { ProblemList } from './problem-list.js';
 
 const PAGE = 500;
-
-async function* checkpointsAfter(
-  ledger: LedgerRepository,
-  size: number,
-): AsyncGenerator<StoredCheckpoint, undefined> {
-  const found = pages<StoredCheckpoint>(PAGE, (last) =>
-    ledger.checkpointsAfter(last?.treeSize ?? size, PAGE),
-  );
-  for await (const page of found) yield* page;
-}
 
 /** A checkpoint that is not the database's word: the log must go on from it. */
 export interface KnownCheckpoint extends Checkpoint {
@@ -42,11 +31,12 @@ interface Stop {
 export class CheckpointWalk {
   compared = 0;
   unsigned = 0;
-  private readonly stored: AsyncGenerator<StoredCheckpoint, undefined>;
-  /** The next one of those. */
-  private next: StoredCheckpoint | undefined;
+  /** The next ones that are stored. */
+  private readonly page: StoredCheckpoint[] = [];
+  private isEnd = false;
   private readonly kept: KnownCheckpoint[];
   private origin: string | undefined;
+  private read: number;
   private previousSize: number | undefined;
   private anySigned = false;
   private lastGood: number;
@@ -55,23 +45,26 @@ export class CheckpointWalk {
   private isOver = false;
 
   constructor(
-    ledger: LedgerRepository,
+    private readonly ledger: LedgerRepository,
     private readonly trust: Trust,
     private readonly problems: ProblemList,
     kept: readonly KnownCheckpoint[],
     from: number,
   ) {
-    this.stored = checkpointsAfter(ledger, from);
     this.origin = trust.origin;
-    this.lastGood = from;
+    this.read = this.lastGood = from;
     this.previousSize = from === 0 ? 0 : undefined;
     this.kept = [...kept].sort((a, b) => a.treeSize - b.treeSize);
   }
 
   /** The next size to stop at, `Infinity` where there is none. */
   async nextStop(): Promise<number> {
-    this.next ??= (await this.stored.next()).value;
-    return Math.min(this.next?.treeSize ?? Infinity, this.kept[0]?.treeSize ?? Infinity);
+    if (this.page.length === 0 && !this.isEnd) {
+      this.page.push(...(await this.ledger.checkpointsAfter(this.read, PAGE)));
+      this.read = this.page.at(-1)?.treeSize ?? this.read;
+      this.isEnd = this.page.length < PAGE;
+    }
+    return Math.min(this.page[0]?.treeSize ?? Infinity, this.kept[0]?.treeSize ?? Infinity);
   }
 
   /** All leaves of the size are in: compares what is known of it. */
@@ -80,11 +73,12 @@ export class CheckpointWalk {
       const { treeSize, rootHash, how } = this.kept.shift()!;
       if (treeSize === size) this.stop({ treeSize, root: rootHash, isTrusted: true, how }, roots);
     }
-    const checkpoint = this.next;
-    if (!checkpoint || checkpoint.treeSize > size) return;
-    this.next = undefined;
-    this.chain(checkpoint);
-    this.stop(this.open(checkpoint), roots);
+    // A table that has lost its primary key may have several of one size.
+    while (this.page[0] && this.page[0].treeSize <= size) {
+      const checkpoint = this.page.shift()!;
+      this.chain(checkpoint);
+      this.stop(this.open(checkpoint), roots);
+    }
   }
 
   /** No checkpoint comes any more: what is still in doubt stays so. */
