@@ -5,7 +5,7 @@ import type { NumberedRow } from './event-row.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
 import { integer, read, rowReader, text } from './records.js';
-import { ask, columnsOf, countRows, id, limit as most, list, raw, sql } from './sql.js';
+import { ask, columnsOf, countRows, id, isNumber, limit as most, list, raw, sql } from './sql.js';
 import type { Sql } from './sql.js';
 import { strangeTables } from './strange-tables.js';
 
@@ -29,6 +29,9 @@ const LEAF_COLUMNS = ['leaf_index', 'event_id', 'source', 'sequence', 'through',
 /** The index after the last leaf. */
 const LEAF_END = sql`(SELECT COALESCE(MAX(l.leaf_index), -1) + 1 FROM audit_leaves l WHERE l.leaf_index < ${MOST_LEAVES})`;
 
+/** SQLite may have any value in the column, and compares it with numbers: none but a whole number is the size of a log. */
+const HAS_SIZE = isNumber('tree_size');
+
 /** What is kept of the Merkle log, as it is: nothing here checks it. */
 export class LedgerRepository {
   constructor(private readonly database: AuditDatabase) {}
@@ -39,29 +42,27 @@ export class LedgerRepository {
    */
   async head(): Promise<StoredCheckpoint | undefined> {
     const [head] = await this.checkpoints(
-      sql`tree_size >= 1 AND tree_size <= ${LEAF_END} ORDER BY tree_size DESC LIMIT 1`,
+      sql`${HAS_SIZE} AND tree_size <= ${LEAF_END} ORDER BY tree_size DESC LIMIT 1`,
     );
     return head;
   }
 
   /** The checkpoints of more leaves than `size`, smallest first. */
   checkpointsAfter(size: number, limit: number): Promise<StoredCheckpoint[]> {
-    return this.checkpoints(
-      sql`tree_size > ${size} AND tree_size <= ${MOST_LEAVES} ORDER BY tree_size ${most(limit)}`,
-    );
+    return this.checkpoints(sql`tree_size > ${size} AND ${HAS_SIZE} ORDER BY tree_size ${most(limit)}`);
   }
 
   /** The checkpoints of fewer leaves than `size`, largest first; of those that are of this log by their sizes. */
   checkpointsBelow(size: number, limit: number): Promise<StoredCheckpoint[]> {
     return this.checkpoints(
-      sql`tree_size >= 1 AND tree_size < ${size} AND tree_size <= ${LEAF_END} ORDER BY tree_size DESC ${most(limit)}`,
+      sql`${HAS_SIZE} AND tree_size < ${size} AND tree_size <= ${LEAF_END} ORDER BY tree_size DESC ${most(limit)}`,
     );
   }
 
-  /** Checkpoints that can't be of this log: of no leaves, of more than there are now, or of fewer than the one they extend. */
+  /** Checkpoints that can't be of this log: of no size, of more leaves than there are now, or of fewer than the one they extend. */
   strayCheckpoints(limit: number): Promise<StoredCheckpoint[]> {
     return this.checkpoints(
-      sql`tree_size < 1 OR tree_size > ${LEAF_END} OR previous_size >= tree_size ORDER BY tree_size ${most(limit)}`,
+      sql`NOT (${HAS_SIZE}) OR tree_size > ${LEAF_END} OR previous_size >= tree_size ORDER BY tree_size ${most(limit)}`,
     );
   }
 

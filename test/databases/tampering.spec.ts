@@ -454,6 +454,30 @@ describeEachDatabase('tampering', (create, name) => {
     }
   });
 
+  // Other databases keep whole numbers alone in the column.
+  if (name === 'sqlite') {
+    it('finds what was changed where a checkpoint has a size that is none', async () => {
+      const [first] = sealed.get('audit_checkpoints')!;
+      for (const size of [100.5, 299.5]) {
+        await raw.insert('audit_checkpoints', [{ ...first, tree_size: size, previous_size: 1 }]);
+        const { id } = events[290]!;
+        await update('audit_events', `user_id = 'eve'`, `id = '${id}'`);
+        const stolen = await app.audit.findById(id, { allTenants: true });
+        const hash = eventLeafHash(stolen!).toString('base64');
+        await update('audit_leaves', `leaf_hash = '${hash}'`, 'leaf_index = 290');
+        const { problems } = await app.audit.verify();
+        expect(problems).toEqual([
+          expect.objectContaining({ code: 'leaf_changed', leafIndex: 200, treeSize: 300 }),
+          expect.objectContaining({
+            code: 'checkpoint_changed',
+            message: expect.stringContaining('whose size'),
+          }),
+        ]);
+        await raw.restore(sealed);
+      }
+    });
+  }
+
   it('finds a leaf that nobody vouches for', async () => {
     const leaf = sealed.get('audit_leaves')!.at(-1)!;
     await raw.insert('audit_leaves', [{ ...leaf, leaf_index: EVENTS, event_id: createEventId(0) }]);

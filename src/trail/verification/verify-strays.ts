@@ -56,6 +56,7 @@ function strayCheckpoint(
   size: number,
 ): { code: 'checkpoint_changed' | 'log_truncated'; message: string } {
   const changed = (message: string) => ({ code: 'checkpoint_changed' as const, message });
+  if (Number.isNaN(treeSize)) return changed('There is a checkpoint whose size is no whole number.');
   if (treeSize < 1) return changed(`There is a checkpoint of ${treeSize} leaves, which can be none.`);
   if (previousSize >= treeSize) {
     return changed(
