@@ -10,18 +10,26 @@ export interface UnsealedHole extends NumberRange {
   readonly eventId: string;
 }
 
+interface Unsealed extends Pick<UnsealedHole, 'begun' | 'eventId'> {
+  /** The lowest number. */
+  first: number;
+  /** The highest number. */
+  last: number;
+}
+
 /** The numbers of stored events that the log does not account for yet, of each source. */
 export class UnsealedNumbers {
-  /** The event with the lowest number, and the highest number. */
-  private readonly bySource = new Map<string, { first: NumberedRow; last: number }>();
+  /** Of the event with the lowest number no more than this is kept: anybody may have stored large ones. */
+  private readonly bySource = new Map<string, Unsealed>();
 
-  add(event: NumberedRow, order: SourceOrder): void {
-    const { source, sequence } = event;
+  add({ id, source, sequence, timestamp }: NumberedRow, order: SourceOrder): void {
     if (source === null || sequence === null || Number(sequence) <= order.sealed(source)) return;
+    const number = Number(sequence);
     const known = this.bySource.get(source);
-    if (!known) this.bySource.set(source, { first: event, last: Number(sequence) });
-    else if (Number(sequence) < Number(known.first.sequence)) known.first = event;
-    else known.last = Math.max(known.last, Number(sequence));
+    const event = { first: number, begun: toInteger(timestamp), eventId: String(id) };
+    if (!known) this.bySource.set(source, { ...event, last: number });
+    else if (number < known.first) Object.assign(known, event);
+    else known.last = Math.max(known.last, number);
   }
 
   /** The highest number that the log or the table has of the source; 0 where there is none. */
@@ -35,13 +43,15 @@ export class UnsealedNumbers {
    */
   holes(patienceMs: number, order: SourceOrder): UnsealedHole[] {
     const now = Date.now();
-    return Array.from(this.bySource, ([source, { first }]) => ({
+    return Array.from(this.bySource, ([source, { first, begun, eventId }]) => ({
       source,
       from: order.sealed(source) + 1,
-      to: Number(first.sequence) - 1,
-      begun: toInteger(first.timestamp),
-      eventId: String(first.id),
+      to: first - 1,
+      begun,
+      eventId,
+    })).filter(
       // Of NaN nothing is true.
-    })).filter(({ from, to, begun }) => to >= from && !(Math.abs(now - begun) <= patienceMs));
+      ({ from, to, begun }) => to >= from && !(Math.abs(now - begun) <= patienceMs),
+    );
   }
 }
