@@ -152,13 +152,24 @@ export interface FoundFault {
 
 /** @param path of the value, such as `risk.weights` */
 export function firstFault(schema: OptionSchema, value: unknown, path = ''): FoundFault | undefined {
-  const [issue] = v.safeParse(schema, value, { abortEarly: true }).issues ?? [];
-  if (!issue) return undefined;
+  return parsed(schema, value, path).found;
+}
+
+/** Its first fault, or the value as it was checked: groups and lists are copied, so that they say the same when they are read again. */
+export function parsed(
+  schema: OptionSchema,
+  given: unknown,
+  path = '',
+): { readonly found: FoundFault } | { readonly found?: undefined; readonly value: unknown } {
+  const { issues, output } = v.safeParse(schema, given, { abortEarly: true });
+  const [issue] = issues ?? [];
+  if (!issue) return { value: output };
   const { message, received } = issue;
   const at = pathOf(path, issue.path ?? []);
-  if (received === UNKNOWN) return { at, kind: 'unknown', input: undefined, message };
-  if (received === MISSING) return { at, kind: 'wrong', input: undefined, message };
-  return { at, kind: issue.type === 'raw_check' ? 'ruled' : 'wrong', input: issue.input, message };
+  if (received === UNKNOWN) return { found: { at, kind: 'unknown', input: undefined, message } };
+  if (received === MISSING) return { found: { at, kind: 'wrong', input: undefined, message } };
+  const kind = issue.type === 'raw_check' ? 'ruled' : 'wrong';
+  return { found: { at, kind, input: issue.input, message } };
 }
 
 /**

@@ -60,6 +60,8 @@ const WRONG: readonly (readonly [part: object, field: string, says: RegExp])[] =
   [{ conditions: undefined }, 'conditions', /is missing: write \{ field, operator, value \}/],
   [{ conditions: [] }, 'conditions', /is an empty list/],
   [{ conditions: { all: [] } }, 'conditions.all', /at least one condition/],
+  [{ conditions: { all: undefined } }, 'conditions.all', /is missing: write a list with at least one/],
+  [{ conditions: { any: [{ any: undefined }] } }, 'conditions.any[0].any', /is missing/],
   [{ conditions: { any: deletes } }, 'conditions.any', /is an object: write a list/],
   [{ conditions: { all: [deletes], any: [deletes] } }, 'conditions.any', /is no property/],
   // oxlint-disable-next-line no-sparse-arrays
@@ -211,6 +213,40 @@ describe('a wrong rule', () => {
     const endless = { all };
     all.push(endless, endless);
     expect(refusalOf(() => new RuleBook().set(rule({ conditions: endless }))).message).toMatch(/too deep/);
+  });
+
+  it('is one of too many conditions, before any of them is looked at', () => {
+    const pattern = { field: 'action', operator: 'matches', value: 'a'.repeat(100_000) };
+    const looked: string[] = [];
+    const watched = (index: number) => ({
+      ...pattern,
+      get field() {
+        looked.push(`condition ${index}`);
+        return 'action';
+      },
+    });
+    const conditions = { any: Array.from({ length: 257 }, (_, index) => watched(index)) } as never;
+    expect(refusalOf(() => new RuleBook().set(rule({ conditions }))).message).toMatch(/at most 256/);
+    expect(looked).toEqual([]);
+  });
+
+  it('is kept as it was checked, also where it is an object of a class', () => {
+    class Declared {
+      readonly name = 'Declared';
+      readonly category = 'compliance';
+      readonly severity = 'high';
+      get id() {
+        return 'declared';
+      }
+      get conditions() {
+        return deletes;
+      }
+      toJSON() {
+        return { ...this, conditions: { ...deletes, field: 'actor' } };
+      }
+    }
+    const kept = new RuleBook().set(new Declared() as never);
+    expect(kept).toMatchObject({ id: 'declared', name: 'Declared', conditions: deletes });
   });
 
   it('can be as large as the bounds', () => {

@@ -1,4 +1,4 @@
-import { AuditError } from '../../event/audit-error.js';
+import { invalidEvent } from '../../event/audit-error.js';
 import { firstFault, isFilledText, isObject, option } from '../../event/option-schema.js';
 import type { OptionGroup, OptionSchema } from '../../event/option-schema.js';
 import type { AuthenticationInput } from './inputs.js';
@@ -46,16 +46,11 @@ export function checkInput(call: string, input: unknown, takes: OptionGroup, nee
   const found = firstFault(takes, input);
   if (found) {
     const { at, kind, message } = found;
-    if (at === '') throw invalid(`${call} takes an object`);
-    throw kind === 'unknown'
-      ? invalid(`${call} has no property "${at}"; it takes ${message}`, at)
-      : invalid(`${at} of ${call} must be ${message}`, at);
+    if (kind === 'unknown') throw invalidEvent(at, `${call} has no property "${at}"; it takes ${message}`);
+    if (at === '') throw invalidEvent(undefined, `${call} takes an object`);
+    throw invalidEvent(at, `${at} of ${call} must be ${message}`);
   }
   const missing = needs.find((name) => !isFilledText((input as Record<string, unknown>)[name]));
-  if (missing !== undefined) throw invalid(`${call} needs ${missing}, a text that is not empty`, missing);
-}
-
-export function invalid(what: string, field?: string): AuditError {
-  const message = `The audit event was not recorded: ${what}.`;
-  return new AuditError('AUDIT_INVALID_EVENT', message, field === undefined ? {} : { field });
+  if (missing !== undefined)
+    throw invalidEvent(missing, `${call} needs ${missing}, a text that is not empty`);
 }

@@ -1,3 +1,4 @@
+import { invalidEvent } from '../../event/audit-error.js';
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { mergeFacts } from '../../event/merge-facts.js';
 import { group } from '../../event/option-schema.js';
@@ -6,7 +7,7 @@ import { present } from '../../event/present.js';
 import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
 import { AUTHENTICATION_ACTIONS } from './actions.js';
 import type { AuthenticationActionName } from './actions.js';
-import { any, checkInput, COMMON, count, invalid, outcome, text, texts, time } from './check-input.js';
+import { any, checkInput, COMMON, count, outcome, text, texts, time } from './check-input.js';
 import type {
   AuthenticationInput,
   AuthenticationInputs,
@@ -106,7 +107,7 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
     tell({ targetUserId, attempts, account: entered }) {
       const account = accountOf(entered);
       if (!targetUserId && !account) {
-        throw invalid("record('login-locked') needs a targetUserId or an account", 'targetUserId');
+        throw invalidEvent('targetUserId', "record('login-locked') needs a targetUserId or an account");
       }
       return { action: 'authn_login_lock', resourceId: targetUserId, details: { account, attempts } };
     },
@@ -200,7 +201,10 @@ export function authenticationEvent<Name extends keyof AuthenticationInputs>(
   input: AuthenticationInputs[Name],
 ): AuditEventInput {
   if (!Object.hasOwn(KINDS, name)) {
-    throw invalid(`record() knows ${AUTHENTICATION_KINDS.map((known) => `'${known}'`).join(', ')}`, 'name');
+    throw invalidEvent(
+      'name',
+      `record() knows ${AUTHENTICATION_KINDS.map((known) => `'${known}'`).join(', ')}`,
+    );
   }
   const { takes, needs = [], tell } = KINDS[name] as Kind<AuthenticationInputs[Name]>;
   const needed = typeof needs === 'function' ? needs(input ?? {}) : (needs as readonly string[]);

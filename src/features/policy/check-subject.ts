@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../../capture/recording.js';
-import { AuditError } from '../../event/audit-error.js';
+import { invalidQuery } from '../../event/audit-error.js';
 import { firstFault, group, option } from '../../event/option-schema.js';
 import type { OptionSchema } from '../../event/option-schema.js';
 
@@ -31,12 +31,8 @@ export function checkSubject(subject: RequestFacts): void {
   const found = firstFault(subjectSchema, subject);
   if (!found) return;
   const { at, kind, message } = found;
-  const what =
-    at === ''
-      ? "explain() takes an object, { method: 'GET', path: '/invoices/7' }"
-      : kind === 'unknown'
-        ? `there is no "${at}"; write ${message}`
-        : `${at} must be ${message}`;
-  const field = at === '' ? {} : { field: at };
-  throw new AuditError('AUDIT_INVALID_QUERY', `The audit query is not valid: ${what}.`, field);
+  if (kind === 'unknown') throw invalidQuery(at, `there is no "${at}"; write ${message}`);
+  if (at === '')
+    throw invalidQuery(undefined, "explain() takes an object, { method: 'GET', path: '/invoices/7' }");
+  throw invalidQuery(at, `${at} must be ${message}`);
 }

@@ -133,10 +133,12 @@ export class Protector implements ValueProtection {
         }
       });
     } catch (error) {
-      if (error instanceof KeyUnavailableError) this.waitFor(error);
+      const isAway = error instanceof KeyUnavailableError;
+      if (isAway) this.waitFor(error);
+      const reason = isAway ? error.reason : String((error as Error).message);
       this.warnings.error(
         'key',
-        `The key ${row.id} of protected values can't be used (${String((error as Error).message)}); events are stored without these values.`,
+        `The key ${row.id} of protected values can't be used (${reason}); events are stored without these values.`,
       );
       for (const { event } of group) withhold(event);
     }

@@ -47,18 +47,52 @@ const condition = ruled(
   (given: RuleCondition) => wrongValue(given) ?? unknownWord(given) ?? uselessCase(given),
 );
 
-const described = v.pipe(conditionsAt(0), v.description(CONDITIONS));
+const parts = filledList(v.lazy(schemaOf), 'a list with at least one condition');
+const [all, any] = [
+  group({ all: parts }, { required: ['all'] }),
+  group({ any: parts }, { required: ['any'] }),
+];
 
-/** Conditions, and groups of them as deep as they may be. */
-export const conditionsSchema: OptionSchema = ruled(described, (conditions: RuleConditions) => {
-  const [tooMany] = [...conditionsIn(conditions)][CONDITION_LIMITS.conditions] ?? [];
-  return (
-    tooMany && {
-      at: tooMany,
-      fault: `is one too many: a rule has at most ${CONDITION_LIMITS.conditions} conditions`,
-    }
-  );
-});
+function schemaOf(given: unknown): OptionSchema {
+  return { all, any, none: condition }[groupIn(given) ?? 'none'];
+}
+
+/** Conditions, and groups of them as deep as they may be. Whoever sends them must not choose how many are looked at. */
+export const conditionsSchema: OptionSchema = v.pipe(
+  ruled(
+    option(() => true, CONDITIONS),
+    (given) => outOfBounds(given, [], 0, { conditions: 0 }),
+  ),
+  v.lazy(schemaOf),
+  v.description(CONDITIONS),
+);
+
+function groupIn(given: unknown): 'all' | 'any' | undefined {
+  if (typeof given !== 'object' || given === null) return undefined;
+  return (['all', 'any'] as const).find((name) => Object.hasOwn(given, name));
+}
+
+function outOfBounds(
+  given: unknown,
+  at: OptionFault['at'],
+  depth: number,
+  found: { conditions: number },
+): OptionFault | undefined {
+  if (depth > CONDITION_LIMITS.depth)
+    return { at, fault: `is nested too deep: write at most ${CONDITION_LIMITS.depth} groups within another` };
+  const name = groupIn(given);
+  if (name === undefined) {
+    found.conditions += 1;
+    if (found.conditions <= CONDITION_LIMITS.conditions) return undefined;
+    return { at, fault: `is one too many: a rule has at most ${CONDITION_LIMITS.conditions} conditions` };
+  }
+  const within = (given as Readonly<Record<string, unknown>>)[name];
+  for (const [index, part] of Array.isArray(within) ? within.entries() : []) {
+    const fault = outOfBounds(part, [...at, name, index], depth + 1, found);
+    if (fault) return fault;
+  }
+  return undefined;
+}
 
 /** Every condition of the groups, and the way to it. */
 export function* conditionsIn(
@@ -69,8 +103,8 @@ export function* conditionsIn(
     yield [at, conditions];
     return;
   }
-  const [name, parts] = Object.entries(conditions)[0] as [string, readonly RuleConditions[]];
-  for (const [index, part] of parts.entries()) yield* conditionsIn(part, [...at, name, index]);
+  const [name, within] = Object.entries(conditions)[0] as [string, readonly RuleConditions[]];
+  for (const [index, part] of within.entries()) yield* conditionsIn(part, [...at, name, index]);
 }
 
 /** One of these words. */
@@ -85,22 +119,6 @@ export function quoted(words: readonly string[]): string {
 /** What was given, in a message: short, and nothing of what is in an object. */
 export function show(value: unknown): string {
   return value === undefined ? 'missing' : showContents(value);
-}
-
-function conditionsAt(depth: number): OptionSchema {
-  if (depth > CONDITION_LIMITS.depth) {
-    const fault = `is nested too deep: write at most ${CONDITION_LIMITS.depth} groups within another`;
-    return ruled(
-      option(() => true, ''),
-      () => ({ at: [], fault }),
-    );
-  }
-  const parts = filledList(conditionsAt(depth + 1), 'a list with at least one condition');
-  const [all, any] = [group({ all: parts }), group({ any: parts })];
-  return v.lazy((given) => {
-    if (typeof given !== 'object' || given === null) return condition;
-    return Object.hasOwn(given, 'all') ? all : Object.hasOwn(given, 'any') ? any : condition;
-  });
 }
 
 /** What each operator takes; completes "write … for equals". */
@@ -132,15 +150,18 @@ function wrongValue({ operator, value }: RuleCondition): OptionFault | undefined
 function wrongPattern(pattern: string): OptionFault | undefined {
   if (pattern.length > PATTERN_LIMITS.length)
     return fault(`is a pattern of ${pattern.length} characters: write at most ${PATTERN_LIMITS.length}`);
+  let size: number;
   try {
-    const size = sizeOfPattern(pattern);
-    if (size <= PATTERN_LIMITS.instructions) return undefined;
-    throw new Error(`it compiles to ${size} instructions, more than ${PATTERN_LIMITS.instructions}`);
+    size = sizeOfPattern(pattern);
   } catch (error) {
     return fault(
       `is no pattern that RE2 knows, which has no backreferences and no lookaround (${String((error as Error).message)}): write one without`,
     );
   }
+  if (size <= PATTERN_LIMITS.instructions) return undefined;
+  return fault(
+    `compiles to ${size} instructions, more than ${PATTERN_LIMITS.instructions}: write a shorter one, with smaller numbers in its { }`,
+  );
 }
 
 /** A word that the field never has would make a rule that never matches, and says nothing of it. */

@@ -1,6 +1,6 @@
 import { AuditError } from '../../event/audit-error.js';
 import { CATEGORIES, SEVERITIES } from '../../event/audit-log-event.js';
-import { filledList, firstFault, group, option, ruled, yesNo } from '../../event/option-schema.js';
+import { filledList, group, option, parsed, ruled, yesNo } from '../../event/option-schema.js';
 import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
 import { conditionsIn, conditionsSchema, quoted, show, wordOf } from './check-condition.js';
 import { HANDLED_ACTIONS, RULE_ACTIONS } from './compliance-rule.js';
@@ -72,14 +72,14 @@ export function faultOf(rule: unknown, place?: string): Fault {
  * @throws the first fault
  */
 export function checkRule(given: unknown, fault: Fault): CheckedRule {
-  const found = firstFault(ruleSchema, given);
-  if (found) {
-    const { at, kind, input, message } = found;
+  const checked = parsed(ruleSchema, given);
+  if (checked.found) {
+    const { at, kind, input, message } = checked.found;
     if (kind === 'unknown') throw fault(at, `is no property: write ${message}`);
     throw fault(at, kind === 'ruled' ? message : `is ${show(input)}: write ${message}`);
   }
   // It can be kept as JSON, which has no property without a value.
-  const rule = JSON.parse(JSON.stringify(given)) as ComplianceRule;
+  const rule = JSON.parse(JSON.stringify(checked.value)) as ComplianceRule;
   return frozen({ ...rule, actions: rule.actions ?? ['log'], enabled: rule.enabled ?? true });
 }
 

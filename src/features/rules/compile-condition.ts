@@ -49,13 +49,14 @@ function compileCondition(condition: RuleCondition, values: EventValues): Predic
   const form = ignoreCase ? fold : normalize;
   const wanted = new Set<unknown>([value].flat().map((one) => inForm(one, form)));
   const [part] = wanted;
+  const isWanted = (one: unknown) => wanted.has(one);
   switch (operator) {
     case 'equals':
     case 'in':
-      return () => isMetByOne(read(), (one) => wanted.has(one));
+      return () => isMetByOne(read(), isWanted);
     case 'not_equals':
     case 'not_in':
-      return () => !isMetByOne(read(), (one) => wanted.has(one));
+      return () => !isMetByOne(read(), isWanted);
     case 'contains':
       return () => contains(read(), part);
     case 'not_contains':
@@ -85,7 +86,10 @@ function compileSent(condition: RuleCondition, values: EventValues): Predicate {
       return () => items().some(isWanted);
     case 'not_equals':
     case 'not_in':
-      return () => items().length === 0 || !items().every(isWanted);
+      return () => {
+        const sent = items();
+        return sent.length === 0 || !sent.every(isWanted);
+      };
     case 'contains':
       return () => asStored() || hasWanted();
     case 'not_contains':
