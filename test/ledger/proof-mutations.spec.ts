@@ -248,7 +248,7 @@ function readerOf(leaves: readonly Buffer[]): NodeReader {
   };
 }
 
-/** Small trees, and those around a full tile and half of one. */
+/** Small trees, and those around a full tile and half of one; sizes between them, and far beyond, are drawn at random below. */
 const SIZES = Array.from({ length: 268 }, (_, size) => size).filter(
   (size) => size <= 66 || (size >= 126 && size <= 131) || size >= 254,
 );

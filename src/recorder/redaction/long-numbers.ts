@@ -20,6 +20,7 @@ const ISSUERS: readonly (readonly [begins: RegExp, ...lengths: number[]])[] = [
   [/^(?:50|5[6-9]|6[37])/, 13, 14, 15, 16, 17, 18, 19],
 ];
 const PREFIX = 4;
+const ZERO = 48;
 /** The lengths of the cards that begin with these four digits. */
 const knownLengths = new Map<string, readonly number[]>();
 
@@ -31,23 +32,32 @@ export function cardsIn(text: string): Place[] {
   const places: Place[] = [];
   for (const { 0: run, index } of text.matchAll(DIGITS)) {
     const digits = run.replaceAll(SEPARATORS, '');
-    /** Where each group begins in the text, by its place among the digits. */
-    const groups = new Map<number, number>();
-    /** Where each group ends, likewise. */
-    const ends = new Map<number, number>();
-    let count = 0;
-    for (const { 0: group, index: at } of run.matchAll(/\d+/g)) {
-      groups.set(count, index + at);
-      count += group.length;
-      ends.set(count, index + at + group.length);
+    /** The place of each digit in the text. */
+    const at: number[] = [];
+    // Luhn's sums up to each digit, with every other digit doubled: the even ones, the odd ones. That of a part is a difference.
+    const sums: readonly [number[], number[]] = [[0], [0]];
+    for (let place = 0; place < run.length; place += 1) {
+      const digit = run.charCodeAt(place) - ZERO;
+      if (digit < 0 || digit > 9) continue;
+      const doubled = digit > 4 ? digit * 2 - 9 : digit * 2;
+      const count = at.push(index + place);
+      sums[0].push(sums[0][count - 1]! + (count % 2 === 1 ? doubled : digit));
+      sums[1].push(sums[1][count - 1]! + (count % 2 === 0 ? doubled : digit));
     }
-    let done = 0;
-    for (const [first, begin] of groups) {
-      const isCard = (length: number) => ends.has(first + length) && isChecked(digits, first, first + length);
-      const length = first < done ? undefined : lengthsOf(digits.slice(first, first + PREFIX)).find(isCard);
+    /** A group begins there, or the last one has ended. */
+    const isEdge = (count: number) => count === 0 || count === at.length || at[count]! > at[count - 1]! + 1;
+    for (let first = 0; first < at.length; first += 1) {
+      if (!isEdge(first)) continue;
+      const isCard = (length: number) => {
+        const end = first + length;
+        // The last digit is not doubled (ISO/IEC 7812-1, annex B).
+        const sum = sums[end % 2 === 0 ? 0 : 1];
+        return isEdge(end) && (sum[end]! - sum[first]!) % 10 === 0;
+      };
+      const length = lengthsOf(digits.slice(first, first + PREFIX)).find(isCard);
       if (length === undefined) continue;
-      done = first + length;
-      places.push([begin, ends.get(done)!]);
+      places.push([at[first]!, at[first + length - 1]! + 1]);
+      first += length - 1;
     }
   }
   return places;
@@ -62,43 +72,27 @@ function lengthsOf(prefix: string): readonly number[] {
   return lengths;
 }
 
-/** Luhn's sum of every other digit doubled, the last one not (ISO/IEC 7812-1, annex B). */
-function isChecked(digits: string, begin: number, end: number): boolean {
-  let sum = 0;
-  for (let place = begin; place < end; place += 1) {
-    const digit = digits.charCodeAt(place) - 48;
-    const added = (end - place) % 2 === 1 ? digit : digit * 2;
-    sum += added > 9 ? added - 9 : added;
-  }
-  return sum % 10 === 0;
-}
-
 /** IBANs by their country's length (ISO 13616, SWIFT's registry). */
-const IBAN = new RegExp(
-  Object.entries({
-    15: 'NO',
-    16: 'BE',
-    18: 'DK|FI|FO|GL|NL',
-    19: 'MK|SI',
-    20: 'AT|BA|EE|KZ|LT|LU|XK',
-    21: 'CH|HR|LI|LV',
-    22: 'BG|BH|CR|DE|GB|GE|IE|ME|RS|VA',
-    23: 'AE|GI|IL|IQ|TL',
-    24: 'AD|CZ|ES|MD|PK|RO|SA|SE|SK|TN|VG',
-    25: 'PT|ST',
-    26: 'IS|TR',
-    27: 'FR|GR|IT|MC|MR|SM',
-    28: 'AL|AZ|BY|CY|DO|GT|HU|LB|PL|SV',
-    29: 'BR|EG|PS|QA|UA',
-    30: 'JO|KW|MU',
-    31: 'MT|SC',
-    32: 'LC',
-  })
-    .map(([length, countries]) => `\\b(?:${countries})\\d\\d(?:${SEPARATOR}?[A-Z0-9]){${Number(length) - 4}}`)
-    .map((iban) => `${iban}(?![A-Z0-9])`)
-    .join('|'),
-  'gi',
-);
+const LENGTHS = Object.entries({
+  15: 'NO',
+  16: 'BE',
+  18: 'DK|FI|FO|GL|NL',
+  19: 'MK|SI',
+  20: 'AT|BA|EE|KZ|LT|LU|XK',
+  21: 'CH|HR|LI|LV',
+  22: 'BG|BH|CR|DE|GB|GE|IE|ME|RS|VA',
+  23: 'AE|GI|IL|IQ|TL',
+  24: 'AD|CZ|ES|MD|PK|RO|SA|SE|SK|TN|VG',
+  25: 'PT|ST',
+  26: 'IS|TR',
+  27: 'FR|GR|IT|MC|MR|SM',
+  28: 'AL|AZ|BY|CY|DO|GT|HU|LB|PL|SV',
+  29: 'BR|EG|PS|QA|UA',
+  30: 'JO|KW|MU',
+  31: 'MT|SC',
+  32: 'LC',
+}).map(([length, countries]) => `(?:${countries})\\d\\d(?:${SEPARATOR}?[A-Z0-9]){${Number(length) - 4}}`);
+const IBAN = new RegExp(String.raw`\b(?=[A-Z]{2}\d\d)(?:${LENGTHS.join('|')})(?![A-Z0-9])`, 'gi');
 
 /** IBANs, by the length of their country and their check digits; what follows one may be more of the sentence. */
 export function ibansIn(text: string): Place[] {
@@ -115,6 +109,10 @@ export function ibansIn(text: string): Place[] {
 function isIban(text: string): boolean {
   // A digest or an object id in hexadecimal.
   if (/^[a-f]{2}\d{2}[0-9a-f]*[a-f]/.test(text)) return false;
-  const digits = Array.from(text.slice(4) + text.slice(0, 4), (letter) => Number.parseInt(letter, 36));
-  return BigInt(digits.join('')) % 97n === 1n;
+  let rest = 0;
+  for (const letter of text.slice(4) + text.slice(0, 4)) {
+    const value = Number.parseInt(letter, 36);
+    rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
+  }
+  return rest === 1;
 }

@@ -65,7 +65,7 @@ export class Redactor {
   /** Whether single fields of this record are redacted. */
   hasFields(record: 'details' | 'metadata'): boolean {
     const begins = `${record}.`;
-    return [...this.fields.keys()].some((field) => field.startsWith(begins)) || this.wildFields.length > 0;
+    return [...this.fields.keys()].some((field) => field.startsWith(begins));
   }
 
   /** Whether any field is redacted by itself. */

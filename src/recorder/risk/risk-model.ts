@@ -52,7 +52,9 @@ export class RiskModel {
 
   private isPrivileged({ metadata }: AuditLogEvent): boolean {
     const { privilegedRoles } = this.risk;
-    return [metadata['roles'] ?? []].flat().some((role) => privilegedRoles.has(String(role).toLowerCase()));
+    const { roles } = metadata;
+    if (roles === undefined) return false;
+    return [roles].flat().some((role) => privilegedRoles.has(String(role).toLowerCase()));
   }
 
   private volumePoints(event: AuditLogEvent): number {
