@@ -159,13 +159,15 @@ export function noteFault(record: RequestRecord, name: string): void {
 }
 
 /** What Fastify counts requests by, unless it is told otherwise: each process begins again with `req-1`. */
-const COUNTED = /^req-[\da-z]+$/;
+const FASTIFY_COUNT = /^req-[\da-z]+$/;
 
 /** The platform's or a proxy's id of the request, as claimed; else the event's own. */
 export function requestIdOf({ request, id }: RequestRecord): string {
   try {
-    const ids = [asId(request['id']), asId(request.headers['x-request-id'])];
-    const claimed = ids.find((one) => one !== undefined && !COUNTED.test(one)) ?? ids[0];
+    const [given, sent] = [asId(request['id']), asId(request.headers['x-request-id'])];
+    // Fastify's request alone has `raw`.
+    const isCount = request['raw'] !== undefined && given !== undefined && FASTIFY_COUNT.test(given);
+    const claimed = isCount ? (sent ?? given) : (given ?? sent);
     return claimed === undefined ? id : safeText(claimed, 200);
   } catch {
     return id;

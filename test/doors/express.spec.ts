@@ -96,6 +96,18 @@ describe.each([
     return found;
   };
 
+  it("keeps an id that the application gave a request, also one that looks like Fastify's", async () => {
+    await start((app) => {
+      app.use((request, _response, next) => {
+        Object.assign(request, { id: 'req-7k2' });
+        next();
+      });
+      app.get('/things/:id', (_request, response) => void response.json({}));
+    });
+    const [, event] = await ask('/things/1', { headers: { 'x-request-id': 'of-the-proxy' } });
+    expect(event.metadata['requestId']).toBe('req-7k2');
+  });
+
   it('names routes of routers and applications within, also where they fail', async () => {
     await start((app) => {
       const answer = (request: Request, response: { json(body: unknown): unknown }) =>
