@@ -217,7 +217,7 @@ export class AuditRuntime {
       explanations: () => this.features.flatMap(({ explains }) => explains ?? []),
       gapTimeoutMs,
       localSources: () => delivery.sources,
-      takenNumbers: () => delivery.issued.storedNumbers(),
+      storedNumbers: () => delivery.issued.storedNumbers(),
       lastSeen: () => sealer.lastSeen,
     });
     const queries = new EventQueries(events, this.listeners, atRest, redactor, reads);

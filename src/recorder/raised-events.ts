@@ -12,7 +12,7 @@ const LOSS = {
 export const DROP = {
   ...LOSS,
   action: 'audit.drop',
-  when: 'events were dropped without room (`docs/reference/guarantees.md#no-room`), and others are stored again',
+  when: 'events were dropped because there was no room (`docs/reference/guarantees.md#no-room`), and others are stored again',
   details: {
     dropped: 'how many',
     source: 'whose numbers they had',
@@ -48,7 +48,7 @@ export const AMEND = {
   category: 'system',
   severity: 'low',
   outcome: 'partial',
-  when: 'an answer ended otherwise than its stored event says, and so is the outcome. The request was strict, its answer took too long to leave, the disk refused the change (`docs/reference/guarantees.md#when-the-answer-is-ready`), or a rule blocked it after its client had left (`docs/comply/rules.md#actions`)',
+  when: 'an answer ended otherwise than its stored event says; the outcome is that of the answer. The request was strict, its answer took too long to leave, the disk refused the change (`docs/reference/guarantees.md#when-the-answer-is-ready`), or a rule blocked it after its client had left (`docs/comply/rules.md#actions`)',
   tenant: "the event's",
   details: {
     eventId: 'which event',

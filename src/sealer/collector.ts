@@ -21,7 +21,7 @@ interface NewLeaf extends Omit<StoredLeaf, 'leafIndex' | 'leafHash'> {
 }
 
 /** What is next for the log, in its order. */
-export type Collected = Pick<Batch, 'leaves' | 'gapEvents'>;
+type Collected = Pick<Batch, 'leaves' | 'gapEvents'>;
 
 /** What the process itself knows. */
 export interface LocalSource {
@@ -58,12 +58,12 @@ const UNNUMBERED_PATIENCE_MS = 3_600_000;
 const SWEEP_INTERVAL_MS = 3_600_000;
 /** Pages of rows of one listing that are looked at in one pass; the next goes on from there. */
 const MAX_PAGES = 10;
-/** How long a row with a number of this process that it has stored no event under yet may be the event that is on its way. */
+/** How long a row with a number of this process may wait until the process knows that it has stored the event. */
 const STORING_MS = 2_000;
 /** Marks that are made of a source while the time of a gap runs. */
 const MARKS_PER_TIMEOUT = 30;
 
-/** The highest number that was known at a time: what is missing below is missing since then at the latest. */
+/** The highest number that was known at a time. What is missing below it has been missing at least since then. */
 interface Mark {
   readonly known: number;
   readonly at: number;
@@ -85,7 +85,7 @@ export class Collector {
   private isLast = false;
   /** The turn has found rows with numbers of this process that are not in the log: some may not be known as stored yet. */
   private hasLocal = false;
-  /** The note of each source of this process that can't be its local. */
+  /** The newest note of each source of this process, where this process can't have written it. */
   private readonly strange = new Map<string, string>();
   private sweptAt = -Infinity;
   /** Where to go on the next time: of sources, and of other listings, whose first rows were no events. */

@@ -10,7 +10,7 @@ const RENEWAL_MS = LEASE_MS / 4;
  */
 export class LeaseHolder {
   private lease: { readonly term: number; readonly renewedAt: number } | undefined;
-  /** Another's lease, and since when it is the same. */
+  /** The lease of another process, and since when it has not changed. */
   private other: (Lease & { readonly since: number }) | undefined;
 
   constructor(

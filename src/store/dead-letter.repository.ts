@@ -1,4 +1,5 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { pages } from '../event/pages.js';
 import { present } from '../event/present.js';
 import { safeText } from '../event/safe-text.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
@@ -58,7 +59,7 @@ export interface ScannedLetter {
   readonly isReplaced: boolean;
 }
 
-/** The columns of a letter; a longer text is none of the library's. */
+/** The columns of a letter; the library writes no longer texts. */
 const LETTER = sql`${columnsOf('d', LETTER_COLUMNS.slice(0, -2))}, ${upTo(MAX_LETTER_EVENT, 'd.event')} AS event,
   ${upTo(MAX_LETTER_STATEMENT, 'd.statement')} AS statement`;
 
@@ -113,8 +114,8 @@ export class DeadLetterRepository {
   /**
    * What is not replayed yet, in the order of ids. A tenant is shown only the letters whose row and event both are its own.
    *
-   * @param page `limit`: most letters to answer, each may take some hundred kilobytes; `after`: the id that the page
-   *   begins behind
+   * @param page `limit`: most letters to answer, each may take some hundred kilobytes; `after`: the id after
+   *   which the page begins
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async find(page: {
@@ -172,20 +173,18 @@ export class DeadLetterRepository {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async *scan(trust: NoteTrust, size: number): AsyncGenerator<ScannedLetter, void> {
-    for (let place: string | undefined, isEnd = false; !isEnd;) {
-      // On SQLite an id may be anything: pages go on from it as it is.
-      const rows: ScannedRow[] = await ask<ScannedRow>(
+    // On SQLite an id may be anything: pages go on from it as it is.
+    const found = pages<ScannedRow>(SCAN_PAGE, (last) =>
+      ask<ScannedRow>(
         this.database,
         sql`SELECT ${LETTER}, ${columnsOf('e', EVENT_COLUMNS, 'stored_')}, l.leaf_index AS leaf_index, d.id AS place
           FROM audit_dead_letters d
           LEFT JOIN audit_events e ON e.id = d.id
           LEFT JOIN audit_leaves l ON l.event_id = d.id AND l.leaf_index >= 0 AND l.leaf_index < ${size}
-          WHERE ${place === undefined ? sql`1 = 1` : sql`d.id > ${place}`} ORDER BY d.id ${limit(SCAN_PAGE)}`,
-      );
-      for (const row of rows) yield this.scanned(row, trust);
-      isEnd = rows.length < SCAN_PAGE;
-      place = rows.at(-1)?.place;
-    }
+          WHERE ${last ? sql`d.id > ${last.place}` : sql`1 = 1`} ORDER BY d.id ${limit(SCAN_PAGE)}`,
+      ),
+    );
+    for await (const page of found) for (const row of page) yield this.scanned(row, trust);
   }
 
   private scanned(row: ScannedRow, trust: NoteTrust): ScannedLetter {

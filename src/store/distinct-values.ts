@@ -1,5 +1,5 @@
 import type { AuditDatabase } from './audit-database.js';
-import { ask, idAfter, isId, raw, sql } from './sql.js';
+import { ask, idAfter, isId, number, raw, sql } from './sql.js';
 import type { Row, Sql, SqlPart } from './sql.js';
 import type { AuditTable } from './table-name.js';
 
@@ -57,7 +57,8 @@ async function* jumps(
   after: (last: Row | undefined) => Sql,
   isOne: (column: string) => SqlPart,
 ): AsyncGenerator<string[]> {
-  const [table, column, most] = [tableName, columnName, `${VALUES_AT_ONCE}`].map(raw) as [Sql, Sql, Sql];
+  const [table, column] = [raw(tableName), raw(columnName)];
+  const most = number(VALUES_AT_ONCE);
   const lowest = (where: Sql) =>
     sql`(SELECT e.${column} FROM ${table} e WHERE e.${column} ${where} AND ${isOne(`e.${columnName}`)}
       ORDER BY e.${column} LIMIT 1)`;

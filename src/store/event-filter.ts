@@ -92,7 +92,7 @@ export function matchesFilter(event: AuditLogEvent, filter: EventFilter): boolea
   return filter.text === undefined || containsText(event, filter.text);
 }
 
-/** What the metadata of an event hold that has values under this key. */
+/** The text that the metadata of an event contain where it has values under this key. */
 export function mentionOf(keyId: string): string {
   return `"protected":"v1.${keyId}.`;
 }

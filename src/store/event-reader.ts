@@ -29,7 +29,7 @@ export class EventReader {
     this.found += 1;
     this.warnings.warn(
       what,
-      `The stored ${what} ${isEventId(id) ? id : 'without a valid id'} can't be read: this library did not write it so, somebody else has written or changed the row. nest-audit verify names each such row.`,
+      `The stored ${what} ${isEventId(id) ? id : 'without a valid id'} can't be read: this library did not write it like this: somebody else has written or changed the row. nest-audit verify names each such row.`,
     );
   }
 }

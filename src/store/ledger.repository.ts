@@ -5,7 +5,7 @@ import type { NumberedRow } from './event-row.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
 import { integer, read, rowReader, text } from './records.js';
-import { ask, columnsOf, countRows, id, isNumber, limit as most, list, raw, sql } from './sql.js';
+import { ask, columnsOf, countRows, id, isNumber, limit as most, list, number, sql } from './sql.js';
 import type { Sql } from './sql.js';
 import { strangeTables } from './strange-tables.js';
 
@@ -18,7 +18,7 @@ export interface LeafWithEvent extends StoredLeaf {
 }
 
 /** Above it a number is not exact any more: no log has so many leaves. */
-const MOST_LEAVES = raw(`${Number.MAX_SAFE_INTEGER}`);
+const MOST_LEAVES = number(Number.MAX_SAFE_INTEGER);
 /** Levels that have full tiles in a log of that many. */
 const TILE_LEVELS = 6;
 /** Ranges of leaves in one statement: SQLite takes fewer than 1,000 conditions. */
@@ -89,13 +89,13 @@ export class LedgerRepository {
   async strayTiles(size: number, limit: number): Promise<Pick<StoredTile, 'level' | 'tileIndex'>[]> {
     const beyond = Array.from({ length: TILE_LEVELS }, (_, level) => {
       const full = Math.floor(size / TILE_WIDTH ** (level + 1));
-      return sql`(level = ${raw(`${level}`)} AND tile_index >= ${full})`;
+      return sql`(level = ${number(level)} AND tile_index >= ${full})`;
     });
     return read(
       this.database,
       { level: integer, tileIndex: integer },
       sql`FROM audit_tiles t
-        WHERE tile_index < 0 OR level < 0 OR level >= ${raw(`${TILE_LEVELS}`)} OR ${list(beyond, ' OR ')}
+        WHERE tile_index < 0 OR level < 0 OR level >= ${number(TILE_LEVELS)} OR ${list(beyond, ' OR ')}
         ORDER BY level, tile_index ${most(limit)}`,
     );
   }

@@ -28,7 +28,7 @@ export function optional<T>({ read }: Column<T>): Column<T | null> {
   return { read: (value) => (value === null ? null : read(value)) };
 }
 
-/** A text of so many bytes at most: a longer one is none of the library's, and must not fill the memory. */
+/** A text of so many bytes at most: the library writes no longer one, and one of somebody else must not fill the memory. */
 export function textUpTo(most: number): Column<string> {
   return { ...text, most };
 }

@@ -1,4 +1,4 @@
-import { list, raw, sql } from './sql.js';
+import { list, number, raw, sql } from './sql.js';
 import type { Sql, SqlPart } from './sql.js';
 
 /**
@@ -15,21 +15,22 @@ export function rowByRow<C extends string>(
   select: (of: Readonly<Record<C, SqlPart>>) => Sql,
 ): Sql {
   const columns = Object.keys(rows[0]!) as C[];
-  const each = list(
-    rows.map((row, place) => sql`SELECT ${raw(`${place}`)} AS place, ${select(row)}`),
-    ' UNION ALL ',
-  );
+  const each = () =>
+    list(
+      rows.map((row, place) => sql`SELECT ${number(place)} AS place, ${select(row)}`),
+      ' UNION ALL ',
+    );
   const cast = (value: SqlPart): SqlPart =>
     sql`${value}::${raw(typeof value === 'number' ? 'bigint' : 'uuid')}`;
   const table = (dialect: string) =>
     list(
       rows.map((row, place) => {
         const values = columns.map((column) => (dialect === 'postgres' ? cast(row[column]) : row[column]));
-        return sql`(${list([raw(`${place}`), ...values])})`;
+        return sql`(${list([number(place), ...values])})`;
       }),
     );
   const ofRow = Object.fromEntries(columns.map((column) => [column, raw(`r.${column}`)]));
-  const asTable = sql`WITH r(${raw(['place', ...columns].join(', '))}) AS (VALUES ${table})
+  const asTable = () => sql`WITH r(${raw(['place', ...columns].join(', '))}) AS (VALUES ${table})
     SELECT r.place AS place, ${select(ofRow as Record<C, SqlPart>)} FROM r`;
-  return sql`${(dialect) => (dialect === 'mysql' ? each : asTable)}`;
+  return sql`${(dialect) => (dialect === 'mysql' ? each() : asTable())}`;
 }

@@ -10,13 +10,14 @@ import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { NoteTrust, SourceNote } from './source-note.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
-import { ask, countRows, id, idAfter, isId, isNumber, limit, list, raw, sql, upTo } from './sql.js';
+import { ask, countRows, id, idAfter, isId, isNumber, limit, list, number, raw, sql, upTo } from './sql.js';
 import type { Row, Sql } from './sql.js';
 import { classifyStoreError } from './store-error.js';
+import { dialectOf } from './table-name.js';
 
 const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process', 'statement'] as const;
 
-/** The columns of a note; a longer text is none of the library's. */
+/** The columns of a note; the library writes no longer texts. */
 const NOTE = sql`id, source, kind, sequence, timestamp, ${upTo(1_024, 'process')} AS process,
   ${upTo(MAX_NOTE_STATEMENT, 'statement')} AS statement`;
 /** The note has the ids of one. */
@@ -121,7 +122,8 @@ export class SourceRepository {
   }
 
   /** How many rows there are whose source or id is none, which no other query finds. Only SQLite takes such rows. */
-  countNameless(): Promise<number> {
+  async countNameless(): Promise<number> {
+    if (dialectOf(this.database.ready()) !== 'sqlite') return 0;
     return countRows(this.database, sql`audit_sources WHERE NOT (${IS_NAMED})`);
   }
 
@@ -255,19 +257,14 @@ export class SourceRepository {
     const found = new Map<string, AuditSequenceGap[]>();
     if (ranges.length === 0) return found;
     const numbers = ranges.flatMap(({ source, from, to }, index) => {
-      const [place, first, last, end] = [index, from, to, to + 1].map(String).map(raw) as [
-        Sql,
-        Sql,
-        Sql,
-        Sql,
-      ];
+      const place = number(index);
       return [
         ...[raw('audit_events'), raw('audit_dead_letters')].map(
           (table) => sql`SELECT ${place} AS place, sequence FROM ${table}
-            WHERE source = ${id(source)} AND sequence >= ${first} AND sequence <= ${last} AND ${isNumber('sequence')}`,
+            WHERE source = ${id(source)} AND sequence >= ${number(from)} AND sequence <= ${number(to)} AND ${isNumber('sequence')}`,
         ),
         // The end counts as a number, so that what is missing before it is a step like others.
-        sql`SELECT ${place} AS place, ${end} AS sequence`,
+        sql`SELECT ${place} AS place, ${number(to + 1)} AS sequence`,
       ];
     });
     const rows = await ask(
@@ -277,7 +274,7 @@ export class SourceRepository {
           FROM (SELECT place, sequence, LAG(sequence) OVER (PARTITION BY place ORDER BY sequence) AS previous
             FROM (${list(numbers, ' UNION ALL ')}) numbers) steps
           WHERE previous IS NULL OR sequence > previous + 1) gaps
-        WHERE number <= ${raw(`${MAX_GAPS + 2}`)} ORDER BY place, sequence`,
+        WHERE number <= ${number(MAX_GAPS + 2)} ORDER BY place, sequence`,
     );
     for (const row of rows) {
       const { source, from } = ranges[Number(row['place'])]!;

@@ -37,9 +37,14 @@ export function sql(texts: TemplateStringsArray, ...parts: SqlPart[]): Sql {
   return new Sql(texts, parts);
 }
 
-/** A text as SQL. It must be the library's: nothing in it is escaped. */
+/** A text as SQL. It must be the library's: nothing in it is escaped, and words that begin with `audit_` are tables here, too. */
 export function raw(text: string): Sql {
   return new Sql([text], []);
+}
+
+/** A number in the text itself, for where a database takes no value. */
+export function number(value: number): Sql {
+  return raw(String(Math.trunc(value)));
 }
 
 /** The parts one after another. */
@@ -47,14 +52,14 @@ export function list(parts: readonly SqlPart[], separator = ', '): Sql {
   return new Sql(['', ...parts.slice(1).map(() => separator), ''], parts);
 }
 
-/** One of the conditions holds. */
+/** One of the conditions is met. */
 export function any(conditions: readonly SqlPart[]): Sql {
   return sql`(${list(conditions, ' OR ')})`;
 }
 
 /** `LIMIT`, of which MySQL prepares no value. */
 export function limit(rows: number): Sql {
-  return raw(`LIMIT ${Math.trunc(rows)}`);
+  return sql`LIMIT ${number(rows)}`;
 }
 
 /** An id as a value, see `storedId`. */

@@ -30,7 +30,7 @@ interface Remembered {
   finding?: Finding | undefined;
 }
 
-/** One detection by one kind of key, as far as this process has seen. Holds at most so many keys. */
+/** One detection by one kind of key, as far as this process has seen. Keeps at most so many keys. */
 export class DetectionMemory {
   private readonly keys: RecentMap<string, Remembered>;
   /** When the last finding of a key was. */

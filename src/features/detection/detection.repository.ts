@@ -5,7 +5,7 @@ import type { AuditDatabase } from '../../store/audit-database.js';
 import { codeOf } from '../../store/codes.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { matching } from '../../store/filter-sql.js';
-import { any, ask, contains, id, idAfter, limit, list, raw, sql } from '../../store/sql.js';
+import { any, ask, contains, id, idAfter, limit, list, number, raw, sql } from '../../store/sql.js';
 import type { Row, Sql, SqlPart } from '../../store/sql.js';
 
 /** What an event must meet, all of it. */
@@ -105,13 +105,13 @@ export class DetectionRepository {
     const rows = await ask(
       this.database,
       sql`SELECT ${key} AS value FROM ${from} GROUP BY ${key}
-        HAVING COUNT(*) >= ${raw(`${Math.trunc(least)}`)} ORDER BY COUNT(*) DESC, ${key} LIMIT 100`,
+        HAVING COUNT(*) >= ${number(least)} ORDER BY COUNT(*) DESC, ${key} LIMIT 100`,
     );
     return rows.map((row) => String(row['value']));
   }
 
   /**
-   * The events of the query behind an id, in the order of ids.
+   * The events of the query after an id, in the order of ids.
    *
    * @param page.facts which of the facts are read; the others are empty
    */

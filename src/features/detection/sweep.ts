@@ -122,11 +122,9 @@ export class Sweep {
       },
     );
     for (const event of events) {
-      const remembered = counts(detection, way, event)
-        ? reading.windows.get(way.keyOf(event) ?? '')
-        : undefined;
-      if (!remembered) continue;
-      const { dirty, window } = remembered;
+      const looked = counts(detection, way, event) ? reading.windows.get(way.keyOf(event) ?? '') : undefined;
+      if (!looked) continue;
+      const { dirty, window } = looked;
       const { reachedAt } = window.add(event);
       if (reachedAt === undefined || reachedAt < dirty.since - detection.windowMs) continue;
       if (memory.isKnown({ ...dirty, lastAt: reachedAt })) continue;

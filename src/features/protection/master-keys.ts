@@ -131,7 +131,7 @@ async function asked(
       throw new Error(`it has not answered for ${KMS_TIMEOUT_MS / 1_000} s`);
     }
   } catch (error) {
-    // What a KMS says of a failure has no key.
+    // A KMS quotes no key in its errors.
     throw new KeyUnavailableError(
       `protection.kms.${name}() failed: ${String((error as Error)?.message ?? error)}`,
     );

@@ -1,3 +1,4 @@
+import { pages } from '../../event/pages.js';
 import type { StoreAccess } from '../../recorder/at-rest.js';
 import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
@@ -67,12 +68,12 @@ export class SubjectKeyRepository {
 
   /** Those that another master key has wrapped. */
   notWrappedBy(masterId: string): AsyncGenerator<SubjectKey> {
-    return this.pages(sql`k.master_id <> ${masterId} AND k.wrapped <> ''`);
+    return this.every(sql`k.master_id <> ${masterId} AND k.wrapped <> ''`);
   }
 
   /** Those that say that they are the subject's. */
   bySubject(subject: string): AsyncGenerator<SubjectKey> {
-    return this.pages(sql`k.subject = ${subject}`);
+    return this.every(sql`k.subject = ${subject}`);
   }
 
   /** All subjects that rows name, some hundred at a time. */
@@ -105,13 +106,11 @@ export class SubjectKeyRepository {
     await answer(changeRows(manager, statementOf(manager, sql`UPDATE audit_keys SET ${set}`), SECURELY));
   }
 
-  private async *pages(where: Sql): AsyncGenerator<SubjectKey> {
-    for (let after = ''; ;) {
-      const page = await this.select(sql`${where} AND k.id > ${after}`, {}, PAGE);
-      yield* page;
-      if (page.length < PAGE) return;
-      after = page.at(-1)!.id;
-    }
+  private async *every(where: Sql): AsyncGenerator<SubjectKey> {
+    const found = pages<SubjectKey>(PAGE, (last) =>
+      this.select(sql`${where} AND k.id > ${last?.id ?? ''}`, {}, PAGE),
+    );
+    for await (const page of found) yield* page;
   }
 
   private async select(where: Sql, { manager, signal }: KeyAccess, limit?: number): Promise<SubjectKey[]> {

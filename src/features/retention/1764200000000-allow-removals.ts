@@ -9,7 +9,7 @@ import { columnTypes, createTable, dropTables } from '../../store/migrations/tab
 import { dialectOf, quoted, tableName } from '../../store/table-name.js';
 
 /**
- * Has the triggers let through the removal of events whose ids its table transaction has put into `audit_removals`, a table that
+ * Has the triggers let through the removal of events whose ids the same transaction has put into `audit_removals`, a table that
  * only the user of the maintenance may write to.
  */
 export class AllowRemovals1764200000000 implements MigrationInterface {

@@ -1,5 +1,6 @@
 import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
 import { firstIdOf } from '../../event/event-id.js';
+import { pages } from '../../event/pages.js';
 import { present } from '../../event/present.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
 import { answer } from '../../store/answer.js';
@@ -20,6 +21,7 @@ import {
   isId,
   limit,
   list,
+  number,
   raw,
   sql,
   statementOf,
@@ -86,7 +88,7 @@ export interface ConsideredHolds {
   readonly count: number;
 }
 
-/** Of these events, those that are read at a time. */
+/** Events of statements that are read at a time. */
 const STATEMENTS_PAGE = 200;
 /** Characters of details that are read: more than the largest record of a removal has. */
 const LONGEST_DETAILS = 100_000;
@@ -131,7 +133,7 @@ export class RetentionRepository {
   }
 
   /**
-   * The expired events behind an id, in the order of ids; sealed, and not held.
+   * The expired events after an id, in the order of ids; sealed, and not held.
    *
    * @param size leaves of the log
    */
@@ -221,7 +223,7 @@ export class RetentionRepository {
   async *statements(
     actions: readonly string[],
     tenants?: readonly string[],
-  ): AsyncGenerator<StatementEvent[]> {
+  ): AsyncGenerator<readonly StatementEvent[]> {
     for await (const some of tenants ? [tenants] : this.tenants()) {
       const groups = await ask(
         this.database,
@@ -234,27 +236,25 @@ export class RetentionRepository {
   }
 
   /** By the index of tenants and actions: there may be many more events without a number. */
-  private async *statementsOf(tenantId: string, action: string): AsyncGenerator<StatementEvent[]> {
-    for (let after = ''; ;) {
+  private async *statementsOf(tenantId: string, action: string): AsyncGenerator<readonly StatementEvent[]> {
+    const found = pages<StatementEvent>(STATEMENTS_PAGE, async (last) => {
       const rows = await ask(
         this.database,
-        sql`SELECT e.id AS id, e.timestamp AS timestamp, SUBSTR(e.details, 1, ${raw(`${LONGEST_DETAILS}`)}) AS details
+        sql`SELECT e.id AS id, e.timestamp AS timestamp, SUBSTR(e.details, 1, ${number(LONGEST_DETAILS)}) AS details
           FROM audit_events e
-          WHERE e.tenant_id = ${tenantId} AND e.action = ${action} AND e.id >= ${idAfter(after)}
+          WHERE e.tenant_id = ${tenantId} AND e.action = ${action} AND e.id >= ${idAfter(last?.id ?? '')}
             AND e.source IS NULL AND ${isId('e.id')}
           ORDER BY e.id ${limit(STATEMENTS_PAGE)}`,
       );
-      const events = rows.map((row) => ({
+      return rows.map((row) => ({
         id: String(row['id']),
         timestamp: Number(row['timestamp']),
         tenantId,
         action,
         ...present('details', factsOf(row['details'])),
       }));
-      if (events.length > 0) yield events;
-      if (events.length < STATEMENTS_PAGE) return;
-      after = events.at(-1)!.id;
-    }
+    });
+    for await (const events of found) if (events.length > 0) yield events;
   }
 }
 

@@ -38,7 +38,7 @@ export type CheckedRiskContext = ReturnType<typeof checkRiskContext>;
 export const CONTEXT_POINTS = { offHours: 10, newAddress: 10, newDevice: 5, burst: 15 } as const;
 export const BURST = { events: 120, seconds: 10 } as const;
 
-/** Most events of a burst: each key keeps as many times. */
+/** Most events of a burst: so many times are kept for each key. */
 const MAX_BURST = 1_000;
 
 export const riskContextSchema = group({

@@ -39,7 +39,7 @@ export interface RuleCondition {
   readonly ignoreCase?: boolean;
 }
 
-/** A condition, or a group of them: all must be met, or any. Groups can have groups. */
+/** A condition, or a group of them: all must be met, or any. Groups can be nested. */
 export type RuleConditions =
   RuleCondition | { readonly all: readonly RuleConditions[] } | { readonly any: readonly RuleConditions[] };
 
@@ -67,7 +67,7 @@ export interface ComplianceRule {
 export interface ComplianceFinding {
   readonly rule: ComplianceRule;
   readonly action: HandledAction;
-  /** A copy of the event as it is stored. It has what clients sent: escape it before it is shown. */
+  /** A copy of the event as it is stored. It contains what clients sent: escape it before it is shown. */
   readonly event: AuditLogEvent;
 }
 

@@ -25,7 +25,7 @@ const REMEMBERED = { texts: 256, length: 512 } as const;
  */
 const MAY_REPEAT = /[*+{]/;
 
-/** Instructions of the compiled pattern. @throws an error that says why it is none of RE2 */
+/** Instructions of the compiled pattern. @throws an error that says why RE2 does not take it */
 export function sizeOfPattern(pattern: string): number {
   return RE2JS.compile(normalize(pattern)).programSize();
 }

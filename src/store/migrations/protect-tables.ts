@@ -112,6 +112,5 @@ function refusal(connection: DataSource): string {
 
 /** PostgreSQL: a function that a trigger of `audit_events` calls, beside its table. */
 export function refusalName(connection: DataSource, does = 'refuse_change'): string {
-  const [name = '', schema] = tableName(connection, 'audit_events').split('.').reverse();
-  return quoted(connection, [...(schema === undefined ? [] : [schema]), `${name}_${does}`].join('.'));
+  return quoted(connection, `${tableName(connection, 'audit_events')}_${does}`);
 }

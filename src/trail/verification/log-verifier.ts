@@ -61,8 +61,8 @@ export class LogVerifier {
     };
 
     const before = from > 0 ? await this.store.sealing.gapsBefore(from) : undefined;
-    const taken = new Map((await this.known.takenNumbers?.())?.map((one) => [one.source, one.ids]));
-    const eventOf = (source: string, sequence: number) => taken.get(source)?.get(sequence);
+    const stored = new Map((await this.known.storedNumbers?.())?.map((one) => [one.source, one.ids]));
+    const eventOf = (source: string, sequence: number) => stored.get(source)?.get(sequence);
     const order = new SourceOrder(problems, before, eventOf);
     const later = kept.filter((one) => one.treeSize > from);
     const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);

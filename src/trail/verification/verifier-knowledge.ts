@@ -33,8 +33,8 @@ export interface VerifierKnowledge {
   readonly explanations?: () => readonly ExplainsMissing[];
   /** What the process itself knows of its sources: the last number that each has given away. */
   readonly localSources?: () => readonly LocalSource[];
-  /** Which numbers of these sources the database has taken, and by which events. */
-  readonly takenNumbers?: () => Promise<readonly StoredNumbers[]>;
+  /** Which numbers of these sources the database has stored, and of which events. */
+  readonly storedNumbers?: () => Promise<readonly StoredNumbers[]>;
   /** How long a missing number may still come. */
   readonly gapTimeoutMs?: number;
   /** The newest checkpoint that the process has made or continued. */

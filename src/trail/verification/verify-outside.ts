@@ -37,7 +37,7 @@ export async function verifyOutside(log: WalkedLog, report: (done: number) => vo
     const { events, last } = await sealing.unsealedEvents(after, CHUNK, size);
     // Asked for after the events: what was numbered since is not among them.
     const given = new Map(known.localSources?.().map(({ source, sequence }) => [source, sequence]));
-    const ids = new Map((await known.takenNumbers?.())?.map((one) => [one.source, one.ids]));
+    const ids = new Map((await known.storedNumbers?.())?.map((one) => [one.source, one.ids]));
     for (const event of events) {
       const wrong = whyForeign(event, order, given, ids);
       if (wrong !== undefined) {

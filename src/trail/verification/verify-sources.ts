@@ -39,7 +39,7 @@ export async function verifySources(
 ): Promise<number> {
   const { sealing, sources } = store;
   const { verifiers, origin } = trust;
-  const { localSources = () => [], takenNumbers } = known;
+  const { localSources = () => [], storedNumbers } = known;
   const hasKeys = verifiers.length > 0;
   const expected: Expected[] = [];
   const ended: NumberRange[] = [];
@@ -93,9 +93,9 @@ export async function verifySources(
   expected.push(...unrecordedHoles(known, order, unsealed, noted));
   await expect(expected, countKnown, problems);
 
-  // A dead letter would not do: what was taken is an event.
-  const taken = (await takenNumbers?.()) ?? [];
-  await expect(takenUnsealed(taken, order), (ranges) => countTaken(sealing, ranges, taken), problems);
+  // A dead letter would not do: what was stored is an event.
+  const stored = (await storedNumbers?.()) ?? [];
+  await expect(storedUnsealed(stored, order), (ranges) => countByIds(sealing, ranges, stored), problems);
   return reportStoredAfterEnd(sealing, ended, problems);
 }
 
@@ -118,13 +118,13 @@ function unrecordedHoles(
   });
 }
 
-/** What the database has taken of this process, and the log does not account for yet. */
-function takenUnsealed(taken: readonly StoredNumbers[], order: SourceOrder): Expected[] {
-  return taken.flatMap(({ source, ranges }) => {
+/** What the database has stored of this process, and the log does not account for yet. */
+function storedUnsealed(stored: readonly StoredNumbers[], order: SourceOrder): Expected[] {
+  return stored.flatMap(({ source, ranges }) => {
     const sealed = order.sealed(source);
     return ranges
       .filter(([, to]) => to > sealed)
-      .map(([from, to]) => takenBefore({ source, from: Math.max(from, sealed + 1), to }));
+      .map(([from, to]) => storedBefore({ source, from: Math.max(from, sealed + 1), to }));
   });
 }
 
@@ -150,15 +150,15 @@ async function reportStoredAfterEnd(
 }
 
 /** Of how many numbers of each range their events are stored; of those whose ids are forgotten, any event. */
-async function countTaken(
+async function countByIds(
   sealing: LogStore['sealing'],
   ranges: readonly NumberRange[],
-  taken: readonly StoredNumbers[],
+  stored: readonly StoredNumbers[],
 ): Promise<number[]> {
   const counts = await sealing.countStored(ranges);
   for (const [index, { source, from, to }] of ranges.entries()) {
     const ids: string[] = [];
-    for (const [number, id] of taken.find((one) => one.source === source)?.ids ?? []) {
+    for (const [number, id] of stored.find((one) => one.source === source)?.ids ?? []) {
       if (number >= from && number <= to && id !== '') ids.push(id);
     }
     const missing = ids.length - (await sealing.countIds(ids));
@@ -262,7 +262,7 @@ function unrecorded({ eventId, ...range }: UnsealedHole, why: string): Expected 
   return gapIn(range, says, { eventId });
 }
 
-function takenBefore(range: NumberRange): Expected {
+function storedBefore(range: NumberRange): Expected {
   const says = (missing: number) =>
     `this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`;
   return gapIn(range, says);
