@@ -29,7 +29,7 @@ class AuditorGuard implements CanActivate {
 
 @Controller('audit')
 @UseGuards(AuditorGuard)
-class AuditController extends AuditLogController {
+class AuditTrailController extends AuditLogController {
   scopeOf({ user }: { user: User }) {
     return { tenantId: user.tenantId! };
   }
@@ -51,7 +51,7 @@ describe('the read endpoints', () => {
   let ids: string[];
 
   beforeAll(async () => {
-    app = await NestFactory.create(moduleWith(AuditController), { logger: false });
+    app = await NestFactory.create(moduleWith(AuditTrailController), { logger: false });
     app.useGlobalPipes(new ValidationPipe({ transform: true, whitelist: true, forbidNonWhitelisted: true }));
     // As most applications do: before they listen.
     document = SwaggerModule.createDocument(app, new DocumentBuilder().build());
@@ -124,7 +124,7 @@ describe('the read endpoints', () => {
   it('refuse it too without a pipe that checks, and log no error of the application', async () => {
     const errors: unknown[] = [];
     const logger = { log: () => {}, warn: () => {}, error: (error: unknown) => void errors.push(error) };
-    const plain = await NestFactory.create(moduleWith(AuditController), { logger });
+    const plain = await NestFactory.create(moduleWith(AuditTrailController), { logger });
     try {
       await plain.listen(0, '127.0.0.1');
       const at = (plain.getHttpServer().address() as AddressInfo).port;

@@ -83,23 +83,18 @@ describe.each(DOORS)('%s', (_name, door) => {
     }
   });
 
-  it('mixes up nobody in 1,000 requests of 50 users in 5 tenants', async () => {
+  it('mixes up nobody in 1,000 requests at once, of 50 users in 5 tenants', async () => {
     const whoOf = (place: number) => ({ userId: `u${place % 50}`, tenantId: `t${place % 5}` });
     const places = Array.from({ length: 1_000 }, (_, place) => place);
-    // 100 at a time.
-    const agent = new Agent({ keepAlive: true, maxSockets: 100 });
-    const next = places.values();
-    const ask = async () => {
-      for (const place of next) {
-        const { userId, tenantId } = whoOf(place);
-        const headers = { authorization: bearer(userId, tenantId) };
-        const method = place % 3 === 0 ? 'PUT' : 'GET';
-        expect((await send(running.url, { method, path: `/invoices/${place}`, headers, agent })).status).toBe(
-          200,
-        );
-      }
+    const agent = new Agent({ keepAlive: true });
+    const ask = async (place: number) => {
+      const { userId, tenantId } = whoOf(place);
+      const headers = { authorization: bearer(userId, tenantId) };
+      const method = place % 3 === 0 ? 'PUT' : 'GET';
+      const { status } = await send(running.url, { method, path: `/invoices/${place}`, headers, agent });
+      expect(status).toBe(200);
     };
-    await Promise.all(Array.from({ length: 100 }, ask));
+    await Promise.all(places.map(ask));
     agent.destroy();
     const told = (await events(places.length)).map(
       ({ resourceId, userId, tenantId, sessionId, action }) =>

@@ -89,14 +89,9 @@ function operators(): string {
     // Whoever takes any text takes digits.
     const named = kinds.includes('a text') ? kinds.filter((kind) => kind !== 'a text of digits') : kinds;
     const without = bookOf({ field: 'details.tried', operator, value: VALUES[kinds[0]!]! }).match(eventOf());
-    return [
-      code(operator),
-      named.join(', '),
-      MEANINGS[operator],
-      without.length > 0 ? 'holds' : 'does not hold',
-    ];
+    return [code(operator), named.join(', '), MEANINGS[operator], without.length > 0 ? 'met' : 'not met'];
   });
-  return table(['Operator', 'Value', 'Holds where the field', 'Without the field'], rows);
+  return table(['Operator', 'Value', 'Met where the field', 'Without the field'], rows);
 }
 
 function limits(): string {

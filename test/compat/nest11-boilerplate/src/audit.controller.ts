@@ -22,7 +22,7 @@ class AdminGuard implements CanActivate {
 @Controller({ path: 'audit', version: '1' })
 @ApiBearerAuth()
 @UseGuards(JwtGuard, AdminGuard)
-export class AuditController extends AuditLogController {
+export class AuditTrailController extends AuditLogController {
   scopeOf() {
     return { tenantId: 'default' };
   }

@@ -24,12 +24,14 @@ export interface Sent {
   readonly body?: object | string | FormData;
 }
 
-type Send = (method: string, path: string, request?: Sent) => Promise<Answer>;
+export type Send = (method: string, path: string, request?: Sent) => Promise<Answer>;
 
 export interface RunningApp {
   readonly app: INestApplication;
-  /** What the application has printed into its log. */
+  /** What the application has printed into its log, but for the next. */
   readonly logged: string[];
+  /** Of it, the warnings and errors. */
+  readonly warned: string[];
   readonly send: Send;
 }
 
@@ -37,13 +39,14 @@ export interface RunningApp {
 export async function startApp(audit: readonly Type[] = []): Promise<RunningApp> {
   process.env['DATABASE_URL'] = await freshDatabase();
   process.env['AUDIT_FOLDER'] = mkdtempSync(join(tmpdir(), 'boilerplate-'));
-  const logged: string[] = [];
-  const keep = (message: unknown) => void logged.push(String(message));
+  const [logged, warned]: string[][] = [[], []];
+  const keep = (message: unknown) => void logged!.push(String(message));
+  const warn = (message: unknown) => void warned!.push(String(message));
   const app = await NestFactory.create(AppModule.with(audit), {
-    logger: { log: keep, warn: keep, error: keep, fatal: keep },
+    logger: { log: keep, warn, error: warn, fatal: warn },
     abortOnError: false,
   });
-  return { app, logged, send: await listen(app) };
+  return { app, logged: logged!, warned: warned!, send: await listen(app) };
 }
 
 /** The audit's folder of every worker, which nobody makes. */
@@ -66,7 +69,10 @@ export async function startTested(): Promise<{
 async function listen(app: INestApplication): Promise<Send> {
   setUp(app);
   await app.listen(0, '127.0.0.1');
-  const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
+  return senderTo((await app.getUrl()).replace('[::1]', '127.0.0.1'));
+}
+
+export function senderTo(url: string): Send {
   return async (method, path, { token, language, body } = {}) => {
     const isJson = body !== undefined && !(body instanceof FormData);
     const answer = await fetch(url + path, {
