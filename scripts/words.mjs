@@ -1,24 +1,28 @@
 // Counts the words of README and docs by page: `npm run words`, or `npm run words -- <commit>` to compare with an earlier commit.
-// What people wrote is counted: no blocks of code, no decisions (history), nothing that is made from the code or by the benchmark.
+// What people wrote is counted: no blocks of code, no decisions (history), nothing that is made by the benchmark. The last line adds what is
+// made from the code.
 import { execFileSync } from 'node:child_process';
 import { basename } from 'node:path';
 
 const git = (...args) => execFileSync('git', args, { encoding: 'utf8', maxBuffer: 1 << 28 });
 
-/** Words by page, named by its file: pages have moved between folders. */
-function wordsAt(commit) {
+const GENERATED = /<!-- generated[^]*?<!-- end -->/g;
+const sum = (count) => [...count.values()].reduce((total, words) => total + words) - count.get('README.md');
+
+/** Words by page, named by its file: pages have moved between folders. @param left what is not counted */
+function wordsAt(commit, left) {
   const files = git('ls-tree', '-r', '--name-only', commit, 'README.md', 'docs').trim().split('\n');
   const pages = files.filter((file) => file.endsWith('.md') && !/decisions\/|benchmarks\.md$/.test(file));
-  return new Map(pages.map((page) => [basename(page), countWords(git('show', `${commit}:${page}`))]));
+  return new Map(pages.map((page) => [basename(page), countWords(git('show', `${commit}:${page}`), left)]));
 }
 
-function countWords(text) {
-  const prose = text.replace(/^```[^]*?^```$/gm, '').replace(/<!-- generated[^]*?<!-- end -->/g, '');
+function countWords(text, left) {
+  const prose = text.replace(/^```[^]*?^```$/gm, '').replace(left, '');
   return prose.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
 }
 
 const commits = [...process.argv.slice(2), 'HEAD'];
-const counts = commits.map(wordsAt);
+const counts = commits.map((commit) => wordsAt(commit, GENERATED));
 const pages = [...new Set(counts.flatMap((count) => [...count.keys()]))].sort();
 const print = (name, words) =>
   console.log(`| ${name} | ${words.map((count) => count.toLocaleString('en-US')).join(' | ')} |`);
@@ -28,7 +32,8 @@ for (const page of pages)
     page,
     counts.map((count) => count.get(page) ?? 0),
   );
+print('docs in all', counts.map(sum));
 print(
-  'docs in all',
-  counts.map((count) => [...count.values()].reduce((sum, words) => sum + words) - count.get('README.md')),
+  'with what is made from the code',
+  commits.map((commit) => sum(wordsAt(commit, ''))),
 );
