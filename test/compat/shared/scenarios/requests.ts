@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import type { DynamicModule, INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { KEEPINGS, RunningApp } from '../running-app.js';
-import type { RequestSays } from '../running-app.js';
+import type { RequestSays, RunOptions } from '../running-app.js';
 import type { Scenario } from './scenario.js';
 
 interface Case extends RequestSays {
@@ -86,11 +89,19 @@ const CASES: readonly Case[] = [
   },
 ];
 
+const onFastify = (module: DynamicModule): Promise<INestApplication> =>
+  NestFactory.create(module, new FastifyAdapter(), { logger: ['error', 'warn'], abortOnError: false });
+
+const WAYS: readonly (RunOptions & { readonly name: string })[] = [
+  ...KEEPINGS.map((keeping) => ({ name: keeping, keeping })),
+  { name: 'on Fastify', create: onFastify },
+];
+
 /** Every request is exactly one event, wherever it ended. */
-export const requestScenarios: readonly Scenario[] = KEEPINGS.map((keeping) => ({
-  name: `${keeping}: every request is exactly one event`,
+export const requestScenarios: readonly Scenario[] = WAYS.map(({ name, ...options }) => ({
+  name: `${name}: every request is exactly one event`,
   run: () =>
-    RunningApp.use({ keeping }, async (app) => {
+    RunningApp.use(options, async (app) => {
       for (const { request, user, body, event } of CASES) {
         const [method = '', path = ''] = request.split(' ');
         const answer = await app.request(method, path, { user, body });
