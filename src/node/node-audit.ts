@@ -19,7 +19,7 @@ export interface ToldRoute extends AuditRouteOptions {
 }
 
 /**
- * The audit of any server that has Node's own requests and responses: `node:http`, HTTP/2 in compatibility mode, Koa, Hono, or a
+ * The audit of any server that has Node's own requests and responses: `node:http`, HTTP/2 in compatibility mode, Koa, or a
  * serverless adapter.
  *
  * @example
