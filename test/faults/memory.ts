@@ -33,7 +33,13 @@ export class MemoryWatch {
     this.usual = this.highest;
   }
 
-  /** By how many MiB it had grown when it was largest. */
+  /** Begins to look for the largest anew. */
+  async lookAnew(): Promise<void> {
+    this.highest = { resident: 0, live: 0 };
+    await this.sample();
+  }
+
+  /** By how many MiB more than usual it took when it was largest. */
   async grown(): Promise<Memory> {
     await this.sample();
     const mib = (of: keyof Memory) => Math.round((this.highest[of] - this.usual[of]) / 1_048_576);

@@ -20,7 +20,8 @@ const PAUSE_MS = perTier(60_000, 6_000);
 /** Until a strict application must know that its database is away: its first requests wait so long for their commit, and some. */
 const STRICT_TIMEOUT_MS = 1_000;
 const KNOWN_AFTER_MS = STRICT_TIMEOUT_MS + 2_000;
-const MEMORY_LIMIT_MIB = perTier(48, 32);
+/** Of each outage, the last like the first. */
+const MEMORY_LIMIT_MIB = 32;
 
 interface Outage {
   readonly title: string;
@@ -163,6 +164,7 @@ function startClients(durable: Application, strict: Application): [durable: Load
 async function endure(bench: Bench, { title, away, happen }: Outage): Promise<void> {
   const { durable, strict, memory } = await bench.shared(() => startPair(bench));
   const applications = [durable, strict];
+  for (const watch of memory) await watch.lookAnew();
   const [durableLoad, strictLoad] = startClients(durable, strict);
   await delay(BEFORE_MS);
 
