@@ -11,6 +11,7 @@ import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import { AUDIT_ENTITIES, AuditEventEntity } from 'nest-audit-trail/typeorm';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
 import { eventually } from '../support/eventually.js';
+import { AS_A_TOOL } from '../support/ledger-app.js';
 import { narrowActions, POISON } from '../support/narrow-column.js';
 import { removable } from '../support/removable-database.js';
 import type { RemovableDatabase } from '../support/removable-database.js';
@@ -345,7 +346,7 @@ describeEachDatabase('delivery', (create, name) => {
     expect((await answer).status).toBe(200);
     await closing;
     app = undefined;
-    const { audit } = await start({ database: database.options });
+    const { audit } = await start({ database: database.options, delivery: AS_A_TOOL });
     const { events } = await audit.find({ allTenants: true });
     expect(events).toMatchObject([{ action: 'thing.slow', outcome: 'success' }]);
   });
@@ -376,11 +377,13 @@ describeEachDatabase('delivery', (create, name) => {
 
   it('stores batches of the largest events', async () => {
     const { audit } = await start({ database: database.options });
-    for (let index = 0; index < 400; index += 1)
+    // More than the 16 MiB that MariaDB takes in one statement.
+    const count = 320;
+    for (let index = 0; index < count; index += 1)
       await audit.record({ action: 'thing.create', details: LARGE_DETAILS });
     await audit.flush();
-    expect(audit.status()).toMatchObject({ delivered: 400, retried: 0 });
-    expect(await idsIn(audit)).toHaveLength(400);
+    expect(audit.status()).toMatchObject({ delivered: count, retried: 0 });
+    expect((await audit.statistics({ allTenants: true })).total).toBe(count);
   });
 
   it('answers with its own errors when the table is gone', async () => {
@@ -449,7 +452,13 @@ describeEachDatabase('delivery', (create, name) => {
     const sources = await Promise.all(
       Array.from({ length: 4 }, async () => {
         @Module({
-          imports: [AuditModule.forRoot({ database: database.options, delivery: { mode: 'buffered' } })],
+          // They migrate before they would start a thread.
+          imports: [
+            AuditModule.forRoot({
+              database: database.options,
+              delivery: { mode: 'buffered', ...AS_A_TOOL },
+            }),
+          ],
         })
         class OneOfMany {}
         return NestFactory.createApplicationContext(OneOfMany, { logger: false, abortOnError: false });

@@ -4,6 +4,7 @@ import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { generateKeys } from '../../src/ledger/index.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
+import { AS_A_TOOL } from '../support/ledger-app.js';
 import { startThings } from '../support/things-app.js';
 import type { ThingsApp } from '../support/things-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
@@ -124,7 +125,7 @@ describeEachDatabase('a log whose database was dropped', (create, name) => {
   it(
     'waits for the migrations of somebody else where it may not make tables',
     async () => {
-      const first = await start();
+      const first = await start({ delivery: AS_A_TOOL });
       await first.audit.record({ action: 'thing.create' });
       await eventually(() => first.audit.flush());
       await first.close();
@@ -138,7 +139,7 @@ describeEachDatabase('a log whose database was dropped', (create, name) => {
       const other = await startThings({
         database: database.options,
         ledger: { seal: false },
-        delivery: { mode: 'buffered' },
+        delivery: { mode: 'buffered', ...AS_A_TOOL },
       });
       await other.close();
       await eventually(async () => {

@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
 import { generateKeys } from '../../src/ledger/index.js';
-import { startLedgerApp } from '../support/ledger-app.js';
+import { AS_A_TOOL, startLedgerApp } from '../support/ledger-app.js';
 import { openStore } from '../support/audit-store.js';
 import { createDatabase, describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase, TestDatabaseName } from '../support/harness/databases.js';
@@ -57,7 +57,10 @@ describeEachDatabase('a log', (create, name) => {
 
   async function expectSame(restore: (from: TestDatabase, to: TestDatabase) => Promise<void> | void) {
     const database = await create();
-    const writer = await startLedgerApp(database, { ledger: { signingKey: keys.signerKey } });
+    const writer = await startLedgerApp(database, {
+      ledger: { signingKey: keys.signerKey },
+      delivery: AS_A_TOOL,
+    });
     await Promise.all(
       Array.from({ length: EVENTS }, (_, index) =>
         writer.audit.record({ action: 'thing.create', details: { text: `Grüße '"\\\n\t${index}` } }),

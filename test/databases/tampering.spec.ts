@@ -3,9 +3,9 @@ import 'reflect-metadata';
 import { createEventId } from '../../src/event/event-id.js';
 import { CODES } from '../../src/store/codes.js';
 import { eventLeafHash, generateKeys, openNote, parseCheckpoint } from '../../src/ledger/index.js';
-import type { AuditLogEvent, SignedCheckpoint, VerifyResult } from 'nest-audit-trail';
-import { RawTables, startLedgerApp } from '../support/ledger-app.js';
-import type { LedgerApp } from '../support/ledger-app.js';
+import type { AuditLogEvent, LedgerOptions, SignedCheckpoint, VerifyResult } from 'nest-audit-trail';
+import { AS_A_TOOL, LEDGER_TABLES, RawTables, startLedgerApp } from '../support/ledger-app.js';
+import type { LedgerApp, Snapshot } from '../support/ledger-app.js';
 import { createDatabase, describeEachDatabase, missingReason } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
@@ -13,20 +13,21 @@ const keys = generateKeys('audit.example');
 /** A full tile of 256, and the beginning of another. */
 const EVENTS = 300;
 
-type Row = Record<string, unknown>;
-
 describeEachDatabase('tampering', (create, name) => {
   let database: TestDatabase;
   let app: LedgerApp;
   let raw: RawTables;
-  let sealed: Map<string, Row[]>;
-  let notes: Row[];
+  /** The tables of the sound log. */
+  let sealed: Snapshot;
   const events: AuditLogEvent[] = [];
   const checkpoints: SignedCheckpoint[] = [];
 
   beforeAll(async () => {
     database = await create();
-    const writer = await startLedgerApp(database, { ledger: { signingKey: keys.signerKey } });
+    const writer = await startLedgerApp(database, {
+      ledger: { signingKey: keys.signerKey },
+      delivery: AS_A_TOOL,
+    });
     for (let index = 0; index < EVENTS; index += 1) {
       events.push(
         await writer.audit.record({
@@ -48,9 +49,11 @@ describeEachDatabase('tampering', (create, name) => {
     }
     await writer.close();
     raw = await RawTables.open(database);
-    sealed = await raw.snapshot();
-    notes = await raw.rows('audit_sources', 'id');
-    app = await startLedgerApp(database, { ledger: { signingKey: keys.signerKey, seal: false } });
+    sealed = await raw.snapshot([...LEDGER_TABLES, 'audit_sources']);
+    app = await startLedgerApp(database, {
+      ledger: { signingKey: keys.signerKey, seal: false },
+      delivery: AS_A_TOOL,
+    });
   });
 
   afterAll(async () => {
@@ -61,14 +64,25 @@ describeEachDatabase('tampering', (create, name) => {
 
   afterEach(async () => {
     await raw.restore(sealed);
-    await raw.query(`DELETE FROM ${t('audit_sources')}`);
-    await raw.insert('audit_sources', notes);
   });
 
   const t = (table: string) => raw.q(table);
   const update = (table: string, set: string, where: string) =>
     raw.query(`UPDATE ${t(table)} SET ${set} WHERE ${where}`);
   const remove = (table: string, where: string) => raw.query(`DELETE FROM ${t(table)} WHERE ${where}`);
+
+  /** Somebody computes the log of the events anew, and seals it in a way of their own. */
+  async function forge(ledger: LedgerOptions): Promise<SignedCheckpoint> {
+    for (const table of ['audit_leaves', 'audit_tiles', 'audit_checkpoints']) await remove(table, '1 = 1');
+    const forging = await startLedgerApp(
+      { ...database, journal: `${database.journal}-forger` },
+      { ledger, delivery: AS_A_TOOL },
+    );
+    const checkpoint = await forging.audit.checkpoint();
+    expect(await forging.audit.verify()).toMatchObject({ ok: true });
+    await forging.close();
+    return checkpoint;
+  }
 
   /** It is found, and the first thing that is named is this. */
   async function expectFound(
@@ -309,14 +323,8 @@ describeEachDatabase('tampering', (create, name) => {
   });
 
   it('finds every hash and checkpoint computed anew with another key', async () => {
-    const forger = generateKeys('audit.example');
-    for (const table of ['audit_leaves', 'audit_tiles', 'audit_checkpoints']) await remove(table, '1 = 1');
     await update('audit_events', `user_id = 'eve'`, `id = '${events[5]!.id}'`);
-    const other = { ...database, journal: `${database.journal}-forger` };
-    const forging = await startLedgerApp(other, { ledger: { signingKey: forger.signerKey } });
-    await forging.audit.checkpoint();
-    expect(await forging.audit.verify()).toMatchObject({ ok: true });
-    await forging.close();
+    await forge({ signingKey: generateKeys('audit.example').signerKey });
     await expectFound({ code: 'checkpoint_untrusted', treeSize: EVENTS });
     // And without any keys, by a checkpoint that was kept.
     await expectFound(
@@ -331,12 +339,8 @@ describeEachDatabase('tampering', (create, name) => {
   });
 
   it('finds every hash and checkpoint computed anew without a key', async () => {
-    for (const table of ['audit_leaves', 'audit_tiles', 'audit_checkpoints']) await remove(table, '1 = 1');
     await update('audit_events', `user_id = 'eve'`, `id = '${events[5]!.id}'`);
-    const other = { ...database, journal: `${database.journal}-forger` };
-    const forging = await startLedgerApp(other, { ledger: { origin: 'audit.example' } });
-    await forging.audit.checkpoint();
-    await forging.close();
+    await forge({ origin: 'audit.example' });
     const { problems } = await expectFound({ code: 'checkpoint_untrusted', treeSize: EVENTS });
     expect(problems[0]!.message).toContain('not signed');
     // It is believed only by who says that it had no key, and by who has none.
@@ -344,7 +348,10 @@ describeEachDatabase('tampering', (create, name) => {
     await expectFound({ code: 'checkpoint_untrusted' }, { unsignedUntil: EVENTS - 1 });
     expect(await app.audit.verify({ keys: [] })).toMatchObject({ ok: true, signaturesChecked: false });
     // And nobody signs on top of it.
-    const sealing = await startLedgerApp(other, { ledger: { signingKey: keys.signerKey } });
+    const sealing = await startLedgerApp(
+      { ...database, journal: `${database.journal}-sealer` },
+      { ledger: { signingKey: keys.signerKey } },
+    );
     await sealing.audit.record({ action: 'invoice.read' });
     await sealing.audit.flush();
     await expect(sealing.audit.checkpoint()).rejects.toMatchObject({
@@ -355,13 +362,7 @@ describeEachDatabase('tampering', (create, name) => {
   });
 
   it('finds checkpoints of another log, even where the key is right', async () => {
-    for (const table of ['audit_leaves', 'audit_tiles', 'audit_checkpoints']) await remove(table, '1 = 1');
-    const other = { ...database, journal: `${database.journal}-forger` };
-    const forging = await startLedgerApp(other, {
-      ledger: { signingKey: keys.signerKey, origin: 'staging.example' },
-    });
-    const { note } = await forging.audit.checkpoint();
-    await forging.close();
+    const { note } = await forge({ signingKey: keys.signerKey, origin: 'staging.example' });
     const { problems } = await expectFound({ code: 'checkpoint_untrusted', treeSize: EVENTS });
     expect(problems[0]!.message).toContain('staging.example');
     await expectFound({ code: 'checkpoint_untrusted' }, { origin: 'other.example' });
@@ -378,7 +379,10 @@ describeEachDatabase('tampering', (create, name) => {
       `note = '${note}', root_hash = '${parseCheckpoint(openNote(note, []).text).rootHash.toString('base64')}'`,
       `tree_size = ${String(third!['tree_size'])}`,
     );
-    const reader = await startLedgerApp(other, { ledger: { seal: false, verifierKeys: [keys.verifierKey] } });
+    const reader = await startLedgerApp(
+      { ...database, journal: `${database.journal}-reader` },
+      { ledger: { seal: false, verifierKeys: [keys.verifierKey] }, delivery: AS_A_TOOL },
+    );
     // Without any name given, the newest one tells.
     expect((await reader.audit.verify()).problems).toMatchObject(
       [100, 200].map((treeSize) => ({ code: 'checkpoint_untrusted', treeSize })),
@@ -500,12 +504,8 @@ describeEachDatabase('tampering', (create, name) => {
     }
     it(title, async () => {
       const copy: TestDatabase = await createDatabase(other);
-      // Has the tables made.
-      await (await startLedgerApp(copy)).close();
       const tables = await RawTables.open(copy);
       await tables.restore(sealed);
-      await tables.query(`DELETE FROM ${tables.q('audit_sources')}`);
-      await tables.insert('audit_sources', notes);
       await tables.close();
       const moved = await startLedgerApp(copy, { ledger: { signingKey: keys.signerKey } });
       const options = { checkpoints: checkpoints.map(({ note }) => note) };
