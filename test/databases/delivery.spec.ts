@@ -377,8 +377,8 @@ describeEachDatabase('delivery', (create, name) => {
 
   it('stores batches of the largest events', async () => {
     const { audit } = await start({ database: database.options });
-    // More than the 16 MiB that MariaDB takes in one statement.
-    const count = 320;
+    // Of MariaDB, more than the 16 MiB that it takes in one statement.
+    const count = name === 'mysql' ? 320 : 100;
     for (let index = 0; index < count; index += 1)
       await audit.record({ action: 'thing.create', details: LARGE_DETAILS });
     await audit.flush();

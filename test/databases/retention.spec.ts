@@ -338,7 +338,10 @@ describeEachDatabase('retention', (create, name) => {
       // Nobody here can tell whether a hold is on it.
       const forget = () => app!.get(DataProtection).forget({ tenantId: 'acme', subjectId: 'ann' });
       await expect(forget()).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'features' });
-      await restart(undefined, { features: [protection({ fields: ['ipAddress'], masterKey })] });
+      await restart(undefined, {
+        features: [protection({ fields: ['ipAddress'], masterKey })],
+        delivery: AS_A_TOOL,
+      });
       await expect(forget()).rejects.toMatchObject({ code: 'AUDIT_HELD' });
     });
 
@@ -630,7 +633,7 @@ describeEachDatabase('retention', (create, name) => {
     });
 
     it('believes an unsigned record from before the first key, as far as it is told', async () => {
-      const audit = await start([{ keepDays: 365 }], { ledger: {} });
+      const audit = await start([{ keepDays: 365 }], { ledger: {}, delivery: AS_A_TOOL });
       await sealed(old(5));
       await retained().removeExpired();
       const { treeSize, origin } = await audit.checkpoint();
@@ -646,7 +649,7 @@ describeEachDatabase('retention', (create, name) => {
     });
 
     it('shows what is stored, and what it takes', async () => {
-      await start();
+      await start(undefined, { delivery: AS_A_TOOL });
       await sealed([...old(3), ...old(1, { tenantId: 'other', timestamp: OLD - DAY })]);
       const all = await retained().storage(ALL);
       expect(all).toMatchObject({ events: 4, oldest: OLD - DAY, newest: OLD + 2 });

@@ -174,7 +174,7 @@ describeEachDatabase('sealing', (create, name) => {
     ];
     await store.events.append([five, one]);
     await writeNote(store, { source, kind: 'started', sequence: 0 });
-    const patient = await start();
+    const patient = await start({}, database.journal, AS_A_TOOL);
     expect(await patient.audit.checkpoint()).toMatchObject({ treeSize: 1 });
     expect(await patient.audit.verify()).toMatchObject({ ok: true, events: 1, pending: 1 });
     await expect(patient.audit.prove(five.id)).rejects.toMatchObject({ code: 'AUDIT_NOT_SEALED' });
@@ -238,7 +238,10 @@ describeEachDatabase('sealing', (create, name) => {
     // One process to a SQLite file; there, the same one asks.
     const count = name === 'sqlite' ? 1 : 3;
     const all: LedgerApp[] = [];
-    for (let index = 0; index < count; index += 1) all.push(await start({}, `${database.journal}-${index}`));
+    for (let index = 0; index < count; index += 1) {
+      // The third seals by its main thread.
+      all.push(await start({}, `${database.journal}-${index}`, index < 2 ? {} : AS_A_TOOL));
+    }
     for (let round = 0; round < 5; round += 1) {
       await Promise.all(all.map((app) => record(app, 20)));
       await Promise.all(all.map(({ audit }) => audit.flush()));
@@ -301,7 +304,7 @@ describeEachDatabase('sealing', (create, name) => {
     await eventually(() => expect(logged.join()).toContain('INSERT INTO'));
     expect(logged.join()).toContain('nobody seals');
     await store.connection.query(/INSERT INTO .*\)/.exec(logged.join())![0]);
-    const app = await start({ intervalMs: 20 }, `${database.journal}-2`);
+    const app = await start({ intervalMs: 20 }, `${database.journal}-2`, AS_A_TOOL);
     await record(app, 1);
     await app.audit.flush();
     await eventually(async () => expect(await app.audit.verify()).toMatchObject({ pending: 0, treeSize: 1 }));
