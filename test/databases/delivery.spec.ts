@@ -387,7 +387,7 @@ describeEachDatabase('delivery', (create, name) => {
   });
 
   it('answers with its own errors when the table is gone', async () => {
-    const { audit } = await start({ database: database.options });
+    const { audit } = await start({ database: database.options, delivery: AS_A_TOOL });
     const connection = await new DataSource(database.options).initialize();
     // With the view that shows it.
     await connection.query(`DROP TABLE audit_events${name === 'postgres' ? ' CASCADE' : ''}`);
@@ -401,7 +401,8 @@ describeEachDatabase('delivery', (create, name) => {
   });
 
   it("writes in the caller's transaction, and rolls back with it", async () => {
-    const { audit } = await start({ database: database.options });
+    // What it writes then, the main thread writes.
+    const { audit } = await start({ database: database.options, delivery: AS_A_TOOL });
     const connection = await new DataSource(database.options).initialize();
     const kept = await connection.transaction((manager) =>
       audit.record({ action: 'thing.create', metadata: { source: 'forged', sequence: 7 } }, { manager }),
