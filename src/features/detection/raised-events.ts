@@ -15,8 +15,8 @@ export const FINDING = {
     key: 'which one; of IPv6 the network. User and address are `userId` and `ipAddress` of the event too, unless the key is a network',
     count: 'the count when the threshold was reached',
     windowSeconds: 'the length of the window',
-    firstAt: 'the time of the earliest event that counted',
-    lastAt: 'the time of the latest; it is the `timestamp` too',
+    firstAt: 'the time of the earliest event that counted, in milliseconds since 1970',
+    lastAt: 'the time of the latest, likewise; it is the `timestamp` too',
     eventIds: 'the newest events that counted, at most 50, the one that reached the threshold last',
   },
 } as const satisfies RaisedEvent;
