@@ -21,6 +21,11 @@ const builtPackage = {
 };
 
 const areFaults = process.env.AUDIT_TEST_FAULTS === '1';
+/** The outages measure memory and times, each by itself. Most of the other faults wait: two at a time, on a server each. */
+const faultProjects = [
+  { name: 'alone', include: ['test/faults/*.outages.ts'], maxWorkers: 1, sequence: { groupOrder: 0 } },
+  { name: 'beside', include: ['test/faults/*.faults.ts'], maxWorkers: 2, sequence: { groupOrder: 1 } },
+].map((test) => ({ extends: true, test }));
 
 export default defineConfig({
   plugins: [
@@ -37,13 +42,13 @@ export default defineConfig({
   ],
   test: {
     globals: true,
-    include: [areFaults ? 'test/faults/*.faults.ts' : 'test/**/*.spec.ts'],
+    ...(areFaults ? { projects: faultProjects } : { include: ['test/**/*.spec.ts'] }),
     exclude: ['test/compat/**'],
     pool: 'forks',
     // The modules of a process are loaded once, as in an application.
     isolate: false,
-    // A fault takes two cores by itself; the other tests wait for databases, threads and deadlines.
-    maxWorkers: areFaults ? 1 : 4,
+    // Tests wait for databases, threads and deadlines.
+    maxWorkers: 4,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // What is registered first is undone first: a database goes after its applications.

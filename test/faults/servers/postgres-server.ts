@@ -72,6 +72,8 @@ export class PostgresServer extends DatabaseServer {
       port: this.port,
       unix_socket_directories: '',
       max_connections: 40,
+      // A deadlock is looked for at once: by default every one of them is a second of waiting.
+      deadlock_timeout: '100ms',
       // The machine does not fail here, only the server: what the kernel has is not lost.
       fsync: 'off',
       full_page_writes: 'off',
