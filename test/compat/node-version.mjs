@@ -1,5 +1,6 @@
 // The Node that a cell runs on: the one that runs this, where it is of that version, else one from the npm registry.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { isVersion } from './cells.mjs';
 import { npm, run } from './command.mjs';
@@ -10,7 +11,7 @@ const PACKAGE = `node-${process.platform}-${process.arch}`;
 const known = new Map();
 
 /**
- * @param work the folder of the run: a Node that had to be installed is in it
+ * @param work the folder of the run: a Node that has to be installed is in it, or comes there
  * @returns its version, its version of the interface for addons, and the environment in which programs run on it
  */
 export function nodeOfVersion(wanted, work) {
@@ -30,17 +31,25 @@ async function find(wanted, work) {
 }
 
 async function installed(wanted, folder) {
-  await mkdir(folder);
-  await writeFile(join(folder, 'package.json'), '{ "private": true }');
+  if (!existsSync(folder)) await download(wanted, folder);
+  const root = join(folder, 'node_modules', PACKAGE);
+  // Addons are compiled with its own headers.
+  return { ...withFirst(join(root, 'bin')), npm_config_nodedir: root };
+}
+
+async function download(wanted, folder) {
+  // Under this name, it is complete.
+  const unfinished = `${folder}.unfinished`;
+  await mkdir(unfinished);
+  await writeFile(join(unfinished, 'package.json'), '{ "private": true }');
+  const what = ['--ignore-scripts', '--no-audit', '--no-fund', `${PACKAGE}@${wanted}`];
   try {
-    await npm(folder, ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${PACKAGE}@${wanted}`], 10);
+    await npm(unfinished, ['install', ...what], 10);
   } catch (error) {
     const why = `Node ${wanted} is not there as ${PACKAGE}: run this with it, or choose cells by words`;
     throw Object.assign(new Error(why, { cause: error }), { output: error.output });
   }
-  const root = join(folder, 'node_modules', PACKAGE);
-  // Addons are compiled with its own headers.
-  return { ...withFirst(join(root, 'bin')), npm_config_nodedir: root };
+  await rename(unfinished, folder);
 }
 
 function withFirst(bin) {

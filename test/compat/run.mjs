@@ -3,29 +3,27 @@
 //   npm run test:compat [-- --all | <word of a cell's name> ...]
 //
 // The cells are in `cells.mjs`. The applications are the folders beside this file; what is in `shared/` is copied into each,
-// so that they prove the same. AUDIT_COMPAT_KEEP=1 keeps the installed applications and says where they are.
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+// so that they prove the same. AUDIT_COMPAT_FOLDER is where `prepare.mjs` has installed what they depend on.
+// AUDIT_COMPAT_KEEP=1 keeps the installed applications and says where they are.
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { endRun } from '../support/harness/end-of-run.mjs';
 import { chooseCells } from './cells.mjs';
 import { npm, run, stopAll } from './command.mjs';
 import { checkDeployed } from './deployed.mjs';
-import { install, pack } from './install.mjs';
+import { install, KEPT_ADDONS, pack, prepare } from './install.mjs';
 import { nodeOfVersion } from './node-version.mjs';
 import { conclude, skip, step } from './report.mjs';
 import { findDatabases } from './server.mjs';
 
-const here = fileURLToPath(new URL('.', import.meta.url));
-const repository = fileURLToPath(new URL('../..', import.meta.url));
 const chosen = chooseCells(process.argv.slice(2));
 
 const MINUTES = 30;
 // Much of it waits for the network, and compiling takes one core.
 const AT_A_TIME = 2;
 
-const work = await mkdtemp(join(tmpdir(), 'nest-audit-trail-compat-'));
+const work = process.env.AUDIT_COMPAT_FOLDER ?? (await mkdtemp(join(tmpdir(), 'nest-audit-trail-compat-')));
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     stopAll();
@@ -42,7 +40,7 @@ try {
     (await step('MariaDB', async () => void (server = await findDatabases('mysql')))) &&
     (!chosen.some(({ onPostgres }) => onPostgres) ||
       (await step('PostgreSQL', async () => void (postgres = await findDatabases('postgres'))))) &&
-    (await step('npm pack', async () => void (tarball = await pack(repository, work))));
+    (await step('npm pack', async () => void (tarball = await pack(work))));
   // Whatever the programs started from here on put into the temporary folder goes with it. The server is not one of them: it is
   // run by a user who may not enter it.
   process.env.TMPDIR = work;
@@ -60,15 +58,14 @@ conclude();
 
 /** Installs one application and takes it through its own npm scripts, on the cell's Node. */
 async function prove(cell, tarball, server) {
-  const { name, application } = cell;
+  const { name } = cell;
   const folder = join(work, name);
-  await cp(join(here, application), folder, { recursive: true });
-  if (!cell.isPlain) await cp(join(here, 'shared'), join(folder, 'src'), { recursive: true });
   let env;
   const isInstalled = await step(`${name}: npm install`, async () => {
     const node = await nodeOfVersion(cell.node, work);
     ({ env } = node);
-    const versions = await install(folder, cell, node, tarball, repository);
+    await prepare(folder, cell, node, KEPT_ADDONS);
+    const versions = await install(folder, cell, node, tarball);
     const all = Object.entries({ node: node.version, ...versions });
     console.log(`        ${name}: ${all.map((one) => one.join(' ')).join(', ')}`);
   });
