@@ -24,6 +24,7 @@ import {
   verifyInclusion,
 } from '../../src/ledger/index.js';
 import type { ConsistencyClaim, InclusionClaim } from '../../src/ledger/index.js';
+import { anyCharacter } from '../support/any-character.js';
 
 // Keys, text and signatures of golang.org/x/mod/sumdb/note, note_test.go.
 const SIGNER = 'PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz';
@@ -349,7 +350,7 @@ describe.each(Object.entries(parsers))('%s', (name, [good, again]) => {
   it('refuses mutated and foreign text, or says the same again', () => {
     const others = Object.values(parsers).map(([text]) => text);
     const piece = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 10 }),
+      fc.string({ unit: anyCharacter, maxLength: 10 }),
       fc.constantFrom('\n', '\n\n', '\r\n', '=', '==', ' ', HASH, `${HASH}\n`, 'A'.repeat(5_000), ...others),
     );
     const mutated = fc
@@ -357,7 +358,7 @@ describe.each(Object.entries(parsers))('%s', (name, [good, again]) => {
       .map((edits) =>
         edits.reduce((text, [at, drop, put]) => text.slice(0, at) + put + text.slice(at + drop), good),
       );
-    fc.assert(fc.property(fc.oneof(mutated, fc.string({ unit: 'binary' }), fc.base64String()), check), {
+    fc.assert(fc.property(fc.oneof(mutated, fc.string({ unit: anyCharacter }), fc.base64String()), check), {
       numRuns: 1_500,
       seed: 11,
     });
@@ -447,7 +448,7 @@ describe('keys', () => {
       // eslint-disable-next-line no-control-regex -- what no name has
       .filter((value) => !/[\s\u0085+\u0000-\u001f\u007f]/u.test(value));
     const text = fc
-      .string({ unit: 'binary' })
+      .string({ unit: anyCharacter })
       // eslint-disable-next-line no-control-regex -- what no note has
       .map((value) => value.replace(/[\u0000-\u0009\u000b-\u001f]/g, '\n'));
     await fc.assert(
