@@ -5,6 +5,7 @@ import { Body, Controller, Module, Post, ValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { plainToInstance } from 'class-transformer';
+import { Agent } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AuditError, AuditModule, AuditQueryDto, AuditService } from 'nest-audit-trail';
 import type { AuditEventInput } from 'nest-audit-trail';
@@ -13,6 +14,7 @@ import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { eventually } from '../../support/eventually.js';
+import { send } from '../../support/http-client.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
@@ -331,15 +333,12 @@ describe('hostile queries through HTTP', () => {
     const nest = await NestFactory.create<NestExpressApplication>(RootModule, { logger: false });
     nest.useGlobalPipes(...pipes);
     await nest.listen(0, '127.0.0.1');
+    const agent = new Agent({ keepAlive: true });
     try {
       const { port } = nest.getHttpServer().address() as AddressInfo;
-      const post = async (body: string) => {
-        const answer = await fetch(`http://127.0.0.1:${port}/find`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body,
-        });
-        return [answer.status, await answer.text()] as const;
+      const post = async (text: string) => {
+        const { status, body } = await send(port, { method: 'POST', path: '/find', body: text, agent });
+        return [status, body] as const;
       };
       for (const field of [...FIELDS, ...PAGE]) {
         for (const json of [
@@ -366,6 +365,7 @@ describe('hostile queries through HTTP', () => {
         await post('{"details":{"amount":1},"severity":"low,high","from":"2026-01-01T00:00:00Z"}'),
       ).toEqual([201, '{"events":[]}']);
     } finally {
+      agent.destroy();
       await nest.close();
     }
   });

@@ -35,12 +35,12 @@ describeEachDatabase('an oversized row', (create, name) => {
   let store: AuditStore;
   let attacker: DataSource;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     log = await AttackedDatabase.of(await create());
     store = log.owner;
     attacker = log.attacker;
   });
-  afterEach(() => log.close());
+  afterAll(() => log.close());
 
   it('is refused', async () => {
     const refused: [string, RawRow][] = [

@@ -1,21 +1,23 @@
 // Who owns the tables has the database show, or keep, something else than was inserted: each such way is named.
 import { eventually } from '../../support/eventually.js';
-import { logged, RawTables, startLedgerApp } from '../../support/ledger-app.js';
+import { AS_A_TOOL, logged, RawTables, startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
+import { as } from '../../support/event-rows.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
 import type { TestDatabase, TestDatabaseName } from '../../support/harness/databases.js';
 
 const COPY = 'CREATE TABLE audit_shadow AS SELECT * FROM audit_events';
 const DROP = 'ALTER TABLE audit_events RENAME TO audit_real';
 const VIEW = 'CREATE VIEW audit_events AS SELECT * FROM audit_real';
+const BACK = ['DROP VIEW audit_events', 'ALTER TABLE audit_real RENAME TO audit_events'];
 
-/** Statements of the owner, and what the sentence about them says. */
+/** Statements of the owner, what the sentence about them says, and the statements that undo them. */
 const WAYS: Record<
   TestDatabaseName,
-  readonly (readonly [way: string, statements: readonly string[], says: RegExp])[]
+  readonly (readonly [way: string, statements: readonly string[], says: RegExp, undo: readonly string[]])[]
 > = {
   sqlite: [
-    ['a view of the same name', [DROP, VIEW], /The table audit_events is a view/],
+    ['a view of the same name', [DROP, VIEW], /The table audit_events is a view/, BACK],
     [
       'a trigger that changes what was inserted',
       [
@@ -23,20 +25,22 @@ const WAYS: Record<
           BEGIN UPDATE audit_events SET user_id = 'bob' WHERE id = NEW.id; END`,
       ],
       /The table audit_events has the trigger audit_events_no_replace_2 at INSERT/,
+      ['DROP TRIGGER audit_events_no_replace_2'],
     ],
   ],
   mysql: [
-    ['a view of the same name', [DROP, VIEW], /The table audit_events is no table/],
+    ['a view of the same name', [DROP, VIEW], /The table audit_events is no table/, BACK],
     [
       'a trigger that changes what is inserted',
       [
         "CREATE TRIGGER audit_events_no_update BEFORE INSERT ON audit_events FOR EACH ROW SET NEW.user_id = 'bob'",
       ],
       /The table audit_events has the trigger audit_events_no_update before INSERT/,
+      ['DROP TRIGGER audit_events_no_update'],
     ],
   ],
   postgres: [
-    ['a view of the same name', [DROP, VIEW], /The table audit_events is no table/],
+    ['a view of the same name', [DROP, VIEW], /The table audit_events is no table/, BACK],
     [
       'a policy of row-level security',
       [
@@ -44,6 +48,7 @@ const WAYS: Record<
         "CREATE POLICY hidden ON audit_events USING (user_id <> 'ann')",
       ],
       /The table audit_events has row-level security/,
+      ['DROP POLICY hidden ON audit_events', 'ALTER TABLE audit_events DISABLE ROW LEVEL SECURITY'],
     ],
     [
       'a rule that inserts elsewhere',
@@ -52,6 +57,8 @@ const WAYS: Record<
         'CREATE RULE elsewhere AS ON INSERT TO audit_events DO ALSO INSERT INTO audit_shadow SELECT NEW.*',
       ],
       /The table audit_events has a rule/,
+      // PostgreSQL says that a table has rules until it is cleaned up.
+      ['DROP RULE elsewhere ON audit_events', 'VACUUM audit_events', 'DROP TABLE audit_shadow'],
     ],
     [
       'a trigger that changes what is inserted',
@@ -60,51 +67,53 @@ const WAYS: Record<
         'CREATE TRIGGER audit_events_append_only BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION other()',
       ],
       /The table audit_events has the trigger audit_events_append_only before INSERT/,
+      ['DROP FUNCTION other() CASCADE'],
     ],
   ],
 };
 
 describeEachDatabase('tables that are not what they seem', (create, name) => {
   let database: TestDatabase;
-  let app: LedgerApp | undefined;
+  let app: LedgerApp;
+  let owner: RawTables;
 
-  async function recordOne(): Promise<void> {
-    app = await startLedgerApp(database);
-    await app.audit.record({ action: 'thing.create', userId: 'ann' });
-    await eventually(() => app!.audit.flush());
-    await app.audit.checkpoint();
-  }
-
-  beforeEach(async () => {
+  beforeAll(async () => {
     database = await create();
     logged.length = 0;
+    app = await startLedgerApp(database);
+    await app.audit.record({ action: 'thing.create', userId: 'ann' });
+    await eventually(() => app.audit.flush());
+    await app.audit.checkpoint();
   });
-
-  afterEach(async () => {
-    await app?.close();
-    app = undefined;
+  afterAll(async () => {
+    await owner.close();
+    await app.close();
     await database.drop();
   });
 
+  const said = (says: RegExp) => logged.filter((line) => says.test(line));
+  async function run(statements: readonly string[]): Promise<void> {
+    for (const statement of statements) await owner.query(statement);
+  }
+
   it('are not suspected as the migrations make them', async () => {
-    await recordOne();
-    expect(await app!.audit.verify()).toMatchObject({ ok: true, problems: [] });
+    expect(await app.audit.verify()).toMatchObject({ ok: true, problems: [] });
     // A slow machine may have more to say.
-    expect(logged.filter((line) => line.includes('The table '))).toEqual([]);
+    expect(said(/The table /)).toEqual([]);
+    owner = await RawTables.open(database);
   });
 
-  it.each(WAYS[name])('are named where there is %s', async (_, statements, says) => {
-    await recordOne();
-    const owner = await RawTables.open(database);
-    for (const statement of statements) await owner.query(statement);
-    await owner.close();
-
-    const { ok, problems } = await app!.audit.verify();
+  it.each(WAYS[name])('are named where there is %s', async (_, statements, says, undo) => {
+    await run(statements);
+    const { ok, problems } = await app.audit.verify();
     expect(ok).toBe(false);
     expect(problems).toContainEqual({ code: 'table_replaced', message: expect.stringMatching(says) });
 
-    await app!.close();
-    app = await startLedgerApp(database, {});
-    await eventually(() => expect(logged.filter((line) => says.test(line))).toHaveLength(1));
+    logged.length = 0;
+    const other = await startLedgerApp(as(database, database.options, '-other'), { delivery: AS_A_TOOL });
+    await eventually(() => expect(said(says)).toHaveLength(1));
+    await run(undo);
+    await other.close();
+    expect(await app.audit.verify()).toMatchObject({ ok: true, problems: [] });
   });
 });

@@ -8,6 +8,7 @@ import { run } from '../../../src/cli/program.js';
 import { createEventId } from '../../../src/event/event-id.js';
 import {
   canonicalJson,
+  CompactRange,
   eventLeafHash,
   generateKeys,
   openNote,
@@ -16,7 +17,7 @@ import {
 } from '../../../src/ledger/index.js';
 import type { RawTables } from '../../support/ledger-app.js';
 import { AS_A_TOOL } from '../../support/ledger-app.js';
-import { describeEachDatabase } from '../../support/harness/databases.js';
+import { createDatabase, describeEachDatabase } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 import { DAY, found, invented, old, OLD, RetainedLog, rowOf } from '../../support/retained-log.js';
 import type { Row } from '../../support/retained-log.js';
@@ -39,8 +40,8 @@ describeEachDatabase('records of removed events that an attacker bends', (create
   });
 
   /** One for this test alone. */
-  async function newLog(): Promise<RetainedLog> {
-    const made = await RetainedLog.on(await create());
+  async function newLog(database?: TestDatabase): Promise<RetainedLog> {
+    const made = await RetainedLog.on(database ?? (await create()));
     logs.push(made);
     return made;
   }
@@ -87,81 +88,6 @@ describeEachDatabase('records of removed events that an attacker bends', (create
 
   const deleteEvents = (raw: RawTables, ids: readonly string[]) =>
     raw.query(`DELETE FROM audit_events WHERE id IN (${ids.map((id) => `'${id}'`).join(', ')})`);
-
-  // Of the last leaves the hash is in their rows alone, of others in a tile as well.
-  it.each([
-    ['among the last leaves', 0],
-    ['under a full tile', 256],
-  ])('signs no removal of an event in whose place a decoy was put for a while: %s', async (_, more) => {
-    const log = await newLog();
-    const audit = await log.start({ ledger });
-    const [evidence] = await log.sealed([{ action: 'invoice.pay', userId: 'ann' }, ...old(3)]);
-    await log.sealed(Array.from({ length: more }, () => ({ action: 'invoice.pay' })));
-    await log.retention.placeHold({ tenantId: 'acme', userId: 'ann', reason: 'case', placedBy: 'counsel' });
-    const { note } = await audit.checkpoint();
-    const raw = await log.writer();
-    const decoy = invented({ id: createEventId(OLD), action: 'invoice.read', timestamp: OLD });
-    await raw.insert('audit_events', [rowOf(decoy)]);
-    const point = (id: string, hash: string) =>
-      raw.query(`UPDATE audit_leaves SET event_id = '${id}', leaf_hash = '${hash}' WHERE leaf_index = 0`);
-    await point(decoy.id, eventLeafHash(decoy).toString('base64'));
-    if (more > 0) expect(await log.retention.removeExpired()).toMatchObject({ removed: 3, changed: 1 });
-    else await expect(log.retention.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
-    // Everything is put back as it was, and the evidence goes.
-    await point(evidence!.id, eventLeafHash(evidence!).toString('base64'));
-    await deleteEvents(raw, [evidence!.id, decoy.id]);
-
-    const { ok, problems } = await verifyFully(log, note);
-    expect([ok, found(problems)]).toEqual([false, [['event_missing', evidence!.id]]]);
-  });
-
-  it('signs no removal by leaves, tiles and a checkpoint that were made without the key', async () => {
-    const log = await newLog();
-    await log.start({ ledger });
-    const [first] = await log.sealed(old(1));
-    const raw = await log.writer();
-    // The leaf and its checkpoint are made to fit an event that was changed.
-    const changed: AuditLogEvent = { ...first!, resource: 'forged' };
-    const hash = eventLeafHash(changed).toString('base64');
-    await deleteEvents(raw, [first!.id]);
-    await raw.insert('audit_events', [rowOf(changed)]);
-    await raw.query(`UPDATE audit_leaves SET leaf_hash = '${hash}'`);
-    const unsigned = `audit.test\n1\n${hash}\n\n`;
-    await raw.query(`UPDATE audit_checkpoints SET root_hash = '${hash}', note = '${unsigned}'`);
-    await expect(log.retention.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
-    expect(await log.ids()).toContain(first!.id);
-  });
-
-  it("believes no record of another log, whether or not it has this one's name and key", async () => {
-    const log = await newLog();
-    await log.start({ ledger });
-    const victims = await log.sealed(old(5));
-    const raw = await log.writer();
-    const sound = await raw.snapshot();
-    for (const origin of ['other.test', 'audit.test']) {
-      const other = await newLog();
-      await other.start({ ledger: { ...ledger, origin }, delivery: AS_A_TOOL });
-      await other.sealed(old(5, { resource: 'nothing' }));
-      await other.retention.removeExpired();
-      const row = await removalRow(await other.writer());
-
-      await deleteEvents(
-        raw,
-        victims.map(({ id }) => id),
-      );
-      await raw.insert('audit_events', [row]);
-      // The name of the log is not said: it is that of its newest checkpoint.
-      const { ok, problems, removed } = await verify(log);
-      expect([ok, removed]).toEqual([false, undefined]);
-      expect(found(problems)).toEqual(
-        expect.arrayContaining([
-          ['removal_untrusted', row['id']],
-          ...victims.map(({ id }) => ['event_missing', id]),
-        ]),
-      );
-      await raw.restore(sound);
-    }
-  });
 
   it('says so where the event of a legal hold was taken away while the events went', async () => {
     const log = await newLog();
@@ -220,6 +146,135 @@ describeEachDatabase('records of removed events that an attacker bends', (create
     expect(await log.retention.removeExpired()).toMatchObject({ removed: 1_000 });
     await audit.checkpoint();
     expect(await verify(log)).toMatchObject({ ok: true, removed: 1_000 });
+  });
+
+  describe('where one of four old events is held', () => {
+    let log: RetainedLog;
+    let raw: RawTables;
+    let evidence: AuditLogEvent | undefined;
+
+    beforeAll(async () => {
+      log = await RetainedLog.on(await create());
+      await log.start({ ledger });
+      [evidence] = await log.sealed([{ action: 'invoice.pay', userId: 'ann' }, ...old(3)]);
+      await log.retention.placeHold({ tenantId: 'acme', userId: 'ann', reason: 'case', placedBy: 'counsel' });
+      raw = await log.writer();
+    });
+    afterAll(() => log.close());
+
+    // Of the last leaves the hash is in their rows alone, of others in a tile as well.
+    it.each([
+      ['among the last leaves', 0],
+      ['under a full tile', 256],
+    ])('signs no removal of an event in whose place a decoy was put for a while: %s', async (_, more) => {
+      await log.sealed(Array.from({ length: more }, () => ({ action: 'invoice.pay' })));
+      const { note } = await log.audit.checkpoint();
+      const sound = await raw.snapshot();
+      const decoy = invented({ id: createEventId(OLD), action: 'invoice.read', timestamp: OLD });
+      await raw.insert('audit_events', [rowOf(decoy)]);
+      const point = (id: string, hash: string) =>
+        raw.query(`UPDATE audit_leaves SET event_id = '${id}', leaf_hash = '${hash}' WHERE leaf_index = 0`);
+      await point(decoy.id, eventLeafHash(decoy).toString('base64'));
+      if (more > 0) expect(await log.retention.removeExpired()).toMatchObject({ removed: 3, changed: 1 });
+      else await expect(log.retention.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
+      // Everything is put back as it was, and the evidence goes.
+      await point(evidence!.id, eventLeafHash(evidence!).toString('base64'));
+      await deleteEvents(raw, [evidence!.id, decoy.id]);
+
+      const { ok, problems } = await verifyFully(log, note);
+      expect([ok, found(problems)]).toEqual([false, [['event_missing', evidence!.id]]]);
+      await raw.restore(sound);
+    });
+  });
+
+  describe('where five old events are sealed', () => {
+    let log: RetainedLog;
+    let victims: AuditLogEvent[];
+    let raw: RawTables;
+    let sound: Awaited<ReturnType<RawTables['snapshot']>>;
+
+    beforeAll(async () => {
+      log = await RetainedLog.on(await create());
+      await log.start({ ledger });
+      victims = await log.sealed(old(5));
+      raw = await log.writer();
+      sound = await raw.snapshot();
+    });
+    afterEach(() => raw.restore(sound));
+    afterAll(() => log.close());
+
+    it('signs no removal by leaves, tiles and a checkpoint that were made without the key', async () => {
+      const [first, ...others] = victims;
+      // The leaf and its checkpoint are made to fit an event that was changed.
+      const changed: AuditLogEvent = { ...first!, resource: 'forged' };
+      const hashes = [changed, ...others].map((event) => eventLeafHash(event));
+      const tree = new CompactRange();
+      for (const hash of hashes) tree.append(hash);
+      const root = tree.root().toString('base64');
+      await deleteEvents(raw, [first!.id]);
+      await raw.insert('audit_events', [rowOf(changed)]);
+      await raw.query(
+        `UPDATE audit_leaves SET leaf_hash = '${hashes[0]!.toString('base64')}' WHERE leaf_index = 0`,
+      );
+      const unsigned = `audit.test\n5\n${root}\n\n`;
+      await raw.query(`UPDATE audit_checkpoints SET root_hash = '${root}', note = '${unsigned}'`);
+      await expect(log.retention.removeExpired()).rejects.toMatchObject({ code: 'AUDIT_LEDGER_BROKEN' });
+      expect(await log.ids()).toContain(first!.id);
+    });
+
+    it("believes no record of another log, whether or not it has this one's name and key", async () => {
+      for (const origin of ['other.test', 'audit.test']) {
+        const other = await newLog(await createDatabase('sqlite'));
+        await other.start({ ledger: { ...ledger, origin }, delivery: AS_A_TOOL });
+        await other.sealed(old(5, { resource: 'nothing' }));
+        await other.retention.removeExpired();
+        const row = await removalRow(await other.writer());
+
+        await deleteEvents(
+          raw,
+          victims.map(({ id }) => id),
+        );
+        await raw.insert('audit_events', [row]);
+        // The name of the log is not said: it is that of its newest checkpoint.
+        const { ok, problems, removed } = await verify(log);
+        expect([ok, removed]).toEqual([false, undefined]);
+        expect(found(problems)).toEqual(
+          expect.arrayContaining([
+            ['removal_untrusted', row['id']],
+            ...victims.map(({ id }) => ['event_missing', id]),
+          ]),
+        );
+        await raw.restore(sound);
+      }
+    });
+
+    // The last: the process that goes on is another one.
+    it('excuses nothing by the record of a branch that a restored backup has cut off', async () => {
+      await log.sealed([{ action: 'invoice.pay' }]);
+      await log.retention.removeExpired();
+      await log.audit.checkpoint();
+      const row = await removalRow(raw);
+
+      await raw.restore(sound);
+      const audit = await log.start({ ledger });
+      await log.sealed([{ action: 'invoice.send' }, { action: 'invoice.pay' }]);
+      const { note } = await audit.checkpoint();
+      await raw.query('DELETE FROM audit_sources');
+      expect(await verifyFully(log, note)).toMatchObject({ ok: true });
+      await deleteEvents(
+        raw,
+        victims.map(({ id }) => id),
+      );
+      await raw.insert('audit_events', [row]);
+      const { ok, problems } = await verifyFully(log, note);
+      expect(ok).toBe(false);
+      expect(found(problems)).toEqual(
+        expect.arrayContaining([
+          ['removal_untrusted', row['id']],
+          ...victims.map(({ id }) => ['event_missing', id]),
+        ]),
+      );
+    });
   });
 
   describe('where five events were removed by right', () => {
@@ -320,71 +375,34 @@ describeEachDatabase('records of removed events that an attacker bends', (create
         ]),
       );
     });
-  });
 
-  it('excuses nothing by the record of a branch that a restored backup has cut off', async () => {
-    const log = await newLog();
-    await log.start({ ledger, delivery: AS_A_TOOL });
-    const victims = await log.sealed(old(5));
-    const raw = await log.writer();
-    const backup = await raw.snapshot();
-    await log.sealed([{ action: 'invoice.pay' }]);
-    await log.retention.removeExpired();
-    await log.audit.checkpoint();
-    const row = await removalRow(raw);
-
-    await raw.restore(backup);
-    const audit = await log.start({ ledger });
-    await log.sealed([{ action: 'invoice.send' }, { action: 'invoice.pay' }]);
-    const { note } = await audit.checkpoint();
-    await raw.query('DELETE FROM audit_sources');
-    expect(await verifyFully(log, note)).toMatchObject({ ok: true });
-    await deleteEvents(
-      raw,
-      victims.map(({ id }) => id),
-    );
-    await raw.insert('audit_events', [row]);
-    const { ok, problems } = await verifyFully(log, note);
-    expect(ok).toBe(false);
-    expect(found(problems)).toEqual(
-      expect.arrayContaining([
-        ['removal_untrusted', row['id']],
-        ...victims.map(({ id }) => ['event_missing', id]),
-      ]),
-    );
-  });
-
-  it('is answered by verify whatever the events of removals hold', async () => {
-    const log = await newLog();
-    const audit = await log.start({ ledger });
-    await log.sealed(old(5));
-    await log.retention.removeExpired();
-    await audit.checkpoint();
-    const raw = await log.inserter();
-    await log.dropChecks(raw);
-    const row = await removalRow(raw);
-    const texts = [
-      '{',
-      'null',
-      '[]',
-      '"x"',
-      '7',
-      '{"record":null}',
-      '{"record":{}}',
-      '{"record":"\\u0000\\n\\n"}',
-    ];
-    texts.push(JSON.stringify({ record: 'x'.repeat(30_000) }));
-    texts.push('['.repeat(30_000));
-    const forged = texts.map((details) => ({ ...row, id: createEventId(Date.now()), details }));
-    await raw.insert('audit_events', forged);
-    const ids = forged.map(({ id }) => id).sort();
-    const { problems, removed } = await verify(log);
-    const untrusted = problems.filter(({ code }) => code === 'removal_untrusted');
-    expect([removed, untrusted.map(({ eventId }) => eventId).sort()]).toEqual([5, ids]);
-    // Retention goes on beside them.
-    await log.sealed(old(3));
-    expect(await log.retention.removeExpired()).toMatchObject({ removed: 3 });
-    expect((await verify(log)).removed).toBe(8);
+    // The last: more is removed.
+    it('is answered by verify whatever the events of removals hold', async () => {
+      const attacker = await log.inserter();
+      await log.dropChecks(attacker);
+      const texts = [
+        '{',
+        'null',
+        '[]',
+        '"x"',
+        '7',
+        '{"record":null}',
+        '{"record":{}}',
+        '{"record":"\\u0000\\n\\n"}',
+      ];
+      texts.push(JSON.stringify({ record: 'x'.repeat(30_000) }));
+      texts.push('['.repeat(30_000));
+      const forged = texts.map((details) => ({ ...row, id: createEventId(Date.now()), details }));
+      await attacker.insert('audit_events', forged);
+      const ids = forged.map(({ id }) => id).sort();
+      const { problems, removed } = await verify(log);
+      const untrusted = problems.filter(({ code }) => code === 'removal_untrusted');
+      expect([removed, untrusted.map(({ eventId }) => eventId).sort()]).toEqual([5, ids]);
+      // Retention goes on beside them.
+      await log.sealed(old(3));
+      expect(await log.retention.removeExpired()).toMatchObject({ removed: 3 });
+      expect((await verify(log)).removed).toBe(8);
+    });
   });
 });
 

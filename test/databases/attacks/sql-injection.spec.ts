@@ -15,6 +15,7 @@ import { findFirst } from '../../support/harness/local-binary.mjs';
 import { mysqlServer } from '../../support/harness/mysql-server.mjs';
 import { openStore } from '../../support/audit-store.js';
 import type { AuditStore } from '../../support/audit-store.js';
+import { AS_A_TOOL } from '../../support/ledger-app.js';
 import { grantUsers } from '../../support/granted-users.js';
 import type { GrantedUsers } from '../../support/granted-users.js';
 
@@ -149,28 +150,25 @@ describeMysql(
       await database.drop();
     });
 
-    /** The options with a character set, in the two places where TypeORM takes one. */
-    const withCharset = (charset: string, user = users.application) =>
-      [
-        { ...user, charset },
-        { ...user, extra: { charset } },
-      ] as AuditDatabaseOptions[];
+    /** The two places where TypeORM takes a character set; the second one wins. */
+    const placesOf = (charset: string) => [{ charset }, { extra: { charset } }];
 
-    it.each(CHARACTER_SETS)(
+    it.each([
+      ...CHARACTER_SETS.map((charset) => [`${charset} in both places`, { charset, extra: { charset } }]),
+      // One by which texts become SQL.
+      ...placesOf('gbk').map((place) => [`gbk as ${JSON.stringify(place)}`, place]),
+    ] as [string, object][])(
       'reads no other tenant and keeps every text, where the options say %s',
-      async (charset) => {
-        const sealers = withCharset(charset, users.sealer);
-        for (const [index, options] of withCharset(charset).entries()) {
-          const app = await start(database.journal, {
-            database: options,
-            migrate: false,
-            ledger: { database: sealers[index]! },
-          });
-          try {
-            await expectOnlyValues(app);
-          } finally {
-            await app.close();
-          }
+      async (_, place) => {
+        const app = await start(database.journal, {
+          database: { ...users.application, ...place },
+          migrate: false,
+          ledger: { database: { ...users.sealer, ...place } },
+        });
+        try {
+          await expectOnlyValues(app);
+        } finally {
+          await app.close();
         }
       },
     );
@@ -179,7 +177,8 @@ describeMysql(
     it.each(CHARACTER_SETS.filter((charset) => charset !== 'binary'))(
       'refuses to share a data source in %s',
       async (charset) => {
-        for (const options of withCharset(charset)) {
+        for (const place of placesOf(charset)) {
+          const options = { ...users.application, ...place } as AuditDatabaseOptions;
           const dataSource = await new DataSource(options).initialize();
           try {
             await expect(start(database.journal, { dataSource, migrate: false })).rejects.toMatchObject({
@@ -252,7 +251,11 @@ describeMysql(
 
     it('refuses a transaction whose texts would not arrive as they are', async () => {
       const dataSource = await single();
-      const app = await start(database.journal, { database: users.application, migrate: false });
+      const app = await start(database.journal, {
+        database: users.application,
+        migrate: false,
+        delivery: AS_A_TOOL,
+      });
       try {
         await dataSource.query('SET NAMES latin1');
         await expect(
@@ -360,10 +363,15 @@ describeEachDatabase('names of tables', (create, name) => {
   ]);
   const schemas = name === 'postgres' ? [['schema', 'x"; DROP TABLE audit_events; --']] : [];
 
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await create();
+  });
+
   it.each([...prefixes, ...schemas])(
     'are refused where a statement could end in them: %s %s',
     async (property, hostile) => {
-      const database = await create();
       const options = { ...database.options, [property!]: hostile } as AuditDatabaseOptions;
       await expect(start(database.journal, { database: options })).rejects.toMatchObject({
         code: 'AUDIT_INVALID_OPTIONS',
