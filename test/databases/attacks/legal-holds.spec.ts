@@ -207,7 +207,7 @@ describeEachDatabase('events of legal holds that an attacker inserts', (create) 
     it('are not made by a process that can not sign', async () => {
       const { id } = await log.retention.placeHold({ tenantId: 'acme', ...because });
       await log.audit.checkpoint();
-      await log.start({ ledger: { verifierKeys: [verifierKey] } });
+      await log.start({ ledger: { verifierKeys: [verifierKey] }, delivery: AS_A_TOOL });
       const missing = { code: 'AUDIT_INVALID_OPTIONS', field: 'ledger.signingKey' };
       await expect(log.retention.placeHold({ tenantId: 'acme', ...because })).rejects.toMatchObject(missing);
       await expect(log.retention.liftHold(id, settled)).rejects.toMatchObject(missing);

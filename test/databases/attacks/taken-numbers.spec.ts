@@ -228,7 +228,7 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
       expect(leaves.map(({ eventId }) => eventId)).toEqual(genuine.map(({ id }) => id));
       await connection.close();
 
-      const { audit } = await start({ gapTimeoutMs: 60_000 });
+      const { audit } = await start({ gapTimeoutMs: 60_000 }, '', AS_A_TOOL);
       await audit.checkpoint();
       const { problems } = await audit.verify({ maxProblems: 1_000 });
       expect(problems).toHaveLength(flood.length);
