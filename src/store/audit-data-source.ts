@@ -13,8 +13,7 @@ import {
 } from './audit-ledger.entities.js';
 import { AuditSettingEntity } from './audit-setting.entity.js';
 import { AuditSourceEntity } from './audit-source.entity.js';
-import { CreateAuditEvents1763856000000 } from './migrations/1763856000000-create-audit-events.js';
-import { CreateAuditLedger1764000000000 } from './migrations/1764000000000-create-audit-ledger.js';
+import { CreateAudit1763856000000 } from './migrations/1763856000000-create-audit.js';
 import { DEDICATED_MYSQL_OPTIONS, markDedicated } from './mysql-session.js';
 import { loggerOf, quietRunner } from './quiet-runner.js';
 import type { AuditDatabaseOptions } from './store-options.js';
@@ -38,7 +37,7 @@ export const AUDIT_ENTITIES = [
   AuditCheckpointEntity,
   AuditLeaseEntity,
 ];
-export const AUDIT_MIGRATIONS = [CreateAuditEvents1763856000000, CreateAuditLedger1764000000000];
+export const AUDIT_MIGRATIONS = [CreateAudit1763856000000];
 
 /** The library keeps its own list of migrations, so that it never mixes with the application's. An `entityPrefix` stands before it. */
 export const AUDIT_MIGRATIONS_TABLE = 'audit_migrations';

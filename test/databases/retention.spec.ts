@@ -376,9 +376,9 @@ describeEachDatabase('retention', (create, name) => {
       try {
         // As it was when that process asked.
         const [row] = await library.query<{ timestamp: unknown; name: string }[]>(
-          "SELECT timestamp, name FROM audit_migrations WHERE name LIKE 'CreateAuditLedger%'",
+          "SELECT timestamp, name FROM audit_migrations WHERE name LIKE 'CreateAudit1%'",
         );
-        await library.query("DELETE FROM audit_migrations WHERE name LIKE 'CreateAuditLedger%'");
+        await library.query("DELETE FROM audit_migrations WHERE name LIKE 'CreateAudit1%'");
         const isDone = await library.runMigrations().then(
           () => true,
           () => false,

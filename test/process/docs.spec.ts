@@ -45,7 +45,7 @@ import { HIGH_RISK_FROM } from '../../src/recorder/risk/risk-points.js';
 import { createSecretKeyTest, SECRET_PARTS, SECRET_WORDS } from '../../src/recorder/redaction/secret-key.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../../src/event/protected-marks.js';
 import { LEDGER_DEFAULTS } from '../../src/sealer/ledger-options.js';
-import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
+import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit.js';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../../src/trail/audit-query.dto.js';
 import { PROBLEM_CODES } from '../../src/trail/verification/verification-result.js';
 import { send } from '../support/http-client.js';

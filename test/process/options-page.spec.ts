@@ -11,7 +11,7 @@ import { riskContextSchema } from '../../src/features/risk/risk-context-options.
 import { complianceSchema } from '../../src/features/rules/compliance-options.js';
 import { SECRET_PARTS, SECRET_WORDS } from '../../src/recorder/redaction/secret-key.js';
 import { RISK_POINTS } from '../../src/recorder/risk/risk-points.js';
-import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit-events.js';
+import { EVENT_INDEXES } from '../../src/store/migrations/1763856000000-create-audit.js';
 import { raisedEvents, raisedTables } from '../support/docs/events-tables.js';
 import { describeGenerated } from '../support/docs/generated.js';
 import { membersOf, membersTable, textsOf } from '../support/docs/members-table.js';

@@ -8,10 +8,8 @@ export class CreateAuditKeys1764100000000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     const { text } = await columnTypes(runner);
-    await createTable(
-      runner,
-      'audit_keys',
-      {
+    await createTable(runner, 'audit_keys', {
+      columns: {
         id: `${text(36)} NOT NULL`,
         subject: `${text(64)} NOT NULL`,
         generation: 'bigint NOT NULL',
@@ -22,12 +20,12 @@ export class CreateAuditKeys1764100000000 implements MigrationInterface {
         erased_at: 'bigint NULL',
         erasure: `${text(64)} NULL`,
       },
-      // Not unique: somebody else's row must not stand where a key of a person belongs.
-      { subject: ['subject'] },
       // Of several processes that make the same key at once, one does.
-      ['id'],
-      ['generation >= 0'],
-    );
+      key: ['id'],
+      // Not unique: somebody else's row must not stand where a key of a person belongs.
+      indexes: { subject: ['subject'] },
+      checks: ['generation >= 0'],
+    });
   }
 
   down(runner: QueryRunner): Promise<void> {

@@ -17,7 +17,10 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     const { id } = await columnTypes(runner);
-    await createTable(runner, 'audit_removals', { event_id: `${id} NOT NULL` }, {}, ['event_id']);
+    await createTable(runner, 'audit_removals', {
+      columns: { event_id: `${id} NOT NULL` },
+      key: ['event_id'],
+    });
     await allowRemovals(runner);
   }
 
@@ -27,8 +30,8 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
       // Its trigger goes with it.
       await runner.query(`DROP FUNCTION IF EXISTS ${refusalName(connection, 'refuse_delete')}() CASCADE`);
     }
-    await unprotectTables(runner, { audit_events: [['id']] });
-    await protectTables(runner, { audit_events: [['id']] });
+    await unprotectTables(runner, { audit_events: { key: ['id'] } });
+    await protectTables(runner, { audit_events: { key: ['id'] } });
     await dropTables(runner, ['audit_removals']);
   }
 }

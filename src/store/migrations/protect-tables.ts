@@ -3,9 +3,10 @@ import { REPLACE_REFUSED } from '../store-error.js';
 import { dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 import { createIfAllowed } from './tables.js';
+import type { Table } from './tables.js';
 
-/** The tables, each with the lists of columns that are unique in it. */
-type ProtectedTables = Readonly<Record<AuditTable, readonly (readonly string[])[]>>;
+/** The tables, with what is unique in each. */
+type ProtectedTables = Readonly<Record<AuditTable, Pick<Table, 'key' | 'unique'>>>;
 
 /**
  * Has the database refuse UPDATE and DELETE on the tables, and TRUNCATE or REPLACE where it would not count as these. Where the user of the migration
@@ -45,9 +46,9 @@ interface Trigger {
 }
 
 function allTriggersOf(connection: DataSource, tables: ProtectedTables): Trigger[] {
-  return Object.entries(tables).flatMap(([table, unique]) => [
-    ...triggersOf(connection, table as AuditTable),
-    ...(dialectOf(connection) === 'sqlite' ? [noReplace(connection, table as AuditTable, unique)] : []),
+  return Object.entries(tables).flatMap(([name, table]) => [
+    ...triggersOf(connection, name as AuditTable),
+    ...(dialectOf(connection) === 'sqlite' ? [noReplace(connection, name as AuditTable, table)] : []),
   ]);
 }
 
@@ -85,12 +86,12 @@ function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
 function noReplace(
   connection: DataSource,
   name: AuditTable,
-  unique: readonly (readonly string[])[],
+  { key, unique }: ProtectedTables[AuditTable],
 ): Trigger {
   const plain = tableName(connection, name);
   const q = (column: string) => quoted(connection, column);
   const trigger = q(`${plain}_no_replace`);
-  const same = unique.map((columns) =>
+  const same = [key, ...(unique === undefined ? [] : [[unique]])].map((columns) =>
     columns.map((column) => `${q(column)} = NEW.${q(column)}`).join(' AND '),
   );
   // Of a row that names no rowid, it is -1 here.

@@ -5,34 +5,44 @@ import { idType } from '../stored-id.js';
 import { bytesOf, dialectOf, quoted, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 
-/**
- * Creates the table with its indexes, where it is not there yet.
- *
- * @param checks SQL that must be true of each row
- */
+/** A table: the same for every database, except the SQL of its types and checks. */
+export interface Table {
+  /** SQL of type and NULL or NOT NULL, by column. */
+  readonly columns: Readonly<Record<string, string>>;
+  readonly key: readonly string[];
+  /** A column that is unique too. */
+  readonly unique?: string;
+  readonly indexes?: Readonly<Record<string, readonly string[]>>;
+  /** SQL that must be true of each row. */
+  readonly checks?: readonly string[];
+}
+
+/** Creates the table with its indexes, where it is not there yet. */
 export async function createTable(
   runner: QueryRunner,
   name: AuditTable,
-  columns: Readonly<Record<string, string>>,
-  indexes: Readonly<Record<string, readonly string[]>> = {},
-  primaryKey: readonly string[] = ['id'],
-  checks: readonly string[] = [],
+  { columns, key, unique, indexes = {}, checks = [] }: Table,
 ): Promise<void> {
   const { connection } = runner;
+  const dialect = dialectOf(connection);
   const table = tableName(connection, name);
   const q = (dottedName: string) => quoted(connection, dottedName);
   const listed = Object.entries(indexes).map(
     ([index, of]) => [q(`${table.split('.').at(-1)}_${index}`), of.map(q).join(', ')] as const,
   );
-  const parts = Object.entries(columns).map(([column, type]) => `${q(column)} ${type}`);
-  parts.push(`PRIMARY KEY (${primaryKey.map(q).join(', ')})`);
-  const all = dialectOf(connection) === 'sqlite' ? [...checks, ...typeChecks(columns, q)] : checks;
-  parts.push(...all.map((check) => `CHECK (${check})`));
-  // MySQL has no CREATE INDEX IF NOT EXISTS: there the indexes are part of the table.
-  const inline = dialectOf(connection) === 'mysql';
-  if (inline) parts.push(...listed.map(([index, of]) => `INDEX ${index} (${of})`));
+  const parts = [
+    ...Object.entries(columns).map(
+      ([column, type]) => `${q(column)} ${type}${column === unique ? ' UNIQUE' : ''}`,
+    ),
+    `PRIMARY KEY (${key.map(q).join(', ')})`,
+    ...[...checks, ...(dialect === 'sqlite' ? typeChecks(columns, q) : [])].map(
+      (check) => `CHECK (${check})`,
+    ),
+    // MySQL has no CREATE INDEX IF NOT EXISTS: there the indexes are part of the table.
+    ...(dialect === 'mysql' ? listed.map(([index, of]) => `INDEX ${index} (${of})`) : []),
+  ];
   await runner.query(`CREATE TABLE IF NOT EXISTS ${q(table)} (\n  ${parts.join(',\n  ')}\n)`);
-  if (inline) return;
+  if (dialect === 'mysql') return;
   for (const [index, of] of listed) {
     await runner.query(`CREATE INDEX IF NOT EXISTS ${index} ON ${q(table)} (${of})`);
   }
