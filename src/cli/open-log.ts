@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { AuditError } from '../event/audit-error.js';
-import { present } from '../event/present.js';
+import { defined } from '../event/present.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditDatabaseOptions } from '../store/store-options.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
@@ -55,11 +55,7 @@ function databaseOf({ databaseUrl, tablePrefix, schema }: DatabaseArguments): Au
   if (options.type === 'better-sqlite3' && !existsSync(options.database)) {
     throw new CommandError(`There is no SQLite file ${options.database}.`);
   }
-  return {
-    ...options,
-    ...present('entityPrefix', tablePrefix),
-    ...present('schema', schema),
-  } as AuditDatabaseOptions;
+  return { ...options, ...defined({ entityPrefix: tablePrefix, schema }) } as AuditDatabaseOptions;
 }
 
 function logIn(database: AuditDatabase) {

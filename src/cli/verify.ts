@@ -1,6 +1,6 @@
 import { LogVerifier } from '../trail/verification/log-verifier.js';
 import type { VerifyResult } from '../trail/verification/verification-result.js';
-import { present } from '../event/present.js';
+import { defined } from '../event/present.js';
 import { EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { withLog } from './open-log.js';
@@ -21,17 +21,14 @@ export interface VerifyArguments extends DatabaseArguments {
 }
 
 export async function verify(output: Output, options: VerifyArguments): Promise<ExitCode> {
+  const { unsignedUntil, origin, from, to, maxProblems } = options;
   const verifiers = verifiersOf(options.key);
   const checkpoints = await checkpointsOf(options.checkpoint, (line) => warn(output, line));
   const bar = new ProgressBar(output);
   const result = await withLog(options, (log) =>
     new LogVerifier(log, { verifiers, explanations: () => log.explanations }).verify({
       checkpoints,
-      ...present('unsignedUntil', options.unsignedUntil),
-      ...present('origin', options.origin),
-      ...present('from', options.from),
-      ...present('to', options.to),
-      ...present('maxProblems', options.maxProblems),
+      ...defined({ unsignedUntil, origin, from, to, maxProblems }),
       onProgress: ({ done, total }) => bar.show(done, total),
     }),
   ).finally(() => bar.clear());

@@ -32,7 +32,7 @@ const CHECKS: Readonly<Record<keyof AuditLogEvent, Check>> = {
   outcome: isOneOf(OUTCOMES),
   riskScore: isWithin(100),
   complianceFlags: (value) => isTexts(value, isWellFormed),
-  metadata: (value) => isFacts(value, isWellFormed) && areOwnMarks(value),
+  metadata: (value) => isFacts(value, isWellFormed) && areMarksOfLibrary(value),
 };
 const NAMES = Object.keys(CHECKS) as (keyof AuditLogEvent)[];
 
@@ -40,7 +40,7 @@ const NAMES = Object.keys(CHECKS) as (keyof AuditLogEvent)[];
 const PROTECTED = /^(?:(?:v1|t1)\.[0-9a-f-]{36}\.[\w-]{38,}|erased|withheld)$/;
 
 /** What only the library says in `metadata`: that something can't be read, reads alone say. */
-function areOwnMarks({ unreadable, protected: values, protectedFields }: AuditFacts): boolean {
+function areMarksOfLibrary({ unreadable, protected: values, protectedFields }: AuditFacts): boolean {
   return (
     unreadable === undefined &&
     (values === undefined || (isText(values) && PROTECTED.test(values))) &&

@@ -208,8 +208,8 @@ export function withDefaults<Options extends object>(
   defaults: Options,
   given: { readonly [Name in keyof Options]?: Wide<Options[Name]> | undefined } = {},
 ): { readonly [Name in keyof Options]: Wide<Options[Name]> } {
-  const own = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...defaults, ...Object.fromEntries(own) } as { [Name in keyof Options]: Wide<Options[Name]> };
+  const filled = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(filled) } as { [Name in keyof Options]: Wide<Options[Name]> };
 }
 
 /** In an issue: there is no such option, or no value. */

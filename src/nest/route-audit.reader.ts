@@ -72,11 +72,11 @@ export class RouteAuditReader {
   private build(controller: Type, handler: Handler, method: string): RouteAudit {
     const marks = [handler, controller] as Parameters<Reflector['getAllAndOverride']>[1];
     const annotated = this.reflector.getAllAndOverride(Audit, marks) !== undefined;
-    // A handler's own word counts over its controller's.
-    const own = this.reflector.get(Audit, handler as Type) !== undefined;
+    // What a handler says counts over what its controller says.
+    const isHandlerAudited = this.reflector.get(Audit, handler as Type) !== undefined;
     const silenced =
       this.reflector.get(NoAudit, handler as Type) === true ||
-      (this.reflector.get(NoAudit, controller) === true && !own);
+      (this.reflector.get(NoAudit, controller) === true && !isHandlerAudited);
     const declared: AuditRouteOptions = {
       ...this.reflector.get(Audit, controller),
       ...this.reflector.get(Audit, handler as Type),

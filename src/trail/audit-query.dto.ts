@@ -288,10 +288,16 @@ export class AuditQueryDto extends AuditFilterDto {
   readonly cursor?: string;
 }
 
+const PROPERTIES = new Map<new () => AuditFilterDto, ReadonlySet<string>>();
+
 /** All that a query may have: what has a check. */
 function propertiesOf(dto: new () => AuditFilterDto): ReadonlySet<string> {
+  const known = PROPERTIES.get(dto);
+  if (known) return known;
   const checks = getMetadataStorage().getTargetValidationMetadatas(dto, '', false, false);
-  return new Set(checks.map(({ propertyName }) => propertyName));
+  const properties = new Set(checks.map(({ propertyName }) => propertyName));
+  PROPERTIES.set(dto, properties);
+  return properties;
 }
 
 /** A filter without paging: what `stream`, `statistics` and `observe` take. */
@@ -339,9 +345,8 @@ function plainValue(name: string, value: unknown): unknown {
       const items = [...(value as unknown[])];
       if (items.every((item) => typeof item !== 'object')) return items;
     } else if (name === 'details' || name === 'metadata') {
-      if (!isRecord(value)) throw invalidQuery(name, `${name} must be an object of keys and values`);
-      if (Object.keys(value).length > MAX_FACTS)
-        throw invalidQuery(name, `${name} can ask for at most ${MAX_FACTS} keys`);
+      const wrong = whyNoFacts(value);
+      if (wrong !== undefined) throw invalidQuery(name, name + wrong);
       // Of its values, lists are the only ones that have parts.
       return Object.fromEntries(
         Object.entries(value).map(([key, fact]) => [

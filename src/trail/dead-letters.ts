@@ -3,7 +3,7 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { isEventId } from '../event/event-id.js';
 import { pages } from '../event/pages.js';
-import { present } from '../event/present.js';
+import { defined } from '../event/present.js';
 import { unknownProperties } from '../event/unknown-properties.js';
 import type { AtRest } from '../recorder/at-rest.js';
 import type { AuditDeadLetter, DeadLetterRepository } from '../store/dead-letter.repository.js';
@@ -49,8 +49,7 @@ export class DeadLetters {
     const total = { replayed: 0, refused: 0 };
     const found = pages<AuditDeadLetter>(REPLAY_PAGE, (last) =>
       this.letters.find({
-        ...present('tenantId', tenantId),
-        ...present('after', last?.event.id),
+        ...defined({ tenantId, after: last?.event.id }),
         limit: REPLAY_PAGE,
       }),
     );
@@ -90,9 +89,9 @@ function check(
   for (const [field, value] of isPaged ? [] : Object.entries({ limit: asked, after })) {
     if (value !== undefined) throw invalidQuery(field, `${field} has no meaning here`);
   }
-  const { limit = DEFAULT_LIMIT } = checkQuery({ ...present('limit', asked) });
+  const { limit = DEFAULT_LIMIT } = checkQuery(asked === undefined ? {} : { limit: asked });
   if (after !== undefined && !isEventId(after)) {
     throw invalidQuery('after', 'after must be the id of the last event of the page before');
   }
-  return { ...present('tenantId', tenantId), limit, ...present('after', after) };
+  return { ...defined({ tenantId, after }), limit };
 }

@@ -4,7 +4,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { isEventId } from '../event/event-id.js';
 import { isFilledText } from '../event/option-schema.js';
 import { pages } from '../event/pages.js';
-import { present } from '../event/present.js';
+import { defined } from '../event/present.js';
 import type { AtRest } from '../recorder/at-rest.js';
 import type { Listeners } from '../recorder/listeners.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
@@ -115,7 +115,7 @@ export class EventQueries {
     const limit = checked.limit ?? DEFAULT_LIMIT;
     const signer = await this.cursors();
     const after = checked.cursor === undefined ? undefined : signer.open(checked.cursor, filter, order);
-    const events = await this.events.find(filter, { limit: limit + 1, order, ...present('after', after) });
+    const events = await this.events.find(filter, { limit: limit + 1, order, ...defined({ after }) });
     const hasMore = events.length > limit;
     if (hasMore) events.length = limit;
     const shown = await this.atRest.read(events, reveal);
@@ -138,7 +138,7 @@ export class EventQueries {
   ): AsyncGenerator<AuditLogEvent, void> {
     const limit = STREAM_PAGE;
     const found = pages<AuditLogEvent>(limit, (last) =>
-      this.events.find(filter, { limit, order, ...present('after', last?.id) }),
+      this.events.find(filter, { limit, order, ...defined({ after: last?.id }) }),
     );
     for await (const page of found) yield* await this.atRest.read(page, reveal);
   }

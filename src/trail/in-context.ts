@@ -5,6 +5,7 @@ import { invalidEvent } from '../event/audit-error.js';
 import type { AuditEventInput } from '../event/audit-event-input.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { mergeFacts } from '../event/merge-facts.js';
+import { defined } from '../event/present.js';
 import type { AuditEventDraft } from '../recorder/audit-event-draft.js';
 
 /** The event with who, where and in which request, as far as it does not say so itself. */
@@ -16,7 +17,7 @@ export function inContext(event: AuditEventInput): AuditEventDraft {
   if (event.ipAddress && ipAddress === undefined) {
     throw invalidEvent('ipAddress', 'ipAddress must be an IPv4 or IPv6 address');
   }
-  const said = withoutEmpty(event);
+  const said = defined(event) as AuditEventInput;
   const { userId, tenantId, sessionId } = { ...record?.identity, ...actor, ...said };
   return {
     ...said,
@@ -35,11 +36,4 @@ export function inContext(event: AuditEventInput): AuditEventDraft {
       }),
     }),
   };
-}
-
-function withoutEmpty(event: AuditEventInput): AuditEventInput {
-  if (!Object.values(event).some((value) => value === undefined || value === null)) return event;
-  return Object.fromEntries(
-    Object.entries(event).filter(([, value]) => value !== undefined && value !== null),
-  ) as unknown as AuditEventInput;
 }

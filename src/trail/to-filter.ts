@@ -1,7 +1,7 @@
 import { safeText, TEXT_LIMITS } from '../event/safe-text.js';
 import { invalidQuery } from '../event/audit-error.js';
 import { canonicalIp } from '../event/ip-address.js';
-import { present } from '../event/present.js';
+import { defined } from '../event/present.js';
 import type { Redactor } from '../recorder/redaction/redactor.js';
 import { formsOf } from '../recorder/stored-text.js';
 import type { IdField } from '../recorder/stored-text.js';
@@ -23,32 +23,30 @@ export function toFilter(
   const actions = list(query.action, TEXT_LIMITS.action);
   const exact = actions?.filter((action) => !action.endsWith('*'));
   const prefixes = actions?.filter((action) => action.endsWith('*')).map((action) => action.slice(0, -1));
-  return {
-    ...present('tenantId', tenantId),
-    ...present('id', list(query.id, 36)),
-    ...present('userId', ids('userId')),
-    ...(exact?.length && { action: exact }),
-    ...(prefixes?.length && { actionPrefix: prefixes.map(checkPrefix) }),
-    ...present('resource', list(query.resource, TEXT_LIMITS.resource)),
-    ...present('resourceId', ids('resourceId')),
-    ...present(
-      'ipAddress',
-      list(query.ipAddress, 64)?.map((address) => canonicalIp(address) ?? address),
-    ),
-    ...present('userAgent', list(query.userAgent, TEXT_LIMITS.userAgent)),
-    ...present('sessionId', ids('sessionId')),
-    ...present('severity', list(query.severity, 16)),
-    ...present('category', list(query.category, 32)),
-    ...present('outcome', list(query.outcome, 16)),
-    ...present('complianceFlag', list(query.complianceFlag, 128)),
-    ...present('from', query.from),
-    ...present('to', query.to),
-    ...present('minRiskScore', query.minRiskScore),
-    ...present('maxRiskScore', query.maxRiskScore),
-    ...present('details', query.details),
-    ...present('metadata', query.metadata),
-    ...present('text', query.text === undefined ? undefined : safeText(query.text, 512)),
-  };
+  const { from, to, minRiskScore, maxRiskScore, details, metadata, text } = query;
+  return defined({
+    tenantId,
+    id: list(query.id, 36),
+    userId: ids('userId'),
+    action: exact?.length ? exact : undefined,
+    actionPrefix: prefixes?.length ? prefixes.map(checkPrefix) : undefined,
+    resource: list(query.resource, TEXT_LIMITS.resource),
+    resourceId: ids('resourceId'),
+    ipAddress: list(query.ipAddress, 64)?.map((address) => canonicalIp(address) ?? address),
+    userAgent: list(query.userAgent, TEXT_LIMITS.userAgent),
+    sessionId: ids('sessionId'),
+    severity: list(query.severity, 16),
+    category: list(query.category, 32),
+    outcome: list(query.outcome, 16),
+    complianceFlag: list(query.complianceFlag, 128),
+    from,
+    to,
+    minRiskScore,
+    maxRiskScore,
+    details,
+    metadata,
+    text: text === undefined ? undefined : safeText(text, 512),
+  });
 }
 
 function list(value: Texts | undefined, limit: number): readonly string[] | undefined {

@@ -1,7 +1,7 @@
 import { AuditError, errorNameOf } from '../../event/audit-error.js';
 import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { readEntries } from '../../event/flatten.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import { raise } from '../../event/raised-event.js';
 import { isTenantId } from '../../event/safe-text.js';
 import type { AuditService } from '../../trail/audit.service.js';
@@ -36,7 +36,7 @@ export class ReadRecorder implements ReadObserver {
     const given = typeof query === 'object' && query !== null ? readEntries(query) : [];
     const { tenantId, allTenants, reveal, limit, order, cursor, ...filter } = {
       ...Object.fromEntries(given),
-      ...present('id', id),
+      ...(id !== undefined && { id }),
     } as Record<string, unknown>;
     const tenant =
       typeof tenantId === 'string' && tenantId !== '' && isTenantId(tenantId) ? tenantId : undefined;
@@ -46,15 +46,15 @@ export class ReadRecorder implements ReadObserver {
         ...(allTenants === true && { allTenants }),
         ...(reveal === true && { reveal }),
         filter: await this.words(filter, tenant ?? ''),
-        ...present('limit', isPlain(limit) ? limit : undefined),
-        ...present('order', isPlain(order) ? order : undefined),
+        ...(isPlain(limit) && { limit }),
+        ...(isPlain(order) && { order }),
         // A cursor is a text that nobody can read: that there was one says that it was not the first page.
         ...(cursor !== undefined && { continued: true }),
         ...more,
       }),
       outcome,
       // Whose events were looked at; of everybody's, the event is in the reader's own tenant.
-      ...present('tenantId', tenant),
+      ...defined({ tenantId: tenant }),
     };
   }
 }

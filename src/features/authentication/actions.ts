@@ -1,5 +1,5 @@
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 
 export interface AuthenticationAction {
   readonly category: AuditCategory;
@@ -14,7 +14,7 @@ const says = (
   severity: AuditSeverity,
   outcome: AuditOutcome,
   resource?: string,
-): AuthenticationAction => ({ category, severity, outcome, ...present('resource', resource) });
+): AuthenticationAction => ({ category, severity, outcome, ...defined({ resource }) });
 
 /**
  * The actions, and what their events say unless the caller says otherwise. Names are those

@@ -3,7 +3,7 @@ import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { mergeFacts } from '../../event/merge-facts.js';
 import { group } from '../../event/option-schema.js';
 import type { OptionGroup, OptionSchema } from '../../event/option-schema.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
 import { AUTHENTICATION_ACTIONS } from './actions.js';
 import type { AuthenticationActionName } from './actions.js';
@@ -218,10 +218,8 @@ export function authenticationEvent<Name extends keyof AuthenticationInputs>(
   return {
     ...AUTHENTICATION_ACTIONS[action],
     action,
-    ...withValue({ tenantId, userId, ipAddress, userAgent, timestamp, severity }),
-    ...present('resource', resource),
-    ...present('outcome', outcome),
-    ...withValue({ resourceId: idOf(resourceId), sessionId: idOf(sessionId) }),
+    ...defined({ tenantId, userId, ipAddress, userAgent, timestamp, severity, resource, outcome }),
+    ...defined({ resourceId: idOf(resourceId), sessionId: idOf(sessionId) }),
     details: mergeFacts({ reason, ...details }, input.details),
     metadata: mergeFacts({ actorType, impersonatorId }, input.metadata),
   };
@@ -236,10 +234,4 @@ function idOf(value: string | undefined): string | undefined {
 export function accountOf(account: unknown): string | undefined {
   if (account === undefined || account === null) return undefined;
   return typeof account === 'object' ? '[object]' : String(account);
-}
-
-function withValue(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(facts).filter(([, value]) => value !== undefined && value !== null),
-  );
 }

@@ -4,7 +4,7 @@ import type { CapturedRequest } from '../../capture/resolvers.js';
 import type { AuditAnnotation, AuditOutcomeContext, AuditRouteOptions } from '../../capture/route-audit.js';
 import { selectFields } from '../../capture/select-fields.js';
 import { asId } from '../../event/as-id.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import { AUTHENTICATION_ACTIONS } from './actions.js';
 import type { AuthenticationAction, AuthenticationActionName } from './actions.js';
 import { accountOf } from './kinds.js';
@@ -103,18 +103,19 @@ function routeOf(
     // Whoever could not log in is nobody, also where somebody else was logged in already.
     const actor = isDone ? actorOf(context) : isLogin ? NOBODY : {};
     const resourceId = resource === 'session' ? context.sessionId : (actor.userId ?? context.userId);
-    const isOwn = isLogin || resource === 'session' || (action in FAILURES && params['id'] === undefined);
+    const isAboutActor =
+      isLogin || resource === 'session' || (action in FAILURES && params['id'] === undefined);
     return {
       ...actor,
       action: ended,
       // An empty text: what the answer has under `id` is not whom it is about.
-      ...(isOwn && !said.resource && !said.resourceId && { resourceId: resourceId ?? '' }),
+      ...(isAboutActor && !said.resource && !said.resourceId && { resourceId: resourceId ?? '' }),
       // The vocabulary has a level only for what usually happens.
       ...(!said.severity && usual === outcome && { severity }),
       details: detailsOf(context),
     };
   }
-  return { ...present('resource', resource), ...said, action, category, annotate };
+  return { ...defined({ resource }), ...said, action, category, annotate };
 }
 
 const NOBODY: Pick<AuditAnnotation, 'userId' | 'metadata'> = {
@@ -126,10 +127,10 @@ const NOBODY: Pick<AuditAnnotation, 'userId' | 'metadata'> = {
 function loggedInBy(result: unknown): Pick<AuditAnnotation, 'userId' | 'tenantId'> {
   const { user, userId } = Object(result) as { readonly user?: unknown; readonly userId?: unknown };
   const request = { user } as CapturedRequest;
-  return {
-    ...present('userId', asId(DEFAULT_RESOLVERS.user(request)) ?? asId(userId)),
-    ...present('tenantId', asId(DEFAULT_RESOLVERS.tenant(request))),
-  };
+  return defined({
+    userId: asId(DEFAULT_RESOLVERS.user(request)) ?? asId(userId),
+    tenantId: asId(DEFAULT_RESOLVERS.tenant(request)),
+  });
 }
 
 function bodyField(request: CapturedRequest, name: string): unknown {

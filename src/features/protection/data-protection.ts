@@ -4,7 +4,7 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { raise } from '../../event/raised-event.js';
 import { isFilledText } from '../../event/option-schema.js';
 import { pages } from '../../event/pages.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import type { FeatureHost } from '../../engine/audit-feature.js';
 import { formsOf, storedForm } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
@@ -156,11 +156,7 @@ export class DataProtection {
   }: CheckedSubject): AsyncGenerator<AuditLogEvent, void> {
     const filter = { tenantId, subject: { userIds, keyIds: await this.keyIdsOf(tenantId, subjectId) } };
     const found = pages<AuditLogEvent>(EXPORT_PAGE, (last) =>
-      this.host.events.find(filter, {
-        limit: EXPORT_PAGE,
-        order: 'oldest',
-        ...present('after', last?.id),
-      }),
+      this.host.events.find(filter, { limit: EXPORT_PAGE, order: 'oldest', ...defined({ after: last?.id }) }),
     );
     for await (const page of found) yield* await this.reader.read(page, this.protection !== undefined);
   }

@@ -1,6 +1,6 @@
 // The feature `protection`: nest-audit-trail/protection.
 import { defineFeature } from '../../engine/audit-feature.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import { CreateAuditKeys1764100000000 } from './1764100000000-create-audit-keys.js';
 import { AuditKeyEntity } from './audit-key.entity.js';
 import { DataProtection } from './data-protection.js';
@@ -48,7 +48,7 @@ export const protection = defineFeature(
     let isStarted = false;
     return {
       atRest: { protection: new Protector(options, transit, keys, logger), read },
-      service: new DataProtection({ keys, transit, ...present('subjectField', subjectField) }, reader, host),
+      service: new DataProtection({ keys, transit, ...defined({ subjectField }) }, reader, host),
       prepare: () => transit.open(),
       connected: () => keys.check(),
       start: () => {

@@ -33,8 +33,8 @@ export function withoutValues(
     for (const record of ['details', 'metadata'] as const) {
       for (const [key, value] of Object.entries(rest[record])) {
         const name = `${record}.${key}`;
-        const isOwn = isProtectedFact(name) || repeated.has(value) || (hidesKey && name === 'details.key');
-        if (!isOwn || isNeeded(name)) continue;
+        const isHidden = isProtectedFact(name) || repeated.has(value) || (hidesKey && name === 'details.key');
+        if (!isHidden || isNeeded(name)) continue;
         values[name] = value;
         rest[record][key] = PROTECTED_VALUE;
       }
@@ -66,12 +66,12 @@ export function fitValues(event: AuditLogEvent, values: Record<string, AuditValu
     .filter(([name]) => name.includes('.'))
     .map(([name, value]) => ({ name, size: sizeOf({ [name]: value }) }))
     .sort((a, b) => b.size - a.size);
-  for (const { name, size: own } of bySize) {
+  for (const { name, size: freed } of bySize) {
     if (encoded(size) <= room) break;
     const { record, key } = placeOf(name);
     event[record][key] = TOO_LARGE;
     delete values[name];
-    size -= own;
+    size -= freed;
   }
   return true;
 }

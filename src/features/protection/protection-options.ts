@@ -10,7 +10,7 @@ import {
   wrongOption,
 } from '../../event/option-schema.js';
 import type { OptionSchema } from '../../event/option-schema.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../../recorder/key-bytes.js';
 import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
@@ -153,11 +153,10 @@ export function checkProtection(
     protectsFacts: facts.length > 0,
     isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(subject),
-    ...present(
-      'subjectField',
-      ID_FIELDS.find((field) => field === subject),
-    ),
-    ...present('masters', masterKeysOf(options, environment)),
+    ...defined({
+      subjectField: ID_FIELDS.find((field) => field === subject),
+      masters: masterKeysOf(options, environment),
+    }),
     ...withDefaults(TIMES, { cacheSeconds, cacheKeys, dataKeyDays }),
   };
 }
