@@ -5,3 +5,9 @@
 export class LedgerFormatError extends Error {
   override readonly name = 'LedgerFormatError';
 }
+
+/** What is wrong with the text, within a sentence. @throws the error itself where it is another one */
+export function formatFault(error: unknown): string {
+  if (error instanceof LedgerFormatError) return error.message.replace(/\.$/, '');
+  throw error;
+}

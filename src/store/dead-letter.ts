@@ -7,7 +7,7 @@ import { parsedJson, readEvent } from '../event/read-event.js';
 import type { EventParts } from '../event/read-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
 import { EVENT_NAMES } from '../ledger/canonical-event.js';
-import { LedgerFormatError } from '../ledger/format-error.js';
+import { formatFault } from '../ledger/format-error.js';
 import { openStatement } from '../ledger/statement.js';
 import { toInteger } from './column-value.js';
 import { numberOf } from './event-row.js';
@@ -98,8 +98,7 @@ function whyUnsigned(row: LetterRow, { verifiers, origin }: NoteTrust): string |
     const isSigned = statement.lines.length === 1 && statement.lines[0] === letterLine(row);
     return isSigned ? undefined : 'it is not the letter that was signed';
   } catch (error) {
-    if (!(error instanceof LedgerFormatError)) throw error;
-    return `its signature does not hold: ${error.message.replace(/\.$/, '')}`;
+    return `its signature does not hold: ${formatFault(error)}`;
   }
 }
 

@@ -1,12 +1,13 @@
 import type { AuditFacts } from '../../event/audit-log-event.js';
-import { present } from '../../event/present.js';
+import { timestampOf } from '../../event/event-id.js';
+import { defined } from '../../event/present.js';
 import { HOLD_ACTION } from '../../event/retention-actions.js';
 import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
-import { LedgerFormatError } from '../../ledger/format-error.js';
+import { formatFault, LedgerFormatError } from '../../ledger/format-error.js';
 import { openStatement } from '../../ledger/statement.js';
 import type { RecordedTrust } from './recorded-trust.js';
-import { RELEASE_ACTION } from './retention.repository.js';
+import { RELEASE } from './raised-events.js';
 import type { HeldEvents, StatementEvent, RetentionRepository } from './retention.repository.js';
 
 /** A hold that is in force. */
@@ -22,36 +23,44 @@ export interface LegalHold extends HeldEvents {
 /** The tenant of the event of a hold on all tenants. */
 export const OF_ALL = 'default';
 
-/** What the event of a hold, or of its lifting, says. */
-export interface SaidOfHold {
-  readonly id: string;
-  /** Whether the hold was placed, or lifted. */
-  readonly verb: 'placed' | 'lifted';
-  /** Why it counts for nothing; absent where it counts, and then one of the others is there. */
-  readonly doubt?: string;
-  readonly hold?: LegalHold;
-  readonly liftedId?: string;
+/** The legal holds that are to be believed. */
+export interface RecordedHolds {
+  /** By their ids. */
+  readonly placed: ReadonlyMap<string, LegalHold>;
+  /** When each was lifted first, by its id: Unix epoch, milliseconds. */
+  readonly lifted: ReadonlyMap<string, number>;
+  /** How many events say that a hold was placed, also those that are not to be believed. */
+  readonly count: number;
 }
 
-/** The events of holds and of their lifting. @param tenants whose; absent for everybody's */
-export async function* saidOfHolds(
+/** Is told of an event that says that a hold was placed or lifted, and why it counts for nothing. */
+export type DoubtedHold = (eventId: string, verb: 'placed' | 'lifted', doubt: string) => void;
+
+/** Reads the events of holds and of their lifting. @param tenants whose; absent for everybody's */
+export async function readHolds(
   repository: RetentionRepository,
   trust: RecordedTrust,
+  onDoubt: DoubtedHold,
   tenants?: readonly string[],
-): AsyncGenerator<SaidOfHold> {
-  for await (const events of repository.statements([HOLD_ACTION, RELEASE_ACTION], tenants)) {
+): Promise<RecordedHolds> {
+  const placed = new Map<string, LegalHold>();
+  const lifted = new Map<string, number>();
+  let count = 0;
+  for await (const events of repository.statements([HOLD_ACTION, RELEASE.action], tenants)) {
     for (const event of events) {
-      const isHold = event.action === HOLD_ACTION;
-      const said = { id: event.id, verb: isHold ? 'placed' : 'lifted' } as const;
+      const { id, action, details } = event;
+      const isHold = action === HOLD_ACTION;
+      if (isHold) count += 1;
       const hold = isHold ? holdOf(event) : undefined;
-      const liftedId = isHold ? undefined : event.details?.['holdId'];
+      const liftedId = isHold ? undefined : details?.['holdId'];
       const isReadable = hold !== undefined || typeof liftedId === 'string';
       const doubt = isReadable ? await doubtOf(event, trust) : "can't be read";
-      if (doubt !== undefined) yield { ...said, doubt };
-      else
-        yield { ...said, ...present('hold', hold), ...present('liftedId', liftedId as string | undefined) };
+      if (doubt !== undefined) onDoubt(id, isHold ? 'placed' : 'lifted', doubt);
+      else if (hold) placed.set(id, hold);
+      else lifted.set(String(liftedId), Math.min(timestampOf(id), lifted.get(String(liftedId)) ?? Infinity));
     }
   }
+  return { placed, lifted, count };
 }
 
 /** Why the record of the event does not say the same, or is not to be believed. */
@@ -73,8 +82,7 @@ async function doubtOf(
     const doubt = await trust.doubt(id, { origin, eventId, isTrusted });
     return doubt === undefined ? undefined : `its record ${doubt}`;
   } catch (error) {
-    if (!(error instanceof LedgerFormatError)) throw error;
-    return `its record can't be read: ${error.message.replace(/\.$/, '')}`;
+    return `its record can't be read: ${formatFault(error)}`;
   }
 }
 
@@ -83,7 +91,7 @@ export function holdOf({ id, timestamp, tenantId, details = {} }: StatementEvent
   const { allTenants, reason, placedBy, from, to } = details;
   const isOfAll = allTenants === true;
   const isTenant = isOfAll ? tenantId === OF_ALL : details['tenantId'] === tenantId;
-  const texts = [details['userId'], details['resource'], details['resourceId']];
+  const texts = HELD_TEXTS.map((name) => details[name]);
   const isHold =
     isTenant &&
     typeof reason === 'string' &&
@@ -94,11 +102,8 @@ export function holdOf({ id, timestamp, tenantId, details = {} }: StatementEvent
   return {
     id,
     ...(!isOfAll && { tenantId }),
-    ...present('userId', asStored(details, 'userId')),
-    ...present('resource', asStored(details, 'resource')),
-    ...present('resourceId', asStored(details, 'resourceId')),
-    ...present('from', from as number | undefined),
-    ...present('to', to as number | undefined),
+    ...asStored(details),
+    ...(defined({ from, to }) as Pick<HeldEvents, 'from' | 'to'>),
     reason,
     placedBy,
     placedAt: timestamp,
@@ -110,8 +115,10 @@ export function isTime(value: unknown): value is number {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 48;
 }
 
-/** The value in the form in which events store it: what is compared must be a text that every database takes. */
-function asStored(details: AuditFacts, name: 'userId' | 'resource' | 'resourceId'): string | undefined {
-  const value = details[name];
-  return value === undefined ? undefined : safeText(String(value), TEXT_LIMITS[name]);
+const HELD_TEXTS = ['userId', 'resource', 'resourceId'] as const;
+
+/** The texts in the form in which events store them: what is compared must be a text that every database takes. */
+function asStored(details: AuditFacts): Pick<HeldEvents, (typeof HELD_TEXTS)[number]> {
+  const given = HELD_TEXTS.filter((name) => details[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, safeText(String(details[name]), TEXT_LIMITS[name])]));
 }

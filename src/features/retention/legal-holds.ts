@@ -6,7 +6,7 @@ import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import { createEventId, isEventId } from '../../event/event-id.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import { raise } from '../../event/raised-event.js';
 import { showValue } from '../../event/show-value.js';
 import { unknownProperties } from '../../event/unknown-properties.js';
@@ -24,8 +24,8 @@ import { copyOfQuery, splitScope } from '../../trail/audit-scope.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 import { RecordedTrust } from './recorded-trust.js';
-import { holdOf, isTime, OF_ALL, saidOfHolds } from './hold-events.js';
-import type { LegalHold, SaidOfHold } from './hold-events.js';
+import { holdOf, isTime, OF_ALL, readHolds } from './hold-events.js';
+import type { DoubtedHold, LegalHold, RecordedHolds } from './hold-events.js';
 
 /** Which events must stay, why, and who says so. All that is said must apply; what is left out applies to all. */
 export type LegalHoldInput = AuditScope & {
@@ -56,30 +56,22 @@ export interface HoldsFound {
   readonly considered: ConsideredHolds;
 }
 
-/** What the events of holds of some tenants say. */
-interface SaidOfHolds {
-  readonly placed: ReadonlyMap<string, LegalHold>;
-  readonly lifted: ReadonlySet<string>;
-  /** Events of holds, also those that are not to be believed. */
-  readonly count: number;
-}
-
 /** How long what was read counts. */
 const READ_MS = 10_000;
 
 /** What was read of holds lately: whoever may insert can write any number of their events, and each is looked at. */
 export class HoldsRead {
-  private readonly known = new Map<string, { readonly at: number; readonly said: SaidOfHolds }>();
+  private readonly known = new Map<string, { readonly at: number; readonly holds: RecordedHolds }>();
 
-  async of(tenantId: string, read: () => Promise<SaidOfHolds>): Promise<SaidOfHolds> {
+  async of(tenantId: string, read: () => Promise<RecordedHolds>): Promise<RecordedHolds> {
     const before = this.known.get(tenantId);
-    if (before && performance.now() - before.at < READ_MS) return before.said;
+    if (before && performance.now() - before.at < READ_MS) return before.holds;
     const at = performance.now();
-    const said = await read();
+    const holds = await read();
     // One tenant after another: the others are not asked for again.
     for (const other of this.known.keys()) if (other !== OF_ALL) this.known.delete(other);
-    this.known.set(tenantId, { at, said });
-    return said;
+    this.known.set(tenantId, { at, holds });
+    return holds;
   }
 
   forget(): void {
@@ -113,22 +105,22 @@ export class LegalHolds {
     const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
     const unknown = unknownProperties(others, new Set());
     if (unknown) throw refuseHold(unknown.first, unknown.reason);
-    const hold: HeldEvents = {
-      ...present('tenantId', tenantId),
-      ...present('userId', this.named('userId', userId)),
-      ...present('resource', this.named('resource', resource)),
-      ...present('resourceId', this.named('resourceId', resourceId)),
-      ...present('from', time('from', from)),
-      ...present('to', time('to', to)),
-    };
+    const hold: HeldEvents = defined({
+      tenantId,
+      userId: this.named('userId', userId),
+      resource: this.named('resource', resource),
+      resourceId: this.named('resourceId', resourceId),
+      from: time('from', from),
+      to: time('to', to),
+    });
     // An end is not a part of the time.
     if (hold.from !== undefined && hold.to !== undefined && hold.from >= hold.to)
       throw refuseHold('to', 'to must be later than from');
     const details = {
       ...hold,
       ...(tenantId === undefined && { allTenants: true }),
-      reason: said('reason', this.asked.words(reason)),
-      placedBy: said('placedBy', await this.asked.person(placedBy, tenantId ?? '')),
+      reason: filled('reason', this.asked.words(reason)),
+      placedBy: filled('placedBy', await this.asked.person(placedBy, tenantId ?? '')),
     };
     const tenant = hold.tenantId ?? OF_ALL;
     const { id, timestamp } = await this.record(await this.draft('hold', tenant, details));
@@ -143,8 +135,8 @@ export class LegalHolds {
     if (!hold) throw refuseHold('id', 'no hold of this id is in force');
     const details = {
       holdId: id,
-      reason: said('reason', this.asked.words(reason)),
-      liftedBy: said('liftedBy', await this.asked.person(liftedBy, '')),
+      reason: filled('reason', this.asked.words(reason)),
+      liftedBy: filled('liftedBy', await this.asked.person(liftedBy, '')),
     };
     await this.record(await this.draft('hold-release', hold.tenantId ?? OF_ALL, details));
     return hold;
@@ -165,15 +157,15 @@ export class LegalHolds {
   async on(tenantId: string | undefined, read = new HoldsRead()): Promise<HoldsFound> {
     // One of all tenants holds this one's events too.
     const tenants = tenantId === undefined ? [] : [...new Set([tenantId, OF_ALL])];
-    const said: SaidOfHolds[] = [];
-    if (tenantId === undefined) said.push(await this.read());
-    for (const tenant of tenants) said.push(await read.of(tenant, () => this.read([tenant])));
-    const inForce = said
+    const found: RecordedHolds[] = [];
+    if (tenantId === undefined) found.push(await this.read());
+    for (const tenant of tenants) found.push(await read.of(tenant, () => this.read([tenant])));
+    const inForce = found
       .flatMap(({ placed }) => [...placed.values()])
-      .filter(({ id }) => !said.some(({ lifted }) => lifted.has(id)))
+      .filter(({ id }) => !found.some(({ lifted }) => lifted.has(id)))
       .filter((hold) => tenantId === undefined || (hold.tenantId ?? tenantId) === tenantId)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
-    const count = said.reduce((sum, one) => sum + one.count, 0);
+    const count = found.reduce((sum, one) => sum + one.count, 0);
     return { inForce, considered: { tenants, count } };
   }
 
@@ -183,18 +175,9 @@ export class LegalHolds {
     return inForce.find(({ userId }) => userId === undefined || userIds.includes(userId))?.id;
   }
 
-  private async read(tenants?: readonly string[]): Promise<SaidOfHolds> {
+  private read(tenants?: readonly string[]): Promise<RecordedHolds> {
     const trust = new RecordedTrust(this.log.ledger, this.log.trust);
-    const placed = new Map<string, LegalHold>();
-    const lifted = new Set<string>();
-    let count = 0;
-    for await (const said of saidOfHolds(this.repository, trust, tenants)) {
-      if (said.verb === 'placed') count += 1;
-      if (said.doubt !== undefined) this.warn(said);
-      else if (said.hold) placed.set(said.id, said.hold);
-      else lifted.add(said.liftedId!);
-    }
-    return { placed, lifted, count };
+    return readHolds(this.repository, trust, this.warn, tenants);
   }
 
   /** The event of a hold or of its lifting, with its record where there is a key. */
@@ -219,7 +202,7 @@ export class LegalHolds {
     return {
       id,
       tenantId,
-      ...raise(kind === 'hold' ? HOLD : RELEASE, { ...details, ...present('record', record) }),
+      ...raise(kind === 'hold' ? HOLD : RELEASE, { ...details, ...defined({ record }) }),
     };
   }
 
@@ -247,7 +230,7 @@ export class LegalHolds {
     );
   }
 
-  private warn({ id, verb, doubt = '' }: SaidOfHold): void {
+  private readonly warn: DoubtedHold = (id, verb, doubt) => {
     // An id that is none is a text of whoever wrote the row.
     const event = isEventId(id) ? `The event ${id}` : 'An event without the id of one';
     // So is what the record says.
@@ -256,10 +239,10 @@ export class LegalHolds {
       'hold',
       `${event} says that a legal hold was ${verb}, and ${why}. It counts for nothing; nest-audit verify says more.`,
     );
-  }
+  };
 }
 
-function said(field: string, value: unknown): string {
+function filled(field: string, value: unknown): string {
   if (typeof value === 'string' && value.trim() !== '' && value.length <= LONGEST)
     return value.toWellFormed();
   throw refuseHold(field, `${field} must be a text of at most ${LONGEST} characters that is not empty`);

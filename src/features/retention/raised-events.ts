@@ -1,6 +1,5 @@
 import type { RaisedEvent } from '../../event/raised-event.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
-import { RELEASE_ACTION } from './retention.repository.js';
 
 const BY_PEOPLE = { resource: 'audit', category: 'compliance', outcome: 'success' } as const;
 
@@ -50,7 +49,7 @@ export const HOLD = {
 
 export const RELEASE = {
   ...OF_A_HOLD,
-  action: RELEASE_ACTION,
+  action: 'audit.release-hold',
   when: 'a legal hold was lifted; else as `audit.hold`',
   details: { holdId: 'which', reason: 'why', liftedBy: 'by whom', record: HOLD_NOTE },
 } as const satisfies RaisedEvent;

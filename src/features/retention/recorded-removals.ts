@@ -1,21 +1,27 @@
 import { AuditError } from '../../event/audit-error.js';
+import { timestampOf } from '../../event/event-id.js';
 import { RecentMap } from '../../event/recent-map.js';
 import { REMOVAL_ACTION } from '../../event/retention-actions.js';
-import { LedgerFormatError } from '../../ledger/format-error.js';
+import { formatFault } from '../../ledger/format-error.js';
 import { rootAt } from '../../ledger/proofs.js';
-import { digestOfLeaves, LeafSet, openRemoval, showLeaves } from './removal-record.js';
+import { digestOfLeaves, LeafSet, MOST_HOLDS, openRemoval, showLeaves } from './removal-record.js';
 import { RecordedTrust } from './recorded-trust.js';
 import type { RecordedLog } from './recorded-trust.js';
 import type { RemovalRecord } from './removal-record.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { TileReader } from '../../store/tile-reader.js';
 import { decodeHash } from '../../ledger/base64.js';
-import { indexOf } from '../../trail/verification/problem-list.js';
 import type { ExplainedLeaves, ExplainsMissing } from '../../trail/verification/missing-events.js';
-import { KnownHolds } from './known-holds.js';
+import { readHolds } from './hold-events.js';
+import type { RecordedHolds } from './hold-events.js';
 import { RetentionRepository } from './retention.repository.js';
 import type { StatementEvent } from './retention.repository.js';
 
+/**
+ * How much the clocks of two processes may differ, and how long a hold may take until others see it: a removal of that time may or may
+ * not know of it.
+ */
+const SLACK_MS = 600_000;
 /** Sizes of the log whose roots are remembered. */
 const MOST_ROOTS = 1_000;
 /** Ranges of leaves that a problem names. */
@@ -39,12 +45,16 @@ class RecordedRemovals implements ExplainedLeaves {
   private constructor(
     private readonly retention: RetentionRepository,
     private readonly log: RecordedLog,
-    private readonly holds: KnownHolds,
+    private readonly holds: RecordedHolds,
   ) {}
 
   /** Reads the records. */
   static async of(retention: RetentionRepository, log: RecordedLog): Promise<RecordedRemovals> {
-    const removals = new RecordedRemovals(retention, log, await KnownHolds.read(retention, log));
+    const holds = await readHolds(retention, log.trust, (eventId, verb, doubt) => {
+      const message = `Event ${eventId} says that a legal hold was ${verb}, and ${doubt}. It counts for nothing.`;
+      log.problems.add('hold_untrusted', message, { eventId });
+    });
+    const removals = new RecordedRemovals(retention, log, holds);
     for await (const events of retention.statements([REMOVAL_ACTION])) {
       for (const event of events) await removals.read(event);
     }
@@ -74,12 +84,8 @@ class RecordedRemovals implements ExplainedLeaves {
     }
     if (!isNews) return;
     if (this.doubted.size < MOST_DOUBTED) this.doubted.add(id);
-    this.log.problems.add({
-      code: 'removal_untrusted',
-      eventId: id,
-      ...(first !== undefined && indexOf(first)),
-      message: `Event ${id} says that events were removed, and its record ${doubt}.`,
-    });
+    const message = `Event ${id} says that events were removed, and its record ${doubt}.`;
+    this.log.problems.add('removal_untrusted', message, { eventId: id, leafIndex: first });
   }
 
   /** Why the record excuses no missing event, and the first leaf that is meant; where there is no reason, it does from now on. */
@@ -97,14 +103,26 @@ class RecordedRemovals implements ExplainedLeaves {
       this.leaves.add(record.leaves);
       return {};
     } catch (error) {
-      if (!(error instanceof LedgerFormatError)) throw error;
-      return { doubt: `can't be read: ${error.message.replace(/\.$/, '')}` };
+      return { doubt: `can't be read: ${formatFault(error)}` };
     }
   }
 
-  private unknownHoldOf(id: string, tenantId: string, { holds }: RemovalRecord): string | undefined {
-    const hold = this.log.trust.needsSignature ? this.holds.unknownTo(id, tenantId, holds) : undefined;
-    return hold && `does not know of the legal hold ${hold}, which was in force`;
+  /** A hold that was in force, and that the removal did not know of: somebody had taken its event away for the time of the removal. */
+  private unknownHoldOf(
+    removalId: string,
+    tenantId: string,
+    { holds: known }: RemovalRecord,
+  ): string | undefined {
+    // It names no more.
+    if (!this.log.trust.needsSignature || known.length >= MOST_HOLDS) return undefined;
+    const at = timestampOf(removalId);
+    for (const [id, hold] of this.holds.placed) {
+      const end = this.holds.lifted.get(id) ?? Infinity;
+      const isInForce = timestampOf(id) + SLACK_MS < at && at + SLACK_MS < end;
+      if ((hold.tenantId ?? tenantId) === tenantId && isInForce && !known.includes(id))
+        return `does not know of the legal hold ${id}, which was in force`;
+    }
+    return undefined;
   }
 
   /** What of the log is not as the record has it. */

@@ -156,43 +156,27 @@ export class Removal {
     return this.repository.span(which, inForce, isHeld, size);
   }
 
+  /** Removes batch after batch; what was changed is evidence, and stays for whoever looks into it. */
   private async removeGroup(
-    work: Work,
+    { which, keepDays, leaves, size, read, signal }: Work,
     maintenance: RetentionRepository,
     report: (removed: number) => void,
   ): Promise<EventSpan & { changed: number }> {
-    let [events, changed, oldest, newest] = [0, 0, Infinity, -Infinity];
-    for await (const batch of this.batches(work, maintenance)) {
-      changed += batch.changed;
-      events += batch.removed.length;
-      for (const { row } of batch.removed) {
-        oldest = Math.min(oldest, Number(row.timestamp));
-        newest = Math.max(newest, Number(row.timestamp));
-      }
-      if (batch.removed.length > 0) report(events);
-    }
-    return { events, ...(events > 0 && { oldest, newest }), changed };
-  }
-
-  /** Removes batch after batch, and yields what is removed; what was changed is evidence, and stays for whoever looks into it. */
-  private async *batches(
-    { which, keepDays, leaves, size, read, signal }: Work,
-    maintenance: RetentionRepository,
-  ): AsyncGenerator<{ readonly removed: readonly ProvedRow[]; readonly changed: number }> {
     const {
       batchSize = maintenance.isOnThisThread ? SMALL_BATCH_SIZE : RETENTION_DEFAULTS.batchSize,
       pauseMs = RETENTION_DEFAULTS.pauseMs,
     } = this.options;
+    let [events, changed, oldest, newest] = [0, 0, Infinity, -Infinity];
     let after = '';
     let races = 0;
     for (;;) {
       signal?.throwIfAborted();
       const holds = await this.holds.on(which.tenantId, read);
       const page = await this.repository.expired(which, holds.inForce, { after, limit: batchSize, size });
-      if (page.length === 0) return;
       const proved = await this.proved(page, leaves);
       if (proved.length > 0) {
-        const event = await this.describe(which, keepDays, leaves, proved, holds);
+        const span = spanOf(proved);
+        const event = await this.describe({ ...which, keepDays, ...span }, leaves.checkpoint, proved, holds);
         const ids = proved.map(({ row }) => String(row.id));
         const considered = races < MAX_HOLD_RACES ? holds.considered : undefined;
         if (!(await maintenance.remove(ids, event, considered))) {
@@ -206,10 +190,14 @@ export class Removal {
         }
         races = 0;
         this.recorder.announce(event);
+        events += span.events;
+        oldest = Math.min(oldest, span.oldest);
+        newest = Math.max(newest, span.newest);
+        report(events);
       }
-      yield { removed: proved, changed: page.length - proved.length };
+      changed += page.length - proved.length;
+      if (page.length < batchSize) return { events, ...(events > 0 && { oldest, newest }), changed };
       after = String(page.at(-1)!.row.id);
-      if (page.length < batchSize) return;
       await delay(pauseMs, undefined, signal && { signal }).catch(() => undefined);
     }
   }
@@ -227,14 +215,12 @@ export class Removal {
 
   /** The event that tells of the batch, and is its record. */
   private async describe(
-    which: Work['which'],
-    keepDays: number,
-    { checkpoint }: ProvenLeaves,
+    { tenantId, category, keepDays, events, oldest, newest }: Batch,
+    checkpoint: ProvenLeaves['checkpoint'],
     removed: readonly ProvedRow[],
     { inForce }: HoldsFound,
   ): Promise<AuditLogEvent> {
     const id = createEventId(Date.now());
-    const times = removed.map(({ row }) => Number(row.timestamp));
     const leaves = removed.map(({ leafIndex, hash, row }) => ({
       leafIndex,
       leafHash: hash,
@@ -248,19 +234,13 @@ export class Removal {
       holds: inForce.map((hold) => hold.id),
     };
     const { signer } = this.log;
+    const record = await (signer
+      ? signInTime(signer, () => sealRemoval(claim, signer))
+      : sealRemoval(claim, undefined));
     return this.recorder.completeVerbatim({
       id,
-      tenantId: which.tenantId,
-      ...raise(REMOVAL, {
-        removed: removed.length,
-        category: which.category,
-        keepDays,
-        oldest: Math.min(...times),
-        newest: Math.max(...times),
-        record: await (signer
-          ? signInTime(signer, () => sealRemoval(claim, signer))
-          : sealRemoval(claim, undefined)),
-      }),
+      tenantId,
+      ...raise(REMOVAL, { removed: events, category, keepDays, oldest, newest, record }),
     });
   }
 
@@ -296,6 +276,9 @@ interface ProvedRow extends ExpiredRow {
   readonly hash: Buffer;
 }
 
+/** What one transaction removes. */
+type Batch = Work['which'] & Pick<Work, 'keepDays'> & Required<EventSpan>;
+
 /** The expired events of one tenant and category. */
 interface Work {
   readonly which: ExpiredEvents & { readonly category: AuditCategory };
@@ -306,6 +289,11 @@ interface Work {
   /** Of holds. Whether one was placed since is seen in the transaction that removes. */
   readonly read: HoldsRead;
   readonly signal: AbortSignal | undefined;
+}
+
+function spanOf(removed: readonly ProvedRow[]): Required<EventSpan> {
+  const times = removed.map(({ row }) => Number(row.timestamp));
+  return { events: removed.length, oldest: Math.min(...times), newest: Math.max(...times) };
 }
 
 function invalid(field: string, message: string): AuditError {

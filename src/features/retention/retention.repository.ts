@@ -1,7 +1,7 @@
 import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
 import { firstIdOf } from '../../event/event-id.js';
 import { pages } from '../../event/pages.js';
-import { present } from '../../event/present.js';
+import { defined } from '../../event/present.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
 import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
@@ -29,9 +29,7 @@ import {
 import type { Row, Sql } from '../../store/sql.js';
 import { isRolledBack } from '../../store/store-error.js';
 import { dialectOf } from '../../store/table-name.js';
-
-/** The action of the event of a hold that was lifted. */
-export const RELEASE_ACTION = 'audit.release-hold';
+import { RELEASE } from './raised-events.js';
 
 /** What tells of other events, and is never removed. */
 const KEPT_ACTIONS = [
@@ -40,7 +38,7 @@ const KEPT_ACTIONS = [
   'audit.erase',
   REMOVAL_ACTION,
   HOLD_ACTION,
-  RELEASE_ACTION,
+  RELEASE.action,
 ] as const;
 
 /** Events that are as old as a rule asks. */
@@ -251,7 +249,7 @@ export class RetentionRepository {
         timestamp: Number(row['timestamp']),
         tenantId,
         action,
-        ...present('details', factsOf(row['details'])),
+        ...defined({ details: factsOf(row['details']) }),
       }));
     });
     for await (const events of found) if (events.length > 0) yield events;

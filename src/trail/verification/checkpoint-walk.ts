@@ -1,6 +1,6 @@
 import { isOfLog } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
-import { LedgerFormatError } from '../../ledger/format-error.js';
+import { formatFault } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../../store/ledger-records.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
@@ -40,7 +40,8 @@ export class CheckpointWalk {
   private previousSize: number | undefined;
   private anySigned = false;
   private lastGood: number;
-  private failed: number | undefined;
+  /** The last one that could be compared did not have the root of its leaves. */
+  private hasFailed = false;
   /** Once the leaves are known to be wrong, every later root is. */
   private isOver = false;
 
@@ -93,31 +94,24 @@ export class CheckpointWalk {
 
   private chain({ treeSize, previousSize }: StoredCheckpoint): void {
     if (this.previousSize !== undefined && previousSize !== this.previousSize) {
-      this.problems.add({
-        code: previousSize > this.previousSize ? 'checkpoint_missing' : 'checkpoint_changed',
-        treeSize: previousSize > this.previousSize ? previousSize : treeSize,
-        message: `The checkpoint of ${treeSize} leaves extends one of ${previousSize}, but the one before it is of ${this.previousSize}.`,
-      });
+      const isMissing = previousSize > this.previousSize;
+      this.problems.add(
+        isMissing ? 'checkpoint_missing' : 'checkpoint_changed',
+        `The checkpoint of ${treeSize} leaves extends one of ${previousSize}, but the one before it is of ${this.previousSize}.`,
+        { treeSize: isMissing ? previousSize : treeSize },
+      );
     }
     this.previousSize = treeSize;
   }
 
   private open({ treeSize, rootHash, note }: StoredCheckpoint): Stop {
+    const add = (code: 'checkpoint_changed' | 'checkpoint_untrusted', what: string) =>
+      this.problems.add(code, `The checkpoint of ${treeSize} leaves ${what}.`, { treeSize });
     const changed = (what: string): Stop => {
-      this.problems.add({
-        code: 'checkpoint_changed',
-        treeSize,
-        message: `The checkpoint of ${treeSize} leaves ${what}.`,
-      });
+      add('checkpoint_changed', what);
       return { treeSize, isTrusted: false };
     };
-    const untrusted = (what: string) => {
-      this.problems.add({
-        code: 'checkpoint_untrusted',
-        treeSize,
-        message: `The checkpoint of ${treeSize} leaves is ${what}.`,
-      });
-    };
+    const untrusted = (what: string) => add('checkpoint_untrusted', `is ${what}`);
     try {
       const { verifiers, unsignedUntil } = this.trust;
       const checkpoint = openCheckpoint(note, verifiers);
@@ -140,8 +134,7 @@ export class CheckpointWalk {
       this.anySigned ||= isSigned;
       return { treeSize, root: checkpoint.rootHash, isTrusted: isTrusted && isOfThisLog };
     } catch (error) {
-      if (!(error instanceof LedgerFormatError)) throw error;
-      return changed(`can't be trusted: ${error.message.replace(/\.$/, '')}`);
+      return changed(`can't be trusted: ${formatFault(error)}`);
     }
   }
 
@@ -154,33 +147,32 @@ export class CheckpointWalk {
     this.explain(roots, isRight);
     if (isRight) {
       this.lastGood = treeSize;
-      this.failed = undefined;
+      this.hasFailed = false;
       return;
     }
     const range = `leaves ${this.lastGood} to ${treeSize - 1}`;
+    const place = { treeSize, leafIndex: this.lastGood };
     if (how !== undefined) {
-      this.problems.add({
-        code: 'history_rewritten',
-        treeSize,
-        leafIndex: this.lastGood,
-        message: `A checkpoint of ${treeSize} leaves ${how}, and the log has another root: of ${range} at least one was exchanged, with its event and the checkpoints.`,
-      });
+      this.problems.add(
+        'history_rewritten',
+        `A checkpoint of ${treeSize} leaves ${how}, and the log has another root: of ${range} at least one was exchanged, with its event and the checkpoints.`,
+        place,
+      );
       this.isOver = true;
-    } else if (isTrusted || this.failed !== undefined) {
-      this.problems.add({
-        code: 'leaf_changed',
-        treeSize,
-        leafIndex: this.lastGood,
-        message: `Of ${range} at least one is not what the checkpoint of ${treeSize} leaves vouches for.`,
-      });
+    } else if (isTrusted || this.hasFailed) {
+      this.problems.add(
+        'leaf_changed',
+        `Of ${range} at least one is not what the checkpoint of ${treeSize} leaves vouches for.`,
+        place,
+      );
       this.isOver = true;
     } else {
-      this.problems.add({
-        code: 'checkpoint_changed',
-        treeSize,
-        message: `The checkpoint of ${treeSize} leaves does not have the root of its leaves.`,
-      });
-      this.failed = treeSize;
+      this.problems.add(
+        'checkpoint_changed',
+        `The checkpoint of ${treeSize} leaves does not have the root of its leaves.`,
+        { treeSize },
+      );
+      this.hasFailed = true;
     }
   }
 
@@ -188,35 +180,23 @@ export class CheckpointWalk {
   private explain(roots: CandidateRoots, isDecided: boolean): void {
     for (const { leafIndex, eventId, hashes, truth } of roots.settleDoubts()) {
       const known = isDecided ? truth : undefined;
-      const place = { leafIndex, eventId };
-      this.blame('event_changed', place, hashes.event, known, hashes.leaf ?? hashes.tile);
-      this.blame('leaf_changed', place, hashes.leaf, known, hashes.event ?? hashes.tile);
-      this.blame('tile_changed', place, hashes.tile, known, undefined);
+      const { event, leaf, tile } = hashes;
+      const witnesses = [
+        ['event_changed', 'The event', event, leaf ?? tile],
+        ['leaf_changed', 'The hash', leaf, event ?? tile],
+        ['tile_changed', 'The hash in the tile', tile, undefined],
+      ] as const;
+      for (const [code, what, hash, other] of witnesses) {
+        // What is not there is told of where it is missed.
+        const right = known ?? other;
+        if (!hash || !right || hash.equals(right)) continue;
+        const which = `${what} of leaf ${leafIndex}`;
+        const event = eventId === undefined ? '' : ` (event ${eventId})`;
+        const message = known
+          ? `${which} is not what was sealed${event}.`
+          : `${which} disagrees with the others${event}, and no checkpoint tells which is right.`;
+        this.problems.add(code, message, { leafIndex, eventId });
+      }
     }
-  }
-
-  private blame(
-    code: 'event_changed' | 'leaf_changed' | 'tile_changed',
-    { leafIndex, eventId }: { readonly leafIndex: number; readonly eventId: string | undefined },
-    hash: Buffer | undefined,
-    truth: Buffer | undefined,
-    other: Buffer | undefined,
-  ): void {
-    // What is not there is told of where it is missed.
-    if (!hash) return;
-    if (truth ? hash.equals(truth) : !other || hash.equals(other)) return;
-    const what = {
-      event_changed: 'The event',
-      leaf_changed: 'The hash',
-      tile_changed: 'The hash in the tile',
-    };
-    this.problems.add({
-      code,
-      leafIndex,
-      ...(eventId !== undefined && { eventId }),
-      message: truth
-        ? `${what[code]} of leaf ${leafIndex} is not what was sealed${eventId === undefined ? '' : ` (event ${eventId})`}.`
-        : `${what[code]} of leaf ${leafIndex} disagrees with the others${eventId === undefined ? '' : ` (event ${eventId})`}, and no checkpoint tells which is right.`,
-    });
   }
 }

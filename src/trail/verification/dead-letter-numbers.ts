@@ -30,8 +30,9 @@ export class DeadLetterNumbers {
     const found = new DeadLetterNumbers();
     for await (const letter of letters.scan(trust, size)) {
       const isBelieved = letter.untrusted === undefined && !letter.isReplaced;
-      if (!isBelieved) problems?.add(problemOf(letter, trust));
-      else if (!letter.isReplayed) found.add(letter);
+      if (!isBelieved) {
+        if (problems) tell(problems, letter, trust);
+      } else if (!letter.isReplayed) found.add(letter);
     }
     return found;
   }
@@ -71,21 +72,23 @@ export class DeadLetterNumbers {
   }
 }
 
-function problemOf({ id, untrusted, source, sequence }: ScannedLetter, { verifiers }: Trust) {
+/** Of a letter that is not believed. */
+function tell(
+  problems: ProblemList,
+  { id, untrusted, ...number }: ScannedLetter,
+  { verifiers }: Trust,
+): void {
   const name = isEventId(id) ? id : 'without a valid id';
-  const where = {
-    eventId: String(id),
-    ...(source !== null && { source }),
-    ...(sequence !== null && { sequence }),
-  };
+  const place = { eventId: id, ...number };
   if (untrusted !== undefined) {
     const message = `The dead letter ${name} is not believed: ${untrusted}. It explains no missing number, and is not replayed.`;
-    return { ...where, code: 'dead_letter_untrusted' as const, message };
+    return problems.add('dead_letter_untrusted', message, place);
   }
   const isSigned = verifiers.length > 0;
-  return {
-    ...where,
-    code: isSigned ? ('event_inserted' as const) : ('dead_letter_untrusted' as const),
-    message: `Event ${name} is not the one that its dead letter has: ${isSigned ? 'somebody has stored another one in its place' : 'one of the two is forged'}.`,
-  };
+  const why = isSigned ? 'somebody has stored another one in its place' : 'one of the two is forged';
+  problems.add(
+    isSigned ? 'event_inserted' : 'dead_letter_untrusted',
+    `Event ${name} is not the one that its dead letter has: ${why}.`,
+    place,
+  );
 }

@@ -86,11 +86,8 @@ export class LeafWalk {
     if (!this.missing) return;
     const { from, to } = this.missing;
     this.missing = undefined;
-    this.problems.add({
-      code: 'leaf_missing',
-      leafIndex: from,
-      message: from === to ? `Leaf ${from} is not there.` : `Leaves ${from} to ${to} are not there.`,
-    });
+    const which = from === to ? `Leaf ${from} is` : `Leaves ${from} to ${to} are`;
+    this.problems.add('leaf_missing', `${which} not there.`, { leafIndex: from });
   }
 
   private leaf(index: number, leaf: LeafWithEvent | undefined, tile: Buffer | undefined): void {
@@ -108,26 +105,15 @@ export class LeafWalk {
     if (leaf.event) this.events += 1;
     else if (isRemoved) this.removed += 1;
     else {
-      this.problems.add({
-        code: 'event_missing',
-        ...whereOf(leaf),
-        message: `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.${this.missingEvents.hint}`,
-      });
+      const message = `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.${this.missingEvents.hint}`;
+      this.problems.add('event_missing', message, leaf);
     }
     if (mistyped !== undefined) {
-      this.problems.add({
-        code: 'event_changed',
-        ...whereOf(leaf),
-        message: `The column ${mistyped} of event ${leaf.eventId}, leaf ${index}, holds another type than events have there.`,
-      });
+      const message = `The column ${mistyped} of event ${leaf.eventId}, leaf ${index}, holds another type than events have there.`;
+      this.problems.add('event_changed', message, leaf);
     }
-    if (!stored) {
-      this.problems.add({
-        code: 'leaf_changed',
-        ...whereOf(leaf),
-        message: `Leaf ${index} (event ${leaf.eventId}) has no valid hash.`,
-      });
-    }
+    if (!stored)
+      this.problems.add('leaf_changed', `Leaf ${index} (event ${leaf.eventId}) has no valid hash.`, leaf);
     this.roots.append(index, { leaf: stored, event, tile, isRemoved }, leaf.eventId);
     const isSealed = event !== undefined && stored?.equals(event) === true;
     this.order.next(leaf, this.numbers(leaf, mistyped === undefined, isSealed));
@@ -154,18 +140,12 @@ export class LeafWalk {
     const columns = [event.source, event.sequence === null ? null : toInteger(event.sequence)];
     // The event of a gap has no number of its own.
     if (columns[0] !== number[0] || columns[1] !== number[1]) {
-      this.problems.add({
-        code: 'event_changed',
-        ...whereOf(leaf),
-        message: `The columns source and sequence of event ${eventId}, leaf ${leafIndex}, are not what its metadata says.`,
-      });
+      const message = `The columns source and sequence of event ${eventId}, leaf ${leafIndex}, are not what its metadata says.`;
+      this.problems.add('event_changed', message, leaf);
     }
     if (isSealed && (leaf.source !== said[0] || leaf.sequence !== said[1] || leaf.through !== said[2])) {
-      this.problems.add({
-        code: 'leaf_changed',
-        ...whereOf(leaf),
-        message: `The number of leaf ${leafIndex} is not its event's, ${eventId}.`,
-      });
+      const message = `The number of leaf ${leafIndex} is not its event's, ${eventId}.`;
+      this.problems.add('leaf_changed', message, leaf);
     }
     return isGap;
   }
@@ -182,13 +162,4 @@ export class LeafWalk {
     }
     return tiles;
   }
-}
-
-function whereOf({ eventId, leafIndex, source, sequence }: LeafWithEvent) {
-  return {
-    eventId,
-    leafIndex,
-    ...(source !== null && { source }),
-    ...(sequence !== null && { sequence }),
-  };
 }

@@ -86,7 +86,7 @@ export class LogVerifier {
     await compareKept(ledger, problems, checkpoints.rest, size);
     await verifyTiles(ledger, problems, size, () => report(to - from));
     await verifyStrays(ledger, problems, trust);
-    for (const message of await ledger.strangeTables()) problems.add({ code: 'table_replaced', message });
+    for (const message of await ledger.strangeTables()) problems.add('table_replaced', message);
     const { pending, deadLetters } = isWhole
       ? await verifyOutside({ store: this.store, known: this.known, problems, order, trust, size }, (done) =>
           report(to - from + done),
@@ -149,7 +149,7 @@ async function whole<T>(problems: ProblemList, asked: Promise<T>): Promise<T | u
     return await asked;
   } catch (error) {
     if (!(error instanceof AuditError) || error.code !== 'AUDIT_LEDGER_BROKEN') throw error;
-    problems.add({ code: 'tile_missing', message: error.message.replace(/ nest-audit verify says.*$/, '') });
+    problems.add('tile_missing', error.message.replace(/ nest-audit verify says.*$/, ''));
     return undefined;
   }
 }
@@ -166,21 +166,17 @@ async function compareKept(
     // It keeps each tile that it has read.
     if (index % TILE_WIDTH === 0) tiles = new TileReader(ledger, size);
     if (treeSize > size) {
-      problems.add({
-        code: 'log_truncated',
-        treeSize,
-        leafIndex: size,
-        message: `A checkpoint of ${treeSize} leaves ${how}, and the log has ${size}: it was cut off, or set back to an older state.`,
-      });
+      problems.add(
+        'log_truncated',
+        `A checkpoint of ${treeSize} leaves ${how}, and the log has ${size}: it was cut off, or set back to an older state.`,
+        { treeSize, leafIndex: size },
+      );
       continue;
     }
     const root = await whole(problems, rootAt(treeSize, tiles.node));
     if (!root || root.equals(rootHash)) continue;
-    problems.add({
-      code: 'history_rewritten',
-      treeSize,
-      message: `A checkpoint of ${treeSize} leaves ${how}, and the log has another root.`,
-    });
+    const message = `A checkpoint of ${treeSize} leaves ${how}, and the log has another root.`;
+    problems.add('history_rewritten', message, { treeSize });
   }
 }
 

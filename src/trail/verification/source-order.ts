@@ -46,38 +46,28 @@ export class SourceOrder {
     });
   }
 
-  next({ source, sequence, through, eventId, leafIndex }: StoredLeaf, isGap: boolean): void {
+  next(leaf: StoredLeaf, isGap: boolean): void {
+    const { source, sequence, through, eventId, leafIndex } = leaf;
     if (source === null || sequence === null || through === null) return;
-    const where = { source, sequence, eventId, leafIndex };
     const given = isGap ? undefined : this.eventOf(source, sequence);
     if (given !== undefined && given !== eventId) {
-      this.problems.add({
-        ...where,
-        code: 'event_inserted',
-        message: `Leaf ${leafIndex} has number ${sequence} of this process as event ${eventId}, and this process has given it to ${given === '' ? 'an event that was dropped' : `event ${given}`}.`,
-      });
+      const other = given === '' ? 'an event that was dropped' : `event ${given}`;
+      const message = `Leaf ${leafIndex} has number ${sequence} of this process as event ${eventId}, and this process has given it to ${other}.`;
+      this.problems.add('event_inserted', message, leaf);
     }
     const reached = this.reached.get(source);
     if (reached === undefined && this.before && this.close(source, sequence)) return;
     const sealed = reached ?? (this.before ? sequence - 1 : 0);
     if (sequence <= sealed) {
-      if (!this.close(source, sequence)) {
-        this.problems.add({
-          ...where,
-          code: 'sequence_disorder',
-          message: `Leaf ${leafIndex} has number ${sequence} of its source, behind number ${sealed} (event ${eventId}).`,
-        });
-      }
+      if (this.close(source, sequence)) return;
+      const message = `Leaf ${leafIndex} has number ${sequence} of its source, behind number ${sealed} (event ${eventId}).`;
+      this.problems.add('sequence_disorder', message, leaf);
       return;
     }
     if (sequence > sealed + 1) {
-      this.problems.add({
-        source,
-        sequence: sealed + 1,
-        leafIndex,
-        code: 'sequence_gap',
-        message: `${numbers(sealed + 1, sequence - 1)} of a source ${sequence - sealed === 2 ? 'is' : 'are'} missing in the log before leaf ${leafIndex} (event ${eventId}), and nothing tells of a loss.`,
-      });
+      const are = `${numbers(sealed + 1, sequence - 1)} of a source ${sequence - sealed === 2 ? 'is' : 'are'}`;
+      const message = `${are} missing in the log before leaf ${leafIndex} (event ${eventId}), and nothing tells of a loss.`;
+      this.problems.add('sequence_gap', message, { source, sequence: sealed + 1, leafIndex });
     }
     this.reached.set(source, through);
     if (isGap) this.open({ source, from: sequence, to: through, eventId, leafIndex });

@@ -3,7 +3,6 @@ import type { NumberedRow } from '../../store/event-row.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import { DeadLetterNumbers } from './dead-letter-numbers.js';
 import type { WalkedLog } from './verifier-knowledge.js';
-import { insertedEvent } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';
 import { UnsealedNumbers } from './unsealed-numbers.js';
@@ -41,7 +40,7 @@ export async function verifyOutside(log: WalkedLog, report: (done: number) => vo
     for (const event of events) {
       const wrong = whyForeign(event, order, given, ids);
       if (wrong !== undefined) {
-        problems.add(insertedEvent(event, wrong));
+        problems.addInserted(event, wrong);
         continue;
       }
       pending += 1;
@@ -62,17 +61,11 @@ export async function verifyOutside(log: WalkedLog, report: (done: number) => vo
   };
   const gaps = [...order.openGaps];
   const come = await countKnown(gaps);
-  for (const [index, { source, from, to, eventId, leafIndex }] of gaps.entries()) {
+  for (const [index, { from, to, eventId, ...place }] of gaps.entries()) {
     const lost = to - from + 1 - come[index]!;
     if (lost <= 0) continue;
-    problems.add({
-      code: 'sequence_gap',
-      source,
-      sequence: from,
-      eventId,
-      leafIndex,
-      message: `${numbers(from, to)} of a source never came: ${lost} events were lost, or removed before they were sealed. Event ${eventId} recorded it.`,
-    });
+    const message = `${numbers(from, to)} of a source never came: ${lost} events were lost, or removed before they were sealed. Event ${eventId} recorded it.`;
+    problems.add('sequence_gap', message, { ...place, eventId, sequence: from });
   }
   const afterEnd = await verifySources(log, unsealed, countKnown);
   return { pending: pending - afterEnd, deadLetters: waiting.waiting };

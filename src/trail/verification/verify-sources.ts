@@ -6,12 +6,10 @@ import type { SourceNote } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
 import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import type { LogStore, VerifierKnowledge, WalkedLog } from './verifier-knowledge.js';
-import { insertedEvent } from './problem-list.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';
 import type { UnsealedHole, UnsealedNumbers } from './unsealed-numbers.js';
-import type { AuditProblem } from './verification-result.js';
 
 /** So many times the time of a gap a process has to say how far it is, where a number of it is missing. */
 const WORD_TIMES = 3;
@@ -20,7 +18,7 @@ const LISTED = 1_000;
 
 /** Numbers that must be there, and what to say where they are not. */
 interface Expected extends NumberRange {
-  readonly problem: (missing: number) => AuditProblem;
+  readonly tell: (problems: ProblemList, missing: number) => void;
 }
 
 /**
@@ -53,7 +51,7 @@ export async function verifySources(
     const said = local
       ? whyNotLocal(standing, local.sequence)
       : whyNotSo(standing, unsealed.highest(source, order), hasKeys);
-    if (said !== undefined) problems.add(contradicted(source, said));
+    if (said !== undefined) addContradicted(problems, source, said);
     // What is after the end of one that has closed is told of below.
     if (trusted?.newest.kind === 'closed') noted.set(source, Infinity);
     else if (trusted) noted.set(source, trusted.sequence);
@@ -69,12 +67,8 @@ export async function verifySources(
       const late =
         kind === 'closed' && sealed > end ? await sealing.leavesAfter(source, end, LISTED, size) : [];
       for (const leaf of late) {
-        problems.add({
-          code: 'event_inserted',
-          ...leaf,
-          source,
-          message: `Event ${leaf.eventId}, leaf ${leaf.leafIndex}, has number ${leaf.sequence} of a source that has closed with number ${end}.`,
-        });
+        const message = `Event ${leaf.eventId}, leaf ${leaf.leafIndex}, has number ${leaf.sequence} of a source that has closed with number ${end}.`;
+        problems.add('event_inserted', message, { ...leaf, source });
       }
     }
     const claim = claimed?.ended ?? 0;
@@ -84,10 +78,8 @@ export async function verifySources(
   }
   const nameless = await sources.countNameless();
   if (nameless > 0) {
-    problems.add({
-      code: 'source_contradicted',
-      message: `${nameless} rows of audit_sources name no source, or hold another type than notes have there.`,
-    });
+    const message = `${nameless} rows of audit_sources name no source, or hold another type than notes have there.`;
+    problems.add('source_contradicted', message);
   }
 
   expected.push(...unrecordedHoles(known, order, unsealed, noted));
@@ -142,7 +134,7 @@ async function reportStoredAfterEnd(
     for (const event of await sealing.eventsAfter(source, { sequence: from, id: '' }, LISTED)) {
       // What came since may be of a process that goes on with the source.
       if (Number(event.sequence) > to) break;
-      problems.add(insertedEvent(event, `its source has closed before number ${String(event.sequence)}`));
+      problems.addInserted(event, `its source has closed before number ${String(event.sequence)}`);
       inserted += 1;
     }
   }
@@ -174,9 +166,9 @@ async function expect(
   problems: ProblemList,
 ): Promise<void> {
   const counts = await count(expected);
-  for (const [index, { from, to, problem }] of expected.entries()) {
+  for (const [index, { from, to, tell }] of expected.entries()) {
     const missing = to - from + 1 - (counts[index] ?? 0);
-    if (missing > 0) problems.add(problem(missing));
+    if (missing > 0) tell(problems, missing);
   }
 }
 
@@ -220,28 +212,22 @@ function whyUnreadable(unreadable: number): string | undefined {
   return unreadable > 0 ? `${unreadable} notes of the source hold what no process writes` : undefined;
 }
 
-function contradicted(source: string, why: string): AuditProblem {
-  return {
-    code: 'source_contradicted',
-    source,
-    message: `In audit_sources, ${why}. No trusted key has signed it, so it counts for nothing.`,
-  };
+function addContradicted(problems: ProblemList, source: string, why: string): void {
+  const message = `In audit_sources, ${why}. No trusted key has signed it, so it counts for nothing.`;
+  problems.add('source_contradicted', message, { source });
 }
 
 /** It is a gap where some of the numbers are missing. @param says the message, for how many are */
 function gapIn(
   { source, from, to }: NumberRange,
   says: (missing: number) => string,
-  about: { readonly eventId?: string } = {},
+  eventId?: string,
 ): Expected {
-  const problem = (missing: number): AuditProblem => ({
-    code: 'sequence_gap',
-    source,
-    sequence: from,
-    ...about,
-    message: `Of ${numbers(from, to).toLowerCase()} of ${says(missing)}`,
-  });
-  return { source, from, to, problem };
+  const tell = (problems: ProblemList, missing: number) => {
+    const message = `Of ${numbers(from, to).toLowerCase()} of ${says(missing)}`;
+    problems.add('sequence_gap', message, { source, sequence: from, eventId });
+  };
+  return { source, from, to, tell };
 }
 
 function lostTail(source: string, sealed: number, to: number): Expected {
@@ -253,13 +239,15 @@ function claimedTail(source: string, sealed: number, to: number): Expected {
   const from = sealed + 1;
   const which = numbers(from, to).toLowerCase();
   const why = `a note says that the source has ended with number ${to}, and of ${which}`;
-  return { source, from, to, problem: (missing) => contradicted(source, `${why} ${missing} are missing`) };
+  const tell = (problems: ProblemList, missing: number) =>
+    addContradicted(problems, source, `${why} ${missing} are missing`);
+  return { source, from, to, tell };
 }
 
 function unrecorded({ eventId, ...range }: UnsealedHole, why: string): Expected {
   const says = (missing: number) =>
     `a source ${missing} are missing, and event ${eventId} and what is after it are not sealed: ${why}.`;
-  return gapIn(range, says, { eventId });
+  return gapIn(range, says, eventId);
 }
 
 function storedBefore(range: NumberRange): Expected {

@@ -4,7 +4,6 @@ import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../../store/ledger-records.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
-import { indexOf, sizeOf } from './problem-list.js';
 import type { ProblemList } from './problem-list.js';
 
 /** Rows of each table that are told of one by one. */
@@ -21,33 +20,25 @@ export async function verifyStrays(
 ): Promise<void> {
   const size = (await ledger.head())?.treeSize ?? 0;
   for (const checkpoint of await ledger.strayCheckpoints(LISTED)) {
-    problems.add({ ...sizeOf(checkpoint.treeSize), ...strayCheckpoint(checkpoint, trust, size) });
+    const { code, message } = strayCheckpoint(checkpoint, trust, size);
+    problems.add(code, message, checkpoint);
   }
   const { leaves, more } = await ledger.strayLeaves(LISTED);
   for (const { leafIndex, eventId } of leaves) {
-    problems.add({
-      code: 'leaf_inserted',
-      ...indexOf(leafIndex),
-      eventId,
-      message: `Leaf ${leafIndex} (event ${eventId}) is outside of the log: the newest checkpoint is of ${size} leaves.`,
-    });
+    const message = `Leaf ${leafIndex} (event ${eventId}) is outside of the log: the newest checkpoint is of ${size} leaves.`;
+    problems.add('leaf_inserted', message, { leafIndex, eventId });
   }
-  if (more > 0) {
-    problems.add({
-      code: 'leaf_inserted',
-      message: `There are ${more} more leaves outside of the log of ${size} leaves.`,
-    });
-  }
+  if (more > 0)
+    problems.add('leaf_inserted', `There are ${more} more leaves outside of the log of ${size} leaves.`);
   // Listed first: what was completed since, the newer size has.
   const tiles = await ledger.strayTiles(size, LISTED);
   const now = tiles.length > 0 ? ((await ledger.head())?.treeSize ?? 0) : size;
   const stillStray = now === size ? tiles : await ledger.strayTiles(now, LISTED);
-  for (const { level, tileIndex } of stillStray) {
-    problems.add({
-      code: 'tile_changed',
-      message: `Tile ${tileIndex} of level ${level} does not belong to a log of ${now} leaves.`,
-    });
-  }
+  for (const { level, tileIndex } of stillStray)
+    problems.add(
+      'tile_changed',
+      `Tile ${tileIndex} of level ${level} does not belong to a log of ${now} leaves.`,
+    );
 }
 
 function strayCheckpoint(

@@ -24,7 +24,7 @@ export async function verifyTiles(
       const to = Math.min(from + PAGE, count);
       const tiles = new Map((await ledger.tiles(level, from, to)).map((tile) => [tile.tileIndex, tile]));
       const add = (code: 'tile_missing' | 'tile_changed', index: number, what: string) =>
-        problems.add({ code, leafIndex: index * TILE_WIDTH ** (level + 1), message: `${what}.` });
+        problems.add(code, `${what}.`, { leafIndex: index * TILE_WIDTH ** (level + 1) });
       if (tiles.size === 0) {
         // Told of once, however many there should be.
         const next = Math.min((await ledger.nextTile(level, to)) ?? count, count);
