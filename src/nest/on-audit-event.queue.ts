@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { errorNameOf } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { RateLimitedLog } from '../event/audit-logger.js';
+import { within } from '../store/within.js';
 
 /** What keeps a slow or hanging subscriber from taking memory and from waiting for ever. */
 export const SUBSCRIBER_LIMITS = {
@@ -76,22 +77,15 @@ export class SubscriberQueue {
   }
 
   private async settle(event: AuditLogEvent, chain: readonly SubscriberQueue[]): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, this.limits.callMs, 'late');
-      timer.unref();
-    });
     // A copy: the original still waits to be stored.
     const called = calls
       .run(chain, async () => void (await this.call(structuredClone(event))))
       .catch((thrown: unknown) => this.warn('failed', `failed with ${errorNameOf(thrown)}.`));
-    if ((await Promise.race([called, late])) === 'late') {
-      this.warn(
-        'late',
-        `did not settle within ${this.limits.callMs} ms and was given up; it gets the events after that.`,
-      );
-    }
-    clearTimeout(timer);
+    if (await within(this.limits.callMs, called, false)) return;
+    this.warn(
+      'late',
+      `did not settle within ${this.limits.callMs} ms and was given up; it gets the events after that.`,
+    );
   }
 
   private warn(kind: string, what: string): void {

@@ -4,7 +4,7 @@ import { ROW_COLUMNS } from './event-row.js';
 import type { NumberedRow } from './event-row.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
-import { integer, read, rowReader, text } from './records.js';
+import { columnNamesOf, integer, read, rowReader, text } from './records.js';
 import { ask, columnsOf, countRows, id, isNumber, limit as most, list, number, sql } from './sql.js';
 import type { Sql } from './sql.js';
 import { strangeTables } from './strange-tables.js';
@@ -23,8 +23,6 @@ const MOST_LEAVES = number(Number.MAX_SAFE_INTEGER);
 const TILE_LEVELS = 6;
 /** Ranges of leaves in one statement: SQLite takes fewer than 1,000 conditions. */
 const RANGES = 200;
-
-const LEAF_COLUMNS = ['leaf_index', 'event_id', 'source', 'sequence', 'through', 'leaf_hash'] as const;
 
 /** The index after the last leaf. */
 const LEAF_END = sql`(SELECT COALESCE(MAX(l.leaf_index), -1) + 1 FROM audit_leaves l WHERE l.leaf_index < ${MOST_LEAVES})`;
@@ -127,7 +125,7 @@ export class LedgerRepository {
   async leaves(from: number, to: number): Promise<LeafWithEvent[]> {
     const rows = await ask(
       this.database,
-      sql`SELECT ${columnsOf('l', LEAF_COLUMNS, 'leaf_')}, ${columnsOf('e', ROW_COLUMNS)}
+      sql`SELECT ${columnsOf('l', columnNamesOf(LEAF), 'leaf_')}, ${columnsOf('e', ROW_COLUMNS)}
         FROM audit_leaves l LEFT JOIN audit_events e ON e.id = l.event_id
         WHERE l.leaf_index >= ${from} AND l.leaf_index < ${to} ORDER BY l.leaf_index`,
     );

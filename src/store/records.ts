@@ -2,7 +2,7 @@
 import type { AuditDatabase } from './audit-database.js';
 import { toInteger, toText } from './column-value.js';
 import type { TableRows } from './insert-rows.js';
-import { ask, list, raw, sql, upTo } from './sql.js';
+import { ask, columnsOf, sql } from './sql.js';
 import type { Row, Sql } from './sql.js';
 import type { StoredValue } from './stored-row.js';
 import type { AuditTable } from './table-name.js';
@@ -44,11 +44,11 @@ export async function read<S extends Shape>(
   shape: S,
   from: Sql,
 ): Promise<RecordOf<S>[]> {
-  const columns = Object.entries(shape).map(([name, { most }]) => {
-    const column = columnOf(name);
-    return sql`${most === undefined ? raw(`t.${column}`) : upTo(most, `t.${column}`)} AS ${raw(column)}`;
-  });
-  return (await ask(database, sql`SELECT ${list(columns)} ${from}`)).map(rowReader(shape));
+  const most = Object.fromEntries(
+    Object.entries(shape).map(([name, column]) => [columnOf(name), column.most]),
+  );
+  const columns = columnsOf('t', columnNamesOf(shape), '', most);
+  return (await ask(database, sql`SELECT ${columns} ${from}`)).map(rowReader(shape));
 }
 
 /** Reads the record of a row. @param prefix of the columns' names in the answer */
@@ -71,9 +71,14 @@ export function rowsOf<S extends Shape>(
   const names = Object.keys(shape);
   return {
     table,
-    columns: names.map(columnOf),
+    columns: columnNamesOf(shape),
     rows: records.map((record) => names.map((name) => record[name]!)),
   };
+}
+
+/** The columns of a record, in their order. */
+export function columnNamesOf(shape: Shape): string[] {
+  return Object.keys(shape).map(columnOf);
 }
 
 function columnOf(name: string): string {

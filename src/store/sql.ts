@@ -72,9 +72,25 @@ export function idAfter(text: string): SqlPart {
   return (dialect) => storedIdAfter(dialect, text);
 }
 
-/** Columns of a table that goes by an alias, to be selected. @param prefix of their names in the answer */
-export function columnsOf(alias: string, columns: readonly string[], prefix = ''): Sql {
-  return raw(columns.map((column) => `${alias}.${column} AS ${prefix}${column}`).join(', '));
+/**
+ * Columns of a table that goes by an alias, to be selected.
+ *
+ * @param prefix of their names in the answer
+ * @param most bytes of those that others may have filled, see {@link upTo}
+ */
+export function columnsOf(
+  alias: string,
+  columns: readonly string[],
+  prefix = '',
+  most: Readonly<Record<string, number | undefined>> = {},
+): Sql {
+  return list(
+    columns.map((column) => {
+      const value = `${alias}.${column}`;
+      const bytes = most[column];
+      return sql`${bytes === undefined ? raw(value) : upTo(bytes, value)} AS ${raw(prefix + column)}`;
+    }),
+  );
 }
 
 /** The statement as the database of the manager takes it. */

@@ -1,13 +1,18 @@
 /**
- * Waits for the work, but not longer than `patienceMs`; what comes later of it is ignored. Keeps the process running
- * meanwhile: the caller counts on it.
+ * Waits for the work, but not longer than `patienceMs`; what comes later of it is ignored.
  *
+ * @param keepsProcess whether the process goes on meanwhile, since the caller counts on it
  * @returns whether the work was done in time
  * @throws what the work throws in time
  */
-export async function within(patienceMs: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
+export async function within(
+  patienceMs: number,
+  work: Promise<unknown>,
+  keepsProcess = true,
+): Promise<boolean> {
+  let timer!: NodeJS.Timeout;
   const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, patienceMs, false)));
+  if (!keepsProcess) timer.unref();
   try {
     return await Promise.race([work.then(() => true), late]);
   } finally {

@@ -1,11 +1,13 @@
 import { pages } from '../../event/pages.js';
+import { defined } from '../../event/present.js';
 import type { StoreAccess } from '../../recorder/at-rest.js';
 import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { changeRows, insertRows } from '../../store/insert-rows.js';
+import { columnNamesOf, integer, optional, rowReader, rowsOf, text } from '../../store/records.js';
 import { ask, columnsOf, limit as most, list, sql, statementOf } from '../../store/sql.js';
-import type { Row, Sql } from '../../store/sql.js';
+import type { Sql } from '../../store/sql.js';
 import { dialectOf } from '../../store/table-name.js';
 
 /** A row of `audit_keys`, see `AuditKeyEntity`: none of it is to be believed before its id is compared with its place. */
@@ -21,20 +23,21 @@ export interface SubjectKey {
   readonly erasure?: string;
 }
 
-/** By column: the property, and how it is read. */
-const COLUMNS: Readonly<
-  Record<string, readonly [name: keyof SubjectKey, read: (value: unknown) => unknown]>
-> = {
-  subject: ['subject', String],
-  generation: ['generation', Number],
-  id: ['id', String],
-  tenant_id: ['tenantId', String],
-  wrapped: ['wrapped', String],
-  master_id: ['masterId', String],
-  created_at: ['createdAt', Number],
-  erased_at: ['erasedAt', Number],
-  erasure: ['erasure', String],
-};
+const KEY = {
+  subject: text,
+  generation: integer,
+  id: text,
+  tenantId: text,
+  wrapped: text,
+  masterId: text,
+  createdAt: integer,
+  erasedAt: optional(integer),
+  erasure: optional(text),
+} satisfies Record<keyof SubjectKey, unknown>;
+
+/** Before the columns' names in answers: its id is a text, and answers have ids of bytes under that name. */
+const PREFIX = 'key_';
+const keyOf = rowReader(KEY, PREFIX);
 
 /** Values in one statement. */
 const MOST_VALUES = 500;
@@ -42,12 +45,11 @@ const MOST_VALUES = 500;
 const PAGE = 200;
 
 /**
- * Where a statement runs. Only SQLite takes part in the transaction of the caller, since it has one writer at a time: elsewhere a key
- * that another process makes at the same time would break it.
+ * The wrapped data keys. A user with SELECT, INSERT and UPDATE is enough; without erasure and rotation, SELECT and INSERT.
+ *
+ * Only on SQLite a statement takes part in the transaction of the caller, since it has one writer at a time: elsewhere a key that another
+ * process makes at the same time would break it.
  */
-export type KeyAccess = StoreAccess;
-
-/** The wrapped data keys. A user with SELECT, INSERT and UPDATE is enough; without erasure and rotation, SELECT and INSERT. */
 export class SubjectKeyRepository {
   constructor(private readonly database: AuditDatabase) {}
 
@@ -57,7 +59,7 @@ export class SubjectKeyRepository {
   }
 
   /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
-  async byIds(ids: readonly string[], access: KeyAccess = {}): Promise<SubjectKey[]> {
+  async byIds(ids: readonly string[], access: StoreAccess = {}): Promise<SubjectKey[]> {
     const found: SubjectKey[] = [];
     for (let from = 0; from < ids.length; from += MOST_VALUES) {
       const some = list(ids.slice(from, from + MOST_VALUES));
@@ -82,10 +84,10 @@ export class SubjectKeyRepository {
   }
 
   /** @throws the driver's error, see `classifyStoreError`: a duplicate where another process was first */
-  async insert(keys: readonly SubjectKey[], { manager, signal }: KeyAccess = {}): Promise<void> {
+  async insert(keys: readonly SubjectKey[], { manager, signal }: StoreAccess = {}): Promise<void> {
     const executor = this.sharedManager(manager) ?? this.database.ready().manager;
-    const rows = keys.map(toRow);
-    await insertRows(executor, { table: 'audit_keys', columns: Object.keys(COLUMNS), rows }, signal);
+    const records = keys.map((key) => ({ erasedAt: null, erasure: null, ...key }));
+    await insertRows(executor, rowsOf('audit_keys', KEY, records), signal);
   }
 
   /** Wraps a key again, unless it was destroyed or wrapped by another process meanwhile. */
@@ -113,34 +115,23 @@ export class SubjectKeyRepository {
     for await (const page of found) yield* page;
   }
 
-  private async select(where: Sql, { manager, signal }: KeyAccess, limit?: number): Promise<SubjectKey[]> {
-    const others = Object.keys(COLUMNS).filter((column) => column !== 'id');
+  private async select(where: Sql, { manager, signal }: StoreAccess, limit?: number): Promise<SubjectKey[]> {
     const rows = await ask(
       this.database,
-      // Its id is a text: answers have ids of bytes under that name.
-      sql`SELECT k.id AS key_id, ${columnsOf('k', others)} FROM audit_keys k
+      sql`SELECT ${columnsOf('k', columnNamesOf(KEY), PREFIX)} FROM audit_keys k
         WHERE ${where} ORDER BY k.id ${limit === undefined ? sql`` : most(limit)}`,
       { manager: this.sharedManager(manager), signal },
     );
-    return rows.map(({ key_id: id = null, ...row }) => fromRow({ ...row, id }));
+    return rows.map(keyOf).map(({ erasedAt, erasure, ...key }) => ({
+      ...key,
+      ...defined({ erasedAt, erasure }),
+    }));
   }
 
-  private sharedManager(manager: KeyAccess['manager']): KeyAccess['manager'] {
+  private sharedManager(manager: StoreAccess['manager']): StoreAccess['manager'] {
     return dialectOf(this.database.ready()) === 'sqlite' ? manager : undefined;
   }
 }
 
 /** What was in the row must not stay in a free place of the file, nor in the log beside it. */
 const SECURELY = { before: 'secure_delete = ON', after: 'wal_checkpoint(TRUNCATE)' } as const;
-
-function toRow(key: SubjectKey): (string | number | null)[] {
-  return Object.values(COLUMNS).map(([name]) => key[name] ?? null);
-}
-
-function fromRow(row: Row): SubjectKey {
-  const isThere = (column: string) => row[column] !== null || !column.startsWith('eras');
-  const read = Object.entries(COLUMNS).filter(([column]) => isThere(column));
-  return Object.fromEntries(
-    read.map(([column, [name, from]]) => [name, from(row[column])]),
-  ) as unknown as SubjectKey;
-}

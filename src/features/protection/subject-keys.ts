@@ -3,7 +3,8 @@ import { AuditError } from '../../event/audit-error.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import { classifyStoreError } from '../../store/store-error.js';
-import type { KeyAccess, SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
+import type { StoreAccess } from '../../recorder/at-rest.js';
+import type { SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
 import { KeyCache } from './key-cache.js';
 import type { MasterKeys } from './master-keys.js';
 import { KeyDamagedError, KeyUnavailableError } from './master-keys.js';
@@ -91,7 +92,7 @@ export class SubjectKeys {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
-  async referenceOf(tenantId: string, subjectId: string, access: KeyAccess = {}): Promise<string> {
+  async referenceOf(tenantId: string, subjectId: string, access: StoreAccess = {}): Promise<string> {
     const index = await this.indexKey(access);
     return this.use(index, (key) => digest(key, tenantId, subjectId));
   }
@@ -101,7 +102,7 @@ export class SubjectKeys {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error; KeyUnavailableError
    */
-  async keysFor(claims: readonly Claim[], access: KeyAccess): Promise<(DataKey | undefined)[]> {
+  async keysFor(claims: readonly Claim[], access: StoreAccess): Promise<(DataKey | undefined)[]> {
     const index = await this.indexKey(access);
     const references = await this.use(index, (key) =>
       claims.map(({ tenantId, subjectId }) => digest(key, tenantId, subjectId)),
@@ -112,9 +113,9 @@ export class SubjectKeys {
       const missing = new Map<string, Draft>();
       const found = claims.map(({ tenantId, timestamp }, place) => {
         const subject = references[place]!;
-        const own = bySubject.get(subject) ?? [];
-        if (own.some(({ erasedAt }) => erasedAt !== undefined && timestamp <= erasedAt)) return undefined;
-        const newest = own.at(-1);
+        const keys = bySubject.get(subject) ?? [];
+        if (keys.some(({ erasedAt }) => erasedAt !== undefined && timestamp <= erasedAt)) return undefined;
+        const newest = keys.at(-1);
         if (newest && isUsable(newest) && !this.isOld(newest)) return newest;
         missing.set(subject, { tenantId, subject, generation: (newest?.generation ?? 0) + 1 });
         return newest;
@@ -153,8 +154,7 @@ export class SubjectKeys {
     const index = await this.indexKey({});
     await this.use(index, (key) => {
       for (const row of rows) {
-        const isOwn = row.id === idOf(key, row.subject, row.generation);
-        found.set(row.id, isOwn ? this.dataKey(key, row) : 'forged');
+        found.set(row.id, this.dataKey(key, row) ?? 'forged');
       }
     });
     return found;
@@ -262,7 +262,7 @@ export class SubjectKeys {
     return Date.now() - createdAt > this.options.dataKeyDays * DAY_MS;
   }
 
-  private indexKey(access: KeyAccess): Promise<DataKey> {
+  private indexKey(access: StoreAccess): Promise<DataKey> {
     // Within a transaction it may be rolled back.
     if (access.manager) return this.index ?? this.loadIndex(access);
     this.index ??= this.loadIndex(access).catch((error: unknown) => {
@@ -272,7 +272,7 @@ export class SubjectKeys {
     return this.index;
   }
 
-  private async loadIndex(access: KeyAccess): Promise<DataKey> {
+  private async loadIndex(access: StoreAccess): Promise<DataKey> {
     const there = await this.readIndex(access);
     if (there) return there;
     if (await this.repository.hasAny()) {
@@ -285,7 +285,7 @@ export class SubjectKeys {
     return (await this.readIndex(access))!;
   }
 
-  private async readIndex(access: KeyAccess): Promise<DataKey | undefined> {
+  private async readIndex(access: StoreAccess): Promise<DataKey | undefined> {
     const [row] = await this.repository.byIds([INDEX], access);
     // Nobody erases it.
     return row && { ...INDEX_ROW, wrapped: row.wrapped, masterId: row.masterId, createdAt: row.createdAt };
@@ -294,7 +294,7 @@ export class SubjectKeys {
   /** The keys of each subject, by generation. */
   private async ofSubjects(
     subjects: readonly string[],
-    access: KeyAccess,
+    access: StoreAccess,
   ): Promise<ReadonlyMap<string, readonly DataKey[]>> {
     const index = await this.indexKey(access);
     const found = new Map<string, DataKey[]>(subjects.map((subject) => [subject, []]));
@@ -314,7 +314,8 @@ export class SubjectKeys {
       await this.use(index, (key) => {
         for (const [id, place] of places) {
           const row = rows.get(id);
-          if (row) found.get(place.subject)!.push(this.dataKey(key, { ...row, ...place }));
+          const dataKey = row && this.dataKey(key, { ...row, ...place });
+          if (dataKey) found.get(place.subject)!.push(dataKey);
         }
       });
       open = open.filter((subject) => found.get(subject)!.at(-1)?.generation === first + GENERATIONS - 1);
@@ -322,12 +323,13 @@ export class SubjectKeys {
     return found;
   }
 
-  /** The row, which has the id of its place; without an erasure that nobody of this library has written. */
-  private dataKey(key: Buffer, row: SubjectKey): DataKey {
-    const { id, tenantId, subject, generation, createdAt, wrapped, masterId, erasedAt, erasure } = row;
-    const place = placeOf(key, row);
-    const own = { id, tenantId, subject, generation, createdAt, wrapped, masterId, place };
-    if (erasedAt !== undefined && erasure === erasureOf(key, id, erasedAt)) return { ...own, erasedAt };
+  /** The key in the row, without an erasure that nobody of this library has written; `undefined` where the row has not the id of its place. */
+  private dataKey(key: Buffer, row: SubjectKey): DataKey | undefined {
+    const { erasedAt, erasure, ...made } = row;
+    const { id, subject, generation, wrapped } = made;
+    if (id !== idOf(key, subject, generation)) return undefined;
+    const dataKey = { ...made, place: placeOf(key, made) };
+    if (erasedAt !== undefined && erasure === erasureOf(key, id, erasedAt)) return { ...dataKey, erasedAt };
     if (erasedAt !== undefined || wrapped === '') {
       this.warnings.error(
         'erasure',
@@ -336,7 +338,7 @@ export class SubjectKeys {
           : `The key ${id} is marked as erased in audit_keys, but not by forget(): somebody has changed the row, and the mark is ignored.`,
       );
     }
-    return own;
+    return dataKey;
   }
 
   /** Rows that say that they are of a person, and are none of this library's, keep nothing either. */
@@ -360,14 +362,11 @@ export class SubjectKeys {
 
   private async dataKeyOf(row: SubjectKey): Promise<DataKey | undefined> {
     if (row.id === INDEX) return this.readIndex({});
-    const { id, subject, generation } = row;
-    return this.use(await this.indexKey({}), (key) =>
-      id === idOf(key, subject, generation) ? this.dataKey(key, row) : undefined,
-    );
+    return this.use(await this.indexKey({}), (key) => this.dataKey(key, row));
   }
 
   /** Makes the key of a person, unless another process does so first. */
-  private async makeNext(draft: Draft, access: KeyAccess): Promise<void> {
+  private async makeNext(draft: Draft, access: StoreAccess): Promise<void> {
     const createdAt = Date.now();
     const key = await this.use(await this.indexKey(access), (index) => {
       const id = idOf(index, draft.subject, draft.generation);
@@ -376,7 +375,7 @@ export class SubjectKeys {
     await this.make(key, access);
   }
 
-  private async make(key: Omit<DataKey, 'wrapped' | 'masterId'>, access: KeyAccess): Promise<void> {
+  private async make(key: Omit<DataKey, 'wrapped' | 'masterId'>, access: StoreAccess): Promise<void> {
     const plain = randomBytes(32);
     try {
       const wrapped = await this.masters.wrap(plain, key.place);
@@ -386,7 +385,7 @@ export class SubjectKeys {
     }
   }
 
-  private async insert(key: SubjectKey, access: KeyAccess): Promise<void> {
+  private async insert(key: SubjectKey, access: StoreAccess): Promise<void> {
     try {
       await this.repository.insert([key], access);
     } catch (error) {
