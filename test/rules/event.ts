@@ -1,4 +1,5 @@
 import type { AuditFacts, AuditLogEvent } from '../../src/event/audit-log-event.js';
+import type { RuleBook } from '../../src/features/rules/rule-book.js';
 
 /** An event of which a test says only what it is about. */
 export function eventOf(
@@ -21,4 +22,9 @@ export function eventOf(
     details,
     metadata: { schemaVersion: 1, ...metadata },
   };
+}
+
+/** The ids of the rules that match, in their order. */
+export function idsOf(book: RuleBook, event: AuditLogEvent): string[] {
+  return book.matching(event).map(({ id }) => id);
 }

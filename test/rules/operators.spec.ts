@@ -5,13 +5,13 @@ import { RULE_OPERATORS } from '../../src/features/rules/compliance-rule.js';
 import type { RuleCondition, RuleConditions } from '../../src/features/rules/compliance-rule.js';
 import { compareDecimals, decimalOf } from '../../src/features/rules/decimal.js';
 import { RuleBook } from '../../src/features/rules/rule-book.js';
-import { eventOf } from './event.js';
+import { eventOf, idsOf } from './event.js';
 
 function holds(conditions: RuleConditions, event: AuditLogEvent): boolean {
   const book = new RuleBook({
     rules: [{ id: 'tried', name: 'Tried', category: 'compliance', severity: 'low', conditions }],
   });
-  return book.match(event).length === 1;
+  return book.matching(event).length === 1;
 }
 
 /** A value of each type that a fact can have; `absent` has none. */
@@ -191,7 +191,7 @@ describe('fields', () => {
         rule('found too', { field: 'action', operator: 'matches', value: '^A', ignoreCase: true }),
       ].map((one) => ({ ...one, id: one.id.replace(' ', '-') })),
     });
-    const matched = (action: string) => book.match(eventOf({ action }));
+    const matched = (action: string) => idsOf(book, eventOf({ action }));
     expect(matched('a.b')).toEqual(['is', 'folded', 'found', 'found-too']);
     expect(matched('A.b')).toEqual(['folded', 'found', 'found-too']);
     expect(matched('c')).toEqual([]);
@@ -407,7 +407,7 @@ describe('patterns', () => {
       for (let number = 0; number < 600; number += 1) {
         // Some longer than what is remembered.
         const text = `${'-'.repeat(number % 100 === 7 ? 1_000 : 1)}${number}`;
-        expect([text, book.match(eventOf({ userAgent: text }))]).toEqual([
+        expect([text, idsOf(book, eventOf({ userAgent: text }))]).toEqual([
           text,
           number % 10 === 7 ? ['r-0', 'r-1'] : number % 10 === 8 ? ['r-1'] : [],
         ]);
@@ -436,7 +436,8 @@ describe('patterns', () => {
         fc.array(fc.nat(400), { maxLength: 5 }),
         fc.array(fc.nat(400), { maxLength: 5 }),
         (some, others) => {
-          const found = book.match(
+          const found = idsOf(
+            book,
             eventOf({ userAgent: `v${some.join('/')}` }, { list: others.map((one) => `n${one}`) }),
           );
           const expected = rules

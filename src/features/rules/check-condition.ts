@@ -5,7 +5,7 @@ import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
 import { showContents } from '../../event/show-value.js';
 import { fold } from './comparable-text.js';
 import { RULE_OPERATORS } from './compliance-rule.js';
-import type { RuleCondition, RuleConditions, RuleOperator, RuleValue } from './compliance-rule.js';
+import type { RuleCondition, RuleOperator, RuleValue } from './compliance-rule.js';
 import { decimalOf } from './decimal.js';
 import { EVENT_FIELDS, fieldPathOf } from './event-field.js';
 import { PATTERN_LIMITS, sizeOfPattern } from './pattern-set.js';
@@ -61,7 +61,7 @@ function schemaOf(given: unknown): OptionSchema {
 export const conditionsSchema: OptionSchema = v.pipe(
   ruled(
     option(() => true, CONDITIONS),
-    (given) => outOfBounds(given, [], 0, { conditions: 0 }),
+    outOfBounds,
   ),
   v.lazy(schemaOf),
   v.description(CONDITIONS),
@@ -72,39 +72,39 @@ function groupIn(given: unknown): 'all' | 'any' | undefined {
   return (['all', 'any'] as const).find((name) => Object.hasOwn(given, name));
 }
 
-function outOfBounds(
-  given: unknown,
-  at: OptionFault['at'],
-  depth: number,
-  found: { conditions: number },
-): OptionFault | undefined {
-  if (depth > CONDITION_LIMITS.depth)
-    return { at, fault: `is nested too deep: write at most ${CONDITION_LIMITS.depth} groups within another` };
-  const name = groupIn(given);
-  if (name === undefined) {
-    found.conditions += 1;
-    if (found.conditions <= CONDITION_LIMITS.conditions) return undefined;
-    return { at, fault: `is one too many: a rule has at most ${CONDITION_LIMITS.conditions} conditions` };
-  }
-  const within = (given as Readonly<Record<string, unknown>>)[name];
-  for (const [index, part] of Array.isArray(within) ? within.entries() : []) {
-    const fault = outOfBounds(part, [...at, name, index], depth + 1, found);
-    if (fault) return fault;
+function outOfBounds(given: unknown): OptionFault | undefined {
+  let conditions = 0;
+  for (const [at] of conditionsIn(given)) {
+    conditions += 1;
+    if (depthOf(at) > CONDITION_LIMITS.depth)
+      return {
+        at,
+        fault: `is nested too deep: write at most ${CONDITION_LIMITS.depth} groups within another`,
+      };
+    if (conditions > CONDITION_LIMITS.conditions)
+      return { at, fault: `is one too many: a rule has at most ${CONDITION_LIMITS.conditions} conditions` };
   }
   return undefined;
 }
 
-/** Every condition of the groups, and the way to it. */
+/** Every condition of the groups, and the way to it; what is nested too deep is answered as if it were one. */
 export function* conditionsIn(
-  conditions: RuleConditions,
+  given: unknown,
   at: OptionFault['at'] = [],
 ): Generator<readonly [at: OptionFault['at'], condition: RuleCondition]> {
-  if ('field' in conditions) {
-    yield [at, conditions];
+  const name = depthOf(at) > CONDITION_LIMITS.depth ? undefined : groupIn(given);
+  if (name === undefined) {
+    yield [at, given as RuleCondition];
     return;
   }
-  const [name, within] = Object.entries(conditions)[0] as [string, readonly RuleConditions[]];
-  for (const [index, part] of within.entries()) yield* conditionsIn(part, [...at, name, index]);
+  const within = (given as Readonly<Record<string, unknown>>)[name];
+  for (const [index, part] of Array.isArray(within) ? within.entries() : [])
+    yield* conditionsIn(part, [...at, name, index]);
+}
+
+/** Of a way of names of groups and places in them. */
+function depthOf(at: OptionFault['at']): number {
+  return at.length / 2;
 }
 
 /** One of these words. */

@@ -5,6 +5,7 @@ import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { errorNameOf } from '../../event/audit-error.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { raise } from '../../event/raised-event.js';
+import { within } from '../../store/within.js';
 import type { ComplianceHandlers, ComplianceRule, HandledAction } from './compliance-rule.js';
 import { HANDLER_FAILED } from './raised-events.js';
 
@@ -168,18 +169,11 @@ export class RuleActions {
   }
 
   private async inTime({ rule, action, event }: Task): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      // A handler that hangs does not keep the process.
-      timer = setTimeout(() => reject(new HandlerTimeout()), this.limits.timeLimitMs).unref();
-    });
-    try {
-      // Its own copy each time: what a handler does to it is seen by nobody.
-      const call = async () => this.handlers[action]!({ rule, action, event: structuredClone(event) });
-      await Promise.race([this.inHandler.run(true, call), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    // Its own copy each time: what a handler does to it is seen by nobody.
+    const call = async () => this.handlers[action]!({ rule, action, event: structuredClone(event) });
+    // A handler that hangs does not keep the process.
+    const isDone = await within(this.limits.timeLimitMs, this.inHandler.run(true, call), false);
+    if (!isDone) throw new HandlerTimeout();
   }
 
   private retry(task: Task, errorName: string): void {

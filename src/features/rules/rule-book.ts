@@ -57,11 +57,6 @@ export class RuleBook {
     return this.all;
   }
 
-  /** Ids of the enabled rules that match, in the order of the rules. */
-  match(event: AuditLogEvent): readonly string[] {
-    return this.matching(event).map(({ id }) => id);
-  }
-
   /** The enabled rules that match, in their order. */
   matching(event: AuditLogEvent): readonly ComplianceRule[] {
     return this.compiled.matching(event);

@@ -82,13 +82,13 @@ class SentPath {
       }
       if (ArrayBuffer.isView(value) || seen[at]!.has(value)) continue;
       seen[at]!.add(value);
-      if (Array.isArray(value) && !isOwn(value, this.names[at] ?? '')) {
+      if (Array.isArray(value) && !hasItself(value, this.names[at] ?? '')) {
         // The name is none of a place: any of them, in their order.
         for (let index = value.length - 1; index >= 0; index -= 1)
           waiting.push({ value: value[index], at, isDotted, isItem: true });
       }
       this.joined[at]?.forEach((name, more) => {
-        if (!isOwn(value, name)) return;
+        if (!hasItself(value, name)) return;
         const isHidden = !Array.isArray(value) && isSecret(name);
         const item = isHidden ? REDACTED : (value as Readonly<Record<string, unknown>>)[name];
         waiting.push({ value: item, at: at + more + 1, isDotted: isDotted || more > 0, isItem });
@@ -111,6 +111,6 @@ function valueOf(found: readonly Found[]): AuditValue | undefined {
   return all.every((fact) => typeof fact === 'number') ? all : all.map(String);
 }
 
-function isOwn(holder: object, name: string): boolean {
+function hasItself(holder: object, name: string): boolean {
   return Object.prototype.propertyIsEnumerable.call(holder, name);
 }
