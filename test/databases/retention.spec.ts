@@ -550,7 +550,7 @@ describeEachDatabase('retention', (create, name) => {
       expect((await audit.sources()).flatMap(({ gaps }) => gaps)).toEqual([]);
       // There is nothing left to do, and the log goes on, also after a restart.
       expect(await retained().removeExpired()).toMatchObject({ removed: 0, groups: [] });
-      const again = await restart();
+      const again = await restart(undefined, { delivery: AS_A_TOOL });
       await sealed([{ action: 'invoice.pay' }]);
       expect(await again.verify()).toMatchObject({ ok: true, removed: 20, events: 2 + 3 + 1 });
       expect((await again.sources()).flatMap(({ gaps }) => gaps)).toEqual([]);
