@@ -3,6 +3,7 @@ import * as door from 'nest-audit-trail';
 import * as tables from 'nest-audit-trail/typeorm';
 import { resolve } from 'node:path';
 import ts from '@typescript/typescript6';
+import { ownProgram } from '../support/own-program.js';
 
 const ENTRY = resolve('dist/esm/index.d.ts');
 
@@ -33,8 +34,7 @@ describe('the door', () => {
       symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
 
     beforeAll(() => {
-      const options = { module: ts.ModuleKind.NodeNext, skipLibCheck: true, types: [] };
-      const program = ts.createProgram([ENTRY], options);
+      const program = ownProgram([ENTRY], { module: ts.ModuleKind.NodeNext, skipLibCheck: true });
       checker = program.getTypeChecker();
       const entry = checker.getSymbolAtLocation(program.getSourceFile(ENTRY)!)!;
       exported = checker.getExportsOfModule(entry).map(original);

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import ts from '@typescript/typescript6';
 import { getDescription } from 'valibot';
+import { ownProgram } from '../own-program.js';
 import type { OptionGroup, OptionSchema } from '../../../src/event/option-schema.js';
 
 /** Every option of a group by its path, each group before what is in it. */
@@ -15,20 +16,27 @@ export function optionsIn(schema: OptionSchema, path = ''): Map<string, OptionSc
   );
 }
 
+let parsed: ts.Program | undefined;
+
+/** The sources, parsed once for all tables: no option is declared in a package. */
+function sources(): ts.Program {
+  if (parsed) return parsed;
+  const config = ts.readConfigFile('tsconfig.json', (name) => ts.sys.readFile(name)).config as object;
+  const { options, fileNames } = ts.parseJsonConfigFileContent({ ...config, include: ['src'] }, ts.sys, '.');
+  parsed = ownProgram(fileNames, options);
+  return parsed;
+}
+
 /**
  * The table in Markdown.
  *
  * @param file the source file that declares the interface of the options
  */
 export function optionsTable(schema: OptionSchema, file: string, declared: string): string {
-  const path = resolve(file);
-  const config = ts.readConfigFile('tsconfig.json', (name) => ts.sys.readFile(name)).config as object;
-  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.');
-  const program = ts.createProgram([path], options);
-  const checker = program.getTypeChecker();
-  const source = program.getSourceFile(path)!;
-  const root = source.statements
-    .filter(ts.isInterfaceDeclaration)
+  const checker = sources().getTypeChecker();
+  const root = sources()
+    .getSourceFile(resolve(file))!
+    .statements.filter(ts.isInterfaceDeclaration)
     .find(({ name }) => name.text === declared)!;
   const rows = [...optionsIn(schema)].map(([option, its]) => {
     let type = checker.getTypeAtLocation(root);
