@@ -1,23 +1,18 @@
-// An application in a process of its own, on the built package, for what can only be shown by ending the process, and
+// A Nest application in a process of its own, on the built package, for what can only be shown by ending the process, and
 // for packages that can't be loaded beside the tests. Options come as JSON in the first argument; the port is told on standard output.
-import { started } from './threads.js';
 import 'reflect-metadata';
 import { Controller, Get, Module, Param, Post, Res, UseGuards } from '@nestjs/common';
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
 import type { AddressInfo } from 'node:net';
-import { onExit } from 'signal-exit';
-import { Audit, AuditModule, NoAudit } from 'nest-audit-trail';
+import { Audit, AuditModule } from 'nest-audit-trail';
 import type { AuditModuleOptions } from 'nest-audit-trail';
-import { protection } from 'nest-audit-trail/protection';
-import type { ProtectionOptions } from 'nest-audit-trail/protection';
 
-const { audit, shutdown, protect } = JSON.parse(process.argv[2] ?? '{}') as {
+const { audit, shutdown } = JSON.parse(process.argv[2] ?? '{}') as {
   audit: AuditModuleOptions;
   /** Who ends the process at a signal; the library where nobody else does. */
-  shutdown?: 'hooks' | 'own' | 'polite';
-  protect?: ProtectionOptions;
+  shutdown?: 'hooks' | 'own';
 };
 
 interface Hanging {
@@ -36,17 +31,6 @@ class HangingGuard implements CanActivate {
 @Controller('things')
 class ThingsController {
   @Get('limited') @UseGuards(ThrottlerGuard) limited() {
-    return {};
-  }
-
-  /** How many threads were started until now. */
-  @Get('threads') @NoAudit() threads() {
-    return { started: started.length };
-  }
-
-  /** Ends the newest, as a crash of it would. */
-  @Post('end-thread') @NoAudit() async endThread() {
-    await started.at(-1)?.terminate();
     return {};
   }
 
@@ -70,18 +54,13 @@ class ThingsController {
 }
 
 @Module({
-  imports: [
-    AuditModule.forRoot({ ...audit, features: protect ? [protection(protect)] : [] }),
-    ThrottlerModule.forRoot([{ ttl: 60_000, limit: 1 }]),
-  ],
+  imports: [AuditModule.forRoot(audit), ThrottlerModule.forRoot([{ ttl: 60_000, limit: 1 }])],
   controllers: [ThingsController],
 })
 class ServedModule {}
 
 const app = await NestFactory.create(ServedModule, { logger: ['error', 'warn'] });
 if (shutdown === 'hooks') app.enableShutdownHooks();
-// As many packages do, to clean up after themselves.
-if (shutdown === 'polite') onExit(() => undefined);
 if (shutdown === 'own') {
   process.once('SIGTERM', () => {
     void app.close().then(() => process.exit(7));

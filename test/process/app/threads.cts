@@ -1,10 +1,8 @@
 // Watches which threads the process starts. Imported before everything that may start one.
-import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { syncBuiltinESMExports } from 'node:module';
 import type * as WorkerThreads from 'node:worker_threads';
 
-const threads = createRequire(import.meta.url)('node:worker_threads') as {
-  Worker: typeof WorkerThreads.Worker;
-};
+const threads = require('node:worker_threads') as { Worker: typeof WorkerThreads.Worker };
 
 export const started: WorkerThreads.Worker[] = [];
 
