@@ -6,6 +6,7 @@ import { Agent } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { filter, firstValueFrom, ReplaySubject, timeout } from 'rxjs';
 import { AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { eventually } from '../support/eventually.js';
@@ -37,6 +38,7 @@ class Demo {
   /** Its clients keep their connection, as browsers do. */
   readonly agent = new Agent({ keepAlive: true });
   port = 0;
+  private readonly events = new ReplaySubject<AuditLogEvent>();
   private requests = 0;
 
   private constructor(private readonly app: NestExpressApplication) {}
@@ -47,10 +49,8 @@ class Demo {
     const demo = new Demo(app);
     app.useLogger(demo.logger);
     if (trustProxy !== undefined) app.set('trust proxy', trustProxy);
-    app
-      .get(AuditService)
-      .observe()
-      .subscribe((event) => demo.recorded.push(event));
+    demo.events.subscribe((event) => demo.recorded.push(event));
+    app.get(AuditService).observe().subscribe(demo.events);
     await app.listen(0, '127.0.0.1');
     demo.port = (app.getHttpServer().address() as AddressInfo).port;
     return demo;
@@ -82,8 +82,13 @@ class Demo {
     return `request-${this.requests}`;
   }
 
-  eventOf(requestId: string): AuditLogEvent | undefined {
-    return this.recorded.findLast(({ metadata }) => metadata['requestId'] === requestId);
+  /** The first such event, as soon as it is recorded. */
+  event(isIt: (event: AuditLogEvent) => boolean): Promise<AuditLogEvent> {
+    return firstValueFrom(this.events.pipe(filter(isIt), timeout(20_000)));
+  }
+
+  finding(): Promise<AuditLogEvent> {
+    return this.event(({ resource }) => resource === 'detection');
   }
 
   /** Warnings and errors of the application and the audit, with who says so. */
@@ -149,11 +154,7 @@ class Caller {
 
   /** Requests are recorded in the order in which they are made: each is waited for. */
   private recorded(requestId: string): Promise<AuditLogEvent> {
-    return eventually(() => {
-      const event = this.demo.eventOf(requestId);
-      if (!event) throw new Error(`${requestId} has left no event`);
-      return event;
-    });
+    return this.demo.event(({ metadata }) => metadata['requestId'] === requestId);
   }
 
   private headers(requestId: string): Record<string, string> {
@@ -193,8 +194,6 @@ function finding(
     metadata: expect.not.objectContaining({ stageErrors: expect.anything() }),
   };
 }
-
-const isFinding = expect.objectContaining({ resource: 'detection' });
 
 /** Does something for the index-th time. */
 type Act = (caller: Caller, index: number) => Promise<Done>;
@@ -260,7 +259,7 @@ describe('the demo', () => {
       for (let index = 0; index < times - 1; index += 1) await act(alice, index);
       const events: AuditLogEvent[] = [];
       for (let index = 0; index < times; index += 1) events.push((await act(dave, index)).event);
-      await eventually(() => expect(demo.recorded).toContainEqual(isFinding));
+      await demo.finding();
       await act(dave, times);
       const who = { by: 'user', key: 'dave', ...more, tenantId: 'globex' };
       expect(await demo.findings()).toEqual([finding(detection, who, events, more)]);
@@ -277,7 +276,7 @@ describe('the demo', () => {
       if (guess < 10) await of('bob');
       events.push((await of('alice')).event);
     }
-    await eventually(() => expect(demo.recorded).toContainEqual(isFinding));
+    await demo.finding();
     await new Caller(demo, 'alice', 'acme', '192.0.2.11').logIn('guess-11');
     const who = { by: 'account', key: 'alice', tenantId: 'acme' };
     expect(await demo.findings()).toEqual([finding('brute-force', who, events, { windowSeconds: 300 })]);
@@ -292,7 +291,7 @@ describe('the demo', () => {
     const { event: first } = await atAcme.send('GET /invoices');
     const { event: second } = await atGlobex.logIn();
     await atGlobex.send('GET /invoices');
-    await eventually(() => expect(demo.recorded).toContainEqual(isFinding));
+    await demo.finding();
     await atAcme.send('GET /invoices');
     const who = { by: 'user', key: 'erin', tenantId: 'globex' };
     const more = { windowSeconds: 3_600, severity: 'critical' };
@@ -343,7 +342,7 @@ describe('the demo', () => {
     });
     const alert = 'Compliance: Exports of more than 100,000 rows: bob did journal-entry.export.';
     await eventually(() => expect(demo.logged).toContain(alert));
-    await eventually(() => expect(demo.recorded).toContainEqual(isFinding));
+    await demo.finding();
     const who = { by: 'user', key: 'bob', tenantId: 'acme' };
     const more = { windowSeconds: 3_600, count: 250_002 };
     expect(await demo.findings()).toEqual([finding('mass-export', who, [small.event, large.event], more)]);
