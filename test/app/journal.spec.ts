@@ -33,7 +33,7 @@ describe('the journal', () => {
   });
 
   afterEach(async () => {
-    for (const app of apps.splice(0)) await app.close();
+    await closeAll();
     await store.release();
     await database.drop();
     await rm(after(), { recursive: true, force: true });
@@ -45,18 +45,29 @@ describe('the journal', () => {
     delivery: DeliveryOptions = {},
     options: Pick<AuditModuleOptions, 'capture' | 'features'> = {},
   ): Promise<ThingsApp> {
-    const app = await startThings({
+    const all = {
       ...options,
-      database: database.options as NonNullable<AuditModuleOptions['database']>,
+      database: store.options,
       delivery: { directory: database.journal, shutdownTimeoutMs: 0, ...delivery },
-    });
+    };
+    const app = await store.start(() => startThings(all));
     apps.push(app);
     return app;
   }
 
+  /** Leaves what a crash at this moment would. Whoever has waited for the database is gone when it comes back. */
+  async function kill(change: object = {}): Promise<void> {
+    await crash(database.journal, after(), change);
+    if (store.isAway) await closeAll();
+  }
+
+  async function closeAll(): Promise<void> {
+    for (const app of apps.splice(0)) await app.close();
+  }
+
   /** Starts on what a crash at this moment would leave, with the database there. */
   async function startAfterCrash(change: object = {}): Promise<ThingsApp> {
-    await crash(database.journal, after(), change);
+    await kill(change);
     await store.restore();
     const app = await start({ directory: after() });
     await eventually(() => app.audit.flush());
@@ -174,7 +185,7 @@ describe('the journal', () => {
     const app = await start();
     for (let index = 1; index <= 10; index += 1)
       await app.audit.record({ action: 'thing.create', resourceId: `${index}` });
-    await crash(database.journal, after());
+    await kill();
     const [segment] = await segmentsOf(after());
     const lines = (await readFile(segment!, 'utf8')).trimEnd().split('\n');
     await writeFile(segment!, change(lines).join('\n') + (lost[0] === 10 ? '' : '\n'));
@@ -213,6 +224,7 @@ describe('the journal', () => {
     await crash(database.journal, after());
     app.gate.open();
     await Promise.all(slow);
+    await closeAll();
     await store.restore();
     const next = await start({ directory: after() });
     await eventually(() => next.audit.flush());
@@ -245,7 +257,7 @@ describe('the journal', () => {
     await crash(database.journal, after());
     app.gate.open();
     await slow;
-    await apps.pop()!.close();
+    await closeAll();
     await store.restore();
     const next = await start({ directory: after() }, options);
     await eventually(() => next.audit.flush());
@@ -353,7 +365,7 @@ describe('the journal', () => {
   it('recovers a long backlog while new events arrive', async () => {
     const app = await start({ segmentKilobytes: 64 });
     for (let index = 0; index < 5_000; index += 1) await app.audit.record({ action: 'old.event' });
-    await crash(database.journal, after());
+    await kill();
     await store.restore();
     const next = await start({ directory: after() });
     for (let index = 0; index < 500; index += 1) await next.audit.record({ action: 'new.event' });
@@ -471,11 +483,12 @@ describe('the journal', () => {
   it('keeps numbers apart where several sources left events in it', async () => {
     const app = await start();
     for (let index = 0; index < 3; index += 1) await app.audit.record({ action: 'first.source' });
-    await crash(database.journal, after(), { boot: 'another' });
+    await kill({ boot: 'another' });
     const second = await start({ directory: after() });
     for (let index = 0; index < 4; index += 1) await second.audit.record({ action: 'second.source' });
     const third = `${after()}-third`;
     await crash(after(), third, { boot: 'yet another' });
+    await closeAll();
     await store.restore();
     const last = await start({ directory: third });
     await last.audit.record({ action: 'third.source' });
@@ -504,12 +517,7 @@ describe('the journal', () => {
   });
 
   it('has no secret in it, of requests that have begun either', async () => {
-    const app = await startThings({
-      database: database.options as NonNullable<AuditModuleOptions['database']>,
-      delivery: { directory: database.journal, shutdownTimeoutMs: 0 },
-      capture: { body: true, query: true },
-    });
-    apps.push(app);
+    const app = await start({}, { capture: { body: true, query: true } });
     const secret = 'correct-horse-battery';
     const slow = send(app.port, {
       method: 'POST',
@@ -551,7 +559,7 @@ describe('the journal', () => {
   it('keeps apart what was recorded before it was open, and what it had', async () => {
     const app = await start();
     for (let index = 0; index < 3; index += 1) await app.audit.record({ action: 'old.event' });
-    await crash(database.journal, after());
+    await kill();
     await store.restore();
 
     @Injectable()
@@ -637,7 +645,7 @@ describe('the journal', () => {
     const app = await start();
     // More than is read at once.
     for (let index = 0; index < 1_500; index += 1) await app.audit.record({ action: 'thing.create' });
-    await crash(database.journal, after());
+    await kill();
     const second = await start({ directory: after() });
     await rename(after(), `${after()}-gone`);
     await eventually(() =>

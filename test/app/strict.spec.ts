@@ -1,5 +1,5 @@
 // What strict mode and the overflow policies do to requests: the only things in the audit that ever refuse one. What they do to an answer that
-// has begun, and route by route, is in test/doors/refusals.spec.ts.
+// has begun, and route by route, is in test/doors/strict.spec.ts.
 import type { DeliveryOptions } from 'nest-audit-trail';
 import { rm, writeFile } from 'node:fs/promises';
 import { eventually } from '../support/eventually.js';
@@ -32,10 +32,11 @@ describeOnSqlite('strict delivery', (create) => {
 
   async function start(delivery: DeliveryOptions = {}, present = true): Promise<ThingsApp> {
     store = await removable(database, present);
-    app = await startThings({
+    const options = {
       database: store.options,
       delivery: { mode: 'strict', directory: database.journal, shutdownTimeoutMs: 100, ...delivery },
-    });
+    } as const;
+    app = await store.start(() => startThings(options));
     return app;
   }
 
@@ -145,10 +146,11 @@ describe('overflow', () => {
 
   /** With room for some events and no more. */
   async function start(delivery: DeliveryOptions): Promise<ThingsApp> {
-    app = await startThings({
+    const options = {
       database: store.options,
       delivery: { directory: database.journal, shutdownTimeoutMs: 0, ...delivery },
-    });
+    };
+    app = await store.start(() => startThings(options));
     return app;
   }
 

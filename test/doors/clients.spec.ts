@@ -29,7 +29,7 @@ describe.each(DOORS)('%s', (_name, door) => {
   const events = async (count: number) => {
     await vi.waitUntil(async () => (await running.events()).length === count, {
       timeout: 10_000,
-      interval: 500,
+      interval: 50,
     });
     return running.events();
   };

@@ -9,6 +9,9 @@ export interface RemovableDatabase {
   readonly options: AuditDatabaseOptions;
   /** What stands before a server. */
   readonly proxy?: TcpProxy;
+  readonly isAway: boolean;
+  /** Starts an application that uses it. */
+  start<T>(application: () => Promise<T>): Promise<T>;
   remove(): Promise<void>;
   restore(): Promise<void>;
   /** Ends what it holds; the database itself is dropped by who created it. */
@@ -21,6 +24,22 @@ export async function removable(database: TestDatabase, present: boolean): Promi
   return options.type === 'better-sqlite3' ? lockable(options, present) : proxied(options, present);
 }
 
+/** How long the audit waits for its database when it starts, and how long where it is known to be away. */
+const [PATIENCE_MS, NO_PATIENCE_MS] = [2_000, 50];
+
+/** Starts an application whose database is away, without the time that it gives its database. */
+async function startWithout<T>(application: () => Promise<T>): Promise<T> {
+  const { setTimeout } = globalThis;
+  const hurried = <Given extends unknown[]>(work: (...given: Given) => void, ms?: number, ...given: Given) =>
+    setTimeout(work, ms === PATIENCE_MS ? NO_PATIENCE_MS : ms, ...given);
+  const timers = vi.spyOn(globalThis, 'setTimeout').mockImplementation(hurried as typeof setTimeout);
+  try {
+    return await application();
+  } finally {
+    timers.mockRestore();
+  }
+}
+
 /** Servers: connections are cut and refused. */
 async function proxied(options: AuditDatabaseOptions, present: boolean): Promise<RemovableDatabase> {
   const server = options as { host?: string; port?: number; socketPath?: string };
@@ -30,12 +49,23 @@ async function proxied(options: AuditDatabaseOptions, present: boolean): Promise
       : { host: server.host ?? '127.0.0.1', port: server.port ?? 0 },
   );
   const port = await proxy.reserve();
+  let isAway = !present;
   if (present) await proxy.open();
   return {
     options: { ...options, host: '127.0.0.1', port, socketPath: undefined } as AuditDatabaseOptions,
     proxy,
-    remove: () => proxy.cut(),
-    restore: () => proxy.open(),
+    get isAway() {
+      return isAway;
+    },
+    start: (application) => (isAway ? startWithout(application) : application()),
+    async remove() {
+      isAway = true;
+      await proxy.cut();
+    },
+    async restore() {
+      await proxy.open();
+      isAway = false;
+    },
     release: () => proxy.cut(),
   };
 }
@@ -67,6 +97,10 @@ async function lockable(
   };
   return {
     options,
+    get isAway() {
+      return blocked;
+    },
+    start: (application) => (blocked ? startWithout(application) : application()),
     async remove() {
       lock = await new DataSource(options).initialize();
       await lock.query('BEGIN IMMEDIATE');

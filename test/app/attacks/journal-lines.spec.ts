@@ -31,10 +31,8 @@ class Killed {
   /** An application that recorded some events without a database, and was killed while it answered a request. */
   static async in(database: TestDatabase): Promise<Killed> {
     const store = await removable(database, false);
-    const app = await startThings({
-      database: store.options,
-      delivery: { directory: database.journal, shutdownTimeoutMs: 0 },
-    });
+    const delivery = { directory: database.journal, shutdownTimeoutMs: 0 };
+    const app = await store.start(() => startThings({ database: store.options, delivery }));
     for (let index = 1; index <= 10; index += 1) {
       await app.audit.record({
         action: 'thing.create',
