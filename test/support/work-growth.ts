@@ -5,7 +5,7 @@
 const MORE = 8;
 const TOO_MUCH = 24;
 /** Shorter turns are repeated: what others add would be most of them. */
-const LEAST_TURN_MS = 0.1;
+const LEAST_TURN_MS = 0.05;
 const TURNS = 2;
 /**
  * How many times as long the input is at each attempt. A busy machine spoils a measurement now and then, and at some size the garbage
@@ -25,17 +25,25 @@ export async function growthOf(size: number, prepare: (size: number) => () => un
   let growth: Growth = { small: 0, large: 0, isLinear: false };
   for (const longer of ATTEMPTS) {
     const small = await bestOf(size * longer, prepare);
-    const large = await bestOf(size * longer * MORE, prepare);
+    const large = await bestOf(size * longer * MORE, prepare, TOO_MUCH * small);
     growth = { small, large, isLinear: large <= TOO_MUCH * small };
     if (growth.isLinear) break;
   }
   return growth;
 }
 
-/** The CPU time of the work in milliseconds, the best of several turns. */
-export async function bestOf(size: number, prepare: (size: number) => () => unknown): Promise<number> {
+/**
+ * The CPU time of the work in milliseconds, the best of several turns.
+ *
+ * @param enough a turn that took no longer is the last one: another could only be better
+ */
+export async function bestOf(
+  size: number,
+  prepare: (size: number) => () => unknown,
+  enough = 0,
+): Promise<number> {
   let best = Infinity;
-  for (let turn = 0; turn < TURNS; turn += 1) {
+  for (let turn = 0; turn < TURNS && best > enough; turn += 1) {
     let times = 0;
     let spent = 0;
     while (spent < LEAST_TURN_MS) {
