@@ -29,7 +29,7 @@ const USAGE = `npm run bench -- [options]
   --only <question>  what one decision rests on; prints only: doors, indexes, journal, retention or rows, and after it what that takes, as in
                      --only rows postgres 140000
   --compare <file>   prints each ratio against the one recorded there, docs/operate/benchmarks.json, and says which fell
-  --rounds <n>       rounds of the requests, 5 unless it is quick
+  --rounds <n>       rounds of the requests, 5 unless it is quick; with --only pipeline, rounds of its stages
   --profile          of the requests: also where the main thread's time goes, by room and by package
   --on <platform>    of the requests: ${Object.keys(PLATFORMS).join(', ')}; all of them unless it is quick`;
 
@@ -96,7 +96,8 @@ async function run() {
       }),
     database: () => measureDatabase({ ...common, rounds: size.databaseRounds, events: size.events }),
     recovery: () => measureRecovery({ ...common, events: size.recovery }),
-    pipeline: () => measurePipeline({ ...common, rounds: size.stages }),
+    pipeline: () =>
+      measurePipeline({ ...common, rounds: (parts.length === 1 ? args.rounds : undefined) ?? size.stages }),
   };
   const results = {};
   for (const part of parts) results[part] = await measure[part]();

@@ -278,8 +278,8 @@ const SECRETS = new RegExp(
 );
 function expectRefusal(error: unknown): void {
   if (!(error instanceof LedgerFormatError)) throw error;
-  if (SECRETS.test(`${error.message}${error.stack}${inspect(error)}`))
-    throw new Error('It told the private key.');
+  // What is shown has the stack in it.
+  if (SECRETS.test(`${error.message}${inspect(error)}`)) throw new Error('It told the private key.');
 }
 
 describe.each(Object.entries(parsers))('%s', (name, [good, again]) => {

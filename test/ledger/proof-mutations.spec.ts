@@ -70,6 +70,13 @@ function rootOfPath(index: bigint, size: bigint, leaf: Buffer, path: readonly Bu
   return isLeft ? naiveNode(below, last) : naiveNode(last, below);
 }
 
+/** How many hashes PATH has. */
+function lengthOfPath(index: bigint, size: bigint): number {
+  if (size === 1n) return 0;
+  const split = splitOf(size);
+  return 1 + (index < split ? lengthOfPath(index, split) : lengthOfPath(index - split, size - split));
+}
+
 /** The two roots that SUBPROOF of RFC 6962, section 2.1.2, leads to, backwards. */
 function rootsOfProof(
   size1: bigint,
@@ -89,6 +96,16 @@ function rootsOfProof(
   }
   const below = rootsOfProof(size1 - split, size2 - split, rest, undefined);
   return below && [naiveNode(last, below[0]), naiveNode(last, below[1])];
+}
+
+/** How many hashes SUBPROOF has. @param isKnown whether the older tree is a subtree whose root the verifier has */
+function lengthOfProof(size1: bigint, size2: bigint, isKnown: boolean): number {
+  if (size1 === size2) return isKnown ? 0 : 1;
+  const split = splitOf(size2);
+  const isLeft = size1 <= split;
+  return (
+    1 + (isLeft ? lengthOfProof(size1, split, isKnown) : lengthOfProof(size1 - split, size2 - split, false))
+  );
 }
 
 const MAX = 1n << 64n;
@@ -344,11 +361,7 @@ describe('sizes up to 64 bits', () => {
     fc.assert(
       fc.property(sizes, fc.nat(10_000), ([smaller, treeSize], turn) => {
         const leafIndex = smaller! - 1n;
-        // The length that the definition has for it.
-        const length = spares.findIndex(
-          (_, count) => rootOfPath(leafIndex, treeSize!, spares[0]!, spares.slice(0, count)) !== undefined,
-        );
-        const proof = spares.slice(0, length);
+        const proof = spares.slice(0, lengthOfPath(leafIndex, treeSize!));
         const root = rootOfPath(leafIndex, treeSize!, spares[0]!, proof)!;
         const claim: Inclusion = { leafIndex, treeSize: treeSize!, leafHash: spares[0]!, proof, root };
         expect(verifyInclusion(claim)).toBe(true);
@@ -366,17 +379,9 @@ describe('sizes up to 64 bits', () => {
         fc.pre(size1 !== size2);
         // Where the older tree is a complete subtree, its own root begins the proof, and its twin goes into the other.
         const isPower = (size1! & (size1! - 1n)) === 0n;
-        const rootsOf = (count: number) =>
-          rootsOfProof(size1!, size2!, spares.slice(0, count), isPower ? spares[129] : undefined);
-        const length = spares.findIndex((_, count) => count > 0 && rootsOf(count) !== undefined);
-        const [root1, root2] = rootsOf(length)!;
-        const claim: Consistency = {
-          size1: size1!,
-          size2: size2!,
-          root1,
-          root2,
-          proof: spares.slice(0, length),
-        };
+        const proof = spares.slice(0, lengthOfProof(size1!, size2!, isPower));
+        const [root1, root2] = rootsOfProof(size1!, size2!, proof, isPower ? spares[129] : undefined)!;
+        const claim: Consistency = { size1: size1!, size2: size2!, root1, root2, proof };
         expect(isConsistent(claim)).toBe(true);
         expect(verifyConsistency(claim)).toBe(true);
         const mutations = wrongConsistencies(claim, turn);

@@ -63,6 +63,8 @@ describe('the bench', () => {
       '--only',
       'pipeline',
       '--quick',
+      '--rounds',
+      '3',
     ]);
     expect(stdout).toContain('| build from the request |');
     expect(stdout).toContain('| not measured |');
