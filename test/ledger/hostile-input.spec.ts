@@ -276,6 +276,16 @@ const SECRETS = new RegExp(
     .map((part) => part.replace(/[+/]/g, '\\$&'))
     .join('|'),
 );
+
+// Thousands of errors are searched for the key, where they come from included: one line of that is enough.
+const { stackTraceLimit } = Error;
+beforeAll(() => {
+  Error.stackTraceLimit = 1;
+});
+afterAll(() => {
+  Error.stackTraceLimit = stackTraceLimit;
+});
+
 function expectRefusal(error: unknown): void {
   if (!(error instanceof LedgerFormatError)) throw error;
   // What is shown has the stack in it.
