@@ -14,6 +14,7 @@ import { ask } from './stored-rows.js';
 
 export class AttackedDatabase {
   private readonly apps: LedgerApp[] = [];
+  private hasTriggers = true;
 
   private constructor(
     readonly database: TestDatabase,
@@ -62,7 +63,8 @@ export class AttackedDatabase {
 
   /** What only who owns the tables can do. */
   async remove(table: string, condition: string): Promise<void> {
-    await dropTriggers(this.owner.connection, this.database);
+    if (this.hasTriggers) await dropTriggers(this.owner.connection, this.database);
+    this.hasTriggers = false;
     await ask(this.owner.connection, `DELETE FROM ${table} WHERE ${condition}`);
   }
 

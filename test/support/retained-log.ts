@@ -82,8 +82,9 @@ export class RetainedLog {
 
   /** Recorded, stored and sealed. */
   async sealed(events: readonly AuditEventInput[]): Promise<AuditLogEvent[]> {
-    const recorded: AuditLogEvent[] = [];
-    for (const event of events) recorded.push(await this.audit.record({ tenantId: 'acme', ...event }));
+    const recorded = await Promise.all(
+      events.map((event) => this.audit.record({ tenantId: 'acme', ...event })),
+    );
     await this.audit.flush();
     await this.audit.checkpoint();
     return recorded;
