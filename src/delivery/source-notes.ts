@@ -1,17 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { RateLimitedLog } from '../event/audit-logger.js';
 import { newNote, signSourceNote } from '../store/source-note.js';
 import type { NoteAuthority, SourceNote } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { SourceNoteKind } from '../store/source-summary.js';
+import { signatureInTime } from '../store/sign-in-time.js';
 import { describeStoreError } from '../store/store-error.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
-import { within } from '../store/within.js';
+import { noAnswer, within } from '../store/within.js';
 import { thisProcess } from '../journal/process-identity.js';
 
-/** How long a key that is elsewhere may take to sign a note, before it is written without a signature. */
-const SIGN_PATIENCE_MS = 10_000;
-/** The same, while the process ends. */
+/** How long a key may take to sign while the process ends, before the note is written without a signature. */
 const LAST_SIGN_MS = 2_000;
 const RETRY_MS = 1_000;
 
@@ -29,8 +27,9 @@ export class SourceNotes {
   private sending: Promise<void> | undefined;
   private retry: NodeJS.Timeout | undefined;
   private readonly begun = new Set<string>();
-  /** Aborted when the process does not wait for a signature any more. */
-  private readonly hurry = new AbortController();
+  private noteLate!: (error: Error) => void;
+  /** Rejects when the process does not wait for a signature any more. */
+  private readonly late = new Promise<never>((_, reject) => (this.noteLate = reject));
   private isClosed = false;
   private readonly statements = new WaitingStatements();
 
@@ -82,8 +81,9 @@ export class SourceNotes {
     this.isClosed = true;
     clearTimeout(this.retry);
     if (patienceMs === 0) return;
+    this.late.catch(() => undefined);
     const signMs = this.authority ? LAST_SIGN_MS : 0;
-    const late = setTimeout(() => this.hurry.abort(), signMs);
+    const late = setTimeout(() => this.noteLate(noAnswer(signMs)), signMs);
     await within(signMs + patienceMs, this.flush()).catch(() => undefined);
     clearTimeout(late);
   }
@@ -102,24 +102,16 @@ export class SourceNotes {
 
   private async signed({ source, kind, sequence }: Unsent): Promise<SourceNote> {
     const note = newNote({ source, kind, sequence, process: JSON.stringify(thisProcess()) });
-    if (!this.authority) return note;
-    const signed = new AbortController();
+    const { authority } = this;
+    if (!authority) return note;
     try {
-      return await Promise.race([signSourceNote(note, this.authority), this.late(signed.signal)]);
+      return await Promise.race([signatureInTime(signSourceNote(note, authority)), this.late]);
     } catch (cause) {
       this.warnings.warn(
         'unsigned',
-        `The key ${this.authority.signer.name} could not sign the note of this process in audit_sources: ${describeStoreError(cause)}. The note is stored unsigned, so the log does not record which of its events are missing.`,
+        `The key ${authority.signer.name} could not sign the note of this process in audit_sources: ${describeStoreError(cause)}. The note is stored unsigned, so the log does not record which of its events are missing.`,
       );
       return note;
-    } finally {
-      signed.abort();
     }
-  }
-
-  private async late(signed: AbortSignal): Promise<never> {
-    const signal = AbortSignal.any([signed, this.hurry.signal]);
-    await delay(SIGN_PATIENCE_MS, undefined, { ref: false, signal }).catch(() => undefined);
-    throw new Error('no answer in time');
   }
 }

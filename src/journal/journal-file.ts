@@ -1,21 +1,7 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
-import { promisify } from 'node:util';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 
 // Whoever may write to a journal's directory can put a link into it: what is done to the files of the journal must not be
 // done to any other file.
-
-const sync = promisify(fsync);
 
 /** Something else has the name of a file of the journal. */
 export class ForeignFileError extends Error {
@@ -52,16 +38,6 @@ export function openRegularFile(path: string, flags: number, uid?: number): numb
   );
 }
 
-/** Whether there is such a file. */
-export function isRegularFile(path: string): boolean {
-  try {
-    closeSync(openRegularFile(path, constants.O_RDONLY));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The text of a small file; `undefined` where there is none, or something else. */
 export function readRegularFile(path: string, mostBytes: number): string | undefined {
   let fd: number | undefined;
@@ -73,47 +49,4 @@ export function readRegularFile(path: string, mostBytes: number): string | undef
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
-}
-
-/**
- * Writes a small file whole or not at all: a new one, which then takes the place of whatever has its name.
- *
- * @throws the file system's error
- */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const fresh = path + UNFINISHED;
-  rmSync(fresh, { force: true });
-  const fd = openSync(fresh, 'wx', 0o600);
-  try {
-    writeSync(fd, text);
-    await sync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(fresh, path);
-}
-
-/** At the end of the name of a file that is being written. */
-export const UNFINISHED = '.new';
-
-/**
- * Overwrites the file with zeros, since file systems that write in place keep nothing of it then, and deletes it. Of what is
- * not the journal's own only the name is deleted.
- *
- * @throws the file system's error
- */
-export async function destroyFile(path: string): Promise<void> {
-  try {
-    const fd = openRegularFile(path, constants.O_WRONLY);
-    try {
-      writeSync(fd, Buffer.alloc(fstatSync(fd).size, '0'), 0, undefined, 0);
-      await sync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    if (!(error instanceof ForeignFileError)) throw error;
-  }
-  unlinkSync(path);
 }

@@ -10,7 +10,7 @@ import type { NumberedRow } from '../store/event-row.js';
 import type { StoredLeaf } from '../store/ledger-records.js';
 import type { SealingRepository, SourcePlace, SourceProgress } from '../store/sealing.repository.js';
 import { isEnd, isTrusted, readNote } from '../store/source-note.js';
-import type { NoteTrust } from '../store/source-note.js';
+import type { StatementTrust } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { SourceQueue } from './source-queue.js';
 import { TrustedNotes } from './trusted-notes.js';
@@ -43,7 +43,7 @@ export interface CollectorOptions {
   /** Told of each row that is no event and so does not get into the log. */
   readonly passedOver: (id: string) => void;
   /** Whose notes of sources are believed. */
-  readonly trust: () => Promise<NoteTrust>;
+  readonly trust: () => Promise<StatementTrust>;
   /** A note says of a source of this process what is not so. */
   readonly warn: (message: string) => void;
 }
@@ -309,7 +309,7 @@ export class Collector {
   }
 
   /** Warns where somebody else has written the newest note of a source of this process. */
-  private async checkNotes(source: string, trust: NoteTrust): Promise<void> {
+  private async checkNotes(source: string, trust: StatementTrust): Promise<void> {
     const row = await this.sources.newestNote(source);
     const note = row && readNote(row);
     const id = String(row?.['id']);

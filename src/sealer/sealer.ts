@@ -14,10 +14,11 @@ import { LedgerRepository } from '../store/ledger.repository.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
+import { signInTime } from '../store/sign-in-time.js';
 import { classifyStoreError, describeStoreError } from '../store/store-error.js';
 import { TileReader } from '../store/tile-reader.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
-import { answerWithin, within } from '../store/within.js';
+import { within } from '../store/within.js';
 import { Collector } from './collector.js';
 import type { CollectorOptions } from './collector.js';
 import type { LedgerKeys } from './ledger-keys.js';
@@ -28,7 +29,6 @@ import { LogSealer } from './log-sealer.js';
 import { LogTip } from './log-tip.js';
 import { Publisher } from './publisher.js';
 import { readCheckpoint } from './read-checkpoint.js';
-import { SIGN_PATIENCE_MS } from './sign-in-time.js';
 
 /** Leaves that one step adds: the width of its INSERT. */
 const BATCH = 500;
@@ -385,22 +385,12 @@ export class Sealer extends LogSealer {
   }
 
   private async sign(tip: LogTip): Promise<SignedCheckpoint> {
-    const [origin, rootHash] = [
-      await this.inTime(async () => (this.origin ??= await this.name())),
-      tip.root(),
-    ];
-    const text = formatCheckpoint({ origin, treeSize: tip.size, rootHash });
-    const signing = signNote(text, this.keys.signer ? [this.keys.signer] : []);
-    try {
-      const note = await answerWithin(SIGN_PATIENCE_MS, signing);
-      return { origin, treeSize: tip.size, rootHash: rootHash.toString('base64'), note };
-    } catch (cause) {
-      throw new AuditError(
-        'AUDIT_NOT_SEALED',
-        `The audit log can't be signed by the key ${this.keys.signer?.name}: ${describeStoreError(cause)}. It is tried again`,
-        { cause },
-      );
-    }
+    const { signer } = this.keys;
+    const origin = await this.inTime(async () => (this.origin ??= await this.name()));
+    const [treeSize, rootHash] = [tip.size, tip.root()];
+    const text = formatCheckpoint({ origin, treeSize, rootHash });
+    const note = await signInTime(signer, () => signNote(text, signer ? [signer] : []));
+    return { origin, treeSize, rootHash: rootHash.toString('base64'), note };
   }
 
   private async signed(head: StoredCheckpoint | undefined): Promise<SignedCheckpoint> {

@@ -1,5 +1,5 @@
 import { isEnd, isTrusted, readNote } from '../store/source-note.js';
-import type { NoteTrust, SourceNote } from '../store/source-note.js';
+import type { StatementTrust, SourceNote } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 
 /** Notes that are read in one turn: as many signatures are checked at most. */
@@ -41,14 +41,14 @@ export class TrustedNotes {
   }
 
   /** Reads the next few. */
-  async readOn(trust: NoteTrust): Promise<void> {
+  async readOn(trust: StatementTrust): Promise<void> {
     const rows = await this.sources.notesById(this.after, NOTES_AT_ONCE);
     for (const row of rows) this.believe(readNote(row), trust);
     this.after = rows.length < NOTES_AT_ONCE ? '' : String(rows.at(-1)!['id']);
     if (this.after === '') this.isComplete = true;
   }
 
-  private believe(note: SourceNote | undefined, trust: NoteTrust): void {
+  private believe(note: SourceNote | undefined, trust: StatementTrust): void {
     if (!note) return;
     const { id, source, kind, sequence } = note;
     const before = this.newest.get(source);

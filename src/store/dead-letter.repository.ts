@@ -23,8 +23,8 @@ import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
-import type { NoteTrust } from './source-note.js';
-import { ask, columnsOf, countRows, id, idAfter, isId, limit, list, sql, upTo } from './sql.js';
+import type { StatementTrust } from './source-note.js';
+import { ask, columnsOf, countRows, id, idAfter, isId, limit, list, sql } from './sql.js';
 import type { Row } from './sql.js';
 import type { StatementSigner } from './statement-signer.js';
 import { classifyStoreError } from './store-error.js';
@@ -60,8 +60,10 @@ export interface ScannedLetter {
 }
 
 /** The columns of a letter; the library writes no longer texts. */
-const LETTER = sql`${columnsOf('d', LETTER_COLUMNS.slice(0, -2))}, ${upTo(MAX_LETTER_EVENT, 'd.event')} AS event,
-  ${upTo(MAX_LETTER_STATEMENT, 'd.statement')} AS statement`;
+const LETTER = columnsOf('d', LETTER_COLUMNS, '', {
+  event: MAX_LETTER_EVENT,
+  statement: MAX_LETTER_STATEMENT,
+});
 
 /** Characters of the column. */
 const REASON_LIMIT = 1_024;
@@ -84,7 +86,7 @@ export class DeadLetterRepository {
   constructor(
     private readonly database: AuditDatabase,
     private readonly events: AuditEventRepository,
-    private readonly trust: NoteTrust = { verifiers: [] },
+    private readonly trust: StatementTrust = { verifiers: [] },
     private readonly signer?: StatementSigner,
   ) {}
 
@@ -172,7 +174,7 @@ export class DeadLetterRepository {
    * @param size leaves of the log
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async *scan(trust: NoteTrust, size: number): AsyncGenerator<ScannedLetter, void> {
+  async *scan(trust: StatementTrust, size: number): AsyncGenerator<ScannedLetter, void> {
     // On SQLite an id may be anything: pages go on from it as it is.
     const found = pages<ScannedRow>(SCAN_PAGE, (last) =>
       ask<ScannedRow>(
@@ -187,7 +189,7 @@ export class DeadLetterRepository {
     for await (const page of found) for (const row of page) yield this.scanned(row, trust);
   }
 
-  private scanned(row: ScannedRow, trust: NoteTrust): ScannedLetter {
+  private scanned(row: ScannedRow, trust: StatementTrust): ScannedLetter {
     const { event, untrusted } = this.judged(row, trust);
     const [source, sequence] = numberOf(event);
     const stored = EVENT_COLUMNS.map((column) => [column, row[`stored_${column}`]]);

@@ -11,7 +11,7 @@ import { formatFault } from '../ledger/format-error.js';
 import { openStatement } from '../ledger/statement.js';
 import { toInteger } from './column-value.js';
 import { numberOf } from './event-row.js';
-import type { NoteTrust } from './source-note.js';
+import type { StatementTrust } from './source-note.js';
 
 export const LETTER_COLUMNS = [
   'id',
@@ -68,7 +68,7 @@ export function readLetter(row: LetterRow): LetterEvent {
 export function whyUntrusted(
   row: LetterRow,
   { event, isReadable }: LetterEvent,
-  trust: NoteTrust,
+  trust: StatementTrust,
 ): string | undefined {
   if (!isReadable) return `its event can't be read`;
   return whyOtherColumns(row, event) ?? (trust.verifiers.length > 0 ? whyUnsigned(row, trust) : undefined);
@@ -86,7 +86,7 @@ function whyOtherColumns(row: LetterRow, event: AuditLogEvent): string | undefin
   return isSame ? undefined : 'a column of it is not what its event says';
 }
 
-function whyUnsigned(row: LetterRow, { verifiers, origin }: NoteTrust): string | undefined {
+function whyUnsigned(row: LetterRow, { verifiers, origin }: StatementTrust): string | undefined {
   if (row.statement === null) return 'no key of the log has signed it';
   try {
     const statement = openStatement('dead-letter', parsedJson(row.statement), verifiers);

@@ -33,7 +33,7 @@ export interface NoteAuthority {
 }
 
 /** Whose notes and dead letters are believed. */
-export interface NoteTrust {
+export interface StatementTrust {
   /** Without any, every letter is as good as another, and no note is believed. */
   readonly verifiers: readonly NoteVerifier[];
   /** The log that a statement must belong to; where it is not known, any, and for letters that of one of the keys. */
@@ -68,7 +68,7 @@ export function readNote(row: Readonly<Record<string, unknown>>): SourceNote | u
 }
 
 /** Whether a key that is trusted has signed exactly this note. */
-export function isTrusted(note: SourceNote, { verifiers, origin }: NoteTrust): boolean {
+export function isTrusted(note: SourceNote, { verifiers, origin }: StatementTrust): boolean {
   const lines = linesOf(note).join('\n');
   // Looked at first: a signature takes far longer to check, and anybody can write many of them.
   if (verifiers.length === 0 || note.statement === null || !note.statement.includes(lines)) return false;

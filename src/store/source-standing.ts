@@ -1,5 +1,5 @@
 import { isEnd, isTrusted, readNote } from './source-note.js';
-import type { NoteTrust, SourceNote } from './source-note.js';
+import type { StatementTrust, SourceNote } from './source-note.js';
 
 /** What several notes of one source say together. */
 export interface NotesTogether {
@@ -22,7 +22,7 @@ export class SourceStanding {
 
   constructor(
     readonly source: string,
-    private readonly trust: NoteTrust,
+    private readonly trust: StatementTrust,
   ) {}
 
   /** What counts for the state of the source: what is signed, else what is claimed. */

@@ -7,10 +7,23 @@ import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import { MAX_NOTE_STATEMENT } from './source-note.js';
-import type { NoteTrust, SourceNote } from './source-note.js';
+import type { StatementTrust, SourceNote } from './source-note.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
-import { ask, countRows, id, idAfter, isId, isNumber, limit, list, number, raw, sql, upTo } from './sql.js';
+import {
+  ask,
+  columnsOf,
+  countRows,
+  id,
+  idAfter,
+  isId,
+  isNumber,
+  limit,
+  list,
+  number,
+  raw,
+  sql,
+} from './sql.js';
 import type { Row, Sql } from './sql.js';
 import { classifyStoreError } from './store-error.js';
 import { dialectOf } from './table-name.js';
@@ -18,8 +31,7 @@ import { dialectOf } from './table-name.js';
 const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process', 'statement'] as const;
 
 /** The columns of a note; the library writes no longer texts. */
-const NOTE = sql`id, source, kind, sequence, timestamp, ${upTo(1_024, 'process')} AS process,
-  ${upTo(MAX_NOTE_STATEMENT, 'statement')} AS statement`;
+const NOTE = columnsOf('t', COLUMNS, '', { process: 1_024, statement: MAX_NOTE_STATEMENT });
 /** The note has the ids of one. */
 const IS_NAMED = sql`${isId('source')} AND ${isId('id')}`;
 
@@ -31,7 +43,7 @@ const NOTES_AT_ONCE = 1_000;
 const SOURCES_AT_ONCE = 25;
 
 /** What whoever asks for summaries knows by themselves. */
-export interface SummaryKnowledge extends NoteTrust {
+export interface SummaryKnowledge extends StatementTrust {
   /** The sources of this process, which goes on whatever notes say of it. */
   readonly local: ReadonlySet<string>;
 }
@@ -84,7 +96,7 @@ export class SourceRepository {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
-  async *standings(trust: NoteTrust): AsyncGenerator<SourceStanding> {
+  async *standings(trust: StatementTrust): AsyncGenerator<SourceStanding> {
     let standing: SourceStanding | undefined;
     let after = { source: '', id: '' };
     for (;;) {
@@ -130,7 +142,7 @@ export class SourceRepository {
   private notes(where: Sql, count: number): Promise<Row[]> {
     return ask(
       this.database,
-      sql`SELECT ${NOTE} FROM audit_sources WHERE ${IS_NAMED} AND ${where} ${limit(count)}`,
+      sql`SELECT ${NOTE} FROM audit_sources t WHERE ${IS_NAMED} AND ${where} ${limit(count)}`,
     );
   }
 

@@ -4,10 +4,8 @@ import type { NoteSigner } from '../ledger/keys.js';
 import { signStatement } from '../ledger/statement.js';
 import type { StatementKind } from '../ledger/statement.js';
 import { describeStoreError } from './store-error.js';
-import { answerWithin } from './within.js';
+import { signatureInTime } from './sign-in-time.js';
 
-/** How long a key that is elsewhere may take to sign. */
-const PATIENCE_MS = 10_000;
 /** So long a key is not asked again that did not sign: others wait for what is to be kept. */
 const PAUSE_MS = 30_000;
 
@@ -35,8 +33,7 @@ export class StatementSigner {
     let cause: unknown = new Error('it failed a moment ago');
     if (performance.now() - this.failedAt >= PAUSE_MS) {
       try {
-        const signing = signStatement({ kind, origin: this.origin, lines }, this.signer);
-        return await answerWithin(PATIENCE_MS, signing);
+        return await signatureInTime(signStatement({ kind, origin: this.origin, lines }, this.signer));
       } catch (error) {
         cause = error;
         this.failedAt = performance.now();

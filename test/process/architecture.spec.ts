@@ -26,7 +26,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'features/health': ['store', 'delivery', 'engine', 'trail'],
   'features/metrics': ['event', 'delivery', 'recorder', 'engine'],
   'features/policy': ['event', 'capture', 'engine'],
-  'features/retention': ['event', 'ledger', 'store', 'sealer', 'recorder', 'engine', 'trail'],
+  'features/retention': ['event', 'ledger', 'store', 'recorder', 'engine', 'trail'],
   'features/risk': ['event', 'store', 'recorder', 'engine'],
   'features/rules': ['event', 'store', 'recorder', 'engine', 'trail'],
   'features/protection': ['event', 'ledger', 'store', 'journal', 'delivery', 'recorder', 'engine', 'trail'],

@@ -3,15 +3,10 @@ import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
-import {
-  destroyFile,
-  isRegularFile,
-  readRegularFile,
-  UNFINISHED,
-  writeWhole,
-} from '../../journal/journal-file.js';
+import { readRegularFile } from '../../journal/journal-file.js';
 import type { LogMark } from '../../delivery/event-log.js';
 import { within } from '../../store/within.js';
+import { destroyFile, isRegularFile, UNFINISHED, writeWhole } from './key-file.js';
 import type { MasterKeys } from './master-keys.js';
 
 /** What is known of the events that are on their way. */

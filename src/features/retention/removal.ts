@@ -9,7 +9,7 @@ import { raise } from '../../event/raised-event.js';
 import { digestOfLeaves, sealRemoval } from './removal-record.js';
 import { REMOVAL } from './raised-events.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
-import { signInTime } from '../../sealer/sign-in-time.js';
+import { signInTime } from '../../store/sign-in-time.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { leafHashOf } from '../../store/event-leaf.js';
 import { RetentionRepository } from './retention.repository.js';
@@ -234,9 +234,7 @@ export class Removal {
       holds: inForce.map((hold) => hold.id),
     };
     const { signer } = this.log;
-    const record = await (signer
-      ? signInTime(signer, () => sealRemoval(claim, signer))
-      : sealRemoval(claim, undefined));
+    const record = await signInTime(signer, () => sealRemoval(claim, signer));
     return this.recorder.completeVerbatim({
       id,
       tenantId,
