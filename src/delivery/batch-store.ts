@@ -1,16 +1,9 @@
-import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { classifyStoreError, codeOfStoreError, describeStoreError } from '../store/store-error.js';
 import type { EventSink } from './event-sink.js';
 import type { Entry } from './log-reader.js';
 
 /** So often in a row the same unclear failure is the database's, before it may be an event's. */
 const UNCLEAR_TIMES = 3;
-
-/** Keeps what the database refuses. */
-export interface LetterBox {
-  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error */
-  keep(event: AuditLogEvent, reason: string, signal?: AbortSignal): Promise<void>;
-}
 
 /** Told at once what became of which events. */
 export interface Fates {
@@ -20,7 +13,7 @@ export interface Fates {
 }
 
 /** Sends a statement to the database, and waits for its answer as long as others are waited for. */
-export type Send = (statement: (signal: AbortSignal) => Promise<void>) => Promise<void>;
+type Send = (statement: (signal: AbortSignal) => Promise<void>) => Promise<void>;
 
 /**
  * Stores batches. Where the database refuses one event, the batch is halved until the event is found. It
@@ -33,7 +26,6 @@ export class BatchStore {
 
   constructor(
     private readonly sink: EventSink,
-    private readonly letters: LetterBox,
     private readonly send: Send,
     private readonly fates: Fates,
   ) {}
@@ -115,7 +107,7 @@ export class BatchStore {
     const reason = describeStoreError(refusal);
     let isDead = true;
     try {
-      await this.send((signal) => this.letters.keep(entry.event, reason, signal));
+      await this.send((signal) => this.sink.keep(entry.event, reason, signal));
     } catch (error) {
       if (classifyStoreError(error) !== 'refused') throw error;
       isDead = false;

@@ -8,7 +8,6 @@ import type { NumberOwner, StoredNumbers } from '../sealer/issued-numbers.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { noAnswer } from '../store/within.js';
 import { BatchStore } from './batch-store.js';
-import type { LetterBox } from './batch-store.js';
 import type { EventSink } from './event-sink.js';
 import { LogReader } from './log-reader.js';
 import type { Entry } from './log-reader.js';
@@ -74,11 +73,10 @@ export class DeliveryLoop implements Loop {
 
   constructor(
     private readonly sink: EventSink,
-    letters: LetterBox,
     private readonly options: LoopOptions,
     private readonly host: LoopHost,
   ) {
-    this.batches = new BatchStore(sink, letters, (statement) => this.bounded(statement), {
+    this.batches = new BatchStore(sink, (statement) => this.bounded(statement), {
       stored: (entries) => entries.forEach((entry) => this.noteStored(entry)),
       refused: (entry, code, isDead) => this.noteRefused(entry, code, isDead),
     });

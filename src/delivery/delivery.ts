@@ -14,7 +14,6 @@ import { describeStoreError } from '../store/store-error.js';
 import { within } from '../store/within.js';
 import { DatabaseState, unavailable } from './database-state.js';
 import type { Loop, LoopHost, LoopOptions } from './delivery-loop.js';
-import { DELIVERY_DEFAULTS } from './delivery-options.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
 import { EventLog } from './event-log.js';
 import type { LogMark, Ticket } from './event-log.js';
@@ -47,8 +46,6 @@ interface Flush {
  * throws into the application, and waits only where the caller asks it to.
  */
 export class Delivery {
-  readonly mode: DeliveryMode;
-  private readonly options: Required<DeliveryOptions>;
   private readonly log: EventLog;
   private readonly space: Room;
   private readonly losses: LossReports;
@@ -57,7 +54,6 @@ export class Delivery {
   private readonly feed: LogFeed;
   private readonly warnings: RateLimitedLog;
   private readonly notes: SourceNotes;
-  private journal: EventJournal | undefined;
   private timers: NodeJS.Timeout[] = [];
   private closed = false;
   private delivered = 0;
@@ -70,19 +66,15 @@ export class Delivery {
     loop: (host: LoopHost, options: LoopOptions) => Loop,
     sources: SourceRepository,
     private readonly logger: AuditLogger,
-    options: DeliveryOptions,
+    private readonly options: Required<DeliveryOptions>,
     private readonly reports: DeliveryReports,
     authority?: NoteAuthority,
   ) {
-    // An option may be there without a value, as from a variable of the environment that is not set.
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.options = { ...DELIVERY_DEFAULTS, ...Object.fromEntries(given) };
-    this.mode = this.options.mode;
     this.warnings = new RateLimitedLog(logger);
-    const { batchSize, statementTimeoutMs, strictTimeoutMs } = this.options;
+    const { batchSize, statementTimeoutMs, strictTimeoutMs } = options;
     this.notes = new SourceNotes(sources, authority, statementTimeoutMs, this.warnings);
     this.log = new EventLog(this.hasJournal);
-    this.space = new Room(this.options, this.log, () => this.journal);
+    this.space = new Room(options, this.log);
     this.losses = new LossReports(this.log, reports, this.warnings);
     this.database = new DatabaseState(() => this.loop.ping(strictTimeoutMs), logger, this.warnings);
     const host: LoopHost = {
@@ -92,6 +84,10 @@ export class Delivery {
     };
     this.loop = loop(host, { batchSize, statementTimeoutMs });
     this.feed = new LogFeed(this.log, this.loop, this.options, (error) => this.noteAway(error));
+  }
+
+  get mode(): DeliveryMode {
+    return this.options.mode;
   }
 
   get hasJournal(): boolean {
@@ -118,7 +114,7 @@ export class Delivery {
     // Not larger than a part of it all: the segment that is written to is never deleted.
     const segmentBytes = Math.min(segmentKilobytes * 1024, (maxJournalMegabytes * 1024 * 1024) / 4);
     const journal = await EventJournal.open(absolute(directory), segmentBytes);
-    this.journal = journal;
+    this.log.attach(journal);
     const others = journal.whoElseMayWrite;
     if (others !== undefined) {
       this.logger.warn(
@@ -131,7 +127,6 @@ export class Delivery {
         `The file ${path} of the audit journal has ${oversize} bytes, more than the journal writes to one. Its first ${size} bytes are read, and the rest is passed over as damage: see who may write there.`,
       );
     }
-    this.log.attach(journal);
     this.adopt(journal);
     this.beginDelivery();
     this.every(CHECK_MS, () => {
@@ -384,6 +379,10 @@ export class Delivery {
   private beginDelivery(): void {
     this.noteOpen();
     this.loop.start();
+  }
+
+  private get journal(): EventJournal | undefined {
+    return this.log.journal;
   }
 
   private every(intervalMs: number, work: () => void): void {

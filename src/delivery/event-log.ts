@@ -27,10 +27,9 @@ export class Ticket {
   /** Where its line is; `undefined` where only memory has it. */
   written: Written | undefined = undefined;
   numbered: Numbered | undefined = undefined;
-  /** Somebody waits for it: it was handed over before its answer left, and can't be amended any more. */
-  committed = false;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;
+  /** Of whoever waits for it: it was handed over before its answer left. */
   onStored: (() => void) | undefined = undefined;
   /** What it takes of the room in memory, about, in UTF-16 code units; 0 where a file has it. */
   size = 0;
@@ -43,9 +42,19 @@ export class Ticket {
     /** What its line takes the place of in the journal. */
     public intent: Intent | undefined,
   ) {}
+
+  /** Somebody waits for it, so that it can't be amended any more. */
+  get committed(): boolean {
+    return this.onStored !== undefined;
+  }
 }
 
-export type { Intent };
+/** An event that neither the database nor its dead letters take. */
+interface KeptEvent {
+  readonly event: AuditLogEvent;
+  /** The segment that was written to when it was written last. */
+  readonly segment: number;
+}
 
 /** See {@link EventLog.mark}. */
 export interface LogMark {
@@ -59,11 +68,11 @@ export interface LogMark {
  * {@link LogNews}.
  */
 export class EventLog {
-  private journal: EventJournal | undefined;
+  /** Set by {@link attach}. */
+  journal: EventJournal | undefined;
   private lastNumber = 0;
   /** Who numbers what only memory has: a journal that can't be written does not know these numbers after a crash. */
-  private readonly memorySource = createEventId(Date.now());
-  private memorySequence = 0;
+  private readonly memoryNumbers = { source: createEventId(Date.now()), sequence: 0 };
   /** Events that can still change, the journal has them or not. */
   private readonly open = new Map<number, Ticket>();
   /** Released events that no file has; the reader has the first `withReader` of them. */
@@ -71,7 +80,7 @@ export class EventLog {
   private withReader = 0;
   /** What only memory has; the size is about, in UTF-16 code units. */
   readonly memory = { events: 0, size: 0 };
-  /** Those that somebody waits for; and of these, which the reader does not know of. */
+  /** Those that somebody waits for; and of these, which the reader was not told of. */
   private readonly awaited = new Map<number, Ticket>();
   private wanted: Ticket[] = [];
   /** Counts the news. */
@@ -85,13 +94,10 @@ export class EventLog {
   private waiting = 0;
   private untold = 0;
   private oldest: number | undefined;
-  /** Events of the log that neither the database nor its dead letters take, by number. */
-  private readonly kept = new Map<number, AuditLogEvent>();
-  /** The segment that was written to when they were written last. */
-  private keptIn = 0;
-  isUrgent = false;
-  private needed = BEGINNING;
-  private through = BEGINNING;
+  /** By number. */
+  private readonly kept = new Map<number, KeptEvent>();
+  /** How far the reader has come. */
+  private reached: Pick<Progress, 'needed' | 'through'> = { needed: BEGINNING, through: BEGINNING };
   /** Where the last line ends that the reader needs, or what an earlier process left. */
   private end = BEGINNING;
 
@@ -104,7 +110,6 @@ export class EventLog {
     this.waitsForJournal = false;
     this.waiting = journal.recovered.pending;
     this.end = { segment: journal.active.number, position: journal.active.size };
-    this.keptIn = journal.active.number;
     const early = [...this.open.values(), ...this.unwritten.values()];
     this.open.clear();
     this.unwritten.clear();
@@ -138,16 +143,15 @@ export class EventLog {
 
   private startOf(journal: EventJournal, stored: NumberRanges): LogStart {
     const { directory, uid, source, sequence, recovered } = journal;
-    const { memorySource } = this;
+    const memorySource = this.memoryNumbers.source;
     this.toldSegment = 0;
     return { directory, uid, source, sequence, memorySource, lastRecovered: recovered.lastSegment, stored };
   }
 
   /** Each with the last number that it gave away. */
   get sources(): LocalSource[] {
-    const all = [{ source: this.memorySource, sequence: this.memorySequence }];
-    if (this.journal) all.unshift({ source: this.journal.source, sequence: this.journal.sequence });
-    return all.filter(({ sequence }) => sequence > 0);
+    const all = this.journal ? [this.journal, this.memoryNumbers] : [this.memoryNumbers];
+    return all.filter(({ sequence }) => sequence > 0).map(({ source, sequence }) => ({ source, sequence }));
   }
 
   /** Released, and not stored. */
@@ -159,6 +163,11 @@ export class EventLog {
   get news(): number {
     const canBeTold = Math.min(this.unwritten.size, UNWRITTEN_AT_ONCE) - this.withReader;
     return this.untold + (this.waitsForJournal ? 0 : Math.max(0, canBeTold));
+  }
+
+  /** Whether somebody waits for an event of which the reader was not told. */
+  get isUrgent(): boolean {
+    return this.wanted.length > 0;
   }
 
   /** When the oldest of those that are pending began. Unix epoch, milliseconds. */
@@ -183,7 +192,7 @@ export class EventLog {
   /** Whether all is stored that was released, and told, at the mark. */
   isStoredThrough({ number, place }: LogMark): boolean {
     if (hasThrough(this.unwritten, number) || hasThrough(this.awaited, number)) return false;
-    return !this.journal || comparePlaces(this.through, place) >= 0;
+    return !this.journal || comparePlaces(this.reached.through, place) >= 0;
   }
 
   /** Whether nothing is left to be stored of what was there at the mark, also of what could still change then. */
@@ -197,15 +206,11 @@ export class EventLog {
   /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
   skipSequence(): Numbered {
     const { journal } = this;
-    const numbered =
-      journal && !journal.failure
-        ? { source: journal.source, sequence: ++journal.sequence }
-        : { source: this.memorySource, sequence: ++this.memorySequence };
-    const { source, sequence } = numbered;
+    const { source, sequence } = nextOf(journal && !journal.failure ? journal : this.memoryNumbers);
     const last = this.skipped.at(-1);
     if (last?.source === source && last.to === sequence - 1) last.to = sequence;
     else this.skipped.push({ source, from: sequence, to: sequence });
-    return numbered;
+    return { source, sequence };
   }
 
   /** Has the journal know of events that were dropped, and not reported yet. */
@@ -255,7 +260,6 @@ export class EventLog {
   }
 
   commit(ticket: Ticket, onStored: () => void): void {
-    ticket.committed = true;
     ticket.onStored = onStored;
     this.release(ticket);
     if (!this.waitsForJournal) this.await(ticket);
@@ -268,14 +272,15 @@ export class EventLog {
     const segments = journal?.segments.filter(({ number }) => number >= this.toldSegment) ?? [];
     this.toldSegment = journal?.active.number ?? 0;
     this.untold = 0;
-    this.isUrgent = false;
     this.turn += 1;
+    // Where no file has them, they are among the others.
+    const wanted = this.wanted.splice(0).filter(({ written }) => written);
     return {
       turn: this.turn,
       segments: segments.map(({ number, size }) => ({ number, size })),
       sources: this.sources,
       settled,
-      events: [...this.wanted.splice(0).map((ticket) => told(ticket, true)), ...this.unwrittenNews()],
+      events: [...wanted.map((ticket) => told(ticket, true)), ...this.unwrittenNews()],
       skipped: this.skipped.splice(0),
       hurry,
     };
@@ -285,7 +290,7 @@ export class EventLog {
   noteProgress(progress: Progress): void {
     const { journal } = this;
     this.oldest = progress.oldest;
-    this.through = progress.through;
+    this.reached = { needed: progress.needed, through: progress.through };
     const inLog: number[] = [];
     for (const number of progress.settled) {
       if (this.leaveReader(number)) inLog.push(number);
@@ -295,17 +300,23 @@ export class EventLog {
     if (journal) this.retryKept(journal);
     for (const { number, event, isDead } of progress.refused) {
       if (isDead) continue;
-      if (this.leaveReader(number)) this.kept.set(number, event);
+      if (this.leaveReader(number)) this.kept.set(number, { event, segment: journal?.active.number ?? 0 });
       this.awaited.delete(number);
     }
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
     if (!journal) return;
     // Where the journal can't be told, they are stored again after a crash, and found to be there.
     if (inLog.length > 0) this.writeLine('stored', rangesOf(inLog));
-    this.needed = this.kept.size > 0 ? BEGINNING : progress.needed;
-    for (const tickets of [this.unwritten, this.awaited])
-      for (const { written } of tickets.values()) this.needed = earlier(this.needed, written);
     journal.sweep(this.needed);
+  }
+
+  /** What is before it in the log, nobody needs any more. */
+  private get needed(): Place {
+    if (this.kept.size > 0) return BEGINNING;
+    let { needed } = this.reached;
+    for (const tickets of [this.unwritten, this.awaited])
+      for (const { written } of tickets.values()) needed = earlier(needed, written);
+    return needed;
   }
 
   /** Writes to the journal what only memory has, after it failed and works again. */
@@ -347,8 +358,8 @@ export class EventLog {
 
   /** What is kept is written again at the end of the log, and so tried again: else it would keep all segments since. */
   private retryKept(journal: EventJournal): void {
-    if (journal.active.number < this.keptIn + OPEN_SEGMENTS) return;
-    for (const [number, event] of this.kept) {
+    for (const [number, { event, segment }] of this.kept) {
+      if (journal.active.number < segment + OPEN_SEGMENTS) continue;
       const { source, sequence } = event.metadata as unknown as Numbered;
       // A line that is settled can't be amended: the event gets another number.
       const ticket = new Ticket(event, journal.nextNumber(), undefined);
@@ -358,7 +369,6 @@ export class EventLog {
       this.kept.delete(number);
       this.handOver(ticket);
     }
-    this.keptIn = journal.active.number;
   }
 
   /**
@@ -424,8 +434,7 @@ export class EventLog {
 
   private await(ticket: Ticket): void {
     this.awaited.set(ticket.number, ticket);
-    this.isUrgent = true;
-    if (ticket.written) this.wanted.push(ticket);
+    this.wanted.push(ticket);
   }
 
   /** It is in the log now, and read there. */
@@ -449,7 +458,7 @@ export class EventLog {
   }
 
   private numberInMemory(ticket: Ticket): void {
-    ticket.numbered ??= { source: this.memorySource, sequence: ++this.memorySequence };
+    ticket.numbered ??= nextOf(this.memoryNumbers);
     Object.assign(ticket.event.metadata, ticket.numbered);
   }
 
@@ -477,6 +486,12 @@ export class EventLog {
 
 /** Lines that tell the reader something of events. */
 const NEEDED: ReadonlySet<LineKind> = new Set<LineKind>(['event', 'settled', 'amend']);
+
+/** Gives away the next number. */
+function nextOf(numbers: { readonly source: string; sequence: number }): Numbered {
+  numbers.sequence += 1;
+  return { source: numbers.source, sequence: numbers.sequence };
+}
 
 function told({ number, event, numbered }: Ticket, isUrgent: boolean): ToldEvent {
   return { number, event, numbered, isUrgent };

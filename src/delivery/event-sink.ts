@@ -1,17 +1,19 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import type { DeadLetterRepository } from '../store/dead-letter.repository.js';
 
 /** What delivery uses of a {@link RepositorySink}. */
-export type EventSink = Pick<RepositorySink, 'whyNotReady' | 'store' | 'ping'>;
+export type EventSink = Pick<RepositorySink, 'whyNotReady' | 'store' | 'keep' | 'ping'>;
 
-/** Where delivery stores events: the repository of this thread. */
+/** Where delivery stores events: the repositories of this thread. */
 export class RepositorySink {
   /**
    * @param beforeStore the events as the database may have them
    * @param connect awaited before each statement
    */
   constructor(
-    private readonly repository: AuditEventRepository,
+    private readonly events: AuditEventRepository,
+    private readonly letters: Pick<DeadLetterRepository, 'keep'>,
     private readonly beforeStore?: (
       events: readonly AuditLogEvent[],
       signal: AbortSignal,
@@ -21,7 +23,7 @@ export class RepositorySink {
 
   /** Why the database can't be used at all, before any statement is tried; `undefined` where it can. */
   get whyNotReady(): string | undefined {
-    return this.repository.whyNotReady;
+    return this.events.whyNotReady;
   }
 
   /**
@@ -33,15 +35,27 @@ export class RepositorySink {
    */
   async store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
     await this.connect?.();
-    // Without a database this throws at once: it is not worth asking anybody for keys, who may not be ready either.
-    const isReady = this.whyNotReady === undefined;
-    const stored = isReady && this.beforeStore ? await this.beforeStore(events, signal) : events;
-    await this.repository.append(stored, undefined, signal);
+    await this.events.append(await this.prepared(events, signal), undefined, signal);
+  }
+
+  /** Keeps an event that the database refuses as a dead letter. @throws as {@link store} */
+  async keep(event: AuditLogEvent, reason: string, signal: AbortSignal): Promise<void> {
+    const [stored] = await this.prepared([event], signal);
+    await this.letters.keep(stored!, reason, signal);
   }
 
   /** Asks the database for nothing, to know whether it answers. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   async ping(signal: AbortSignal): Promise<void> {
     await this.connect?.();
-    await this.repository.ping(signal);
+    await this.events.ping(signal);
+  }
+
+  private async prepared(
+    events: readonly AuditLogEvent[],
+    signal: AbortSignal,
+  ): Promise<readonly AuditLogEvent[]> {
+    // Without a database what follows throws at once: it is not worth asking anybody for keys, who may not be ready either.
+    const isReady = this.whyNotReady === undefined;
+    return isReady && this.beforeStore ? this.beforeStore(events, signal) : events;
   }
 }

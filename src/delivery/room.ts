@@ -1,4 +1,3 @@
-import type { EventJournal } from '../journal/event-journal.js';
 import { within } from '../store/within.js';
 import type { DeliveryOptions } from './delivery-options.js';
 import type { EventLog } from './event-log.js';
@@ -14,16 +13,14 @@ export class Room {
   constructor(
     private readonly options: Required<DeliveryOptions>,
     private readonly log: EventLog,
-    private readonly journal: () => EventJournal | undefined,
   ) {}
 
   /** Whether there is room for one more event; `share` of it all, where some is to be left. */
   has(share = 1): boolean {
     const { maxJournalMegabytes, maxBuffered, maxBufferedMegabytes } = this.options;
-    const journal = this.journal();
+    const { journal, memory } = this.log;
     if (journal && !journal.failure) return journal.bytes < maxJournalMegabytes * share * MEGABYTE;
-    const { events, size } = this.log.memory;
-    return events < maxBuffered * share && size < maxBufferedMegabytes * share * MEGABYTE;
+    return memory.events < maxBuffered * share && memory.size < maxBufferedMegabytes * share * MEGABYTE;
   }
 
   /** See `Delivery.room()`. */

@@ -1,14 +1,14 @@
 import type { DataSource } from 'typeorm';
 import { RequestAudit } from '../capture/request-audit.js';
 import { Delivery } from '../delivery/delivery.js';
-import { DELIVERY_DEFAULTS } from '../delivery/delivery-options.js';
-import type { DeliveryMode } from '../delivery/delivery-options.js';
+import type { DeliveryMode, DeliveryOptions } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { revive } from '../delivery/thread/error-fields.js';
 import { ThreadedSealer } from '../delivery/thread/threaded-sealer.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { withDefaults } from '../event/option-schema.js';
 import { present } from '../event/present.js';
 import { raise } from '../event/raised-event.js';
 import { AtRest } from '../recorder/at-rest.js';
@@ -21,6 +21,7 @@ import { Reports } from '../recorder/reports.js';
 import { RiskModel } from '../recorder/risk/risk-model.js';
 import { RiskStage } from '../recorder/risk/risk-stage.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
+import type { LedgerSettings } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
 import { ReachNotes } from '../sealer/reach-notes.js';
 import { Sealer } from '../sealer/sealer.js';
@@ -42,7 +43,7 @@ import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
 import { LOG_REPLACED } from './raised-events.js';
 import type { StandIn } from './stand-in.js';
-import { deliveryOf, loopOf, statementTimeoutOf, threadOf } from './storing.js';
+import { deliveryOf, loopOf, threadOf } from './storing.js';
 import { tablesOf, warnOfTables } from './tables.js';
 import type { Tables } from './tables.js';
 
@@ -69,6 +70,8 @@ export class AuditRuntime {
   readonly requests: RequestAudit;
   readonly service: AuditService;
   readonly sealer: LogSealer;
+  private readonly deliveryOptions: Required<DeliveryOptions>;
+  private readonly ledger: LedgerSettings;
   private readonly thread: DatabaseThread | undefined;
   private readonly atRest = new AtRest();
   private readonly features: readonly RunningFeature[];
@@ -93,6 +96,9 @@ export class AuditRuntime {
     private readonly logger: AuditLogger,
     private readonly standIn?: StandIn,
   ) {
+    this.deliveryOptions = deliveryOf(options);
+    this.ledger = withDefaults<LedgerSettings>(LEDGER_DEFAULTS, options.ledger);
+    const { ledger } = this;
     const redactor = new Redactor(options.redaction);
     this.paths = new SafePaths(redactor.isSecretKey);
     this.database =
@@ -104,7 +110,7 @@ export class AuditRuntime {
         () => this.noteDatabase(),
         () => this.storeLast(),
       );
-    const tables = { ...tablesOf(this.database, options.ledger ?? {}, logger), ...standIn?.tables };
+    const tables = { ...tablesOf(this.database, ledger, logger), ...standIn?.tables };
     this.repository = tables.events;
     this.authority = tables.authority;
     const riskStage = new RiskStage(new RiskModel(options.risk));
@@ -117,7 +123,7 @@ export class AuditRuntime {
       describeGap: reports.gap,
       stored: (event: AuditLogEvent) => this.listeners.announce(event),
     };
-    this.thread = threadOf(options, logger, {
+    this.thread = threadOf(options, this.deliveryOptions, ledger, logger, {
       ...told,
       failed: (error) => failed(revive(error)),
       keepLetter: (event, reason) => tables.letters.keep(event, reason),
@@ -126,13 +132,13 @@ export class AuditRuntime {
       loopOf(tables, this.database, this.thread, atRest, failed),
       tables.sources,
       logger,
-      deliveryOf(options),
+      this.deliveryOptions,
       reports,
       tables.authority,
     );
     this.recorder = new AuditRecorder(this.delivery, tables.events, completer, this.listeners, atRest);
     this.requests = new RequestAudit(this.recorder, completer, options.capture ?? {}, this.paths, logger);
-    const database = options.ledger?.database;
+    const { database } = ledger;
     this.sealingDatabase = database && new AuditDatabase({ database, migrate: false }, logger);
     this.sealer = this.makeSealer(tables, { ...told, failed });
     // Only what is signed is believed of how far a source has come.
@@ -143,10 +149,10 @@ export class AuditRuntime {
         tables.sealing,
         () => this.delivery.issued.reached(),
         (source, sequence) => this.delivery.noteReached(source, sequence),
+        ledger.gapTimeoutMs,
       );
     const reads = new Reads();
     this.service = this.makeService(tables, redactor, reads);
-    const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil } = options.ledger ?? {};
     const { recorder, listeners, requests } = this;
     const host = {
       program: options.service,
@@ -156,7 +162,7 @@ export class AuditRuntime {
       audit: this.service,
       log: {
         ledger: tables.ledger,
-        trust: { ...tables.trust, unsignedUntil },
+        trust: { ...tables.trust, unsignedUntil: ledger.unsignedUntil },
         ...present('signer', tables.keys.signer),
       },
       reads,
@@ -183,18 +189,18 @@ export class AuditRuntime {
 
   /** What seals: in the thread where there is one, else here. */
   private makeSealer({ events, keys }: Tables, told: Pick<SealerHost, 'describeGap' | 'stored' | 'failed'>) {
-    const { options, thread, delivery, sealingDatabase } = this;
+    const { thread, delivery, sealingDatabase } = this;
     const inThisThread = () =>
       new Sealer(
         sealingDatabase ?? this.database,
-        options.ledger ?? {},
+        this.ledger,
         keys,
         {
           ...told,
           localSources: () => delivery.sources,
           ownersOf: (source, sequences) => delivery.issued.ownersOf(source, sequences),
           installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
-          statementTimeoutMs: statementTimeoutOf(options),
+          statementTimeoutMs: this.deliveryOptions.statementTimeoutMs,
         },
         this.logger,
       );
@@ -208,8 +214,7 @@ export class AuditRuntime {
   private makeService(tables: Tables, redactor: Redactor, reads: Reads): AuditService {
     const { ledger, sources, letters, trust, events, keys } = tables;
     const { atRest, delivery, logger, sealer } = this;
-    const { unsignedUntil = LEDGER_DEFAULTS.unsignedUntil, gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs } =
-      this.options.ledger ?? {};
+    const { unsignedUntil, gapTimeoutMs } = this.ledger;
     const verifier = new LogVerifier(tables, {
       verifiers: keys.verifiers,
       unsignedUntil,
@@ -274,9 +279,9 @@ export class AuditRuntime {
     }
     if (!this.thread?.seals) await this.sealingDatabase?.connect(START_PATIENCE_MS);
     this.sealer.start();
-    this.reachNotes?.start(this.options.ledger?.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs);
+    this.reachNotes?.start();
     for (const feature of this.features) feature.start?.();
-    if (this.options.delivery?.drainOnSignals ?? DELIVERY_DEFAULTS.drainOnSignals) {
+    if (this.deliveryOptions.drainOnSignals) {
       this.stopListening = drainOnSignals({
         flush: () => this.delivery.flush(),
         close: () => this.closeUnderLoad(),
@@ -369,7 +374,7 @@ export class AuditRuntime {
   private async closeUnderLoad(): Promise<void> {
     this.stopListening();
     const begun = performance.now();
-    const patienceMs = this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
+    const patienceMs = this.deliveryOptions.shutdownTimeoutMs;
     // Most of the time for what is there; the rest for what is still open then.
     await this.delivery.drain(patienceMs * 0.7);
     this.requests.isFrozen = true;
@@ -377,14 +382,12 @@ export class AuditRuntime {
   }
 
   /** Records what is still open as interrupted, stores what is left within the time set, and disconnects. Idempotent. */
-  close(patienceMs?: number): Promise<void> {
+  close(patience = this.deliveryOptions.shutdownTimeoutMs): Promise<void> {
     this.stopListening();
     this.closing ??= (async () => {
       this.reachNotes?.close();
       this.requests.interruptOpen();
       const begun = performance.now();
-      const patience =
-        patienceMs ?? this.options.delivery?.shutdownTimeoutMs ?? DELIVERY_DEFAULTS.shutdownTimeoutMs;
       const left = () => Math.max(0, Math.round(patience - (performance.now() - begun)));
       const isAway = this.database.isGone || this.database.whyNotReady !== undefined;
       // What they find is recorded too, so they end before the recorder.

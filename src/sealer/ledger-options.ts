@@ -77,7 +77,10 @@ export const LEDGER_DEFAULTS = {
   intervalMs: 1_000,
   unsignedUntil: 0,
   gapTimeoutMs: 60_000,
-} as const;
+} as const satisfies LedgerOptions;
+
+/** The options, with the defaults of those that are not given. */
+export type LedgerSettings = LedgerOptions & Required<Pick<LedgerOptions, keyof typeof LEDGER_DEFAULTS>>;
 
 function isSigningKey(value: unknown): boolean {
   const { verifierKey, sign } = Object(value) as Partial<ExternalSigningKey>;

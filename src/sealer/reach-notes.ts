@@ -27,10 +27,11 @@ export class ReachNotes {
     private readonly sealing: SealingRepository,
     private readonly reached: () => Promise<readonly LocalSource[]>,
     private readonly say: (source: string, sequence: number) => void,
+    private readonly gapTimeoutMs: number,
   ) {}
 
-  start(gapTimeoutMs: number): void {
-    this.timer = setInterval(() => void this.look(), Math.max(SHORTEST_MS, gapTimeoutMs / 2)).unref();
+  start(): void {
+    this.timer = setInterval(() => void this.look(), Math.max(SHORTEST_MS, this.gapTimeoutMs / 2)).unref();
   }
 
   close(): void {

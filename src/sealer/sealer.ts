@@ -22,8 +22,7 @@ import { within } from '../store/within.js';
 import { Collector } from './collector.js';
 import type { CollectorOptions } from './collector.js';
 import type { LedgerKeys } from './ledger-keys.js';
-import { LEDGER_DEFAULTS } from './ledger-options.js';
-import type { LedgerOptions, SignedCheckpoint } from './ledger-options.js';
+import type { LedgerSettings, SignedCheckpoint } from './ledger-options.js';
 import { LeaseHolder } from './lease-holder.js';
 import { LogSealer } from './log-sealer.js';
 import { LogTip } from './log-tip.js';
@@ -92,7 +91,7 @@ export class Sealer extends LogSealer {
    */
   constructor(
     database: AuditDatabase,
-    private readonly options: LedgerOptions,
+    private readonly options: LedgerSettings,
     private readonly keys: LedgerKeys,
     private readonly host: SealerHost,
     logger: AuditLogger,
@@ -100,7 +99,7 @@ export class Sealer extends LogSealer {
     super();
     this.ledger = new LedgerRepository(database);
     this.sealing = new SealingRepository(database);
-    this.intervalMs = this.waitMs = options.intervalMs ?? LEDGER_DEFAULTS.intervalMs;
+    this.intervalMs = this.waitMs = options.intervalMs;
     this.warnings = new RateLimitedLog(logger, 60_000);
     this.lease = new LeaseHolder(this.sealing, randomUUID());
     this.collector = new Collector(this.sealing, new SourceRepository(database), {
@@ -110,7 +109,7 @@ export class Sealer extends LogSealer {
           'passed-over',
           `The row ${isEventId(id) ? id : 'without a valid id'} of audit_events was not written by this library, so it is not sealed. nest-audit verify names each such row: look at it, and have the owner of the table delete it.`,
         ),
-      gapTimeoutMs: options.gapTimeoutMs ?? LEDGER_DEFAULTS.gapTimeoutMs,
+      gapTimeoutMs: options.gapTimeoutMs,
       trust: async () => ({ verifiers: keys.verifiers, origin: await this.name() }),
       warn: (message) => {
         // From then on its own closing notes are there.
@@ -120,17 +119,13 @@ export class Sealer extends LogSealer {
     this.publishers = [options.publish ?? []].flat().map((target) => new Publisher(target, logger));
   }
 
-  private get seals(): boolean {
-    return this.options.seal ?? LEDGER_DEFAULTS.seal;
-  }
-
   start(): void {
-    if (this.seals) this.schedule();
+    if (this.options.seal) this.schedule();
   }
 
   checkpoint(): Promise<SignedCheckpoint> {
     return this.inTurn(async () => {
-      if (this.seals) await this.sealRound();
+      if (this.options.seal) await this.sealRound();
       return this.signed(await this.inTime(() => this.ledger.head()));
     });
   }
@@ -146,7 +141,7 @@ export class Sealer extends LogSealer {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.timer);
-    if (this.seals) {
+    if (this.options.seal) {
       const last = this.inTurn(async () => {
         await this.sealRound(() => this.hasLease());
         await this.lease.release();
@@ -361,7 +356,7 @@ export class Sealer extends LogSealer {
     const { treeSize } = head;
     const { isSigned, origin } = readCheckpoint(head, this.keys.verifiers);
     if (!isSigned && this.keys.signer) {
-      if (treeSize > (this.options.unsignedUntil ?? LEDGER_DEFAULTS.unsignedUntil)) {
+      if (treeSize > this.options.unsignedUntil) {
         throw broken(
           `The newest checkpoint of the audit log, of ${treeSize} leaves, is not signed, so nothing is added to it: whoever has the database could have made it. If no key was set until now, verify the log, and write ledger: { unsignedUntil: ${treeSize} }`,
         );

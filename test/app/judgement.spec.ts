@@ -20,6 +20,7 @@ import { complianceRules, ComplianceRules } from 'nest-audit-trail/rules';
 import type { ComplianceFinding, ComplianceRule } from 'nest-audit-trail/rules';
 import { risk } from 'nest-audit-trail/risk';
 import { Delivery } from '../../src/delivery/delivery.js';
+import { DELIVERY_DEFAULTS } from '../../src/delivery/delivery-options.js';
 import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
 import { Listeners } from '../../src/recorder/listeners.js';
 import { Reports } from '../../src/recorder/reports.js';
@@ -526,10 +527,10 @@ describeOnSqlite('judgement', (create) => {
     const completer = new EventCompleter(new Redactor(), logger, undefined, stages);
     const listeners = new Listeners(logger);
     const delivery = new Delivery(
-      (host, given) => new DeliveryLoop(new RepositorySink(opened.events), opened.letters, given, host),
+      (host, given) => new DeliveryLoop(new RepositorySink(opened.events, opened.letters), given, host),
       opened.sources,
       logger,
-      { mode: 'buffered' },
+      { ...DELIVERY_DEFAULTS, mode: 'buffered' },
       new Reports(completer, listeners),
     );
     const recorder = new AuditRecorder(delivery, opened.events, completer, listeners);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { Delivery } from '../../src/delivery/delivery.js';
+import { DELIVERY_DEFAULTS } from '../../src/delivery/delivery-options.js';
 import type { Loop, LoopHost } from '../../src/delivery/delivery-loop.js';
 import type { LogNews, Progress } from '../../src/delivery/messages.js';
 import { createEventId } from '../../src/event/event-id.js';
@@ -42,7 +43,7 @@ describe('a log with an event that is never stored', () => {
       (given) => ((host = given), loop),
       {} as never,
       silent,
-      { directory },
+      { ...DELIVERY_DEFAULTS, directory },
       {} as never,
     );
     try {

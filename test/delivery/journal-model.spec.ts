@@ -172,12 +172,11 @@ class Run {
           const answer = (error?: Error) => (error ? reject(error) : resolve());
           this.sent = { batch: [...batch], answer };
         }),
+      keep: () => Promise.reject(REFUSAL),
       ping: () => Promise.resolve(),
     };
-    const letters = { keep: () => Promise.reject(REFUSAL) };
     return new DeliveryLoop(
       sink,
-      letters,
       { batchSize: 10, statementTimeoutMs: 60_000 },
       {
         ready: () => undefined,

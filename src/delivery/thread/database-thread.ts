@@ -4,7 +4,7 @@ import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import type { LedgerOptions } from '../../sealer/ledger-options.js';
+import type { LedgerSettings } from '../../sealer/ledger-options.js';
 import type { AuditDatabaseOptions } from '../../store/store-options.js';
 import type { LoopOptions } from '../delivery-loop.js';
 import { within } from '../../store/within.js';
@@ -16,7 +16,7 @@ import { threadFile } from './thread-file.js';
 export interface ThreadOptions {
   readonly database: AuditDatabaseOptions;
   /** Absent where the main thread seals. */
-  readonly ledger?: LedgerOptions;
+  readonly ledger?: LedgerSettings;
   readonly loop: LoopOptions;
   /** Of the log that follows one whose tables were lost. */
   readonly origin?: string;

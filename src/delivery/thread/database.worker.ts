@@ -5,6 +5,7 @@ import type { Checkpoint } from '../../ledger/checkpoint.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import type { LocalSource } from '../../sealer/collector.js';
 import { ledgerKeys } from '../../sealer/ledger-keys.js';
+import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import type { LogSealer } from '../../sealer/log-sealer.js';
 import { Sealer } from '../../sealer/sealer.js';
 import { AuditDatabase } from '../../store/audit-database.js';
@@ -34,8 +35,8 @@ let connected: Promise<void> | undefined;
 
 const sealer: LogSealer = new Sealer(
   sealingDatabase,
-  ledger ?? {},
-  ledgerKeys(ledger ?? {}),
+  ledger ?? LEDGER_DEFAULTS,
+  ledgerKeys(ledger ?? LEDGER_DEFAULTS),
   {
     localSources: () => localSources,
     ownersOf: (source: string, sequences: readonly number[]) => loop.ownersOf(source, sequences),
@@ -67,8 +68,12 @@ class SealingLoop extends DeliveryLoop {
 }
 
 const loop = new SealingLoop(
-  new RepositorySink(events, undefined, connect),
-  { keep: (event, reason) => main.call('host', 'keepLetter', event, reason) as Promise<void> },
+  new RepositorySink(
+    events,
+    { keep: (event, reason) => main.call('host', 'keepLetter', event, reason) as Promise<void> },
+    undefined,
+    connect,
+  ),
   loopOptions,
   {
     ready: () => undefined,
