@@ -1,10 +1,9 @@
-import { resolve as absolute } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { EventJournal } from '../journal/event-journal.js';
+import type { EventJournal } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import { passPoint } from '../journal/life.js';
 import type { LocalSource } from '../sealer/collector.js';
@@ -16,13 +15,16 @@ import { DatabaseState, unavailable } from './database-state.js';
 import type { Loop, LoopHost, LoopOptions } from './delivery-loop.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
 import { EventLog } from './event-log.js';
-import type { LogMark, Ticket } from './event-log.js';
+import type { LogMark } from './event-log.js';
+import { Flushes } from './flushes.js';
 import { LogFeed } from './log-feed.js';
 import { LossReports } from './loss-reports.js';
 import type { DeliveryReports } from './loss-reports.js';
 import type { Progress, Refusal } from './messages.js';
+import { openJournal } from './open-journal.js';
 import { ADMISSION_SHARE, Room } from './room.js';
 import { SourceNotes } from './source-notes.js';
+import type { Ticket } from './ticket.js';
 
 /** How long an answer waits for a disk that says nothing. */
 const SYNC_PATIENCE_MS = 5_000;
@@ -31,15 +33,6 @@ const CHECK_MS = 1_000;
 const NOTE_TIMEOUT_MS = 1_000;
 
 const NOT_WRITTEN = 'the audit journal can not be written';
-
-/** Someone who waits until all is stored that was released when they came. */
-interface Flush {
-  /** The loop has to know of news after these. */
-  readonly turn: number;
-  readonly upTo: LogMark;
-  readonly resolve: () => void;
-  readonly reject: (error: AuditError) => void;
-}
 
 /**
  * Delivery as the application sees it: it writes events to the log, and tells the loop, which stores them, what is new there. It never
@@ -58,7 +51,7 @@ export class Delivery {
   private closed = false;
   private delivered = 0;
   private dead = 0;
-  private readonly flushes = new Set<Flush>();
+  private readonly flushes: Flushes;
   private noteOpen!: () => void;
   private readonly opened = new Promise<void>((resolve) => (this.noteOpen = resolve));
 
@@ -74,6 +67,7 @@ export class Delivery {
     const { batchSize, statementTimeoutMs, strictTimeoutMs } = options;
     this.notes = new SourceNotes(sources, authority, statementTimeoutMs, this.warnings);
     this.log = new EventLog(this.hasJournal);
+    this.flushes = new Flushes(this.log);
     this.space = new Room(options, this.log);
     this.losses = new LossReports(this.log, reports, this.warnings);
     this.database = new DatabaseState(() => this.loop.ping(strictTimeoutMs), logger, this.warnings);
@@ -110,23 +104,8 @@ export class Delivery {
    */
   async open(): Promise<void> {
     if (!this.hasJournal || this.journal) return this.beginDelivery();
-    const { directory, segmentKilobytes, maxJournalMegabytes } = this.options;
-    // Not larger than a part of it all: the segment that is written to is never deleted.
-    const segmentBytes = Math.min(segmentKilobytes * 1024, (maxJournalMegabytes * 1024 * 1024) / 4);
-    const journal = await EventJournal.open(absolute(directory), segmentBytes);
+    const journal = await openJournal(this.options, this.logger);
     this.log.attach(journal);
-    const others = journal.whoElseMayWrite;
-    if (others !== undefined) {
-      this.logger.warn(
-        `The audit journal ${journal.directory} can be written to by ${others}: who writes there can change and invent events. Give the directory to the user of this process alone (chown, chmod 700); in a volume that you can't change, write delivery: { directory } with a directory in it that does not exist yet.`,
-      );
-    }
-    for (const { path, size, oversize } of journal.segments) {
-      if (oversize === undefined) continue;
-      this.logger.error(
-        `The file ${path} of the audit journal has ${oversize} bytes, more than the journal writes to one. Its first ${size} bytes are read, and the rest is passed over as damage: see who may write there.`,
-      );
-    }
     this.adopt(journal);
     this.beginDelivery();
     this.every(CHECK_MS, () => {
@@ -260,9 +239,7 @@ export class Delivery {
     if (this.closed || this.loop.whyNotReady !== undefined) throw this.notStored();
     const { turn } = this.log;
     this.feed.tell(true);
-    const upTo = this.log.mark();
-    // Even where all seems to be stored already, the loop has to say so: it may know of what can't be.
-    await new Promise<void>((resolve, reject) => this.flushes.add({ turn, upTo, resolve, reject }));
+    await this.flushes.wait(turn);
   }
 
   /** As {@link flush}, tried again for `patienceMs`. Never throws. */
@@ -302,7 +279,7 @@ export class Delivery {
       );
     }
     await this.journal?.close(isSettled);
-    this.failFlushes();
+    this.flushes.fail(this.notStored());
     this.loop.close();
   }
 
@@ -398,11 +375,7 @@ export class Delivery {
     for (const refusal of progress.refused) this.noteRefusal(refusal);
     for (const loss of progress.losses) this.losses.reportLoss(loss);
     if (this.hasRoom()) this.space.releaseWaiting();
-    for (const flush of this.flushes) {
-      if (progress.turn <= flush.turn || !this.log.isStoredThrough(flush.upTo)) continue;
-      this.flushes.delete(flush);
-      flush.resolve();
-    }
+    this.flushes.noteProgress(progress);
     if (progress.stored + progress.refused.length > 0) {
       this.database.noteAnswer();
       this.noteBack();
@@ -426,12 +399,7 @@ export class Delivery {
 
   private noteAway(error: unknown): void {
     this.database.noteFailure(error, this.log.pending);
-    this.failFlushes(error);
-  }
-
-  private failFlushes(cause?: unknown): void {
-    for (const { reject } of this.flushes) reject(this.notStored(cause));
-    this.flushes.clear();
+    this.flushes.fail(this.notStored(error));
   }
 
   private notStored(cause?: unknown): AuditError {

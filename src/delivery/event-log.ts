@@ -13,6 +13,7 @@ import type { LocalSource } from '../sealer/collector.js';
 import type { DroppedEvents } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
 import type { LogNews, LogStart, Numbered, Progress, SkippedNumbers, ToldEvent } from './messages.js';
+import { Ticket, told } from './ticket.js';
 
 /** After so many segments or milliseconds an event is stored, even if its answer has not left. */
 const OPEN_SEGMENTS = 4;
@@ -21,33 +22,6 @@ const OPEN_MS = 30_000;
 const UNSETTLED_BYTES = 512 * 1024;
 /** The reader has so many unwritten events at a time, at most. */
 const UNWRITTEN_AT_ONCE = 500;
-
-/** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
-export class Ticket {
-  /** Where its line is; `undefined` where only memory has it. */
-  written: Written | undefined = undefined;
-  numbered: Numbered | undefined = undefined;
-  /** It is settled: it may be stored, and can't be amended any more. */
-  released = false;
-  /** Of whoever waits for it: it was handed over before its answer left. */
-  onStored: (() => void) | undefined = undefined;
-  /** What it takes of the room in memory, about, in UTF-16 code units; 0 where a file has it. */
-  size = 0;
-  readonly since = performance.now();
-
-  constructor(
-    public event: AuditLogEvent,
-    /** The journal's, which its intent has as well. */
-    public number: number,
-    /** What its line takes the place of in the journal. */
-    public intent: Intent | undefined,
-  ) {}
-
-  /** Somebody waits for it, so that it can't be amended any more. */
-  get committed(): boolean {
-    return this.onStored !== undefined;
-  }
-}
 
 /** An event that neither the database nor its dead letters take. */
 interface KeptEvent {
@@ -491,8 +465,4 @@ const NEEDED: ReadonlySet<LineKind> = new Set<LineKind>(['event', 'settled', 'am
 function nextOf(numbers: { readonly source: string; sequence: number }): Numbered {
   numbers.sequence += 1;
   return { source: numbers.source, sequence: numbers.sequence };
-}
-
-function told({ number, event, numbered }: Ticket, isUrgent: boolean): ToldEvent {
-  return { number, event, numbered, isUrgent };
 }

@@ -3,7 +3,7 @@ import { present } from '../event/present.js';
 import { raise } from '../event/raised-event.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { Delivery } from '../delivery/delivery.js';
-import type { Ticket } from '../delivery/event-log.js';
+import type { Ticket } from '../delivery/ticket.js';
 import type { Intent } from '../journal/intents.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { EntityManager } from 'typeorm';

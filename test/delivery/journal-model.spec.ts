@@ -14,7 +14,7 @@ import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
 import { DeliveryLoop } from '../../src/delivery/delivery-loop.js';
 import { EventLog } from '../../src/delivery/event-log.js';
-import type { Ticket } from '../../src/delivery/event-log.js';
+import type { Ticket } from '../../src/delivery/ticket.js';
 import type { Intent } from '../../src/journal/intents.js';
 import { decodeLine } from '../../src/journal/journal-line.js';
 import type { JournalPoint } from '../../src/journal/life.js';

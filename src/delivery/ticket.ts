@@ -1,0 +1,36 @@
+import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { Written } from '../journal/event-journal.js';
+import type { Intent } from '../journal/intents.js';
+import type { Numbered, ToldEvent } from './messages.js';
+
+/** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
+export class Ticket {
+  /** Where its line is; `undefined` where only memory has it. */
+  written: Written | undefined = undefined;
+  numbered: Numbered | undefined = undefined;
+  /** It is settled: it may be stored, and can't be amended any more. */
+  released = false;
+  /** Of whoever waits for it: it was handed over before its answer left. */
+  onStored: (() => void) | undefined = undefined;
+  /** What it takes of the room in memory, about, in UTF-16 code units; 0 where a file has it. */
+  size = 0;
+  readonly since = performance.now();
+
+  constructor(
+    public event: AuditLogEvent,
+    /** The journal's, which its intent has as well. */
+    public number: number,
+    /** What its line takes the place of in the journal. */
+    public intent: Intent | undefined,
+  ) {}
+
+  /** Somebody waits for it, so that it can't be amended any more. */
+  get committed(): boolean {
+    return this.onStored !== undefined;
+  }
+}
+
+/** The event as the reader is told of it. */
+export function told({ number, event, numbered }: Ticket, isUrgent: boolean): ToldEvent {
+  return { number, event, numbered, isUrgent };
+}
