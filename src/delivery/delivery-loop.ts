@@ -2,12 +2,13 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { JournalLoss } from '../journal/damage.js';
 import type { Place } from '../journal/segment.js';
 import { BEGINNING, earlier } from '../journal/segment.js';
-import type { LocalSource } from '../sealer/collector.js';
+import type { SourceNumber } from '../event/sequence-set.js';
 import { IssuedNumbers } from '../sealer/issued-numbers.js';
 import type { NumberOwner, StoredNumbers } from '../sealer/issued-numbers.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { noAnswer } from '../store/within.js';
 import { BatchStore } from './batch-store.js';
+import type { DeliveryOptions } from './delivery-options.js';
 import type { EventSink } from './event-sink.js';
 import { LogReader } from './log-reader.js';
 import type { Entry } from './log-reader.js';
@@ -20,10 +21,7 @@ const LARGE_BYTES = 2 * 1024 * 1024;
 /** How long it waits for a file to be written again. */
 const MISSING_FILE_MS = 100;
 
-export interface LoopOptions {
-  readonly batchSize: number;
-  readonly statementTimeoutMs: number;
-}
+export type LoopOptions = Pick<Required<DeliveryOptions>, 'batchSize' | 'statementTimeoutMs'>;
 
 export interface LoopHost {
   /** There is a loop that does not know the log: the first one, or the next after its thread has died. */
@@ -45,7 +43,7 @@ export interface Loop {
   ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]>;
   storedNumbers(): Promise<StoredNumbers[]>;
   /** The last number of each source of this process that the database has taken. */
-  reached(): Promise<LocalSource[]>;
+  reached(): Promise<SourceNumber[]>;
   close(): void;
 }
 
@@ -120,7 +118,7 @@ export class DeliveryLoop implements Loop {
     return this.issued.numbers;
   }
 
-  async reached(): Promise<LocalSource[]> {
+  async reached(): Promise<SourceNumber[]> {
     return this.issued.numbers.map(({ source, ranges }) => ({ source, sequence: ranges.at(-1)?.[1] ?? 0 }));
   }
 

@@ -6,13 +6,13 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { EventJournal } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import { passPoint } from '../journal/life.js';
-import type { LocalSource } from '../sealer/collector.js';
+import type { SourceNumber } from '../event/sequence-set.js';
 import type { NoteAuthority } from '../store/source-note.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
 import { within } from '../store/within.js';
 import { DatabaseState, unavailable } from './database-state.js';
-import type { Loop, LoopHost, LoopOptions } from './delivery-loop.js';
+import type { Loop, LoopHost } from './delivery-loop.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
 import { EventLog } from './event-log.js';
 import type { LogMark } from './event-log.js';
@@ -56,7 +56,7 @@ export class Delivery {
   private readonly opened = new Promise<void>((resolve) => (this.noteOpen = resolve));
 
   constructor(
-    loop: (host: LoopHost, options: LoopOptions) => Loop,
+    loop: (host: LoopHost) => Loop,
     sources: SourceRepository,
     private readonly logger: AuditLogger,
     private readonly options: Required<DeliveryOptions>,
@@ -64,19 +64,18 @@ export class Delivery {
     authority?: NoteAuthority,
   ) {
     this.warnings = new RateLimitedLog(logger);
-    const { batchSize, statementTimeoutMs, strictTimeoutMs } = options;
+    const { statementTimeoutMs, strictTimeoutMs } = options;
     this.notes = new SourceNotes(sources, authority, statementTimeoutMs, this.warnings);
     this.log = new EventLog(this.hasJournal);
     this.flushes = new Flushes(this.log);
     this.space = new Room(options, this.log);
     this.losses = new LossReports(this.log, reports, this.warnings);
     this.database = new DatabaseState(() => this.loop.ping(strictTimeoutMs), logger, this.warnings);
-    const host: LoopHost = {
+    this.loop = loop({
       ready: () => this.feed.open(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
-    };
-    this.loop = loop(host, { batchSize, statementTimeoutMs });
+    });
     this.feed = new LogFeed(this.log, this.loop, this.options, (error) => this.noteAway(error));
   }
 
@@ -291,7 +290,7 @@ export class Delivery {
     this.journal?.abandon();
   }
 
-  get sources(): readonly LocalSource[] {
+  get sources(): readonly SourceNumber[] {
     return this.log.sources;
   }
 

@@ -1,18 +1,17 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { rangesOf } from '../event/sequence-set.js';
+import type { NumberRange, NumberRanges, SourceNumber } from '../event/sequence-set.js';
 import { BEGINNING, comparePlaces, earlier } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
 import type { EventJournal, Written } from '../journal/event-journal.js';
 import { hasThrough } from '../journal/intents.js';
 import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
-import type { LineKind, NumberRanges } from '../journal/journal-line.js';
+import type { DroppedNumbers, LineKind } from '../journal/journal-line.js';
 import { recover } from '../journal/recovery.js';
-import type { LocalSource } from '../sealer/collector.js';
-import type { DroppedEvents } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
-import type { LogNews, LogStart, Numbered, Progress, SkippedNumbers, ToldEvent } from './messages.js';
+import type { LogNews, LogStart, Progress, ToldEvent } from './messages.js';
 import { Ticket, told } from './ticket.js';
 
 /** After so many segments or milliseconds an event is stored, even if its answer has not left. */
@@ -63,7 +62,7 @@ export class EventLog {
   /** Released events of which no `settled` line tells yet, and the bytes of their lines. */
   private settled: number[] = [];
   private settledBytes = 0;
-  private skipped: SkippedNumbers[] = [];
+  private readonly skipped: NumberRange[] = [];
   /** How many released events of the log are not stored, and how many of these the reader does not know. */
   private waiting = 0;
   private untold = 0;
@@ -123,7 +122,7 @@ export class EventLog {
   }
 
   /** Each with the last number that it gave away. */
-  get sources(): LocalSource[] {
+  get sources(): SourceNumber[] {
     const all = this.journal ? [this.journal, this.memoryNumbers] : [this.memoryNumbers];
     return all.filter(({ sequence }) => sequence > 0).map(({ source, sequence }) => ({ source, sequence }));
   }
@@ -178,17 +177,18 @@ export class EventLog {
   }
 
   /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
-  skipSequence(): Numbered {
+  skipSequence(): SourceNumber {
     const { journal } = this;
     const { source, sequence } = nextOf(journal && !journal.failure ? journal : this.memoryNumbers);
     const last = this.skipped.at(-1);
-    if (last?.source === source && last.to === sequence - 1) last.to = sequence;
-    else this.skipped.push({ source, from: sequence, to: sequence });
+    const goesOn = last?.source === source && last.to === sequence - 1;
+    if (goesOn) this.skipped.pop();
+    this.skipped.push({ source, from: goesOn ? last.from : sequence, to: sequence });
     return { source, sequence };
   }
 
   /** Has the journal know of events that were dropped, and not reported yet. */
-  noteDropped(dropped: DroppedEvents): void {
+  noteDropped(dropped: DroppedNumbers): void {
     // Of the numbers of memory's own source a journal knows nothing. Without the line, memory knows it alone.
     if (dropped.source === this.journal?.source) this.writeLine('dropped', dropped, 0, this.journal.sequence);
   }
@@ -334,7 +334,7 @@ export class EventLog {
   private retryKept(journal: EventJournal): void {
     for (const [number, { event, segment }] of this.kept) {
       if (journal.active.number < segment + OPEN_SEGMENTS) continue;
-      const { source, sequence } = event.metadata as unknown as Numbered;
+      const { source, sequence } = event.metadata as unknown as SourceNumber;
       // A line that is settled can't be amended: the event gets another number.
       const ticket = new Ticket(event, journal.nextNumber(), undefined);
       ticket.numbered = { source, sequence };
@@ -462,7 +462,7 @@ export class EventLog {
 const NEEDED: ReadonlySet<LineKind> = new Set<LineKind>(['event', 'settled', 'amend']);
 
 /** Gives away the next number. */
-function nextOf(numbers: { readonly source: string; sequence: number }): Numbered {
+function nextOf(numbers: { readonly source: string; sequence: number }): SourceNumber {
   numbers.sequence += 1;
   return { source: numbers.source, sequence: numbers.sequence };
 }

@@ -1,14 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Loop } from './delivery-loop.js';
+import type { DeliveryOptions } from './delivery-options.js';
 import type { EventLog } from './event-log.js';
 
 /** After the log could not be read. */
 const RETRY_MS = 1_000;
-
-export interface FeedOptions {
-  readonly batchSize: number;
-  readonly flushIntervalMs: number;
-}
 
 /** Tells the loop what is new in the log: at once where somebody waits or a batch is full, else after the flush interval. */
 export class LogFeed {
@@ -26,7 +22,7 @@ export class LogFeed {
   constructor(
     private readonly log: EventLog,
     private readonly loop: Loop,
-    private readonly options: FeedOptions,
+    private readonly options: Required<DeliveryOptions>,
     private readonly failed: (error: unknown) => void,
   ) {}
 

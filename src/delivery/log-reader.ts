@@ -1,11 +1,12 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { SequenceSet } from '../event/sequence-set.js';
+import type { NumberRanges, SourceNumber } from '../event/sequence-set.js';
 import { DamageFinder } from '../journal/damage.js';
 import type { JournalLoss } from '../journal/damage.js';
-import type { JournalLine, NumberRanges } from '../journal/journal-line.js';
+import type { JournalLine } from '../journal/journal-line.js';
 import { earlier, Segment } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
-import type { LogNews, LogStart, Numbered } from './messages.js';
+import type { LogNews, LogStart } from './messages.js';
 
 /** A log may hold much that is no event: so many reads of it, and then something else. */
 const READS_AT_ONCE = 64;
@@ -21,7 +22,7 @@ export interface Entry {
   readonly number: number;
   readonly event: AuditLogEvent;
   /** The number that this process has given it; `undefined` where another one did. */
-  readonly numbered: Numbered | undefined;
+  readonly numbered: SourceNumber | undefined;
   /** Where its line is; `undefined` where no file has it. */
   readonly place: Place | undefined;
   /** Of its line; 0 where no file has it. */

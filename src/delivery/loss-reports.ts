@@ -1,7 +1,7 @@
 import type { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { JournalLoss } from '../journal/damage.js';
-import type { DroppedEvents } from '../journal/recovery.js';
+import type { BegunRequest, DroppedNumbers } from '../journal/journal-line.js';
 import type { EventLog } from './event-log.js';
 
 /** How often the journal is told of events that it has no room for. */
@@ -9,17 +9,17 @@ const DROPPED_NOTE_MS = 1_000;
 
 /** Events that the delivery makes itself, of what became of others. */
 export interface DeliveryReports {
-  dropped(dropped: DroppedEvents): AuditLogEvent;
+  dropped(dropped: DroppedNumbers): AuditLogEvent;
   lost(loss: JournalLoss): AuditLogEvent;
   /** @param begun what was known of the request, as it was given to `Delivery.begin()` */
-  interrupted(begun: unknown): AuditLogEvent;
+  interrupted(begun: BegunRequest): AuditLogEvent;
 }
 
 /** Events that were lost: dropped without room, or damaged in the journal. Each loss becomes an event of its own. */
 export class LossReports {
   dropped = 0;
-  /** One for each source whose events were dropped. */
-  private unreported: DroppedEvents[] = [];
+  /** By source. */
+  private readonly unreported = new Map<string, DroppedNumbers>();
   private notedAt = -Infinity;
 
   constructor(
@@ -29,20 +29,16 @@ export class LossReports {
   ) {}
 
   /** Takes over what an earlier process dropped and has not reported. */
-  adopt(dropped: DroppedEvents): void {
-    this.unreported.push({ ...dropped });
+  adopt(dropped: DroppedNumbers): void {
+    this.unreported.set(dropped.source, dropped);
   }
 
   drop(): void {
     const { source, sequence } = this.log.skipSequence();
     this.dropped += 1;
-    let dropped = this.unreported.find((other) => other.source === source);
-    if (!dropped) {
-      dropped = { source, count: 0, firstSequence: sequence, lastSequence: sequence };
-      this.unreported.push(dropped);
-    }
-    dropped.count += 1;
-    dropped.lastSequence = sequence;
+    const { count, firstSequence } = this.unreported.get(source) ?? { count: 0, firstSequence: sequence };
+    const dropped = { source, count: count + 1, firstSequence, lastSequence: sequence };
+    this.unreported.set(source, dropped);
     if (performance.now() - this.notedAt < DROPPED_NOTE_MS) return;
     this.notedAt = performance.now();
     this.log.noteDropped(dropped);
@@ -50,7 +46,8 @@ export class LossReports {
 
   /** There is room again. @returns whether there was something to report */
   reportDropped(): boolean {
-    const all = this.unreported.splice(0);
+    const all = [...this.unreported.values()];
+    this.unreported.clear();
     for (const dropped of all) {
       this.log.release(this.log.enter(this.reports.dropped(dropped)));
       this.log.noteDropped({ ...dropped, count: 0 });

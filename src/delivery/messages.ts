@@ -2,15 +2,8 @@
 // stores, which may be in a thread of its own. All of it is plain data.
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { JournalLoss } from '../journal/damage.js';
-import type { NumberRanges } from '../journal/journal-line.js';
 import type { Place } from '../journal/segment.js';
-import type { LocalSource } from '../sealer/collector.js';
-
-/** A number that this process has given to an event, and of which source. */
-export interface Numbered {
-  readonly source: string;
-  readonly sequence: number;
-}
+import type { NumberRange, NumberRanges, SourceNumber } from '../event/sequence-set.js';
 
 /** The log as the reader finds it when it begins. */
 export interface LogStart {
@@ -34,13 +27,13 @@ export interface LogNews {
   /** Segments that are new or have grown, and how many bytes are written to each. */
   readonly segments: readonly { readonly number: number; readonly size: number }[];
   /** Who numbers events in this process, with the last number that each gave away. */
-  readonly sources: readonly LocalSource[];
+  readonly sources: readonly SourceNumber[];
   /** Events of the log that are settled, where the log could not be told. */
   readonly settled: NumberRanges;
   /** Events that no file has, or that somebody waits for. Their lines, where they have some, are passed over. */
   readonly events: readonly ToldEvent[];
-  /** Numbers of sources of this process that no event will ever have. */
-  readonly skipped: readonly SkippedNumbers[];
+  /** Numbers of sources of this process that no event will ever have: those for which there was no room had them. */
+  readonly skipped: readonly NumberRange[];
   /** Somebody waits: a failed attempt is made again at once. */
   readonly hurry: boolean;
 }
@@ -48,16 +41,10 @@ export interface LogNews {
 export interface ToldEvent {
   readonly number: number;
   readonly event: AuditLogEvent;
-  readonly numbered: Numbered | undefined;
+  /** The number that this process has given it. */
+  readonly numbered: SourceNumber | undefined;
   /** Somebody waits for it: it is stored before all others. */
   readonly isUrgent: boolean;
-}
-
-/** Numbers that were given to events for which there was no room; both ends included. */
-export interface SkippedNumbers {
-  readonly source: string;
-  readonly from: number;
-  to: number;
 }
 
 /** What became of a batch. */

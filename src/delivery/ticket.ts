@@ -1,13 +1,14 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import type { SourceNumber } from '../event/sequence-set.js';
 import type { Written } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
-import type { Numbered, ToldEvent } from './messages.js';
+import type { ToldEvent } from './messages.js';
 
 /** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
 export class Ticket {
   /** Where its line is; `undefined` where only memory has it. */
   written: Written | undefined = undefined;
-  numbered: Numbered | undefined = undefined;
+  numbered: SourceNumber | undefined = undefined;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;
   /** Of whoever waits for it: it was handed over before its answer left. */

@@ -129,7 +129,7 @@ export class AuditRuntime {
       keepLetter: (event, reason) => tables.letters.keep(event, reason),
     });
     this.delivery = new Delivery(
-      loopOf(tables, this.database, this.thread, atRest, failed),
+      loopOf(tables, this.database, this.thread, atRest, this.deliveryOptions, failed),
       tables.sources,
       logger,
       this.deliveryOptions,

@@ -46,10 +46,11 @@ export function loopOf(
   database: AuditDatabase,
   thread: DatabaseThread | undefined,
   atRest: AtRest,
+  options: LoopOptions,
   failed: (error: unknown) => void,
-): (host: LoopHost, options: LoopOptions) => Loop {
+): (host: LoopHost) => Loop {
   const sink = new RepositorySink(events, letters, (batch, signal) => atRest.beforeStore(batch, { signal }));
-  return (told, options) => {
+  return (told) => {
     // While the first connection is being made, what was recovered waits for it.
     const away = (error: unknown) => {
       failed(error);

@@ -1,3 +1,12 @@
+/** A number of a source, such as the last one that it gave away. */
+export interface SourceNumber {
+  readonly source: string;
+  readonly sequence: number;
+}
+
+/** Both ends included; each range comes after the one before it. */
+export type NumberRanges = readonly (readonly [from: number, to: number])[];
+
 /** Numbers of a source, both ends included. */
 export interface NumberRange {
   readonly source: string;
@@ -12,8 +21,7 @@ export interface NumberRange {
 export class SequenceSet {
   private readonly list: [from: number, to: number][];
 
-  /** @param ranges in ascending order, both ends included */
-  constructor(ranges: readonly (readonly [from: number, to: number])[] = []) {
+  constructor(ranges: NumberRanges = []) {
     this.list = ranges.map(([from, to]) => [from, to]);
   }
 
@@ -34,7 +42,7 @@ export class SequenceSet {
     return range !== undefined && range[0] <= number;
   }
 
-  get ranges(): readonly (readonly [from: number, to: number])[] {
+  get ranges(): NumberRanges {
     return this.list;
   }
 
@@ -56,7 +64,7 @@ export function firstIndex<T>(list: readonly T[], isSo: (item: T) => boolean): n
 }
 
 /** Numbers one by one, as ranges. @param numbers in any order */
-export function rangesOf(numbers: readonly number[]): readonly (readonly [from: number, to: number])[] {
+export function rangesOf(numbers: readonly number[]): NumberRanges {
   const set = new SequenceSet();
   for (const number of [...numbers].sort((a, b) => a - b)) set.add(number);
   return set.ranges;

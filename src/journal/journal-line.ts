@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { isEventId } from '../event/event-id.js';
 import { isAuditEvent } from '../event/is-audit-event.js';
+import type { NumberRanges } from '../event/sequence-set.js';
 
 /**
  * What a line of the journal says. `number` is the request's or the event's own in this journal: an event has that of
@@ -68,9 +69,6 @@ export interface DroppedNumbers {
   readonly firstSequence: number;
   readonly lastSequence: number;
 }
-
-/** Both ends included; each range comes after the one before it. */
-export type NumberRanges = readonly (readonly [from: number, to: number])[];
 
 type Nothing = Readonly<Record<string, never>>;
 

@@ -1,19 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { DamageFinder, UNKNOWN_SOURCE } from './damage.js';
 import type { JournalLoss } from './damage.js';
-import type { BegunRequest, DroppedNumbers, JournalLine, NumberRanges, SegmentHead } from './journal-line.js';
+import type { BegunRequest, DroppedNumbers, JournalLine, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
 import { OPEN_FILES } from './segment.js';
 import type { Place, Segment } from './segment.js';
 import { SequenceSet } from '../event/sequence-set.js';
+import type { NumberRanges, SourceNumber } from '../event/sequence-set.js';
 
-/** Events that found no room, and that no event has reported yet. */
-export type DroppedEvents = { -readonly [Name in keyof DroppedNumbers]: DroppedNumbers[Name] };
-
-export interface RecoveredSource {
-  readonly source: string;
-  /** The last number that it gave away, lost ones included. */
-  readonly sequence: number;
+/** With the last number that it gave away, lost ones included. */
+interface RecoveredSource extends SourceNumber {
   /** It ended in order. */
   readonly closed: boolean;
 }
@@ -31,7 +27,8 @@ export interface Recovered {
   /** How many events the database does not have. */
   readonly pending: number;
   readonly losses: readonly JournalLoss[];
-  readonly dropped: DroppedEvents | undefined;
+  /** Events that found no room, and that no event has reported yet. */
+  readonly dropped: DroppedNumbers | undefined;
 }
 
 /**
@@ -81,7 +78,7 @@ class Reading {
   private readonly intents = new Map<number, BegunRequest>();
   private readonly losses: JournalLoss[] = [];
   private readonly reported = new Set<number>();
-  private dropped: DroppedEvents | undefined;
+  private dropped: DroppedNumbers | undefined;
 
   /** @returns whether the line can be one of this journal */
   read(line: JournalLine): boolean {
@@ -99,7 +96,7 @@ class Reading {
     else if (kind === 'intent') this.intents.set(number, line.content);
     else if (kind === 'void') this.intents.delete(number);
     else if (kind === 'damaged') this.reported.add(number);
-    else if (kind === 'dropped') this.dropped = line.content.count > 0 ? { ...line.content } : undefined;
+    else if (kind === 'dropped') this.dropped = line.content.count > 0 ? line.content : undefined;
     return true;
   }
 

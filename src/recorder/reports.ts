@@ -2,13 +2,9 @@ import type { DeliveryReports } from '../delivery/loss-reports.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { raise } from '../event/raised-event.js';
 import type { NumberRange } from '../event/sequence-set.js';
-import type { BlockingRule } from './block-judge.js';
 import type { EventCompleter } from './event-completer.js';
 import type { Listeners } from './listeners.js';
 import { DROP, GAP, LOST_LINES } from './raised-events.js';
-
-/** What the journal kept of a request that began in an earlier process, see `AuditRecorder.begin()`. */
-type Begun = Omit<AuditLogEvent, 'riskScore'> & { readonly blockedBy?: BlockingRule };
 
 /** Makes the events that tell what became of others. Delivery and the sealer store them. */
 export class Reports implements DeliveryReports {
@@ -29,7 +25,7 @@ export class Reports implements DeliveryReports {
 
   /** The event is redacted already. */
   readonly interrupted: DeliveryReports['interrupted'] = (begun) => {
-    const { blockedBy, ...known } = begun as Begun;
+    const { blockedBy, ...known } = begun;
     const event = { ...known, riskScore: 0, complianceFlags: known.complianceFlags ?? [] };
     return this.announced(this.completer.judge(event, { blockedBy }));
   };

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
-import type { NumberRange } from '../event/sequence-set.js';
+import type { NumberRange, SourceNumber } from '../event/sequence-set.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import type { NumberOwner } from './issued-numbers.js';
 import { leafHashOf } from '../store/event-leaf.js';
@@ -23,18 +23,12 @@ interface NewLeaf extends Omit<StoredLeaf, 'leafIndex' | 'leafHash'> {
 /** What is next for the log, in its order. */
 type Collected = Pick<Batch, 'leaves' | 'gapEvents'>;
 
-/** What the process itself knows. */
-export interface LocalSource {
-  readonly source: string;
-  /** The last that was given away: a higher one in the database is forged. */
-  readonly sequence: number;
-}
-
 export interface CollectorOptions {
   readonly gapTimeoutMs: number;
   /** The event that tells of numbers that no event came for in time. */
   readonly describeGap: (gap: NumberRange) => AuditLogEvent | Promise<AuditLogEvent>;
-  readonly localSources: () => readonly LocalSource[];
+  /** The last number that each source of this process has given away: a higher one in the database is forged. */
+  readonly localSources: () => readonly SourceNumber[];
   /** Which event has each of these numbers of a source of this process. */
   readonly ownersOf: (
     source: string,

@@ -1,4 +1,5 @@
 import { SequenceSet } from '../event/sequence-set.js';
+import type { NumberRanges } from '../event/sequence-set.js';
 
 /** Ids that are remembered of each source, about 2 MB; of what was stored before these, only the numbers are. */
 const MOST_IDS = 25_000;
@@ -20,8 +21,7 @@ interface NumbersOfSource {
 /** What the database has of a source of this process. */
 export interface StoredNumbers {
   readonly source: string;
-  /** Both ends included. */
-  readonly ranges: readonly (readonly [from: number, to: number])[];
+  readonly ranges: NumberRanges;
   /** Which event has the number, of the newest, dead letters included; an empty text where it can be none. */
   readonly ids: ReadonlyMap<number, string>;
 }

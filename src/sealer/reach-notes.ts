@@ -1,4 +1,4 @@
-import type { LocalSource } from './collector.js';
+import type { SourceNumber } from '../event/sequence-set.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import type { SealingRepository } from '../store/sealing.repository.js';
 
@@ -25,7 +25,7 @@ export class ReachNotes {
   constructor(
     private readonly ledger: LedgerRepository,
     private readonly sealing: SealingRepository,
-    private readonly reached: () => Promise<readonly LocalSource[]>,
+    private readonly reached: () => Promise<readonly SourceNumber[]>,
     private readonly say: (source: string, sequence: number) => void,
     private readonly gapTimeoutMs: number,
   ) {}

@@ -527,7 +527,7 @@ describeOnSqlite('judgement', (create) => {
     const completer = new EventCompleter(new Redactor(), logger, undefined, stages);
     const listeners = new Listeners(logger);
     const delivery = new Delivery(
-      (host, given) => new DeliveryLoop(new RepositorySink(opened.events, opened.letters), given, host),
+      (host) => new DeliveryLoop(new RepositorySink(opened.events, opened.letters), DELIVERY_DEFAULTS, host),
       opened.sources,
       logger,
       { ...DELIVERY_DEFAULTS, mode: 'buffered' },

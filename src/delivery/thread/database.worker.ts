@@ -2,8 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
-import type { NumberRange } from '../../event/sequence-set.js';
-import type { LocalSource } from '../../sealer/collector.js';
+import type { NumberRange, SourceNumber } from '../../event/sequence-set.js';
 import { ledgerKeys } from '../../sealer/ledger-keys.js';
 import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import type { LogSealer } from '../../sealer/log-sealer.js';
@@ -29,7 +28,7 @@ const sealingDatabase = ledger?.database
   : database;
 const events = new AuditEventRepository(database);
 /** As the newest news has them: numbers given away since then are sealed later. */
-let localSources: readonly LocalSource[] = [];
+let localSources: readonly SourceNumber[] = [];
 let isSealing = false;
 let connected: Promise<void> | undefined;
 

@@ -1,4 +1,4 @@
-import type { LocalSource } from '../../sealer/collector.js';
+import type { SourceNumber } from '../../event/sequence-set.js';
 import type { NumberOwner, StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { Loop, LoopHost } from '../delivery-loop.js';
 import type { LogNews, LogStart, Progress } from '../messages.js';
@@ -66,8 +66,8 @@ export class ThreadedLoop implements Loop, ThreadUser {
     return this.thread.call('loop', 'storedNumbers') as Promise<StoredNumbers[]>;
   }
 
-  reached(): Promise<LocalSource[]> {
-    return this.thread.call('loop', 'reached') as Promise<LocalSource[]>;
+  reached(): Promise<SourceNumber[]> {
+    return this.thread.call('loop', 'reached') as Promise<SourceNumber[]>;
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import type { SourceNumber } from '../../event/sequence-set.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import type { NoteVerifier } from '../../ledger/keys.js';
 import type { StoredNumbers } from '../../sealer/issued-numbers.js';
@@ -18,12 +19,6 @@ export interface LogStore {
   readonly letters: DeadLetterRepository;
 }
 
-/** A source of the process itself. */
-export interface LocalSource {
-  readonly source: string;
-  readonly sequence: number;
-}
-
 /** What whoever verifies knows by themselves. */
 export interface VerifierKnowledge {
   readonly verifiers?: readonly NoteVerifier[];
@@ -32,7 +27,7 @@ export interface VerifierKnowledge {
   /** Of the features that are loaded. */
   readonly explanations?: () => readonly ExplainsMissing[];
   /** What the process itself knows of its sources: the last number that each has given away. */
-  readonly localSources?: () => readonly LocalSource[];
+  readonly localSources?: () => readonly SourceNumber[];
   /** Which numbers of these sources the database has stored, and of which events. */
   readonly storedNumbers?: () => Promise<readonly StoredNumbers[]>;
   /** How long a missing number may still come. */
