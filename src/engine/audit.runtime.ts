@@ -188,7 +188,7 @@ export class AuditRuntime {
   }
 
   /** What seals: in the thread where there is one, else here. */
-  private makeSealer({ events, keys }: Tables, told: Pick<SealerHost, 'describeGap' | 'stored' | 'failed'>) {
+  private makeSealer({ keys }: Tables, told: Pick<SealerHost, 'describeGap' | 'stored' | 'failed'>) {
     const { thread, delivery, sealingDatabase } = this;
     const inThisThread = () =>
       new Sealer(
@@ -199,7 +199,6 @@ export class AuditRuntime {
           ...told,
           localSources: () => delivery.sources,
           ownersOf: (source, sequences) => delivery.issued.ownersOf(source, sequences),
-          installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
           statementTimeoutMs: this.deliveryOptions.statementTimeoutMs,
         },
         this.logger,

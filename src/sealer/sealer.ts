@@ -10,6 +10,7 @@ import { signNote } from '../ledger/note.js';
 import { rootAt } from '../ledger/proofs.js';
 import { unavailable } from '../store/answer.js';
 import type { AuditDatabase } from '../store/audit-database.js';
+import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
 import { SealingRepository } from '../store/sealing.repository.js';
@@ -45,8 +46,6 @@ const ANSWER_PATIENCE_MS = 1_000;
 
 /** What the sealer is told by the rest of the process. */
 export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'localSources' | 'ownersOf'> {
-  /** A name for the log that its key does not name. */
-  readonly installation: () => Promise<string>;
   /** The newest checkpoint that the sealer has made, or goes on from. */
   readonly seen?: (checkpoint: Checkpoint) => void;
   /** It could not seal. */
@@ -63,6 +62,7 @@ export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'loca
  * successor of a checkpoint, so the log has one history even where two believe that they have the lease.
  */
 export class Sealer extends LogSealer {
+  private readonly events: AuditEventRepository;
   private readonly ledger: LedgerRepository;
   private readonly sealing: SealingRepository;
   private readonly collector: Collector;
@@ -97,6 +97,7 @@ export class Sealer extends LogSealer {
     logger: AuditLogger,
   ) {
     super();
+    this.events = new AuditEventRepository(database);
     this.ledger = new LedgerRepository(database);
     this.sealing = new SealingRepository(database);
     this.intervalMs = this.waitMs = options.intervalMs;
@@ -376,7 +377,8 @@ export class Sealer extends LogSealer {
 
   /** What the log is called; one that followed a lost one has it in its origin. */
   private async name(): Promise<string> {
-    return this.options.origin ?? this.keys.signer?.name ?? (await this.host.installation());
+    const given = this.options.origin ?? this.keys.signer?.name;
+    return given ?? `nest-audit-trail/${await this.events.setting('ledger_id')}`;
   }
 
   private async sign(tip: LogTip): Promise<SignedCheckpoint> {

@@ -43,7 +43,6 @@ const sealer: LogSealer = new Sealer(
     stored: (event: AuditLogEvent) => main.tell('host', 'stored', event),
     failed: (error: unknown) => main.tell('host', 'failed', toFields(error)),
     seen: (checkpoint: Checkpoint) => main.tell('sealer', 'seen', checkpoint),
-    installation: async () => `nest-audit-trail/${await events.setting('ledger_id')}`,
     statementTimeoutMs: loopOptions.statementTimeoutMs,
   },
   {
