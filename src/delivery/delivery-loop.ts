@@ -60,7 +60,6 @@ export class DeliveryLoop implements Loop {
   private toldTurn = 0;
   private readonly urgent: Entry[] = [];
   private readonly ready: Entry[] = [];
-  private inFlight: Entry[] = [];
   private readonly statements = new WaitingStatements();
   private readonly pings = new WaitingStatements();
   private readonly batches: BatchStore;
@@ -160,10 +159,8 @@ export class DeliveryLoop implements Loop {
         }
         await this.batches.store(batch);
         waitMs = FIRST_RETRY_MS;
-        this.inFlight = [];
         this.tell();
       } catch (error) {
-        this.inFlight = [];
         this.ready.unshift(...batch);
         this.tell();
         this.host.away(error);
@@ -181,7 +178,6 @@ export class DeliveryLoop implements Loop {
     if (wanted > 0 && bytes < LARGE_BYTES) this.ready.push(...(this.reader?.read(wanted) ?? []));
     const batch = this.urgent.splice(0, batchSize);
     batch.push(...this.ready.splice(0, batchSize - batch.length));
-    this.inFlight = [...batch];
     return batch;
   }
 
@@ -197,19 +193,20 @@ export class DeliveryLoop implements Loop {
     this.report.refused.push({ number, event, code, isDead });
   }
 
+  /** Between two batches. */
   private tell(): void {
     const { report, reader } = this;
     this.report = emptyReport();
     this.toldTurn = this.turn;
     const first = (place: Place = BEGINNING) =>
-      [...this.inFlight, ...this.ready].reduce((before, { place: of }) => earlier(before, of), place);
+      this.ready.reduce((before, { place: of }) => earlier(before, of), place);
     this.host.progress({
       ...report,
       turn: this.turn,
-      isIdle: !this.hasWork && this.inFlight.length === 0,
+      isIdle: !this.hasWork,
       through: first(reader?.through),
       needed: first(reader?.needed),
-      oldest: (this.ready[0] ?? this.inFlight[0])?.event.timestamp,
+      oldest: this.ready[0]?.event.timestamp,
     });
   }
 
