@@ -7,7 +7,7 @@ import type { EventJournal } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
 import { passPoint } from '../journal/life.js';
 import type { SourceNumber } from '../event/sequence-set.js';
-import type { NoteAuthority } from '../store/source-note.js';
+import type { StatementAuthority } from '../store/statement-signer.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
 import { within } from '../store/within.js';
@@ -61,7 +61,7 @@ export class Delivery {
     private readonly logger: AuditLogger,
     private readonly options: Required<DeliveryOptions>,
     private readonly reports: DeliveryReports,
-    authority?: NoteAuthority,
+    authority?: StatementAuthority,
   ) {
     this.warnings = new RateLimitedLog(logger);
     const { statementTimeoutMs, strictTimeoutMs } = options;

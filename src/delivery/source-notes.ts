@@ -1,6 +1,7 @@
 import type { RateLimitedLog } from '../event/audit-logger.js';
 import { newNote, signSourceNote } from '../store/source-note.js';
-import type { NoteAuthority, SourceNote } from '../store/source-note.js';
+import type { SourceNote } from '../store/source-note.js';
+import type { StatementAuthority } from '../store/statement-signer.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { SourceNoteKind } from '../store/source-summary.js';
 import { signatureInTime } from '../store/sign-in-time.js';
@@ -35,7 +36,7 @@ export class SourceNotes {
 
   constructor(
     private readonly sources: SourceRepository,
-    private readonly authority: NoteAuthority | undefined,
+    private readonly authority: StatementAuthority | undefined,
     private readonly statementTimeoutMs: number,
     private readonly warnings: RateLimitedLog,
   ) {}

@@ -18,7 +18,7 @@ export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger
   const origin = options.origin ?? keys.signer?.name;
   const trust = { verifiers: keys.verifiers, origin };
   const authority = keys.signer && { signer: keys.signer, origin: origin! };
-  const signer = authority && new StatementSigner(authority.signer, authority.origin, logger);
+  const signer = authority && new StatementSigner(authority, logger);
   const events = new AuditEventRepository(database);
   return {
     keys,

@@ -10,7 +10,7 @@ import type { NumberedRow } from '../store/event-row.js';
 import type { StoredLeaf } from '../store/ledger-records.js';
 import type { SealingRepository, SourcePlace, SourceProgress } from '../store/sealing.repository.js';
 import { isEnd, isTrusted, readNote } from '../store/source-note.js';
-import type { StatementTrust } from '../store/source-note.js';
+import type { StatementTrust } from '../store/statement-signer.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { SourceQueue } from './source-queue.js';
 import { TrustedNotes } from './trusted-notes.js';

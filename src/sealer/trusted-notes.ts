@@ -1,5 +1,6 @@
 import { isEnd, isTrusted, readNote } from '../store/source-note.js';
-import type { StatementTrust, SourceNote } from '../store/source-note.js';
+import type { SourceNote } from '../store/source-note.js';
+import type { StatementTrust } from '../store/statement-signer.js';
 import type { SourceRepository } from '../store/source.repository.js';
 
 /** Notes that are read in one turn: as many signatures are checked at most. */

@@ -23,10 +23,9 @@ import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
-import type { StatementTrust } from './source-note.js';
 import { ask, columnsOf, countRows, id, idAfter, isId, limit, list, sql } from './sql.js';
 import type { Row } from './sql.js';
-import type { StatementSigner } from './statement-signer.js';
+import type { StatementSigner, StatementTrust } from './statement-signer.js';
 import { classifyStoreError } from './store-error.js';
 
 /** An event that the database refused alone, and that is kept apart until it is replayed. */

@@ -11,7 +11,7 @@ import { formatFault } from '../ledger/format-error.js';
 import { openStatement } from '../ledger/statement.js';
 import { toInteger } from './column-value.js';
 import { numberOf } from './event-row.js';
-import type { StatementTrust } from './source-note.js';
+import type { StatementTrust } from './statement-signer.js';
 
 export const LETTER_COLUMNS = [
   'id',

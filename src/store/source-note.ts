@@ -1,11 +1,11 @@
 import { createEventId } from '../event/event-id.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
-import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import { openStatement, signStatement } from '../ledger/statement.js';
 import { toAscii } from './ascii.js';
 import { toInteger } from './column-value.js';
 import { SOURCE_NOTE_KINDS } from './source-summary.js';
 import type { SourceNoteKind } from './source-summary.js';
+import type { StatementAuthority, StatementTrust } from './statement-signer.js';
 
 /** What a process says of a source: one row of `audit_sources`. Whoever may insert can write the same, but not sign it. */
 export interface SourceNote {
@@ -26,20 +26,6 @@ export interface SourceNote {
 /** Bytes of a statement: more than any that a process signs. */
 export const MAX_NOTE_STATEMENT = 8_192;
 
-/** Who signs what a process says of its sources, and for which log. */
-export interface NoteAuthority {
-  readonly signer: NoteSigner;
-  readonly origin: string;
-}
-
-/** Whose notes and dead letters are believed. */
-export interface StatementTrust {
-  /** Without any, every letter is as good as another, and no note is believed. */
-  readonly verifiers: readonly NoteVerifier[];
-  /** The log that a statement must belong to; where it is not known, any, and for letters that of one of the keys. */
-  readonly origin?: string | undefined;
-}
-
 /** @param record `process`: JSON, at most 1,024 characters once it is written in ASCII */
 export function newNote(record: Pick<SourceNote, 'source' | 'kind' | 'sequence' | 'process'>): SourceNote {
   const timestamp = Date.now();
@@ -50,7 +36,7 @@ export function newNote(record: Pick<SourceNote, 'source' | 'kind' | 'sequence' 
 /** The note with its signature. @throws what the signer throws */
 export async function signSourceNote(
   note: SourceNote,
-  { signer, origin }: NoteAuthority,
+  { signer, origin }: StatementAuthority,
 ): Promise<SourceNote> {
   const statement = await signStatement({ kind: 'source', origin, lines: linesOf(note) }, signer);
   return { ...note, statement };

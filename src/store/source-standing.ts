@@ -1,5 +1,6 @@
 import { isEnd, isTrusted, readNote } from './source-note.js';
-import type { StatementTrust, SourceNote } from './source-note.js';
+import type { SourceNote } from './source-note.js';
+import type { StatementTrust } from './statement-signer.js';
 
 /** What several notes of one source say together. */
 export interface NotesTogether {

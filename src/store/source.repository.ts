@@ -7,7 +7,8 @@ import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import { MAX_NOTE_STATEMENT } from './source-note.js';
-import type { StatementTrust, SourceNote } from './source-note.js';
+import type { SourceNote } from './source-note.js';
+import type { StatementTrust } from './statement-signer.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
 import {

@@ -1,10 +1,24 @@
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import type { NoteSigner } from '../ledger/keys.js';
+import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import { signStatement } from '../ledger/statement.js';
 import type { StatementKind } from '../ledger/statement.js';
 import { describeStoreError } from './store-error.js';
 import { signatureInTime } from './sign-in-time.js';
+
+/** Who signs what a process says of its sources and its dead letters, and for which log. */
+export interface StatementAuthority {
+  readonly signer: NoteSigner;
+  readonly origin: string;
+}
+
+/** Whose notes and dead letters are believed. */
+export interface StatementTrust {
+  /** Without any, every letter is as good as another, and no note is believed. */
+  readonly verifiers: readonly NoteVerifier[];
+  /** The log that a statement must belong to; where it is not known, any, and for letters that of one of the keys. */
+  readonly origin?: string | undefined;
+}
 
 /** So long a key is not asked again that did not sign: others wait for what is to be kept. */
 const PAUSE_MS = 30_000;
@@ -14,10 +28,8 @@ export class StatementSigner {
   private readonly warnings: RateLimitedLog;
   private failedAt = -Infinity;
 
-  /** @param origin the name of the log */
   constructor(
-    private readonly signer: NoteSigner,
-    private readonly origin: string,
+    private readonly authority: StatementAuthority,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -30,10 +42,11 @@ export class StatementSigner {
    * @returns the signed note; `undefined` where the key did not sign it
    */
   async sign(kind: StatementKind, lines: readonly string[], about: string): Promise<string | undefined> {
+    const { signer, origin } = this.authority;
     let cause: unknown = new Error('it failed a moment ago');
     if (performance.now() - this.failedAt >= PAUSE_MS) {
       try {
-        return await signatureInTime(signStatement({ kind, origin: this.origin, lines }, this.signer));
+        return await signatureInTime(signStatement({ kind, origin, lines }, signer));
       } catch (error) {
         cause = error;
         this.failedAt = performance.now();
@@ -41,7 +54,7 @@ export class StatementSigner {
     }
     this.warnings.error(
       kind,
-      `${about} is kept without a signature, so that nothing vouches for it: the key ${this.signer.name} could not sign it (${describeStoreError(cause)}).`,
+      `${about} is kept without a signature, so that nothing vouches for it: the key ${signer.name} could not sign it (${describeStoreError(cause)}).`,
     );
     return undefined;
   }
