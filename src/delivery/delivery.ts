@@ -258,9 +258,7 @@ export class Delivery {
   async close(patienceMs = this.options.shutdownTimeoutMs): Promise<void> {
     if (this.closed) return;
     await this.drain(patienceMs);
-    this.closed = true;
-    this.feed.close();
-    for (const timer of this.timers) clearInterval(timer);
+    this.stop();
     this.space.releaseWaiting();
     const left = this.log.pending;
     this.noteEnd(left === 0);
@@ -284,9 +282,7 @@ export class Delivery {
 
   /** Lets go of the journal where the application did not start. */
   abandon(): void {
-    this.closed = true;
-    this.feed.close();
-    for (const timer of this.timers) clearInterval(timer);
+    this.stop();
     this.journal?.abandon();
   }
 
@@ -355,6 +351,12 @@ export class Delivery {
   private beginDelivery(): void {
     this.noteOpen();
     this.loop.start();
+  }
+
+  private stop(): void {
+    this.closed = true;
+    this.feed.close();
+    for (const timer of this.timers) clearInterval(timer);
   }
 
   private get journal(): EventJournal | undefined {
