@@ -24,7 +24,7 @@ import {
   verifyInclusion,
 } from '../../src/ledger/index.js';
 import type { AuditProof } from '../../src/ledger/index.js';
-import { AS_A_TOOL, RawTables, startLedgerApp } from '../support/ledger-app.js';
+import { RawTables, startLedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
@@ -64,10 +64,7 @@ describeEachDatabase('nest-audit', (create, name) => {
   beforeAll(async () => {
     database = await create();
     url = urlOf(database);
-    const app = await startLedgerApp(database, {
-      ledger: { signingKey: keys.signerKey },
-      delivery: AS_A_TOOL,
-    });
+    const app = await startLedgerApp(database, { ledger: { signingKey: keys.signerKey } });
     events = await Promise.all(
       Array.from({ length: EVENTS }, (_, index) =>
         app.audit.record({ action: 'thing.create', details: { index } }),

@@ -19,7 +19,7 @@ import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
 import { insertRow, rowOf } from '../support/event-rows.js';
 import { Page } from '../support/docs/page.js';
-import { describeEachDatabase } from '../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { dropTriggers } from '../support/ledger-app.js';
 import { ask, toStored } from '../support/stored-rows.js';
@@ -66,6 +66,7 @@ describe('codes', () => {
 });
 
 describeEachDatabase('compact rows', (create, name) => {
+  withoutThread('no application');
   let database: TestDatabase;
   let store: AuditStore;
 

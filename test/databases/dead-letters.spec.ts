@@ -9,7 +9,6 @@ import { createEventId } from '../../src/event/event-id.js';
 import { classifyStoreError } from '../../src/store/store-error.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
-import { AS_A_TOOL } from '../support/ledger-app.js';
 import { narrowActions, narrowColumn, POISON, widenActions } from '../support/narrow-column.js';
 import { removable } from '../support/removable-database.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
@@ -47,11 +46,7 @@ describeEachDatabase('dead letters', (create, name) => {
   async function startApp(): Promise<AuditService> {
     @Module({
       imports: [
-        // Letters are read and stored by the main thread.
-        AuditModule.forRoot({
-          database: database.options,
-          delivery: { directory: database.journal, ...AS_A_TOOL },
-        }),
+        AuditModule.forRoot({ database: database.options, delivery: { directory: database.journal } }),
       ],
     })
     class ReadingModule {}

@@ -10,7 +10,7 @@ import { SourceRepository } from '../../src/store/source.repository.js';
 import { LogVerifier } from '../../src/trail/verification/log-verifier.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
-import { AS_A_TOOL, startLedgerApp } from '../support/ledger-app.js';
+import { startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import { writeNote } from '../support/source-notes.js';
@@ -42,7 +42,7 @@ describeEachDatabase('verifying', (create) => {
   beforeEach(async () => {
     const created = await create();
     store = await openStore(created.options);
-    app = await startLedgerApp(created, { ledger: { gapTimeoutMs: 0 }, delivery: AS_A_TOOL });
+    app = await startLedgerApp(created, { ledger: { gapTimeoutMs: 0 } });
     const ignore = () => undefined;
     database = new AuditDatabase({ database: created.options }, { log: ignore, warn: ignore, error: ignore });
     await database.connect(10_000);

@@ -10,7 +10,7 @@ import { createEventId } from '../../src/event/event-id.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import { dropTriggers } from '../support/ledger-app.js';
 import { grantUsers } from '../support/granted-users.js';
-import { describeEachDatabase } from '../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../support/harness/databases.js';
 import { writeNote } from '../support/source-notes.js';
 
 /** A column of each table that is only inserted into. */
@@ -25,6 +25,7 @@ const COLUMNS = {
 };
 
 describeEachDatabase('rights', (create, name) => {
+  withoutThread('what is protected is encrypted by the main thread');
   // A SQLite file has no users.
   if (name === 'sqlite') {
     return it('are those of the file', async () => {

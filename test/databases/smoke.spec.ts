@@ -14,7 +14,7 @@ import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { generateKeys } from '../../src/ledger/index.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
-import { describeEachDatabase } from '../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { NO_LARGE_PAYMENT, startPolicyApp } from '../support/policy-app.js';
 import type { PolicyApp } from '../support/policy-app.js';
@@ -24,6 +24,7 @@ const ANN = { id: 'ann', tenantId: 'acme', roles: ['clerk'] };
 const TENANT = { tenantId: 'acme' };
 
 describeEachDatabase('an application with every feature', (create) => {
+  withoutThread('what is protected is encrypted by the main thread');
   let database: TestDatabase;
   let app: PolicyApp;
 

@@ -12,7 +12,7 @@ import { retention } from 'nest-audit-trail/retention';
 import { risk } from 'nest-audit-trail/risk';
 import { generateKeys } from '../../src/ledger/index.js';
 import { eventually } from '../support/eventually.js';
-import { describeEachDatabase } from '../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
 /** What an application's own logger hears with `logging: true`. */
@@ -29,6 +29,7 @@ class HeardBy extends AbstractLogger {
 }
 
 describeEachDatabase('the statements of the audit', (create) => {
+  withoutThread('the options of its database hold a logger');
   let database: TestDatabase;
   let app: INestApplication | undefined;
   const signingKey = generateKeys('audit.example').signerKey;

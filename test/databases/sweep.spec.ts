@@ -9,7 +9,7 @@ import { userHistory } from '../../src/features/risk/user-history.js';
 import { DetectionRepository } from '../../src/features/detection/detection.repository.js';
 import type { EventCondition } from '../../src/features/detection/detection.repository.js';
 import { eventually } from '../support/eventually.js';
-import { describeEachDatabase } from '../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { failedLogin, findingEvent, ListeningHost, silent, watched } from '../support/watched.js';
 
@@ -17,6 +17,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 describeEachDatabase('detection', (create, name) => {
+  withoutThread('no application');
   let database: TestDatabase;
   let connection: AuditDatabase;
   let events: AuditEventRepository;

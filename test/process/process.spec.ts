@@ -21,7 +21,7 @@ import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
 import { abandon, send } from '../support/http-client.js';
 import { expectEvent } from '../support/expected-event.js';
-import { describeEachDatabase } from '../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 
 /** The programs in `app`: where Nest has no part in it, the other one starts in half the time. */
@@ -45,6 +45,7 @@ const OTHER_ENDS: readonly End[] = [
 ];
 
 describeEachDatabase('a process', (create, name) => {
+  withoutThread('its applications are other processes');
   let database: TestDatabase;
   let store: AuditStore;
   let child: ChildProcess | undefined;

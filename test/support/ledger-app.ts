@@ -19,7 +19,10 @@ export type Snapshot = Map<Table, Row[]>;
 export const logged: string[] = [];
 const keep = (line: unknown) => void logged.push(String(line));
 
-/** The delivery of an application that only prepares something, only reads, or is compared with: a thread costs most of a start. */
+/**
+ * The delivery of an application that only prepares something, only reads, or is compared with: a thread costs most of a start. On a
+ * server each suite has at least one application with a thread (describeEachDatabase).
+ */
 export const AS_A_TOOL = { thread: false } as const;
 
 export interface LedgerApp {

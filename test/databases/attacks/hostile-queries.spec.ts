@@ -17,7 +17,7 @@ import { eventually } from '../../support/eventually.js';
 import { send } from '../../support/http-client.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
-import { describeEachDatabase } from '../../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 
 type Query = Record<string, unknown>;
@@ -76,6 +76,7 @@ function expectRefused(outcome: unknown, field?: string): void {
 }
 
 describeEachDatabase('hostile queries', (create) => {
+  withoutThread('what is protected is encrypted by the main thread');
   let database: TestDatabase;
   let app: LedgerApp;
   let audit: AuditService;

@@ -11,7 +11,7 @@ import { dropChecks, startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
 import { openStore } from '../../support/audit-store.js';
 import type { AuditStore } from '../../support/audit-store.js';
-import { describeEachDatabase } from '../../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../../support/harness/databases.js';
 import type { TestDatabase, TestDatabaseName } from '../../support/harness/databases.js';
 import { grantUsers } from '../../support/granted-users.js';
 import type { GrantedUsers } from '../../support/granted-users.js';
@@ -97,6 +97,7 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
 
 for (const checks of ['with the checks of the tables', 'where the checks are gone']) {
   describeEachDatabase(`a hostile row, ${checks},`, (create, name) => {
+    withoutThread('what is protected is encrypted by the main thread');
     let database: TestDatabase;
     let owner: AuditStore;
     let users: GrantedUsers;

@@ -8,7 +8,7 @@ import type { KeyManagement, ProtectionOptions } from 'nest-audit-trail/protecti
 import { eventually } from '../../support/eventually.js';
 import { logged, startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
-import { describeEachDatabase } from '../../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 import { grantUsers } from '../../support/granted-users.js';
 import type { GrantedUsers } from '../../support/granted-users.js';
@@ -67,6 +67,7 @@ class Kms implements KeyManagement {
 }
 
 describeEachDatabase('rows that somebody inserts among the keys of persons', (create, name) => {
+  withoutThread('what is protected is encrypted by the main thread');
   let database: TestDatabase;
   let owner: DataSource;
   let attacker: DataSource;

@@ -10,7 +10,7 @@ import { as, insertRow, insertRows, rowOf } from '../../support/event-rows.js';
 import { eventually } from '../../support/eventually.js';
 import { startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
-import { describeEachDatabase } from '../../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../../support/harness/databases.js';
 
 const keys = generateKeys('audit.example');
 
@@ -55,6 +55,7 @@ const COUNT = 2_000;
 const LONG_AGO = 1_600_000_000_000;
 
 describeEachDatabase('events of made-up sources', (create, name) => {
+  withoutThread('the options of its database hold a logger');
   let log: AttackedDatabase;
   let sealer: LedgerApp;
   let other: LedgerApp;

@@ -9,7 +9,12 @@ import { DataSource } from 'typeorm';
 import { Audit, AuditModule, AuditQueryDto, AuditService, NoAudit } from 'nest-audit-trail';
 import type { AuditDatabaseOptions, AuditModuleOptions } from 'nest-audit-trail';
 import { send } from '../../support/http-client.js';
-import { createDatabase, describeEachDatabase, missingReason } from '../../support/harness/databases.js';
+import {
+  createDatabase,
+  describeEachDatabase,
+  missingReason,
+  withoutThread,
+} from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 import { findFirst } from '../../support/harness/local-binary.mjs';
 import { mysqlServer } from '../../support/harness/mysql-server.mjs';
@@ -357,6 +362,7 @@ describeEachDatabase('texts of clients', (create, name) => {
 });
 
 describeEachDatabase('names of tables', (create, name) => {
+  withoutThread('names are only asked for');
   const prefixes = ["a'b_", 'a`b_', 'a"b_', 'a.b_', 'a\\', 'a$$b_'].map((hostile) => [
     'entityPrefix',
     hostile,

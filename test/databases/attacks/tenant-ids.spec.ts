@@ -8,7 +8,7 @@ import { DataProtection, protection } from 'nest-audit-trail/protection';
 import { eventually } from '../../support/eventually.js';
 import { send } from '../../support/http-client.js';
 import { startThings } from '../../support/things-app.js';
-import { describeEachDatabase } from '../../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 
 const ALL = { allTenants: true } as const;
@@ -28,6 +28,7 @@ const STRANGE = [
 ];
 
 describeEachDatabase('ids that can not be stored as they are', (create) => {
+  withoutThread('what is protected is encrypted by the main thread');
   let database: TestDatabase;
   let things: Awaited<ReturnType<typeof startThings>>;
   let audit: AuditService;

@@ -14,7 +14,7 @@ import { numbered } from '../../support/audit-store.js';
 import { anyCharacter } from '../../support/any-character.js';
 import { dropChecks, dropTriggers, logged, startLedgerApp } from '../../support/ledger-app.js';
 import type { LedgerApp } from '../../support/ledger-app.js';
-import { describeEachDatabase } from '../../support/harness/databases.js';
+import { describeEachDatabase, withoutThread } from '../../support/harness/databases.js';
 import type { TestDatabase } from '../../support/harness/databases.js';
 import { as, insertRow, insertRows, rowOf, urlOf, wrongOf } from '../../support/event-rows.js';
 import type { RawRow } from '../../support/event-rows.js';
@@ -63,6 +63,7 @@ const TAKEN: readonly RawRow[] = [
 ];
 
 describeEachDatabase('rows that are no events', (create, name) => {
+  withoutThread('what is protected is encrypted by the main thread');
   let database: TestDatabase;
   let owner: DataSource;
   let attacker: DataSource;

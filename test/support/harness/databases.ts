@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
+import type { RunnerTask } from 'vitest';
 import type { AuditDatabaseOptions } from 'nest-audit-trail';
 
 export type TestDatabaseName = 'sqlite' | 'mysql' | 'postgres';
@@ -65,7 +66,7 @@ const LABELS: Record<TestDatabaseName, string> = {
 
 /**
  * Runs the suite once for each database; one that is missing is reported as skipped with the reason. Databases that
- * the suite does not drop are dropped after it.
+ * the suite does not drop are dropped after it. The suite fails where no thread of delivery was started on a server.
  */
 export function describeEachDatabase(
   title: string,
@@ -80,17 +81,52 @@ export function describeEachDatabase(
     }
     describe(`${title} on ${LABELS[name]}`, () => {
       const created: TestDatabase[] = [];
+      const threads = new ThreadCount();
       suite(async (needs) => {
         const database = await createDatabase(name, needs);
         created.push(database);
         return database;
       }, name);
+      if (name !== 'sqlite') threads.expectAny();
       // Registered after the suite's own, so it runs after them.
       afterAll(async () => {
         await Promise.all(created.map((database) => database.drop()));
       });
     });
   }
+}
+
+let isWithoutThread = false;
+
+/** Said in a suite: why none of its applications delivers by the thread on a server. */
+export function withoutThread(_why: string): void {
+  isWithoutThread = true;
+}
+
+/** How many threads of delivery the applications of a suite have started. */
+class ThreadCount {
+  private started = 0;
+  private readonly note = () => void (this.started += 1);
+
+  constructor() {
+    isWithoutThread = false;
+    beforeAll(() => void process.on('worker', this.note));
+  }
+
+  /** That there is one, unless the suite has said why not. */
+  expectAny(): void {
+    const expected = !isWithoutThread;
+    // oxlint-disable-next-line no-empty-pattern -- Vitest takes nothing but a pattern.
+    afterAll(({}, suite) => {
+      process.off('worker', this.note);
+      if (isWhole(suite)) expect(this.started > 0, 'the thread of delivery was used').toBe(expected);
+    });
+  }
+}
+
+/** Whether all of its tests have run: not where one is asked for by its name. */
+function isWhole({ tasks }: { readonly tasks: readonly RunnerTask[] }): boolean {
+  return tasks.every((task) => (task.type === 'suite' ? isWhole(task) : task.mode === 'run'));
 }
 
 /** Runs the suite on SQLite: for what is the same on each database. The smoke test shows it once on each server. */
