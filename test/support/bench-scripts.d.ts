@@ -1,4 +1,4 @@
-// The scripts of the bench are JavaScript; what a test uses of them.
+// Some scripts are JavaScript; what a test uses of them.
 declare module '*/bench/statistics.mjs' {
   export interface Figure {
     readonly median: number;
@@ -27,4 +27,12 @@ declare module '*/bench/plot.mjs' {
 }
 declare module '*/bench/report.mjs' {
   export function renderPage(results: object): string;
+}
+declare module '*/scripts/mutations.mjs' {
+  export const MUTATIONS: readonly {
+    readonly what: string;
+    readonly file: string;
+    readonly from: string;
+    readonly specs: readonly string[];
+  }[];
 }
