@@ -20,7 +20,7 @@ export const MUTATIONS = [
     what: 'a forgotten tenant: reads show the events of all',
     file: 'src/store/filter-sql.ts',
     from: 'if (tenantId !== undefined) all.push(sql`e.tenant_id = ${tenantId}`);',
-    to: '',
+    to: 'if (tenantId !== undefined) all.push(sql`1 = 1`);',
     specs: ['test/databases/queries.spec.ts'],
   },
   {
