@@ -35,12 +35,16 @@ export class RepositorySink {
    */
   async store(events: readonly AuditLogEvent[], signal: AbortSignal): Promise<void> {
     await this.connect?.();
-    await this.events.append(await this.prepared(events, signal), undefined, signal);
+    // Without a database this throws at once: it is not worth asking anybody for keys, who may not be ready either.
+    const isReady = this.whyNotReady === undefined;
+    const stored = isReady && this.beforeStore ? await this.beforeStore(events, signal) : events;
+    await this.events.append(stored, undefined, signal);
   }
 
   /** Keeps an event that the database refuses as a dead letter. @throws as {@link store} */
   async keep(event: AuditLogEvent, reason: string, signal: AbortSignal): Promise<void> {
-    const [stored] = await this.prepared([event], signal);
+    // Always: the letter is signed first, and by then there may be a database again.
+    const [stored] = this.beforeStore ? await this.beforeStore([event], signal) : [event];
     await this.letters.keep(stored!, reason, signal);
   }
 
@@ -48,14 +52,5 @@ export class RepositorySink {
   async ping(signal: AbortSignal): Promise<void> {
     await this.connect?.();
     await this.events.ping(signal);
-  }
-
-  private async prepared(
-    events: readonly AuditLogEvent[],
-    signal: AbortSignal,
-  ): Promise<readonly AuditLogEvent[]> {
-    // Without a database what follows throws at once: it is not worth asking anybody for keys, who may not be ready either.
-    const isReady = this.whyNotReady === undefined;
-    return isReady && this.beforeStore ? this.beforeStore(events, signal) : events;
   }
 }
