@@ -28,9 +28,8 @@ export class SourceNotes {
   private sending: Promise<void> | undefined;
   private retry: NodeJS.Timeout | undefined;
   private readonly begun = new Set<string>();
-  private noteLate!: (error: Error) => void;
-  /** Rejects when the process does not wait for a signature any more. */
-  private readonly late = new Promise<never>((_, reject) => (this.noteLate = reject));
+  /** Ends the waiting for signatures. */
+  private readonly hurry = new AbortController();
   private isClosed = false;
   private readonly statements = new WaitingStatements();
 
@@ -82,9 +81,8 @@ export class SourceNotes {
     this.isClosed = true;
     clearTimeout(this.retry);
     if (patienceMs === 0) return;
-    this.late.catch(() => undefined);
     const signMs = this.authority ? LAST_SIGN_MS : 0;
-    const late = setTimeout(() => this.noteLate(noAnswer(signMs)), signMs);
+    const late = setTimeout(() => this.hurry.abort(noAnswer(signMs)), signMs);
     await within(signMs + patienceMs, this.flush()).catch(() => undefined);
     clearTimeout(late);
   }
@@ -105,14 +103,22 @@ export class SourceNotes {
     const note = newNote({ source, kind, sequence, process: JSON.stringify(thisProcess()) });
     const { authority } = this;
     if (!authority) return note;
+    const { signal } = this.hurry;
+    let giveUp!: () => void;
+    const late = new Promise<never>((_, reject) => (giveUp = () => reject(signal.reason)));
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp);
     try {
-      return await Promise.race([signatureInTime(signSourceNote(note, authority)), this.late]);
+      return await Promise.race([signatureInTime(signSourceNote(note, authority)), late]);
     } catch (cause) {
       this.warnings.warn(
         'unsigned',
         `The key ${authority.signer.name} could not sign the note of this process in audit_sources: ${describeStoreError(cause)}. The note is stored unsigned, so the log does not record which of its events are missing.`,
       );
       return note;
+    } finally {
+      // A race with what never settles would keep each note.
+      signal.removeEventListener('abort', giveUp);
     }
   }
 }
