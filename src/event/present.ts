@@ -3,8 +3,10 @@ export function present<K extends string, V>(name: K, value: V | undefined): { [
   return value === undefined ? {} : ({ [name]: value } as { [name in K]: V });
 }
 
-/** The object without the properties that have no value. */
+/** The object without the properties that have no value; where all have one, the object itself. */
 export function defined<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  const entries = Object.entries(values).filter(([, value]) => value !== undefined && value !== null);
+  const isThere = (value: unknown) => value !== undefined && value !== null;
+  if (Object.values(values).every(isThere)) return values as { [K in keyof T]: NonNullable<T[K]> };
+  const entries = Object.entries(values).filter(([, value]) => isThere(value));
   return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> };
 }
