@@ -22,7 +22,7 @@ export async function signInTime<T>(signer: NoteSigner | undefined, sign: () => 
   } catch (cause) {
     throw new AuditError(
       'AUDIT_NOT_SEALED',
-      `The key ${signer?.name} did not sign: ${describeStoreError(cause)}. Nothing was done; try it again.`,
+      `The key ${signer?.name} did not sign: ${describeStoreError(cause)}. Nothing was done; it can be tried again.`,
       { cause },
     );
   }

@@ -56,7 +56,7 @@ describeEachDatabase('a test database', (create, name) => {
 });
 
 describe('the tests of databases', () => {
-  it('turn off the thread by the name that says why', () => {
+  it('turn off the thread only as AS_A_TOOL', () => {
     const specs = readdirSync('test/databases', { recursive: true, encoding: 'utf8' }).filter((name) =>
       name.endsWith('.spec.ts'),
     );
