@@ -109,6 +109,8 @@ export function ibansIn(text: string): Place[] {
 function isIban(text: string): boolean {
   // A digest or an object id in hexadecimal.
   if (/^[a-f]{2}\d{2}[0-9a-f]*[a-f]/.test(text)) return false;
+  // An account's letters have one case; those of a random id in base64 have both. The country may be `De`.
+  if (/[a-z]/.test(text.slice(4)) && /[A-Z]/.test(text.slice(4))) return false;
   let rest = 0;
   for (const letter of text.slice(4) + text.slice(0, 4)) {
     const value = Number.parseInt(letter, 36);
