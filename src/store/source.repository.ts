@@ -40,8 +40,8 @@ const IS_NAMED = sql`${isId('source')} AND ${isId('id')}`;
 const MAX_GAPS = 1_000;
 /** Notes that are read at a time. */
 const NOTES_AT_ONCE = 1_000;
-/** Sources whose gaps one statement looks for: for many more, PostgreSQL takes longer to plan it than to answer. */
-const SOURCES_AT_ONCE = 25;
+/** Sources, or ranges of their numbers, that one statement looks up: many more take PostgreSQL longer to plan than to answer. */
+const AT_ONCE = 25;
 
 /** What whoever asks for summaries knows by themselves. */
 export interface SummaryKnowledge extends StatementTrust {
@@ -162,8 +162,8 @@ export class SourceRepository {
     const hasRemovals = await this.hasRemovals();
     const sources = [...new Set([...notes.keys(), ...events.keys(), ...letters.keys()])].sort().reverse();
     const summaries: AuditSource[] = [];
-    for (let index = 0; index < sources.length; index += SOURCES_AT_ONCE) {
-      const known = sources.slice(index, index + SOURCES_AT_ONCE).map((source) => {
+    for (let index = 0; index < sources.length; index += AT_ONCE) {
+      const known = sources.slice(index, index + AT_ONCE).map((source) => {
         const standing = notes.get(source);
         const [event, letter] = [events.get(source) ?? {}, letters.get(source) ?? {}];
         // Of a number that anybody may have claimed nothing is missing, where there are keys to tell by.
@@ -213,21 +213,20 @@ export class SourceRepository {
     hasRemovals: boolean,
   ): Promise<Map<string, AuditSequenceGap[]>> {
     const sealed = hasRemovals && sources.length > 0 ? await this.sealed(sources) : new Map<string, number>();
-    const missing = new Map<string, AuditSequenceGap[]>();
-    const look = async (ranges: readonly NumberRange[]) => {
-      for (const [source, gaps] of await this.gapsWithin(ranges)) {
-        missing.set(source, [...(missing.get(source) ?? []), ...gaps]);
-      }
-    };
-    for (const source of sealed.keys()) {
-      for (const lost of await this.lost(source)) await look([{ source, ...lost }]);
+    const ranges: NumberRange[] = [];
+    for (const { source, last } of sources) {
+      const from = (sealed.get(source) ?? 0) + 1;
+      if (sealed.has(source)) ranges.push(...(await this.lost(source)));
+      if (from <= last) ranges.push({ source, from, to: last });
     }
-    const rest = sources.map(({ source, last }) => ({
-      source,
-      from: (sealed.get(source) ?? 0) + 1,
-      to: last,
-    }));
-    await look(rest.filter(({ from, to }) => from <= to));
+    const missing = new Map<string, AuditSequenceGap[]>();
+    for (let start = 0; start < ranges.length; start += AT_ONCE) {
+      for (const { source, ...gap } of await this.gapsWithin(ranges.slice(start, start + AT_ONCE))) {
+        const gaps = missing.get(source) ?? [];
+        if (gaps.length <= MAX_GAPS) gaps.push(gap);
+        missing.set(source, gaps);
+      }
+    }
     return missing;
   }
 
@@ -242,14 +241,15 @@ export class SourceRepository {
   }
 
   /** The numbers of a source that the log has recorded as lost. */
-  private async lost(source: string): Promise<AuditSequenceGap[]> {
+  private async lost(source: string): Promise<NumberRange[]> {
     const rows = await ask(
       this.database,
       sql`SELECT g.sequence AS sequence, g.through AS through FROM audit_leaves g
         INNER JOIN audit_events e ON e.id = g.event_id AND e.source IS NULL
-        WHERE g.source = ${id(source)} ORDER BY g.sequence ${limit(MAX_GAPS + 1)}`,
+        WHERE g.source = ${id(source)} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')}
+        ORDER BY g.sequence ${limit(MAX_GAPS + 1)}`,
     );
-    return rows.map((row) => ({ from: Number(row['sequence']), to: Number(row['through']) }));
+    return rows.map((row) => ({ source, from: Number(row['sequence']), to: Number(row['through']) }));
   }
 
   /** Whether an event says that retention has removed others. Anybody who may insert can have written it. */
@@ -265,10 +265,8 @@ export class SourceRepository {
     return false;
   }
 
-  /** What is in neither table of these numbers, by source. Few enough ranges for one statement. */
-  private async gapsWithin(ranges: readonly NumberRange[]): Promise<Map<string, AuditSequenceGap[]>> {
-    const found = new Map<string, AuditSequenceGap[]>();
-    if (ranges.length === 0) return found;
+  /** What is in neither table of these numbers. Few enough ranges for one statement. */
+  private async gapsWithin(ranges: readonly NumberRange[]): Promise<NumberRange[]> {
     const numbers = ranges.flatMap(({ source, from, to }, index) => {
       const place = number(index);
       return [
@@ -276,8 +274,8 @@ export class SourceRepository {
           (table) => sql`SELECT ${place} AS place, sequence FROM ${table}
             WHERE source = ${id(source)} AND sequence >= ${number(from)} AND sequence <= ${number(to)} AND ${isNumber('sequence')}`,
         ),
-        // The end counts as a number, so that what is missing before it is a step like others.
-        sql`SELECT ${place} AS place, ${number(to + 1)} AS sequence`,
+        // The numbers beside the range count as stored, so that what is missing at its ends is a step like others.
+        ...[from - 1, to + 1].map((beside) => sql`SELECT ${place} AS place, ${number(beside)} AS sequence`),
       ];
     });
     const rows = await ask(
@@ -286,22 +284,14 @@ export class SourceRepository {
         SELECT place, previous, sequence, ROW_NUMBER() OVER (PARTITION BY place ORDER BY sequence) AS number
           FROM (SELECT place, sequence, LAG(sequence) OVER (PARTITION BY place ORDER BY sequence) AS previous
             FROM (${list(numbers, ' UNION ALL ')}) numbers) steps
-          WHERE previous IS NULL OR sequence > previous + 1) gaps
-        WHERE number <= ${number(MAX_GAPS + 2)} ORDER BY place, sequence`,
+          WHERE sequence > previous + 1) gaps
+        WHERE number <= ${number(MAX_GAPS + 1)} ORDER BY place, sequence`,
     );
-    for (const row of rows) {
-      const { source, from } = ranges[Number(row['place'])]!;
-      const gap = {
-        from: row['previous'] === null ? from : Number(row['previous']) + 1,
-        to: Number(row['sequence']) - 1,
-      };
-      // The first number may be there.
-      if (gap.from > gap.to) continue;
-      const gaps = found.get(source) ?? [];
-      if (gaps.length <= MAX_GAPS) gaps.push(gap);
-      found.set(source, gaps);
-    }
-    return found;
+    return rows.map((row) => ({
+      source: ranges[Number(row['place'])]!.source,
+      from: Number(row['previous']) + 1,
+      to: Number(row['sequence']) - 1,
+    }));
   }
 
   private async bySource(statement: Sql): Promise<Map<string, Figures>> {
