@@ -46,6 +46,18 @@ export class SequenceSet {
     return this.list;
   }
 
+  /** What is not in the set of the numbers from `from` to `to`, both included. */
+  missing(from: number, to: number): NumberRanges {
+    const missing: [from: number, to: number][] = [];
+    let next = from;
+    for (let index = this.indexOf(from); next <= to; index += 1) {
+      const [first, last] = this.list[index] ?? [Infinity, Infinity];
+      if (first > next) missing.push([next, Math.min(first - 1, to)]);
+      next = last + 1;
+    }
+    return missing;
+  }
+
   /** The index of the first range that ends at or after `number`. */
   private indexOf(number: number): number {
     return firstIndex(this.list, ([, to]) => to >= number);

@@ -288,9 +288,9 @@ export class SealingRepository {
     return countRows(this.database, sql`audit_events`);
   }
 
-  /** Of how many numbers of each range there is an event. */
-  async countStored(ranges: readonly NumberRange[]): Promise<number[]> {
-    const counts: number[] = [];
+  /** Of how many numbers of each range there is no event. */
+  async countMissing(ranges: readonly NumberRange[]): Promise<number[]> {
+    const counts = ranges.map(({ from, to }) => to - from + 1);
     for (let start = 0; start < ranges.length; start += SOURCES_AT_ONCE) {
       // A leaf may hold anything: then there are no such numbers.
       const some = ranges.slice(start, start + SOURCES_AT_ONCE).map(({ source, from, to }) => {
@@ -303,7 +303,7 @@ export class SealingRepository {
           WHERE n.source = ${source} AND n.sequence >= ${first} AND n.sequence <= ${last} AND ${isNumber('n.sequence')}) AS total`,
       );
       for (const row of await ask(this.database, count)) {
-        counts[start + Number(row['place'])] = Number(row['total']);
+        counts[start + Number(row['place'])]! -= Number(row['total']);
       }
       await turn();
     }

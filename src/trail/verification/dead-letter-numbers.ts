@@ -1,5 +1,6 @@
 import { isEventId } from '../../event/event-id.js';
 import type { DeadLetterRepository, ScannedLetter } from '../../store/dead-letter.repository.js';
+import { SequenceSet } from '../../event/sequence-set.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
@@ -13,7 +14,7 @@ export class DeadLetterNumbers {
   /** Letters that are believed and not replayed. */
   waiting = 0;
   private remembered = 0;
-  private readonly numbers = new Map<string, number[]>();
+  private readonly numbers = new Map<string, SequenceSet>();
 
   /**
    * Reads all letters.
@@ -37,38 +38,27 @@ export class DeadLetterNumbers {
     return found;
   }
 
-  /** Of how many numbers of each range there is an event or one of these letters. */
-  async countKnown(sealing: SealingRepository, ranges: readonly NumberRange[]): Promise<number[]> {
+  /** Of how many numbers of each range there is neither an event nor one of these letters. */
+  async countMissing(sealing: SealingRepository, ranges: readonly NumberRange[]): Promise<number[]> {
+    const none = new SequenceSet();
+    const between = ranges.flatMap(({ source, from, to }, index) =>
+      (this.numbers.get(source) ?? none)
+        .missing(from, to)
+        .map(([first, last]) => ({ source, from: first, to: last, index })),
+    );
+    const missing = await sealing.countMissing(between);
     const counts = ranges.map(() => 0);
-    /** What is between the letters, each with the index of its range. */
-    const between: (NumberRange & { readonly index: number })[] = [];
-    for (const [index, { source, from, to }] of ranges.entries()) {
-      const numbers = this.within(source, from, to);
-      counts[index] = numbers.length;
-      let start = from;
-      for (const number of [...numbers, to + 1]) {
-        if (number > start) between.push({ source, from: start, to: number - 1, index });
-        start = number + 1;
-      }
-    }
-    const stored = await sealing.countStored(between);
-    for (const [place, { index }] of between.entries()) counts[index]! += stored[place] ?? 0;
+    for (const [place, { index }] of between.entries()) counts[index]! += missing[place]!;
     return counts;
-  }
-
-  /** Those from `from` to `to`, both included, each once, in order. */
-  private within(source: string, from: number, to: number): number[] {
-    const within = this.numbers.get(source)?.filter((number) => from <= number && number <= to);
-    return [...new Set(within)].sort((a, b) => a - b);
   }
 
   private add({ source, sequence }: ScannedLetter): void {
     this.waiting += 1;
     if (source === null || sequence === null || this.remembered >= MAX_NUMBERS) return;
     this.remembered += 1;
-    const numbers = this.numbers.get(source);
-    if (numbers) numbers.push(sequence);
-    else this.numbers.set(source, [sequence]);
+    const numbers = this.numbers.get(source) ?? new SequenceSet();
+    this.numbers.set(source, numbers);
+    numbers.add(sequence);
   }
 }
 

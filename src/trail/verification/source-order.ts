@@ -37,13 +37,10 @@ export class SourceOrder {
 
   /** The numbers that did not come. */
   get openGaps(): StoredGap[] {
-    return [...this.gaps.values()].flat().flatMap(({ gap, come }) => {
-      const starts = [gap.from, ...come.ranges.map(([, to]) => to + 1)];
-      const ends = [...come.ranges.map(([from]) => from - 1), gap.to];
-      return starts
-        .map((from, index) => ({ ...gap, from, to: ends[index]! }))
-        .filter(({ from, to }) => from <= to);
-    });
+    const all = [...this.gaps.values()].flat();
+    return all.flatMap(({ gap, come }) =>
+      come.missing(gap.from, gap.to).map(([from, to]) => ({ ...gap, from, to })),
+    );
   }
 
   next(leaf: StoredLeaf, isGap: boolean): void {

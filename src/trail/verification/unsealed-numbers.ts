@@ -22,8 +22,10 @@ export class UnsealedNumbers {
   /** Of the event with the lowest number no more than this is kept: anybody may have stored large ones. */
   private readonly bySource = new Map<string, Unsealed>();
 
-  add({ id, source, sequence, timestamp }: NumberedRow, order: SourceOrder): void {
-    if (source === null || sequence === null || Number(sequence) <= order.sealed(source)) return;
+  constructor(private readonly order: SourceOrder) {}
+
+  add({ id, source, sequence, timestamp }: NumberedRow): void {
+    if (source === null || sequence === null || Number(sequence) <= this.order.sealed(source)) return;
     const number = Number(sequence);
     const known = this.bySource.get(source);
     const event = { first: number, begun: toInteger(timestamp), eventId: String(id) };
@@ -33,19 +35,19 @@ export class UnsealedNumbers {
   }
 
   /** The highest number that the log or the table has of the source; 0 where there is none. */
-  highest(source: string, order: SourceOrder): number {
-    return Math.max(order.sealed(source), this.bySource.get(source)?.last ?? 0);
+  highest(source: string): number {
+    return Math.max(this.order.sealed(source), this.bySource.get(source)?.last ?? 0);
   }
 
   /**
    * Where the event after a hole began longer ago than a hole may take to fill up: the numbers of the hole. A time that is as far in the
    * future, or none, is of no process that waits.
    */
-  holes(patienceMs: number, order: SourceOrder): UnsealedHole[] {
+  holes(patienceMs: number): UnsealedHole[] {
     const now = Date.now();
     return Array.from(this.bySource, ([source, { first, begun, eventId }]) => ({
       source,
-      from: order.sealed(source) + 1,
+      from: this.order.sealed(source) + 1,
       to: first - 1,
       begun,
       eventId,

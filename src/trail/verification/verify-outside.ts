@@ -3,7 +3,6 @@ import type { NumberedRow } from '../../store/event-row.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import { DeadLetterNumbers } from './dead-letter-numbers.js';
 import type { WalkedLog } from './verifier-knowledge.js';
-import { numbers } from './source-order.js';
 import type { SourceOrder } from './source-order.js';
 import { UnsealedNumbers } from './unsealed-numbers.js';
 import { verifySources } from './verify-sources.js';
@@ -29,7 +28,7 @@ const CHUNK = 5_000;
 export async function verifyOutside(log: WalkedLog, report: (done: number) => void): Promise<Outside> {
   const { store, problems, order, trust, size, known } = log;
   const { sealing, letters } = store;
-  const unsealed = new UnsealedNumbers();
+  const unsealed = new UnsealedNumbers(order);
   let pending = 0;
   let after = '';
   for (let done = CHUNK; ; done += CHUNK) {
@@ -44,7 +43,7 @@ export async function verifyOutside(log: WalkedLog, report: (done: number) => vo
         continue;
       }
       pending += 1;
-      unsealed.add(event, order);
+      unsealed.add(event);
     }
     report(done);
     if (last === undefined) break;
@@ -52,22 +51,14 @@ export async function verifyOutside(log: WalkedLog, report: (done: number) => vo
   }
 
   const waiting = await DeadLetterNumbers.read(letters, trust, size, problems);
-  /** Of how many numbers of each range there is an event, or a letter that is believed. */
-  const countKnown = async (ranges: readonly NumberRange[]) => {
-    const counts = await waiting.countKnown(sealing, ranges);
-    if (ranges.every(({ from, to }, index) => counts[index] === to - from + 1)) return counts;
+  /** Of how many numbers of each range there is neither an event nor a letter that is believed. */
+  const countMissing = async (ranges: readonly NumberRange[]) => {
+    const counts = await waiting.countMissing(sealing, ranges);
+    if (counts.every((count) => count === 0)) return counts;
     // A letter may have been written since they were read.
-    return (await DeadLetterNumbers.read(letters, trust, size)).countKnown(sealing, ranges);
+    return (await DeadLetterNumbers.read(letters, trust, size)).countMissing(sealing, ranges);
   };
-  const gaps = [...order.openGaps];
-  const come = await countKnown(gaps);
-  for (const [index, { from, to, eventId, ...place }] of gaps.entries()) {
-    const lost = to - from + 1 - come[index]!;
-    if (lost <= 0) continue;
-    const message = `${numbers(from, to)} of a source never came: ${lost} events were lost, or removed before they were sealed. Event ${eventId} recorded it.`;
-    problems.add('sequence_gap', message, { ...place, eventId, sequence: from });
-  }
-  const afterEnd = await verifySources(log, unsealed, countKnown);
+  const afterEnd = await verifySources(log, unsealed, countMissing);
   return { pending: pending - afterEnd, deadLetters: waiting.waiting };
 }
 

@@ -2,8 +2,8 @@ import { safeText } from '../../event/safe-text.js';
 import type { StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import { isEnd } from '../../store/source-note.js';
-import type { SourceNote } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
+import type { StoredGap } from '../../store/sealing.repository.js';
 import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import type { LogStore, VerifierKnowledge, WalkedLog } from './verifier-knowledge.js';
 import type { ProblemList } from './problem-list.js';
@@ -16,9 +16,14 @@ const WORD_TIMES = 3;
 /** Events after the end of their source that are told of one by one. */
 const LISTED = 1_000;
 
-/** Numbers that must be there, and what to say where they are not. */
+/** Numbers that must be there, and what to say where some are missing. */
 interface Expected extends NumberRange {
-  readonly tell: (problems: ProblemList, missing: number) => void;
+  readonly says: (missing: number) => string;
+  /** Only a note that anybody may have written says that they were given away. */
+  readonly isClaim?: true;
+  /** The event that tells that they are missing, and its leaf. */
+  readonly eventId?: string;
+  readonly leafIndex?: number;
 }
 
 /**
@@ -27,19 +32,19 @@ interface Expected extends NumberRange {
  * Anybody who may insert a row can write a note. So one without a trusted signature accuses no event where there are keys: where it is
  * not true, the note itself is the problem.
  *
- * @param countKnown of how many numbers of each range there is an event, or a letter that explains it
+ * @param countMissing of how many numbers of each range there is neither an event nor a letter that explains it
  * @returns how many events are stored after the end of their source
  */
 export async function verifySources(
   { store, known, problems, order, trust, size }: WalkedLog,
   unsealed: UnsealedNumbers,
-  countKnown: (ranges: readonly NumberRange[]) => Promise<number[]>,
+  countMissing: (ranges: readonly NumberRange[]) => Promise<number[]>,
 ): Promise<number> {
   const { sealing, sources } = store;
   const { verifiers, origin } = trust;
   const { localSources = () => [], storedNumbers } = known;
   const hasKeys = verifiers.length > 0;
-  const expected: Expected[] = [];
+  const expected: Expected[] = order.openGaps.map(neverCame);
   const ended: NumberRange[] = [];
   /** Up to which number the loss of one is recorded by the sealer. */
   const noted = new Map<string, number>();
@@ -50,7 +55,7 @@ export async function verifySources(
     const local = localSources().find((one) => one.source === source);
     const said = local
       ? whyNotLocal(standing, local.sequence)
-      : whyNotSo(standing, unsealed.highest(source, order), hasKeys);
+      : whyNotSo(standing, unsealed.highest(source), hasKeys);
     if (said !== undefined) addContradicted(problems, source, said);
     // What is after the end of one that has closed is told of below.
     if (trusted?.newest.kind === 'closed') noted.set(source, Infinity);
@@ -61,7 +66,7 @@ export async function verifySources(
     if (trusted && isEnd(trusted.newest)) {
       const { kind, sequence } = trusted.newest;
       if (trusted.sequence > sealed) expected.push(lostTail(source, sealed, trusted.sequence));
-      const [from, to] = [Math.max(sealed, sequence) + 1, unsealed.highest(source, order)];
+      const [from, to] = [Math.max(sealed, sequence) + 1, unsealed.highest(source)];
       if (kind === 'closed' && to >= from) ended.push({ source, from, to });
       const end = trusted.sequence;
       const late =
@@ -82,24 +87,23 @@ export async function verifySources(
     problems.add('source_contradicted', message);
   }
 
-  expected.push(...unrecordedHoles(known, order, unsealed, noted));
-  await expect(expected, countKnown, problems);
+  expected.push(...unrecordedHoles(known, unsealed, noted));
+  await expect(expected, countMissing, problems);
 
   // A dead letter would not do: what was stored is an event.
   const stored = (await storedNumbers?.()) ?? [];
-  await expect(storedUnsealed(stored, order), (ranges) => countByIds(sealing, ranges, stored), problems);
+  await expect(storedUnsealed(stored, order), (ranges) => countLost(sealing, ranges, stored), problems);
   return reportStoredAfterEnd(sealing, ended, problems);
 }
 
 /** Holes of other processes whose loss the sealer does not record, since nobody who counts says that the numbers were given away. */
 function unrecordedHoles(
   { gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs, localSources = () => [] }: VerifierKnowledge,
-  order: SourceOrder,
   unsealed: UnsealedNumbers,
   noted: ReadonlyMap<string, number>,
 ): Expected[] {
   const local = new Set(localSources().map(({ source }) => source));
-  return unsealed.holes(gapTimeoutMs, order).flatMap((hole) => {
+  return unsealed.holes(gapTimeoutMs).flatMap((hole) => {
     const reached = noted.get(hole.source);
     if (local.has(hole.source)) return [];
     if (reached === undefined) return [unrecorded(hole, 'no note that counts tells that it is a process')];
@@ -141,20 +145,19 @@ async function reportStoredAfterEnd(
   return inserted;
 }
 
-/** Of how many numbers of each range their events are stored; of those whose ids are forgotten, any event. */
-async function countByIds(
+/** Of how many numbers of each range their events are missing; of those whose ids are forgotten, any event. */
+async function countLost(
   sealing: LogStore['sealing'],
   ranges: readonly NumberRange[],
   stored: readonly StoredNumbers[],
 ): Promise<number[]> {
-  const counts = await sealing.countStored(ranges);
+  const counts = await sealing.countMissing(ranges);
   for (const [index, { source, from, to }] of ranges.entries()) {
     const ids: string[] = [];
     for (const [number, id] of stored.find((one) => one.source === source)?.ids ?? []) {
       if (number >= from && number <= to && id !== '') ids.push(id);
     }
-    const missing = ids.length - (await sealing.countIds(ids));
-    counts[index] = Math.min(counts[index]!, to - from + 1 - missing);
+    counts[index] = Math.max(counts[index]!, ids.length - (await sealing.countIds(ids)));
   }
   return counts;
 }
@@ -162,13 +165,14 @@ async function countByIds(
 /** Tells of those of which a number is missing. */
 async function expect(
   expected: readonly Expected[],
-  count: (ranges: readonly NumberRange[]) => Promise<number[]>,
+  countMissing: (ranges: readonly NumberRange[]) => Promise<number[]>,
   problems: ProblemList,
 ): Promise<void> {
-  const counts = await count(expected);
-  for (const [index, { from, to, tell }] of expected.entries()) {
-    const missing = to - from + 1 - (counts[index] ?? 0);
-    if (missing > 0) tell(problems, missing);
+  for (const [index, missing] of (await countMissing(expected)).entries()) {
+    if (!(missing > 0)) continue;
+    const { source, from, says, isClaim, eventId, leafIndex } = expected[index]!;
+    if (isClaim) addContradicted(problems, source, says(missing));
+    else problems.add('sequence_gap', says(missing), { source, sequence: from, eventId, leafIndex });
   }
 }
 
@@ -178,7 +182,7 @@ function whyNotLocal(
   given: number,
 ): string | undefined {
   if (newestClaim && isEnd(newestClaim)) {
-    return `${named(newestClaim)} says that the source has ended, and it is a source of this process, which goes on`;
+    return `note ${safeText(newestClaim.id, 36)} says that the source has ended, and it is a source of this process, which goes on`;
   }
   if (claimed && claimed.sequence > given) {
     return `a note says that number ${claimed.sequence} was given away, and this process has come to ${given}`;
@@ -199,13 +203,9 @@ function whyNotSo(
   // Without keys the journal of a machine that lost its power may know less than the database has.
   const isLast = newestClaim?.kind === 'closed' || (hasKeys && newestClaim?.kind === 'abandoned');
   if (newestClaim && isLast && newestClaim.sequence < last) {
-    return `${named(newestClaim)} says that the source has ended with number ${newestClaim.sequence}, and number ${last} is stored`;
+    return `note ${safeText(newestClaim.id, 36)} says that the source has ended with number ${newestClaim.sequence}, and number ${last} is stored`;
   }
   return whyUnreadable(unreadable);
-}
-
-function named({ id }: SourceNote): string {
-  return `note ${safeText(id, 36)}`;
 }
 
 function whyUnreadable(unreadable: number): string | undefined {
@@ -217,41 +217,38 @@ function addContradicted(problems: ProblemList, source: string, why: string): vo
   problems.add('source_contradicted', message, { source });
 }
 
-/** It is a gap where some of the numbers are missing. @param says the message, for how many are */
-function gapIn(
-  { source, from, to }: NumberRange,
-  says: (missing: number) => string,
-  eventId?: string,
-): Expected {
-  const tell = (problems: ProblemList, missing: number) => {
-    const message = `Of ${numbers(from, to).toLowerCase()} of ${says(missing)}`;
-    problems.add('sequence_gap', message, { source, sequence: from, eventId });
-  };
-  return { source, from, to, tell };
+function neverCame(gap: StoredGap): Expected {
+  const which = `${numbers(gap.from, gap.to)} of a source never came`;
+  const says = (lost: number) =>
+    `${which}: ${lost} events were lost, or removed before they were sealed. Event ${gap.eventId} recorded it.`;
+  return { ...gap, says };
 }
 
 function lostTail(source: string, sealed: number, to: number): Expected {
   const range = { source, from: sealed + 1, to };
-  return gapIn(range, (missing) => `a source that has ended, ${missing} are missing.`);
+  const says = (missing: number) => `Of ${named(range)} of a source that has ended, ${missing} are missing.`;
+  return { ...range, says };
 }
 
 function claimedTail(source: string, sealed: number, to: number): Expected {
-  const from = sealed + 1;
-  const which = numbers(from, to).toLowerCase();
-  const why = `a note says that the source has ended with number ${to}, and of ${which}`;
-  const tell = (problems: ProblemList, missing: number) =>
-    addContradicted(problems, source, `${why} ${missing} are missing`);
-  return { source, from, to, tell };
+  const range = { source, from: sealed + 1, to };
+  const says = (missing: number) =>
+    `a note says that the source has ended with number ${to}, and of ${named(range)} ${missing} are missing`;
+  return { ...range, says, isClaim: true };
 }
 
-function unrecorded({ eventId, ...range }: UnsealedHole, why: string): Expected {
+function unrecorded(hole: UnsealedHole, why: string): Expected {
   const says = (missing: number) =>
-    `a source ${missing} are missing, and event ${eventId} and what is after it are not sealed: ${why}.`;
-  return gapIn(range, says, eventId);
+    `Of ${named(hole)} of a source ${missing} are missing, and event ${hole.eventId} and what is after it are not sealed: ${why}.`;
+  return { ...hole, says };
 }
 
 function storedBefore(range: NumberRange): Expected {
   const says = (missing: number) =>
-    `this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`;
-  return gapIn(range, says);
+    `Of ${named(range)} of this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`;
+  return { ...range, says };
+}
+
+function named({ from, to }: NumberRange): string {
+  return numbers(from, to).toLowerCase();
 }
