@@ -1,26 +1,32 @@
 import { canonicalJson } from '../ledger/canonical-json.js';
 import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
 
+/** The conditions that ask for one of several exact values of the property of that name. */
+export const EXACT_CONDITIONS = [
+  'id',
+  'userId',
+  'resource',
+  'resourceId',
+  'ipAddress',
+  'userAgent',
+  'sessionId',
+  'severity',
+  'category',
+  'outcome',
+] as const;
+
+type ExactConditions = { readonly [Name in (typeof EXACT_CONDITIONS)[number]]?: readonly string[] };
+
 /**
  * Which events are meant, in its normal form: every condition that is present must hold. Made by `trail/` from a
  * checked query; the repository reads it as SQL, {@link matchesFilter} as a predicate on a live event.
  */
-export interface EventFilter {
+export interface EventFilter extends ExactConditions {
   /** Absent only where the caller asked for all tenants. */
   readonly tenantId?: string;
-  readonly id?: readonly string[];
-  readonly userId?: readonly string[];
   readonly action?: readonly string[];
   /** Actions that begin with one of these, for example `invoice.` */
   readonly actionPrefix?: readonly string[];
-  readonly resource?: readonly string[];
-  readonly resourceId?: readonly string[];
-  readonly ipAddress?: readonly string[];
-  readonly userAgent?: readonly string[];
-  readonly sessionId?: readonly string[];
-  readonly severity?: readonly string[];
-  readonly category?: readonly string[];
-  readonly outcome?: readonly string[];
   /** Any of these compliance rules matched. */
   readonly complianceFlag?: readonly string[];
   /** Unix epoch, milliseconds, inclusive. */
@@ -40,20 +46,6 @@ export interface EventFilter {
   /** Found anywhere in the text of the event, whatever the case of ASCII letters. */
   readonly text?: string;
 }
-
-/** The conditions that ask for one of several exact values of the property of that name. */
-export const EXACT_CONDITIONS = [
-  'id',
-  'userId',
-  'resource',
-  'resourceId',
-  'ipAddress',
-  'userAgent',
-  'sessionId',
-  'severity',
-  'category',
-  'outcome',
-] as const;
 
 /** The properties that free text is looked for in. */
 export const TEXT_CONDITIONS = [

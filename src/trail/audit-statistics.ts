@@ -5,7 +5,6 @@ import { HIGH_RISK_FROM } from '../recorder/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
 import type { EventFilter } from '../store/event-filter.js';
 import { AuditFilterDto, Documented, Given, WholeNumber } from './audit-query.dto.js';
-import type { AuditFilter } from './audit-query.dto.js';
 import type { AuditScope } from './audit-scope.js';
 
 /** The width of a histogram's columns. */
@@ -16,14 +15,6 @@ const INTERVALS: Readonly<Record<AuditInterval, number>> = {
   hour: 3_600_000,
   day: 86_400_000,
 };
-
-export type AuditStatisticsQuery = AuditFilter &
-  AuditScope & {
-    /** How many actions and users to list, 1-100. @defaultValue 10 */
-    readonly top?: number;
-    /** The histogram's columns. @defaultValue fitting the span of the events */
-    readonly interval?: AuditInterval;
-  };
 
 /** Events of a query in figures. */
 export interface AuditStatistics {
@@ -61,6 +52,8 @@ export class AuditStatisticsQueryDto extends AuditFilterDto {
   @IsIn(Object.keys(INTERVALS))
   readonly interval?: AuditInterval;
 }
+
+export type AuditStatisticsQuery = AuditStatisticsQueryDto & AuditScope;
 
 /**
  * @param top how many actions and users to list

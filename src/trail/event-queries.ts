@@ -69,8 +69,8 @@ export class EventQueries {
 
   findById(id: string, scope: AuditReadScope): Promise<AuditLogEvent | undefined> {
     const find = async () => {
-      const { reveal, rest } = this.readOf(scope);
-      const event = await this.stored(id, rest);
+      const { reveal, filter } = this.asked(scope);
+      const event = await this.eventOf(id, filter);
       return event && (await this.atRest.read([event], reveal))[0];
     };
     return this.reads.answered({ method: 'findById', query: scope, id }, find, (event) => (event ? 1 : 0));
@@ -78,8 +78,7 @@ export class EventQueries {
 
   stream(query: AuditStreamQuery): AsyncIterable<AuditLogEvent> {
     return this.reads.streamed({ method: 'stream', query }, () => {
-      const { reveal, rest } = this.readOf(query);
-      const { checked, filter } = this.check(rest, ONE_PAGE);
+      const { reveal, checked, filter } = this.asked(query, ONE_PAGE);
       return this.eventsOf(filter, checked.order ?? 'newest', reveal);
     });
   }
@@ -104,13 +103,11 @@ export class EventQueries {
 
   /** The event as it is stored, for whoever does not show it. @throws AuditError `AUDIT_INVALID_QUERY` */
   async stored(id: string, scope: AuditScope): Promise<AuditLogEvent | undefined> {
-    const { filter } = this.check(scope);
-    return isEventId(id) ? this.events.findById(id, filter) : undefined;
+    return this.eventOf(id, this.check(scope).filter);
   }
 
   private async page(query: AuditQuery): Promise<AuditPage> {
-    const { reveal, rest } = this.readOf(query);
-    const { checked, filter } = this.check(rest);
+    const { reveal, checked, filter } = this.asked(query);
     const order = checked.order ?? 'newest';
     const limit = checked.limit ?? DEFAULT_LIMIT;
     const signer = await this.cursors();
@@ -143,12 +140,15 @@ export class EventQueries {
     for await (const page of found) yield* await this.atRest.read(page, reveal);
   }
 
-  private readOf<T extends AuditReadScope>(
-    query: T,
-  ): { reveal: boolean; rest: Omit<T, 'reveal'> & AuditScope } {
+  private async eventOf(id: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
+    return isEventId(id) ? this.events.findById(id, filter) : undefined;
+  }
+
+  /** What is asked for, by a read that can show protected values. */
+  private asked(query: AuditFilter & AuditReadScope, notHere?: readonly (keyof AuditQueryDto)[]) {
     const { reveal, rest } = splitReveal(query);
     if (reveal) this.atRest.assertReveals();
-    return { reveal, rest: rest as Omit<T, 'reveal'> & AuditScope };
+    return { reveal, ...this.check(rest as AuditFilter & AuditScope, notHere) };
   }
 
   /**
