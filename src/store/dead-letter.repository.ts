@@ -125,10 +125,11 @@ export class DeadLetterRepository {
     readonly after?: string;
   }): Promise<AuditDeadLetter[]> {
     const letters: AuditDeadLetter[] = [];
-    let after = page.after ?? '';
     const count = Math.min(page.limit, SCAN_PAGE);
-    for (;;) {
-      const rows = await this.waiting(after, count, page.tenantId);
+    const found = pages<LetterRow>(count, (last) =>
+      this.waiting(String(last?.id ?? page.after ?? ''), count, page.tenantId),
+    );
+    for await (const rows of found) {
       for (const row of rows) {
         const { event, untrusted, isReadable } = this.judged(row);
         if (!isReadable) this.database.reader.note('dead letter', row.id);
@@ -136,9 +137,8 @@ export class DeadLetterRepository {
         letters.push({ ...shown(row, event), ...present('untrusted', untrusted) });
         if (letters.length === page.limit) return letters;
       }
-      if (rows.length < count) return letters;
-      after = String(rows.at(-1)!.id);
     }
+    return letters;
   }
 
   /**

@@ -1,10 +1,11 @@
-import { decodeHashes, TILE_WIDTH } from '../ledger/tile.js';
+import { TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
+import { toText } from './column-value.js';
 import { ROW_COLUMNS } from './event-row.js';
 import type { NumberedRow } from './event-row.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
-import { columnNamesOf, integer, read, rowReader, text } from './records.js';
+import { columnNamesOf, integer, read, rowReader } from './records.js';
 import { ask, columnsOf, countRows, id, isNumber, limit as most, list, number, sql } from './sql.js';
 import type { Sql } from './sql.js';
 import { strangeTables } from './strange-tables.js';
@@ -154,35 +155,27 @@ export class LedgerRepository {
     return next === null ? undefined : Number(next);
   }
 
-  /** The leaves' hashes from `from` on to before `to`, in order. Some may be missing. */
-  async leafHashes(from: number, to: number): Promise<{ index: number; hash: string }[]> {
-    const leaves = await read(
-      this.database,
-      { leafIndex: integer, leafHash: text },
-      sql`FROM audit_leaves t WHERE leaf_index >= ${from} AND leaf_index < ${to} ORDER BY leaf_index`,
-    );
-    return leaves.map(({ leafIndex, leafHash }) => ({ index: leafIndex, hash: leafHash }));
-  }
-
-  /** The roots of the full tiles of the level, from `from` on to before `to`, in order. Some may be missing. */
-  async tileRoots(level: number, from: number, to: number): Promise<{ index: number; hash: string }[]> {
-    const tiles = await read(this.database, { tileIndex: integer, root: text }, tilesWithin(level, from, to));
-    return tiles.map(({ tileIndex, root }) => ({ index: tileIndex, hash: root }));
+  /**
+   * The hashes that the tiles of the level hold, from `from` on to before `to`, in order: those of leaves, or above the lowest level the
+   * roots of the tiles below. Some may be missing.
+   */
+  async hashes(level: number, from: number, to: number): Promise<string[]> {
+    const stored =
+      level === 0
+        ? sql`SELECT leaf_hash AS hash FROM audit_leaves
+            WHERE leaf_index >= ${from} AND leaf_index < ${to} ORDER BY leaf_index`
+        : sql`SELECT root AS hash FROM audit_tiles
+            WHERE level = ${level - 1} AND tile_index >= ${from} AND tile_index < ${to} ORDER BY tile_index`;
+    return (await ask(this.database, stored)).map(({ hash }) => toText(hash));
   }
 
   /** The full tiles of the level, from `from` on to before `to`, in order. Some may be missing. */
   tiles(level: number, from: number, to: number): Promise<StoredTile[]> {
-    return read(this.database, TILE, tilesWithin(level, from, to));
+    return read(
+      this.database,
+      TILE,
+      sql`FROM audit_tiles t
+        WHERE level = ${level} AND tile_index >= ${from} AND tile_index < ${to} ORDER BY tile_index`,
+    );
   }
-
-  /** The hashes of a full tile. @throws LedgerFormatError */
-  async tile(level: number, index: number): Promise<Buffer[] | undefined> {
-    const [tile] = await this.tiles(level, index, index + 1);
-    return tile && decodeHashes(tile.hashes);
-  }
-}
-
-function tilesWithin(level: number, from: number, to: number): Sql {
-  return sql`FROM audit_tiles t
-    WHERE level = ${level} AND tile_index >= ${from} AND tile_index < ${to} ORDER BY tile_index`;
 }

@@ -2,7 +2,7 @@ import { AuditError } from '../event/audit-error.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { HASH_SIZE } from '../ledger/merkle.js';
 import type { NodeReader } from '../ledger/proofs.js';
-import { nodeInTile, TILE_WIDTH, tileOfNode } from '../ledger/tile.js';
+import { decodeHashes, nodeInTile, TILE_WIDTH, tileOfNode } from '../ledger/tile.js';
 import type { LedgerRepository } from './ledger.repository.js';
 
 /**
@@ -48,9 +48,8 @@ export class TileReader {
       if (tile?.length === TILE_WIDTH) return tile;
     }
     if (to <= from) return [];
-    const hashes =
-      level === 0 ? await this.ledger.leafHashes(from, to) : await this.ledger.tileRoots(level - 1, from, to);
-    const bytes = hashes.map(({ hash }) => Buffer.from(hash, 'base64'));
+    const hashes = await this.ledger.hashes(level, from, to);
+    const bytes = hashes.map((hash) => Buffer.from(hash, 'base64'));
     if (bytes.length === to - from && bytes.every(({ length }) => length === HASH_SIZE)) return bytes;
     throw new AuditError(
       'AUDIT_LEDGER_BROKEN',
@@ -59,8 +58,9 @@ export class TileReader {
   }
 
   private async tile(level: number, index: number): Promise<Buffer[] | undefined> {
+    const [tile] = await this.ledger.tiles(level, index, index + 1);
     try {
-      return await this.ledger.tile(level, index);
+      return tile && decodeHashes(tile.hashes);
     } catch (error) {
       if (!(error instanceof LedgerFormatError)) throw error;
       throw new AuditError(

@@ -77,13 +77,8 @@ export class LogVerifier {
     report(0);
     await leaves.walk(from, to, size, report);
     // Those at which no leaves were walked are compared with the tiles.
-    await compareKept(
-      ledger,
-      problems,
-      kept.filter(({ treeSize }) => treeSize <= from),
-      from,
-    );
-    await compareKept(ledger, problems, checkpoints.rest, size);
+    const earlier = kept.filter(({ treeSize }) => treeSize <= from);
+    await compareKept(ledger, problems, [...earlier, ...checkpoints.rest], size);
     await verifyTiles(ledger, problems, size, () => report(to - from));
     await verifyStrays(ledger, problems, trust);
     for (const message of await ledger.strangeTables()) problems.add('table_replaced', message);

@@ -62,8 +62,8 @@ async function whatIsWrong(
   if (bytes.length !== TILE_WIDTH) return `has ${bytes.length} hashes`;
   if (tileRoot(bytes).toString('base64') !== root) return 'does not have the root of its hashes';
   if (level === 0) return undefined;
-  const below = await ledger.tileRoots(level - 1, tileIndex * TILE_WIDTH, (tileIndex + 1) * TILE_WIDTH);
+  const below = await ledger.hashes(level, tileIndex * TILE_WIDTH, (tileIndex + 1) * TILE_WIDTH);
   const isEach =
-    below.length === TILE_WIDTH && below.every(({ hash }, at) => hash === bytes[at]!.toString('base64'));
+    below.length === TILE_WIDTH && below.every((hash, at) => hash === bytes[at]!.toString('base64'));
   return isEach ? undefined : 'does not have the roots of the tiles below it';
 }
