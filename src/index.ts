@@ -2,8 +2,6 @@
 export { AuditModule } from './nest/audit.module.js';
 export type { AuditModuleAsyncOptions, AuditOptionsFactory } from './nest/audit.module.js';
 export { Audit, NoAudit } from './nest/audit.decorator.js';
-export { OnAuditEvent } from './nest/on-audit-event.decorator.js';
-export type { AuditEventFilter } from './nest/on-audit-event.conditions.js';
 
 // Recording and reading.
 export { AuditService } from './trail/audit.service.js';

@@ -17,6 +17,9 @@ import type { TrustedLog } from '../trail/believed-checkpoints.js';
 import type { ReadObserver, Reads } from '../trail/reads.js';
 import type { ExplainsMissing } from '../trail/verification/missing-events.js';
 
+/** Under this key a decorator keeps at the prototype of the class the name of the feature without which it would do nothing. */
+export const NEEDS_FEATURE = 'nest-audit-trail:needs-feature';
+
 /** A class that is injected. */
 export type ServiceClass<T extends object = object> = abstract new (...args: any[]) => T;
 
@@ -95,6 +98,8 @@ export interface RunningFeature {
 export interface FeatureParts {
   /** The class of its service, by which it is injected. */
   readonly service?: ServiceClass | undefined;
+  /** Its own providers for Nest, of Nest's type `Provider`, made in `AuditModule`. */
+  readonly providers?: readonly object[] | undefined;
   /** Its tables, which are there only where it is listed. */
   readonly tables?: FeatureTables | undefined;
 }

@@ -15,8 +15,8 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { DataSource } from 'typeorm';
-import { withFeatures } from '../engine/audit-feature.js';
-import type { FeatureFactory, FeatureOptions, ServiceClass } from '../engine/audit-feature.js';
+import { NEEDS_FEATURE, withFeatures } from '../engine/audit-feature.js';
+import type { FeatureFactory, FeatureOptions, FeatureParts } from '../engine/audit-feature.js';
 import { checkOptions } from '../engine/audit.options.js';
 import type { AuditModuleOptions } from '../engine/audit.options.js';
 import { AuditRuntime } from '../engine/audit.runtime.js';
@@ -24,7 +24,6 @@ import { StandIn } from '../engine/stand-in.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
-import { AuditEventExplorer } from './audit-event.explorer.js';
 import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
 import { listenToServer, mountMiddleware, mountOnRoutes } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
@@ -84,16 +83,6 @@ export interface AuditOptionsFactory {
       inject: [AuditRuntime],
       useFactory: (runtime: AuditRuntime) => runtime.repository,
     },
-    {
-      provide: AuditEventExplorer,
-      inject: [DiscoveryService, AuditRuntime],
-      useFactory: (discovery: DiscoveryService, runtime: AuditRuntime) =>
-        new AuditEventExplorer(
-          discovery,
-          (listener) => runtime.listeners.subscribe(listener, true),
-          new Logger('AuditTrail'),
-        ),
-    },
   ],
   exports: [AuditService, AuditEventRepository],
 })
@@ -142,6 +131,7 @@ export class AuditModule
   }
 
   async onModuleInit(): Promise<void> {
+    this.checkNeeds();
     if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests.open);
     await this.runtime.start(this.sharedDataSource());
   }
@@ -163,6 +153,21 @@ export class AuditModule
     mountMiddleware(this.host.httpAdapter, this.runtime.requests.middleware, this.fastifyPatterns);
   }
 
+  /** Refuses a class with a decorator of a feature that is not listed: it would wait for events that never come. */
+  private checkNeeds(): void {
+    const listed = this.runtime.options.features?.map(({ name }) => name) ?? [];
+    for (const { instance } of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
+      if (typeof instance !== 'object' || instance === null) continue;
+      const needed = Reflect.getMetadata(NEEDS_FEATURE, instance) as string | undefined;
+      if (needed === undefined || listed.includes(needed)) continue;
+      throw new AuditError(
+        'AUDIT_INVALID_OPTIONS',
+        `${instance.constructor.name} has a decorator of nest-audit-trail/${needed}, and the audit option features has not ${needed}(): write features: [${needed}()], with import { ${needed} } from 'nest-audit-trail/${needed}'.`,
+        { field: 'features' },
+      );
+    }
+  }
+
   private sharedDataSource(): DataSource | undefined {
     const { dataSource } = this.runtime.options;
     if (typeof dataSource !== 'string') return dataSource;
@@ -180,10 +185,10 @@ export class AuditModule
   }
 }
 
-/** The module, with the services of its features to be injected. */
+/** The module, with the services of its features to be injected, and with their own providers. */
 function withServices(
   module: DynamicModule,
-  features: readonly { readonly service?: ServiceClass | undefined }[],
+  features: readonly FeatureParts[],
   others: readonly Provider[] = [],
 ): DynamicModule {
   const services = features.map((feature) => feature?.service).filter((service) => service !== undefined);
@@ -192,10 +197,11 @@ function withServices(
     inject: [AuditRuntime],
     useFactory: (runtime: AuditRuntime) => runtime.serviceOf(service),
   }));
+  const own = features.flatMap((feature) => feature?.providers ?? []) as Provider[];
   return {
     ...module,
     global: true,
-    providers: [...(module.providers ?? []), ...others, ...providers],
+    providers: [...(module.providers ?? []), ...others, ...providers, ...own],
     exports: services,
   };
 }

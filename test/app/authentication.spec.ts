@@ -5,10 +5,11 @@ import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { AuditError, AuditModule, AuditService, OnAuditEvent } from 'nest-audit-trail';
+import { AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import type { AuthenticationInputs } from 'nest-audit-trail/authentication';
+import { listeners, OnAuditEvent } from 'nest-audit-trail/listeners';
 import { assertEventInput } from '../../src/event/audit-event-input.js';
 import type { AuditEventInput } from '../../src/event/audit-event-input.js';
 import { TEXT_LIMITS } from '../../src/event/safe-text.js';
@@ -431,7 +432,7 @@ describeOnSqlite('authentication events', (create) => {
         AuditModule.forRoot({
           database: database.options,
           delivery: { directory: database.journal },
-          features: [authentication()],
+          features: [authentication(), listeners()],
         }),
       ],
       controllers: [AuthController],

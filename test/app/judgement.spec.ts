@@ -11,10 +11,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Audit, AuditModule, AuditService, OnAuditEvent } from 'nest-audit-trail';
+import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions, AuditQuery } from 'nest-audit-trail';
 import { AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
+import { listeners, OnAuditEvent } from 'nest-audit-trail/listeners';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { complianceRules, ComplianceRules } from 'nest-audit-trail/rules';
 import type { ComplianceFinding, ComplianceRule } from 'nest-audit-trail/rules';
@@ -1138,6 +1139,7 @@ describeOnSqlite('judgement', (create) => {
         features: [
           complianceRules({ packs: ['iso-27001'], rules: [DELETION] }),
           detection({ bruteForce: { threshold: 3 } }),
+          listeners(),
         ],
       },
       [Listener],

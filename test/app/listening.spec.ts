@@ -5,12 +5,14 @@ import type { INestApplication, NestMiddleware, Provider, Type } from '@nestjs/c
 import { DiscoveryModule, DiscoveryService, NestFactory } from '@nestjs/core';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
-import { AuditError, AuditModule, AuditService, OnAuditEvent } from 'nest-audit-trail';
-import type { AuditEventFilter, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { AuditError, AuditModule, AuditService } from 'nest-audit-trail';
+import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { listeners, OnAuditEvent } from 'nest-audit-trail/listeners';
+import type { AuditEventFilter } from 'nest-audit-trail/listeners';
 import { RateLimitedLog } from '../../src/event/audit-logger.js';
-import { AuditEventExplorer, CLOSING_PATIENCE_MS } from '../../src/nest/audit-event.explorer.js';
-import { EVENT_CONDITIONS } from '../../src/nest/on-audit-event.conditions.js';
-import { SUBSCRIBER_LIMITS, SubscriberQueue } from '../../src/nest/on-audit-event.queue.js';
+import { AuditEventExplorer, CLOSING_PATIENCE_MS } from '../../src/features/listeners/nest.js';
+import { EVENT_CONDITIONS } from '../../src/features/listeners/event-conditions.js';
+import { SUBSCRIBER_LIMITS, SubscriberQueue } from '../../src/features/listeners/subscriber-queue.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
 import { numbered } from '../support/audit-store.js';
@@ -96,6 +98,7 @@ class Applications {
 const optionsOf = (database: TestDatabase): AuditModuleOptions => ({
   database: database.options,
   delivery: { directory: database.journal },
+  features: [listeners()],
 });
 
 const unhandled: unknown[] = [];
@@ -330,6 +333,48 @@ describe('subscribers', () => {
       }
       // None of them has taken the journal.
       await start([]);
+    });
+
+    it('refused where nobody would call them, as the feature is not listed', async () => {
+      class Alarms {
+        @OnAuditEvent() raise() {}
+      }
+      class Inherited extends Alarms {}
+      class Static {
+        @OnAuditEvent() static raise() {}
+      }
+      @Injectable({ scope: Scope.REQUEST })
+      class PerRequest {
+        @OnAuditEvent() raise() {}
+      }
+      @Controller('alarms')
+      class AlarmsController {
+        @OnAuditEvent() raise() {}
+      }
+      const cases: [string, Provider[], Type[]?][] = [
+        ['Alarms', [Alarms]],
+        ['Alarms', [{ provide: 'value', useValue: new Alarms() }]],
+        ['Inherited', [Inherited]],
+        ['Static', [Static]],
+        ['PerRequest', [PerRequest]],
+        ['AlarmsController', [], [AlarmsController]],
+      ];
+      const options = { ...optionsOf(database), features: [] };
+      for (const [name, providers, controllers] of cases) {
+        const error = await applications.start(options, providers, controllers).then(
+          () => 'started',
+          (thrown: unknown) => thrown,
+        );
+        expect(error).toBeInstanceOf(AuditError);
+        expect(error).toMatchObject({
+          code: 'AUDIT_INVALID_OPTIONS',
+          field: 'features',
+          message: `${name} has a decorator of nest-audit-trail/listeners, and the audit option features has not listeners(): write features: [listeners()], with import { listeners } from 'nest-audit-trail/listeners'.`,
+        });
+      }
+      // None of them has taken the journal, and what has no such method needs no feature.
+      const bare = { provide: 'bare', useValue: Object.create(null) };
+      await applications.start(options, [bare, { provide: 'nothing', useValue: null }]);
     });
 
     it.each([

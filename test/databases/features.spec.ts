@@ -9,6 +9,7 @@ import { access } from 'nest-audit-trail/access';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
+import { listeners } from 'nest-audit-trail/listeners';
 import { metrics } from 'nest-audit-trail/metrics';
 import { NodeAudit } from 'nest-audit-trail/node';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
@@ -91,6 +92,8 @@ const FEATURES: Readonly<Record<string, { make: () => AuditFeature; tables?: rea
         expect(told).toMatchObject({ status: 'up' });
       },
     },
+    // Nest calls those who listen: listening.spec.ts.
+    listeners: { make: listeners, job: async () => undefined },
     // What it reports, observability.spec.ts shows: it reads no database.
     metrics: { make: metrics, job: async () => undefined },
     policy: {

@@ -5,6 +5,7 @@ import { access } from 'nest-audit-trail/access';
 import { authentication } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
+import { listeners } from 'nest-audit-trail/listeners';
 import { metrics } from 'nest-audit-trail/metrics';
 import { policy } from 'nest-audit-trail/policy';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
@@ -41,6 +42,7 @@ describeEachDatabase('an application with every feature', (create) => {
         complianceRules({ rules: [NO_LARGE_PAYMENT] }),
         detection(),
         health(),
+        listeners(),
         metrics(),
         policy([{ level: 'none', match: { path: '/health' } }]),
         retention({ rules: [{ keepDays: 365 }] }),

@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // It has no list of features, and loads what verifies of each.
   cli: ['event', 'ledger', 'store', 'sealer', 'capture', 'trail', 'features/retention'],
   'features/health': ['store', 'delivery', 'engine', 'trail'],
+  'features/listeners': ['event', 'store', 'recorder', 'engine', 'trail'],
   'features/metrics': ['event', 'delivery', 'recorder', 'engine'],
   'features/policy': ['event', 'capture', 'engine'],
   'features/retention': ['event', 'ledger', 'store', 'recorder', 'engine', 'trail'],
@@ -35,7 +36,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'features/detection': ['event', 'store', 'recorder', 'engine'],
 };
 /** Those that know Nest. */
-const NEST_ROOMS = ['endpoints', 'nest', 'testing'];
+const NEST_ROOMS = ['endpoints', 'features/listeners', 'nest', 'testing'];
 const SRC = resolve('src');
 
 const files = (readdirSync(SRC, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));

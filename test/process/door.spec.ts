@@ -20,7 +20,6 @@ describe('the door', () => {
       'CATEGORIES',
       'NoAudit',
       'OUTCOMES',
-      'OnAuditEvent',
       'SEVERITIES',
       'defineAuditActions',
       'pseudonym',

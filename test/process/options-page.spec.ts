@@ -92,7 +92,7 @@ const PARTS: Record<string, Record<string, string>> = {
   'docs/read/listening.md': {
     conditions: membersTable(
       ['Condition', 'Meaning'],
-      membersOf('src/nest/on-audit-event.conditions.ts', 'AuditEventFilter'),
+      membersOf('src/features/listeners/event-conditions.ts', 'AuditEventFilter'),
       told,
     ),
   },

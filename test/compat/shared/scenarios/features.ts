@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { AuditLogEvent } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
+import { listeners, OnAuditEvent } from 'nest-audit-trail/listeners';
 import { metrics } from 'nest-audit-trail/metrics';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
@@ -26,6 +30,7 @@ export const featureScenarios: readonly Scenario[] = [
         complianceRules({ packs: ['pci-dss'] }),
         detection({ bruteForce: { threshold: 3, windowSeconds: 60 } }),
         health(),
+        listeners(),
         policy([{ level: 'none', match: { path: '/silenced' } }]),
         retention({ rules: [{ keepDays: 365 }] }),
         protection({ fields: ['userAgent'], masterKey: randomBytes(32).toString('base64') }),
@@ -68,6 +73,27 @@ export const featureScenarios: readonly Scenario[] = [
         await app.get(DataProtection).forget({ tenantId: 'default', subjectId: 'bob' });
         assert.equal(await shown(true), '[erased]');
       });
+    },
+  },
+  {
+    name: 'a method with @OnAuditEvent() is called',
+    async run() {
+      const heard: string[] = [];
+      class Alarms {
+        @OnAuditEvent({ action: 'page.*' }) hear({ action }: AuditLogEvent) {
+          heard.push(action);
+        }
+      }
+      const create = (module: DynamicModule) =>
+        NestFactory.create(
+          { ...module, providers: [...(module.providers ?? []), Alarms] },
+          { logger: ['error', 'warn'], abortOnError: false },
+        );
+      await RunningApp.use({ features: [listeners()], create }, async ({ audit }) => {
+        await audit.record({ action: 'page.read' });
+        await audit.record({ action: 'book.read' });
+      });
+      assert.deepEqual(heard, ['page.read']);
     },
   },
 ];

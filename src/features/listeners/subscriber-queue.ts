@@ -1,9 +1,9 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
-import { errorNameOf } from '../event/audit-error.js';
-import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { RateLimitedLog } from '../event/audit-logger.js';
-import { within } from '../store/within.js';
+import { errorNameOf } from '../../event/audit-error.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { RateLimitedLog } from '../../event/audit-logger.js';
+import { within } from '../../store/within.js';
 
 /** What keeps a slow or hanging subscriber from taking memory and from waiting for ever. */
 export const SUBSCRIBER_LIMITS = {

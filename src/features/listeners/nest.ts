@@ -1,16 +1,19 @@
+// What the feature needs of Nest: it looks for subscribers in the whole application.
+import { Logger } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
-import type { DiscoveryService } from '@nestjs/core';
-import { AuditError } from '../event/audit-error.js';
-import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { RateLimitedLog } from '../event/audit-logger.js';
-import type { AuditLogger } from '../event/audit-logger.js';
-import { matchesFilter } from '../store/event-filter.js';
-import type { EventFilter } from '../store/event-filter.js';
-import { within } from '../store/within.js';
-import { toEventFilter } from './on-audit-event.conditions.js';
+import { DiscoveryService } from '@nestjs/core';
+import { AuditRuntime } from '../../engine/audit.runtime.js';
+import { AuditError } from '../../event/audit-error.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogger } from '../../event/audit-logger.js';
+import { matchesFilter } from '../../store/event-filter.js';
+import type { EventFilter } from '../../store/event-filter.js';
+import { within } from '../../store/within.js';
+import { toEventFilter } from './event-conditions.js';
 import { subscribingMethods } from './on-audit-event.decorator.js';
 import type { SubscribingMethod } from './on-audit-event.decorator.js';
-import { SubscriberQueue } from './on-audit-event.queue.js';
+import { SubscriberQueue } from './subscriber-queue.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
@@ -103,3 +106,15 @@ export class AuditEventExplorer implements OnModuleInit, OnApplicationBootstrap,
     };
   }
 }
+
+/** What `AuditModule` provides where the feature is listed. */
+export const explorer = {
+  provide: AuditEventExplorer,
+  inject: [DiscoveryService, AuditRuntime],
+  useFactory: (discovery: DiscoveryService, { listeners }: AuditRuntime) =>
+    new AuditEventExplorer(
+      discovery,
+      (listener) => listeners.subscribe(listener, true),
+      new Logger('AuditTrail'),
+    ),
+};

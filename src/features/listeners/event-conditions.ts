@@ -1,11 +1,19 @@
-import { checkOption, group, integer, isFilledText, isObject, option, text } from '../event/option-schema.js';
-import type { OptionSchema } from '../event/option-schema.js';
-import { AuditError } from '../event/audit-error.js';
-import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
-import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
-import { Redactor } from '../recorder/redaction/redactor.js';
-import type { EventFilter } from '../store/event-filter.js';
-import { toFilter } from '../trail/to-filter.js';
+import {
+  checkOption,
+  group,
+  integer,
+  isFilledText,
+  isObject,
+  option,
+  text,
+} from '../../event/option-schema.js';
+import type { OptionSchema } from '../../event/option-schema.js';
+import { AuditError } from '../../event/audit-error.js';
+import { CATEGORIES, OUTCOMES, SEVERITIES } from '../../event/audit-log-event.js';
+import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
+import { Redactor } from '../../recorder/redaction/redactor.js';
+import type { EventFilter } from '../../store/event-filter.js';
+import { toFilter } from '../../trail/to-filter.js';
 
 type OneOrMore<T extends string> = T | readonly T[];
 

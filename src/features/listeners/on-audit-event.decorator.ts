@@ -1,4 +1,5 @@
-import type { AuditEventFilter } from './on-audit-event.conditions.js';
+import { NEEDS_FEATURE } from '../../engine/audit-feature.js';
+import type { AuditEventFilter } from './event-conditions.js';
 
 const KEY = 'nest-audit-trail:on-audit-event';
 
@@ -7,10 +8,10 @@ type Marks = ReadonlyMap<string | symbol, readonly AuditEventFilter[]>;
 /**
  * Subscribes a method of a provider or a controller to the events that this process records, as they are recorded (not
  * yet stored). Written more than once, an event that fits any of the filters comes once. What the method throws, or
- * how long it takes, harms nobody but itself; see `docs/read/listening.md`.
+ * how long it takes, harms nobody but itself; see `docs/read/listening.md`. Needs the feature `listeners()`.
  *
  * @param filter which events; all of them where it is left out
- * @throws AuditError `AUDIT_INVALID_OPTIONS` when the application starts, naming class, method and field
+ * @throws AuditError `AUDIT_INVALID_OPTIONS` when the application starts, naming class, method and field, or the feature that is missing
  *
  * @example
  * ```ts
@@ -26,6 +27,8 @@ export function OnAuditEvent(filter: AuditEventFilter = {}): MethodDecorator {
     // Kept at the class under the method's name, not at the function, which another decorator may replace.
     const before = marksOf(target);
     Reflect.defineMetadata(KEY, new Map(before).set(name, [...(before.get(name) ?? []), filter]), target);
+    const prototype = typeof target === 'function' ? (target.prototype as object) : target;
+    Reflect.defineMetadata(NEEDS_FEATURE, 'listeners', prototype);
   };
 }
 
