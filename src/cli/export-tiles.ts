@@ -4,7 +4,7 @@ import { AuditError } from '../event/audit-error.js';
 import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tile.js';
 import { leafHash } from '../ledger/merkle.js';
 import { LogTip } from '../sealer/log-tip.js';
-import { leafDataOf } from '../store/event-leaf.js';
+import { leafTextOf } from '../store/event-leaf.js';
 import type { LeafWithEvent } from '../store/ledger.repository.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
@@ -71,7 +71,7 @@ function broken(what: string): AuditError {
 
 /** The entry of a leaf, behind its length in two bytes. */
 function entryOf({ leafIndex, eventId, event, leafHash: sealed }: LeafWithEvent): Buffer[] {
-  const data = event && leafDataOf(event);
+  const data = event && Buffer.from(leafTextOf(event));
   if (!data || leafHash(data).toString('base64') !== sealed) {
     if (!event) {
       throw new CommandError(

@@ -29,7 +29,8 @@ export function isOneOf<T extends string>(words: readonly T[]): (value: unknown)
 /** Whether the value is as `details` and `metadata` are: flat, and no number in it infinite, which JSON can say as `1e999`. */
 export function isFacts(value: unknown, isRight = isText): value is AuditFacts {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return Object.entries(value).every(([key, fact]) => isRight(key) && isFact(fact, isRight));
+  const facts = value as Readonly<Record<string, unknown>>;
+  return Object.keys(facts).every((key) => isRight(key) && isFact(facts[key], isRight));
 }
 
 function isFact(value: unknown, isRight: typeof isText): value is AuditValue {

@@ -19,46 +19,60 @@ export interface ReadEvent {
   readonly unreadable: readonly (keyof AuditLogEvent)[];
 }
 
+/** How each property is read, in the order in which an event has them: whether it is right, and what it is where it is not. */
+const PROPERTIES: { readonly [name in keyof AuditLogEvent]-?: Reading } = {
+  // As it is, if it is a text: pages go on from it.
+  id: { isRight: isEventId, otherwise: asText },
+  timestamp: { isRight: isWithin(LAST_TIME), otherwise: () => 0 },
+  tenantId: { isRight: isText, otherwise: asText },
+  userId: { isRight: isText, otherwise: asText, isOptional: true },
+  action: { isRight: isText, otherwise: asText },
+  resource: { isRight: isText, otherwise: asText },
+  resourceId: { isRight: isText, otherwise: asText, isOptional: true },
+  details: { isRight: isFacts, otherwise: readFacts },
+  ipAddress: { isRight: isText, otherwise: asText, isOptional: true },
+  userAgent: { isRight: isText, otherwise: asText, isOptional: true },
+  sessionId: { isRight: isText, otherwise: asText, isOptional: true },
+  severity: { isRight: isOneOf(SEVERITIES), otherwise: () => 'critical' },
+  category: { isRight: isOneOf(CATEGORIES), otherwise: () => 'security' },
+  outcome: { isRight: isOneOf(OUTCOMES), otherwise: () => 'partial' },
+  riskScore: { isRight: isWithin(100), otherwise: () => 100 },
+  complianceFlags: {
+    isRight: isTexts,
+    otherwise: (value) => (Array.isArray(value) ? value.filter(isText) : []),
+  },
+  metadata: { isRight: isFacts, otherwise: readFacts },
+};
+const NAMES = Object.keys(PROPERTIES) as (keyof AuditLogEvent)[];
+
+interface Reading {
+  readonly isRight: (value: unknown) => boolean;
+  readonly otherwise: (value: unknown) => unknown;
+  readonly isOptional?: true;
+}
+
 /**
  * Reads an event from its parts. Of a wrong property, what can be read is kept. Where nothing can, it shows
  * the graver value, so that nobody overlooks it. `metadata.unreadable` names these properties.
  */
 export function readEvent(parts: EventParts): ReadEvent {
   const unreadable: (keyof AuditLogEvent)[] = [];
-  const read = <T>(name: keyof AuditLogEvent, isRight: (value: unknown) => value is T, other: T): T => {
+  const read: { [name in keyof AuditLogEvent]?: unknown } = {};
+  for (const name of NAMES) {
     const value = parts[name];
-    if (isRight(value)) return value;
-    unreadable.push(name);
-    return other;
-  };
-  const text = (name: keyof AuditLogEvent) => read(name, isText, UNREADABLE);
-  const optional = (name: keyof AuditLogEvent) =>
-    parts[name] === undefined ? {} : { [name]: read(name, isText, UNREADABLE) };
-  const event: AuditLogEvent = {
-    // As it is, if it is a text: pages go on from it.
-    id: read('id', isEventId, isText(parts.id) ? parts.id : UNREADABLE),
-    timestamp: read('timestamp', isWithin(LAST_TIME), 0),
-    tenantId: text('tenantId'),
-    ...optional('userId'),
-    action: text('action'),
-    resource: text('resource'),
-    ...optional('resourceId'),
-    details: read('details', isFacts, parts.details as AuditFacts),
-    ...optional('ipAddress'),
-    ...optional('userAgent'),
-    ...optional('sessionId'),
-    severity: read('severity', isOneOf(SEVERITIES), 'critical'),
-    category: read('category', isOneOf(CATEGORIES), 'security'),
-    outcome: read('outcome', isOneOf(OUTCOMES), 'partial'),
-    riskScore: read('riskScore', isWithin(100), 100),
-    complianceFlags: read('complianceFlags', isTexts, parts.complianceFlags as string[]),
-    metadata: read('metadata', isFacts, parts.metadata as AuditFacts),
-  };
-  if (unreadable.length === 0) return { event, unreadable };
-  event.details = readFacts(event.details);
-  event.metadata = { ...readFacts(event.metadata), [UNREADABLE_KEY]: [...unreadable] };
-  event.complianceFlags = Array.isArray(parts.complianceFlags) ? parts.complianceFlags.filter(isText) : [];
+    const { isRight, otherwise, isOptional } = PROPERTIES[name];
+    if (value === undefined && isOptional) continue;
+    const isReadable = isRight(value);
+    if (!isReadable) unreadable.push(name);
+    read[name] = isReadable ? value : otherwise(value);
+  }
+  const event = read as unknown as AuditLogEvent;
+  if (unreadable.length > 0) event.metadata = { ...event.metadata, [UNREADABLE_KEY]: [...unreadable] };
   return { event, unreadable };
+}
+
+function asText(value: unknown): string {
+  return isText(value) ? value : UNREADABLE;
 }
 
 /** What can be read of facts; of a text that is no JSON its beginning, under the key `[unreadable]`. */

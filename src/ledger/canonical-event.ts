@@ -3,11 +3,8 @@ import { canonicalJson } from './canonical-json.js';
 import { leafHash } from './merkle.js';
 
 /** An event whose records are the text of their canonical JSON, as the store keeps them. */
-export type EventParts = Omit<AuditLogEvent, 'details' | 'complianceFlags' | 'metadata'> & {
-  readonly details: string;
-  readonly complianceFlags: string;
-  readonly metadata: string;
-};
+export type EventParts = Omit<AuditLogEvent, RecordName> & Readonly<Record<RecordName, string>>;
+type RecordName = 'details' | 'complianceFlags' | 'metadata';
 
 /** The fields of an event, in the order of RFC 8785: by UTF-16 code units. */
 export const EVENT_NAMES = [
@@ -30,18 +27,12 @@ export const EVENT_NAMES = [
   'userId',
 ] as const satisfies readonly (keyof AuditLogEvent)[];
 
-const READY: ReadonlySet<string> = new Set(['complianceFlags', 'details', 'metadata']);
 /** Where the first two of those texts end. What is behind the last one has no such text, and ends only with the whole. */
 const NEXT_FIELD = /,"(?:details|id)":/;
 
 /** The JSON of RFC 8785 of the whole event: what its leaf in the log is the hash of. Fields that are absent are left out. */
 export function canonicalEvent(event: AuditLogEvent): string {
-  return textOf({
-    ...event,
-    details: canonicalJson(event.details),
-    complianceFlags: canonicalJson(event.complianceFlags),
-    metadata: canonicalJson(event.metadata),
-  });
+  return textOf(event, canonicalJson);
 }
 
 /**
@@ -49,27 +40,31 @@ export function canonicalEvent(event: AuditLogEvent): string {
  * end is not: one that is no JSON could go on into the next field, and the whole still be the text of a true event.
  */
 export function canonicalEventOf(parts: EventParts): string {
-  return textOf({
-    ...parts,
-    details: bounded(parts.details),
-    complianceFlags: bounded(parts.complianceFlags),
-    metadata: bounded(parts.metadata),
-  });
+  return textOf(parts, bounded);
 }
 
 /** The hash of the event's leaf. */
 export function eventLeafHash(event: AuditLogEvent): Buffer {
-  return leafHash(Buffer.from(canonicalEvent(event)));
+  return leafHash(canonicalEvent(event));
 }
 
-function textOf(parts: EventParts): string {
-  const members: string[] = [];
+/** @param jsonOf the JSON of a record */
+function textOf<R>(
+  event: { readonly [name in keyof AuditLogEvent]?: unknown } & Readonly<Record<RecordName, R>>,
+  jsonOf: (record: R) => string,
+): string {
+  let text = '';
   for (const name of EVENT_NAMES) {
-    const value = parts[name];
+    const value = event[name];
     if (value === undefined) continue;
-    members.push(`"${name}":${READY.has(name) ? String(value) : JSON.stringify(value)}`);
+    const json = isRecord(name) ? jsonOf(event[name]) : JSON.stringify(value);
+    text += `${text === '' ? '{' : ','}"${name}":${json}`;
   }
-  return `{${members.join(',')}}`;
+  return `${text}}`;
+}
+
+function isRecord(name: keyof AuditLogEvent): name is RecordName {
+  return name === 'complianceFlags' || name === 'details' || name === 'metadata';
 }
 
 /** The text itself, where it can only end where it does; else what no event has there, a string. */

@@ -10,9 +10,10 @@ const LEAF_PREFIX = Buffer.of(0);
 // Filled and hashed in one synchronous step.
 const nodeInput = Buffer.alloc(1 + 2 * HASH_SIZE, 1);
 
-/** SHA-256(0x00 || data) (RFC 6962, section 2.1). */
-export function leafHash(data: Uint8Array): Buffer {
-  return hash('sha256', Buffer.concat([LEAF_PREFIX, data]), 'buffer');
+/** SHA-256(0x00 || data) (RFC 6962, section 2.1). @param data a text stands for its bytes in UTF-8 */
+export function leafHash(data: Uint8Array | string): Buffer {
+  const input = typeof data === 'string' ? `\0${data}` : Buffer.concat([LEAF_PREFIX, data]);
+  return hash('sha256', input, 'buffer');
 }
 
 /**

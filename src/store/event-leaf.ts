@@ -21,18 +21,18 @@ export function mistypedColumn(row: EventRow): EventColumn | undefined {
  * What the leaf of a stored event is the hash of, from its row: over the very text of its records, so that a row that
  * was changed into the same event in other words is another leaf too.
  */
-export function leafDataOf(row: EventRow): Buffer {
+export function leafTextOf(row: EventRow): string {
   // Such a row is no event, and was never sealed as one: what no event is, a list.
-  if (mistypedColumn(row)) return Buffer.from(JSON.stringify(EVENT_COLUMNS.map((name) => row[name])));
+  if (mistypedColumn(row)) return JSON.stringify(EVENT_COLUMNS.map((name) => row[name]));
   const parts: Record<string, unknown> = {};
   for (const { name, column, kind } of EVENT_FIELDS) {
     const value = row[column];
     parts[name] = kind === 'integer' ? Number(value) : (value ?? undefined);
   }
-  return Buffer.from(canonicalEventOf(parts as EventParts));
+  return canonicalEventOf(parts as EventParts);
 }
 
 /** The hash of the leaf of a stored event. */
 export function leafHashOf(row: EventRow): Buffer {
-  return leafHash(leafDataOf(row));
+  return leafHash(leafTextOf(row));
 }
