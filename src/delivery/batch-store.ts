@@ -1,5 +1,5 @@
 import { classifyStoreError, codeOfStoreError, describeStoreError } from '../store/store-error.js';
-import type { EventSink } from './event-sink.js';
+import type { EventSink, SentLeaves } from './event-sink.js';
 import type { Entry } from './log-reader.js';
 
 /** So often in a row the same unclear failure is the database's, before it may be an event's. */
@@ -7,13 +7,13 @@ const UNCLEAR_TIMES = 3;
 
 /** Told at once what became of which events. */
 export interface Fates {
-  stored(entries: readonly Entry[]): void;
+  stored(entries: readonly Entry[], leaves: SentLeaves): void;
   /** @param isDead it is a dead letter now; else its dead letters refuse it as well */
   refused(entry: Entry, code: string, isDead: boolean): void;
 }
 
 /** Sends a statement to the database, and waits for its answer as long as others are waited for. */
-type Send = (statement: (signal: AbortSignal) => Promise<void>) => Promise<void>;
+type Send = <T>(statement: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 
 /**
  * Stores batches. Where the database refuses one event, the batch is halved until the event is found. It
@@ -53,8 +53,9 @@ export class BatchStore {
     const part = batch.slice(0, count);
     if (part.length === 0) return;
     const events = part.map(({ event }) => event);
+    let leaves: SentLeaves;
     try {
-      await this.send((signal) => this.sink.store(events, signal));
+      leaves = await this.send((signal) => this.sink.store(events, signal));
     } catch (error) {
       const failure = classifyStoreError(error);
       // That events are there already is no failure of the store's; what is left of it is that two are one.
@@ -73,7 +74,7 @@ export class BatchStore {
       return;
     }
     batch.splice(0, count);
-    this.fates.stored(part);
+    this.fates.stored(part, leaves);
   }
 
   /**

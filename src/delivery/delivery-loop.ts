@@ -9,7 +9,7 @@ import { WaitingStatements } from '../store/waiting-statements.js';
 import { noAnswer } from '../store/within.js';
 import { BatchStore } from './batch-store.js';
 import type { DeliveryOptions } from './delivery-options.js';
-import type { EventSink } from './event-sink.js';
+import type { EventSink, SentLeaves } from './event-sink.js';
 import { LogReader } from './log-reader.js';
 import type { Entry } from './log-reader.js';
 import type { LogNews, LogStart, Progress, Refusal } from './messages.js';
@@ -74,7 +74,7 @@ export class DeliveryLoop implements Loop {
     private readonly host: LoopHost,
   ) {
     this.batches = new BatchStore(sink, (statement) => this.bounded(statement), {
-      stored: (entries) => entries.forEach((entry) => this.noteStored(entry)),
+      stored: (entries, leaves) => entries.forEach((entry) => this.noteStored(entry, leaves)),
       refused: (entry, code, isDead) => this.noteRefused(entry, code, isDead),
     });
   }
@@ -181,8 +181,8 @@ export class DeliveryLoop implements Loop {
     return batch;
   }
 
-  private noteStored({ number, event, numbered }: Entry): void {
-    if (numbered) this.issued.stored(numbered.source, numbered.sequence, event.id);
+  private noteStored({ number, event, numbered }: Entry, leaves: SentLeaves): void {
+    if (numbered) this.issued.stored(numbered.source, numbered.sequence, event.id, leaves.get(event.id));
     this.report.settled.push(number);
     this.report.stored += 1;
   }
@@ -211,7 +211,7 @@ export class DeliveryLoop implements Loop {
   }
 
   /** Ends the statement where the database does not answer. */
-  private bounded(statement: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  private bounded<T>(statement: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const patienceMs = this.options.statementTimeoutMs;
     return this.statements.send(patienceMs, statement, async () => {
       if (this.closed) return false;

@@ -6,7 +6,7 @@ import { eventLeafHash } from '../ledger/canonical-event.js';
 import type { NumberOwner } from './issued-numbers.js';
 import { leafHashOf } from '../store/event-leaf.js';
 import { whyNoEvent } from '../store/event-row.js';
-import type { NumberedRow } from '../store/event-row.js';
+import type { NumberedRow, RowNumber } from '../store/event-row.js';
 import type { StoredLeaf } from '../store/ledger-records.js';
 import type { SealingRepository, SourcePlace, SourceProgress } from '../store/sealing.repository.js';
 import { isEnd, isTrusted, readNote } from '../store/source-note.js';
@@ -157,7 +157,7 @@ export class Collector {
         if (local.has(progress.source) && progress.stored > progress.sealed) this.hasLocal = true;
         const before = batch.room;
         const outlook = this.outlook(progress, local.get(progress.source), hasKeys);
-        const isWaiting = await this.ofSource(batch, outlook);
+        const isWaiting = await this.ofSource(batch, outlook, local.has(progress.source));
         if (!isWaiting) this.marks.delete(progress.source);
         if (batch.room < before) this.queue.keepLooking(progress.source);
       }
@@ -189,7 +189,7 @@ export class Collector {
   }
 
   /** @returns whether a number is missing that may still come */
-  private async ofSource(batch: Batch, outlook: Outlook): Promise<boolean> {
+  private async ofSource(batch: Batch, outlook: Outlook, isLocal: boolean): Promise<boolean> {
     const { source, sealed, known, last, end, isVouchedFor } = outlook;
     const at = { next: sealed + 1, isStoring: false };
     const first = Math.min(outlook.next ?? Infinity, last + 1);
@@ -202,8 +202,7 @@ export class Collector {
     this.places.delete(source);
     let isAtEnd = first > known;
     for (let pages = 0; !isAtEnd && pages < MAX_PAGES; pages += 1) {
-      const rows = await this.sealing.eventsAfter(source, place, batch.limit);
-      const claims = await this.claimsOf(rows);
+      const { rows, claims } = await this.rowsAfter(source, place, batch.limit, isLocal);
       isAtEnd = rows.length < batch.limit;
       for (const row of rows) {
         const sequence = Number(row.sequence);
@@ -212,7 +211,8 @@ export class Collector {
           break;
         }
         // A number that is there twice: the other one is no event of the source's.
-        if (sequence < at.next || !this.isEvent(row, claims)) continue;
+        const leaf = sequence < at.next ? undefined : this.leafOf(row, claims);
+        if (!leaf) continue;
         if (claims.get(row) === 'early') {
           at.isStoring = true;
           continue;
@@ -220,7 +220,7 @@ export class Collector {
         if (batch.isFull) return true;
         if (sequence > at.next && !(await this.passes(batch, outlook, at, sequence - 1))) return isVouchedFor;
         if (batch.isFull) return true;
-        batch.add(row);
+        batch.add(row, leaf);
         at.next = sequence + 1;
         at.isStoring = false;
       }
@@ -250,9 +250,28 @@ export class Collector {
     return gap.to === to;
   }
 
-  /** Of rows with numbers of this process: those that are not known to be the events that have these numbers. */
-  private async claimsOf(rows: readonly NumberedRow[]): Promise<Map<NumberedRow, Claim>> {
-    const claims = new Map<NumberedRow, Claim>();
+  /**
+   * The next rows of the source. What this process has stored is sealed as it was sent, whatever the row says by now: of such rows
+   * nothing is read but the number.
+   */
+  private async rowsAfter(
+    source: string,
+    place: SourcePlace,
+    limit: number,
+    isLocal: boolean,
+  ): Promise<{ rows: readonly FoundRow[]; claims: Claims }> {
+    if (isLocal) {
+      const rows = await this.sealing.numbersAfter(source, place, limit);
+      const claims = await this.claimsOf(rows);
+      if (rows.every((row) => claims.has(row) && claims.get(row) !== 'early')) return { rows, claims };
+    }
+    const rows = await this.sealing.eventsAfter(source, place, limit);
+    return { rows, claims: await this.claimsOf(rows) };
+  }
+
+  /** What is known of rows with numbers of this process. */
+  private async claimsOf(rows: readonly FoundRow[]): Promise<Claims> {
+    const claims = new Map<FoundRow, Claim>();
     for (const { source } of this.options.localSources()) {
       const local = rows.filter((row) => row.source === source);
       if (local.length === 0) continue;
@@ -261,7 +280,8 @@ export class Collector {
       for (const [index, row] of local.entries()) {
         const owner = owners[index];
         if (owner === undefined) claims.set(row, 'early');
-        else if (owner !== null && owner !== row.id) claims.set(row, 'forged');
+        else if (owner !== null && owner.id !== row.id) claims.set(row, 'forged');
+        else if (owner?.leaf !== undefined) claims.set(row, Buffer.from(owner.leaf, 'base64'));
       }
     }
     return claims;
@@ -285,7 +305,8 @@ export class Collector {
       const rows = await page(after);
       const claims = await this.claimsOf(rows);
       for (const row of rows) {
-        if (!batch.isFull && this.isEvent(row, claims) && !claims.has(row)) batch.add(row);
+        const leaf = batch.isFull ? undefined : this.leafOf(row, claims);
+        if (leaf && claims.get(row) !== 'early') batch.add(row, leaf);
       }
       if (batch.isFull) return false;
       if (rows.length < batch.limit) return true;
@@ -295,11 +316,13 @@ export class Collector {
     return false;
   }
 
-  /** Nothing gets into the log but events that this library can have written. */
-  private isEvent(row: NumberedRow, claims: ReadonlyMap<NumberedRow, Claim>): boolean {
-    if (claims.get(row) !== 'forged' && whyNoEvent(row) === undefined) return true;
+  /** The hash of the row's leaf. Nothing gets into the log but events that this library can have written: of others there is none. */
+  private leafOf(row: FoundRow, claims: Claims): Buffer | undefined {
+    const claim = claims.get(row);
+    if (claim instanceof Buffer) return claim;
+    if (claim !== 'forged' && isWhole(row) && whyNoEvent(row) === undefined) return leafHashOf(row);
     this.options.passedOver(String(row.id));
-    return false;
+    return undefined;
   }
 
   /** Warns where somebody else has written the newest note of a source of this process. */
@@ -362,8 +385,16 @@ interface Progress {
   isStoring: boolean;
 }
 
-/** The number is that of another event, or of none that is stored yet. */
-type Claim = 'forged' | 'early';
+/** A row, all of it where nothing is known of it. */
+type FoundRow = RowNumber | NumberedRow;
+
+/** The number is that of another event, or of none that is stored yet; else the hash of the event's leaf as it was stored. */
+type Claim = 'forged' | 'early' | Buffer;
+type Claims = ReadonlyMap<FoundRow, Claim>;
+
+function isWhole(row: FoundRow): row is NumberedRow {
+  return 'metadata' in row;
+}
 
 class Batch {
   readonly leaves: NewLeaf[] = [];
@@ -380,10 +411,9 @@ class Batch {
     return this.room === 0;
   }
 
-  add(row: NumberedRow): void {
+  add({ id, source, ...row }: RowNumber, hash: Buffer): void {
     const sequence = row.sequence === null ? null : Number(row.sequence);
-    const { source } = row;
-    this.leaves.push({ eventId: String(row.id), hash: leafHashOf(row), source, sequence, through: sequence });
+    this.leaves.push({ eventId: String(id), hash, source, sequence, through: sequence });
   }
 
   addGap({ source, from, to }: NumberRange, event: AuditLogEvent): void {

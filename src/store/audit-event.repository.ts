@@ -6,7 +6,7 @@ import { AuditDatabase } from './audit-database.js';
 import { codeOf, isCodeColumn, readCode } from './codes.js';
 import type { EventFilter } from './event-filter.js';
 import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
-import type { EventColumn, EventRow } from './event-row.js';
+import type { EventColumn, EventRow, RowValues } from './event-row.js';
 import { sizeOf } from './event-size.js';
 import { matching } from './filter-sql.js';
 import { insertRows } from './insert-rows.js';
@@ -47,6 +47,7 @@ export class AuditEventRepository {
    * `manager`: are part of its transaction).
    *
    * @param signal ends it, where there is no `manager`: the connection that does not answer is broken
+   * @returns the rows that it has inserted
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error, see `classifyStoreError`; then none, or
    *   whole batches from the front, are stored
    */
@@ -54,21 +55,23 @@ export class AuditEventRepository {
     events: readonly AuditLogEvent[],
     manager?: EntityManager,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<RowValues[]> {
     const executor = manager ?? this.database.ready().manager;
+    const inserted: RowValues[] = [];
     for (const batch of statementsOf(events)) {
       signal?.throwIfAborted();
       try {
-        await this.insert(executor, batch, signal);
+        inserted.push(...(await this.insert(executor, batch, signal)));
       } catch (error) {
         if (manager) throw unavailable(error);
         if (classifyStoreError(error) !== 'duplicate') throw error;
         // A plain INSERT needs no right to update, as an upsert would, and hides no other error, as INSERT IGNORE
         // does. Only after a lost acknowledgement is it worth asking which ids are there.
         const missing = await this.withoutStored(batch);
-        if (missing.length > 0) await this.insert(executor, missing, signal);
+        if (missing.length > 0) inserted.push(...(await this.insert(executor, missing, signal)));
       }
     }
+    return inserted;
   }
 
   async findById(eventId: string, filter: EventFilter): Promise<AuditLogEvent | undefined> {
@@ -197,9 +200,10 @@ export class AuditEventRepository {
     manager: EntityManager,
     events: readonly AuditLogEvent[],
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<RowValues[]> {
     const rows = events.map(toRow);
     await insertRows(manager, { table: 'audit_events', columns: ROW_COLUMNS, rows }, signal);
+    return rows;
   }
 
   private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {

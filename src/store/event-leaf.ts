@@ -24,15 +24,23 @@ export function mistypedColumn(row: EventRow): EventColumn | undefined {
 export function leafTextOf(row: EventRow): string {
   // Such a row is no event, and was never sealed as one: what no event is, a list.
   if (mistypedColumn(row)) return JSON.stringify(EVENT_COLUMNS.map((name) => row[name]));
-  const parts: Record<string, unknown> = {};
-  for (const { name, column, kind } of EVENT_FIELDS) {
-    const value = row[column];
-    parts[name] = kind === 'integer' ? Number(value) : (value ?? undefined);
-  }
-  return canonicalEventOf(parts as EventParts);
+  return textOf(
+    EVENT_FIELDS.map(({ column, kind }) => (kind === 'integer' ? Number(row[column]) : row[column])),
+  );
 }
 
 /** The hash of the leaf of a stored event. */
 export function leafHashOf(row: EventRow): Buffer {
   return leafHash(leafTextOf(row));
+}
+
+/** The hash of the leaf of an event that is stored in these values, as `toRow` makes them. */
+export function leafHashOfValues(values: readonly unknown[]): Buffer {
+  return leafHash(textOf(values));
+}
+
+function textOf(values: readonly unknown[]): string {
+  const parts: Record<string, unknown> = {};
+  for (const [index, { name }] of EVENT_FIELDS.entries()) parts[name] = values[index] ?? undefined;
+  return canonicalEventOf(parts as EventParts);
 }

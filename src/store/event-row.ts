@@ -40,12 +40,15 @@ export const ROW_COLUMNS = [...EVENT_COLUMNS, 'source', 'sequence'] as const;
 /** The fields of a row as it was read: ids and codes are texts where they are some, bigints may be strings. */
 export type EventRow = Record<EventColumn, string | number | null>;
 
+/** The values of a row in the order of {@link ROW_COLUMNS}. */
+export type RowValues = (string | number | null)[];
+
 /**
- * The event's values in the order of {@link ROW_COLUMNS}.
+ * The event's row.
  *
  * @throws AuditError `AUDIT_INVALID_EVENT` where they can't be had of what is no event
  */
-export function toRow(event: AuditLogEvent): (string | number | null)[] {
+export function toRow(event: AuditLogEvent): RowValues {
   try {
     const values = EVENT_FIELDS.map(({ name, kind }) => {
       if (kind === 'json') return canonicalJson(event[name]);
@@ -74,11 +77,13 @@ function isOrdinal(value: AuditValue | undefined): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 1;
 }
 
-/** A row with the columns that repeat its event's number. */
-export type NumberedRow = EventRow & {
+/** Which number a row has: its columns that repeat its event's. */
+export type RowNumber = Pick<EventRow, 'id'> & {
   readonly source: string | null;
   readonly sequence: string | number | null;
 };
+
+export type NumberedRow = EventRow & RowNumber;
 
 /** The event that a row holds, whatever it holds, and what could not be read of it. */
 export function readRow(row: EventRow): ReadEvent {

@@ -6,7 +6,7 @@ import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { distinctIds } from './distinct-values.js';
 import { ROW_COLUMNS, toRow } from './event-row.js';
-import type { NumberedRow } from './event-row.js';
+import type { NumberedRow, RowNumber } from './event-row.js';
 import { insertOf, runTogether } from './insert-rows.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
@@ -183,11 +183,16 @@ export class SealingRepository {
   }
 
   /** The source's events from a place on, which is not among them, in order; of equal numbers, the lower id first. */
-  eventsAfter(source: string, { sequence, id: after }: SourcePlace, count: number): Promise<NumberedRow[]> {
-    return this.events(
-      sql`WHERE e.source = ${id(source)} AND e.sequence >= ${sequence}
-          AND (e.sequence > ${sequence} OR e.id >= ${idAfter(after)}) AND ${IS_NUMBERED}
-        ORDER BY e.sequence, e.id ${limit(count)}`,
+  eventsAfter(source: string, place: SourcePlace, count: number): Promise<NumberedRow[]> {
+    return this.events(ofSource(source, place, count));
+  }
+
+  /** As {@link eventsAfter}, by an index alone: nothing of them but their numbers. */
+  numbersAfter(source: string, place: SourcePlace, count: number): Promise<RowNumber[]> {
+    const where = ofSource(source, place, count);
+    return ask(
+      this.database,
+      sql`SELECT e.id AS id, e.source AS source, e.sequence AS sequence FROM audit_events e ${where}`,
     );
   }
 
@@ -360,6 +365,12 @@ export class SealingRepository {
       sql`SELECT ${columnsOf('e', ROW_COLUMNS)} FROM audit_events e ${where}`,
     );
   }
+}
+
+function ofSource(source: string, { sequence, id: after }: SourcePlace, count: number): Sql {
+  return sql`WHERE e.source = ${id(source)} AND e.sequence >= ${sequence}
+      AND (e.sequence > ${sequence} OR e.id >= ${idAfter(after)}) AND ${IS_NUMBERED}
+    ORDER BY e.sequence, e.id ${limit(count)}`;
 }
 
 /** The leaf is one of the log. */

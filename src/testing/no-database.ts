@@ -30,7 +30,9 @@ export class ForgottenEvents extends AuditEventRepository {
     return undefined;
   }
 
-  override async append(): Promise<void> {}
+  override async append(): Promise<[]> {
+    return [];
+  }
 
   override async ping(): Promise<void> {}
 }

@@ -127,8 +127,8 @@ describeEachDatabase('delivery', (create, name) => {
         });
         const waiting: { count: string }[] = await other.query(
           name === 'mysql'
-            ? `SELECT COUNT(*) AS count FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'INSERT INTO%'`
-            : `SELECT COUNT(*) AS count FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'INSERT INTO%' AND state = 'active'`,
+            ? `SELECT COUNT(*) AS count FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'INSERT INTO%audit_events%'`
+            : `SELECT COUNT(*) AS count FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'INSERT INTO%audit_events%' AND state = 'active'`,
         );
         expect(Number(waiting[0]?.count)).toBe(1);
         await holder.query(name === 'mysql' ? 'UNLOCK TABLES' : 'SELECT 1');

@@ -9,9 +9,10 @@ class Database {
   whyNotReady: string | undefined = 'it is away';
   readonly taken: AuditLogEvent[] = [];
 
-  async append(events: readonly AuditLogEvent[]): Promise<void> {
+  async append(events: readonly AuditLogEvent[]): Promise<[]> {
     if (this.whyNotReady !== undefined) throw new Error(this.whyNotReady);
     this.taken.push(...events);
+    return [];
   }
 
   /** Signs the letter first. */

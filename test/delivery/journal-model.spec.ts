@@ -14,6 +14,7 @@ import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
 import { DeliveryLoop } from '../../src/delivery/delivery-loop.js';
 import { EventLog } from '../../src/delivery/event-log.js';
+import type { SentLeaves } from '../../src/delivery/event-sink.js';
 import type { Ticket } from '../../src/delivery/ticket.js';
 import type { Intent } from '../../src/journal/intents.js';
 import { decodeLine } from '../../src/journal/journal-line.js';
@@ -168,8 +169,8 @@ class Run {
       whyNotReady: undefined,
       // After a crash nobody hears of it.
       store: (batch: readonly AuditLogEvent[]) =>
-        new Promise<void>((resolve, reject) => {
-          const answer = (error?: Error) => (error ? reject(error) : resolve());
+        new Promise<SentLeaves>((resolve, reject) => {
+          const answer = (error?: Error) => (error ? reject(error) : resolve(new Map()));
           this.sent = { batch: [...batch], answer };
         }),
       keep: () => Promise.reject(REFUSAL),

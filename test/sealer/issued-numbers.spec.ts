@@ -5,22 +5,30 @@ describe('the events of this process', () => {
   it('have their numbers, and nobody else does', () => {
     const events = new IssuedNumbers();
     events.resume('a', 3);
-    events.stored('a', 5, 'five');
+    events.stored('a', 5, 'five', 'leaf of five');
     events.refused('a', 6, 'six');
     events.skip('a', 7, 7);
     // Of an earlier process, of another event, a dead letter, dropped, not stored yet.
-    expect(events.ownersOf('a', [3, 5, 6, 7, 4, 8])).toEqual([null, 'five', 'six', '', undefined, undefined]);
+    expect(events.ownersOf('a', [3, 5, 6, 7, 4, 8])).toEqual([
+      null,
+      { id: 'five', leaf: 'leaf of five' },
+      { id: 'six' },
+      { id: '' },
+      undefined,
+      undefined,
+    ]);
     expect(events.ownersOf('b', [1])).toEqual([undefined]);
     expect(events.numbers).toMatchObject([{ source: 'a', ranges: [[5, 5]] }]);
   });
 
   it('are remembered by their numbers alone where there are very many', () => {
     const events = new IssuedNumbers();
-    for (let sequence = 1; sequence <= 60_000; sequence += 1) events.stored('a', sequence, `id ${sequence}`);
+    for (let sequence = 1; sequence <= 60_000; sequence += 1)
+      events.stored('a', sequence, `id ${sequence}`, `leaf ${sequence}`);
     expect(events.ownersOf('a', [1, 40_001, 60_000, 60_001])).toEqual([
       null,
-      'id 40001',
-      'id 60000',
+      { id: 'id 40001', leaf: 'leaf 40001' },
+      { id: 'id 60000', leaf: 'leaf 60000' },
       undefined,
     ]);
     const [{ ids, ranges }] = events.numbers as [(typeof events.numbers)[0]];
