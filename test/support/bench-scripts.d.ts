@@ -6,12 +6,14 @@ declare module '*/bench/statistics.mjs' {
     readonly high: number;
     readonly rounds: number;
   }
-  export function figureOf(values: readonly number[]): Figure | undefined;
+  export function figureOf(values: readonly number[], best?: number): Figure | undefined;
   export function show(figure: Figure | undefined, digits?: number, unit?: string): string;
 }
 declare module '*/bench/budgets.mjs' {
   export interface Budget {
     readonly what: string;
+    readonly figure?: object;
+    readonly atLeast?: number;
   }
   export function measured(results: object): readonly Budget[];
   export function isMet(budget: Budget): boolean | undefined;
