@@ -19,7 +19,6 @@ import { AuditError, invalidQuery } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { isWithin, LAST_TIME } from '../event/event-checks.js';
 import { FACT_LIMITS } from '../event/flatten.js';
-import { readOnce } from '../event/read-once.js';
 import { showValue } from '../event/show-value.js';
 import { unknownProperties } from '../event/unknown-properties.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity, AuditValue } from '../event/audit-log-event.js';
@@ -34,22 +33,31 @@ const LONGEST_ID = 4_096;
 const MAX_FACTS = 20;
 export const DEFAULT_LIMIT = 50;
 
-function all(...rules: readonly PropertyDecorator[]): PropertyDecorator {
-  return (target, property) => rules.forEach((rule) => rule(target, property));
-}
+/** What an OpenAPI document says of the properties of a query, by the prototype of its class. */
+const DOCUMENTED = new Map<object, Record<string, object>>();
 
 /**
- * The value as it came, or what `read` makes of it. Without a type, class-transformer copies what a client sent as
- * an object, in time that grows with the square of its keys. It also calls what stands under `constructor`.
+ * A property that a query may have.
+ *
+ * @param schema what an OpenAPI document says of it; `undefined` where a query string can't have it
+ * @param rules what it must be
+ * @param read what is made of the value; by default it stays as it came. Without a type, class-transformer copies what a client sent as an
+ *   object, in time that grows with the square of its keys. It also calls what stands under `constructor`
  */
-export function Given(read: (value: unknown) => unknown = (value) => value): PropertyDecorator {
+function Property(
+  schema: object | undefined,
+  rules: readonly PropertyDecorator[],
+  read: (value: unknown) => unknown = (value) => value,
+): PropertyDecorator {
   const transform = Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) =>
     obj[key] === undefined || obj[key] === null ? obj[key] : read(obj[key]),
   );
-  return all(
-    Type(() => Boolean),
-    transform,
-  );
+  return (target, property) => {
+    if (schema) {
+      DOCUMENTED.set(target, { ...DOCUMENTED.get(target), [property]: { required: false, ...schema } });
+    }
+    for (const rule of [Type(() => Boolean), transform, IsOptional(), ...rules]) rule(target, property);
+  };
 }
 
 /** A list from one value, a list, or (in a query string) a repeated parameter. */
@@ -77,53 +85,29 @@ function toInteger(value: unknown): unknown {
   return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
 }
 
-/** What an OpenAPI document says of the properties of a query, by the prototype of its class. */
-const DOCUMENTED = new Map<object, Record<string, object>>();
-
-export function Documented(schema: object): PropertyDecorator {
-  return (target, property) => {
-    DOCUMENTED.set(target, { ...DOCUMENTED.get(target), [property]: { required: false, ...schema } });
-  };
-}
-
 /** A list of texts, each bounded, as an `IN` condition of every filter is. */
 function Texts(maxLength: number): PropertyDecorator {
-  return all(
-    Documented({ type: () => [String], maxItems: MAX_VALUES }),
-    Given(toList),
-    IsOptional(),
-    ArrayNotEmpty(),
-    ArrayMaxSize(MAX_VALUES),
-    IsString({ each: true }),
-    IsNotEmpty({ each: true }),
-    MaxLength(maxLength, { each: true }),
+  const each = { each: true };
+  const rules = [IsString(each), IsNotEmpty(each), MaxLength(maxLength, each)];
+  return Property(
+    { type: () => [String], maxItems: MAX_VALUES },
+    [ArrayNotEmpty(), ArrayMaxSize(MAX_VALUES), ...rules],
+    toList,
   );
 }
 
 function Vocabulary(words: readonly string[]): PropertyDecorator {
-  return all(
-    Documented({ enum: words, isArray: true }),
-    Given(toWords),
-    IsOptional(),
-    ArrayNotEmpty(),
-    ArrayMaxSize(MAX_VALUES),
-    IsIn(words, { each: true }),
-  );
+  const rules = [ArrayNotEmpty(), ArrayMaxSize(MAX_VALUES), IsIn(words, { each: true })];
+  return Property({ enum: words, isArray: true }, rules, toWords);
 }
 
 function Time(): PropertyDecorator {
   const isTime = ValidateBy(
-    {
-      name: 'isTime',
-      validator: { validate: isWithin(LAST_TIME) },
-    },
+    { name: 'isTime', validator: { validate: isWithin(LAST_TIME) } },
     { message: '$property must be a time: Unix epoch in milliseconds, an ISO 8601 text or a Date' },
   );
-  const documented = Documented({
-    type: () => String,
-    description: 'Unix epoch in milliseconds, or ISO 8601',
-  });
-  return all(documented, Given(toTime), IsOptional(), isTime);
+  const description = 'Unix epoch in milliseconds, or ISO 8601';
+  return Property({ type: () => String, description }, [isTime], toTime);
 }
 
 function Facts(): PropertyDecorator {
@@ -131,7 +115,21 @@ function Facts(): PropertyDecorator {
     { name: 'areFacts', validator: { validate: (value: unknown) => whyNoFacts(value) === undefined } },
     { message: ({ property, value }) => `${property}${whyNoFacts(value)}` },
   );
-  return all(Given(), IsOptional(), areFacts);
+  return Property(undefined, [areFacts]);
+}
+
+export function WholeNumber(min: number, max: number): PropertyDecorator {
+  const schema = { type: 'integer', minimum: min, maximum: max };
+  return Property(schema, [IsInt(), Min(min), Max(max)], toInteger);
+}
+
+/** One of some words. */
+export function Word(words: readonly string[]): PropertyDecorator {
+  return Property({ enum: words }, [IsIn(words)]);
+}
+
+function Text(rules: readonly PropertyDecorator[]): PropertyDecorator {
+  return Property({ type: () => String }, [IsString(), ...rules, MaxLength(256)]);
 }
 
 /** What is wrong with the keys and values that a query compares. */
@@ -157,11 +155,6 @@ function isRecord(value: unknown): value is object {
 function isFact(value: unknown): boolean {
   if (typeof value === 'string') return value.length <= FACT_LIMITS.string;
   return typeof value === 'boolean' || Number.isFinite(value);
-}
-
-export function WholeNumber(min: number, max: number): PropertyDecorator {
-  const documented = Documented({ type: 'integer', minimum: min, maximum: max });
-  return all(documented, Given(toInteger), IsOptional(), IsInt(), Min(min), Max(max));
 }
 
 /** Which events: what {@link AuditQueryDto} and the query of statistics have in common. */
@@ -246,12 +239,7 @@ export class AuditFilterDto {
    * case does not count (on MySQL and MariaDB, no case does). The last two are searched as JSON, keys included; a
    * quotation mark is `\"` there.
    */
-  @Documented({ type: () => String })
-  @Given()
-  @IsOptional()
-  @IsString()
-  @IsNotEmpty()
-  @MaxLength(256)
+  @Text([IsNotEmpty()])
   readonly text?: string;
 
   /** @internal What `@nestjs/swagger` asks a class for, so that it need not be loaded here. */
@@ -269,10 +257,7 @@ export class AuditFilterDto {
  */
 export class AuditQueryDto extends AuditFilterDto {
   /** `newest` or `oldest` first, by default `newest`. */
-  @Documented({ enum: ['newest', 'oldest'] })
-  @Given()
-  @IsOptional()
-  @IsIn(['newest', 'oldest'])
+  @Word(['newest', 'oldest'])
   readonly order?: 'newest' | 'oldest';
 
   /** Events on a page, 1 to 1000, by default 50. */
@@ -280,11 +265,7 @@ export class AuditQueryDto extends AuditFilterDto {
   readonly limit?: number;
 
   /** The `nextCursor` of the page before, with the same filter and order. */
-  @Documented({ type: () => String })
-  @Given()
-  @IsOptional()
-  @IsString()
-  @MaxLength(256)
+  @Text([])
   readonly cursor?: string;
 }
 
@@ -312,6 +293,7 @@ export type CheckedQuery<Query extends AuditFilterDto = AuditQueryDto> = Query &
 /**
  * Checks a query, whoever made it.
  *
+ * @param query a copy, see `copyOfQuery`
  * @param dto what it may have
  * @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property
  */
@@ -319,12 +301,11 @@ export function checkQuery<Query extends AuditFilterDto = AuditQueryDto>(
   query: object,
   dto = AuditQueryDto as unknown as new () => Query,
 ): CheckedQuery<Query> {
-  const given = readOnce(query, (field = 'query') => invalidQuery(field, `${field} can't be read`));
   // Before class-validator does, which takes time that grows with the square of their number.
-  const unknown = unknownProperties(given, propertiesOf(dto));
+  const unknown = unknownProperties(query, propertiesOf(dto));
   if (unknown) throw invalidQuery(unknown.first, unknown.reason);
   const plain = Object.fromEntries(
-    Object.entries(given).map(([name, value]) => [name, plainValue(name, value)]),
+    Object.entries(query).map(([name, value]) => [name, plainValue(name, value)]),
   );
   const checked = plainToInstance(dto, plain);
   const [error] = validateSync(checked);

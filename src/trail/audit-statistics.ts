@@ -1,10 +1,9 @@
-import { IsIn, IsOptional } from 'class-validator';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { HIGH_RISK_FROM } from '../recorder/risk/risk-points.js';
 import type { AuditEventRepository, EventCounts } from '../store/audit-event.repository.js';
 import type { EventFilter } from '../store/event-filter.js';
-import { AuditFilterDto, Documented, Given, WholeNumber } from './audit-query.dto.js';
+import { AuditFilterDto, WholeNumber, Word } from './audit-query.dto.js';
 import type { AuditScope } from './audit-scope.js';
 
 /** The width of a histogram's columns. */
@@ -46,10 +45,7 @@ export class AuditStatisticsQueryDto extends AuditFilterDto {
   readonly top?: number;
 
   /** The histogram's columns. @defaultValue fitting the span of the events */
-  @Documented({ enum: Object.keys(INTERVALS) })
-  @Given()
-  @IsOptional()
-  @IsIn(Object.keys(INTERVALS))
+  @Word(Object.keys(INTERVALS))
   readonly interval?: AuditInterval;
 }
 

@@ -1,6 +1,5 @@
 import type { SourceNumber } from '../../event/sequence-set.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
-import type { NoteVerifier } from '../../ledger/keys.js';
 import type { StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { DeadLetterRepository } from '../../store/dead-letter.repository.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
@@ -20,10 +19,7 @@ export interface LogStore {
 }
 
 /** What whoever verifies knows by themselves. */
-export interface VerifierKnowledge {
-  readonly verifiers?: readonly NoteVerifier[];
-  readonly unsignedUntil?: number;
-  readonly origin?: string;
+export interface VerifierKnowledge extends Partial<Trust> {
   /** Of the features that are loaded. */
   readonly explanations?: () => readonly ExplainsMissing[];
   /** What the process itself knows of its sources: the last number that each has given away. */
