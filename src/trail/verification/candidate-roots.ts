@@ -29,6 +29,11 @@ interface Doubt {
   readonly hashes: HashWitnesses;
 }
 
+/** A doubt, and the hash that is right; absent where nobody knows. */
+export interface SettledDoubt extends Doubt {
+  readonly truth: Buffer | undefined;
+}
+
 /** Leaves in doubt that are remembered between two checkpoints, so that an attacker can't fill the memory. */
 const MAX_DOUBTS = 10_000;
 
@@ -40,7 +45,6 @@ export class CandidateRoots {
   /** One for each choice, or a single one where there is no doubt; none where a leaf's hash is not known at all. */
   private ranges: CompactRange[];
   private doubts: Doubt[] = [];
-  private decided = CHOICES[0]!;
 
   /** @param start of the leaves before; absent where nobody knows them */
   constructor(start: CompactRange | undefined) {
@@ -73,21 +77,18 @@ export class CandidateRoots {
     this.ranges = [];
   }
 
-  /** Whether one way to decide gives this root; that is how it is decided then. */
-  decide(root: Buffer): boolean {
-    const right = this.ranges.findIndex((range) => range.root().equals(root));
-    if (right < 0) return false;
-    this.decided = this.ranges.length > 1 ? CHOICES[right]! : CHOICES[0]!;
-    this.ranges = [this.ranges[right]!];
-    return true;
-  }
-
-  /** What was in doubt since the last time, each with the hash that was decided on. */
-  settleDoubts(): (Doubt & { readonly truth: Buffer | undefined })[] {
-    const settled = this.doubts.map((doubt) => ({ ...doubt, truth: this.decided(doubt.hashes) }));
+  /**
+   * Decides what was in doubt since the last time.
+   *
+   * @param root of the leaves, where it is known
+   * @returns whether one way to decide gives this root. Then each doubt has the hash that is right
+   */
+  settle(root?: Buffer): { isRight: boolean; doubts: SettledDoubt[] } {
+    const right = this.ranges.findIndex((range) => root && range.root().equals(root));
+    const decide = right < 0 ? undefined : CHOICES[right]!;
+    const doubts = this.doubts.map((doubt) => ({ ...doubt, truth: decide?.(doubt.hashes) }));
     this.doubts = [];
-    this.decided = CHOICES[0]!;
-    this.ranges = this.ranges.slice(0, 1);
-    return settled;
+    this.ranges = this.ranges.slice(Math.max(right, 0)).slice(0, 1);
+    return { isRight: right >= 0, doubts };
   }
 }

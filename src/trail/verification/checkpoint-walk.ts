@@ -5,7 +5,7 @@ import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../../store/ledger-records.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
-import type { CandidateRoots } from './candidate-roots.js';
+import type { CandidateRoots, SettledDoubt } from './candidate-roots.js';
 import type { ProblemList } from './problem-list.js';
 
 const PAGE = 500;
@@ -84,7 +84,7 @@ export class CheckpointWalk {
 
   /** No checkpoint comes any more: what is still in doubt stays so. */
   finish(roots: CandidateRoots): void {
-    this.explain(roots, false);
+    this.explain(roots.settle().doubts);
   }
 
   /** Those that were kept of more leaves than were walked. */
@@ -141,10 +141,10 @@ export class CheckpointWalk {
   private stop({ treeSize, root, isTrusted, how }: Stop, roots: CandidateRoots): void {
     this.isOver ||= roots.isLost;
     // Nothing decides any more; what is in doubt is told of now, and not kept.
-    if (this.isOver) this.explain(roots, false);
+    if (this.isOver) this.explain(roots.settle().doubts);
     if (this.isOver || !root) return;
-    const isRight = roots.decide(root);
-    this.explain(roots, isRight);
+    const { isRight, doubts } = roots.settle(root);
+    this.explain(doubts);
     if (isRight) {
       this.lastGood = treeSize;
       this.hasFailed = false;
@@ -177,9 +177,8 @@ export class CheckpointWalk {
   }
 
   /** What the places disagreed on, now that it is decided; where it is not, all of it is in doubt. */
-  private explain(roots: CandidateRoots, isDecided: boolean): void {
-    for (const { leafIndex, eventId, hashes, truth } of roots.settleDoubts()) {
-      const known = isDecided ? truth : undefined;
+  private explain(doubts: readonly SettledDoubt[]): void {
+    for (const { leafIndex, eventId, hashes, truth } of doubts) {
       const { event, leaf, tile } = hashes;
       const witnesses = [
         ['event_changed', 'The event', event, leaf ?? tile],
@@ -188,11 +187,11 @@ export class CheckpointWalk {
       ] as const;
       for (const [code, what, hash, other] of witnesses) {
         // What is not there is told of where it is missed.
-        const right = known ?? other;
+        const right = truth ?? other;
         if (!hash || !right || hash.equals(right)) continue;
         const which = `${what} of leaf ${leafIndex}`;
         const event = eventId === undefined ? '' : ` (event ${eventId})`;
-        const message = known
+        const message = truth
           ? `${which} is not what was sealed${event}.`
           : `${which} disagrees with the others${event}, and no checkpoint tells which is right.`;
         this.problems.add(code, message, { leafIndex, eventId });
