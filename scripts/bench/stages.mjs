@@ -11,6 +11,7 @@ import { AuditPolicy } from '../../dist/esm/features/policy/audit-policy.js';
 import { Detector } from '../../dist/esm/features/detection/detector.js';
 import { RuleBook } from '../../dist/esm/features/rules/rule-book.js';
 import { Redactor } from '../../dist/esm/recorder/redaction/redactor.js';
+import { SafePaths } from '../../dist/esm/recorder/redaction/safe-paths.js';
 import { toRow } from '../../dist/esm/store/event-row.js';
 import { timePerEvent } from './per-event.mjs';
 import { riskStages } from './risk-stages.mjs';
@@ -36,6 +37,7 @@ function measure(rounds) {
 function stages(file) {
   const redactor = new Redactor();
   const text = (value) => redactor.text(value);
+  const paths = new SafePaths(redactor.isSecretKey);
   const risk = riskStages();
   const book = new RuleBook({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] });
   let findings = 0;
@@ -46,7 +48,7 @@ function stages(file) {
       'build from the request',
       (event) => {
         const record = recordOf(event);
-        return draftOf(record).action.length + conclusionOf(record, 'sent').statusCode;
+        return draftOf(record, paths).action.length + conclusionOf(record, 'sent', paths).captured.statusCode;
       },
     ],
     [
@@ -104,9 +106,8 @@ function recordOf({ id, timestamp, metadata, ipAddress, userAgent, userId, tenan
     id,
     startedAt: timestamp,
     startedTick: performance.now(),
-    path: metadata.path,
     sentStatus: 200,
-    request: { method: metadata.method, headers: { 'user-agent': userAgent } },
+    request: { method: metadata.method, url: metadata.path, headers: { 'user-agent': userAgent } },
     route: { action: 'thing.read', resource: 'thing', handler: 'ThingsController.read' },
     declared: {},
     identity: { userId, tenantId, actorType: 'user', roles: metadata.roles },

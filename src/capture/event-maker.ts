@@ -1,6 +1,4 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { FACT_LIMITS } from '../event/flatten.js';
-import { withinReach } from '../event/within-reach.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
 import { NO_ANNOTATION } from './annotation.js';
 import { askRoute } from './read-declared.js';
@@ -8,7 +6,6 @@ import { conclusionOf, draftOf, outcomeOf } from './request-event.js';
 import type { Ending } from './request-event.js';
 import { noteFault, NO_PARAMETERS, NOTHING_DECLARED, outdate } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
-import { rawPathOf } from './request-target.js';
 import type { SafePaths } from '../recorder/redaction/safe-paths.js';
 
 /** Makes events of the records of requests. Where what the application added can't be stored, the event is made without that. */
@@ -22,9 +19,8 @@ export class EventMaker {
 
   /** The event if the request succeeds, as far as it is known. */
   describe(record: RequestRecord): AuditLogEvent {
-    if (record.path === undefined) this.readPath(record);
     if (!record.routeAnnotation) askRoute(record, () => 'success');
-    return (record.description ??= this.completer.describe(draftOf(record)));
+    return (record.description ??= this.completer.describe(draftOf(record, this.paths)));
   }
 
   /** The whole event; `undefined` where none can be made. */
@@ -65,15 +61,6 @@ export class EventMaker {
       return undefined;
     }
   }
-
-  /** The request's path without its query, secret parameters redacted, also where no route was found. */
-  private readPath(record: RequestRecord): void {
-    const { request, pattern } = record;
-    const raw = rawPathOf(request);
-    const seen = withinReach(raw, FACT_LIMITS.string);
-    record.path = pattern === undefined ? this.paths.ofNoRoute(seen) : this.paths.ofRoute(seen, pattern);
-    record.pathLength = raw.length;
-  }
 }
 
 /** Forgets what the application added to the event: the request still happened. */
@@ -84,7 +71,5 @@ function forgetDeclared(record: RequestRecord): void {
   record.result = undefined;
   record.hasResult = false;
   record.params = NO_PARAMETERS;
-  record.path = record.pattern ?? '';
-  record.pathLength = 0;
   outdate(record);
 }

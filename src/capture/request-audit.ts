@@ -447,7 +447,6 @@ export class RequestAudit implements ResponseObserver {
 }
 
 function noteRoute(record: RequestRecord, { route, pattern, params, isWhole }: FoundRoute): void {
-  if (pattern !== record.pattern) record.path = undefined;
   record.route = route;
   record.pattern = pattern;
   record.params = params;

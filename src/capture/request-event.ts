@@ -4,13 +4,13 @@ import { asId } from '../event/as-id.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { REDACTED, safeText } from '../event/safe-text.js';
-import { withinReach } from '../event/within-reach.js';
 import type { AuditEventDraft } from '../recorder/audit-event-draft.js';
 import type { EventConclusion } from '../recorder/event-completer.js';
 import type { SafePaths } from '../recorder/redaction/safe-paths.js';
 import { annotationOf } from './annotation.js';
 import { hasLeft, requestIdOf, sentStatusOf, statusOf } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
+import { rawPathOf } from './request-target.js';
 import type { AuditAnnotation } from './route-audit.js';
 
 /**
@@ -19,8 +19,12 @@ import type { AuditAnnotation } from './route-audit.js';
  */
 export type Ending = 'lost' | 'sent' | 'closed' | 'interrupted';
 
-/** Who does what to which thing, as far as it is known: the event if the request succeeds. */
-export function draftOf(record: RequestRecord): AuditEventDraft {
+/**
+ * Who does what to which thing, as far as it is known: the event if the request succeeds.
+ *
+ * @param paths know which part of a path is secret
+ */
+export function draftOf(record: RequestRecord, paths: SafePaths): AuditEventDraft {
   const { route, identity } = record;
   const annotated = annotationOf(record);
   // Written out rather than put together from parts: every request passes here.
@@ -40,20 +44,14 @@ export function draftOf(record: RequestRecord): AuditEventDraft {
     category: annotated.category ?? route?.category ?? categoryOf(record, undefined),
     outcome: annotated.outcome,
     metadata: annotated.metadata,
-    captured: factsOf(record, annotated),
-    pathLength: record.pathLength,
+    captured: factsOf(record, annotated, paths),
   };
 }
 
-/**
- * How the request ended, and what its answer adds to the draft.
- *
- * @param paths know which part of a path is secret
- */
+/** How the request ended, and what its answer adds to the draft. */
 export function conclusionOf(record: RequestRecord, ending: Ending, paths: SafePaths): EventConclusion {
   const { route, declared } = record;
   const annotated = annotationOf(record);
-  const isWhole = isAnswerWhole(record, ending);
   const statusCode = statusAt(record, ending);
   return {
     category: annotated.category ?? route?.category ?? categoryOf(record, statusCode),
@@ -68,40 +66,58 @@ export function conclusionOf(record: RequestRecord, ending: Ending, paths: SafeP
       (statusCode === 201 ? idInLocation(record, paths) : undefined),
     details: declared.details && mergeFacts(annotated.details, declared.details),
     blockedBy: record.blockedBy,
-    requestId: requestIdOf(record),
-    statusCode,
-    durationMs:
-      ending === 'lost' ? undefined : Math.round((performance.now() - record.startedTick) * 10) / 10,
-    errorName: record.errorName,
-    stage: stageOf(record, statusCode),
-    aborted: ending === 'closed' && !isWhole && !record.brokenStream && !record.withheld,
-    interrupted: ending === 'lost' || ending === 'interrupted',
-    withheld: record.withheld,
-    stageErrors: record.stageErrors,
+    captured: endFactsOf(record, ending, statusCode),
   };
 }
 
+/** What the capture itself says in `metadata` at the end. The platform may have given the request its id after it was described. */
+function endFactsOf(record: RequestRecord, ending: Ending, statusCode: number | undefined): AuditFacts {
+  const { blockedBy, errorName, brokenStream, withheld, stageErrors } = record;
+  const facts: AuditFacts = { requestId: requestIdOf(record) };
+  // An application may set what it likes; Node then sends a number anyway.
+  if (statusCode !== undefined) facts['statusCode'] = Number(statusCode) || 0;
+  if (ending !== 'lost') facts['durationMs'] = Math.round((performance.now() - record.startedTick) * 10) / 10;
+  if (errorName !== undefined) facts['errorName'] = errorName;
+  const stage = stageOf(record, statusCode);
+  if (stage !== undefined) facts['stage'] = stage;
+  if (blockedBy) facts['blockedBy'] = bounded(blockedBy.id);
+  if (ending === 'closed' && !hasLeft(record) && !brokenStream && !withheld) facts['aborted'] = true;
+  if (ending === 'lost' || ending === 'interrupted') facts['interrupted'] = true;
+  if (withheld) facts['withheld'] = true;
+  if (stageErrors) facts['stageErrors'] = [...stageErrors];
+  return facts;
+}
+
 /**
- * What the capture itself says in `metadata`, see `docs/reference/format.md`, before the end. Flat and within bounds, except what others can say: that
+ * What the capture itself says in `metadata`, see `docs/reference/format.md`, before the end. Within bounds, except what others can say: that
  * is cut once no secret is in it. Key by key, since V8 keeps an object that grows by computed keys as a hash table, which is slow to copy
  * and to write.
  */
-function factsOf(record: RequestRecord, annotated: AuditAnnotation): AuditFacts {
+function factsOf(record: RequestRecord, annotated: AuditAnnotation, paths: SafePaths): AuditFacts {
   const { request, route, pattern, identity } = record;
-  const facts: AuditFacts = { method: bounded(request.method ?? ''), path: record.path ?? '' };
+  const facts: AuditFacts = { method: bounded(request.method ?? ''), path: pathOf(record, paths) };
   if (pattern !== undefined) facts['route'] = bounded(pattern);
   facts['requestId'] = requestIdOf(record);
   const traceId = traceIdOf(request.headers['traceparent']);
   if (traceId !== undefined) facts['traceId'] = traceId;
   if (route?.handler) facts['handler'] = bounded(route.handler);
   const actorType = actorTypeOf(annotated, identity.actorType);
-  if (actorType !== undefined) facts['actorType'] = withinReach(actorType, FACT_LIMITS.string);
+  if (actorType !== undefined) facts['actorType'] = actorType;
   // Whoever tried to log in and could not is nobody, whoever was logged in before.
   if (annotated.userId === '') return facts;
-  if (identity.impersonatorId !== undefined)
-    facts['impersonatorId'] = withinReach(identity.impersonatorId, FACT_LIMITS.string);
+  if (identity.impersonatorId !== undefined) facts['impersonatorId'] = identity.impersonatorId;
   if (identity.roles?.length) facts['roles'] = identity.roles.map(bounded);
   return facts;
+}
+
+/** Without its query, secret parameters redacted, also where no route was found. */
+function pathOf({ request, pattern }: RequestRecord, paths: SafePaths): string {
+  try {
+    const raw = rawPathOf(request);
+    return pattern === undefined ? paths.ofNoRoute(raw) : paths.ofRoute(raw, pattern);
+  } catch {
+    return pattern ?? '';
+  }
 }
 
 function bounded(text: string): string {

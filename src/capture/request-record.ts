@@ -105,9 +105,6 @@ export class RequestRecord {
   rule: RecordingRule | undefined = undefined;
   /** Whether it is recorded is decided for good. */
   isSettled = false;
-  /** Its path without query and secrets, as much of it as is looked at; and how long it was when it was sent. */
-  path: string | undefined = undefined;
-  pathLength = 0;
   /** The event without its end; it becomes the event. */
   description: AuditLogEvent | undefined = undefined;
 

@@ -33,12 +33,10 @@ export interface AuditEventDraft extends Known {
   /** Where it was made before the event was complete, as for a request. */
   readonly id?: string;
   /**
-   * What the library itself says in `metadata`, under {@link CAPTURED_KEYS}: flat, its texts no longer than is looked at. It comes before
-   * what is said there else, and counts over it. The recorder may add to it.
+   * What the library itself says in `metadata`, under {@link CAPTURED_KEYS}: flat, and what nobody else can say within bounds. It comes
+   * before what is said there else, and counts over it. The recorder may change it.
    */
   readonly captured?: AuditFacts;
-  /** How long the request's path was, where `captured` has only as much of it as is looked at. */
-  readonly pathLength?: number;
   /** The compliance rule that refused the request. It was found, whatever the event itself shows. */
   readonly blockedBy?: BlockingRule | undefined;
 }

@@ -9,8 +9,10 @@ import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
 import { safeId, safeText, TEXT_LIMITS } from '../event/safe-text.js';
+import { withinReach } from '../event/within-reach.js';
 import { CAPTURED_KEYS } from './audit-event-draft.js';
 import type { AuditEventDraft } from './audit-event-draft.js';
+import type { BlockingRule } from './block-judge.js';
 import { defaultCategory, defaultSeverity, verbOf } from './classify.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_KEY } from '../event/protected-marks.js';
 import type { Redactor } from './redaction/redactor.js';
@@ -27,26 +29,15 @@ export interface ServiceOptions {
 }
 
 /** How a request ended, and what that adds to its draft. */
-export interface EventConclusion extends Pick<
-  AuditEventDraft,
-  'severity' | 'resourceId' | 'details' | 'blockedBy'
-> {
+export interface EventConclusion extends Pick<AuditEventDraft, 'severity' | 'resourceId' | 'details'> {
   readonly category: AuditCategory;
   readonly outcome: AuditOutcome;
   /** Of the request; tells the verb where the action does not. */
   readonly method: string;
-  /** The platform may have given it after the request was described. */
-  readonly requestId: string;
-  readonly statusCode: number | undefined;
-  /** Milliseconds. */
-  readonly durationMs: number | undefined;
-  readonly errorName: string | undefined;
-  /** Where the request was refused before its handler. */
-  readonly stage: string | undefined;
-  readonly aborted: boolean;
-  readonly interrupted: boolean;
-  readonly withheld: boolean;
-  readonly stageErrors: ReadonlySet<string> | undefined;
+  /** The compliance rule that refused it. */
+  readonly blockedBy: BlockingRule | undefined;
+  /** What the end says besides what the draft has said, or otherwise; few, since others fill the record up to its bounds. */
+  readonly captured: AuditFacts;
 }
 
 /**
@@ -126,17 +117,16 @@ export class EventCompleter {
 
   /** Adds to the described event of a request how that ended. Changes the event: nobody else may have it yet. */
   conclude(event: AuditLogEvent, conclusion: EventConclusion): void {
-    const { category, outcome, severity, resourceId, details, blockedBy } = conclusion;
+    const { category, outcome, severity, method, resourceId, details, blockedBy, captured } = conclusion;
     event.category = category;
     event.outcome = outcome;
-    event.severity = severity ?? defaultSeverity(category, outcome, verbOf(event.action, conclusion.method));
+    event.severity = severity ?? defaultSeverity(category, outcome, verbOf(event.action, method));
     if (resourceId) event.resourceId = this.safe(resourceId, 'resourceId');
     if (details) event.details = this.detailsOf(details);
     if (blockedBy) event.complianceFlags = [safeText(blockedBy.id, 128)];
-    if (!this.hidesCaptured) return this.sayEnd(event.metadata, conclusion);
-    const facts: AuditFacts = {};
-    this.sayEnd(facts, conclusion);
-    Object.assign(event.metadata, flattenFacts(facts, this.redactor.isSecretKey, this.metadataRules));
+    const said = this.withoutSecrets(captured, SAID_AT_THE_END, event.id);
+    const facts = this.hidesCaptured ? this.flatMetadata(said) : said;
+    for (const name of Object.keys(facts)) event.metadata[name] = facts[name]!;
   }
 
   /**
@@ -164,11 +154,11 @@ export class EventCompleter {
     return flattenFacts(details, this.redactor.isSecretKey, this.detailRules);
   }
 
-  private metadataOf({ id, captured, pathLength, metadata }: AuditEventDraft): AuditFacts {
+  private metadataOf({ id, captured, metadata }: AuditEventDraft): AuditFacts {
     const facts =
-      captured && !metadata && !this.hidesCaptured
-        ? this.withoutSecrets(captured, id, pathLength)
-        : this.allFacts(captured, metadata);
+      metadata || this.hidesCaptured
+        ? this.flatMetadata(mergeFacts(captured, withoutReserved(metadata)))
+        : this.withoutSecrets(captured ?? {}, SAID_BY_OTHERS, id);
     const { service } = this;
     if (service) facts['service'] = service.name;
     if (service?.version) facts['serviceVersion'] = service.version;
@@ -176,45 +166,31 @@ export class EventCompleter {
     return facts;
   }
 
-  private allFacts(captured: AuditFacts | undefined, metadata: AuditEventInput['metadata']): AuditFacts {
-    const said = withoutReserved(metadata);
-    const all = captured ? mergeFacts(captured, said) : said;
-    return all ? flattenFacts(all, this.redactor.isSecretKey, this.metadataRules) : {};
+  private flatMetadata(metadata: Readonly<Record<string, unknown>>): AuditFacts {
+    return flattenFacts(metadata, this.redactor.isSecretKey, this.metadataRules);
   }
 
-  /** Redacts what clients or the application can say in the capture's own facts; all others are the library's words. */
-  private withoutSecrets(captured: AuditFacts, id: string | undefined, pathLength = 0): AuditFacts {
-    for (const name of SAID_BY_OTHERS) {
+  /**
+   * Redacts and bounds what clients or the application can say in the capture's own facts.
+   *
+   * @param names of those; all others are the library's words
+   */
+  private withoutSecrets(captured: AuditFacts, names: readonly string[], id: string | undefined): AuditFacts {
+    for (const name of names) {
       const value = captured[name];
+      const limit = name === 'errorName' ? LONGEST_ERROR_NAME : FACT_LIMITS.string;
       // Without an id of the client's or a proxy's, the request has that of its event.
       if (value === id || value === undefined) continue;
-      if (typeof value === 'string') captured[name] = this.fact(value, name === 'path' ? pathLength : 0);
-      else if (Array.isArray(value)) captured[name] = value.map((item) => this.fact(String(item)));
+      if (typeof value === 'string') captured[name] = this.fact(value, limit);
+      else if (Array.isArray(value)) captured[name] = value.map((item) => this.fact(String(item), limit));
     }
     return captured;
   }
 
-  /** The own facts of a request that its end tells. Each is within its bounds, since others fill the record up to them. */
-  private sayEnd(facts: AuditFacts, end: EventConclusion): void {
-    if (end.requestId !== facts['requestId']) facts['requestId'] = this.fact(end.requestId);
-    // An application may set what it likes; Node then sends a number anyway.
-    if (end.statusCode !== undefined) facts['statusCode'] = Number(end.statusCode) || 0;
-    if (end.durationMs !== undefined) facts['durationMs'] = end.durationMs;
-    if (end.errorName !== undefined) facts['errorName'] = this.fact(end.errorName, 0, LONGEST_ERROR_NAME);
-    if (end.stage !== undefined) facts['stage'] = end.stage;
-    if (end.blockedBy) facts['blockedBy'] = safeText(end.blockedBy.id, FACT_LIMITS.string);
-    if (end.aborted) facts['aborted'] = true;
-    if (end.interrupted) facts['interrupted'] = true;
-    if (end.withheld) facts['withheld'] = true;
-    if (end.stageErrors)
-      facts['stageErrors'] = Array.from(end.stageErrors, (name) => this.redactor.text(name));
-  }
-
-  /** @param originalLength of the text, where this is only a part of it */
-  private fact(text: string, originalLength = 0, limit: number = FACT_LIMITS.string): string {
-    const redacted = this.redactor.text(text);
+  private fact(text: string, limit: number): string {
+    const redacted = this.redactor.text(withinReach(text, limit));
     // What was redacted is stored decoded, and may have got control characters by that.
-    return safeText(redacted, limit, Math.max(text.length, originalLength, redacted.length));
+    return safeText(redacted, limit, Math.max(text.length, redacted.length));
   }
 
   private safe(text: string, name: keyof typeof TEXT_LIMITS): string {
@@ -223,6 +199,7 @@ export class EventCompleter {
 }
 
 const SAID_BY_OTHERS = ['path', 'requestId', 'actorType', 'impersonatorId', 'roles'] as const;
+const SAID_AT_THE_END = ['requestId', 'errorName', 'stageErrors'] as const;
 const LONGEST_ERROR_NAME = 256;
 
 function rulesOf(redactor: Redactor, record: 'details' | 'metadata'): Partial<FactRules> {

@@ -387,11 +387,10 @@ describe('tables that equal the code', () => {
     record.errorName = 'Error';
     record.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
     record.blockedBy = { id: 'a-rule', name: 'A rule' };
-    record.path = '/';
     noteFault(record, 'details');
-    const { captured: _captured, pathLength: _pathLength, ...draft } = draftOf(record);
+    const { captured: _captured, ...draft } = draftOf(record, PATHS);
     const completer = new EventCompleter(new Redactor(), console);
-    const event = completer.describe(draftOf(record));
+    const event = completer.describe(draftOf(record, PATHS));
     completer.conclude(event, conclusionOf(record, 'closed', PATHS));
     record.withheld = true;
     completer.conclude(event, conclusionOf(record, 'interrupted', PATHS));
@@ -493,7 +492,7 @@ describe('tables that equal the code', () => {
             route,
             passed,
             category: conclusion.category,
-            stage: conclusion.stage ?? '',
+            stage: conclusion.captured['stage'] ?? '',
           }).toEqual({
             method,
             status,
