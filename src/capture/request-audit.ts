@@ -186,7 +186,7 @@ export class RequestAudit implements ResponseObserver {
    * Learns the route that the request found.
    *
    * @returns once the request may go on to its other guards; `undefined` where it may at once
-   * @throws AuditError `AUDIT_UNAVAILABLE`, at once or by the promise
+   * @throws AuditError `AUDIT_UNAVAILABLE`, by the promise
    */
   route(record: RequestRecord, found: FoundRoute): void | Promise<void> {
     noteRoute(record, found);
@@ -225,28 +225,21 @@ export class RequestAudit implements ResponseObserver {
    * {@link route} and {@link identify} in one, for a platform where the user is known by then.
    *
    * @returns once the request may go on; `undefined` where it may at once
-   * @throws AuditError `AUDIT_UNAVAILABLE` or `AUDIT_BLOCKED`, at once or by the promise
+   * @throws AuditError `AUDIT_UNAVAILABLE` or `AUDIT_BLOCKED`, by the promise
    */
   enterRoute(record: RequestRecord, found: FoundRoute): void | Promise<void> {
     const pass = (): void | Promise<void> => {
       const blockedBy = this.identify(record);
       if (blockedBy instanceof Promise || !blockedBy) return blockedBy;
-      throw new AuditError(
-        'AUDIT_BLOCKED',
-        `The request was refused by the compliance rule ${blockedBy.name}.`,
-      );
+      const message = `The request was refused by the compliance rule ${blockedBy.name}.`;
+      return Promise.reject(new AuditError('AUDIT_BLOCKED', message));
     };
     return this.route(record, found)?.then(pass) ?? pass();
   }
 
   /** {@link enterRoute}, for platforms that go on by a callback. @param next gets the error that refuses the request */
   passRoute(record: RequestRecord, found: FoundRoute, next: (error?: Error) => void): void {
-    let admitted: void | Promise<void>;
-    try {
-      admitted = this.enterRoute(record, found);
-    } catch (error) {
-      return next(error as Error);
-    }
+    const admitted = this.enterRoute(record, found);
     if (admitted) admitted.then(() => next(), next);
     else next();
   }
@@ -423,7 +416,7 @@ export class RequestAudit implements ResponseObserver {
     return this.delivery.hasJournal && (record.route?.delivery ?? this.delivery.mode) === 'strict';
   }
 
-  /** @throws AuditError which refuses the request: only what is promised may, never a fault of the audit's own */
+  /** @throws AuditError which refuses the request, by the promise: only what is promised may, never a fault of the audit's own */
   private unlessRefused(record: RequestRecord, ask: () => void | Promise<void>): void | Promise<void> {
     const refuse = (error: unknown) => {
       if (!(error instanceof AuditError)) return this.noteInternalError(error);
@@ -433,7 +426,7 @@ export class RequestAudit implements ResponseObserver {
     try {
       return ask()?.catch(refuse);
     } catch (error) {
-      return refuse(error);
+      return Promise.reject(error as Error).catch(refuse);
     }
   }
 

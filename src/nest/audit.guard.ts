@@ -23,11 +23,7 @@ export class AuditGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') return true;
     const { record, audit } = auditedBy(context) ?? this.openHere(context);
-    try {
-      return audit.route(record, this.routeOf(context))?.then(() => true, refuse) ?? true;
-    } catch (error) {
-      return refuse(error);
-    }
+    return audit.route(record, this.routeOf(context))?.then(() => true, refuse) ?? true;
   }
 
   /** What was read before something failed is kept: `@NoAudit()` and `delivery` first of all. */
