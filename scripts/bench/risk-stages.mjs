@@ -2,7 +2,6 @@
 import { checkRiskContext } from '../../dist/esm/features/risk/risk-context-options.js';
 import { contextRisk } from '../../dist/esm/features/risk/context-risk.js';
 import { RiskMemory } from '../../dist/esm/features/risk/risk-memory.js';
-import { RiskModel } from '../../dist/esm/recorder/risk/risk-model.js';
 import { RiskStage } from '../../dist/esm/recorder/risk/risk-stage.js';
 
 const silent = { log() {}, warn() {}, error() {} };
@@ -13,8 +12,8 @@ export function riskStages() {
     businessHours: { timeZone: 'Europe/Berlin', from: '08:00', to: '18:00' },
   });
   const memory = new RiskMemory(options, () => Promise.resolve([]), silent);
-  const byDefault = new RiskStage(new RiskModel());
-  const withFeature = new RiskStage(new RiskModel());
+  const byDefault = new RiskStage();
+  const withFeature = new RiskStage();
   withFeature.add(contextRisk(options, (event) => memory.facts(event)));
   return {
     byDefault: (event) => byDefault.judge(event, {}).riskScore,

@@ -18,7 +18,6 @@ import { Listeners } from '../recorder/listeners.js';
 import { Redactor } from '../recorder/redaction/redactor.js';
 import { SafePaths } from '../recorder/redaction/safe-paths.js';
 import { Reports } from '../recorder/reports.js';
-import { RiskModel } from '../recorder/risk/risk-model.js';
 import { RiskStage } from '../recorder/risk/risk-stage.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LedgerSettings } from '../sealer/ledger-options.js';
@@ -113,7 +112,7 @@ export class AuditRuntime {
     const tables = { ...tablesOf(this.database, ledger, logger), ...standIn?.tables };
     this.repository = tables.events;
     this.authority = tables.authority;
-    const riskStage = new RiskStage(new RiskModel(options.risk));
+    const riskStage = new RiskStage(options.risk);
     const completer = new EventCompleter(redactor, logger, options.service, [riskStage]);
     const { atRest } = this;
     this.listeners = new Listeners(logger, atRest);

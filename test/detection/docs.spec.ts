@@ -8,7 +8,7 @@ import { MAX_KEYS } from '../../src/features/detection/detection-options.js';
 import { findingDraft, MAX_EVENT_IDS } from '../../src/features/detection/finding.js';
 import { FINDING } from '../../src/features/detection/raised-events.js';
 import { VALUES_REMEMBERED } from '../../src/features/risk/first-seen.js';
-import { RISK_FACTORS } from '../../src/recorder/risk/risk-model.js';
+import { RISK_FACTORS } from '../../src/recorder/risk/risk-stage.js';
 import { KEYS_REMEMBERED } from '../../src/features/risk/risk-memory.js';
 import { BURST, CONTEXT_POINTS } from '../../src/features/risk/risk-context-options.js';
 import { PRIVILEGED_ROLES } from '../../src/recorder/risk/risk-options.js';

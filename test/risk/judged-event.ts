@@ -1,7 +1,6 @@
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import type { AuditVerb } from '../../src/recorder/classify.js';
-import { RiskModel } from '../../src/recorder/risk/risk-model.js';
 import type { RiskOptions } from '../../src/recorder/risk/risk-options.js';
 import { RiskStage } from '../../src/recorder/risk/risk-stage.js';
 import type { RiskFeature } from '../../src/recorder/risk/risk-stage.js';
@@ -34,7 +33,7 @@ export function scored(
   options: RiskOptions = {},
   ...features: RiskFeature[]
 ): Judgement & Required<Pick<Judgement, 'riskScore' | 'riskFactors'>> {
-  const stage = new RiskStage(new RiskModel(options));
+  const stage = new RiskStage(options);
   for (const feature of features) stage.add(feature);
   return stage.judge({ ...event, action: `invoice.${verb}` }, {}) as ReturnType<typeof scored>;
 }

@@ -1,7 +1,12 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { verbOf } from '../classify.js';
 import type { GivenJudgement, Judgement, Stage } from '../stage.js';
-import type { RiskModel } from './risk-model.js';
+import { checkRiskOptions } from './risk-options.js';
+import type { CheckedRisk, RiskOptions } from './risk-options.js';
+import { volumeOf } from './volume.js';
+
+/** The order in which factors are listed; those of features stand after them. */
+export const RISK_FACTORS = ['category', 'severity', 'outcome', 'verb', 'privilegedRole', 'volume'] as const;
 
 /** A risk score with its reasons, as a feature and the application see it. */
 export interface RiskScore {
@@ -20,14 +25,18 @@ export interface RiskFeature {
 }
 
 /**
- * Scores the event, and says why in `metadata.riskFactors`. A score that was given is left as it is. Where a feature
+ * Scores the event by a sum of named points, which anybody can add up, and says why in `metadata.riskFactors`. A score that was given is left as it is. Where a feature
  * fails, what was added up before stays, and `metadata.stageErrors` names `risk`.
  */
 export class RiskStage implements Stage {
   readonly name = 'risk';
+  private readonly risk: CheckedRisk;
   private readonly features: RiskFeature[] = [];
 
-  constructor(private readonly model: RiskModel) {}
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option, such as `risk.weights.severity.high` */
+  constructor(options: RiskOptions = {}) {
+    this.risk = checkRiskOptions(options);
+  }
 
   /** Asks the feature as well, from now on. */
   add(feature: RiskFeature): void {
@@ -36,9 +45,36 @@ export class RiskStage implements Stage {
 
   judge(event: AuditLogEvent, { riskScore }: GivenJudgement): Judgement | undefined {
     if (riskScore !== undefined) return undefined;
-    const { sum, factors } = this.model.score(event, verbOf(event.action, event.metadata['method']));
+    const points = this.pointsOf(event);
+    const factors: string[] = [];
+    let sum = 0;
+    for (const name of RISK_FACTORS) {
+      if (points[name] === 0) continue;
+      factors.push(`${name}:${points[name]}`);
+      sum += points[name];
+    }
     if (this.features.length === 0) return { riskScore: Math.min(100, sum), riskFactors: factors };
     return this.judgeMore(event, sum, factors);
+  }
+
+  private pointsOf(event: AuditLogEvent): Record<(typeof RISK_FACTORS)[number], number> {
+    const { risk } = this;
+    const volume = volumeOf(event, risk.volumeKeys);
+    return {
+      category: risk.category[event.category],
+      severity: risk.severity[event.severity],
+      outcome: risk.outcome[event.outcome],
+      verb: risk.verb[verbOf(event.action, event.metadata['method'])],
+      privilegedRole: this.isPrivileged(event) ? risk.privilegedRole : 0,
+      volume: risk.volume.findLast(({ from }) => volume >= from)?.points ?? 0,
+    };
+  }
+
+  private isPrivileged({ metadata }: AuditLogEvent): boolean {
+    const { privilegedRoles } = this.risk;
+    const { roles } = metadata;
+    if (roles === undefined) return false;
+    return [roles].flat().some((role) => privilegedRoles.has(String(role).toLowerCase()));
   }
 
   private judgeMore(event: AuditLogEvent, sum: number, factors: string[]): Judgement {

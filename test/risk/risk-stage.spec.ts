@@ -2,7 +2,7 @@
 import type { AuditLogEvent } from 'nest-audit-trail';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from 'nest-audit-trail';
 import type { AuditVerb } from '../../src/recorder/classify.js';
-import { RiskModel } from '../../src/recorder/risk/risk-model.js';
+import { RiskStage } from '../../src/recorder/risk/risk-stage.js';
 import type { RiskOptions } from '../../src/recorder/risk/risk-options.js';
 import { PRIVILEGED_ROLE_POINTS, RISK_POINTS, VOLUME_STEPS } from '../../src/recorder/risk/risk-points.js';
 import { volumeOf } from '../../src/recorder/risk/volume.js';
@@ -125,11 +125,11 @@ describe('risk options', () => {
     ['risk.privilegedRoles', { privilegedRoles: 'admin' }],
     ['risk.volumeKeys', { volumeKeys: [''] }],
   ])('that are wrong at %s are refused', (field, wrong) => {
-    expectRefusedOption(field, () => new RiskModel(wrong as RiskOptions));
+    expectRefusedOption(field, () => new RiskStage(wrong as RiskOptions));
   });
 
   it('have every factor that the defaults have', () => {
     const all = { ...RISK_POINTS, privilegedRole: PRIVILEGED_ROLE_POINTS, volume: VOLUME_STEPS };
-    expect(() => new RiskModel({ weights: all })).not.toThrow();
+    expect(() => new RiskStage({ weights: all })).not.toThrow();
   });
 });
