@@ -1,4 +1,3 @@
-import { AuditError } from '../event/audit-error.js';
 import { present } from '../event/present.js';
 import { lastAnnotated } from './annotation.js';
 import type { CaptureOptions } from './capture-options.js';
@@ -23,21 +22,10 @@ const NO_FIELDS: RecordedFields = { query: false, body: false, response: false }
  * gone. What the decision was made of may change before that; then it is made again.
  */
 export class RecordingChoice {
+  /** A feature's. */
   policy: RecordingPolicy | undefined;
 
   constructor(private readonly options: CaptureOptions) {}
-
-  /** @throws AuditError `AUDIT_INVALID_OPTIONS` where another feature decides already */
-  decideBy(policy: RecordingPolicy): void {
-    if (this.policy) {
-      throw new AuditError(
-        'AUDIT_INVALID_OPTIONS',
-        'The audit option features has two features that decide which requests are recorded: write one of them.',
-        { field: 'features' },
-      );
-    }
-    this.policy = policy;
-  }
 
   /** As far as can be told by now: a request that may still turn out to be recorded counts as one that is. */
   isRecorded(record: RequestRecord): boolean {

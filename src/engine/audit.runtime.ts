@@ -8,7 +8,7 @@ import { ThreadedSealer } from '../delivery/thread/threaded-sealer.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { withDefaults } from '../event/option-schema.js';
+import { withDefaults, wrongOption } from '../event/option-schema.js';
 import { present } from '../event/present.js';
 import { raise } from '../event/raised-event.js';
 import { AtRest } from '../recorder/at-rest.js';
@@ -174,16 +174,23 @@ export class AuditRuntime {
     };
     this.features = (options.features ?? []).map((feature) => feature.run(host));
     for (const feature of this.features) {
-      const { recording, refuse, judge, observe, risk, reads: readObserver } = feature;
-      if (recording) requests.choice.decideBy(recording);
+      const { refuse, judge, observe, risk, reads: readObserver } = feature;
       if (refuse) requests.judges.push(refuse);
       if (judge) completer.add(judge);
       if (observe) listeners.observe((event, shown) => observe(event, shown));
       if (risk) riskStage.add(risk);
-      // A stand-in has no keys: nothing rests there.
-      if (feature.atRest && !standIn) atRest.add(feature.atRest);
       if (readObserver) reads.add(readObserver);
     }
+    requests.choice.policy = this.onlyOne('recording', 'decide which requests are recorded');
+    // A stand-in has no keys: nothing rests there.
+    if (!standIn) atRest.feature = this.onlyOne('atRest', 'protect values');
+  }
+
+  /** @throws AuditError `AUDIT_INVALID_OPTIONS` where several features do what one alone can do */
+  private onlyOne<Part extends 'recording' | 'atRest'>(part: Part, does: string): RunningFeature[Part] {
+    const [one, other] = this.features.filter((feature) => feature[part]);
+    if (other) throw wrongOption('features', `has two features that ${does}: write one of them`);
+    return one?.[part];
   }
 
   /** What seals: in the thread where there is one, else here. */

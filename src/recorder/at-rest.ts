@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { AuditError, invalidQuery } from '../event/audit-error.js';
+import { invalidQuery } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { hidden, isProtected, placeholderOf } from './hidden-event.js';
 
@@ -41,19 +41,7 @@ export interface AtRestFeature {
 
 /** How events rest: as they are, unless a feature protects their values. Without it, the values that are protected stay hidden. */
 export class AtRest {
-  private feature: AtRestFeature | undefined;
-
-  /** @throws AuditError `AUDIT_INVALID_OPTIONS` where another feature does the same */
-  add(feature: AtRestFeature): void {
-    if (this.feature) {
-      throw new AuditError(
-        'AUDIT_INVALID_OPTIONS',
-        'The audit option features has two features that protect values: write one of them.',
-        { field: 'features' },
-      );
-    }
-    this.feature = feature;
-  }
+  feature: AtRestFeature | undefined;
 
   /** Whether a feature reads what is protected. */
   get isRead(): boolean {
