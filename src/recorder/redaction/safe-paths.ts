@@ -1,5 +1,6 @@
 import type { SecretTest } from '../../event/flatten.js';
 import { percentDecoded } from '../../event/percent-encoding.js';
+import { RecentMap } from '../../event/recent-map.js';
 import { REDACTED } from '../../event/safe-text.js';
 
 /** A platform's route pattern with a parameter whose values are secret (`/reset/:token`), read once. */
@@ -20,6 +21,7 @@ interface Part {
 const SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
 /** A text that is escaped within an escaped text, and no further. */
 const DEPTH = 3;
+const PATTERNS_REMEMBERED = 10_000;
 
 /** A segment that is one to whoever reads the path. */
 interface Step {
@@ -30,8 +32,8 @@ interface Step {
 
 /** The paths of requests as they may be stored: with the values of secret parameters redacted. */
 export class SafePaths {
-  /** By pattern; `undefined` for one without a secret parameter. */
-  private readonly known = new Map<string, SecretRoute | undefined>();
+  /** By pattern; `null` for one without a secret parameter. A router that is mounted on a parameter may have one for each of its values. */
+  private readonly known = new RecentMap<string, SecretRoute | null>(PATTERNS_REMEMBERED);
   /** The routes by their last fixed segment, which few have in common, with its place among their parts. */
   private likely: ReadonlyMap<string, readonly (readonly [route: SecretRoute, place: number])[]> = new Map();
 
@@ -109,15 +111,12 @@ export class SafePaths {
     return steps[end]?.at ?? Infinity;
   }
 
-  private routeOf(pattern: string): SecretRoute | undefined {
-    if (this.known.has(pattern)) return this.known.get(pattern);
-    const route = this.readRoute(pattern);
-    this.known.set(pattern, route);
-    return route;
+  private routeOf(pattern: string): SecretRoute | null {
+    return this.known.getOrMake(pattern, () => this.readRoute(pattern));
   }
 
-  private readRoute(pattern: string): SecretRoute | undefined {
-    if (!this.hasSecretParameter(pattern)) return undefined;
+  private readRoute(pattern: string): SecretRoute | null {
+    if (!this.hasSecretParameter(pattern)) return null;
     const parts = withoutTrailingSlashes(pattern)
       .split('/')
       .filter((part) => part !== '');
