@@ -55,17 +55,11 @@ export class RouteAuditReader {
       declared === undefined || declared === RequestMethod.ALL
         ? requestMethod
         : (RequestMethod[declared] ?? requestMethod);
+    const route = this.build(controller, handler, method);
     const handlers = this.known.get(controller) ?? new Map<Handler, Map<string, RouteAudit>>();
     this.known.set(controller, handlers);
     const methods = handlers.get(handler) ?? new Map<string, RouteAudit>();
-    handlers.set(handler, methods);
-    let route = methods.get(method);
-    if (!route) {
-      route = this.build(controller, handler, method);
-      methods.set(method, route);
-    }
-    // Requests of another method, as HEAD is to the handlers of GET, find it without asking again.
-    methods.set(requestMethod, route);
+    handlers.set(handler, methods.set(requestMethod, route));
     return route;
   }
 
