@@ -171,7 +171,8 @@ export class SourceRepository {
         const noted = knowledge.local.has(source) ? undefined : notesToCount?.sequence;
         return { source, standing, event, letter, last: highest(event.last, letter.last, noted) ?? 0 };
       });
-      const holed = known.filter((one) => !isWhole(one));
+      // The counts alone tell that no number is missing.
+      const holed = known.filter(({ event, last }) => (event.sequences ?? 0) !== last);
       const gaps = await this.gaps(holed, hasRemovals);
       summaries.push(...known.map((one) => summaryOf(one, gaps.get(one.source) ?? [], knowledge)));
       await turn();
@@ -303,11 +304,6 @@ export class SourceRepository {
       }),
     );
   }
-}
-
-/** Whether no number up to the last is missing, which the counts alone tell. */
-function isWhole({ event, last }: Known): boolean {
-  return (event.first ?? 1) === 1 && (event.sequences ?? 0) === last;
 }
 
 function summaryOf(

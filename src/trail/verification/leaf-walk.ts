@@ -39,9 +39,10 @@ export class LeafWalk {
    * @param size of the whole log
    */
   async walk(from: number, to: number, size: number, report: (done: number) => void): Promise<void> {
+    let last = size;
     let stop = await this.checkpoints.nextStop();
-    for (let start = from; start < size && (start < to || stop <= size);) {
-      const end = Math.min(size, start - (start % PAGE) + PAGE);
+    for (let start = from; start < last && (start < to || stop <= size);) {
+      let end = Math.min(size, start - (start % PAGE) + PAGE);
       const rows = await this.ledger.leaves(start, end);
       if (rows.length === 0) {
         start = await this.skip(start, end, size);
@@ -60,11 +61,7 @@ export class LeafWalk {
         if (index + 1 !== stop) continue;
         this.checkpoints.compare(stop, this.roots);
         stop = await this.checkpoints.nextStop();
-        if (index + 1 >= to && to < size) {
-          this.tellMissing();
-          report(to - from);
-          return;
-        }
+        if (index + 1 >= to && to < size) last = end = index + 1;
       }
       this.tellMissing();
       start = end;
