@@ -3,7 +3,7 @@ import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { unavailable } from './answer.js';
 import { AuditDatabase } from './audit-database.js';
-import { codeOf, isCodeColumn, readCode } from './codes.js';
+import { CODES, isCodeColumn, readCode } from './codes.js';
 import type { EventFilter } from './event-filter.js';
 import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventColumn, EventRow, RowValues } from './event-row.js';
@@ -101,22 +101,17 @@ export class AuditEventRepository {
     return rows.map(this.database.reader.read);
   }
 
-  /**
-   * How many events each value of a column has, most first.
-   *
-   * @param values only these
-   */
+  /** How many events each value of a column has, most first; of codes, only those that stand for a text. */
   async countBy(
     filter: EventFilter,
     column: Extract<EventColumn, 'category' | 'severity' | 'outcome' | 'action' | 'user_id'>,
     limit: number,
-    values?: readonly string[],
   ): Promise<EventCounts> {
     const name = raw(`e.${column}`);
-    const counted = values?.map((value) => (isCodeColumn(column) ? codeOf(column, value) : value));
+    const codes = isCodeColumn(column) ? Object.values<number>(CODES[column]) : undefined;
     const rows = await this.select(
       sql`${name} AS value, COUNT(*) AS total`,
-      sql`${matching(filter)} AND ${name} ${counted ? sql`IN (${list(counted)})` : sql`IS NOT NULL`}`,
+      sql`${matching(filter)} AND ${name} ${codes ? sql`IN (${list(codes)})` : sql`IS NOT NULL`}`,
       sql`GROUP BY ${name} ORDER BY COUNT(*) DESC, ${name} ASC ${most(limit)}`,
     );
     return rows.map(({ value = null, total }) => ({

@@ -64,9 +64,9 @@ export async function computeStatistics(
   const totals = await repository.totals(filter, HIGH_RISK_FROM);
   const spanMs = (totals.last ?? 0) - (totals.first ?? 0);
   const bucketMs = INTERVALS[interval ?? fittingInterval(spanMs)];
-  const categories = await repository.countBy(filter, 'category', CATEGORIES.length, CATEGORIES);
-  const severities = await repository.countBy(filter, 'severity', SEVERITIES.length, SEVERITIES);
-  const outcomes = await repository.countBy(filter, 'outcome', OUTCOMES.length, OUTCOMES);
+  const categories = await repository.countBy(filter, 'category', CATEGORIES.length);
+  const severities = await repository.countBy(filter, 'severity', SEVERITIES.length);
+  const outcomes = await repository.countBy(filter, 'outcome', OUTCOMES.length);
   const actions = await repository.countBy(filter, 'action', top);
   const users = await repository.countBy(filter, 'user_id', top);
   return {

@@ -44,7 +44,7 @@ const NO_PAGES = [...ONE_PAGE, 'order'] as const;
 
 /** Answers the questions about events, each checked first, and told of to whoever wants to know of reads. */
 export class EventQueries {
-  private signer: Promise<CursorSigner> | undefined;
+  private signer: CursorSigner | undefined;
 
   constructor(
     private readonly events: AuditEventRepository,
@@ -174,15 +174,8 @@ export class EventQueries {
     return { checked, filter: toFilter(checked, tenantId, this.redactor) };
   }
 
-  private cursors(): Promise<CursorSigner> {
-    this.signer ??= this.events.setting('cursor_key').then(
-      (key) => new CursorSigner(key),
-      (error: unknown) => {
-        this.signer = undefined;
-        throw error;
-      },
-    );
-    return this.signer;
+  private async cursors(): Promise<CursorSigner> {
+    return (this.signer ??= new CursorSigner(await this.events.setting('cursor_key')));
   }
 }
 

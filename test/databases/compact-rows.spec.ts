@@ -223,7 +223,7 @@ describeEachDatabase('compact rows', (create, name) => {
     const page = { limit: 9, order: 'oldest' } as const;
     expect(await store.events.find({ severity: ['99'] }, page)).toEqual([]);
     expect(await store.events.find({ severity: ['bogus'], category: ['system'] }, page)).toEqual([]);
-    const counts = await store.events.countBy({}, 'severity', 4, SEVERITIES);
+    const counts = await store.events.countBy({}, 'severity', 4);
     expect(counts.map(({ value }) => value).sort()).toEqual([...SEVERITIES].sort());
   });
 
