@@ -76,7 +76,7 @@ export class Delivery {
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
     });
-    this.feed = new LogFeed(this.log, this.loop, this.options, (error) => this.noteAway(error));
+    this.feed = new LogFeed(this.log, this.loop, this.options);
   }
 
   get mode(): DeliveryMode {
@@ -171,7 +171,7 @@ export class Delivery {
   }
 
   cancel(intent: Intent): void {
-    this.journal?.intents.void(intent);
+    this.log.cancel(intent);
   }
 
   /**

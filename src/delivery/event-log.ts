@@ -1,6 +1,6 @@
 import { createEventId } from '../event/event-id.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { rangesOf } from '../event/sequence-set.js';
+import { rangesOf, SequenceSet } from '../event/sequence-set.js';
 import type { NumberRange, NumberRanges, SourceNumber } from '../event/sequence-set.js';
 import { BEGINNING, comparePlaces, earlier } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
@@ -9,7 +9,6 @@ import { hasThrough } from '../journal/intents.js';
 import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
 import type { DroppedNumbers, LineKind } from '../journal/journal-line.js';
-import { recover } from '../journal/recovery.js';
 import { sizeOf } from '../store/event-size.js';
 import type { LogNews, LogStart, Progress, ToldEvent } from './messages.js';
 import { Ticket, told } from './ticket.js';
@@ -67,6 +66,8 @@ export class EventLog {
   private waiting = 0;
   private untold = 0;
   private oldest: number | undefined;
+  /** Of events that the database has, and of requests that are not recorded: whoever reads the log passes over these numbers. */
+  private done = new SequenceSet();
   /** By number. */
   private readonly kept = new Map<number, KeptEvent>();
   /** How far the reader has come. */
@@ -82,6 +83,7 @@ export class EventLog {
     this.journal = journal;
     this.waitsForJournal = false;
     this.waiting = journal.recovered.pending;
+    this.done = new SequenceSet(journal.recovered.stored);
     this.end = { segment: journal.active.number, position: journal.active.size };
     const early = [...this.open.values(), ...this.unwritten.values()];
     this.open.clear();
@@ -96,29 +98,25 @@ export class EventLog {
     }
   }
 
-  /** The log as its reader finds it when the process begins. */
+  /** The log as a reader finds it that knows nothing: the first one, or the next after its thread has died. */
   begin(): LogStart | undefined {
-    return this.journal && this.startOf(this.journal, this.journal.recovered.stored.ranges);
-  }
-
-  /** The log as the next reader finds it, after the one before has died. It reads in the log what that one was told. */
-  async beginAgain(): Promise<LogStart | undefined> {
     const { journal } = this;
     this.withReader = 0;
+    this.toldSegment = 0;
     if (!journal) return undefined;
     this.wanted = [];
     for (const ticket of this.unwritten.values()) if (ticket.written) this.leaveMemory(ticket);
     for (const ticket of this.awaited.values()) this.await(ticket);
-    const { number: segment, size: position } = journal.active;
-    const { stored } = await recover(journal.segments, () => undefined, { segment, position });
-    return this.startOf(journal, stored.ranges);
-  }
-
-  private startOf(journal: EventJournal, stored: NumberRanges): LogStart {
     const { directory, uid, source, sequence, recovered } = journal;
-    const memorySource = this.memoryNumbers.source;
-    this.toldSegment = 0;
-    return { directory, uid, source, sequence, memorySource, lastRecovered: recovered.lastSegment, stored };
+    return {
+      directory,
+      uid,
+      source,
+      sequence,
+      memorySource: this.memoryNumbers.source,
+      lastRecovered: recovered.lastSegment,
+      done: this.done.ranges,
+    };
   }
 
   /** Each with the last number that it gave away. */
@@ -203,6 +201,12 @@ export class EventLog {
     this.release(this.enter(event, this.journal!.intents.adopt(number)));
   }
 
+  /** There will be no event of the request. */
+  cancel(intent: Intent): void {
+    this.journal?.intents.void(intent);
+    this.done.add(intent.number);
+  }
+
   /** Takes the event, numbers it, and writes it to the journal. Where that fails, it is tried once more on release. */
   enter(event: AuditLogEvent, intent?: Intent): Ticket {
     const number = intent?.number ?? this.journal?.nextNumber() ?? ++this.lastNumber;
@@ -267,6 +271,7 @@ export class EventLog {
     this.reached = { needed: progress.needed, through: progress.through };
     const inLog: number[] = [];
     for (const number of progress.settled) {
+      this.done.add(number);
       if (this.leaveReader(number)) inLog.push(number);
       this.awaited.get(number)?.onStored?.();
       this.awaited.delete(number);
@@ -340,6 +345,7 @@ export class EventLog {
       ticket.numbered = { source, sequence };
       if (!this.write(ticket, 'event')) break;
       this.writeLine('stored', [[number, number]]);
+      this.done.add(number);
       this.kept.delete(number);
       this.handOver(ticket);
     }

@@ -3,14 +3,9 @@ import type { Loop } from './delivery-loop.js';
 import type { DeliveryOptions } from './delivery-options.js';
 import type { EventLog } from './event-log.js';
 
-/** After the log could not be read. */
-const RETRY_MS = 1_000;
-
 /** Tells the loop what is new in the log: at once where somebody waits or a batch is full, else after the flush interval. */
 export class LogFeed {
-  /** Counts the loops: another one follows where a thread has died. */
-  private loops = 0;
-  /** The loop knows the log. */
+  /** A loop knows the log. */
   private isOpen = false;
   private isClosed = false;
   private isDueSoon = false;
@@ -18,20 +13,19 @@ export class LogFeed {
   /** Delivery runs in no request's context, whichever request set it off. */
   private readonly context = new AsyncResource('AuditDelivery');
 
-  /** @param failed told that the log could not be read for the loop; it is tried again */
   constructor(
     private readonly log: EventLog,
     private readonly loop: Loop,
     private readonly options: Required<DeliveryOptions>,
-    private readonly failed: (error: unknown) => void,
   ) {}
 
-  /** Tells all of the log to a loop that knows nothing yet. */
+  /** Tells all of the log to a loop that knows nothing yet: the first one, or the next after its thread has died. */
   open(): void {
-    this.tellAll().catch((error: unknown) => {
-      this.failed(error);
-      if (!this.isClosed) setTimeout(() => this.open(), RETRY_MS).unref();
-    });
+    if (this.isClosed) return;
+    const start = this.log.begin();
+    if (start) this.loop.open(start);
+    this.isOpen = true;
+    this.tell();
   }
 
   schedule(): void {
@@ -60,17 +54,5 @@ export class LogFeed {
   close(): void {
     this.isClosed = true;
     clearTimeout(this.timer);
-  }
-
-  private async tellAll(): Promise<void> {
-    this.loops += 1;
-    const current = this.loops;
-    this.isOpen = false;
-    const start = current === 1 ? this.log.begin() : await this.log.beginAgain();
-    // Else there is another loop already.
-    if (this.isClosed || current !== this.loops) return;
-    if (start) this.loop.open(start);
-    this.isOpen = true;
-    this.tell();
   }
 }

@@ -43,7 +43,7 @@ export class LogReader {
   private position = 0;
   private readonly finder = new DamageFinder();
   /** Events that are stored, or that it has from elsewhere. */
-  private readonly stored: SequenceSet;
+  private readonly done: SequenceSet;
   /** Events that it has read and that can still change. */
   private readonly open = new Map<number, Entry & { readonly place: Place }>();
   private openBytes = 0;
@@ -59,7 +59,7 @@ export class LogReader {
     private readonly start: LogStart,
     private readonly onLoss: (loss: JournalLoss) => void,
   ) {
-    this.stored = new SequenceSet(start.stored);
+    this.done = new SequenceSet(start.done);
   }
 
   advance({ segments, sources, settled, events }: LogNews): void {
@@ -70,7 +70,7 @@ export class LogReader {
       else this.segments.push(Segment.written(this.start.directory, number, this.start.uid, size));
     }
     for (const { number } of events) {
-      this.stored.add(number);
+      this.done.add(number);
       this.forget(number);
     }
     for (const [from, to] of settled) this.settled.add(from, to);
@@ -220,7 +220,7 @@ export class LogReader {
   /** A line of an event. */
   private meet(line: EventLine, place: Place, bytes: number): void {
     const { kind, number } = line;
-    if (this.stored.has(number)) return;
+    if (this.done.has(number)) return;
     const entry = { ...this.entryOf(line, bytes), place };
     const before = this.forget(number);
     // Two of one number, of which one is forged: nobody knows which.

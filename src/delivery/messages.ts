@@ -18,7 +18,8 @@ export interface LogStart {
   readonly memorySource: string;
   /** Earlier processes wrote the segments up to this one: their events are settled, and their damage is told. */
   readonly lastRecovered: number;
-  readonly stored: NumberRanges;
+  /** Numbers that the reader passes over. */
+  readonly done: NumberRanges;
 }
 
 /** What is new since the last news. */

@@ -2,6 +2,7 @@ import type { LineKind } from './journal-line.js';
 
 interface Lines {
   readonly firstSegment: number;
+  readonly newestNumber: number;
   nextNumber(): number;
   append(kind: LineKind, number: number, reference: number, body: string): { readonly segment: number };
 }
@@ -49,8 +50,10 @@ export class Intents {
    * @throws the file system's error; then what was known before still is
    */
   begin(body: string, before?: Intent): Intent {
-    const number = before?.number ?? this.journal.nextNumber();
+    const number = before?.number ?? this.journal.newestNumber + 1;
     const { segment } = this.journal.append('intent', number, 0, body);
+    // Not before it is written: numbers that nobody has are ranges to remember.
+    if (!before) this.journal.nextNumber();
     const intent = { number, body, segment };
     this.open.set(number, intent);
     return intent;

@@ -42,7 +42,6 @@ export type JournalLine = {
     readonly kind: Kind;
     readonly number: number;
     readonly reference: number;
-    readonly text: string;
     readonly content: LineContents[Kind];
   };
 }[LineKind];
@@ -105,9 +104,8 @@ export function decodeLine(line: Buffer): JournalLine | undefined {
   if (!/^[0-9a-f]{8}$/.test(checksum) || crc32(text) !== Number.parseInt(checksum, 16)) return undefined;
   const [head, kind, number, reference] = HEAD.exec(text.toString('latin1', 0, HEAD_LENGTH)) ?? [];
   if (head === undefined || !Object.hasOwn(CHECKS, kind!) || !isUtf8(text)) return undefined;
-  const body = text.toString('utf8', head.length);
-  const content = parse(body);
-  const decoded = { kind, number: Number(number), reference: Number(reference), text: body, content };
+  const content = parse(text.toString('utf8', head.length));
+  const decoded = { kind, number: Number(number), reference: Number(reference), content };
   const isSafe = Number.isSafeInteger(decoded.number) && Number.isSafeInteger(decoded.reference);
   return isSafe && CHECKS[kind as LineKind](content, decoded) ? (decoded as JournalLine) : undefined;
 }

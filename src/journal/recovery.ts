@@ -4,7 +4,7 @@ import type { JournalLoss } from './damage.js';
 import type { BegunRequest, DroppedNumbers, JournalLine, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
 import { OPEN_FILES } from './segment.js';
-import type { Place, Segment } from './segment.js';
+import type { Segment } from './segment.js';
 import { SequenceSet } from '../event/sequence-set.js';
 import type { NumberRanges, SourceNumber } from '../event/sequence-set.js';
 
@@ -21,7 +21,8 @@ export interface Recovered {
   readonly sources: readonly RecoveredSource[];
   /** The highest number of an intent or an event. */
   readonly lastNumber: number;
-  readonly stored: SequenceSet;
+  /** The numbers of events that the database has. */
+  readonly stored: NumberRanges;
   /** What is known of requests that began and were not heard of again, by number. */
   readonly intents: ReadonlyMap<number, BegunRequest>;
   /** How many events the database does not have. */
@@ -36,23 +37,15 @@ export interface Recovered {
  * their turn comes.
  *
  * @param onProgress called before each segment
- * @param end where to stop, in a segment that is still written to
  */
-export async function recover(
-  segments: readonly Segment[],
-  onProgress: () => void,
-  end?: Place,
-): Promise<Recovered> {
+export async function recover(segments: readonly Segment[], onProgress: () => void): Promise<Recovered> {
   const reading = new Reading();
   for (const segment of segments) {
     passPoint('during-recovery');
     onProgress();
-    const isBehind = end !== undefined && segment.number > end.segment;
-    const size = end?.segment === segment.number ? Math.min(end.position, segment.size) : segment.size;
-    for (let position = 0; position < size && !isBehind;) {
+    for (let position = 0; position < segment.size;) {
       const { found, next } = segment.read(position, true);
-      for (const { line, raw, position: at } of found) {
-        if (at >= size) break;
+      for (const { line, raw } of found) {
         if (!line || !reading.read(line)) reading.finder.note(segment, raw);
       }
       // A file that is shorter than it says.
@@ -112,7 +105,7 @@ class Reading {
     return {
       sources: this.sources,
       lastNumber: this.finder.lastNumber,
-      stored: this.stored,
+      stored: this.stored.ranges,
       intents: this.intents,
       pending,
       losses: this.losses.filter(({ segment }) => !this.reported.has(segment)),

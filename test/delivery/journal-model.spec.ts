@@ -41,7 +41,7 @@ type Command =
   | { readonly do: 'tell' | 'store' | 'refuse' }
   | { readonly do: 'crash'; readonly at: JournalPoint | 'now'; readonly early: number }
   | { readonly do: 'disk'; readonly failsEach: number }
-  | { readonly do: 'look' | 'delete the directory' };
+  | { readonly do: 'look' | 'delete the directory' | 'end the thread' };
 
 const pick = fc.nat(1_000);
 const of = <const D extends string | number>(...names: D[]) => fc.constantFrom(...names);
@@ -60,6 +60,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   // Never, each time, or now and then.
   { weight: 5, arbitrary: fc.record({ do: of('disk'), failsEach: of(0, 0, 1, 2, 3) }) },
   { weight: 5, arbitrary: fc.record({ do: of('look', 'delete the directory') }) },
+  { weight: 2, arbitrary: fc.record({ do: of('end the thread') }) },
 );
 
 /** An event as the model knows it; version 0 is what its request left where nothing more is heard of it. */
@@ -282,6 +283,9 @@ class Run {
         this.log.releaseOld();
         for (const { event, released } of this.open) if (released) this.known.get(event.id)!.owed = true;
         break;
+      case 'end the thread':
+        await this.endThread();
+        break;
       case 'crash':
         if (each.at === 'now') this.photograph();
         else this.trap = { at: each.at, early: each.early };
@@ -360,6 +364,16 @@ class Run {
     const { source, sequence } = this.log.skipSequence();
     this.excused.add(`${source} ${sequence}`);
     this.log.noteDropped({ source, count: 1, firstSequence: sequence, lastSequence: sequence });
+  }
+
+  /** What was sent to the database is stored or not, and nobody hears of it. Another loop begins. */
+  private async endThread(): Promise<void> {
+    if (this.commits % 2 === 0) this.store(this.sent?.batch ?? []);
+    this.sent = undefined;
+    this.loop.close();
+    this.loop = this.newLoop();
+    this.loop.open(this.log.begin()!);
+    await this.tell();
   }
 
   private async tell(): Promise<void> {
