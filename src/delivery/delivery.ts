@@ -310,7 +310,6 @@ export class Delivery {
   }
 
   status(): Omit<DeliveryStatus, 'unreadable'> {
-    const oldest = this.log.oldestSince;
     const journalError = this.journal?.failure?.message;
     const lastError = this.database.lastError ?? this.loop.whyNotReady;
     return {
@@ -318,7 +317,7 @@ export class Delivery {
       healthy: !this.closed && lastError === undefined && journalError === undefined && this.hasRoom(),
       pending: this.log.pending,
       pendingBytes: this.journal?.bytes ?? this.log.memory.size,
-      oldestPendingMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest),
+      oldestPendingMs: Math.max(0, Date.now() - this.log.oldestSince),
       delivered: this.delivered,
       retried: this.database.failures,
       dead: this.dead,

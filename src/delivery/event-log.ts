@@ -11,15 +11,15 @@ import type { JournalLoss } from '../journal/damage.js';
 import type { DroppedNumbers, LineKind } from '../journal/journal-line.js';
 import { sizeOf } from '../store/event-size.js';
 import type { LogNews, LogStart, Progress, ToldEvent } from './messages.js';
-import { Ticket, told } from './ticket.js';
+import { Ticket } from './ticket.js';
 
 /** After so many segments or milliseconds an event is stored, even if its answer has not left. */
 const OPEN_SEGMENTS = 4;
 const OPEN_MS = 30_000;
 /** A `settled` line is written at the latest for so many bytes of lines. */
 const UNSETTLED_BYTES = 512 * 1024;
-/** The reader has so many unwritten events at a time, at most. */
-const UNWRITTEN_AT_ONCE = 500;
+/** The reader has so many events at a time that it was sent, at most, beside those that somebody waits for. */
+const SENT_AT_ONCE = 500;
 
 /** An event that neither the database nor its dead letters take. */
 interface KeptEvent {
@@ -47,14 +47,14 @@ export class EventLog {
   private readonly memoryNumbers = { source: createEventId(Date.now()), sequence: 0 };
   /** Events that can still change, the journal has them or not. */
   private readonly open = new Map<number, Ticket>();
-  /** Released events that no file has; the reader has the first `withReader` of them. */
-  private readonly unwritten = new Map<number, Ticket>();
-  private withReader = 0;
+  /** Released events that no file has, or that somebody waits for: they are sent to the reader. */
+  private readonly outbox = new Map<number, Ticket>();
+  /** Those that it has. */
+  private readonly sent = new Map<number, Ticket>();
+  /** Whether somebody waits for one in the outbox. */
+  isUrgent = false;
   /** What only memory has; the size is about, in UTF-16 code units. */
   readonly memory = { events: 0, size: 0 };
-  /** Those that somebody waits for; and of these, which the reader was not told of. */
-  private readonly awaited = new Map<number, Ticket>();
-  private wanted: Ticket[] = [];
   /** Counts the news. */
   turn = 0;
   private toldSegment = 0;
@@ -62,7 +62,7 @@ export class EventLog {
   private settled: number[] = [];
   private settledBytes = 0;
   private readonly skipped: NumberRange[] = [];
-  /** How many released events of the log are not stored, and how many of these the reader does not know. */
+  /** How many released events that the reader reads in the log are not stored, and how many of these it does not know. */
   private waiting = 0;
   private untold = 0;
   private oldest: number | undefined;
@@ -85,28 +85,27 @@ export class EventLog {
     this.waiting = journal.recovered.pending;
     this.done = new SequenceSet(journal.recovered.stored);
     this.end = { segment: journal.active.number, position: journal.active.size };
-    const early = [...this.open.values(), ...this.unwritten.values()];
+    const early = [...this.open.values(), ...this.outbox.values()];
     this.open.clear();
-    this.unwritten.clear();
+    this.outbox.clear();
     for (const ticket of early) {
       // The journal has given its number away to another.
       ticket.number = journal.nextNumber();
       if (!this.write(ticket, 'event')) this.numberInMemory(ticket);
       if (!ticket.released) this.open.set(ticket.number, ticket);
       else this.handOver(ticket);
-      if (ticket.committed) this.await(ticket);
     }
   }
 
   /** The log as a reader finds it that knows nothing: the first one, or the next after its thread has died. */
   begin(): LogStart | undefined {
     const { journal } = this;
-    this.withReader = 0;
+    const released = [...this.sent.values(), ...this.outbox.values()];
+    this.sent.clear();
+    this.outbox.clear();
+    for (const ticket of released) this.handOver(ticket);
     this.toldSegment = 0;
     if (!journal) return undefined;
-    this.wanted = [];
-    for (const ticket of this.unwritten.values()) if (ticket.written) this.leaveMemory(ticket);
-    for (const ticket of this.awaited.values()) this.await(ticket);
     const { directory, uid, source, sequence, recovered } = journal;
     return {
       directory,
@@ -127,27 +126,22 @@ export class EventLog {
 
   /** Released, and not stored. */
   get pending(): number {
-    return this.waiting + this.unwritten.size;
+    return this.waiting + this.outbox.size + this.sent.size;
   }
 
-  /** Of those, how many the reader does not know of. */
+  /** Of those, how many the reader can be told of. */
   get news(): number {
-    const canBeTold = Math.min(this.unwritten.size, UNWRITTEN_AT_ONCE) - this.withReader;
-    return this.untold + (this.waitsForJournal ? 0 : Math.max(0, canBeTold));
+    return this.untold + Math.max(0, Math.min(this.outbox.size, SENT_AT_ONCE - this.sent.size));
   }
 
-  /** Whether somebody waits for an event of which the reader was not told. */
-  get isUrgent(): boolean {
-    return this.wanted.length > 0;
-  }
-
-  /** When the oldest of those that are pending began. Unix epoch, milliseconds. */
-  get oldestSince(): number | undefined {
-    const [first] = this.unwritten.values();
-    const oldest = this.waiting > 0 ? this.oldest : undefined;
-    return oldest === undefined || (first && first.event.timestamp < oldest)
-      ? first?.event.timestamp
-      : oldest;
+  /** When the oldest of those that are pending began. Unix epoch, milliseconds; Infinity where there is none. */
+  get oldestSince(): number {
+    let oldest = (this.waiting > 0 ? this.oldest : undefined) ?? Infinity;
+    for (const tickets of [this.sent, this.outbox]) {
+      const [first] = tickets.values();
+      oldest = Math.min(oldest, first?.event.timestamp ?? Infinity);
+    }
+    return oldest;
   }
 
   /** Whether nothing is left that a journal would have to keep. */
@@ -162,7 +156,7 @@ export class EventLog {
 
   /** Whether all is stored that was released, and told, at the mark. */
   isStoredThrough({ number, place }: LogMark): boolean {
-    if (hasThrough(this.unwritten, number) || hasThrough(this.awaited, number)) return false;
+    if (hasThrough(this.outbox, number) || hasThrough(this.sent, number)) return false;
     return !this.journal || comparePlaces(this.reached.through, place) >= 0;
   }
 
@@ -170,7 +164,7 @@ export class EventLog {
   isSettledThrough({ number, place }: LogMark): boolean {
     const { journal } = this;
     if (this.waitsForJournal || this.kept.size > 0) return false;
-    if (hasThrough(this.open, number) || hasThrough(this.unwritten, number)) return false;
+    if ([this.open, this.outbox, this.sent].some((tickets) => hasThrough(tickets, number))) return false;
     return !journal || (!journal.intents.hasThrough(number) && comparePlaces(this.needed, place) >= 0);
   }
 
@@ -233,14 +227,13 @@ export class EventLog {
       ticket.event = Object.assign(amended, { metadata: { ...amended.metadata, ...ticket.numbered } });
     const isWritten = (written && !amended) || this.write(ticket, written ? 'amend' : 'event');
     if (written && !isWritten) ticket.event = event;
-    this.handOver(ticket, ticket.committed || (written !== undefined && amended !== undefined && isWritten));
+    this.handOver(ticket, written !== undefined && amended !== undefined && isWritten);
     return !written || isWritten;
   }
 
   commit(ticket: Ticket, onStored: () => void): void {
     ticket.onStored = onStored;
     this.release(ticket);
-    if (!this.waitsForJournal) this.await(ticket);
   }
 
   /** What the reader does not know yet. @param hurry somebody waits */
@@ -251,14 +244,12 @@ export class EventLog {
     this.toldSegment = journal?.active.number ?? 0;
     this.untold = 0;
     this.turn += 1;
-    // Where no file has them, they are among the others.
-    const wanted = this.wanted.splice(0).filter(({ written }) => written);
     return {
       turn: this.turn,
       segments: segments.map(({ number, size }) => ({ number, size })),
       sources: this.sources,
       settled,
-      events: [...wanted.map((ticket) => told(ticket, true)), ...this.unwrittenNews()],
+      events: this.send(),
       skipped: this.skipped.splice(0),
       hurry,
     };
@@ -272,15 +263,13 @@ export class EventLog {
     const inLog: number[] = [];
     for (const number of progress.settled) {
       this.done.add(number);
+      this.sent.get(number)?.onStored?.();
       if (this.leaveReader(number)) inLog.push(number);
-      this.awaited.get(number)?.onStored?.();
-      this.awaited.delete(number);
     }
     if (journal) this.retryKept(journal);
     for (const { number, event, isDead } of progress.refused) {
       if (isDead) continue;
       if (this.leaveReader(number)) this.kept.set(number, { event, segment: journal?.active.number ?? 0 });
-      this.awaited.delete(number);
     }
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
     if (!journal) return;
@@ -293,20 +282,20 @@ export class EventLog {
   private get needed(): Place {
     if (this.kept.size > 0) return BEGINNING;
     let { needed } = this.reached;
-    for (const tickets of [this.unwritten, this.awaited])
+    for (const tickets of [this.outbox, this.sent])
       for (const { written } of tickets.values()) needed = earlier(needed, written);
     return needed;
   }
 
   /** Writes to the journal what only memory has, after it failed and works again. */
   writeMissing(): void {
-    const ofReader = this.withReader;
-    for (const ticket of this.open.values()) if (!ticket.written && !this.write(ticket, 'event')) return;
-    for (const [index, ticket] of [...this.unwritten.values()].entries()) {
-      if (ticket.written) continue;
-      if (!this.write(ticket, 'event')) return;
-      // The reader passes over lines of events that it has.
-      if (index >= ofReader) this.leaveMemory(ticket);
+    // The reader passes over lines of events that it was sent.
+    for (const tickets of [this.open, this.sent, this.outbox]) {
+      for (const ticket of tickets.values()) {
+        if (ticket.written) continue;
+        if (!this.write(ticket, 'event')) return;
+        if (this.outbox.delete(ticket.number)) this.handOver(ticket);
+      }
     }
   }
 
@@ -329,8 +318,9 @@ export class EventLog {
 
   /** Nothing is delivered any more: what only memory has is lost. Answers how many that are. */
   discard(): number {
-    const lost = [...this.open.values(), ...this.unwritten.values()].filter(({ written }) => !written).length;
-    for (const all of [this.open, this.unwritten, this.awaited]) all.clear();
+    const all = [this.open, this.outbox, this.sent];
+    const lost = all.flatMap((tickets) => [...tickets.values()]).filter(({ written }) => !written).length;
+    for (const tickets of all) tickets.clear();
     this.waiting = this.untold = this.memory.events = this.memory.size = 0;
     return lost;
   }
@@ -354,11 +344,15 @@ export class EventLog {
   /**
    * It may be stored: the reader finds it in the log, or is sent it.
    *
-   * @param isTold the reader knows that it is settled: by an `amend` line, or since somebody waits for it
+   * @param isTold an `amend` line says that it is settled
    */
   private handOver(ticket: Ticket, isTold = false): void {
-    const { number, event, written } = ticket;
-    if (!written) return void this.unwritten.set(number, ticket);
+    const { number, event, written, committed } = ticket;
+    if (!written || committed) {
+      this.outbox.set(number, ticket);
+      this.isUrgent ||= committed;
+      return;
+    }
     if (!isTold) this.noteSettled(number, written.length);
     this.waiting += 1;
     this.untold += 1;
@@ -412,26 +406,14 @@ export class EventLog {
     return [];
   }
 
-  private await(ticket: Ticket): void {
-    this.awaited.set(ticket.number, ticket);
-    this.wanted.push(ticket);
-  }
-
-  /** It is in the log now, and read there. */
-  private leaveMemory(ticket: Ticket): void {
-    this.unwritten.delete(ticket.number);
-    this.handOver(ticket);
-  }
-
   /** The reader is done with the event. @returns whether the log has a line of it */
   private leaveReader(number: number): boolean {
-    const ticket = this.unwritten.get(number);
+    const ticket = this.sent.get(number);
     if (!ticket) {
       this.waiting = Math.max(0, this.waiting - 1);
       return true;
     }
-    this.withReader -= 1;
-    this.unwritten.delete(number);
+    this.sent.delete(number);
     this.freeMemory(ticket);
     if (ticket.intent) this.journal?.intents.void(ticket.intent);
     return ticket.written !== undefined;
@@ -456,11 +438,18 @@ export class EventLog {
     ticket.size = 0;
   }
 
-  private unwrittenNews(): ToldEvent[] {
-    if (this.waitsForJournal) return [];
-    const news = [...this.unwritten.values()].slice(this.withReader, UNWRITTEN_AT_ONCE);
-    this.withReader += news.length;
-    return news.map((ticket) => told(ticket, false));
+  /** Those that somebody waits for, and of the others no more than the reader is to have. */
+  private send(): ToldEvent[] {
+    const news: ToldEvent[] = [];
+    for (const [number, ticket] of this.outbox) {
+      const { event, numbered, committed } = ticket;
+      if (!committed && this.sent.size >= SENT_AT_ONCE) continue;
+      this.outbox.delete(number);
+      this.sent.set(number, ticket);
+      news.push({ number, event, numbered, isUrgent: committed });
+    }
+    this.isUrgent = false;
+    return news;
   }
 }
 

@@ -2,7 +2,6 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { SourceNumber } from '../event/sequence-set.js';
 import type { Written } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
-import type { ToldEvent } from './messages.js';
 
 /** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
 export class Ticket {
@@ -29,9 +28,4 @@ export class Ticket {
   get committed(): boolean {
     return this.onStored !== undefined;
   }
-}
-
-/** The event as the reader is told of it. */
-export function told({ number, event, numbered }: Ticket, isUrgent: boolean): ToldEvent {
-  return { number, event, numbered, isUrgent };
 }
