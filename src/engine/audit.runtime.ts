@@ -195,25 +195,20 @@ export class AuditRuntime {
 
   /** What seals: in the thread where there is one, else here. */
   private makeSealer({ keys }: Tables, told: Pick<SealerHost, 'describeGap' | 'stored' | 'failed'>) {
-    const { thread, delivery, sealingDatabase } = this;
-    const inThisThread = () =>
-      new Sealer(
-        sealingDatabase ?? this.database,
-        this.ledger,
-        keys,
-        {
-          ...told,
-          localSources: () => delivery.sources,
-          ownersOf: (source, sequences) => delivery.issued.ownersOf(source, sequences),
-          statementTimeoutMs: this.deliveryOptions.statementTimeoutMs,
-        },
-        this.logger,
-      );
-    if (!thread?.seals) return inThisThread();
-    return new ThreadedSealer(thread, () => {
-      void sealingDatabase?.connect(0);
-      return inThisThread();
-    });
+    const { thread, delivery } = this;
+    if (thread?.seals) return new ThreadedSealer(thread);
+    return new Sealer(
+      this.sealingDatabase ?? this.database,
+      this.ledger,
+      keys,
+      {
+        ...told,
+        localSources: () => delivery.sources,
+        ownersOf: (source, sequences) => delivery.issued.ownersOf(source, sequences),
+        statementTimeoutMs: this.deliveryOptions.statementTimeoutMs,
+      },
+      this.logger,
+    );
   }
 
   private makeService(tables: Tables, redactor: Redactor, reads: Reads): AuditService {

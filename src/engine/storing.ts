@@ -57,8 +57,7 @@ export function loopOf(
       if (!database.isConnecting) told.away(error);
     };
     const host: LoopHost = { ...told, away };
-    const inThisThread = () => new DeliveryLoop(sink, options, host);
-    return thread ? new ThreadedLoop(thread, host, database, inThisThread) : inThisThread();
+    return thread ? new ThreadedLoop(thread, host, database) : new DeliveryLoop(sink, options, host);
   };
 }
 

@@ -59,7 +59,8 @@ export class Calls {
 
   private async run({ id, on, name, args }: Call): Promise<void> {
     try {
-      const answer = await invoke(this.callable[on], name, args);
+      const target = this.callable[on] as Record<string, (...given: readonly unknown[]) => unknown>;
+      const answer = await target[name]!(...args);
       if (id !== undefined) this.send({ answers: id, answer });
     } catch (error) {
       // Of what nobody waits for, nobody waits for the failure either.
@@ -71,8 +72,4 @@ export class Calls {
     this.waiting.get(answers)?.(answer);
     this.waiting.delete(answers);
   }
-}
-
-export function invoke(target: object | undefined, name: string, args: readonly unknown[]): unknown {
-  return (target as Record<string, (...args: readonly unknown[]) => unknown>)[name]!(...args);
 }

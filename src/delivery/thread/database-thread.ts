@@ -1,26 +1,16 @@
 import { existsSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import type { LedgerSettings } from '../../sealer/ledger-options.js';
-import type { AuditDatabaseOptions } from '../../store/store-options.js';
-import type { LoopOptions } from '../delivery-loop.js';
 import { within } from '../../store/within.js';
-import { Calls, invoke } from './calls.js';
+import { Calls } from './calls.js';
+import { doDatabaseWork } from './database-work.js';
+import type { WorkOptions } from './database-work.js';
 import type { ErrorFields } from './error-fields.js';
 import { threadFile } from './thread-file.js';
-
-/** What the thread is given when it starts: all of it can be copied. */
-export interface ThreadOptions {
-  readonly database: AuditDatabaseOptions;
-  /** Absent where the main thread seals. */
-  readonly ledger?: LedgerSettings;
-  readonly loop: LoopOptions;
-  /** Of the log that follows one whose tables were lost. */
-  readonly origin?: string;
-}
 
 /** What the thread asks of, and tells, the main one. */
 export interface ThreadHost {
@@ -41,8 +31,6 @@ export interface ThreadUser {
   started?(): void;
   /** It has ended by itself, and is started again. */
   ended?(error: Error): void;
-  /** None can be started: makes the object in the main thread. */
-  otherwise(): object;
 }
 
 /** What it reads and stores is soon garbage: by default V8 lets more of it lie than the thread needs. */
@@ -53,25 +41,26 @@ const CLOSE_PATIENCE_MS = 1_000;
 
 /**
  * A thread that stores and seals, so that the application's requests do not pay for it. One that ends by itself is started again, and
- * whoever waited for an answer tries again. Where none can be started at all, the main thread does the work.
+ * whoever waited for an answer tries again. Where none can be started at all, the main thread does the work, at the other end of a
+ * channel.
  */
 export class DatabaseThread {
-  private worker: Worker | undefined;
+  private port: Worker | MessagePort | undefined;
   private calls: Calls | undefined;
   private isClosed = false;
+  /** No thread can be started. */
+  private isHere = false;
   /** One has answered: the next will do as well. */
   private hasWorked = false;
   /** It is ended on purpose, perhaps before it has worked. */
   private isRenewing = false;
-  /** The objects that do the work where no thread can be started. */
-  private here: Record<string, object> | undefined;
   private readonly users: ThreadUser[] = [];
   private readonly callable: Record<string, object>;
   private restart: NodeJS.Timeout | undefined;
   private readonly warnings: RateLimitedLog;
 
   constructor(
-    private options: ThreadOptions,
+    private options: WorkOptions,
     host: ThreadHost,
     private readonly logger: AuditLogger,
   ) {
@@ -96,7 +85,8 @@ export class DatabaseThread {
 
   /** Starts it, for a database that is there and migrated. */
   start(): void {
-    if (this.worker || this.isClosed || this.here) return;
+    if (this.port || this.isClosed) return;
+    if (this.isHere) return this.begin(workHere(this.options), 'close');
     let worker: Worker;
     try {
       worker = new Worker(threadFile!, {
@@ -107,13 +97,18 @@ export class DatabaseThread {
     } catch (error) {
       return this.giveUp(error);
     }
+    this.begin(worker, 'exit');
+  }
+
+  /** @param ended the event that tells of its end */
+  private begin(port: Worker | MessagePort, ended: 'exit' | 'close'): void {
     let failure: unknown;
+    const calls = new Calls(port, this.callable);
     // The application keeps the process running, not this.
-    worker.unref();
-    const calls = new Calls(worker, this.callable);
-    this.worker = worker;
+    port.unref();
+    this.port = port;
     this.calls = calls;
-    worker.on('error', (error) => {
+    port.on('error', (error) => {
       failure = error;
       if (!this.hasWorked) return;
       this.warnings.error(
@@ -121,15 +116,15 @@ export class DatabaseThread {
         `The thread that stores audit events failed: ${String(error)}. It is started again.`,
       );
     });
-    worker.on('exit', () => {
-      const ended = new Error('the thread that stores audit events has ended');
-      calls.fail(ended);
-      if (this.worker !== worker) return;
-      this.worker = this.calls = undefined;
+    port.on(ended, () => {
+      const error = new Error('the thread that stores audit events has ended');
+      calls.fail(error);
+      if (this.port !== port) return;
+      this.port = this.calls = undefined;
       if (this.isClosed) return;
       if (!this.hasWorked && !this.isRenewing) return this.giveUp(failure);
       this.isRenewing = false;
-      for (const user of this.users) user.ended?.(ended);
+      for (const user of this.users) user.ended?.(error);
       this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
     });
     calls.call('thread', 'connect').then(
@@ -140,11 +135,11 @@ export class DatabaseThread {
     for (const user of this.users) user.started?.();
   }
 
-  /** Starts another one in its place, with connections of its own. @param origin see {@link ThreadOptions} */
+  /** Starts another one in its place, with connections of its own. @param origin see {@link WorkOptions} */
   renew(origin: string | undefined): void {
     if (origin !== undefined) this.options = { ...this.options, origin };
-    this.isRenewing = this.worker !== undefined;
-    void this.worker?.terminate();
+    this.isRenewing = this.port !== undefined;
+    void end(this.port);
   }
 
   /** Whether it seals as well. */
@@ -156,45 +151,50 @@ export class DatabaseThread {
   use(user: ThreadUser): void {
     this.users.push(user);
     this.callable[user.name] = user.hears;
-    if (this.here) this.replaceFor(user);
-    else if (this.calls) user.started?.();
+    if (this.calls) user.started?.();
   }
 
   /** @throws Error while it is not there; else what is thrown by it */
   async call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
-    if (this.here) return invoke(this.here[on], name, args);
     if (this.calls) return this.calls.call(on, name, ...args);
     throw new Error('the thread that stores audit events is not there yet');
   }
 
   /** As {@link call}, without an answer; nothing where there is no thread. */
   tell(on: string, name: string, ...args: unknown[]): void {
-    if (this.here) invoke(this.here[on], name, args);
-    else this.calls?.tell(on, name, ...args);
+    this.calls?.tell(on, name, ...args);
   }
 
   private giveUp(error: unknown): void {
     this.logger.warn(
       `The thread that stores audit events can't be started (${String(error)}): the main thread does it.`,
     );
-    this.here = {};
-    for (const user of this.users) this.replaceFor(user);
-  }
-
-  private replaceFor(user: ThreadUser): void {
-    this.here![user.name] = user.otherwise();
-    user.started?.();
+    this.isHere = true;
+    this.start();
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.restart);
-    const { worker } = this;
-    if (!worker) return;
+    const { port } = this;
+    if (!port) return;
     await within(
       CLOSE_PATIENCE_MS,
       this.call('thread', 'close').catch(() => undefined),
     );
-    await worker.terminate();
+    await end(port);
   }
+}
+
+/** Has the work done in this thread. */
+function workHere(options: WorkOptions): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  doDatabaseWork(port2, options);
+  port2.unref();
+  return port1;
+}
+
+async function end(port: Worker | MessagePort | undefined): Promise<void> {
+  if (port && 'terminate' in port) await port.terminate();
+  else port?.close();
 }

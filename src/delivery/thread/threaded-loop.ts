@@ -10,15 +10,11 @@ export class ThreadedLoop implements Loop, ThreadUser {
   readonly name = 'loop';
   readonly hears: object;
 
-  /**
-   * @param database why it can't be used, as the main thread sees it
-   * @param inMainThread makes one for the main thread
-   */
+  /** @param database why it can't be used, as the main thread sees it */
   constructor(
     private readonly thread: DatabaseThread,
     private readonly host: LoopHost,
     private readonly database: { readonly whyNotReady: string | undefined },
-    private readonly inMainThread: () => Loop,
   ) {
     this.hears = {
       progress: (progress: Progress) => host.progress(progress),
@@ -40,10 +36,6 @@ export class ThreadedLoop implements Loop, ThreadUser {
 
   ended(error: Error): void {
     this.host.away(error);
-  }
-
-  otherwise(): Loop {
-    return this.inMainThread();
   }
 
   open(log: LogStart): void {

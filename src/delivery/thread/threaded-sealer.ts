@@ -8,38 +8,22 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
   readonly name = 'sealer';
   readonly hears = {
     seen: (checkpoint: Checkpoint) => {
-      this.seen = { ...checkpoint, rootHash: Buffer.from(checkpoint.rootHash) };
+      this.lastSeen = { ...checkpoint, rootHash: Buffer.from(checkpoint.rootHash) };
     },
   };
-  private seen: Checkpoint | undefined;
-  private here: LogSealer | undefined;
+  lastSeen: Checkpoint | undefined;
 
-  /** @param inMainThread makes one for the main thread */
-  constructor(
-    private readonly thread: DatabaseThread,
-    private readonly inMainThread: () => LogSealer,
-  ) {
+  constructor(private readonly thread: DatabaseThread) {
     super();
-  }
-
-  get lastSeen(): Checkpoint | undefined {
-    return this.here ? this.here.lastSeen : this.seen;
   }
 
   start(): void {
     this.thread.use(this);
   }
 
-  otherwise(): LogSealer {
-    this.here = this.inMainThread();
-    this.here.start();
-    return this.here;
-  }
-
-  beginAgain(origin: string | undefined): void {
-    this.seen = undefined;
-    // The next thread is told.
-    this.here?.beginAgain(origin);
+  /** The next thread is told of the origin when it starts. */
+  beginAgain(): void {
+    this.lastSeen = undefined;
   }
 
   checkpoint(): Promise<SignedCheckpoint> {
