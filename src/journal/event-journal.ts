@@ -44,7 +44,6 @@ export class EventJournal {
   /** Why lines can't be written now. */
   failure: Error | undefined;
   readonly intents = new Intents(this);
-  private carrying = false;
   /** What is before it, nobody needs any more. */
   private needed = BEGINNING;
 
@@ -136,7 +135,7 @@ export class EventJournal {
    * @throws the file system's error; then nothing of it is written
    */
   append(kind: LineKind, number: number, reference: number, body: string): Written {
-    if (this.rotate()) this.carryForward();
+    this.rotate();
     const line = encodeLine(kind, number, reference, body);
     this.attempt(() => this.active.append(line));
     this.failure = undefined;
@@ -184,7 +183,7 @@ export class EventJournal {
   }
 
   /**
-   * Shows that the owner lives; writes again what somebody deleted under it.
+   * Called each second: shows that the owner lives, writes again what somebody deleted under it, and intents of old segments.
    *
    * @returns what happened, where something did
    */
@@ -236,11 +235,13 @@ export class EventJournal {
     this.lock.release();
   }
 
-  /** Where nothing is recorded, nothing else would find out that the file system works again. */
   private catchUp(): void {
     try {
+      // Where nothing is recorded, nothing else would find out that the file system works again.
       if (this.failure) this.append('stored', 0, 0, '[]');
       this.intents.voidMissing();
+      this.intents.carry(this.active.number - CARRY_AFTER);
+      this.sweep();
     } catch {
       // Not yet.
     }
@@ -273,31 +274,15 @@ export class EventJournal {
     this.mustRotate = true;
   }
 
-  /** @returns whether a new segment was begun, since the last one is full, or a failed write had room made for it */
-  private rotate(): boolean {
-    if (!this.isFull && !this.failure) return false;
-    return this.attempt(() => {
-      if (!this.isFull) return false;
+  /** Begins a new segment where the last one is full, or a failed write had room made for it. */
+  private rotate(): void {
+    if (!this.isFull && !this.failure) return;
+    this.attempt(() => {
+      if (!this.isFull) return;
       passPoint('before-rotate');
       this.begin();
       passPoint('after-rotate');
-      return true;
     });
-  }
-
-  private carryForward(): void {
-    // To carry may begin a new segment itself.
-    if (this.carrying) return;
-    this.carrying = true;
-    try {
-      this.intents.carry(this.active.number - CARRY_AFTER);
-    } catch {
-      // They stay where they are, and are no reason not to try the line that is next.
-      this.failedAt = -Infinity;
-    } finally {
-      this.carrying = false;
-    }
-    this.sweep();
   }
 
   private begin(): void {
