@@ -37,6 +37,9 @@ const NOT_WRITTEN = 'the audit journal can not be written';
 /**
  * Delivery as the application sees it: it writes events to the log, and tells the loop, which stores them, what is new there. It never
  * throws into the application, and waits only where the caller asks it to.
+ *
+ * The room in the order of an event: `ticket.ts`, `event-log.ts`, `log-feed.ts` and `messages.ts`; then, in a thread where there is one
+ * (`thread/`), `log-reader.ts`, `delivery-loop.ts`, `batch-store.ts`. The other files are parts of this one.
  */
 export class Delivery {
   private readonly log: EventLog;

@@ -25,6 +25,9 @@ export interface Written extends Place {
 /**
  * The local append-only journal: a directory of segments, owned by one process. A line is written in one synchronous
  * append, and outlives the process from then on; `npm run bench -- --only journal` tells what that costs.
+ *
+ * It is made of lines (`journal-line.ts`) in files (`segment.ts`), in a directory that one process has (`directory-lock.ts`). The next
+ * owner reads what is left (`recovery.ts`), and finds what is damaged (`damage.ts`).
  */
 export class EventJournal {
   /** In the order of their numbers; the last one is written to. */

@@ -60,6 +60,9 @@ export interface SealerHost extends Pick<CollectorOptions, 'describeGap' | 'loca
  * Puts what is stored into the Merkle log, batch by batch, each with a checkpoint that extends the one
  * before. Any number of processes may try: a lease lets one work at a time. The database accepts only one
  * successor of a checkpoint, so the log has one history even where two believe that they have the lease.
+ *
+ * A turn takes the lease (`lease-holder.ts`), asks what is next (`collector.ts`), extends the log (`log-tip.ts`), and hands the
+ * checkpoint on (`publisher.ts`). The collector asks `source-queue.ts` whose turn it is, and `trusted-notes.ts` what is known of it.
  */
 export class Sealer extends LogSealer {
   private readonly events: AuditEventRepository;
