@@ -443,7 +443,10 @@ export class EventLog {
     const news: ToldEvent[] = [];
     for (const [number, ticket] of this.outbox) {
       const { event, numbered, committed } = ticket;
-      if (!committed && this.sent.size >= SENT_AT_ONCE) continue;
+      if (!committed && this.sent.size >= SENT_AT_ONCE) {
+        if (this.isUrgent) continue;
+        break;
+      }
       this.outbox.delete(number);
       this.sent.set(number, ticket);
       news.push({ number, event, numbered, isUrgent: committed });

@@ -29,7 +29,7 @@ interface Application {
 
 const DEEPEST = 5;
 
-/** The patterns of an application's routes, each below where its router is mounted. */
+/** The patterns of an application's routes, without where their routers are mounted: a path may end as one of them does. */
 export function patternsOf(app: unknown): string[] {
   return patternsIn(routerOf(app), 0);
 }

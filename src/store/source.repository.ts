@@ -6,6 +6,7 @@ import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
+import { LedgerRepository } from './ledger.repository.js';
 import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { SourceNote } from './source-note.js';
 import type { StatementTrust } from './statement-signer.js';
@@ -213,11 +214,14 @@ export class SourceRepository {
     sources: readonly Known[],
     hasRemovals: boolean,
   ): Promise<Map<string, AuditSequenceGap[]>> {
-    const sealed = hasRemovals && sources.length > 0 ? await this.sealed(sources) : new Map<string, number>();
+    // A leaf beyond the log is nobody's.
+    const size = (await new LedgerRepository(this.database).head())?.treeSize ?? 0;
+    const sealed =
+      hasRemovals && sources.length > 0 ? await this.sealed(sources, size) : new Map<string, number>();
     const ranges: NumberRange[] = [];
     for (const { source, last } of sources) {
       const from = (sealed.get(source) ?? 0) + 1;
-      if (sealed.has(source)) ranges.push(...(await this.lost(source)));
+      if (sealed.has(source)) ranges.push(...(await this.lost(source, size)));
       if (from <= last) ranges.push({ source, from, to: last });
     }
     const missing = new Map<string, AuditSequenceGap[]>();
@@ -232,22 +236,23 @@ export class SourceRepository {
   }
 
   /** Up to which number the log accounts for each of these sources. */
-  private async sealed(sources: readonly Known[]): Promise<Map<string, number>> {
+  private async sealed(sources: readonly Known[], size: number): Promise<Map<string, number>> {
     const some = list(sources.map(({ source }) => id(source)));
     const rows = await ask(
       this.database,
-      sql`SELECT source, MAX(through) AS sealed FROM audit_leaves WHERE source IN (${some}) GROUP BY source`,
+      sql`SELECT source, MAX(through) AS sealed FROM audit_leaves
+        WHERE source IN (${some}) AND leaf_index >= 0 AND leaf_index < ${size} GROUP BY source`,
     );
     return new Map(rows.map((row) => [String(row['source']), Number(row['sealed'] ?? 0)]));
   }
 
   /** The numbers of a source that the log has recorded as lost. */
-  private async lost(source: string): Promise<NumberRange[]> {
+  private async lost(source: string, size: number): Promise<NumberRange[]> {
     const rows = await ask(
       this.database,
       sql`SELECT g.sequence AS sequence, g.through AS through FROM audit_leaves g
         INNER JOIN audit_events e ON e.id = g.event_id AND e.source IS NULL
-        WHERE g.source = ${id(source)} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')}
+        WHERE g.source = ${id(source)} AND g.leaf_index >= 0 AND g.leaf_index < ${size} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')}
         ORDER BY g.sequence ${limit(MAX_GAPS + 1)}`,
     );
     return rows.map((row) => ({ source, from: Number(row['sequence']), to: Number(row['through']) }));

@@ -13,6 +13,7 @@ import { createEventId } from '../../src/event/event-id.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { dropTriggers } from '../support/ledger-app.js';
+import { insertRows } from '../support/event-rows.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { ask } from '../support/stored-rows.js';
@@ -129,6 +130,19 @@ describeEachDatabase('sources', (create, name) => {
       lastSeen: expect.any(Number),
       process: '{}',
     });
+  });
+
+  it('hides no gap behind a leaf that is not in the log, also after a removal', async () => {
+    const source = newSource();
+    await record(source, [1, 2, 5]);
+    const { metadata, ...event } = numbered(source, 6, { action: 'audit.removal' });
+    expect(metadata).toMatchObject({ source });
+    await store.events.append([{ ...event, metadata: {} }]);
+    const [leaf] = [
+      { leaf_index: 7, event_id: event.id, source, sequence: 1, through: 1_000, leaf_hash: 'A'.repeat(44) },
+    ];
+    await insertRows(store.connection, 'audit_leaves', [leaf]);
+    expect(await summaryOf(source)).toMatchObject({ gaps: [{ from: 3, to: 4 }] });
   });
 
   it('lists a thousand gaps, and says that there are more', async () => {

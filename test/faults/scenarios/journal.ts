@@ -62,7 +62,8 @@ export function describeJournal(bench: Bench): void {
     async (mode) => {
       const { application, load } = await begin(await bench.create(mode, SMALL_SEGMENTS));
       for (let time = 0; time < 3; time += 1) {
-        rmSync(application.disk.directory, { recursive: true });
+        // The application writes into it meanwhile.
+        rmSync(application.disk.directory, { recursive: true, maxRetries: 10 });
         await delay(1_500);
       }
       await healthy(application);
