@@ -157,7 +157,7 @@ export class Collector {
         if (local.has(progress.source) && progress.stored > progress.sealed) this.hasLocal = true;
         const before = batch.room;
         const outlook = this.outlook(progress, local.get(progress.source), hasKeys);
-        const isWaiting = await this.ofSource(batch, outlook, local.has(progress.source));
+        const isWaiting = await this.ofSource(batch, outlook);
         if (!isWaiting) this.marks.delete(progress.source);
         if (batch.room < before) this.queue.keepLooking(progress.source);
       }
@@ -183,14 +183,15 @@ export class Collector {
       known: Math.min(Math.max(stored, end ?? 0), last),
       last,
       end,
+      isLocal: local !== undefined,
       vouched: vouched ?? 0,
       isVouchedFor: vouched !== undefined,
     };
   }
 
   /** @returns whether a number is missing that may still come */
-  private async ofSource(batch: Batch, outlook: Outlook, isLocal: boolean): Promise<boolean> {
-    const { source, sealed, known, last, end, isVouchedFor } = outlook;
+  private async ofSource(batch: Batch, outlook: Outlook): Promise<boolean> {
+    const { source, sealed, known, last, end, isLocal, isVouchedFor } = outlook;
     const at = { next: sealed + 1, isStoring: false };
     const first = Math.min(outlook.next ?? Infinity, last + 1);
     if (first > at.next && first <= known) {
@@ -372,6 +373,8 @@ interface Outlook extends SourceProgress {
   readonly last: number;
   /** The number of the source's last event, where it has ended. */
   readonly end: number | undefined;
+  /** It is of this process. */
+  readonly isLocal: boolean;
   /** Whether it is known to be a process: only then is the loss of a number recorded. */
   readonly isVouchedFor: boolean;
   /** Up to which number: whoever may insert can make any hole seem to be there beyond it. */

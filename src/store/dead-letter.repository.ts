@@ -23,6 +23,7 @@ import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
+import { isSealed } from './ledger.repository.js';
 import { ask, columnsOf, countRows, id, idAfter, isId, limit, list, sql } from './sql.js';
 import type { Row } from './sql.js';
 import type { StatementSigner, StatementTrust } from './statement-signer.js';
@@ -181,7 +182,7 @@ export class DeadLetterRepository {
         sql`SELECT ${LETTER}, ${columnsOf('e', EVENT_COLUMNS, 'stored_')}, l.leaf_index AS leaf_index, d.id AS place
           FROM audit_dead_letters d
           LEFT JOIN audit_events e ON e.id = d.id
-          LEFT JOIN audit_leaves l ON l.event_id = d.id AND l.leaf_index >= 0 AND l.leaf_index < ${size}
+          LEFT JOIN audit_leaves l ON l.event_id = d.id AND ${isSealed('l', size)}
           WHERE ${last ? sql`d.id > ${last.place}` : sql`1 = 1`} ORDER BY d.id ${limit(SCAN_PAGE)}`,
       ),
     );

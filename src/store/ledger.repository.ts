@@ -6,7 +6,7 @@ import type { NumberedRow } from './event-row.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
 import { columnNamesOf, integer, read, rowReader } from './records.js';
-import { ask, columnsOf, countRows, id, isNumber, limit as most, list, number, sql } from './sql.js';
+import { ask, columnsOf, countRows, id, isNumber, limit as most, list, number, raw, sql } from './sql.js';
 import type { Sql } from './sql.js';
 import { strangeTables } from './strange-tables.js';
 
@@ -104,7 +104,7 @@ export class LedgerRepository {
     const [leaf] = await read(
       this.database,
       LEAF,
-      sql`FROM audit_leaves t WHERE event_id = ${id(eventId)} AND leaf_index >= 0 AND leaf_index < ${size}`,
+      sql`FROM audit_leaves t WHERE event_id = ${id(eventId)} AND ${isSealed('t', size)}`,
     );
     return leaf;
   }
@@ -178,4 +178,9 @@ export class LedgerRepository {
         WHERE level = ${level} AND tile_index >= ${from} AND tile_index < ${to} ORDER BY tile_index`,
     );
   }
+}
+
+/** Whether the leaf is one of the log: others are nobody's. @param leaf the alias of its table; @param size of the log */
+export function isSealed(leaf: string, size: number): Sql {
+  return sql`${raw(leaf)}.leaf_index >= 0 AND ${raw(leaf)}.leaf_index < ${size}`;
 }

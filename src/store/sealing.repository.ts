@@ -8,6 +8,7 @@ import { distinctIds } from './distinct-values.js';
 import { ROW_COLUMNS, toRow } from './event-row.js';
 import type { NumberedRow, RowNumber } from './event-row.js';
 import { insertOf, runTogether } from './insert-rows.js';
+import { isSealed } from './ledger.repository.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
 import { integer, read, rowsOf, text } from './records.js';
@@ -24,7 +25,6 @@ import {
   isNumber,
   limit,
   list,
-  raw,
   sql,
   statementOf,
 } from './sql.js';
@@ -371,11 +371,6 @@ function ofSource(source: string, { sequence, id: after }: SourcePlace, count: n
   return sql`WHERE e.source = ${id(source)} AND e.sequence >= ${sequence}
       AND (e.sequence > ${sequence} OR e.id >= ${idAfter(after)}) AND ${IS_NUMBERED}
     ORDER BY e.sequence, e.id ${limit(count)}`;
-}
-
-/** The leaf is one of the log. */
-function isSealed(leaf: string, size: number): Sql {
-  return sql`${raw(leaf)}.leaf_index >= 0 AND ${raw(leaf)}.leaf_index < ${size}`;
 }
 
 /** The event's leaf in the log, as `l`. */

@@ -6,7 +6,7 @@ import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
-import { LedgerRepository } from './ledger.repository.js';
+import { isSealed, LedgerRepository } from './ledger.repository.js';
 import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { SourceNote } from './source-note.js';
 import type { StatementTrust } from './statement-signer.js';
@@ -160,7 +160,8 @@ export class SourceRepository {
     for await (const standing of this.standings(knowledge)) notes.set(standing.source, standing);
     const events = await this.stored();
     const letters = await this.waiting();
-    const hasRemovals = await this.hasRemovals();
+    // What is removed, the log tells.
+    const head = (await this.hasRemovals()) ? await new LedgerRepository(this.database).head() : undefined;
     const sources = [...new Set([...notes.keys(), ...events.keys(), ...letters.keys()])].sort().reverse();
     const summaries: AuditSource[] = [];
     for (let index = 0; index < sources.length; index += AT_ONCE) {
@@ -174,7 +175,7 @@ export class SourceRepository {
       });
       // The counts alone tell that no number is missing.
       const holed = known.filter(({ event, last }) => (event.sequences ?? 0) !== last);
-      const gaps = await this.gaps(holed, hasRemovals);
+      const gaps = await this.gaps(holed, head?.treeSize ?? 0);
       summaries.push(...known.map((one) => summaryOf(one, gaps.get(one.source) ?? [], knowledge)));
       await turn();
     }
@@ -209,15 +210,12 @@ export class SourceRepository {
    * Which numbers up to the last known are missing, of each source one more gap than are listed at most. What retention has removed
    * is not: once it has removed anything, the numbers that the log accounts for are taken for there, except those that it has
    * recorded as lost.
+   *
+   * @param size of the log; 0 where nothing was removed
    */
-  private async gaps(
-    sources: readonly Known[],
-    hasRemovals: boolean,
-  ): Promise<Map<string, AuditSequenceGap[]>> {
-    // A leaf beyond the log is nobody's.
-    const size = (await new LedgerRepository(this.database).head())?.treeSize ?? 0;
+  private async gaps(sources: readonly Known[], size: number): Promise<Map<string, AuditSequenceGap[]>> {
     const sealed =
-      hasRemovals && sources.length > 0 ? await this.sealed(sources, size) : new Map<string, number>();
+      size > 0 && sources.length > 0 ? await this.sealed(sources, size) : new Map<string, number>();
     const ranges: NumberRange[] = [];
     for (const { source, last } of sources) {
       const from = (sealed.get(source) ?? 0) + 1;
@@ -240,8 +238,8 @@ export class SourceRepository {
     const some = list(sources.map(({ source }) => id(source)));
     const rows = await ask(
       this.database,
-      sql`SELECT source, MAX(through) AS sealed FROM audit_leaves
-        WHERE source IN (${some}) AND leaf_index >= 0 AND leaf_index < ${size} GROUP BY source`,
+      sql`SELECT source, MAX(through) AS sealed FROM audit_leaves l
+        WHERE source IN (${some}) AND ${isSealed('l', size)} GROUP BY source`,
     );
     return new Map(rows.map((row) => [String(row['source']), Number(row['sealed'] ?? 0)]));
   }
@@ -252,7 +250,7 @@ export class SourceRepository {
       this.database,
       sql`SELECT g.sequence AS sequence, g.through AS through FROM audit_leaves g
         INNER JOIN audit_events e ON e.id = g.event_id AND e.source IS NULL
-        WHERE g.source = ${id(source)} AND g.leaf_index >= 0 AND g.leaf_index < ${size} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')}
+        WHERE g.source = ${id(source)} AND ${isSealed('g', size)} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')}
         ORDER BY g.sequence ${limit(MAX_GAPS + 1)}`,
     );
     return rows.map((row) => ({ source, from: Number(row['sequence']), to: Number(row['through']) }));

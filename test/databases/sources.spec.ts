@@ -138,9 +138,14 @@ describeEachDatabase('sources', (create, name) => {
     const { metadata, ...event } = numbered(source, 6, { action: 'audit.removal' });
     expect(metadata).toMatchObject({ source });
     await store.events.append([{ ...event, metadata: {} }]);
-    const [leaf] = [
-      { leaf_index: 7, event_id: event.id, source, sequence: 1, through: 1_000, leaf_hash: 'A'.repeat(44) },
-    ];
+    const leaf = {
+      leaf_index: 7,
+      event_id: event.id,
+      source,
+      sequence: 1,
+      through: 1_000,
+      leaf_hash: 'A'.repeat(44),
+    };
     await insertRows(store.connection, 'audit_leaves', [leaf]);
     expect(await summaryOf(source)).toMatchObject({ gaps: [{ from: 3, to: 4 }] });
   });

@@ -12,6 +12,7 @@ import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from '../../store/event-row.js';
 import type { EventRow } from '../../store/event-row.js';
 import { insertOf, NotAsExpectedError, runTogether } from '../../store/insert-rows.js';
 import type { Step } from '../../store/insert-rows.js';
+import { isSealed } from '../../store/ledger.repository.js';
 import {
   any,
   ask,
@@ -265,7 +266,7 @@ function holdsOf(tenants: readonly string[]): Sql {
 /** The table and the conditions of the expired events, without those of holds. Pages find each, since its id is one. */
 function expired({ tenantId, category, before }: ExpiredEvents, size: number): Sql {
   return sql`audit_events e
-    INNER JOIN audit_leaves l ON l.event_id = e.id AND l.leaf_index >= 0 AND l.leaf_index < ${size}
+    INNER JOIN audit_leaves l ON l.event_id = e.id AND ${isSealed('l', size)}
     WHERE e.tenant_id = ${tenantId} AND e.category = ${codeOf('category', category)}
       AND e.id < ${id(firstIdOf(before))} AND e.action NOT IN (${list(KEPT_ACTIONS)}) AND ${isId('e.id')}`;
 }
