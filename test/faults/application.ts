@@ -111,9 +111,9 @@ export class Application {
     return load;
   }
 
-  /** Ids whose handler ran, in any of its processes; complete after {@link end} and {@link delivered}. */
-  get ran(): ReadonlySet<string> {
-    return this.runs.ids;
+  /** When the handler of each id ran, in any of its processes; complete after {@link end} and {@link delivered}. */
+  get ran(): ReadonlyMap<string, number> {
+    return this.runs.at;
   }
 
   /** Everything in the audit's table, read past the application. */

@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline';
 const MARK = '~';
 
 export class HandlerRuns {
-  readonly ids = new Set<string>();
+  /** When each was heard of, by the monotonic clock, milliseconds. */
+  readonly at = new Map<string, number>();
   private readonly pipe: Socket;
   private readonly waiting = new Map<string, () => void>();
   private marks = 0;
@@ -20,7 +21,7 @@ export class HandlerRuns {
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
     this.pipe = new Socket({ fd, readable: true, writable: true });
     createInterface(this.pipe).on('line', (line) => {
-      if (!line.startsWith(MARK)) this.ids.add(line);
+      if (!line.startsWith(MARK)) this.at.set(line, performance.now());
       else this.waiting.get(line)?.();
     });
   }

@@ -16,8 +16,8 @@ export interface StoredEvent {
 export interface Account {
   readonly mode: Mode;
   readonly requests: readonly SentRequest[];
-  /** Ids whose handler ran. */
-  readonly ran: ReadonlySet<string>;
+  /** When the handler of each id ran, by the monotonic clock, milliseconds. */
+  readonly ran: ReadonlyMap<string, number>;
   /** Ids of events that the application recorded by itself, and said so. */
   readonly recorded?: readonly string[];
 }
@@ -46,7 +46,7 @@ export function deviations(account: Account, events: readonly StoredEvent[]): st
     const own = byThing.get(request.id) ?? [];
     byThing.delete(request.id);
     const deviation = deviationOf(request, own, account);
-    if (deviation) found.push(`${describe(request, account.ran.has(request.id))}: ${deviation}`);
+    if (deviation) found.push(`${describe(request, account.ran)}: ${deviation}`);
   }
   for (const id of account.recorded ?? []) {
     const own = byThing.get(id) ?? [];
@@ -74,8 +74,8 @@ export function expectNothing(what: string, wrong: readonly string[]): void {
 }
 
 /** What the client saw of each request. */
-export function described(requests: readonly SentRequest[], ran: ReadonlySet<string>): string[] {
-  return requests.map((request) => describe(request, ran.has(request.id)));
+export function described(requests: readonly SentRequest[], ran: ReadonlyMap<string, number>): string[] {
+  return requests.map((request) => describe(request, ran));
 }
 
 function deviationOf(
@@ -118,12 +118,15 @@ function thingOf({ resourceId, metadata }: StoredEvent): string {
   return resourceId ?? /^\/things\/([^/]+)/.exec(String(metadata['path']))?.[1] ?? '?';
 }
 
-function describe(request: SentRequest, ran: boolean): string {
-  const { id, kind, status, answered, code, error, sentAt, endedAt } = request;
+function describe(request: SentRequest, ran: ReadonlyMap<string, number>): string {
+  const { id, kind, status, answered, code, error, sentAt, endedAt, connection } = request;
   const answer = answered ? `answered ${status}${code ? ` ${code}` : ''}` : `unanswered (${error})`;
   const begun = !answered && status !== undefined ? `, begun ${status}` : '';
-  const after = endedAt === undefined ? '' : ` after ${Math.round(endedAt - sentAt)} ms`;
-  return `${id} (${kind}, ${answer}${begun}${after}${ran ? ', handler ran' : ''})`;
+  const after = (at: number) => ` after ${Math.round(at - sentAt)} ms`;
+  const ended = endedAt === undefined ? '' : after(endedAt);
+  const by = answered ? '' : `, ${connection} connection`;
+  const ranAt = ran.get(id);
+  return `${id} (${kind}, ${answer}${begun}${ended}${by}${ranAt === undefined ? '' : `, handler ran${after(ranAt)}`})`;
 }
 
 function show({ id, action, outcome, metadata }: StoredEvent): string {

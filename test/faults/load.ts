@@ -19,6 +19,8 @@ export interface SentRequest {
   code?: string;
   /** Why there is no answer, or none to its end. */
   error?: string;
+  /** What it was sent on. */
+  connection: 'no' | 'new' | 'used';
 }
 
 const ROUTES: Readonly<Record<Kind, { method: string; suffix: string; status: number }>> = {
@@ -96,7 +98,7 @@ export class Load {
 
   /** Sends one request now. */
   send(kind: Kind, id = `${this.name}-${this.requests.length}`): Promise<SentRequest> {
-    const request: SentRequest = { id, kind, sentAt: performance.now() };
+    const request: SentRequest = { id, kind, sentAt: performance.now(), connection: 'no' };
     this.requests.push(request);
     const done = this.exchange(request).then(() => {
       request.endedAt = performance.now();
@@ -146,6 +148,10 @@ export class Load {
             .on('close', resolve);
         },
       );
+      client.once('socket', (socket) => {
+        if (client.reusedSocket) request.connection = 'used';
+        else socket.once('connect', () => (request.connection = 'new'));
+      });
       client.on('timeout', () => client.destroy(new Error('no answer in time'))).on('error', fail);
       client.end();
     });
