@@ -253,7 +253,7 @@ export class AuditRuntime {
 
   /**
    * Opens the journal, connects and migrates. Returns when the database is ready, or after two seconds without it: the
-   * attempts then go on in the background.
+   * attempts then go on in the background. In `strict` the thread that stores is ready as well.
    *
    * @param shared the application's data source, where `options.dataSource` asks for one
    * @throws AuditError `AUDIT_INVALID_OPTIONS`
@@ -263,6 +263,8 @@ export class AuditRuntime {
     try {
       for (const feature of this.features) await feature.prepare?.();
       await this.database.connect(START_PATIENCE_MS, shared);
+      // Its first answers would wait for the thread, and perhaps too long.
+      if (this.delivery.mode === 'strict') await this.thread?.ready(START_PATIENCE_MS);
       if (this.database.whyNotReady === undefined) await this.checkStored();
     } catch (error) {
       this.delivery.abandon();
@@ -291,9 +293,9 @@ export class AuditRuntime {
 
   /** The database is there, at the start or again. */
   private noteDatabase(): void {
-    this.thread?.start();
+    const isFirst = this.thread?.start() ?? false;
     // One after the other: each at a time would take a connection.
-    void this.noteLog(this.isStarted)
+    void this.noteLog(this.isStarted && !isFirst)
       .catch(() => undefined)
       .then(() => warnOfTables(this.database, this.logger));
     if (this.isStarted) void this.checkStored().catch((error: Error) => this.logger.error(error.message));

@@ -297,6 +297,8 @@ describeEachDatabase('delivery', (create, name) => {
       unhooked: 0,
     });
     expect(logged).toContain('The audit database is back.');
+    // The thread begins with the connection: there is no older one to be replaced.
+    expect(logged.filter((line) => line.includes('thread'))).toEqual([]);
   });
 
   it('keeps events while the database is gone, and stores each once when it is back', async () => {

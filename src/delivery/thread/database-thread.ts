@@ -47,6 +47,8 @@ const CLOSE_PATIENCE_MS = 1_000;
 export class DatabaseThread {
   private port: Worker | MessagePort | undefined;
   private calls: Calls | undefined;
+  /** Resolves when it has its connections, or can't have them. */
+  private connected = Promise.resolve();
   private isClosed = false;
   /** No thread can be started. */
   private isHere = false;
@@ -83,10 +85,24 @@ export class DatabaseThread {
     }
   }
 
-  /** Starts it, for a database that is there and migrated. */
-  start(): void {
-    if (this.port || this.isClosed) return;
-    if (this.isHere) return this.begin(workHere(this.options), 'close');
+  /**
+   * Starts it, for a database that is there and migrated.
+   *
+   * @returns `false` where it was started before
+   */
+  start(): boolean {
+    if (this.port || this.isClosed) return false;
+    this.begin();
+    return true;
+  }
+
+  /** Waits until it can store, at most for so long: what comes before waits for it. */
+  async ready(patienceMs: number): Promise<void> {
+    await within(patienceMs, this.connected);
+  }
+
+  private begin(): void {
+    if (this.isHere) return this.follow(workHere(this.options), 'close');
     let worker: Worker;
     try {
       worker = new Worker(threadFile!, {
@@ -97,11 +113,11 @@ export class DatabaseThread {
     } catch (error) {
       return this.giveUp(error);
     }
-    this.begin(worker, 'exit');
+    this.follow(worker, 'exit');
   }
 
   /** @param ended the event that tells of its end */
-  private begin(port: Worker | MessagePort, ended: 'exit' | 'close'): void {
+  private follow(port: Worker | MessagePort, ended: 'exit' | 'close'): void {
     let failure: unknown;
     const calls = new Calls(port, this.callable);
     // The application keeps the process running, not this.
@@ -127,8 +143,8 @@ export class DatabaseThread {
       for (const user of this.users) user.ended?.(error);
       this.restart = setTimeout(() => this.start(), RESTART_MS).unref();
     });
-    calls.call('thread', 'connect').then(
-      () => (this.hasWorked = true),
+    this.connected = calls.call('thread', 'connect').then(
+      () => void (this.hasWorked = true),
       // Whoever stores finds out.
       () => undefined,
     );
@@ -170,7 +186,7 @@ export class DatabaseThread {
       `The thread that stores audit events can't be started (${String(error)}): the main thread does it.`,
     );
     this.isHere = true;
-    this.start();
+    this.begin();
   }
 
   async close(): Promise<void> {
