@@ -149,8 +149,8 @@ export class Load {
         },
       );
       client.once('socket', (socket) => {
-        if (client.reusedSocket) request.connection = 'used';
-        else socket.once('connect', () => (request.connection = 'new'));
+        if (socket.connecting) socket.once('connect', () => (request.connection = 'new'));
+        else request.connection = 'used';
       });
       client.on('timeout', () => client.destroy(new Error('no answer in time'))).on('error', fail);
       client.end();
