@@ -26,8 +26,8 @@ const USAGE = `npm run bench -- [options]
 
   --quick            fewer of everything, in less than three minutes; prints only
   --only <part>      requests, database, recovery or pipeline; prints only
-  --only <question>  what one decision rests on; prints only: doors, indexes, journal, retention or rows, and after it what that takes, as in
-                     --only rows postgres 140000
+  --only <question>  what one decision rests on; prints only: doors, indexes, journal, retention, rows or thread, and after it what that
+                     takes, as in --only rows postgres 140000
   --compare <file>   prints each ratio against the one recorded there, docs/operate/benchmarks.json, and says which fell
   --rounds <n>       rounds of the requests, 5 unless it is quick; with --only pipeline, rounds of its stages
   --profile          of the requests: also where the main thread's time goes, by room and by package
@@ -35,7 +35,7 @@ const USAGE = `npm run bench -- [options]
 
 const PARTS = ['requests', 'database', 'recovery', 'pipeline'];
 /** Each is a program of its own. */
-const QUESTIONS = ['doors', 'indexes', 'journal', 'retention', 'rows'];
+const QUESTIONS = ['doors', 'indexes', 'journal', 'retention', 'rows', 'thread'];
 const FULL = { rounds: 5, seconds: 1, databaseRounds: 3, events: 10_000, recovery: 1_000_000, stages: 101 };
 const QUICK = { rounds: 2, seconds: 1, databaseRounds: 2, events: 4_000, recovery: 20_000, stages: 21 };
 

@@ -34,6 +34,10 @@ export class AskedProcess {
     this.#ended.catch(() => undefined);
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** Linux: what the main thread has run until now, in microseconds; `undefined` elsewhere. */
   mainThreadMicros() {
     const { pid } = this.#child;

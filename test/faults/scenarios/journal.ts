@@ -1,5 +1,5 @@
 // The journal itself fails: its disk, its directory, its bytes, its only owner, its clock.
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Application } from '../application.js';
 import type { Bench } from '../bench.js';
@@ -62,8 +62,10 @@ export function describeJournal(bench: Bench): void {
     async (mode) => {
       const { application, load } = await begin(await bench.create(mode, SMALL_SEGMENTS));
       for (let time = 0; time < 3; time += 1) {
-        // The application writes into it meanwhile.
-        rmSync(application.disk.directory, { recursive: true, maxRetries: 10 });
+        // In one step: while its files are deleted, the application makes new ones in it.
+        const aside = `${application.disk.directory}-${time}`;
+        renameSync(application.disk.directory, aside);
+        rmSync(aside, { recursive: true });
         await delay(1_500);
       }
       await healthy(application);
