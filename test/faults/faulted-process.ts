@@ -48,6 +48,7 @@ const NODE_OPTIONS = [
   `--import=${pathToFileURL(resolve('build/faults/thread-memory.js')).href}`,
 ];
 const LISTEN_DEADLINE_MS = 60_000;
+const STATUS_PATIENCE_MS = 5_000;
 /** Of the whole output, the last lines: what a failure is explained by. */
 const KEPT_LINES = 200;
 
@@ -129,7 +130,8 @@ export class FaultedProcess {
   }
 
   status(): Promise<Status> {
-    return this.control('GET', 'status');
+    // It is asked again and again: one that hangs must not make a fault last longer.
+    return this.control('GET', 'status', undefined, STATUS_PATIENCE_MS);
   }
 
   memory(): Promise<Memory> {
@@ -170,11 +172,12 @@ export class FaultedProcess {
     return this.control('POST', 'clock', { shiftMs });
   }
 
-  private async control<T>(method: string, name: string, body?: unknown): Promise<T> {
+  private async control<T>(method: string, name: string, body?: unknown, patienceMs?: number): Promise<T> {
     const answer = await send(this.port, {
       method,
       path: `/control/${name}`,
       ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(patienceMs !== undefined && { patienceMs }),
     });
     if (answer.status >= 300)
       throw new Error(`control/${name} was answered ${answer.status}: ${answer.body}`);

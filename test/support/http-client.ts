@@ -17,6 +17,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: string;
   readonly agent?: Agent;
+  /** Milliseconds without a word after which the answer is not waited for any more. */
+  readonly patienceMs?: number;
 }
 
 /** Sends the request and reads the answer to its end, or to where it broke. */
@@ -51,6 +53,8 @@ export function send(port: number, call: Call): Promise<Answer> {
           .on('error', done);
       },
     );
+    if (call.patienceMs !== undefined)
+      client.setTimeout(call.patienceMs, () => client.destroy(new Error('no answer in time')));
     client.on('error', reject);
     client.end(call.body);
   });
