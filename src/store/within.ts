@@ -1,3 +1,6 @@
+/** The longest that a timer can be set to. */
+const LONG_MS = 2 ** 31 - 1;
+
 /**
  * Waits for the work, but not longer than `patienceMs`; what comes later of it is ignored.
  *
@@ -17,6 +20,16 @@ export async function within(
     return await Promise.race([work.then(() => true), late]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** What the work answers. Until then the process goes on, which neither the thread nor what it is asked keeps. */
+export async function keepProcess<T>(work: Promise<T>): Promise<T> {
+  const hold = setInterval(() => undefined, LONG_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(hold);
   }
 }
 

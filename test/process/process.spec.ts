@@ -195,6 +195,38 @@ describeEachDatabase('a process', (create, name) => {
     expect((await stored()).map(({ action }) => action)).toEqual(['invoice.approve']);
   });
 
+  it('goes on until what it waits for is done, also where nothing else keeps it', async () => {
+    const script = `
+      const { setTimeout: delay } = require('node:timers/promises');
+      const { NodeAudit } = require('nest-audit-trail/node');
+      const isConnected = () => process.getActiveResourcesInfo().includes('TCPSocketWrap');
+      (async () => {
+        const audit = new NodeAudit(JSON.parse(process.argv[1]));
+        await audit.ready();
+        await audit.service.record({ action: 'invoice.approve' });
+        await audit.service.flush();
+        while (isConnected()) await delay(20);
+        await audit.service.record({ action: 'invoice.pay' });
+        await audit.service.flush();
+        console.log('flushed');
+        await audit.service.checkpoint();
+        console.log('sealed');
+        await audit.close();
+        console.log('closed');
+      })();
+    `;
+    // The main thread's connections end as soon as they have nothing to do.
+    const extra = { idleTimeoutMillis: 1, maxIdle: 0, idleTimeout: 1 };
+    const isServer = database.options.type !== 'better-sqlite3';
+    const options = {
+      database: { ...database.options, ...(isServer && { extra }) },
+      delivery: { directory: database.journal },
+    };
+    const args = ['--no-warnings', '--input-type=commonjs', '-e', script, JSON.stringify(options)];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(stdout.trim().split('\n').slice(-3)).toEqual(['flushed', 'sealed', 'closed']);
+  });
+
   it.each<[what: string, answer: 'refuses' | 'is silent']>([
     ['refuses connections', 'refuses'],
     // A file has no server that could be silent.

@@ -5,7 +5,7 @@ import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import { within } from '../../store/within.js';
+import { keepProcess, within } from '../../store/within.js';
 import { Calls } from './calls.js';
 import { doDatabaseWork } from './database-work.js';
 import type { WorkOptions } from './database-work.js';
@@ -172,7 +172,7 @@ export class DatabaseThread {
 
   /** @throws Error while it is not there; else what is thrown by it */
   async call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
-    if (this.calls) return this.calls.call(on, name, ...args);
+    if (this.calls) return keepProcess(this.calls.call(on, name, ...args));
     throw new Error('the thread that stores audit events is not there yet');
   }
 
