@@ -37,7 +37,7 @@ export interface Loop {
   readonly whyNotReady: string | undefined;
   /** Calls `ready` of the host as soon as the loop is there. */
   start(): void;
-  open(log: LogStart): void;
+  open(start: LogStart): void;
   advance(news: LogNews): void;
   ping(patienceMs: number): Promise<void>;
   ownersOf(source: string, sequences: readonly number[]): Promise<NumberOwner[]>;
@@ -87,11 +87,11 @@ export class DeliveryLoop implements Loop {
     this.host.ready();
   }
 
-  /** Reads the log from its beginning. */
-  open(start: LogStart): void {
-    this.issued.resume(start.source, start.sequence);
+  /** Reads the log from its beginning, where there is one. */
+  open({ sources, log }: LogStart): void {
+    for (const { source, sequence } of sources) this.issued.resume(source, sequence);
     this.reader?.close();
-    this.reader = new LogReader(start, (loss) => this.report.losses.push(loss));
+    this.reader = log && new LogReader(log, (loss) => this.report.losses.push(loss));
   }
 
   advance(news: LogNews): void {

@@ -97,25 +97,28 @@ export class EventLog {
     }
   }
 
-  /** The log as a reader finds it that knows nothing: the first one, or the next after its thread has died. */
-  begin(): LogStart | undefined {
+  /** For a loop that knows nothing: the first one, or the next after its thread has died. */
+  begin(): LogStart {
     const { journal } = this;
     const released = [...this.sent.values(), ...this.outbox.values()];
     this.sent.clear();
     this.outbox.clear();
     for (const ticket of released) this.handOver(ticket);
+    // The next reader would wait for what becomes of their lines.
+    if (journal) this.retryKept(journal, 0);
     this.toldSegment = 0;
-    if (!journal) return undefined;
-    const { directory, uid, source, sequence, recovered } = journal;
-    return {
+    const { sources } = this;
+    if (!journal) return { sources };
+    const { directory, uid, source, recovered } = journal;
+    const log = {
       directory,
       uid,
       source,
-      sequence,
       memorySource: this.memoryNumbers.source,
       lastRecovered: recovered.lastSegment,
       done: this.done.ranges,
     };
+    return { sources, log };
   }
 
   /** Each with the last number that it gave away. */
@@ -326,9 +329,9 @@ export class EventLog {
   }
 
   /** What is kept is written again at the end of the log, and so tried again: else it would keep all segments since. */
-  private retryKept(journal: EventJournal): void {
+  private retryKept(journal: EventJournal, afterSegments = OPEN_SEGMENTS): void {
     for (const [number, { event, segment }] of this.kept) {
-      if (journal.active.number < segment + OPEN_SEGMENTS) continue;
+      if (journal.active.number < segment + afterSegments) continue;
       const { source, sequence } = event.metadata as unknown as SourceNumber;
       // A line that is settled can't be amended: the event gets another number.
       const ticket = new Ticket(event, journal.nextNumber(), undefined);

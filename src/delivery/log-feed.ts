@@ -22,8 +22,7 @@ export class LogFeed {
   /** Tells all of the log to a loop that knows nothing yet: the first one, or the next after its thread has died. */
   open(): void {
     if (this.isClosed) return;
-    const start = this.log.begin();
-    if (start) this.loop.open(start);
+    this.loop.open(this.log.begin());
     this.isOpen = true;
     this.tell();
   }

@@ -6,7 +6,7 @@ import type { JournalLoss } from '../journal/damage.js';
 import type { JournalLine } from '../journal/journal-line.js';
 import { earlier, Segment } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
-import type { LogNews, LogStart } from './messages.js';
+import type { LogNews, ReadableLog } from './messages.js';
 
 /** A log may hold much that is no event: so many reads of it, and then something else. */
 const READS_AT_ONCE = 64;
@@ -56,7 +56,7 @@ export class LogReader {
 
   /** @param onLoss called with each damaged place that it comes by */
   constructor(
-    private readonly start: LogStart,
+    private readonly start: ReadableLog,
     private readonly onLoss: (loss: JournalLoss) => void,
   ) {
     this.done = new SequenceSet(start.done);

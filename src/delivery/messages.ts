@@ -5,15 +5,21 @@ import type { JournalLoss } from '../journal/damage.js';
 import type { Place } from '../journal/segment.js';
 import type { NumberRange, NumberRanges, SourceNumber } from '../event/sequence-set.js';
 
-/** The log as the reader finds it when it begins. */
+/** What a loop is told when it begins. */
 export interface LogStart {
+  /** Who numbers events in this process. Numbers up to each were given away before: this loop does not know to which events. */
+  readonly sources: readonly SourceNumber[];
+  /** Where there is a journal. */
+  readonly log?: ReadableLog;
+}
+
+/** The log as the reader finds it when it begins. */
+export interface ReadableLog {
   readonly directory: string;
   /** Whose its files are. */
   readonly uid: number;
   /** The source that writes to the log now. */
   readonly source: string;
-  /** Its numbers up to here were given away before: this reader does not know to which events. */
-  readonly sequence: number;
   /** The source that numbers what could not be written to the log when it was entered. */
   readonly memorySource: string;
   /** Earlier processes wrote the segments up to this one: their events are settled, and their damage is told. */

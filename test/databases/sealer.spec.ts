@@ -5,8 +5,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { AuditError } from 'nest-audit-trail';
-import type { AuditLogEvent, LedgerOptions, SignedCheckpoint } from 'nest-audit-trail';
+import type { AuditLogEvent, DeliveryOptions, LedgerOptions, SignedCheckpoint } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import {
   checkProof,
@@ -94,7 +95,7 @@ describeEachDatabase('sealing', (create, name) => {
   async function start(
     ledger: LedgerOptions = {},
     journal = database.journal,
-    delivery: { readonly thread?: boolean } = {},
+    delivery: Pick<DeliveryOptions, 'mode' | 'thread'> = {},
   ): Promise<LedgerApp> {
     const app = await startLedgerApp({ ...database, journal }, { ledger, delivery });
     apps.push(app);
@@ -162,6 +163,27 @@ describeEachDatabase('sealing', (create, name) => {
     });
     expect(await reader.audit.checkpoint()).toMatchObject({ origin: 'log.example', treeSize: 3 });
   });
+
+  if (name !== 'sqlite') {
+    it('knows after the death of its thread what has the numbers that only memory gave away', async () => {
+      const threads: Worker[] = [];
+      const note = (worker: Worker) => void threads.push(worker);
+      process.on('worker', note);
+      const app = await start({ intervalMs: 60_000, gapTimeoutMs: 0 }, database.journal, {
+        mode: 'buffered',
+      });
+      await record(app, 3);
+      await app.audit.flush();
+      await threads[0]!.terminate();
+      process.off('worker', note);
+      await record(app, 1);
+      await eventually(async () => {
+        await app.audit.flush();
+        expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 4 });
+      });
+      expect(await app.audit.verify()).toMatchObject({ ok: true, events: 4, pending: 0 });
+    });
+  }
 
   it('waits for a missing number, then tells of the loss, and takes what comes late', async () => {
     const source = createEventId(Date.now());

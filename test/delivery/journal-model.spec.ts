@@ -157,7 +157,7 @@ class Run {
     for (let index = 0; index < early; index += 1) this.enter(this.newEvent(10), index);
     this.journal = await EventJournal.open(this.directory, SEGMENT_BYTES);
     this.log.attach(this.journal);
-    this.loop.open(this.log.begin()!);
+    this.loop.open(this.log.begin());
     expect(this.journal.recovered.losses).toEqual([]);
     for (const [number, { id }] of this.journal.recovered.intents) {
       this.log.adopt(number, this.eventOf(id, 0));
@@ -372,7 +372,7 @@ class Run {
     this.sent = undefined;
     this.loop.close();
     this.loop = this.newLoop();
-    this.loop.open(this.log.begin()!);
+    this.loop.open(this.log.begin());
     await this.tell();
   }
 

@@ -38,7 +38,7 @@ describe('a log on a disk that fails', () => {
     journal = await EventJournal.open(directory, 8 * 1024 * 1024);
     log = new EventLog(true);
     log.attach(journal);
-    reader = new LogReader(log.begin()!, () => undefined);
+    reader = new LogReader(log.begin().log!, () => undefined);
   });
 
   afterEach(() => {
@@ -89,5 +89,31 @@ describe('a log on a disk that fails', () => {
     reader.advance(log.tell());
     failOnce(3);
     expect(readAll()).toEqual(all);
+  });
+
+  it('keeps nothing back, after the death of its first reader, for an event that nobody took', () => {
+    const ticket = log.enter(eventOf(1));
+    log.commit(ticket, () => undefined);
+    reader.advance(log.tell());
+    const { number, event } = ticket;
+    const { through, needed } = reader;
+    const refused = [{ number, event, code: '23514', isDead: false }];
+    log.noteProgress({
+      turn: log.turn,
+      isIdle: true,
+      settled: [],
+      refused,
+      stored: 0,
+      losses: [],
+      through,
+      needed,
+      oldest: undefined,
+    });
+    reader.close();
+    reader = new LogReader(log.begin().log!, () => undefined);
+    reader.advance(log.tell());
+    // It is there once, under another number, to be tried again.
+    expect(readAll()).toEqual([number + 1]);
+    expect(reader.needed).toEqual(reader.through);
   });
 });

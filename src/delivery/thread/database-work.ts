@@ -41,13 +41,8 @@ export function doDatabaseWork(port: MessagePort, options: WorkOptions): void {
   const sealingDatabase = ledger?.database
     ? new AuditDatabase({ database: ledger.database, migrate: false }, silent)
     : database;
-  let connected: Promise<void> | undefined;
-  /** Once: the attempts go on by themselves. */
-  const connect = () => (connected ??= connectAll());
-  const connectAll = async () => {
-    await database.connect(CONNECT_PATIENCE_MS);
-    if (sealingDatabase !== database) await sealingDatabase.connect(CONNECT_PATIENCE_MS);
-  };
+  const connect = onceConnected(database);
+  const connectSealing = sealingDatabase === database ? connect : onceConnected(sealingDatabase);
   const disconnect = async () => {
     if (sealingDatabase !== database) await sealingDatabase.close();
     await database.close();
@@ -84,7 +79,10 @@ export function doDatabaseWork(port: MessagePort, options: WorkOptions): void {
       super.advance(news);
       if (!ledger || isSealing) return;
       isSealing = true;
-      void connect().then(() => sealer.start());
+      connectSealing().then(
+        () => sealer.start(),
+        (error: Error) => main.tell('logger', 'error', error.message),
+      );
     }
   }
 
@@ -106,8 +104,8 @@ export function doDatabaseWork(port: MessagePort, options: WorkOptions): void {
     loop,
     // The application has started, but this may still be connecting.
     sealer: {
-      checkpoint: () => connect().then(() => sealer.checkpoint()),
-      close: (patienceMs: number) => connect().then(() => sealer.close(patienceMs)),
+      checkpoint: () => connectSealing().then(() => sealer.checkpoint()),
+      close: (patienceMs: number) => connectSealing().then(() => sealer.close(patienceMs)),
     },
     thread: { connect, close: disconnect },
   });
@@ -116,4 +114,10 @@ export function doDatabaseWork(port: MessagePort, options: WorkOptions): void {
     loop.close();
     void disconnect().then(() => sealer.close(0));
   });
+}
+
+/** Connects when it is called first: the attempts go on by themselves. */
+function onceConnected(database: AuditDatabase): () => Promise<void> {
+  let connected: Promise<void> | undefined;
+  return () => (connected ??= database.connect(CONNECT_PATIENCE_MS));
 }

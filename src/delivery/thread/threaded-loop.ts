@@ -38,8 +38,8 @@ export class ThreadedLoop implements Loop, ThreadUser {
     this.host.away(error);
   }
 
-  open(log: LogStart): void {
-    this.thread.tell('loop', 'open', log);
+  open(start: LogStart): void {
+    this.thread.tell('loop', 'open', start);
   }
 
   advance(news: LogNews): void {
