@@ -100,6 +100,8 @@ export interface FeatureParts {
   readonly service?: ServiceClass | undefined;
   /** Its own providers for Nest, of Nest's type `Provider`, made in `AuditModule`. */
   readonly providers?: readonly object[] | undefined;
+  /** Without Nest it could do nothing, and is refused. */
+  readonly needsNest?: boolean | undefined;
   /** Its tables, which are there only where it is listed. */
   readonly tables?: FeatureTables | undefined;
 }

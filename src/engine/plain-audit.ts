@@ -29,7 +29,10 @@ export class PlainAudit {
     const { dataSource } = options as AuditModuleOptions;
     if (typeof dataSource === 'string')
       throw wrongOption('dataSource', `is "${dataSource}": write the DataSource itself`);
-    this.runtime = new AuditRuntime(checkOptions(options), logger);
+    const checked = checkOptions(options);
+    const nests = checked.features?.find(({ needsNest }) => needsNest);
+    if (nests) throw wrongOption('features', `has ${nests.name}(), which needs Nest: leave it out`);
+    this.runtime = new AuditRuntime(checked, logger);
     this.runtime.requests.platform = platform;
     this.service = this.runtime.service;
     this.started = this.runtime.start(dataSource);

@@ -16,12 +16,13 @@ import {
 } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { NEEDS_FEATURE, withFeatures } from '../engine/audit-feature.js';
-import type { FeatureFactory, FeatureOptions, FeatureParts } from '../engine/audit-feature.js';
+import type { AuditFeature, FeatureFactory, FeatureOptions, FeatureParts } from '../engine/audit-feature.js';
 import { checkOptions } from '../engine/audit.options.js';
 import type { AuditModuleOptions } from '../engine/audit.options.js';
 import { AuditRuntime } from '../engine/audit.runtime.js';
 import { StandIn } from '../engine/stand-in.js';
 import { AuditError } from '../event/audit-error.js';
+import { wrongOption } from '../event/option-schema.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
 import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
@@ -72,8 +73,9 @@ export interface AuditOptionsFactory {
         { token: LISTED_FEATURES, optional: true },
         { token: StandIn, optional: true },
       ],
-      useFactory: (given: unknown, listed: readonly FeatureFactory[] = [], standIn?: StandIn) => {
-        const options = checkOptions(withFeatures(given, listed));
+      useFactory: (given: unknown, listed?: readonly FeatureFactory[], standIn?: StandIn) => {
+        const options = checkOptions(withFeatures(given, listed ?? []));
+        if (listed) refuseLate(options.features, listed);
         return new AuditRuntime(standIn?.without(options) ?? options, new Logger('AuditTrail'), standIn);
       },
     },
@@ -204,6 +206,18 @@ function withServices(
     providers: [...(module.providers ?? []), ...others, ...providers, ...own],
     exports: services,
   };
+}
+
+/** @throws AuditError where the factory answers a feature whose own providers Nest has to have before */
+function refuseLate(features: readonly AuditFeature[] = [], listed: readonly FeatureFactory[]): void {
+  const isListed = (name: string) => listed.some(({ featureName }) => featureName === name);
+  const late = features.find(({ name, providers }) => providers && !isListed(name));
+  if (!late) return;
+  const { name } = late;
+  throw wrongOption(
+    'features',
+    `has ${name}() from the factory, too late for what Nest has to provide: write forRootAsync({ features: [${name}], useFactory: … })`,
+  );
 }
 
 /** @param faults what of the framework is not as expected; it costs what each says, and no more */

@@ -8,6 +8,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { Audit, AuditError, AuditModule, AuditService } from 'nest-audit-trail';
 import type { AuditModuleOptions, AuditOptionsFactory, AuditRouteOptions } from 'nest-audit-trail';
 import { detection } from 'nest-audit-trail/detection';
+import { listeners } from 'nest-audit-trail/listeners';
 import { policy } from 'nest-audit-trail/policy';
 import { risk } from 'nest-audit-trail/risk';
 import { complianceRules } from 'nest-audit-trail/rules';
@@ -364,6 +365,15 @@ describe('options', () => {
         features: [detection],
         useFactory: () => ({ ...MEMORY, features: 5 as never }),
       }),
+    ]);
+    await expect(
+      NestFactory.createApplicationContext(root, { logger: false, abortOnError: false }),
+    ).rejects.toMatchObject({ code: 'AUDIT_INVALID_OPTIONS', field: 'features' });
+  });
+
+  it('refuses a feature from a factory that comes too late for its own providers', async () => {
+    const root = rootWith([
+      AuditModule.forRootAsync({ useFactory: () => ({ ...MEMORY, features: [listeners()] }) }),
     ]);
     await expect(
       NestFactory.createApplicationContext(root, { logger: false, abortOnError: false }),

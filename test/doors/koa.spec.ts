@@ -2,9 +2,18 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa from 'koa';
+import { listeners } from 'nest-audit-trail/listeners';
 import { NodeAudit } from 'nest-audit-trail/node';
+import type { DataSource } from 'typeorm';
+import { expectRefusedOption } from '../support/refused-option.js';
 import { allOf } from './door.js';
 import { send } from './send.js';
+
+it('refuses options that only Nest can keep', () => {
+  const dataSource = 'audit' as unknown as DataSource;
+  expectRefusedOption('dataSource', () => new NodeAudit({ dataSource }));
+  expectRefusedOption('features', () => new NodeAudit({ features: [listeners()] }));
+});
 
 it('a Koa application is recorded', async () => {
   const audit = new NodeAudit({ database: { type: 'better-sqlite3', database: ':memory:' } });

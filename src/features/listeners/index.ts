@@ -6,11 +6,14 @@ export { OnAuditEvent } from './on-audit-event.decorator.js';
 export type { AuditEventFilter } from './event-conditions.js';
 
 /**
- * Calls the methods that {@link OnAuditEvent} marks. Needs Nest. It has no options.
+ * Calls the methods that {@link OnAuditEvent} marks. Needs Nest, without which it is refused. It has no options.
  *
  * @example
  * ```ts
  * AuditModule.forRoot({ features: [listeners()] })
  * ```
  */
-export const listeners = defineFeature('listeners', () => ({}), { providers: [explorer] });
+export const listeners = defineFeature('listeners', () => ({}), {
+  providers: [explorer],
+  needsNest: true,
+});
