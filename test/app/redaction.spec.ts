@@ -236,6 +236,7 @@ describeOnSqlite('redaction', (create) => {
       ['2026 11 26 4111-1111-1111-1111', '2026 11 26 [redacted]'],
       ['4111111111111111 and 5500 0000 0000 0004', '[redacted] and [redacted]'],
       ['Nr12 DE89 3704 0044 0532 0130 00 by ann', 'Nr12 [redacted] by ann'],
+      ['to Gb82 West 1234 5698 7654 32 by ann', 'to [redacted] by ann'],
       ['de89370400440532013000,gb29nwbk60161331926819', '[redacted],[redacted]'],
       ['about 4111111111111111.50 in all', 'about 4111111111111111.50 in all'],
     ];

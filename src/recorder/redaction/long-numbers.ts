@@ -99,18 +99,20 @@ export function ibansIn(text: string): Place[] {
   const places: Place[] = [];
   IBAN.lastIndex = 0;
   for (let found = IBAN.exec(text); found; found = IBAN.exec(text)) {
-    if (isIban(found[0].replaceAll(SEPARATORS, ''))) places.push([found.index, IBAN.lastIndex]);
+    if (isIban(found[0])) places.push([found.index, IBAN.lastIndex]);
     else IBAN.lastIndex = found.index + 1;
   }
   return places;
 }
 
 /** ISO 7064, MOD 97-10, with the first four characters moved to the end. */
-function isIban(text: string): boolean {
+function isIban(written: string): boolean {
+  const text = written.replaceAll(SEPARATORS, '');
   // A digest or an object id in hexadecimal.
   if (/^[a-f]{2}\d{2}[0-9a-f]*[a-f]/.test(text)) return false;
-  // An account's letters have one case; those of a random id in base64 have both. The country may be `De`.
-  if (/[a-z]/.test(text.slice(4)) && /[A-Z]/.test(text.slice(4))) return false;
+  // A random id in base64 has letters of both cases, and no space. The country may be `De`, the bank's code `West`.
+  const isMixed = /[a-z]/.test(text.slice(4)) && /[A-Z]/.test(text.slice(4));
+  if (isMixed && !/\s/.test(written)) return false;
   let rest = 0;
   for (const letter of text.slice(4) + text.slice(0, 4)) {
     const value = Number.parseInt(letter, 36);

@@ -22,6 +22,8 @@ const SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
 /** A text that is escaped within an escaped text, and no further. */
 const DEPTH = 3;
 const PATTERNS_REMEMBERED = 10_000;
+/** A longer pattern is read each time: a client has written a part of it. */
+const LONGEST_REMEMBERED = 512;
 
 /** A segment that is one to whoever reads the path. */
 interface Step {
@@ -112,6 +114,7 @@ export class SafePaths {
   }
 
   private routeOf(pattern: string): SecretRoute | null {
+    if (pattern.length > LONGEST_REMEMBERED) return this.readRoute(pattern);
     return this.known.getOrMake(pattern, () => this.readRoute(pattern));
   }
 
