@@ -7,6 +7,7 @@ import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import { isSealed, LedgerRepository } from './ledger.repository.js';
+import { rowByRow } from './row-by-row.js';
 import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { SourceNote } from './source-note.js';
 import type { StatementTrust } from './statement-signer.js';
@@ -235,13 +236,19 @@ export class SourceRepository {
 
   /** Up to which number the log accounts for each of these sources. */
   private async sealed(sources: readonly Known[], size: number): Promise<Map<string, number>> {
-    const some = list(sources.map(({ source }) => id(source)));
+    // One seek for each: grouped, all of their leaves would be read.
     const rows = await ask(
       this.database,
-      sql`SELECT source, MAX(through) AS sealed FROM audit_leaves l
-        WHERE source IN (${some}) AND ${isSealed('l', size)} GROUP BY source`,
+      rowByRow(
+        sources.map(({ source }) => ({ source: id(source) })),
+        ({ source }) => sql`
+          (SELECT l.through FROM audit_leaves l
+            WHERE l.source = ${source} AND l.through IS NOT NULL AND ${isSealed('l', size)}
+            ORDER BY l.through DESC LIMIT 1) AS sealed`,
+      ),
     );
-    return new Map(rows.map((row) => [String(row['source']), Number(row['sealed'] ?? 0)]));
+    const found = rows.filter((row) => row['sealed'] !== null);
+    return new Map(found.map((row) => [sources[Number(row['place'])]!.source, Number(row['sealed'])]));
   }
 
   /** The numbers of a source that the log has recorded as lost. */
@@ -250,7 +257,7 @@ export class SourceRepository {
       this.database,
       sql`SELECT g.sequence AS sequence, g.through AS through FROM audit_leaves g
         INNER JOIN audit_events e ON e.id = g.event_id AND e.source IS NULL
-        WHERE g.source = ${id(source)} AND ${isSealed('g', size)} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')}
+        WHERE g.source = ${id(source)} AND ${isSealed('g', size)} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')} AND g.through >= g.sequence
         ORDER BY g.sequence ${limit(MAX_GAPS + 1)}`,
     );
     return rows.map((row) => ({ source, from: Number(row['sequence']), to: Number(row['through']) }));

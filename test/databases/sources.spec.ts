@@ -150,6 +150,19 @@ describeEachDatabase('sources', (create, name) => {
     expect(await summaryOf(source)).toMatchObject({ gaps: [{ from: 3, to: 4 }] });
   });
 
+  it('makes no gap up where a leaf says that it ends before it begins', async () => {
+    const source = newSource();
+    await record(source, [1, 2, 3, 4, 5, 6, 7, 8, 9, 12]);
+    const { metadata: _metadata, ...removal } = numbered(source, 13, { action: 'audit.removal' });
+    const { metadata: _other, ...gap } = numbered(source, 14, { action: 'audit.gap' });
+    await store.events.append([removal, gap].map((event) => ({ ...event, metadata: {} })));
+    const leaf = { event_id: gap.id, source, sequence: 9, through: 5, leaf_hash: 'A'.repeat(44) };
+    await insertRows(store.connection, 'audit_leaves', [{ leaf_index: 0, ...leaf }]);
+    const head = { tree_size: 1, previous_size: 0, root_hash: 'A'.repeat(44), note: '' };
+    await insertRows(store.connection, 'audit_checkpoints', [head]);
+    expect(await summaryOf(source)).toMatchObject({ gaps: [{ from: 10, to: 11 }] });
+  });
+
   it('lists a thousand gaps, and says that there are more', async () => {
     const [many, more] = [newSource(), newSource()];
     await record(
