@@ -1,15 +1,18 @@
 // Each feature alone, in each database that starts empty: it does its job, and only its tables are made.
 import 'reflect-metadata';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DataSource } from 'typeorm';
-import type { AuditFeature } from 'nest-audit-trail';
+import { AuditModule, AuditService } from 'nest-audit-trail';
+import type { AuditDatabaseOptions, AuditFeature, AuditLogEvent } from 'nest-audit-trail';
 import { access } from 'nest-audit-trail/access';
 import { authentication, AuthenticationAudit } from 'nest-audit-trail/authentication';
 import { detection } from 'nest-audit-trail/detection';
 import { AuditHealthIndicator, health } from 'nest-audit-trail/health';
-import { listeners } from 'nest-audit-trail/listeners';
+import { listeners, OnAuditEvent } from 'nest-audit-trail/listeners';
 import { metrics } from 'nest-audit-trail/metrics';
 import { NodeAudit } from 'nest-audit-trail/node';
 import { AuditPolicy, policy } from 'nest-audit-trail/policy';
@@ -92,8 +95,6 @@ const FEATURES: Readonly<Record<string, { make: () => AuditFeature; tables?: rea
         expect(told).toMatchObject({ status: 'up' });
       },
     },
-    // Nest calls those who listen: listening.spec.ts.
-    listeners: { make: listeners, job: async () => undefined },
     // What it reports, observability.spec.ts shows: it reads no database.
     metrics: { make: metrics, job: async () => undefined },
     policy: {
@@ -178,10 +179,41 @@ describeEachDatabase('a feature alone', (create) => {
       await new Promise((closed) => server.close(closed));
       await audit.close();
     }
-    const made = await tablesOf(new DataSource(database.options as never));
-    expect(made.filter((table) => !CORE_TABLES.includes(table))).toEqual([...tables].sort());
+    expect(await addedTo(database.options)).toEqual([...tables].sort());
+  });
+
+  it('listeners, which needs Nest', async () => {
+    const database = await create({ isEmpty: true });
+    const heard: string[] = [];
+    class Alarms {
+      @OnAuditEvent() hear({ action }: AuditLogEvent) {
+        heard.push(action);
+      }
+    }
+    @Module({
+      imports: [
+        AuditModule.forRoot({
+          database: database.options,
+          delivery: { directory: database.journal },
+          features: [listeners()],
+        }),
+      ],
+      providers: [Alarms],
+    })
+    class ListeningModule {}
+    const app = await NestFactory.createApplicationContext(ListeningModule, { logger: false });
+    await app.get(AuditService).record({ action: 'invoice.read' });
+    await app.close();
+    expect(heard).toEqual(['invoice.read']);
+    expect(await addedTo(database.options)).toEqual([]);
   });
 });
+
+/** The tables that are not the core's. */
+async function addedTo(options: AuditDatabaseOptions): Promise<string[]> {
+  const made = await tablesOf(new DataSource(options as never));
+  return made.filter((table) => !CORE_TABLES.includes(table));
+}
 
 async function tablesOf(source: DataSource): Promise<string[]> {
   await source.initialize();
