@@ -10,7 +10,7 @@ import type { SourceNumber } from '../event/sequence-set.js';
 import type { StatementAuthority } from '../store/statement-signer.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import { describeStoreError } from '../store/store-error.js';
-import { within } from '../store/within.js';
+import { keepProcess, within } from '../store/within.js';
 import { DatabaseState, unavailable } from './database-state.js';
 import type { Loop, LoopHost } from './delivery-loop.js';
 import type { DeliveryMode, DeliveryOptions, DeliveryStatus } from './delivery-options.js';
@@ -241,7 +241,7 @@ export class Delivery {
     if (this.closed || this.loop.whyNotReady !== undefined) throw this.notStored();
     const { turn } = this.log;
     this.feed.tell(true);
-    await this.flushes.wait(turn);
+    await keepProcess(this.flushes.wait(turn));
   }
 
   /** As {@link flush}, tried again for `patienceMs`. Never throws. */

@@ -35,7 +35,6 @@ import type {
   EventQueries,
 } from './event-queries.js';
 import { inContext } from './in-context.js';
-import { keepProcess } from '../store/within.js';
 import type { LogVerifier } from './verification/log-verifier.js';
 import type { VerifyOptions, VerifyResult } from './verification/verification-result.js';
 
@@ -220,7 +219,7 @@ export class AuditService {
    */
   async flush(): Promise<void> {
     await this.requests.settled();
-    await keepProcess(this.recorder.delivery.flush());
+    await this.recorder.delivery.flush();
   }
 
   /**
