@@ -98,10 +98,8 @@ export interface RunningFeature {
 export interface FeatureParts {
   /** The class of its service, by which it is injected. */
   readonly service?: ServiceClass | undefined;
-  /** Its own providers for Nest, of Nest's type `Provider`, made in `AuditModule`. */
+  /** Its own providers, of Nest's type `Provider`, made in `AuditModule`. Where there is no Nest to make them, it is refused. */
   readonly providers?: readonly object[] | undefined;
-  /** Without Nest it could do nothing, and is refused. */
-  readonly needsNest?: boolean | undefined;
   /** Its tables, which are there only where it is listed. */
   readonly tables?: FeatureTables | undefined;
 }

@@ -30,7 +30,7 @@ export class PlainAudit {
     if (typeof dataSource === 'string')
       throw wrongOption('dataSource', `is "${dataSource}": write the DataSource itself`);
     const checked = checkOptions(options);
-    const nests = checked.features?.find(({ needsNest }) => needsNest);
+    const nests = checked.features?.find(({ providers }) => providers);
     if (nests) throw wrongOption('features', `has ${nests.name}(), which needs Nest: leave it out`);
     this.runtime = new AuditRuntime(checked, logger);
     this.runtime.requests.platform = platform;

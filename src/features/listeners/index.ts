@@ -13,7 +13,4 @@ export type { AuditEventFilter } from './event-conditions.js';
  * AuditModule.forRoot({ features: [listeners()] })
  * ```
  */
-export const listeners = defineFeature('listeners', () => ({}), {
-  providers: [explorer],
-  needsNest: true,
-});
+export const listeners = defineFeature('listeners', () => ({}), { providers: [explorer] });
