@@ -8,7 +8,7 @@ import { distinctIds } from './distinct-values.js';
 import { ROW_COLUMNS, toRow } from './event-row.js';
 import type { NumberedRow, RowNumber } from './event-row.js';
 import { insertOf, runTogether } from './insert-rows.js';
-import { isSealed } from './ledger.repository.js';
+import { isSealed, lastSealed } from './ledger.repository.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
 import { integer, read, rowsOf, text } from './records.js';
@@ -144,9 +144,7 @@ export class SealingRepository {
         ({ source }) => sql`
           (SELECT MAX(e.sequence) FROM audit_events e
             WHERE e.source = ${source} AND ${isNumber('e.sequence')}) AS last_stored,
-          (SELECT l.through FROM audit_leaves l
-            WHERE l.source = ${source} AND l.through IS NOT NULL AND ${isSealed('l', size)}
-            ORDER BY l.through DESC LIMIT 1) AS last_sealed`,
+          ${lastSealed(source, size)} AS last_sealed`,
       ),
     );
     const found = rows.map((row) => ({

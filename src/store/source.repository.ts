@@ -6,7 +6,7 @@ import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
-import { isSealed, LedgerRepository } from './ledger.repository.js';
+import { isSealed, lastSealed, LedgerRepository } from './ledger.repository.js';
 import { rowByRow } from './row-by-row.js';
 import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { SourceNote } from './source-note.js';
@@ -241,10 +241,7 @@ export class SourceRepository {
       this.database,
       rowByRow(
         sources.map(({ source }) => ({ source: id(source) })),
-        ({ source }) => sql`
-          (SELECT l.through FROM audit_leaves l
-            WHERE l.source = ${source} AND l.through IS NOT NULL AND ${isSealed('l', size)}
-            ORDER BY l.through DESC LIMIT 1) AS sealed`,
+        ({ source }) => sql`${lastSealed(source, size)} AS sealed`,
       ),
     );
     const found = rows.filter((row) => row['sealed'] !== null);
