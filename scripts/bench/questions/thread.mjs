@@ -1,6 +1,6 @@
 // Measures what delivery and sealing, in their thread, cost the main thread: `npm run bench -- --only thread [rounds] [requests a second]`. One
 // application, on Node 24 with MariaDB, gets as many requests a second all the time. By turns its thread stores and seals their events, or
-// waits, since a lock holds the table of events: so nothing differs but the work of the thread. Linux.
+// waits, since a lock holds the table of events: so nothing differs but the work of the thread. Linux, with two cores or more.
 //
 // What else shares a core, or a core's hyper-thread, makes a thread slower by far more than what is measured here. So the main thread has one
 // core alone, and all others have the rest, where a program that only burns time keeps them busy in either case.
