@@ -8,7 +8,7 @@ import { Audit, AuditModule, AuditService } from 'nest-audit-trail';
 import { DataSource, EntitySchema } from 'typeorm';
 import { answerQuestions } from './answers.mjs';
 import { prepareOther } from './others.mjs';
-import { startProfile, stopProfile } from './profile.mjs';
+import { startProfile, stopProfile, stopProfileOfThread } from './profile.mjs';
 
 /** How long the database may take for what is left when the clients have their answers. */
 const SETTLE_DEADLINE_MS = 120_000;
@@ -110,6 +110,7 @@ answerQuestions({
 
   startProfile,
   stopProfile,
+  stopProfileOfThread,
 
   async close() {
     await app.close();
