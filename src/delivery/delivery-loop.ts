@@ -29,6 +29,8 @@ export interface LoopHost {
   progress(progress: Progress): void;
   /** The database does not take events. */
   away(error: unknown): void;
+  /** The loop has ended by itself, with its thread. Another one begins. */
+  ended(error: Error): void;
 }
 
 /** What the application's side uses of the loop, here or in a thread. */
@@ -175,7 +177,8 @@ export class DeliveryLoop implements Loop {
     const { batchSize } = this.options;
     const wanted = batchSize - this.urgent.length - this.ready.length;
     const bytes = this.ready.reduce((sum, entry) => sum + entry.bytes, 0);
-    if (wanted > 0 && bytes < LARGE_BYTES) this.ready.push(...(this.reader?.read(wanted) ?? []));
+    if (wanted > 0 && bytes < LARGE_BYTES)
+      for (const entry of this.reader?.read(wanted) ?? []) this.ready.push(entry);
     const batch = this.urgent.splice(0, batchSize);
     batch.push(...this.ready.splice(0, batchSize - batch.length));
     return batch;

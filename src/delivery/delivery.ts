@@ -29,6 +29,8 @@ import type { Ticket } from './ticket.js';
 /** How long an answer waits for a disk that says nothing. */
 const SYNC_PATIENCE_MS = 5_000;
 const CHECK_MS = 1_000;
+/** Strict events in memory while the database is away; of more, the answers need not wait. */
+const MOST_COMMITTED = 5_000;
 /** How long the last word to the database may take: it is only for whoever reads `sources()`. */
 const NOTE_TIMEOUT_MS = 1_000;
 
@@ -78,6 +80,7 @@ export class Delivery {
       ready: () => this.feed.open(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
+      ended: (error) => this.flushes.fail(this.notStored(error)),
     });
     this.feed = new LogFeed(this.log, this.loop, this.options);
   }
@@ -207,7 +210,12 @@ export class Delivery {
   }
 
   /** Hands the event over at once. @returns whether the database has it within `strictTimeoutMs` */
-  commit(ticket: Ticket): Promise<boolean> {
+  async commit(ticket: Ticket): Promise<boolean> {
+    const isFull = this.database.lastError !== undefined && this.log.inMemory >= MOST_COMMITTED;
+    if (isFull && ticket.written) {
+      this.release(ticket);
+      return false;
+    }
     const stored = new Promise<void>((resolve) => this.log.commit(ticket, resolve));
     this.feed.schedule();
     return within(this.strictTimeoutMs, stored);
@@ -287,6 +295,14 @@ export class Delivery {
   abandon(): void {
     this.stop();
     this.journal?.abandon();
+    this.flushes.fail(this.notStored());
+    this.loop.close();
+  }
+
+  /** The database is there, at the start or again: what waited for it goes on at once. A failure is told as any other. */
+  resume(): void {
+    void this.notes.send().then(() => (this.log.keepsAll = false));
+    this.flush().catch(() => undefined);
   }
 
   get sources(): readonly SourceNumber[] {
@@ -297,7 +313,7 @@ export class Delivery {
   noteReached(source: string, sequence: number): void {
     if (this.closed) return;
     this.notes.add(source, 'reached', sequence);
-    this.notes.send();
+    void this.notes.send();
   }
 
   get directory(): string | undefined {
@@ -336,13 +352,14 @@ export class Delivery {
     for (const { source, sequence, closed } of ended) {
       this.notes.add(source, closed ? 'closed' : 'abandoned', sequence);
     }
+    this.log.keepsAll = ended.length > 0;
     const { source, sequence } = journal;
-    this.notes.addBegin(source, resumed ? 'resumed' : 'started', sequence);
+    if (resumed) this.notes.addBegin(source, 'resumed', sequence);
     for (const [number, begun] of recovered.intents) {
-      this.log.adopt(number, this.reports.interrupted(begun));
+      this.log.adopt(number, begun, this.reports.interrupted(begun));
     }
     for (const loss of recovered.losses) this.losses.reportLoss(loss);
-    if (recovered.dropped) this.losses.adopt(recovered.dropped);
+    if (recovered.dropped) this.losses.reportDrop(recovered.dropped);
     if (recovered.pending > 0 || recovered.intents.size > 0) {
       this.logger.log(
         `The audit journal ${journal.directory} was left with ${recovered.pending} event(s) not stored and ${recovered.intents.size} interrupted request(s); they are delivered now.`,
@@ -383,7 +400,8 @@ export class Delivery {
       this.database.noteAnswer();
       this.noteBack();
     }
-    this.feed.schedule();
+    if (this.flushes.areWaiting && this.log.news > 0) this.feed.tellSoon();
+    else this.feed.schedule();
   }
 
   private noteRefusal({ number, event, code, isDead }: Refusal): void {
@@ -442,16 +460,20 @@ export class Delivery {
   private noteBack(): void {
     // It takes room that others may wait for.
     if (this.hasRoom() && this.losses.reportDropped()) this.feed.tellSoon();
-    for (const { source } of this.log.sources) this.notes.addBegin(source, 'started', 0);
-    this.notes.send();
+    for (const { source } of [this.journal ?? [], this.log.sources].flat())
+      this.notes.addBegin(source, 'started', 0);
+    void this.notes.send();
   }
 
   /** @param isDelivered nothing is pending: else the journal has the word for the next start */
   private noteEnd(isDelivered: boolean): void {
+    const { journal } = this;
     const { sources } = this.log;
     this.notes.forgetIdle((idle) => !sources.some(({ source }) => source === idle));
     for (const { source, sequence } of sources) {
-      if (isDelivered || source !== this.journal?.source) this.notes.add(source, 'closed', sequence);
+      // A journal that can't be told goes on with its source at the next start, perhaps by another process.
+      const isEnd = source !== journal?.source || (isDelivered && !journal.failure);
+      if (isEnd) this.notes.add(source, 'closed', sequence);
     }
   }
 }

@@ -8,7 +8,7 @@ import type { EventJournal, Written } from '../journal/event-journal.js';
 import { hasThrough } from '../journal/intents.js';
 import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
-import type { DroppedNumbers, LineKind } from '../journal/journal-line.js';
+import type { BegunRequest, DroppedNumbers, LineKind } from '../journal/journal-line.js';
 import { sizeOf } from '../store/event-size.js';
 import type { LogNews, LogStart, Progress, ToldEvent } from './messages.js';
 import { Ticket } from './ticket.js';
@@ -19,7 +19,7 @@ const OPEN_MS = 30_000;
 /** A `settled` line is written at the latest for so many bytes of lines. */
 const UNSETTLED_BYTES = 512 * 1024;
 /** The reader has so many events at a time that it was sent, at most, beside those that somebody waits for. */
-const SENT_AT_ONCE = 500;
+export const SENT_AT_ONCE = 500;
 
 /** An event that neither the database nor its dead letters take. */
 interface KeptEvent {
@@ -53,6 +53,8 @@ export class EventLog {
   private readonly sent = new Map<number, Ticket>();
   /** Whether somebody waits for one in the outbox. */
   isUrgent = false;
+  /** What earlier processes left is kept: the database does not know yet what became of them. */
+  keepsAll = false;
   /** What only memory has; the size is about, in UTF-16 code units. */
   readonly memory = { events: 0, size: 0 };
   /** Counts the news. */
@@ -107,6 +109,7 @@ export class EventLog {
     // The next reader would wait for what becomes of their lines.
     if (journal) this.retryKept(journal, 0);
     this.toldSegment = 0;
+    this.reached = { needed: BEGINNING, through: BEGINNING };
     const { sources } = this;
     if (!journal) return { sources };
     const { directory, uid, source, recovered } = journal;
@@ -129,10 +132,15 @@ export class EventLog {
 
   /** Released, and not stored. */
   get pending(): number {
-    return this.waiting + this.outbox.size + this.sent.size;
+    return this.waiting + this.inMemory;
   }
 
-  /** Of those, how many the reader can be told of. */
+  /** Released events that no file has, or that somebody waits for. */
+  get inMemory(): number {
+    return this.outbox.size + this.sent.size;
+  }
+
+  /** Of those that are pending, how many the reader can be told of. */
   get news(): number {
     return this.untold + Math.max(0, Math.min(this.outbox.size, SENT_AT_ONCE - this.sent.size));
   }
@@ -188,14 +196,21 @@ export class EventLog {
     if (dropped.source === this.journal?.source) this.writeLine('dropped', dropped, 0, this.journal.sequence);
   }
 
+  /** Has the journal know that all drops are reported. */
+  noteDropsReported(): void {
+    if (!this.journal?.sequence) return;
+    const { source, sequence } = this.journal;
+    this.noteDropped({ source, count: 0, firstSequence: sequence, lastSequence: sequence });
+  }
+
   /** Has the journal know that the damage in a segment is reported; else it is reported again at the next start. */
   noteReported({ segment }: JournalLoss): void {
     this.writeLine('damaged', {}, segment);
   }
 
-  /** Takes over a request that an earlier process began, as interrupted. */
-  adopt(number: number, event: AuditLogEvent): void {
-    this.release(this.enter(event, this.journal!.intents.adopt(number)));
+  /** Takes over a request that an earlier process began. @param event as which it is recorded, since it was interrupted */
+  adopt(number: number, begun: BegunRequest, event: AuditLogEvent): void {
+    this.release(this.enter(event, this.journal!.intents.adopt(number, JSON.stringify(begun))));
   }
 
   /** There will be no event of the request. */
@@ -283,7 +298,7 @@ export class EventLog {
 
   /** What is before it in the log, nobody needs any more. */
   private get needed(): Place {
-    if (this.kept.size > 0) return BEGINNING;
+    if (this.kept.size > 0 || this.keepsAll) return BEGINNING;
     let { needed } = this.reached;
     for (const tickets of [this.outbox, this.sent])
       for (const { written } of tickets.values()) needed = earlier(needed, written);
@@ -411,6 +426,13 @@ export class EventLog {
 
   /** The reader is done with the event. @returns whether the log has a line of it */
   private leaveReader(number: number): boolean {
+    const open = this.open.get(number);
+    if (open) {
+      // Beside damage, which may have said that it is settled. What its answer changes later is told by another event.
+      open.released = true;
+      this.open.delete(number);
+      return true;
+    }
     const ticket = this.sent.get(number);
     if (!ticket) {
       this.waiting = Math.max(0, this.waiting - 1);

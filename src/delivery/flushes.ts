@@ -16,6 +16,10 @@ export class Flushes {
 
   constructor(private readonly log: EventLog) {}
 
+  get areWaiting(): boolean {
+    return this.waiting.size > 0;
+  }
+
   /**
    * Resolves once the loop says that all is stored that the log has now. Even where all seems to be stored already, the loop has to
    * say so: it may know of what can't be.

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Loop } from './delivery-loop.js';
 import type { DeliveryOptions } from './delivery-options.js';
+import { SENT_AT_ONCE } from './event-log.js';
 import type { EventLog } from './event-log.js';
 
 /** Tells the loop what is new in the log: at once where somebody waits or a batch is full, else after the flush interval. */
@@ -30,7 +31,8 @@ export class LogFeed {
   schedule(): void {
     const { log, options } = this;
     if (this.isClosed || (log.news === 0 && !log.isUrgent)) return;
-    if (log.isUrgent || log.news >= options.batchSize) this.tellSoon();
+    // Of what only memory has, no more than that is ever news.
+    if (log.isUrgent || log.news >= Math.min(options.batchSize, SENT_AT_ONCE)) this.tellSoon();
     else this.timer ??= setTimeout(() => this.tell(), options.flushIntervalMs);
   }
 

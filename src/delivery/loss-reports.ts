@@ -21,17 +21,14 @@ export class LossReports {
   /** By source. */
   private readonly unreported = new Map<string, DroppedNumbers>();
   private notedAt = -Infinity;
+  /** What was reported: each new thread that reads the log comes by its damage. */
+  private readonly reported = new Set<string>();
 
   constructor(
     private readonly log: EventLog,
     private readonly reports: DeliveryReports,
     private readonly warnings: RateLimitedLog,
   ) {}
-
-  /** Takes over what an earlier process dropped and has not reported. */
-  adopt(dropped: DroppedNumbers): void {
-    this.unreported.set(dropped.source, dropped);
-  }
 
   drop(): void {
     const { source, sequence } = this.log.skipSequence();
@@ -48,16 +45,21 @@ export class LossReports {
   reportDropped(): boolean {
     const all = [...this.unreported.values()];
     this.unreported.clear();
-    for (const dropped of all) {
-      this.log.release(this.log.enter(this.reports.dropped(dropped)));
-      this.log.noteDropped({ ...dropped, count: 0 });
-    }
+    for (const dropped of all) this.reportDrop(dropped);
     return all.length > 0;
+  }
+
+  reportDrop(dropped: DroppedNumbers): void {
+    this.log.release(this.log.enter(this.reports.dropped(dropped)));
+    this.log.noteDropsReported();
   }
 
   /** Lines of the journal are damaged. */
   reportLoss(loss: JournalLoss): void {
     const { source, file, lines, firstSequence, lastSequence } = loss;
+    const key = JSON.stringify(loss);
+    if (this.reported.has(key)) return;
+    this.reported.add(key);
     const which = firstSequence
       ? `the sequences ${firstSequence} to ${lastSequence} of the source ${source}`
       : 'no event';

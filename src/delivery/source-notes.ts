@@ -61,17 +61,17 @@ export class SourceNotes {
     this.unsent = this.unsent.filter(({ source, kind }) => kind !== 'started' || !isIdle(source));
   }
 
-  /** Sends what is unsent, in its order, until the database has it. */
-  send(): void {
+  /** Sends what is unsent, in its order, until the database has it. Resolves after the first attempt; never rejects. */
+  async send(): Promise<void> {
     if (this.isEmpty || this.isClosed) return;
-    this.flush().catch((error: unknown) => {
+    await this.flush().catch((error: unknown) => {
       this.warnings.warn(
         'notes',
         `The audit could not write into audit_sources what became of this process: ${describeStoreError(error)}. It tries again.`,
       );
       this.retry ??= setTimeout(() => {
         this.retry = undefined;
-        this.send();
+        void this.send();
       }, RETRY_MS).unref();
     });
   }

@@ -299,8 +299,7 @@ export class AuditRuntime {
       .catch(() => undefined)
       .then(() => warnOfTables(this.database, this.logger));
     if (this.isStarted) void this.checkStored().catch((error: Error) => this.logger.error(error.message));
-    // What waited for the database need not wait for its next turn; a failure is told by the delivery itself.
-    this.delivery.flush().catch(() => undefined);
+    this.delivery.resume();
   }
 
   /** Something could not be stored or sealed: perhaps since the log is not there any more. */

@@ -28,11 +28,13 @@ const FILE = /^owner\.(\d{1,16})$/;
 const LARGEST_BYTES = 4_096;
 /** An owner that can't be looked at shows that it lives by touching its file; after this long without, it does not. */
 const SILENCE_MS = 5_000;
+/** So often another process may be first; then the directory is its. */
+const MOST_ATTEMPTS = 20;
 
 /**
  * Makes one process the owner of a directory. Each owner creates a file `owner.<n>` with the next number,
- * which only one process can, even if several find the last owner dead at once. Only its successor deletes
- * it.
+ * which only one process can, even if several find the last owner dead at once. Only a successor that has written to the directory
+ * deletes it.
  */
 export class DirectoryLock {
   private constructor(
@@ -62,24 +64,21 @@ export class DirectoryLock {
   static async acquire(directory: string): Promise<DirectoryLock> {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      for (;;) {
+      for (let attempts = 0; attempts < MOST_ATTEMPTS; attempts += 1) {
         const last = lastOf(directory);
         const owner = last > 0 ? readOwner(directory, last) : undefined;
         if (last > 0 && !owner?.closed && (await lives(directory, last, owner)))
           throw taken(directory, owner);
-        const lock = DirectoryLock.create(directory, last + 1, owner);
+        const lock = DirectoryLock.create(directory, last + 1);
         if (lock) return lock;
       }
+      throw taken(directory, undefined);
     } catch (error) {
       throw error instanceof AuditError ? error : cannotKeep(directory, error);
     }
   }
 
-  private static create(
-    directory: string,
-    number: number,
-    previous?: ProcessIdentity,
-  ): DirectoryLock | undefined {
+  private static create(directory: string, number: number): DirectoryLock | undefined {
     let opened: number;
     try {
       opened = write(pathOf(directory, number));
@@ -87,6 +86,9 @@ export class DirectoryLock {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
       throw error;
     }
+    // Those that did not come to writing anything have left the files of those before them.
+    const [writer] = numbersIn(directory);
+    const previous = writer === number ? undefined : readOwner(directory, writer!);
     const lock = new DirectoryLock(directory, number, opened, previous);
     // Whoever comes late with a number that was free again is not the owner.
     if (lastOf(directory) !== number) {
@@ -94,15 +96,19 @@ export class DirectoryLock {
       closeSync(opened);
       return undefined;
     }
-    for (const name of readdirSync(directory)) {
-      if (!FILE.test(name) || numberOf(name) >= number) continue;
+    return lock;
+  }
+
+  /** Whoever has the directory has written to it: deletes the files of the owners before. */
+  settle(): void {
+    for (const name of readdirSync(this.directory)) {
+      if (!FILE.test(name) || numberOf(name) >= this.number) continue;
       try {
-        rmSync(join(directory, name), { force: true });
+        rmSync(join(this.directory, name), { force: true });
       } catch {
         // Somebody made a directory by that name.
       }
     }
-    return lock;
   }
 
   get path(): string {
@@ -167,6 +173,8 @@ function write(path: string): number {
     return opened;
   } catch (error) {
     closeSync(opened);
+    // Else it would stand in the way of the next attempt.
+    rmSync(path, { force: true });
     throw error;
   }
 }
@@ -179,10 +187,15 @@ function numberOf(name: string): number {
   return Number(FILE.exec(name)?.[1] ?? 0);
 }
 
+/** The numbers of the owners whose files are there, in their order. */
+function numbersIn(directory: string): number[] {
+  const numbers = readdirSync(directory).map(numberOf);
+  return numbers.filter((number) => number > 0).sort((a, b) => a - b);
+}
+
 function lastOf(directory: string): number {
   let last = 0;
-  const numbers = readdirSync(directory).map(numberOf);
-  for (const number of numbers.sort((a, b) => a - b)) if (canFollow(number, last)) last = number;
+  for (const number of numbersIn(directory)) if (canFollow(number, last)) last = number;
   return last;
 }
 

@@ -1,4 +1,5 @@
 import { closeSync, fsync, open, readdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createEventId } from '../event/event-id.js';
 import { cannotKeep, DirectoryLock } from './directory-lock.js';
@@ -16,6 +17,8 @@ import type { Place } from './segment.js';
 const RETRY_MS = 250;
 /** An intent so many segments behind is written again, so that it does not keep them all. */
 const CARRY_AFTER = 4;
+/** How long the last sync may take, of a disk that says nothing. */
+const LAST_SYNC_MS = 5_000;
 
 export interface Written extends Place {
   /** Bytes, the end of the line included. */
@@ -86,6 +89,7 @@ export class EventJournal {
       journal.segments.push(...left);
       journal.lastSegment = left.at(-1)?.number ?? 0;
       journal.begin();
+      lock.settle();
       return journal;
     } catch (error) {
       lock.release();
@@ -219,7 +223,7 @@ export class EventJournal {
   async close(isEmpty: boolean): Promise<void> {
     try {
       this.append('closed', 0, this.sequence, '{}');
-      await this.sync();
+      if (!isEmpty) await Promise.race([this.sync(), delay(LAST_SYNC_MS, undefined, { ref: false })]);
     } catch {
       // The next owner finds the source not closed in order, as it is.
     }

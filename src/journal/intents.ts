@@ -60,8 +60,8 @@ export class Intents {
   }
 
   /** Takes over one that an earlier process has begun. */
-  adopt(number: number): Intent {
-    const intent = { number, body: '{}', segment: this.journal.firstSegment };
+  adopt(number: number, body: string): Intent {
+    const intent = { number, body, segment: this.journal.firstSegment };
     this.open.set(number, intent);
     return intent;
   }

@@ -36,14 +36,14 @@ export interface Recovered {
  * Reads all lines once, oldest first, and keeps of them no more than numbers: the events themselves are read again when
  * their turn comes.
  *
- * @param onProgress called before each segment
+ * @param onProgress called before each read
  */
 export async function recover(segments: readonly Segment[], onProgress: () => void): Promise<Recovered> {
   const reading = new Reading();
   for (const segment of segments) {
     passPoint('during-recovery');
-    onProgress();
     for (let position = 0; position < segment.size;) {
+      onProgress();
       const { found, next } = segment.read(position, true);
       for (const { line, raw } of found) {
         if (!line || !reading.read(line)) reading.finder.note(segment, raw);

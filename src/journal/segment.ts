@@ -186,8 +186,7 @@ export class Segment {
       if (raw.length > 0) found.push({ line: decodeLine(raw), raw, position: position + start });
       start = end + 1;
     }
-    const isShort = found.length === 0 && buffer.length < READ_BYTES;
-    if (toTheEnd && start < buffer.length && (isShort || position + buffer.length >= this.size)) {
+    if (toTheEnd && start < buffer.length && position + buffer.length >= this.size) {
       found.push({ line: undefined, raw: buffer.subarray(start), position: position + start });
       start = buffer.length;
     }

@@ -159,8 +159,8 @@ class Run {
     this.log.attach(this.journal);
     this.loop.open(this.log.begin());
     expect(this.journal.recovered.losses).toEqual([]);
-    for (const [number, { id }] of this.journal.recovered.intents) {
-      this.log.adopt(number, this.eventOf(id, 0));
+    for (const [number, begun] of this.journal.recovered.intents) {
+      this.log.adopt(number, begun, this.eventOf(begun.id, 0));
     }
   }
 
@@ -193,6 +193,7 @@ class Run {
           for (const { number, event } of progress.refused) this.noteRefused(event, log.keeps(number));
         },
         away: () => undefined,
+        ended: () => undefined,
       },
     );
   }

@@ -97,6 +97,7 @@ export function doDatabaseWork(port: MessagePort, options: WorkOptions): void {
       ready: () => undefined,
       progress: (progress) => main.tell('loop', 'progress', progress),
       away: (error) => main.tell('loop', 'away', toFields(error)),
+      ended: () => undefined,
     },
   );
 

@@ -9,6 +9,8 @@ import type { ErrorFields } from './error-fields.js';
 export class ThreadedLoop implements Loop, ThreadUser {
   readonly name = 'loop';
   readonly hears: object;
+  /** Why there is no thread, where one has ended and the next has not begun. */
+  private ending: string | undefined;
 
   /** @param database why it can't be used, as the main thread sees it */
   constructor(
@@ -23,7 +25,7 @@ export class ThreadedLoop implements Loop, ThreadUser {
   }
 
   get whyNotReady(): string | undefined {
-    return this.database.whyNotReady;
+    return this.database.whyNotReady ?? this.ending;
   }
 
   start(): void {
@@ -31,11 +33,13 @@ export class ThreadedLoop implements Loop, ThreadUser {
   }
 
   started(): void {
+    this.ending = undefined;
     this.host.ready();
   }
 
   ended(error: Error): void {
-    this.host.away(error);
+    this.ending = error.message;
+    this.host.ended(error);
   }
 
   open(start: LogStart): void {

@@ -1,0 +1,180 @@
+// What delivery promises whatever its journal, its loop or its database do.
+import { appendFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EventJournal } from '../../src/journal/event-journal.js';
+import type { Delivery } from '../../src/delivery/delivery.js';
+import { deliveryInto, journalDirectory, newEvent, ToldDatabase } from '../support/delivery-alone.js';
+import { eventually } from '../support/eventually.js';
+
+const LONG_MS = 60_000;
+
+describe('delivery', () => {
+  let place: ReturnType<typeof journalDirectory>;
+  let database: ToldDatabase;
+
+  beforeEach(() => {
+    place = journalDirectory();
+    database = new ToldDatabase();
+  });
+
+  afterEach(() => place.remove());
+
+  const journalOf = (delivery: Delivery) =>
+    (delivery as unknown as { readonly log: { readonly journal: EventJournal } }).log.journal;
+  const actions = () => database.stored.map(({ action }) => action);
+
+  /** What an earlier process has left, which was killed. */
+  async function leave(write: (journal: EventJournal) => void): Promise<string> {
+    const journal = await EventJournal.open(place.directory, 8 * 1024 * 1024);
+    write(journal);
+    journal.abandon();
+    return journal.source;
+  }
+
+  /** A line in the segment that is written to, which nobody can read. */
+  function damage(delivery: Delivery): void {
+    const { active } = journalOf(delivery);
+    appendFileSync(active.path, 'damaged\n');
+    active.size = statSync(active.path).size;
+  }
+
+  it('closes at once with more in memory than its loop is sent at a time', async () => {
+    const options = { mode: 'buffered', flushIntervalMs: LONG_MS, shutdownTimeoutMs: LONG_MS } as const;
+    const { delivery } = deliveryInto(database, options);
+    await delivery.open();
+    for (let index = 0; index < 1_234; index += 1) delivery.release(delivery.enter(newEvent())!);
+    await delivery.close();
+    expect(database.stored).toHaveLength(1_234);
+  });
+
+  it('stores a full batch at once from memory, however large a batch may be', async () => {
+    const options = { mode: 'buffered', flushIntervalMs: LONG_MS, batchSize: 5_000 } as const;
+    const { delivery } = deliveryInto(database, options);
+    await delivery.open();
+    for (let index = 0; index < 1_000; index += 1) delivery.release(delivery.enter(newEvent())!);
+    await eventually(() => expect(database.stored).toHaveLength(1_000));
+    await delivery.close();
+  });
+
+  it('tells by another event how an answer ended whose event was stored beside damage', async () => {
+    const { delivery } = deliveryInto(database, { directory: place.directory });
+    await delivery.open();
+    const ticket = delivery.enter(newEvent('thing.read'))!;
+    damage(delivery);
+    delivery.release(delivery.enter(newEvent())!);
+    await delivery.flush();
+    expect(actions()).toContain('thing.read');
+    expect(delivery.release(ticket, { ...ticket.event, outcome: 'failure' })).toBe(false);
+    await delivery.close();
+    expect(delivery.status().pending).toBe(0);
+  });
+
+  it('reports damage once, however often its loop begins again', async () => {
+    const { delivery, renew } = deliveryInto(database, { directory: place.directory });
+    await delivery.open();
+    // Keeps the segment.
+    delivery.enter(newEvent('thing.read'));
+    const kept = journalOf(delivery).intents.begin('{}');
+    damage(delivery);
+    delivery.release(delivery.enter(newEvent())!);
+    await delivery.flush();
+    for (let times = 0; times < 2; times += 1) {
+      renew();
+      delivery.release(delivery.enter(newEvent())!);
+      await delivery.flush();
+    }
+    delivery.cancel(kept);
+    await delivery.close();
+    expect(actions().filter((action) => action === 'audit.loss')).toHaveLength(1);
+  });
+
+  it('is healthy again once another loop has begun', async () => {
+    const { delivery, renew } = deliveryInto(database, { mode: 'buffered' });
+    await delivery.open();
+    renew();
+    expect(delivery.status()).toMatchObject({ healthy: true });
+    await delivery.close();
+  });
+
+  it('does not say that a source has ended whose journal another process has', async () => {
+    const { delivery } = deliveryInto(database, { directory: place.directory });
+    await delivery.open();
+    delivery.release(delivery.enter(newEvent())!);
+    await delivery.flush();
+    const { source } = journalOf(delivery);
+    writeFileSync(join(place.directory, 'owner.2'), JSON.stringify({ pid: 1, host: 'another' }));
+    await eventually(() => expect(delivery.status().journalError).toContain('another process'));
+    await delivery.close();
+    const own = database.notes.filter((note) => note.source === source);
+    expect(own.map(({ kind }) => kind)).toEqual(['started']);
+  });
+
+  it('says what became of an earlier source as soon as there is a database, or at the next start', async () => {
+    const source = await leave((journal) => {
+      const event = { ...newEvent(), metadata: { source: journal.source, sequence: 1 } };
+      journal.append('event', journal.nextNumber(), 1, JSON.stringify(event));
+      journal.append('stored', 0, 0, '[[1,1]]');
+      journal.append('closed', 0, 1, '{}');
+    });
+    const first = deliveryInto(database, { directory: place.directory });
+    await first.delivery.open();
+    // It has nothing to store, and is killed before there is a database.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    first.delivery.abandon();
+    const second = deliveryInto(database, { directory: place.directory });
+    await second.delivery.open();
+    second.delivery.resume();
+    await eventually(() => expect(database.notes).toContainEqual({ source, kind: 'closed', sequence: 1 }));
+    await second.delivery.close();
+    expect(readdirSync(place.directory).filter((name) => name.endsWith('.journal'))).toEqual([]);
+  });
+
+  it('reports once what an earlier process has dropped', async () => {
+    const dropped = { count: 3, firstSequence: 1, lastSequence: 3 };
+    await leave((journal) => {
+      journal.append('dropped', 0, 3, JSON.stringify({ source: journal.source, ...dropped }));
+    });
+    for (let times = 0; times < 2; times += 1) {
+      const { delivery } = deliveryInto(database, { directory: place.directory });
+      await delivery.open();
+      await delivery.flush();
+      delivery.abandon();
+    }
+    expect(actions()).toEqual(['audit.drop']);
+    expect(database.stored[0]!.details).toMatchObject(dropped);
+  });
+
+  it('ends its loop where the application does not start', async () => {
+    await leave((journal) => {
+      const event = { ...newEvent(), metadata: { source: journal.source, sequence: 1 } };
+      journal.append('event', journal.nextNumber(), 1, JSON.stringify(event));
+    });
+    let attempts = 0;
+    database.store = () => {
+      attempts += 1;
+      return Promise.reject(Object.assign(new Error('not there'), { code: 'ECONNREFUSED' }));
+    };
+    const { delivery } = deliveryInto(database, { directory: place.directory });
+    await delivery.open();
+    const flushed = delivery.flush();
+    delivery.abandon();
+    await expect(flushed).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+    const before = attempts;
+    // Longer than until the first retry.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(attempts - before).toBeLessThanOrEqual(1);
+  });
+
+  it('keeps no more strict events in memory than it can while the database is away', async () => {
+    const options = { mode: 'strict', directory: place.directory, strictTimeoutMs: LONG_MS } as const;
+    const { delivery, host } = deliveryInto(database, options);
+    await delivery.open();
+    database.answer = new Promise(() => undefined);
+    host.away(new Error('away'));
+    const answers = Array.from({ length: 6_000 }, () => delivery.commit(delivery.enter(newEvent())!));
+    // Of the last, the answers need not wait.
+    expect(await answers.at(-1)).toBe(false);
+    expect(delivery.status().pending).toBe(6_000);
+    delivery.abandon();
+  });
+});
