@@ -1,13 +1,8 @@
-import { createHash, randomFillSync, randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
 
 // Seeded with the top bit clear, so that it does not wrap in the life of a process (RFC 9562, section 6.2).
 let sequence = randomInt(2 ** 31);
-
-const ID_BYTES = 16;
-// The operating system is asked for the random part of 256 ids at a time.
-const random = new Uint8Array(256 * ID_BYTES);
-let used = random.length;
 
 /**
  * A UUIDv7 (RFC 9562, section 5.7) for an action that began at `timestamp`.
@@ -19,11 +14,7 @@ let used = random.length;
  */
 export function createEventId(timestamp: number): string {
   sequence = (sequence + 1) >>> 0;
-  if (used === random.length) {
-    randomFillSync(random);
-    used = 0;
-  }
-  return v7({ msecs: timestamp, seq: sequence, random: random.subarray(used, (used += ID_BYTES)) });
+  return v7({ msecs: timestamp, seq: sequence });
 }
 
 /**

@@ -40,7 +40,7 @@ export function flattenFacts(
   isSecret: SecretTest,
   rules: Partial<FactRules> = {},
 ): AuditFacts {
-  const flattening = new Flattening({ isSecret, text: asItIs, limit: FACT_LIMITS.string, ...rules });
+  const flattening = new Flattening({ ...AS_IT_IS, isSecret, ...rules });
   flattening.addObject('', source, [source]);
   return flattening.facts;
 }
@@ -62,11 +62,7 @@ export interface FactRules {
 
 type TextRules = Pick<FactRules, 'text' | 'limit'>;
 
-function asItIs(text: string): string {
-  return text;
-}
-
-const NO_RULES = { text: asItIs, limit: FACT_LIMITS.string };
+const AS_IT_IS: TextRules = { text: (text) => text, limit: FACT_LIMITS.string };
 
 class Flattening {
   private readonly entries = new Map<string, AuditValue>();
@@ -163,7 +159,7 @@ function isSecretPair(entries: readonly [key: string, value: unknown][], isSecre
 
 /** What has parts is replaced as a whole. */
 function replaced(value: unknown, by: (value: string) => string): AuditValue {
-  const scalar = toScalar(value, NO_RULES);
+  const scalar = toScalar(value, AS_IT_IS);
   return scalar === undefined ? REDACTED : by(String(scalar));
 }
 
@@ -222,10 +218,13 @@ function toScalar(value: unknown, rules: TextRules): string | number | boolean |
       return textOf(value, rules);
     case 'boolean':
       return value;
-    case 'number':
+    case 'number': {
       if (!Number.isFinite(value)) return String(value);
-      if (Math.abs(value) >= LEAST_CARD) return numberOf(value, rules);
-      return Object.is(value, -0) ? 0 : value;
+      if (Math.abs(value) < LEAST_CARD) return Object.is(value, -0) ? 0 : value;
+      // A text where its digits are a secret.
+      const text = textOf(String(value), rules);
+      return text === String(value) ? value : text;
+    }
     case 'bigint':
       return textOf(value.toString(), rules);
     case 'object':
@@ -237,13 +236,6 @@ function toScalar(value: unknown, rules: TextRules): string | number | boolean |
 
 /** Shorter numbers are no card's. */
 const LEAST_CARD = 10 ** 12;
-
-/** The number, or what its digits become as a text where they are a secret. */
-function numberOf(value: number, rules: TextRules): number | string {
-  const text = String(value);
-  const safe = textOf(text, rules);
-  return safe === text ? value : safe;
-}
 
 function textOf(text: string, { text: redacted, limit }: TextRules): string {
   const safe = redacted(withinReach(text, limit));

@@ -93,24 +93,18 @@ export function group(
 ): OptionGroup {
   const { required = [], filled = [], isOpen = false, write = 'an object' } = more;
   const names = Object.keys(entries);
-  const known = v.rawCheck<object>(({ dataset: { value }, addIssue }) => {
-    if (!isObject(value)) return;
-    const path = (key: string) =>
-      [{ type: 'object', origin: 'key', input: value, key, value: value[key] }] as const;
-    for (const name of Object.keys(value)) {
-      if (!isOpen && !names.includes(name))
-        addIssue({ message: names.join(', '), received: UNKNOWN, path: [...path(name)] });
-    }
-    for (const name of [...required, ...filled.filter((name) => name in value)]) {
-      if (value[name] !== undefined) continue;
-      addIssue({ message: v.getDescription(entries[name]!)!, received: MISSING, path: [...path(name)] });
-    }
+  const known = Object.fromEntries(names.map((name) => [name, v.optional(v.unknown())]));
+  const checked = Object.entries(entries).map(([name, entry]) => {
+    if (required.includes(name)) return [name, entry] as const;
+    return [name, filled.includes(name) ? v.exactOptional(entry) : v.optional(entry)] as const;
   });
-  const optional = Object.fromEntries(names.map((name) => [name, v.optional(entries[name]!)]));
   const schema = v.pipe(
     v.custom<object>(isObject, write),
-    known,
-    v.looseObject(optional, write),
+    // First of all: where a name is misspelt, the right one is missing.
+    isOpen ? v.looseObject({}) : v.strictObject(known, names.join(', ')),
+    v.looseObject(Object.fromEntries(checked), ({ path }) =>
+      v.getDescription(entries[String(path![0].key)]!)!,
+    ),
     v.description(write),
   );
   return Object.assign(schema, { entries });
@@ -124,17 +118,8 @@ export function ruled<Schema extends OptionSchema, Value>(
   const rule = v.rawCheck<unknown>(({ dataset, addIssue }) => {
     const found = dataset.typed ? find(dataset.value as Value) : undefined;
     if (!found) return;
-    const path = found.at.map((key) => ({
-      type: 'unknown',
-      origin: 'value',
-      input: undefined,
-      key,
-      value: undefined,
-    }));
-    addIssue({
-      message: found.fault,
-      ...(path.length > 0 && { path: path as unknown as [v.IssuePathItem] }),
-    });
+    const path = found.at.map((key) => ({ key })) as unknown as [v.IssuePathItem];
+    addIssue({ message: found.fault, ...(path.length > 0 && { path }) });
   });
   return { ...schema, ...v.pipe(schema, rule) };
 }
@@ -164,13 +149,15 @@ export function parsed(
   const { issues, output } = v.safeParse(schema, given, { abortEarly: true });
   const [issue] = issues ?? [];
   if (!issue) return { value: output };
-  const { message, received } = issue;
-  const at = pathOf(path, issue.path ?? []);
-  if (received === UNKNOWN) return { found: { at, kind: 'unknown', input: undefined, message } };
-  if (received === MISSING) return { found: { at, kind: 'wrong', input: undefined, message } };
-  const kind = issue.type === 'raw_check' ? 'ruled' : 'wrong';
-  return { found: { at, kind, input: issue.input, message } };
+  const { type, input, message } = issue;
+  return { found: { at: pathOf(path, issue.path ?? []), kind: KINDS.get(type) ?? 'wrong', input, message } };
 }
+
+/** By the type of an issue. */
+const KINDS = new Map<string, FoundFault['kind']>([
+  ['strict_object', 'unknown'],
+  ['raw_check', 'ruled'],
+]);
 
 /**
  * Checks an option, or a group of them.
@@ -211,10 +198,6 @@ export function withDefaults<Options extends object>(
   const filled = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(filled) } as { [Name in keyof Options]: Wide<Options[Name]> };
 }
-
-/** In an issue: there is no such option, or no value. */
-const UNKNOWN = 'unknown option';
-const MISSING = 'missing option';
 
 function pathOf(root: string, items: readonly { readonly key: unknown }[]): string {
   return items.reduce((path, { key }) => {

@@ -1,10 +1,10 @@
 // An event as it was found where anybody may have written: reading it never throws, and what can't be read is said.
 import { CATEGORIES, OUTCOMES, SEVERITIES } from './audit-log-event.js';
 import type { AuditFacts, AuditLogEvent } from './audit-log-event.js';
-import { isFacts, isOneOf, isText, isTexts, isWithin, LAST_TIME } from './event-checks.js';
-import { isEventId } from './event-id.js';
+import { isFacts, isOneOf, isText, isTexts, isWellFormed, isWithin, LAST_TIME } from './event-checks.js';
+import { isEventId, timestampOf } from './event-id.js';
 import { FACT_LIMITS, flattenFacts, UNREADABLE } from './flatten.js';
-import { safeText } from './safe-text.js';
+import { safeText, TEXT_LIMITS } from './safe-text.js';
 
 /** The key in `metadata` under which an event says which of its properties could not be read. */
 export const UNREADABLE_KEY = 'unreadable';
@@ -19,36 +19,84 @@ export interface ReadEvent {
   readonly unreadable: readonly (keyof AuditLogEvent)[];
 }
 
-/** How each property is read, in the order in which an event has them: whether it is right, and what it is where it is not. */
-const PROPERTIES: { readonly [name in keyof AuditLogEvent]-?: Reading } = {
+type Check = (value: unknown) => boolean;
+
+/** What a property of an event may be. */
+interface Property {
+  /** Whether it is as the public type says. */
+  readonly isRight: Check;
+  /** Whether it is as the pipeline leaves it, where that has narrower bounds. */
+  readonly isBounded?: Check;
+  /** What is read of what is not right. */
+  readonly otherwise: (value: unknown) => unknown;
+  readonly isOptional?: boolean;
+}
+
+function text(name: keyof typeof TEXT_LIMITS, isOptional = false): Property {
+  const isBounded = (value: unknown) =>
+    isText(value) && value !== '' && safeText(value, TEXT_LIMITS[name]) === value;
+  return { isRight: isText, isBounded, otherwise: asText, isOptional };
+}
+
+function facts(isBounded: Check): Property {
+  return { isRight: isFacts, isBounded, otherwise: readFacts };
+}
+
+/** In the order in which an event has them. */
+const PROPERTIES: { readonly [name in keyof AuditLogEvent]-?: Property } = {
   // As it is, if it is a text: pages go on from it.
   id: { isRight: isEventId, otherwise: asText },
   timestamp: { isRight: isWithin(LAST_TIME), otherwise: () => 0 },
-  tenantId: { isRight: isText, otherwise: asText },
-  userId: { isRight: isText, otherwise: asText, isOptional: true },
-  action: { isRight: isText, otherwise: asText },
-  resource: { isRight: isText, otherwise: asText },
-  resourceId: { isRight: isText, otherwise: asText, isOptional: true },
-  details: { isRight: isFacts, otherwise: readFacts },
-  ipAddress: { isRight: isText, otherwise: asText, isOptional: true },
-  userAgent: { isRight: isText, otherwise: asText, isOptional: true },
-  sessionId: { isRight: isText, otherwise: asText, isOptional: true },
+  tenantId: text('tenantId'),
+  userId: text('userId', true),
+  action: text('action'),
+  resource: text('resource'),
+  resourceId: text('resourceId', true),
+  details: facts((value) => isFacts(value, isWellFormed)),
+  ipAddress: text('ipAddress', true),
+  userAgent: text('userAgent', true),
+  sessionId: text('sessionId', true),
   severity: { isRight: isOneOf(SEVERITIES), otherwise: () => 'critical' },
   category: { isRight: isOneOf(CATEGORIES), otherwise: () => 'security' },
   outcome: { isRight: isOneOf(OUTCOMES), otherwise: () => 'partial' },
   riskScore: { isRight: isWithin(100), otherwise: () => 100 },
   complianceFlags: {
     isRight: isTexts,
+    isBounded: (value) => isTexts(value, isWellFormed),
     otherwise: (value) => (Array.isArray(value) ? value.filter(isText) : []),
   },
-  metadata: { isRight: isFacts, otherwise: readFacts },
+  metadata: facts((value) => isFacts(value, isWellFormed) && areMarksOfLibrary(value)),
 };
 const NAMES = Object.keys(PROPERTIES) as (keyof AuditLogEvent)[];
 
-interface Reading {
-  readonly isRight: (value: unknown) => boolean;
-  readonly otherwise: (value: unknown) => unknown;
-  readonly isOptional?: true;
+/** What stands under `protected`: encrypted values, or what became of them. */
+const PROTECTED = /^(?:(?:v1|t1)\.[0-9a-f-]{36}\.[\w-]{38,}|erased|withheld)$/;
+
+/** What only the library says in `metadata`: that something can't be read, reads alone say. */
+function areMarksOfLibrary({ unreadable, protected: values, protectedFields }: AuditFacts): boolean {
+  return (
+    unreadable === undefined &&
+    (values === undefined || (isText(values) && PROTECTED.test(values))) &&
+    (protectedFields === undefined || isTexts(protectedFields))
+  );
+}
+
+/**
+ * Whether the value is an event as the pipeline leaves it, complete and within its bounds. For what comes from where
+ * somebody else may have written: it can still be invented.
+ *
+ * @param value parsed JSON
+ */
+export function isAuditEvent(value: unknown): value is AuditLogEvent {
+  if (typeof value !== 'object' || value === null) return false;
+  for (const name in value) if (!Object.hasOwn(PROPERTIES, name)) return false;
+  const event = value as AuditLogEvent;
+  const areAll = NAMES.every((name) => {
+    const { isRight, isBounded = isRight, isOptional } = PROPERTIES[name];
+    return event[name] === undefined ? isOptional : isBounded(event[name]);
+  });
+  // Times are compared through the ids.
+  return areAll && timestampOf(event.id) === event.timestamp;
 }
 
 /**

@@ -9,12 +9,16 @@ import type { AuditError } from './audit-error.js';
  * @throws what `refuse` answers
  */
 export function readOnce<T extends object>(source: T, refuse: (field?: string) => AuditError): T {
+  const entries: [name: string, value: unknown][] = [];
+  let field: string | undefined;
   try {
     // A list is none of what this is asked for, and stays one, so that it is refused as such.
-    return Array.isArray(source) ? source : { ...source };
+    if (Array.isArray(source)) return source;
+    for (field of Object.keys(source)) entries.push([field, source[field as keyof T]]);
   } catch {
-    throw refuse(unreadableProperty(source));
+    throw refuse(field);
   }
+  return Object.fromEntries(entries) as T;
 }
 
 /**
@@ -27,21 +31,4 @@ export function eventReadOnce<T>(event: T): T {
   const refuse = (field?: string) =>
     invalidEvent(field, `${field ?? 'it'} can't be read, since reading it throws`);
   return readOnce(event, refuse);
-}
-
-function unreadableProperty(source: object): string | undefined {
-  let names: string[];
-  try {
-    names = Object.keys(source);
-  } catch {
-    return undefined;
-  }
-  return names.find((name) => {
-    try {
-      void (source as Record<string, unknown>)[name];
-      return false;
-    } catch {
-      return true;
-    }
-  });
 }

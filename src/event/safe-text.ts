@@ -18,12 +18,8 @@ export const REDACTED = '[redacted]';
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
+/** Printable ASCII, as most texts are: there is nothing to be done about it. */
 const PRINTABLE = /^[ -~]*$/;
-
-/** Whether the text is printable ASCII, as most are: there is nothing to be done about it. */
-function isPrintable(text: string): boolean {
-  return PRINTABLE.test(text);
-}
 
 /**
  * Text that is safe in every database, log and terminal: control characters, and those that change the
@@ -31,7 +27,7 @@ function isPrintable(text: string): boolean {
  * section 2.1). A text longer than `limit` is cut, with a visible mark that says how long it was.
  */
 export function safeText(text: string, limit: number, originalLength = text.length): string {
-  if (text.length <= limit && isPrintable(text)) return text;
+  if (text.length <= limit && PRINTABLE.test(text)) return text;
   const escaped = cutText(text, limit, originalLength).replace(
     CONTROL,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -49,7 +45,7 @@ const MARKED = /…\[sha256:[\w-]{22}\]$/;
  * @param isStrict also mark a text that only looks like one that is marked already, so that it can't be taken for another's
  */
 export function safeId(text: string, limit: number, isStrict = false): string {
-  if (text.length <= limit && isPrintable(text)) return text;
+  if (text.length <= limit && PRINTABLE.test(text)) return text;
   const safe = safeText(text, limit);
   if (safe === text && !(isStrict && MARKED.test(text))) return text;
   // Not of its UTF-8, in which all lone surrogates are alike.

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { isEventId } from '../event/event-id.js';
-import { isAuditEvent } from '../event/is-audit-event.js';
+import { isAuditEvent } from '../event/read-event.js';
 import type { NumberRanges } from '../event/sequence-set.js';
 
 /**
