@@ -45,16 +45,31 @@ export class RiskStage implements Stage {
 
   judge(event: AuditLogEvent, { riskScore }: GivenJudgement): Judgement | undefined {
     if (riskScore !== undefined) return undefined;
-    const points = this.pointsOf(event);
     const factors: string[] = [];
-    let sum = 0;
-    for (const name of RISK_FACTORS) {
-      if (points[name] === 0) continue;
-      factors.push(`${name}:${points[name]}`);
-      sum += points[name];
+    let [sum, failed] = [0, false];
+    const add = (name: string, points: number) => {
+      if (points === 0) return;
+      factors.push(`${name}:${points}`);
+      sum += points;
+    };
+    const points = this.pointsOf(event);
+    for (const name of RISK_FACTORS) add(name, points[name]);
+    try {
+      for (const feature of this.features) for (const factor of feature.factors(event)) add(...factor);
+      for (const { rescore } of this.features) {
+        if (!rescore) continue;
+        const score = Math.min(100, sum);
+        const own = rescore(event, { score, factors: [...factors] });
+        if (!Number.isFinite(own)) throw new TypeError('A risk score is a finite number.');
+        const rescored = Math.min(100, Math.max(0, Math.round(own)));
+        // What this adds or takes away is a factor as well, so that the sum stays one.
+        if (rescored !== score) add('scorer', rescored - sum);
+      }
+    } catch {
+      failed = true;
     }
-    if (this.features.length === 0) return { riskScore: Math.min(100, sum), riskFactors: factors };
-    return this.judgeMore(event, sum, factors);
+    const judgement = { riskScore: Math.min(100, sum), riskFactors: factors };
+    return this.features.length === 0 ? judgement : { ...judgement, failed };
   }
 
   private pointsOf(event: AuditLogEvent): Record<(typeof RISK_FACTORS)[number], number> {
@@ -76,34 +91,4 @@ export class RiskStage implements Stage {
     if (roles === undefined) return false;
     return [roles].flat().some((role) => privilegedRoles.has(String(role).toLowerCase()));
   }
-
-  private judgeMore(event: AuditLogEvent, sum: number, factors: string[]): Judgement {
-    let failed = false;
-    try {
-      for (const feature of this.features) {
-        for (const [name, points] of feature.factors(event)) {
-          if (points === 0) continue;
-          factors.push(`${name}:${points}`);
-          sum += points;
-        }
-      }
-      for (const { rescore } of this.features) {
-        if (!rescore) continue;
-        const score = Math.min(100, sum);
-        const own = scoreOf(rescore(event, { score, factors: [...factors] }));
-        if (own === score) continue;
-        // What this adds or takes away is a factor as well, so that the sum stays one.
-        factors.push(`scorer:${own - sum}`);
-        sum = own;
-      }
-    } catch {
-      failed = true;
-    }
-    return { riskScore: Math.min(100, sum), riskFactors: factors, failed };
-  }
-}
-
-function scoreOf(answer: unknown): number {
-  if (!Number.isFinite(answer)) throw new TypeError('A risk score is a finite number.');
-  return Math.min(100, Math.max(0, Math.round(answer as number)));
 }
