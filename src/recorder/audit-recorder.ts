@@ -74,22 +74,17 @@ export class AuditRecorder {
     return event;
   }
 
-  /** Writes the event in the caller's transaction: it commits and rolls back with it. */
-  async recordWith(manager: EntityManager, draft: AuditEventDraft): Promise<AuditLogEvent> {
-    // Not numbered: a rollback would leave a gap in the sequence that no loss explains.
+  /**
+   * Writes the event straight into the store. It has no number: a rollback would leave a gap in the sequence that no loss explains.
+   * An id that is stored already is passed over, so that several processes may find the same.
+   *
+   * @param manager of the caller's transaction, with which it commits and rolls back
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
+   */
+  async recordUnnumbered(draft: AuditEventDraft, manager?: EntityManager): Promise<AuditLogEvent> {
     const event = this.protect(this.completer.complete(draft));
     await this.store(event, manager);
     return event;
-  }
-
-  /**
-   * Writes an event of the audit itself straight into the store, without a number. An id that is stored
-   * already is passed over, so that several processes may find the same.
-   *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error
-   */
-  async recordUnnumbered(draft: AuditEventDraft): Promise<void> {
-    await this.store(this.protect(this.completer.complete(draft)));
   }
 
   /**

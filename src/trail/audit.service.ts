@@ -90,7 +90,7 @@ export class AuditService {
     const draft = inContext(input);
     // A copy: the original still waits to be stored.
     if (!options.manager) return copyEvent(this.atRest.shown(await this.recorder.recordSafely(draft)));
-    return this.atRest.shown(await this.recorder.recordWith(options.manager, draft));
+    return this.atRest.shown(await this.recorder.recordUnnumbered(draft, options.manager));
   }
 
   /**

@@ -29,7 +29,7 @@ export const detection = defineFeature('detection', (options: DetectionOptions, 
     new DetectionRepository(database),
     {
       report: (finding) => void recorder.record(findingDraft(finding)),
-      store: (finding, id) => recorder.recordUnnumbered(findingDraft(finding, id)),
+      store: async (finding, id) => void (await recorder.recordUnnumbered(findingDraft(finding, id))),
       flush: () => recorder.delivery.flush(),
     },
     logger,

@@ -1,4 +1,4 @@
-import type { Place } from './places.js';
+import type { Place } from './value-in-text.js';
 
 /** What people write between the groups of a long number: a space, also one that does not break, or a hyphen. */
 const SEPARATOR = String.raw`[ \u00a0\u202f-]`;
@@ -92,17 +92,14 @@ const LENGTHS = Object.entries({
   31: 'MT|SC',
   32: 'LC',
 }).map(([length, countries]) => `(?:${countries})\\d\\d(?:${SEPARATOR}?[A-Z0-9]){${Number(length) - 4}}`);
-const IBAN = new RegExp(String.raw`\b(?=[A-Z]{2}\d\d)(?:${LENGTHS.join('|')})(?![A-Z0-9])`, 'gi');
+const IBAN = new RegExp(String.raw`\b(?=(?<iban>${LENGTHS.join('|')})(?![A-Z0-9]))[A-Z]{2}\d\d`, 'gi');
 
 /** IBANs, by the length of their country and their check digits; what follows one may be more of the sentence. */
 export function ibansIn(text: string): Place[] {
-  const places: Place[] = [];
-  IBAN.lastIndex = 0;
-  for (let found = IBAN.exec(text); found; found = IBAN.exec(text)) {
-    if (isIban(found[0])) places.push([found.index, IBAN.lastIndex]);
-    else IBAN.lastIndex = found.index + 1;
-  }
-  return places;
+  return Array.from(text.matchAll(IBAN), ({ index, groups }): Place => [
+    index,
+    index + groups!['iban']!.length,
+  ]).filter(([begin, end]) => isIban(text.slice(begin, end)));
 }
 
 /** ISO 7064, MOD 97-10, with the first four characters moved to the end. */

@@ -1,35 +1,16 @@
 import type { SecretTest } from '../../event/flatten.js';
 import { CARD_HINT, cardsIn, ibansIn } from './long-numbers.js';
-import type { Place } from './places.js';
-import { curlPasswords, identifiedBy, secretArguments } from './secret-commands.js';
+import type { Place } from './value-in-text.js';
+import { identifiedBy, secretArguments } from './secret-commands.js';
 import { secretElements } from './secret-elements.js';
 import { secretValues } from './secret-values.js';
 import { userInfoIn } from './url-user-info.js';
-
-/** What is recognised in a text, wherever it stands. `docs/comply/privacy.md` has the same list. */
-export const PATTERN_NAMES = [
-  'authorization',
-  'jwt',
-  'privateKey',
-  'passwordHash',
-  'cloudKey',
-  'url',
-  'card',
-  'iban',
-  'email',
-  'phone',
-] as const;
-
-export type PatternName = (typeof PATTERN_NAMES)[number];
-
-/** These are looked for only if asked for: they are no secrets everywhere. */
-export const ASKED_FOR: ReadonlySet<PatternName> = new Set(['email', 'phone']);
 
 /** Finds one kind of secret. Each takes time in proportion to the text: no repetition is open in two ways at once. */
 export interface Recogniser {
   /** Cheap: where it finds nothing, there is nothing. */
   readonly hint: RegExp;
-  /** The places of secrets, in their order, none within another. */
+  /** The places of secrets. Of those that overlap, the one that begins first counts. */
   readonly find: (text: string, isSecret: SecretTest) => readonly Place[];
 }
 
@@ -40,7 +21,8 @@ function matches(found: RegExp): Recogniser['find'] {
     Array.from(text.matchAll(pattern), ({ indices }) => indices!.groups?.['secret'] ?? indices![0]!);
 }
 
-export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
+/** What is recognised in a text, wherever it stands, in this order. `docs/comply/privacy.md` has the same list. */
+export const RECOGNISERS = {
   // RFC 9110, section 11.6.2: a scheme and its credentials.
   authorization: {
     hint: /\b(?:bearer|basic|digest|negotiate|apikey|token)\s/i,
@@ -54,7 +36,10 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
   // RFC 7468, OpenSSH's own, RFC 4716 and PuTTY's.
   privateKey: {
     hint: /---- ?BEGIN|PuTTY-User-Key-File/,
-    find: privateKeysIn,
+    // What is between the lines may be anything, such as the headers of an encrypted key. What has no end, ends with the text.
+    find: matches(
+      /(?:-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY ----|PuTTY-User-Key-File-\d)[^]*?(?:----(?:-| )END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?(?:-| )----|Private-MAC: ?[0-9a-f]*|$)/i,
+    ),
   },
   // The form of crypt(5), which says by what it was made.
   passwordHash: {
@@ -104,14 +89,26 @@ export const RECOGNISERS: Readonly<Record<PatternName, Recogniser>> = {
     hint: /\d{3}/,
     find: matches(/(?<![\w.])(?:\+|0)\d(?:[ ()/-]{0,2}\d){6,13}(?!\w|\.\d)/),
   },
-};
+} satisfies Readonly<Record<string, Recogniser>>;
+
+export type PatternName = keyof typeof RECOGNISERS;
+export const PATTERN_NAMES = Object.keys(RECOGNISERS) as PatternName[];
+
+/** These are looked for only if asked for: they are no secrets everywhere. */
+export const ASKED_FOR: ReadonlySet<PatternName> = new Set(['email', 'phone']);
 
 /** What is recognised by the name before it. */
 export const BY_NAME: readonly Recogniser[] = [
   { hint: /<\p{L}/u, find: secretElements },
   { hint: /-[a-z]/i, find: secretArguments },
   { hint: /\bidentified\s/i, find: identifiedBy },
-  { hint: /\bcurl\b/i, find: curlPasswords },
+  {
+    hint: /\bcurl\b/i,
+    // `-u user:password`; also in a list of texts.
+    find: matches(
+      /(?<![^\s"'`,[(])(?:-u|-U|--user|--proxy-user)(?:\s{0,8}=?\s{0,8}|\\{0,8}["'`]\s{0,3},\s{0,3})\\{0,8}["'`]?[^\s:"'`\\]{1,128}:(?<secret>[^\s"'`\\]+)/,
+    ),
+  },
   { hint: /[=:"'`]/, find: secretValues },
 ];
 
@@ -126,23 +123,6 @@ function tokensIn(text: string): Place[] {
     if (!found) continue;
     const begin = found.index + found[0].indexOf('eyJ');
     if (run.includes('.', begin + 'eyJ'.length + 6)) places.push([index + begin, index + run.length]);
-  }
-  return places;
-}
-
-const KEY_BEGINS =
-  /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY ----|PuTTY-User-Key-File-\d/g;
-const KEY_ENDS = /----(?:-| )END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?(?:-| )----|Private-MAC: ?[0-9a-f]*/gi;
-
-/** What is between the lines may be anything, such as the headers of an encrypted key. What has no end, ends with the text. */
-function privateKeysIn(text: string): Place[] {
-  const places: Place[] = [];
-  KEY_BEGINS.lastIndex = 0;
-  for (let begin = KEY_BEGINS.exec(text); begin; begin = KEY_BEGINS.exec(text)) {
-    KEY_ENDS.lastIndex = KEY_BEGINS.lastIndex;
-    const end = KEY_ENDS.exec(text) ? KEY_ENDS.lastIndex : text.length;
-    places.push([begin.index, end]);
-    KEY_BEGINS.lastIndex = end;
   }
   return places;
 }

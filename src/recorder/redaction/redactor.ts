@@ -10,7 +10,7 @@ import { pseudonymKeyOf, redactionSchema } from './redaction-options.js';
 import type { RedactionMode, RedactionOptions } from './redaction-options.js';
 import { createSecretKeyTest } from './secret-key.js';
 import type { SecretTest } from '../../event/flatten.js';
-import type { Place } from './places.js';
+import type { Place } from './value-in-text.js';
 
 /** Shorter texts hold no secret that can be told from a word. */
 const SHORTEST = 6;
@@ -117,7 +117,8 @@ export class Redactor {
     if (places.length === 0) return text;
     let safe = '';
     let done = 0;
-    for (const [begin, end] of places) {
+    for (const [begin, end] of places.toSorted(([left], [right]) => left - right)) {
+      if (begin < done) continue;
       const secret = text.slice(begin, end);
       safe += text.slice(done, begin) + (secret === REDACTED ? secret : this.redact(secret, mode));
       done = end;
@@ -133,14 +134,11 @@ export class Redactor {
       if (safe !== decoded) return safe;
     }
     if (!BASE64_HINT.test(text)) return text;
+    const hide = (run: string) => (this.isSecretBase64(run, depth) ? REDACTED : run);
     return text.replace(BASE64, (run) => {
-      if (this.isSecretBase64(run, depth)) return REDACTED;
+      const safe = hide(run);
       // In a path, a part between slashes.
-      if (!run.includes('/')) return run;
-      return run
-        .split('/')
-        .map((part) => (part.length >= 8 && this.isSecretBase64(part, depth) ? REDACTED : part))
-        .join('/');
+      return safe === run && run.includes('/') ? run.replace(/[^/]{8,}/g, hide) : safe;
     });
   }
 

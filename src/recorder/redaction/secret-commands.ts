@@ -1,7 +1,6 @@
 import type { SecretTest } from '../../event/flatten.js';
-import { placesAfter } from './places.js';
-import type { Place } from './places.js';
 import { endOfLine, valueInText } from './value-in-text.js';
+import type { Place } from './value-in-text.js';
 
 /** `--password hunter2`, and the same in a list of texts: `["--password", "hunter2"]`. */
 const ARGUMENT =
@@ -9,10 +8,6 @@ const ARGUMENT =
 /** `IDENTIFIED BY '…'`, as SQL gives a user a password. */
 const IDENTIFIED =
   /\bidentified\s{1,8}(?:(?:with|via)\s{1,8}[^\s]{1,64}\s{1,8})?(?:by|as|using)\s{1,8}(?:password\s{0,8}\(?\s{0,8})?(?=\\{0,8}["'`])/gi;
-/** `-u user:password`, as curl takes it; also in a list of texts. */
-const CURL_USER =
-  /(?<![^\s"'`,[(])(?:-u|-U|--user|--proxy-user)(?:\s{0,8}=?\s{0,8}|\\{0,8}["'`]\s{0,3},\s{0,3})\\{0,8}["'`]?[^\s:"'`\\]{1,128}:(?=[^\s"'`])/g;
-const WORD = /[^\s"'`\\]*/y;
 
 /** The values of secret options in command lines within a text. Takes time in proportion to the text. */
 export function secretArguments(text: string, isSecret: SecretTest): Place[] {
@@ -29,10 +24,17 @@ export function identifiedBy(text: string): Place[] {
   return placesAfter(IDENTIFIED, text, (at) => valueInText(text, at));
 }
 
-/** The passwords that commands of curl have. Takes time in proportion to the text. */
-export function curlPasswords(text: string): Place[] {
-  return placesAfter(CURL_USER, text, (at) => {
-    WORD.lastIndex = at;
-    return [at, at + WORD.exec(text)![0].length];
-  });
+/** What stands after each match that is not within the place before it. */
+function placesAfter(
+  pattern: RegExp,
+  text: string,
+  placeAt: (at: number, groups: Readonly<Record<string, string>>) => Place | undefined,
+): Place[] {
+  const places: Place[] = [];
+  for (const { 0: found, index, groups = {} } of text.matchAll(pattern)) {
+    const at = index + found.length;
+    const place = at < (places.at(-1)?.[1] ?? 0) ? undefined : placeAt(at, groups);
+    if (place) places.push(place);
+  }
+  return places;
 }

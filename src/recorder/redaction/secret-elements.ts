@@ -1,5 +1,5 @@
 import type { SecretTest } from '../../event/flatten.js';
-import type { Place } from './places.js';
+import type { Place } from './value-in-text.js';
 
 /** A tag of XML or HTML. Each part ends where the next begins, so that nothing is looked at twice. */
 const TAG = /<(?<slash>\/?)(?<name>[\p{L}_][^\s<>/]*)(?<rest>(?:[\s/][^<>]*)?)>/gu;

@@ -1,16 +1,15 @@
 import { isNaming, isValueOfPair, nameIn } from '../../event/name-value-pair.js';
 import { isDigestKey } from './secret-key.js';
 import type { SecretTest } from '../../event/flatten.js';
-import type { Place } from './places.js';
-import { isEnding, valueInText } from './value-in-text.js';
-import type { Ending } from './value-in-text.js';
+import { endAt, isEnding, valueInText } from './value-in-text.js';
+import type { Ending, Place } from './value-in-text.js';
 
 /** What stands between a key and its value within a text; in SQL and in sentences, a space before a quote. */
 const SEPARATOR = /[=:]|[ \t\u00a0](?=\\{0,8}["'`])/g;
 /** The rest of a separator: `=>`, `:=`. */
 const SIGN = /[=:>~]{0,2}/y;
-/** The value may stand on the next line. */
-const SPACE = /[ \t\u00a0\u202f]*(?:\r?\n[ \t\u00a0\u202f]*)?/y;
+/** The same, and what is before the value, which may stand on the next line. */
+const TO_VALUE = /[=:>~]{0,2}[ \t\u00a0\u202f]*(?:\r?\n[ \t\u00a0\u202f]*)?/y;
 /** A type between a name and its value: `password: String! = `. */
 const TYPED = /:\s{0,3}[\w.<>[\]|?!]{1,64}\s{0,3}=\s{0,3}(?=\\{0,8}["'`])/y;
 /** The lines below a key of YAML that are its value. */
@@ -79,7 +78,7 @@ export function secretValues(text: string, isSecret: SecretTest): Place[] {
       if (isSecret(key.text, near.slice(begin, end))) hide([index + begin, index + end]);
     } else if (isValueOfPair(key.text)) valueAt = index;
   }
-  return inOrder(places);
+  return places;
 }
 
 interface Key {
@@ -128,39 +127,24 @@ function isOfKey(code: number): boolean {
  * @param hasLines whether the text has several
  */
 function valueOfKey(text: string, separator: number, key: string, keyAt: number, hasLines: boolean): Place {
-  const signed = endOfSign(text, separator);
+  const signed = endAt(SIGN, text, separator + 1)!;
   const isColon = text[separator] === ':';
-  if (isColon && hasLines) {
-    BLOCK.lastIndex = signed;
-    const block = BLOCK.exec(text)?.[0];
-    if (block !== undefined) return [signed, signed + block.length];
-  }
-  TYPED.lastIndex = separator;
-  const typed = isColon ? TYPED.exec(text)?.[0] : undefined;
+  const block = isColon && hasLines ? endAt(BLOCK, text, signed) : undefined;
+  if (block !== undefined) return [signed, block];
+  const typed = isColon ? endAt(TYPED, text, separator) : undefined;
   // The type as well: it may be the value.
-  if (typed !== undefined) return [signed, valueInText(text, separator + typed.length)[1]];
-  if (isColon && HEADER.test(key)) return headerValue(text, signed, text[keyAt - 1]);
+  if (typed !== undefined) return [signed, valueInText(text, typed)[1]];
+  if (isColon && HEADER.test(key)) {
+    const before = text[keyAt - 1] ?? '';
+    // Up to the end of the line, or to the quote that stands before the header's name.
+    return valueOf(text, separator, isEnding(before) ? before : '\n');
+  }
   const isSetting = hasLines && isSpace(text.charCodeAt(signed)) && startsLine(text, keyAt);
   return valueOf(text, separator, isSetting || PHRASE.test(key) ? '\n' : undefined);
 }
 
-/** Up to the end of the line, or to the quote that stands before the header's name. */
-function headerValue(text: string, from: number, before = ''): Place {
-  return valueInText(text, endOfSpace(text, from), isEnding(before) ? before : '\n');
-}
-
 function valueOf(text: string, separator: number, ending?: Ending): Place {
-  return valueInText(text, endOfSpace(text, endOfSign(text, separator)), ending);
-}
-
-function endOfSpace(text: string, from: number): number {
-  SPACE.lastIndex = from;
-  return from + SPACE.exec(text)![0].length;
-}
-
-function endOfSign(text: string, separator: number): number {
-  SIGN.lastIndex = separator + 1;
-  return separator + 1 + SIGN.exec(text)![0].length;
+  return valueInText(text, endAt(TO_VALUE, text, separator + 1)!, ending);
 }
 
 /** Whether nothing is before the place on its line. */
@@ -171,8 +155,7 @@ function startsLine(text: string, at: number): boolean {
 }
 
 function isNothing(text: string, begin: number, end: number): boolean {
-  REDACTED_ALREADY.lastIndex = begin;
-  if (REDACTED_ALREADY.test(text)) return true;
+  if (endAt(REDACTED_ALREADY, text, begin) !== undefined) return true;
   return end - begin <= LONGEST_NOTHING && NOTHING.test(text.slice(begin, end));
 }
 
@@ -184,21 +167,8 @@ function nameAt(text: string, at: number): { readonly text: string; readonly end
 
 /** The value of a part of a form whose name ends at the place. */
 function partAt(text: string, at: number): Place | undefined {
-  TO_PART.lastIndex = at;
-  const skipped = TO_PART.exec(text)?.[0].length;
-  if (skipped === undefined) return undefined;
-  const end = text.indexOf('\n--', at + skipped);
-  return [at + skipped, end < 0 ? text.length : end];
-}
-
-/** In their order, none within another. */
-function inOrder(places: Place[]): Place[] {
-  let done = 0;
-  return places
-    .sort(([left], [right]) => left - right)
-    .filter(([begin, end]) => {
-      const isNew = begin >= done;
-      if (isNew) done = end;
-      return isNew;
-    });
+  const begin = endAt(TO_PART, text, at);
+  if (begin === undefined) return undefined;
+  const end = text.indexOf('\n--', begin);
+  return [begin, end < 0 ? text.length : end];
 }

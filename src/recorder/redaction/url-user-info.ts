@@ -1,4 +1,4 @@
-import type { Place } from './places.js';
+import type { Place } from './value-in-text.js';
 
 /** What follows a scheme, or something that is not one, up to where the URL ends or another begins: no two overlap. */
 const URL_REST = /(?<colon>:|(?<![^\s"'`=(,<>]))\/\/(?<rest>(?:(?!:\/\/)[^\s"'<>`])*)/g;

@@ -1,4 +1,5 @@
-import type { Place } from './places.js';
+/** Where something is in a text: `[begin, end)`. */
+export type Place = readonly [begin: number, end: number];
 
 /** With what may stand before it in a language: `b'…'` of Python, `@"…"` of C#, `String("…")`. */
 const QUOTED = /(?<before>(?:br|rb|[bfnrue@$]|[\w.]{1,32}\(\s{0,2})?)(?<quote>\\{0,8}(?:"""|'''|["'`]))/iy;
@@ -35,8 +36,13 @@ export function valueInText(text: string, at: number, ending?: Ending): Place {
   if (text[at] === '{' || text[at] === '[') return [at, text.length];
   if (ending) return [at, endOfLine(text, at, ending)];
   const begin = text[at] === '<' && text[at + 1] !== '/' ? at + 1 : at;
-  BARE.lastIndex = begin;
-  return [begin, begin + (BARE.exec(text)?.[0].length ?? 0)];
+  return [begin, endAt(BARE, text, begin) ?? begin];
+}
+
+/** The end of what a sticky pattern finds at the place, where it finds something. */
+export function endAt(sticky: RegExp, text: string, at: number): number | undefined {
+  sticky.lastIndex = at;
+  return sticky.test(text) ? sticky.lastIndex : undefined;
 }
 
 export function endOfLine(text: string, from: number, ending: Ending = '\n'): number {
