@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ACTION_DEFINITION } from '../capture/audit-actions.js';
 import type { AuditActionDefinition } from '../capture/audit-actions.js';
+import { defined } from '../event/present.js';
 import { CommandError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { print, say } from './output.js';
@@ -45,17 +46,7 @@ function definitionsIn(exported: object, depth = 0): AuditActionDefinition[] {
 
 function textOf({ action, resource, category, severity, details = {}, description }: AuditActionDefinition) {
   const types = Object.entries(details).map(([name, type]) => `${name}: ${type}`);
-  const said = Object.entries({
-    resource,
-    category,
-    severity,
-    details: types.join(', ') || undefined,
-    description,
-  });
-  return [
-    action,
-    ...said.filter(([, value]) => value !== undefined).map(([name, value]) => `  ${name}: ${value}`),
-  ]
-    .map((line) => `${line}\n`)
-    .join('');
+  const said = { resource, category, severity, details: types.join(', ') || undefined, description };
+  const lines = Object.entries(defined(said)).map(([name, value]) => `  ${name}: ${value}`);
+  return [action, ...lines, ''].join('\n');
 }

@@ -18,8 +18,8 @@ export function checkpoint(output: Output, options: CheckpointArguments): Promis
     if (!head) throw new CommandError('The log has no checkpoint yet: nothing was sealed.');
     const { origin } = readCheckpoint(head, []);
     const { treeSize, rootHash, note } = head;
-    const signed: SignedCheckpoint = { origin, treeSize, rootHash, note };
-    if (options.json) say(output, JSON.stringify(signed));
+    if (options.json)
+      say(output, JSON.stringify({ origin, treeSize, rootHash, note } satisfies SignedCheckpoint));
     else print(output, note);
     return EXIT.sound;
   });

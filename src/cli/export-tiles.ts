@@ -71,15 +71,14 @@ function broken(what: string): AuditError {
 
 /** The entry of a leaf, behind its length in two bytes. */
 function entryOf({ leafIndex, eventId, event, leafHash: sealed }: LeafWithEvent): Buffer[] {
-  const data = event && Buffer.from(leafTextOf(event));
-  if (!data || leafHash(data).toString('base64') !== sealed) {
-    if (!event) {
-      throw new CommandError(
-        `Event ${eventId}, leaf ${leafIndex}, is not there any more; nest-audit verify says whether retention has removed it. Write --no-entries to export the tree alone.`,
-      );
-    }
-    throw broken(`event ${eventId} is not what was sealed as leaf ${leafIndex}`);
+  if (!event) {
+    throw new CommandError(
+      `Event ${eventId}, leaf ${leafIndex}, is not there any more; nest-audit verify says whether retention has removed it. Write --no-entries to export the tree alone.`,
+    );
   }
+  const data = Buffer.from(leafTextOf(event));
+  if (leafHash(data).toString('base64') !== sealed)
+    throw broken(`event ${eventId} is not what was sealed as leaf ${leafIndex}`);
   if (data.length > MAX_ENTRY) {
     throw new CommandError(
       `Event ${eventId} has ${data.length} bytes, and an entry of C2SP tlog-tiles ${MAX_ENTRY} at most: write --no-entries to export the tree alone.`,

@@ -55,15 +55,11 @@ export async function checkpointsOf(
 ): Promise<string[]> {
   const notes = new Map<string, string>();
   for (const file of files) {
-    if (!(await isLines(file))) {
-      const note = readText(file);
-      notes.set(note, note);
-      continue;
-    }
-    let count = 0;
-    let number = 0;
+    let [isNote, number, count] = [true, 0, 0];
     for await (const line of linesOf(file)) {
       number += 1;
+      if (number === 1) isNote = !line.startsWith('{');
+      if (isNote) break;
       if (line === '') continue;
       const checkpoint = parsed(line, `Line ${number} of ${file}`);
       if (checkpoint === undefined) {
@@ -75,14 +71,12 @@ export async function checkpointsOf(
       notes.set(note.slice(0, note.lastIndexOf('\n\n')), note);
       count += 1;
     }
-    if (count === 0) throw new CommandError(`In ${file} is no checkpoint.`);
+    if (isNote) {
+      const note = readText(file);
+      notes.set(note, note);
+    } else if (count === 0) throw new CommandError(`In ${file} is no checkpoint.`);
   }
   return [...notes.values()];
-}
-
-async function isLines(file: string): Promise<boolean> {
-  for await (const line of linesOf(file)) return line.startsWith('{');
-  return false;
 }
 
 /** Line by line: a file of years of checkpoints is not read as a whole. */
