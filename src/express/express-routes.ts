@@ -1,3 +1,4 @@
+import { strictlyDecoded } from '../event/percent-encoding.js';
 import { present } from '../event/present.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import { mountOf } from './internals.js';
@@ -172,9 +173,5 @@ function isSame(part: string, segment: string): boolean {
 }
 
 function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
+  return strictlyDecoded(segment) ?? segment;
 }

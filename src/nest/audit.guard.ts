@@ -28,16 +28,14 @@ export class AuditGuard implements CanActivate {
 
   /** What was read before something failed is kept: `@NoAudit()` and `delivery` first of all. */
   private routeOf(context: ExecutionContext): FoundRoute {
-    const found = { route: undefined, pattern: undefined, params: {}, isWhole: true } as Mutable<FoundRoute>;
+    let route: FoundRoute['route'];
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
-      found.route = this.routes.read(context.getClass(), context.getHandler(), request.method);
-      found.params = request.params ?? {};
-      found.pattern = patternOf(request);
+      route = this.routes.read(context.getClass(), context.getHandler(), request.method);
+      return { route, pattern: patternOf(request), params: request.params ?? {}, isWhole: true };
     } catch {
-      found.isWhole = false;
+      return { route, pattern: undefined, params: {}, isWhole: false };
     }
-    return found;
   }
 
   private openHere(context: ExecutionContext): AuditedRequest {
@@ -93,8 +91,6 @@ export function auditedBy(context: ExecutionContext): AuditedRequest | undefined
   const request = context.switchToHttp().getRequest<{ readonly raw?: object }>();
   return auditedOf(request) ?? auditedOf(request.raw);
 }
-
-type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
 interface PlatformRequest {
   readonly method: string;

@@ -134,7 +134,7 @@ export class AuditModule
 
   async onModuleInit(): Promise<void> {
     this.checkNeeds();
-    if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests.open);
+    if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests);
     await this.runtime.start(this.sharedDataSource());
   }
 
@@ -152,7 +152,7 @@ export class AuditModule
   private mountMiddleware(): void {
     // An application context, of a script or a worker, has no adapter.
     if (!this.host.httpAdapter) return;
-    mountMiddleware(this.host.httpAdapter, this.runtime.requests.middleware, this.fastifyPatterns);
+    mountMiddleware(this.host.httpAdapter, this.runtime.requests, this.fastifyPatterns);
   }
 
   /** Refuses a class with a decorator of a feature that is not listed: it would wait for events that never come. */

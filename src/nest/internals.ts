@@ -50,19 +50,16 @@ export function faultsOfNest(config: ApplicationConfig): string[] {
     [NEST_METADATA.interceptors, UseInterceptors(mark as never), 'the result of a handler is not seen'],
     [NEST_METADATA.filters, UseFilters(mark as never), 'the names of some errors are not recorded'],
   ];
-  const missing = marks
+  const faults = marks
     .filter(([key, decorate]) => {
       const probe = handler.bind(undefined);
       decorate({}, 'probe', { value: probe });
       return !Reflect.hasMetadata(key, probe);
     })
     .map(([key, , costs]) => `Nest's metadata "${key}" is not where it was: ${costs}.`);
-  return [
-    ...missing,
-    ...(config.getGlobalGuards() === config.getGlobalGuards()
-      ? []
-      : ["Nest's list of global guards is a copy: requests that another guard refuses have no route."]),
-  ];
+  if (config.getGlobalGuards() !== config.getGlobalGuards())
+    faults.push("Nest's list of global guards is a copy: requests that another guard refuses have no route.");
+  return faults;
 }
 
 /** Likewise, once the routes are built. */

@@ -82,9 +82,12 @@ function isServerSent(handler: object): boolean {
  *
  * @param patterns gets those of Fastify's routes when they are declared
  */
-export function mountMiddleware(adapter: HttpServer, middleware: Middleware, patterns: Set<string>): void {
-  // The adapter's types know requests of every platform; the middleware needs what they have in common.
-  (adapter as unknown as { use(middleware: Middleware): void }).use((request, response, next) =>
+export function mountMiddleware(
+  adapter: HttpServer,
+  { middleware }: RequestAudit,
+  patterns: Set<string>,
+): void {
+  adapter.use((request: CapturedRequest, response: ServerResponse, next: () => void) =>
     middleware(request, response, next),
   );
   if (adapter.getType() !== 'fastify') return;
@@ -112,15 +115,7 @@ interface FastifyHooks {
  * Has the server tell of each request before the platform hears of it: what an Express application of the user's own answers, by a
  * route from before Nest, meets no middleware of ours.
  */
-export function listenToServer(adapter: HttpServer, see: Listener): void {
+export function listenToServer(adapter: HttpServer, { open }: RequestAudit): void {
   const server = adapter.getHttpServer() as Server | undefined;
-  server?.prependListener?.('request', see as never);
+  server?.prependListener?.('request', open as never);
 }
-
-type Listener = (request: CapturedRequest, response: ServerResponse) => void;
-type Middleware = (
-  request: CapturedRequest,
-  response: ServerResponse,
-  next: () => void,
-  platforms?: CapturedRequest,
-) => void;
