@@ -104,9 +104,9 @@ export const BY_NAME: readonly Recogniser[] = [
   { hint: /\bidentified\s/i, find: identifiedBy },
   {
     hint: /\bcurl\b/i,
-    // `-u user:password`; also in a list of texts.
+    // `-u user:password`; also in a list of texts. A backslash before a quote belongs to that.
     find: matches(
-      /(?<![^\s"'`,[(])(?:-u|-U|--user|--proxy-user)(?:\s{0,8}=?\s{0,8}|\\{0,8}["'`]\s{0,3},\s{0,3})\\{0,8}["'`]?[^\s:"'`\\]{1,128}:(?<secret>[^\s"'`\\]+)/,
+      /(?<![^\s"'`,[(])(?:-u|-U|--user|--proxy-user)(?:\s{0,8}=?\s{0,8}|\\{0,8}["'`]\s{0,3},\s{0,3})\\{0,8}["'`]?[^\s:"'`]{1,128}:(?<secret>(?:[^\s"'`\\]|\\(?!["'`\\]))+)/,
     ),
   },
   { hint: /[=:"'`]/, find: secretValues },

@@ -129,6 +129,8 @@ const SHAPES: Readonly<Record<string, (secret: string) => unknown>> = {
   'a URL without a scheme': (s) => `clone //ann:${s}@example.com/a`,
   'a command of curl': (s) => `curl -s -u ann:${s} https://example.com`,
   'a command of curl in a list': (s) => `["curl","--user","ann:${s}"]`,
+  'a command of curl with a backslash in the password': (s) => `curl -u 'ann:\\a\\${s}' https://example.com`,
+  'a command of curl with a domain': (s) => `curl -u 'CORP\\ann:${s}' https://example.com`,
   'a variable of GraphQL': (s) => `query($user: String, $password: String! = "${s}")`,
   'a variable of TypeScript': (s) => `const password: string = '${s}';`,
   'keys in one word': (s) => ({ newpass: s, mypin: s, oldPass2: s }),
