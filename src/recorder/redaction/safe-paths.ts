@@ -25,13 +25,6 @@ const PATTERNS_REMEMBERED = 10_000;
 /** A longer pattern is read each time: a client has written a part of it. */
 const LONGEST_REMEMBERED = 512;
 
-/** A segment that is one to whoever reads the path. */
-interface Step {
-  readonly text: string;
-  /** Among all segments. */
-  readonly at: number;
-}
-
 /** The paths of requests as they may be stored: with the values of secret parameters redacted. */
 export class SafePaths {
   /** By pattern; `null` for one without a secret parameter. A router that is mounted on a parameter may have one for each of its values. */
@@ -80,37 +73,46 @@ export class SafePaths {
     if (this.likely.size === 0) return path;
     const segments = path.split(SEPARATOR);
     const read = segments.map((segment) => asRead(segment));
-    const steps = read.flatMap((text, at) => (text === '' || text === '.' ? [] : [{ text, at }]));
+    // Segments that are one to whoever reads the path, by their places.
+    const steps = [...read.keys()].filter((at) => read[at] !== '' && read[at] !== '.');
     const secret = new Set<number>();
-    let end = this.noteSecrets(steps, secret);
-    // As a client or a proxy would shorten it, too.
-    if (read.includes('..')) end = Math.min(end, this.noteSecrets(withoutParents(steps), secret));
+    let end = this.noteSecrets(read, steps, secret);
+    if (read.includes('..')) {
+      // As a client or a proxy would shorten it, too.
+      const left: number[] = [];
+      for (const at of steps) {
+        if (read[at] === '..') left.pop();
+        else left.push(at);
+      }
+      end = Math.min(end, this.noteSecrets(read, left, secret));
+    }
     if (secret.size === 0) return path;
-    const kept = steps.filter(({ at }) => at <= end);
-    return `/${kept.map(({ at }) => (secret.has(at) ? REDACTED : segments[at])).join('/')}`;
+    const kept = steps.filter((at) => at <= end);
+    return `/${kept.map((at) => (secret.has(at) ? REDACTED : segments[at])).join('/')}`;
   }
 
   /**
    * Looks at each step once.
    *
+   * @param steps places in what is read
    * @param secret gets the places of segments that would be secret
    * @returns the last place that is to be kept
    */
-  private noteSecrets(steps: readonly Step[], secret: Set<number>): number {
-    const read = steps.map(({ text }) => text);
+  private noteSecrets(read: readonly string[], steps: readonly number[], secret: Set<number>): number {
+    const words = steps.map((at) => read[at]!);
     let end = steps.length;
     for (let index = 0; index < end; index += 1) {
-      for (const [{ parts, isWild }, place] of this.likely.get(read[index]!) ?? []) {
+      for (const [{ parts, isWild }, place] of this.likely.get(words[index]!) ?? []) {
         const begin = index - place;
-        if (begin < 0 || !fits(read, parts, begin)) continue;
-        parts.forEach((part, more) => part.isSecret && secret.add(steps[begin + more]!.at));
+        if (begin < 0 || !fits(words, parts, begin)) continue;
+        parts.forEach((part, more) => part.isSecret && secret.add(steps[begin + more]!));
         if (isWild && begin + parts.length < end) {
           end = begin + parts.length;
-          secret.add(steps[end]!.at);
+          secret.add(steps[end]!);
         }
       }
     }
-    return steps[end]?.at ?? Infinity;
+    return steps[end] ?? Infinity;
   }
 
   private routeOf(pattern: string): SecretRoute | null {
@@ -146,15 +148,6 @@ function asRead(segment: string): string {
   for (let depth = 0; depth < DEPTH && text.includes('%'); depth += 1) text = percentDecoded(text);
   const end = text.indexOf(';');
   return (end < 0 ? text : text.slice(0, end)).trim().toLowerCase();
-}
-
-function withoutParents(steps: readonly Step[]): Step[] {
-  const left: Step[] = [];
-  for (const step of steps) {
-    if (step.text === '..') left.pop();
-    else left.push(step);
-  }
-  return left;
 }
 
 /** Whether the segments from the place on are those of the route. */

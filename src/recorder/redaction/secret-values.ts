@@ -22,14 +22,13 @@ const TO_PART = /[^\r\n]{0,256}\r?\n(?:[\w-]{1,64}:[^\r\n]{0,256}\r?\n){0,4}\r?\
 /** What these are is the rest of the line: several values, or words. */
 const HEADER = /^(?:proxy-?authorization|authorization|set-?cookie2?|cookie2?)$/i;
 const PHRASE = /phrase|mnemonic/i;
-/** What may stand before the key of a line of YAML or of a settings file. */
-const INDENT = /^[ \t>*-]*(?:export )?["']?$/;
-const NOTHING = /^(?:null|undefined|true|false)$/i;
-const LONGEST_NOTHING = 9;
-const REDACTED_ALREADY = /\[redacted/y;
+/** A key without quotes, before the place: letters and digits of any language, and `_.$-`. */
+const BARE_KEY = /(?<=(?<key>[\w.$\u00a1-\uffff-]*))/y;
+/** What may stand on a line of YAML or of a settings file before its key, before the place. */
+const INDENT = /(?<=^[ \t>*-]{0,256}(?:export )?["']?)/my;
+const NOTHING = /^(?:\[redacted|(?:null|undefined|true|false)$)/i;
 /** How far behind its key a digest is looked for. */
 const DIGEST_REACH = 320;
-const INDENT_REACH = 256;
 
 /**
  * The values of secret keys within a text: of `password=hunter2`, `{"token":"abc"}` and the same within a string of JSON, with its
@@ -44,7 +43,7 @@ export function secretValues(text: string, isSecret: SecretTest): Place[] {
   let from = 0;
   const hasLines = text.includes('\n');
   const hide = ([begin, end]: Place) => {
-    if (end === begin || isNothing(text, begin, end)) return;
+    if (end === begin || NOTHING.test(text.slice(begin, end))) return;
     places.push([begin, end]);
     from = Math.max(from, end);
     SEPARATOR.lastIndex = from;
@@ -95,8 +94,7 @@ function isSecretTogether(segment: string, { text, begin }: Key, isSecret: Secre
 
 /** The key that a text ends with, in its quotes or without, and where it begins. */
 function keyAtEnd(text: string): Key {
-  let end = text.length;
-  while (end > 0 && isSpace(text.charCodeAt(end - 1))) end -= 1;
+  let end = text.trimEnd().length;
   // Of `user[password]` in a form, and of `$user['password']`.
   if (text[end - 1] === ']') end -= 1;
   if (/["'`]/.test(text[end - 1] ?? '')) {
@@ -106,19 +104,9 @@ function keyAtEnd(text: string): Key {
     const begin = end > 0 ? text.lastIndexOf(quote, end - 1) + 1 : 0;
     return { text: text.slice(begin, end), begin };
   }
-  let begin = end;
-  while (begin > 0 && isOfKey(text.charCodeAt(begin - 1))) begin -= 1;
-  return { text: text.slice(begin, end), begin };
-}
-
-function isSpace(code: number): boolean {
-  return code === 32 || (code >= 9 && code <= 13) || code === 0xa0 || code === 0x202f;
-}
-
-/** Letters and digits of any language, and `_.$-`. */
-function isOfKey(code: number): boolean {
-  const isLetter = (code >= 97 && code <= 122) || (code >= 65 && code <= 90);
-  return isLetter || (code >= 48 && code <= 57) || code >= 0xa1 || [95, 46, 36, 45].includes(code);
+  BARE_KEY.lastIndex = end;
+  const key = BARE_KEY.exec(text)!.groups!['key']!;
+  return { text: key, begin: end - key.length };
 }
 
 /**
@@ -139,24 +127,12 @@ function valueOfKey(text: string, separator: number, key: string, keyAt: number,
     // Up to the end of the line, or to the quote that stands before the header's name.
     return valueOf(text, separator, isEnding(before) ? before : '\n');
   }
-  const isSetting = hasLines && isSpace(text.charCodeAt(signed)) && startsLine(text, keyAt);
+  const isSetting = hasLines && /\s/.test(text.charAt(signed)) && endAt(INDENT, text, keyAt) !== undefined;
   return valueOf(text, separator, isSetting || PHRASE.test(key) ? '\n' : undefined);
 }
 
 function valueOf(text: string, separator: number, ending?: Ending): Place {
   return valueInText(text, endAt(TO_VALUE, text, separator + 1)!, ending);
-}
-
-/** Whether nothing is before the place on its line. */
-function startsLine(text: string, at: number): boolean {
-  const before = text.slice(Math.max(0, at - INDENT_REACH), at);
-  const lineAt = before.lastIndexOf('\n') + 1;
-  return (lineAt > 0 || at <= INDENT_REACH) && INDENT.test(before.slice(lineAt));
-}
-
-function isNothing(text: string, begin: number, end: number): boolean {
-  if (endAt(REDACTED_ALREADY, text, begin) !== undefined) return true;
-  return end - begin <= LONGEST_NOTHING && NOTHING.test(text.slice(begin, end));
 }
 
 function nameAt(text: string, at: number): { readonly text: string; readonly end: number } | undefined {
