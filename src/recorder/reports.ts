@@ -18,10 +18,8 @@ export class Reports implements DeliveryReports {
       this.completer.complete(raise(DROP, { dropped: count, source, firstSequence, lastSequence })),
     );
 
-  readonly lost: DeliveryReports['lost'] = ({ source, file, lines, firstSequence, lastSequence }) =>
-    this.announced(
-      this.completer.complete(raise(LOST_LINES, { source, file, lines, firstSequence, lastSequence })),
-    );
+  readonly lost: DeliveryReports['lost'] = ({ segment: _segment, ...loss }) =>
+    this.announced(this.completer.complete(raise(LOST_LINES, loss)));
 
   /** The event is redacted already. */
   readonly interrupted: DeliveryReports['interrupted'] = (begun) => {
