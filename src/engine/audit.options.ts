@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import { checkOption, group, option, ruled, text } from '../event/option-schema.js';
+import { checkOption, firstFault, group, option, ruled, text } from '../event/option-schema.js';
 import type { OptionSchema } from '../event/option-schema.js';
 import { showValue } from '../event/show-value.js';
 import type { AuditFeature } from './audit-feature.js';
@@ -68,9 +68,6 @@ const OF_FEATURES: Readonly<Record<string, string>> = {
   'risk.weights.burst': 'risk({ weights: { burst: … } })',
 };
 
-/** Sub-paths that are not called as their features are. */
-const SUB_PATHS: Readonly<Record<string, string>> = { complianceRules: 'rules' };
-
 /** All options of the core. `docs/reference/options.md` has the same. */
 export const auditOptions = ruled(
   group({
@@ -112,23 +109,18 @@ export function checkOptions(options: unknown): AuditModuleOptions {
       `The audit options are ${showValue(options)}: write AuditModule.forRoot({ … }), AuditModule.forRoot() for the defaults, or let the factory of forRootAsync() return an object.`,
     );
   }
-  checkFeatures(options);
-  checkOption(auditOptions, options, '');
-  return Object.freeze({ ...(options as AuditModuleOptions) });
-}
-
-function checkFeatures(options: object): void {
-  for (const [path, call] of Object.entries(OF_FEATURES)) {
-    const names = path.split('.');
-    const last = names.pop()!;
-    const owner = names.reduce<unknown>((at, name) => Object(at)[name], options);
-    if (!Object.hasOwn(Object(owner) as object, last)) continue;
-    const [feature = ''] = call.split('(', 1);
+  const found = firstFault(auditOptions, options)?.at ?? '';
+  const call = Object.hasOwn(OF_FEATURES, found) && OF_FEATURES[found];
+  if (call) {
+    const feature = call.slice(0, call.indexOf('('));
+    const subPath = feature === 'complianceRules' ? 'rules' : feature;
     throw invalid(
-      path,
-      `The audit option ${path} is a feature: write features: [${call}], with import { ${feature} } from 'nest-audit-trail/${SUB_PATHS[feature] ?? feature}'.`,
+      found,
+      `The audit option ${found} is a feature: write features: [${call}], with import { ${feature} } from 'nest-audit-trail/${subPath}'.`,
     );
   }
+  checkOption(auditOptions, options, '');
+  return Object.freeze({ ...(options as AuditModuleOptions) });
 }
 
 function invalid(field: string, message: string): AuditError {
