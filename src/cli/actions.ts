@@ -3,10 +3,8 @@ import { pathToFileURL } from 'node:url';
 import { ACTION_DEFINITION } from '../capture/audit-actions.js';
 import type { AuditActionDefinition } from '../capture/audit-actions.js';
 import { defined } from '../event/present.js';
-import { CommandError, EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
-import { print, say } from './output.js';
-import type { Output } from './output.js';
+import { CommandError, EXIT, print, say } from './output.js';
+import type { ExitCode, Output } from './output.js';
 
 export interface ActionsArguments {
   readonly json?: boolean;

@@ -1,11 +1,9 @@
 import type { SignedCheckpoint } from '../sealer/ledger-options.js';
 import { readCheckpoint } from '../sealer/read-checkpoint.js';
-import { CommandError, EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
 import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
-import { print, say } from './output.js';
-import type { Output } from './output.js';
+import { CommandError, EXIT, print, say } from './output.js';
+import type { ExitCode, Output } from './output.js';
 
 export interface CheckpointArguments extends DatabaseArguments {
   readonly json?: boolean;

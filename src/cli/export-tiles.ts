@@ -6,12 +6,10 @@ import { leafHash } from '../ledger/merkle.js';
 import { LogTip } from '../sealer/log-tip.js';
 import { leafTextOf } from '../store/event-leaf.js';
 import type { LeafWithEvent } from '../store/ledger.repository.js';
-import { CommandError, EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
 import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
-import { ProgressBar, say } from './output.js';
-import type { Output } from './output.js';
+import { CommandError, EXIT, ProgressBar, say } from './output.js';
+import type { ExitCode, Output } from './output.js';
 
 export interface ExportArguments extends DatabaseArguments {
   /** `false`: the tree alone. */

@@ -1,9 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { generateKeys } from '../ledger/keys.js';
-import { CommandError, EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
-import { say } from './output.js';
-import type { Output } from './output.js';
+import { CommandError, EXIT, say } from './output.js';
+import type { ExitCode, Output } from './output.js';
 
 export interface KeygenArguments {
   readonly name: string;

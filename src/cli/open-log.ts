@@ -9,7 +9,7 @@ import { databaseOptionsOf } from '../store/database-url.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
-import { CommandError } from './exit.js';
+import { CommandError } from './output.js';
 import { explanationsOf } from './features.js';
 
 export interface DatabaseArguments {

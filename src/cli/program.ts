@@ -1,11 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { AuditError } from '../event/audit-error.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
-import { CommandError, EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
 import { withoutUrlSecrets } from '../event/url-secrets.js';
-import { print, say, visibleLines, warn } from './output.js';
-import type { Output } from './output.js';
+import { CommandError, EXIT, print, say, visibleLines, warn } from './output.js';
+import type { ExitCode, Output } from './output.js';
 
 /**
  * Runs a command line. Each command is loaded when it is called, so that what needs no database loads none of its packages.

@@ -2,12 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { isEventId } from '../event/event-id.js';
 import { toTlogProof } from '../ledger/proof-bundle.js';
 import { proveEvent } from '../trail/event-prover.js';
-import { CommandError, EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
 import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
-import { print, say } from './output.js';
-import type { Output } from './output.js';
+import { CommandError, EXIT, print, say } from './output.js';
+import type { ExitCode, Output } from './output.js';
 
 export interface ProveArguments extends DatabaseArguments {
   readonly out?: string;

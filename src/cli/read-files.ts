@@ -4,7 +4,7 @@ import { LedgerFormatError } from '../ledger/format-error.js';
 import { parseVerifierKey } from '../ledger/keys.js';
 import type { NoteVerifier } from '../ledger/keys.js';
 import { parseStrictJson } from '../ledger/strict-json.js';
-import { CommandError } from './exit.js';
+import { CommandError } from './output.js';
 
 /** @throws CommandError */
 export function readText(file: string): string {

@@ -1,10 +1,8 @@
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { checkProof } from '../ledger/proof-bundle.js';
 import { parseStrictJson } from '../ledger/strict-json.js';
-import { CommandError, EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
-import { say } from './output.js';
-import type { Output } from './output.js';
+import { CommandError, EXIT, say } from './output.js';
+import type { ExitCode, Output } from './output.js';
 import { readText, verifiersOf } from './read-files.js';
 
 export interface VerifyProofArguments {

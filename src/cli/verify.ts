@@ -1,12 +1,10 @@
 import { LogVerifier } from '../trail/verification/log-verifier.js';
 import type { VerifyResult } from '../trail/verification/verification-result.js';
 import { defined } from '../event/present.js';
-import { EXIT } from './exit.js';
-import type { ExitCode } from './exit.js';
 import { withLog } from './open-log.js';
 import type { DatabaseArguments } from './open-log.js';
-import { ProgressBar, say, warn } from './output.js';
-import type { Output } from './output.js';
+import { EXIT, ProgressBar, say, warn } from './output.js';
+import type { ExitCode, Output } from './output.js';
 import { checkpointsOf, verifiersOf } from './read-files.js';
 
 export interface VerifyArguments extends DatabaseArguments {
