@@ -6,9 +6,8 @@ import { isIPv4, isIPv6 } from 'node:net';
  */
 export function canonicalIp(address: string): string | undefined {
   if (isIPv4(address)) return address;
-  const bare = /^\[?([0-9a-fA-F:.]+)(?:%[^\]]*)?\]?(?::\d+)?$/.exec(address)?.[1] ?? '';
-  const candidate = isIPv6(address) ? (address.split('%')[0] ?? '') : isIPv6(bare) ? bare : '';
-  if (candidate !== '') return canonicalIpv6(candidate);
+  const bare = address.replace(/^\[|%[^\]]*|\](?::\d+)?$/g, '');
+  if (isIPv6(bare)) return canonicalIpv6(bare);
   // `203.0.113.7:51234`, as some proxies write it.
   const withoutPort = address.replace(/:\d{1,5}$/, '');
   return isIPv4(withoutPort) ? withoutPort : undefined;
