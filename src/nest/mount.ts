@@ -59,7 +59,8 @@ export function mountOnRoutes(
       logins.note(methodOf(handler), pattern, route);
       // A handler's guards come after all others.
       appendToHandler(NEST_METADATA.guards, handler, guardsPassed);
-      if (isServerSent(handler)) appendToHandler(NEST_METADATA.interceptors, handler, serverSent);
+      const isServerSent = Reflect.getMetadata(NEST_METADATA.sse, handler) === true;
+      if (isServerSent) appendToHandler(NEST_METADATA.interceptors, handler, serverSent);
       else if (route.seesResult) appendToHandler(NEST_METADATA.interceptors, handler, interceptor);
       // A handler's filters are asked before its controller's and the global ones.
       appendToHandler(NEST_METADATA.filters, handler, filter);
@@ -70,10 +71,6 @@ export function mountOnRoutes(
 
 function methodOf(handler: object): string {
   return RequestMethod[Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod] ?? 'GET';
-}
-
-function isServerSent(handler: object): boolean {
-  return Reflect.getMetadata(NEST_METADATA.sse, handler) === true;
 }
 
 /**
