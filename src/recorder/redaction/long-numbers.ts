@@ -20,47 +20,46 @@ const ISSUERS: readonly (readonly [begins: RegExp, ...lengths: number[]])[] = [
   [/^(?:50|5[6-9]|6[37])/, 13, 14, 15, 16, 17, 18, 19],
 ];
 const PREFIX = 4;
-const ZERO = 48;
 /** The lengths of the cards that begin with these four digits. */
 const knownLengths = new Map<string, readonly number[]>();
 
-/**
- * In each run of digits every part between separators that is a card: what stands beside it may be numbers as well. Looks at
- * each digit a few times, however many cards could begin before it.
- */
+/** In each run of digits every group, or several, that is a card: what stands beside it may be numbers as well. */
 export function cardsIn(text: string): Place[] {
   const places: Place[] = [];
   for (const { 0: run, index } of text.matchAll(DIGITS)) {
-    const digits = run.replaceAll(SEPARATORS, '');
-    /** The place of each digit in the text. */
-    const at: number[] = [];
-    // Luhn's sums up to each digit, with every other digit doubled: the even ones, the odd ones. That of a part is a difference.
-    const sums: readonly [number[], number[]] = [[0], [0]];
-    for (let place = 0; place < run.length; place += 1) {
-      const digit = run.charCodeAt(place) - ZERO;
-      if (digit < 0 || digit > 9) continue;
-      const doubled = digit > 4 ? digit * 2 - 9 : digit * 2;
-      const count = at.push(index + place);
-      sums[0].push(sums[0][count - 1]! + (count % 2 === 1 ? doubled : digit));
-      sums[1].push(sums[1][count - 1]! + (count % 2 === 0 ? doubled : digit));
-    }
-    /** A group begins there, or the last one has ended. */
-    const isEdge = (count: number) => count === 0 || count === at.length || at[count]! > at[count - 1]! + 1;
-    for (let first = 0; first < at.length; first += 1) {
-      if (!isEdge(first)) continue;
-      const isCard = (length: number) => {
-        const end = first + length;
-        // The last digit is not doubled (ISO/IEC 7812-1, annex B).
-        const sum = sums[end % 2 === 0 ? 0 : 1];
-        return isEdge(end) && (sum[end]! - sum[first]!) % 10 === 0;
-      };
-      const length = lengthsOf(digits.slice(first, first + PREFIX)).find(isCard);
-      if (length === undefined) continue;
-      places.push([at[first]!, at[first + length - 1]! + 1]);
-      first += length - 1;
+    for (const { index: begin } of run.matchAll(/(?<!\d)\d/g)) {
+      const end = endOfCard(run, begin);
+      if (end !== undefined) places.push([index + begin, index + end]);
     }
   }
   return places;
+}
+
+/** Where the card ends that begins there with a group, if one does. */
+function endOfCard(run: string, begin: number): number | undefined {
+  const lengths = lengthsOf(
+    run
+      .slice(begin, begin + 2 * PREFIX)
+      .replaceAll(SEPARATORS, '')
+      .slice(0, PREFIX),
+  );
+  const longest = lengths.at(-1) ?? 0;
+  let count = 0;
+  // Luhn's sum, in which the last digit is not doubled (ISO/IEC 7812-1, annex B), and what it would be with that doubled.
+  let [sum, other] = [0, 0];
+  for (let at = begin; at < run.length && count < longest; at += 1) {
+    const digit = digitAt(run, at);
+    if (digit === undefined) continue;
+    [sum, other] = [other + digit, sum + (digit > 4 ? digit * 2 - 9 : digit * 2)];
+    count += 1;
+    if (sum % 10 === 0 && lengths.includes(count) && digitAt(run, at + 1) === undefined) return at + 1;
+  }
+  return undefined;
+}
+
+function digitAt(text: string, at: number): number | undefined {
+  const digit = text.charCodeAt(at) - 48;
+  return digit >= 0 && digit <= 9 ? digit : undefined;
 }
 
 function lengthsOf(prefix: string): readonly number[] {

@@ -59,7 +59,6 @@ function isSecretPart(part: string, own: ReadonlySet<string>): boolean {
 }
 
 function squash(key: string): string {
-  if (ASCII.test(key)) return key.toLowerCase().replace(/[^a-z0-9]+/g, '');
   return withoutMarks(key)
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, '');
