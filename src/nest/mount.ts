@@ -1,5 +1,4 @@
 import type { HttpServer, Type } from '@nestjs/common';
-import { RequestMethod } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import type { Server, ServerResponse } from 'node:http';
@@ -10,7 +9,7 @@ import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
 import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
 import { appendToHandler, askFirst, NEST_METADATA, putFirst } from './internals.js';
-import { pathOf } from './route-audit.reader.js';
+import { methodOf, pathOf } from './route-audit.reader.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 import { ThrownErrorFilter } from './thrown-error.filter.js';
 
@@ -56,7 +55,7 @@ export function mountOnRoutes(
       const route = routes.read(controller, handler, 'GET');
       if (!routes.follows(route)) continue;
       const pattern = `/${pathOf(controller)}/${pathOf(handler)}`.replace(/\/+/g, '/');
-      logins.note(methodOf(handler), pattern, route);
+      logins.note(methodOf(handler, 'GET'), pattern, route);
       // A handler's guards come after all others.
       appendToHandler(NEST_METADATA.guards, handler, guardsPassed);
       const isServerSent = Reflect.getMetadata(NEST_METADATA.sse, handler) === true;
@@ -67,10 +66,6 @@ export function mountOnRoutes(
     }
   }
   return logins;
-}
-
-function methodOf(handler: object): string {
-  return RequestMethod[Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod] ?? 'GET';
 }
 
 /**

@@ -43,23 +43,13 @@ export class RouteAuditReader {
 
   /** @param requestMethod decides only where the handler takes every method */
   read(controller: Type, handler: Handler, requestMethod: string): RouteAudit {
-    return (
-      this.known.get(controller)?.get(handler)?.get(requestMethod) ??
-      this.learn(controller, handler, requestMethod)
-    );
-  }
-
-  private learn(controller: Type, handler: Handler, requestMethod: string): RouteAudit {
-    const declared = Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod | undefined;
-    const method =
-      declared === undefined || declared === RequestMethod.ALL
-        ? requestMethod
-        : (RequestMethod[declared] ?? requestMethod);
-    const route = this.build(controller, handler, method);
     const handlers = this.known.get(controller) ?? new Map<Handler, Map<string, RouteAudit>>();
-    this.known.set(controller, handlers);
     const methods = handlers.get(handler) ?? new Map<string, RouteAudit>();
-    handlers.set(handler, methods.set(requestMethod, route));
+    let route = methods.get(requestMethod);
+    if (!route) {
+      route = this.build(controller, handler, methodOf(handler, requestMethod));
+      this.known.set(controller, handlers.set(handler, methods.set(requestMethod, route)));
+    }
     return route;
   }
 
@@ -91,6 +81,13 @@ export class RouteAuditReader {
       seesResult: !silenced && (needsResult(declared, path) || this.policy?.readsResults === true),
     };
   }
+}
+
+/** @param requestMethod that of a handler which takes every method */
+export function methodOf(handler: Handler, requestMethod: string): string {
+  const declared = Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod | undefined;
+  if (declared === undefined || declared === RequestMethod.ALL) return requestMethod;
+  return RequestMethod[declared] ?? requestMethod;
 }
 
 /** The first of the paths that a controller or a handler has. */
