@@ -354,7 +354,7 @@ export class AuditRuntime {
   private async checkStored(): Promise<void> {
     try {
       for (const feature of this.features) await feature.connected?.();
-      if (this.atRest.isRead || !(await hasProtectedData(this.database))) return;
+      if (this.atRest.feature || !(await hasProtectedData(this.database))) return;
     } catch (error) {
       if (error instanceof AuditError && error.code === 'AUDIT_INVALID_OPTIONS') throw error;
       // What else is wrong, delivery says; and of a table that this user may not read nothing is known.

@@ -43,11 +43,6 @@ export interface AtRestFeature {
 export class AtRest {
   feature: AtRestFeature | undefined;
 
-  /** Whether a feature reads what is protected. */
-  get isRead(): boolean {
-    return this.feature !== undefined;
-  }
-
   /** What protects values; `undefined` where nothing does. */
   get protection(): ValueProtection | undefined {
     return this.feature?.protection;

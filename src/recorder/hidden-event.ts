@@ -26,7 +26,6 @@ export function hidden(event: AuditLogEvent, placeholder: Placeholder): AuditLog
   const shown = withoutMarks(event);
   for (const field of protectedFieldsOf(event)) shown[field] = placeholder;
   for (const record of [shown.details, shown.metadata]) {
-    if (placeholder === PROTECTED_VALUE) break;
     for (const key of Object.keys(record)) if (record[key] === PROTECTED_VALUE) record[key] = placeholder;
   }
   return shown;
