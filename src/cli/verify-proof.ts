@@ -1,5 +1,6 @@
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { checkProof } from '../ledger/proof-bundle.js';
+import type { AuditProof } from '../ledger/proof-bundle.js';
 import { parseStrictJson } from '../ledger/strict-json.js';
 import { CommandError, EXIT, say } from './output.js';
 import type { ExitCode, Output } from './output.js';
@@ -27,22 +28,17 @@ export function verifyProof(output: Output, file: string, options: VerifyProofAr
     throw new CommandError(`${file}: ${error.message} Write the file that nest-audit prove has made.`);
   }
   const check = checkProof(bundle, verifiers);
-  // It may be anything that JSON can say, where it is no proof.
-  const { event, leafIndex } = Object(bundle) as { event?: { id?: unknown }; leafIndex?: unknown };
-  if (options.json) {
-    const proved = check.ok && {
-      eventId: event?.id,
-      leafIndex,
-      treeSize: check.checkpoint.treeSize,
-      origin: check.checkpoint.origin,
-    };
-    say(output, JSON.stringify(check.ok ? { ok: true, ...proved } : check));
-  } else if (check.ok) {
-    const { origin, treeSize } = check.checkpoint;
-    say(
-      output,
-      `Sound: event ${String(event?.id)} is leaf ${String(leafIndex)} of the ${treeSize} that ${origin} has signed.`,
-    );
-  } else say(output, `BROKEN: ${check.reason}`);
-  return check.ok ? EXIT.sound : EXIT.broken;
+  if (!check.ok) {
+    say(output, options.json ? JSON.stringify(check) : `BROKEN: ${check.reason}`);
+    return EXIT.broken;
+  }
+  const { event, leafIndex } = bundle as AuditProof;
+  const { origin, treeSize } = check.checkpoint;
+  say(
+    output,
+    options.json
+      ? JSON.stringify({ ok: true, eventId: event.id, leafIndex, treeSize, origin })
+      : `Sound: event ${event.id} is leaf ${leafIndex} of the ${treeSize} that ${origin} has signed.`,
+  );
+  return EXIT.sound;
 }
