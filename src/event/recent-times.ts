@@ -1,3 +1,5 @@
+import { firstIndex } from './sequence-set.js';
+
 /** The newest times of something, at most `limit` of them, in order: it answers how often it was within a while. */
 export class RecentTimes {
   private readonly times: number[] = [];
@@ -17,9 +19,7 @@ export class RecentTimes {
 
   /** How many there are within the window that ends at `at`; never more than `limit`. */
   within(at: number): number {
-    let count = this.times.length;
-    while (count > 0 && at - this.times[this.times.length - count]! >= this.windowMs) count -= 1;
-    return count;
+    return this.times.length - firstIndex(this.times, (time) => at - time < this.windowMs);
   }
 
   /**
@@ -29,11 +29,9 @@ export class RecentTimes {
    */
   add(at: number): number {
     const { times } = this;
-    let index = times.length;
-    while (index > 0 && times[index - 1]! > at) index -= 1;
-    if (index === times.length) times.push(at);
-    else times.splice(index, 0, at);
-    const newest = times[times.length - 1]!;
+    const place = firstIndex(times, (time) => time > at);
+    times.splice(place, 0, at);
+    const newest = times.at(-1)!;
     while (times.length > this.limit || newest - times[0]! >= this.windowMs) times.shift();
     return times.length;
   }
