@@ -17,9 +17,10 @@ export function isTexts(value: unknown, isRight = isText): value is string[] {
   return Array.isArray(value) && value.every((text) => isRight(text));
 }
 
-/** Whether the value is a whole number from 0 to `last`. */
-export function isWithin(last: number): (value: unknown) => value is number {
-  return (value): value is number => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= last;
+/** Whether the value is a whole number from `first` to `last`. */
+export function isWithin(last: number, first = 0): (value: unknown) => value is number {
+  return (value): value is number =>
+    Number.isInteger(value) && Number(value) >= first && Number(value) <= last;
 }
 
 export function isOneOf<T extends string>(words: readonly T[]): (value: unknown) => value is T {

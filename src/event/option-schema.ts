@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { AuditError } from './audit-error.js';
+import { isWithin } from './event-checks.js';
 import { showContents } from './show-value.js';
 
 /** What an option may be. */
@@ -32,10 +33,7 @@ export function functionOf(write: string): OptionSchema {
 export const yesNo = option((value) => typeof value === 'boolean', 'true or false');
 
 export function integer(min: number, max: number): OptionSchema {
-  return option(
-    (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
-    `an integer from ${min} to ${max}`,
-  );
+  return option(isWithin(max, min), `an integer from ${min} to ${max}`);
 }
 
 export function oneOf(words: readonly unknown[]): OptionSchema {
