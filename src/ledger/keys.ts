@@ -103,15 +103,13 @@ export function externalSigner(
   verifierKey: string,
   signBytes: (text: Uint8Array) => Uint8Array | Promise<Uint8Array>,
 ): NoteSigner {
-  const verifier = parseVerifierKey(verifierKey);
+  const { verify: isGood, ...identity } = parseVerifierKey(verifierKey);
   return {
-    name: verifier.name,
-    keyId: verifier.keyId,
-    verifierKey: verifier.verifierKey,
+    ...identity,
     async sign(text) {
       // A copy: what is checked must be what was asked for, whatever became of what was handed out.
       const signature = await signBytes(Buffer.from(text));
-      if (signature instanceof Uint8Array && verifier.verify(text, signature)) return Buffer.from(signature);
+      if (signature instanceof Uint8Array && isGood(text, signature)) return Buffer.from(signature);
       throw new LedgerFormatError(
         `What sign() answered is no Ed25519 signature of 64 bytes by the key ${verifierKey}.`,
       );

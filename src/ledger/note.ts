@@ -78,6 +78,24 @@ export function openNote(note: string, verifiers: readonly NoteVerifier[]): Open
   return { text, verifiedBy: [...verifiedBy], signatures };
 }
 
+/** What a stored note says, which may be unsigned. */
+export interface StoredNote {
+  readonly text: string;
+  /** Whether it has any signature, even one by a key that is not known. */
+  readonly isSigned: boolean;
+  /** Whether one of the verifiers' keys has signed it. */
+  readonly isTrusted: boolean;
+}
+
+/** As {@link openNote}, of a note that has an empty line in place of signatures where nobody has signed it. */
+export function openStoredNote(note: string, verifiers: readonly NoteVerifier[]): StoredNote {
+  if (typeof note === 'string' && note.endsWith('\n\n')) {
+    return { text: note.slice(0, -1), isSigned: false, isTrusted: false };
+  }
+  const { text, verifiedBy } = openNote(note, verifiers);
+  return { text, isSigned: true, isTrusted: verifiedBy.length > 0 };
+}
+
 function signatureOf(line: string): { name: string; keyId: Buffer; signature: Buffer } {
   // Any name that the specification allows, which is more than our own keys may have: a stranger's line is passed over.
   const [, name, encoded] = /^\u2014 ([^\p{White_Space}+]+) (.+)$/u.exec(line) ?? [];

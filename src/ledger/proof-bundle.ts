@@ -84,26 +84,21 @@ const MEMBERS = ['format', 'event', 'leafIndex', 'treeSize', 'proof', 'checkpoin
 
 /** Whether the bundle itself has just the members of one. */
 function hasAllOf(bundle: unknown): bundle is AuditProof {
-  if (!isRecord(bundle)) return false;
-  const names = Object.keys(bundle as object);
-  return names.length === MEMBERS.length && MEMBERS.every((name) => names.includes(name));
+  return hasOnly(bundle, MEMBERS) && Object.keys(bundle).length === MEMBERS.length;
 }
 
 /** Whether all of it goes into the leaf: what does not could be anything. */
 function isStoredEvent(event: AuditLogEvent): boolean {
-  if (
-    !isRecord(event) ||
-    !Object.keys(event).every((name) => (EVENT_NAMES as readonly string[]).includes(name))
-  )
-    return false;
+  if (!hasOnly(event, EVENT_NAMES)) return false;
   const { details, metadata, complianceFlags, ...rest } = event;
   return (
     isFacts(details) && isFacts(metadata) && isTexts(complianceFlags) && Object.values(rest).every(isScalar)
   );
 }
 
-function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function hasOnly(value: unknown, names: readonly string[]): value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.keys(value).every((name) => names.includes(name));
 }
 
 function isScalar(value: unknown): boolean {

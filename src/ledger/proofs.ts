@@ -20,19 +20,8 @@ export async function inclusionProof(
   if (!isCount(leafIndex) || !isCount(treeSize) || leafIndex >= treeSize) {
     throw new RangeError(`A tree of ${treeSize} leaves has no leaf ${leafIndex}.`);
   }
-  const siblings: Promise<Buffer>[] = [];
-  let [from, to] = [0, treeSize];
-  while (to - from > 1) {
-    const middle = from + largestPowerOfTwo(to - from - 1);
-    if (leafIndex < middle) {
-      siblings.push(rangeHash(middle, to, node));
-      to = middle;
-    } else {
-      siblings.push(rangeHash(from, middle, node));
-      from = middle;
-    }
-  }
-  return (await Promise.all(siblings)).reverse();
+  const { beside } = wayTo(leafIndex, treeSize, (from, to) => to - from === 1);
+  return hashesOf(beside, node);
 }
 
 /**
@@ -46,21 +35,28 @@ export async function consistencyProof(size1: number, size2: number, node: NodeR
     throw new RangeError(`A tree of ${size2} leaves does not go on from one of ${size1}.`);
   }
   if (size1 === 0 || size1 === size2) return [];
-  const nodes: Promise<Buffer>[] = [];
-  let [from, to] = [0, size2];
-  while (size1 !== to) {
-    const middle = from + largestPowerOfTwo(to - from - 1);
-    if (size1 <= middle) {
-      nodes.push(rangeHash(middle, to, node));
-      to = middle;
-    } else {
-      nodes.push(rangeHash(from, middle, node));
-      from = middle;
-    }
-  }
+  const { beside, end } = wayTo(size1 - 1, size2, (_from, to) => to === size1);
   // What begins with the first leaf is the older tree itself, whose root the verifier has.
-  if (from > 0) nodes.push(rangeHash(from, to, node));
-  return (await Promise.all(nodes)).reverse();
+  return hashesOf(end[0] > 0 ? [end, ...beside] : beside, node);
+}
+
+/** Some leaves: from one on to before another. */
+type Leaves = readonly [from: number, to: number];
+
+/** The way from the root down to the leaf: the subtrees beside it, lowest first, and the one that it ends with. */
+function wayTo(leaf: number, size: number, isEnd: (from: number, to: number) => boolean) {
+  const beside: Leaves[] = [];
+  let [from, to] = [0, size];
+  while (!isEnd(from, to)) {
+    const middle = from + largestPowerOfTwo(to - from - 1);
+    beside.unshift(leaf < middle ? [middle, to] : [from, middle]);
+    [from, to] = leaf < middle ? [from, middle] : [middle, to];
+  }
+  return { beside, end: [from, to] as Leaves };
+}
+
+function hashesOf(subtrees: readonly Leaves[], node: NodeReader): Promise<Buffer[]> {
+  return Promise.all(subtrees.map(([from, to]) => rangeHash(from, to, node)));
 }
 
 /**

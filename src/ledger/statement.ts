@@ -1,6 +1,7 @@
 import { LedgerFormatError } from './format-error.js';
 import type { NoteSigner, NoteVerifier } from './keys.js';
-import { openNote, signNote } from './note.js';
+import { openStoredNote, signNote } from './note.js';
+import type { StoredNote } from './note.js';
 
 /**
  * What a process can say of the tables besides checkpoints: events were removed, a legal hold was placed or lifted, a
@@ -18,12 +19,7 @@ export interface Statement {
 }
 
 /** A statement that was read from a row, and whether to believe it. */
-export interface OpenedStatement extends Statement {
-  /** Whether it has any signature, even one by a key that is not known. */
-  readonly isSigned: boolean;
-  /** Whether one of the verifiers' keys has signed it. */
-  readonly isTrusted: boolean;
-}
+export type OpenedStatement = Statement & Omit<StoredNote, 'text'>;
 
 const PREFIX = 'nest-audit-trail/';
 const VERSION = 'v1';
@@ -56,15 +52,12 @@ export function openStatement(
   verifiers: readonly NoteVerifier[],
 ): OpenedStatement {
   if (typeof note !== 'string') throw new LedgerFormatError('The statement is no text.');
-  const isSigned = !note.endsWith('\n\n');
-  const { text, verifiedBy } = isSigned
-    ? openNote(note, verifiers)
-    : { text: note.slice(0, -1), verifiedBy: [] };
+  const { text, ...opened } = openStoredNote(note, verifiers);
   const [header, origin, ...lines] = text.split('\n');
   const end = lines.pop();
   const isWhole = end === '' && lines.length > 0 && origin !== undefined && ![origin, ...lines].includes('');
   if (header !== `${PREFIX}${kind}/${VERSION}` || !isWhole) {
     throw new LedgerFormatError(`The note is no statement of the kind ${kind}.`);
   }
-  return { kind, origin, lines, isSigned, isTrusted: verifiedBy.length > 0 };
+  return { kind, origin, lines, ...opened };
 }
