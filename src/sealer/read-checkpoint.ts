@@ -3,14 +3,31 @@ import { parseCheckpoint } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteVerifier } from '../ledger/keys.js';
-import { openNote } from '../ledger/note.js';
+import { openStoredNote } from '../ledger/note.js';
+import type { StoredNote } from '../ledger/note.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
 
 /** A checkpoint, and whether it is to be believed. */
-export interface OpenedCheckpoint extends Checkpoint {
-  readonly isSigned: boolean;
-  /** One of the verifiers has signed it. */
-  readonly isTrusted: boolean;
+export type OpenedCheckpoint = Checkpoint & Omit<StoredNote, 'text'>;
+
+/**
+ * What a note says that is a checkpoint, signed or not.
+ *
+ * @throws LedgerFormatError where it is none, or has a wrong signature by one of the verifiers
+ */
+export function openCheckpoint(note: string, verifiers: readonly NoteVerifier[]): OpenedCheckpoint {
+  const { text, ...opened } = openStoredNote(note, verifiers);
+  return { ...parseCheckpoint(text), ...opened };
+}
+
+/** As {@link openCheckpoint}, of a row; `undefined` where the row says something else than its note. */
+export function openStored(
+  { note, treeSize, rootHash }: StoredCheckpoint,
+  verifiers: readonly NoteVerifier[],
+): OpenedCheckpoint | undefined {
+  const checkpoint = openCheckpoint(note, verifiers);
+  const isSame = checkpoint.treeSize === treeSize && checkpoint.rootHash.toString('base64') === rootHash;
+  return isSame ? checkpoint : undefined;
 }
 
 /**
@@ -20,16 +37,14 @@ export interface OpenedCheckpoint extends Checkpoint {
  * @throws AuditError `AUDIT_LEDGER_BROKEN` where it is none, is not what its row says, or is signed by nobody trusted
  */
 export function readCheckpoint(
-  { note, treeSize, rootHash }: Pick<StoredCheckpoint, 'note' | 'treeSize' | 'rootHash'>,
+  stored: StoredCheckpoint,
   verifiers: readonly NoteVerifier[],
 ): OpenedCheckpoint {
   const broken = (what: string) =>
-    new AuditError('AUDIT_LEDGER_BROKEN', `The checkpoint of ${treeSize} leaves ${what}`);
+    new AuditError('AUDIT_LEDGER_BROKEN', `The checkpoint of ${stored.treeSize} leaves ${what}`);
   try {
-    const checkpoint = openCheckpoint(note, verifiers);
-    if (checkpoint.treeSize !== treeSize || checkpoint.rootHash.toString('base64') !== rootHash) {
-      throw broken('is not what its note says');
-    }
+    const checkpoint = openStored(stored, verifiers);
+    if (!checkpoint) throw broken('is not what its note says');
     if (checkpoint.isSigned && verifiers.length > 0 && !checkpoint.isTrusted) {
       throw broken(
         'is signed by nobody who is known here. After a change of keys, list the former verifier key in ledger.verifierKeys',
@@ -40,18 +55,4 @@ export function readCheckpoint(
     if (error instanceof LedgerFormatError) throw broken(`can't be read: ${error.message}`);
     throw error;
   }
-}
-
-/**
- * What a note says that is a checkpoint, signed or not.
- *
- * @throws LedgerFormatError where it is none, or has a wrong signature by one of the verifiers
- */
-export function openCheckpoint(note: string, verifiers: readonly NoteVerifier[]): OpenedCheckpoint {
-  // Its text and an empty line: it was not signed.
-  if (typeof note === 'string' && note.endsWith('\n\n')) {
-    return { ...parseCheckpoint(note.slice(0, -1)), isSigned: false, isTrusted: false };
-  }
-  const { text, verifiedBy } = openNote(note, verifiers);
-  return { ...parseCheckpoint(text), isSigned: true, isTrusted: verifiedBy.length > 0 };
 }

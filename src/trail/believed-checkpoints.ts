@@ -3,7 +3,7 @@ import { isOfLog } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
-import { openCheckpoint } from '../sealer/read-checkpoint.js';
+import { openStored } from '../sealer/read-checkpoint.js';
 import type { OpenedCheckpoint } from '../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
@@ -60,14 +60,9 @@ function isBelieved({ isTrusted, treeSize, origin }: OpenedCheckpoint, trust: Tr
 }
 
 /** `undefined` where it is no checkpoint, or not the one that its row says. */
-function opened(
-  { note, treeSize, rootHash }: StoredCheckpoint,
-  verifiers: readonly NoteVerifier[],
-): OpenedCheckpoint | undefined {
+function opened(stored: StoredCheckpoint, verifiers: readonly NoteVerifier[]): OpenedCheckpoint | undefined {
   try {
-    const checkpoint = openCheckpoint(note, verifiers);
-    const isSame = checkpoint.treeSize === treeSize && checkpoint.rootHash.toString('base64') === rootHash;
-    return isSame ? checkpoint : undefined;
+    return openStored(stored, verifiers);
   } catch (error) {
     if (!(error instanceof LedgerFormatError)) throw error;
     return undefined;

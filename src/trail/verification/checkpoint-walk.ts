@@ -1,12 +1,10 @@
 import { isOfLog } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { formatFault } from '../../ledger/format-error.js';
-import { openCheckpoint } from '../../sealer/read-checkpoint.js';
+import { openStored } from '../../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../../store/ledger-records.js';
-import type { LedgerRepository } from '../../store/ledger.repository.js';
-import type { Trust } from '../believed-checkpoints.js';
 import type { CandidateRoots, SettledDoubt } from './candidate-roots.js';
-import type { ProblemList } from './problem-list.js';
+import type { VerifiedLog } from './missing-events.js';
 
 const PAGE = 500;
 
@@ -20,7 +18,7 @@ export interface KnownCheckpoint extends Checkpoint {
 interface Stop {
   readonly treeSize: number;
   /** What the checkpoint says; absent where it can't be read. */
-  readonly root?: Buffer;
+  readonly rootHash?: Buffer;
   /** A trusted key has signed it: then it is right, and the leaves are wrong. */
   readonly isTrusted: boolean;
   /** Where it is not from the database: who knows it. */
@@ -46,13 +44,11 @@ export class CheckpointWalk {
   private isOver = false;
 
   constructor(
-    private readonly ledger: LedgerRepository,
-    private readonly trust: Trust,
-    private readonly problems: ProblemList,
+    private readonly log: VerifiedLog,
     kept: readonly KnownCheckpoint[],
     from: number,
   ) {
-    this.origin = trust.origin;
+    this.origin = log.trust.origin;
     this.read = this.lastGood = from;
     this.previousSize = from === 0 ? 0 : undefined;
     this.kept = [...kept].sort((a, b) => a.treeSize - b.treeSize);
@@ -61,7 +57,7 @@ export class CheckpointWalk {
   /** The next size to stop at, `Infinity` where there is none. */
   async nextStop(): Promise<number> {
     if (this.page.length === 0 && !this.isEnd) {
-      this.page.push(...(await this.ledger.checkpointsAfter(this.read, PAGE)));
+      this.page.push(...(await this.log.ledger.checkpointsAfter(this.read, PAGE)));
       this.read = this.page.at(-1)?.treeSize ?? this.read;
       this.isEnd = this.page.length < PAGE;
     }
@@ -70,10 +66,7 @@ export class CheckpointWalk {
 
   /** All leaves of the size are in: compares what is known of it. */
   compare(size: number, roots: CandidateRoots): void {
-    while (this.kept[0] && this.kept[0].treeSize <= size) {
-      const { treeSize, rootHash, how } = this.kept.shift()!;
-      if (treeSize === size) this.stop({ treeSize, root: rootHash, isTrusted: true, how }, roots);
-    }
+    while (this.kept[0]?.treeSize === size) this.stop({ ...this.kept.shift()!, isTrusted: true }, roots);
     // A table that has lost its primary key may have several of one size.
     while (this.page[0] && this.page[0].treeSize <= size) {
       const checkpoint = this.page.shift()!;
@@ -95,7 +88,7 @@ export class CheckpointWalk {
   private chain({ treeSize, previousSize }: StoredCheckpoint): void {
     if (this.previousSize !== undefined && previousSize !== this.previousSize) {
       const isMissing = previousSize > this.previousSize;
-      this.problems.add(
+      this.log.problems.add(
         isMissing ? 'checkpoint_missing' : 'checkpoint_changed',
         `The checkpoint of ${treeSize} leaves extends one of ${previousSize}, but the one before it is of ${this.previousSize}.`,
         { treeSize: isMissing ? previousSize : treeSize },
@@ -104,21 +97,19 @@ export class CheckpointWalk {
     this.previousSize = treeSize;
   }
 
-  private open({ treeSize, rootHash, note }: StoredCheckpoint): Stop {
+  private open(stored: StoredCheckpoint): Stop {
+    const { treeSize } = stored;
+    const { verifiers, unsignedUntil } = this.log.trust;
     const add = (code: 'checkpoint_changed' | 'checkpoint_untrusted', what: string) =>
-      this.problems.add(code, `The checkpoint of ${treeSize} leaves ${what}.`, { treeSize });
-    const changed = (what: string): Stop => {
-      add('checkpoint_changed', what);
-      return { treeSize, isTrusted: false };
-    };
+      this.log.problems.add(code, `The checkpoint of ${treeSize} leaves ${what}.`, { treeSize });
     const untrusted = (what: string) => add('checkpoint_untrusted', `is ${what}`);
     try {
-      const { verifiers, unsignedUntil } = this.trust;
-      const checkpoint = openCheckpoint(note, verifiers);
-      const { isSigned, isTrusted } = checkpoint;
-      if (checkpoint.treeSize !== treeSize || checkpoint.rootHash.toString('base64') !== rootHash) {
-        return changed('is not what its note says');
+      const checkpoint = openStored(stored, verifiers);
+      if (!checkpoint) {
+        add('checkpoint_changed', 'is not what its note says');
+        return { treeSize, isTrusted: false };
       }
+      const { isSigned, isTrusted } = checkpoint;
       this.compared += 1;
       this.origin ??= checkpoint.origin;
       // The first one says which of the logs of this name it is.
@@ -132,48 +123,40 @@ export class CheckpointWalk {
         untrusted(this.anySigned ? 'not signed, though one before it is' : 'not signed');
       } else this.unsigned += 1;
       this.anySigned ||= isSigned;
-      return { treeSize, root: checkpoint.rootHash, isTrusted: isTrusted && isOfThisLog };
+      return { treeSize, rootHash: checkpoint.rootHash, isTrusted: isTrusted && isOfThisLog };
     } catch (error) {
-      return changed(`can't be trusted: ${formatFault(error)}`);
+      add('checkpoint_changed', `can't be trusted: ${formatFault(error)}`);
+      return { treeSize, isTrusted: false };
     }
   }
 
-  private stop({ treeSize, root, isTrusted, how }: Stop, roots: CandidateRoots): void {
+  private stop({ treeSize, rootHash, isTrusted, how }: Stop, roots: CandidateRoots): void {
     this.isOver ||= roots.isLost;
     // Nothing decides any more; what is in doubt is told of now, and not kept.
     if (this.isOver) this.explain(roots.settle().doubts);
-    if (this.isOver || !root) return;
-    const { isRight, doubts } = roots.settle(root);
+    if (this.isOver || !rootHash) return;
+    const { isRight, doubts } = roots.settle(rootHash);
     this.explain(doubts);
     if (isRight) {
       this.lastGood = treeSize;
       this.hasFailed = false;
       return;
     }
-    const range = `leaves ${this.lastGood} to ${treeSize - 1}`;
-    const place = { treeSize, leafIndex: this.lastGood };
-    if (how !== undefined) {
-      this.problems.add(
-        'history_rewritten',
-        `A checkpoint of ${treeSize} leaves ${how}, and the log has another root: of ${range} at least one was exchanged, with its event and the checkpoints.`,
-        place,
-      );
-      this.isOver = true;
-    } else if (isTrusted || this.hasFailed) {
-      this.problems.add(
-        'leaf_changed',
-        `Of ${range} at least one is not what the checkpoint of ${treeSize} leaves vouches for.`,
-        place,
-      );
-      this.isOver = true;
-    } else {
-      this.problems.add(
-        'checkpoint_changed',
-        `The checkpoint of ${treeSize} leaves does not have the root of its leaves.`,
-        { treeSize },
-      );
+    const { problems } = this.log;
+    if (!isTrusted && !this.hasFailed) {
+      const message = `The checkpoint of ${treeSize} leaves does not have the root of its leaves.`;
+      problems.add('checkpoint_changed', message, { treeSize });
       this.hasFailed = true;
+      return;
     }
+    this.isOver = true;
+    const range = `leaves ${this.lastGood} to ${treeSize - 1}`;
+    const message =
+      how === undefined
+        ? `Of ${range} at least one is not what the checkpoint of ${treeSize} leaves vouches for.`
+        : `A checkpoint of ${treeSize} leaves ${how}, and the log has another root: of ${range} at least one was exchanged, with its event and the checkpoints.`;
+    const code = how === undefined ? 'leaf_changed' : 'history_rewritten';
+    problems.add(code, message, { treeSize, leafIndex: this.lastGood });
   }
 
   /** What the places disagreed on, now that it is decided; where it is not, all of it is in doubt. */
@@ -194,7 +177,7 @@ export class CheckpointWalk {
         const message = truth
           ? `${which} is not what was sealed${event}.`
           : `${which} disagrees with the others${event}, and no checkpoint tells which is right.`;
-        this.problems.add(code, message, { leafIndex, eventId });
+        this.log.problems.add(code, message, { leafIndex, eventId });
       }
     }
   }

@@ -4,13 +4,12 @@ import { decodeHashes, TILE_WIDTH } from '../../ledger/tile.js';
 import { toInteger } from '../../store/column-value.js';
 import { numberOf, readRow } from '../../store/event-row.js';
 import { leafHashOf, mistypedColumn } from '../../store/event-leaf.js';
-import type { LeafWithEvent, LedgerRepository } from '../../store/ledger.repository.js';
+import type { LeafWithEvent } from '../../store/ledger.repository.js';
 import { GAP_ACTION } from '../../store/sealing.repository.js';
 import { CandidateRoots } from './candidate-roots.js';
 import type { CheckpointWalk } from './checkpoint-walk.js';
 import type { MissingEvents } from './missing-events.js';
-import type { ProblemList } from './problem-list.js';
-import type { SourceOrder } from './source-order.js';
+import type { Verification } from './verifier-knowledge.js';
 
 /** Leaves that are read at a time: four tiles. */
 const PAGE = 4 * TILE_WIDTH;
@@ -24,9 +23,7 @@ export class LeafWalk {
   private missing: { from: number; to: number } | undefined;
 
   constructor(
-    private readonly ledger: LedgerRepository,
-    private readonly problems: ProblemList,
-    private readonly order: SourceOrder,
+    private readonly log: Verification,
     private readonly checkpoints: CheckpointWalk,
     private readonly missingEvents: MissingEvents,
     start: CompactRange | undefined,
@@ -34,18 +31,16 @@ export class LeafWalk {
     this.roots = new CandidateRoots(start);
   }
 
-  /**
-   * @param to where to end at the earliest: it goes on to the next checkpoint, which is what vouches for the last leaves
-   * @param size of the whole log
-   */
-  async walk(from: number, to: number, size: number, report: (done: number) => void): Promise<void> {
+  /** @param to where to end at the earliest: it goes on to the next checkpoint, which is what vouches for the last leaves */
+  async walk(from: number, to: number, report: (done: number) => void): Promise<void> {
+    const { size } = this.log;
     let last = size;
     let stop = await this.checkpoints.nextStop();
     for (let start = from; start < last && (start < to || stop <= size);) {
       let end = Math.min(size, start - (start % PAGE) + PAGE);
-      const rows = await this.ledger.leaves(start, end);
+      const rows = await this.log.ledger.leaves(start, end);
       if (rows.length === 0) {
-        start = await this.skip(start, end, size);
+        start = await this.skip(start, end);
         for (; stop <= start; stop = await this.checkpoints.nextStop()) {
           this.checkpoints.compare(stop, this.roots);
         }
@@ -55,7 +50,7 @@ export class LeafWalk {
         !event && !this.missingEvents.isExplained(leafIndex);
       if (rows.some(isUnexplained)) await this.missingEvents.lookAgain();
       const leaves = new Map(rows.map((leaf) => [leaf.leafIndex, leaf]));
-      const tiles = await this.tiles(start, end, size);
+      const tiles = await this.tiles(start, end);
       for (let index = start; index < end; index += 1) {
         this.leaf(index, leaves.get(index), tiles.get(Math.floor(index / TILE_WIDTH))?.[index % TILE_WIDTH]);
         if (index + 1 !== stop) continue;
@@ -71,8 +66,9 @@ export class LeafWalk {
   }
 
   /** Where the leaves go on after a page without any; told of once, however many they are. */
-  private async skip(start: number, end: number, size: number): Promise<number> {
-    const next = Math.min((await this.ledger.nextLeaf(end)) ?? size, size);
+  private async skip(start: number, end: number): Promise<number> {
+    const { ledger, size } = this.log;
+    const next = Math.min((await ledger.nextLeaf(end)) ?? size, size);
     this.missing = { from: start, to: next - 1 };
     this.tellMissing();
     this.roots.lose();
@@ -84,7 +80,7 @@ export class LeafWalk {
     const { from, to } = this.missing;
     this.missing = undefined;
     const which = from === to ? `Leaf ${from} is` : `Leaves ${from} to ${to} are`;
-    this.problems.add('leaf_missing', `${which} not there.`, { leafIndex: from });
+    this.log.problems.add('leaf_missing', `${which} not there.`, { leafIndex: from });
   }
 
   private leaf(index: number, leaf: LeafWithEvent | undefined, tile: Buffer | undefined): void {
@@ -103,17 +99,17 @@ export class LeafWalk {
     else if (isRemoved) this.removed += 1;
     else {
       const message = `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.${this.missingEvents.hint}`;
-      this.problems.add('event_missing', message, leaf);
+      this.log.problems.add('event_missing', message, leaf);
     }
     if (mistyped !== undefined) {
       const message = `The column ${mistyped} of event ${leaf.eventId}, leaf ${index}, holds another type than events have there.`;
-      this.problems.add('event_changed', message, leaf);
+      this.log.problems.add('event_changed', message, leaf);
     }
     if (!stored)
-      this.problems.add('leaf_changed', `Leaf ${index} (event ${leaf.eventId}) has no valid hash.`, leaf);
+      this.log.problems.add('leaf_changed', `Leaf ${index} (event ${leaf.eventId}) has no valid hash.`, leaf);
     this.roots.append(index, { leaf: stored, event, tile, isRemoved }, leaf.eventId);
     const isSealed = event !== undefined && stored?.equals(event) === true;
-    this.order.next(leaf, this.numbers(leaf, mistyped === undefined, isSealed));
+    this.log.order.next(leaf, this.numbers(leaf, mistyped === undefined, isSealed));
   }
 
   /**
@@ -138,19 +134,20 @@ export class LeafWalk {
     // The event of a gap has no number of its own.
     if (columns[0] !== number[0] || columns[1] !== number[1]) {
       const message = `The columns source and sequence of event ${eventId}, leaf ${leafIndex}, are not what its metadata says.`;
-      this.problems.add('event_changed', message, leaf);
+      this.log.problems.add('event_changed', message, leaf);
     }
     if (isSealed && (leaf.source !== said[0] || leaf.sequence !== said[1] || leaf.through !== said[2])) {
       const message = `The number of leaf ${leafIndex} is not its event's, ${eventId}.`;
-      this.problems.add('leaf_changed', message, leaf);
+      this.log.problems.add('leaf_changed', message, leaf);
     }
     return isGap;
   }
 
-  private async tiles(start: number, end: number, size: number): Promise<Map<number, Buffer[]>> {
-    const [first, after] = [Math.floor(start / TILE_WIDTH), Math.floor(Math.min(end, size) / TILE_WIDTH)];
+  /** The hashes of the full tiles. */
+  private async tiles(start: number, end: number): Promise<Map<number, Buffer[]>> {
+    const [first, after] = [Math.floor(start / TILE_WIDTH), Math.floor(end / TILE_WIDTH)];
     const tiles = new Map<number, Buffer[]>();
-    for (const { tileIndex, hashes } of after > first ? await this.ledger.tiles(0, first, after) : []) {
+    for (const { tileIndex, hashes } of after > first ? await this.log.ledger.tiles(0, first, after) : []) {
       try {
         tiles.set(tileIndex, decodeHashes(hashes));
       } catch {

@@ -2,11 +2,9 @@ import { isOfLog } from '../../ledger/checkpoint.js';
 import { AuditError } from '../../event/audit-error.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { parseVerifierKey } from '../../ledger/keys.js';
-import type { NoteVerifier } from '../../ledger/keys.js';
 import { CompactRange } from '../../ledger/merkle.js';
 import { compactRangeAt, rootAt } from '../../ledger/proofs.js';
 import { TILE_WIDTH } from '../../ledger/tile.js';
-import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { TileReader } from '../../store/tile-reader.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import { copyOfQuery } from '../audit-scope.js';
@@ -22,7 +20,7 @@ import { SourceOrder } from './source-order.js';
 import { verifyOutside } from './verify-outside.js';
 import { verifyStrays } from './verify-strays.js';
 import { verifyTiles } from './verify-tiles.js';
-import type { LogStore, VerifierKnowledge } from './verifier-knowledge.js';
+import type { LogStore, Verification, VerifierKnowledge } from './verifier-knowledge.js';
 import type { VerifyOptions, VerifyResult } from './verification-result.js';
 
 const MAX_PROBLEMS = 100;
@@ -41,12 +39,13 @@ export class LogVerifier {
    */
   async verify(asked: VerifyOptions = {}): Promise<VerifyResult> {
     const options = checked(asked);
-    const { ledger } = this.store;
+    const { store, known } = this;
+    const { ledger, sealing } = store;
     const { trust: given, kept } = this.trustOf(options);
     // Where nobody has said which log it is, its newest checkpoint says so for everything else.
     const trust = { ...given, origin: await originOf(ledger, given) };
     // Before the log is looked at: it must have come at least as far.
-    const seen = this.known.lastSeen?.();
+    const seen = known.lastSeen?.();
     if (seen) kept.push({ ...seen, how: 'was sealed or seen by this process' });
     const head = await ledger.head();
     const size = head?.treeSize ?? 0;
@@ -54,39 +53,37 @@ export class LogVerifier {
     const to = bound('to', options.to ?? size, from, size);
     const problems = new ProblemList(bound('maxProblems', options.maxProblems ?? MAX_PROBLEMS, 1, 1_000_000));
     const isWhole = from === 0 && to === size;
-    const total = to - from + (isWhole ? await this.store.sealing.countEvents() : 0);
+    const total = to - from + (isWhole ? await sealing.countEvents() : 0);
     const report = (done: number) => {
       options.signal?.throwIfAborted();
       options.onProgress?.({ done, total: Math.max(done, total) });
     };
 
-    const before = from > 0 ? await this.store.sealing.gapsBefore(from) : undefined;
-    const stored = new Map((await this.known.storedNumbers?.())?.map((one) => [one.source, one.ids]));
+    const before = from > 0 ? await sealing.gapsBefore(from) : undefined;
+    const stored = new Map((await known.storedNumbers?.())?.map((one) => [one.source, one.ids]));
     const eventOf = (source: string, sequence: number) => stored.get(source)?.get(sequence);
     const order = new SourceOrder(problems, before, eventOf);
-    const later = kept.filter((one) => one.treeSize > from);
-    const checkpoints = new CheckpointWalk(ledger, trust, problems, later, from);
+    const log = { store, ledger, known, problems, order, trust, size };
+    const later = kept.filter(({ treeSize }) => treeSize > from);
+    const checkpoints = new CheckpointWalk(log, later, from);
     const { node } = new TileReader(ledger, from);
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
     const explained: ExplainedLeaves[] = [];
-    for (const explain of this.known.explanations?.() ?? []) {
-      explained.push(await explain({ ledger, problems, trust }));
-    }
-    const missing = new MissingEvents(explained, () => this.store.sources.hasRemovals());
-    const leaves = new LeafWalk(ledger, problems, order, checkpoints, missing, start);
+    for (const explain of known.explanations?.() ?? []) explained.push(await explain(log));
+    const missing = new MissingEvents(explained, () => store.sources.hasRemovals());
+    const leaves = new LeafWalk(log, checkpoints, missing, start);
     report(0);
-    await leaves.walk(from, to, size, report);
+    await leaves.walk(from, to, report);
     // Those at which no leaves were walked are compared with the tiles.
     const earlier = kept.filter(({ treeSize }) => treeSize <= from);
-    await compareKept(ledger, problems, [...earlier, ...checkpoints.rest], size);
-    await verifyTiles(ledger, problems, size, () => report(to - from));
-    await verifyStrays(ledger, problems, trust);
+    await compareKept(log, [...earlier, ...checkpoints.rest]);
+    await verifyTiles(log, () => report(to - from));
+    await verifyStrays(log);
     for (const message of await ledger.strangeTables()) problems.add('table_replaced', message);
     const { pending, deadLetters } = isWhole
-      ? await verifyOutside({ store: this.store, known: this.known, problems, order, trust, size }, (done) =>
-          report(to - from + done),
-        )
+      ? await verifyOutside(log, (done) => report(to - from + done))
       : { pending: 0, deadLetters: 0 };
+    const more = problems.count - problems.listed.length;
     return {
       ok: problems.count === 0,
       treeSize: size,
@@ -99,24 +96,25 @@ export class LogVerifier {
       unsigned: checkpoints.unsigned,
       signaturesChecked: trust.verifiers.length > 0,
       problems: problems.listed,
-      ...(problems.count > problems.listed.length && {
-        moreProblems: problems.count - problems.listed.length,
-      }),
+      ...(more > 0 && { moreProblems: more }),
     };
   }
 
   private trustOf(options: VerifyOptions): { trust: Trust; kept: KnownCheckpoint[] } {
-    const verifiers = options.keys
-      ? options.keys.map((key, index) => keyOf(key, index))
-      : (this.known.verifiers ?? []);
-    const until = options.unsignedUntil ?? this.known.unsignedUntil ?? 0;
+    const { known } = this;
+    const verifiers =
+      options.keys?.map((key, index) => valid(`keys[${index}]`, () => parseVerifierKey(key))) ??
+      known.verifiers ??
+      [];
+    const until = options.unsignedUntil ?? known.unsignedUntil ?? 0;
     const unsignedUntil = bound('unsignedUntil', until, 0, Number.MAX_SAFE_INTEGER);
-    let origin = options.origin ?? this.known.origin;
+    let origin = options.origin ?? known.origin;
     if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
-      throw invalid('origin', 'origin must be the name of the log');
+      throw invalid('origin', 'must be the name of the log');
     }
     const kept = (options.checkpoints ?? []).map((note, index) => {
-      const checkpoint = checkpointOf(note, index, { verifiers, unsignedUntil, origin });
+      const trust = { verifiers, unsignedUntil, origin };
+      const checkpoint = valid(`checkpoints[${index}]`, () => keptCheckpoint(note, trust));
       origin ??= checkpoint.origin;
       return checkpoint;
     });
@@ -130,10 +128,7 @@ function checked(asked: VerifyOptions): VerifyOptions {
   for (const [field, value] of Object.entries(options) as [string, unknown][]) {
     const isList = field === 'keys' || field === 'checkpoints';
     if (value !== null && (!isList || value === undefined || Array.isArray(value))) continue;
-    const must = isList ? 'be a list' : 'not be null';
-    throw new AuditError('AUDIT_INVALID_QUERY', `The log was not verified: ${field} must ${must}.`, {
-      field,
-    });
+    throw invalid(field, isList ? 'must be a list' : 'must not be null');
   }
   return options;
 }
@@ -151,21 +146,16 @@ async function whole<T>(problems: ProblemList, asked: Promise<T>): Promise<T | u
 
 /** Those of which no leaves were walked: the tiles tell whether the log goes on from them. */
 async function compareKept(
-  ledger: LedgerRepository,
-  problems: ProblemList,
+  { ledger, problems, size }: Verification,
   kept: readonly KnownCheckpoint[],
-  size: number,
 ): Promise<void> {
   let tiles = new TileReader(ledger, size);
   for (const [index, { treeSize, rootHash, how }] of kept.entries()) {
     // It keeps each tile that it has read.
     if (index % TILE_WIDTH === 0) tiles = new TileReader(ledger, size);
     if (treeSize > size) {
-      problems.add(
-        'log_truncated',
-        `A checkpoint of ${treeSize} leaves ${how}, and the log has ${size}: it was cut off, or set back to an older state.`,
-        { treeSize, leafIndex: size },
-      );
+      const message = `A checkpoint of ${treeSize} leaves ${how}, and the log has ${size}: it was cut off, or set back to an older state.`;
+      problems.add('log_truncated', message, { treeSize, leafIndex: size });
       continue;
     }
     const root = await whole(problems, rootAt(treeSize, tiles.node));
@@ -175,41 +165,33 @@ async function compareKept(
   }
 }
 
+/** One that its keeper gave: were it wrong in itself, it would say nothing of the log. */
+function keptCheckpoint(note: string, { verifiers, unsignedUntil, origin }: Trust): KnownCheckpoint {
+  const checkpoint = openCheckpoint(note, verifiers);
+  const { isSigned, isTrusted, treeSize } = checkpoint;
+  if (verifiers.length > 0 && !isTrusted && (isSigned || treeSize > unsignedUntil)) {
+    throw new LedgerFormatError('The checkpoint is not signed by any of the keys');
+  }
+  if (origin !== undefined && !isOfLog(checkpoint.origin, origin)) {
+    throw new LedgerFormatError(`The checkpoint is of the log ${checkpoint.origin}, not of ${origin}`);
+  }
+  return { ...checkpoint, how: 'was kept elsewhere' };
+}
+
 function bound(field: string, value: number, min: number, max: number): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
-  throw invalid(field, `${field} must be an integer from ${min} to ${max}`);
+  throw invalid(field, `must be an integer from ${min} to ${max}`);
 }
 
-function keyOf(key: string, index: number): NoteVerifier {
+function valid<T>(field: string, parse: () => T): T {
   try {
-    return parseVerifierKey(key);
+    return parse();
   } catch (error) {
-    throw invalid(`keys[${index}]`, (error as Error).message.replace(/\.$/, ''));
-  }
-}
-
-/** One that its keeper gave: were it wrong in itself, it would say nothing of the log. */
-function checkpointOf(
-  note: string,
-  index: number,
-  { verifiers, unsignedUntil, origin }: Trust,
-): KnownCheckpoint {
-  const field = `checkpoints[${index}]`;
-  try {
-    const checkpoint = openCheckpoint(note, verifiers);
-    const { isSigned, isTrusted, treeSize } = checkpoint;
-    if (verifiers.length > 0 && !isTrusted && (isSigned || treeSize > unsignedUntil)) {
-      throw new LedgerFormatError('The checkpoint is not signed by any of the keys');
-    }
-    if (origin !== undefined && !isOfLog(checkpoint.origin, origin)) {
-      throw new LedgerFormatError(`The checkpoint is of the log ${checkpoint.origin}, not of ${origin}`);
-    }
-    return { ...checkpoint, how: 'was kept elsewhere' };
-  } catch (error) {
-    throw invalid(field, `${field}: ${(error as Error).message.replace(/\.$/, '')}`);
+    throw invalid(field, `is not valid: ${(error as Error).message.replace(/\.$/, '')}`);
   }
 }
 
 function invalid(field: string, what: string): AuditError {
-  return new AuditError('AUDIT_INVALID_QUERY', `The audit log was not verified: ${what}.`, { field });
+  const message = `The audit log was not verified: ${field} ${what}.`;
+  return new AuditError('AUDIT_INVALID_QUERY', message, { field });
 }

@@ -1,4 +1,7 @@
 import { firstIndex, SequenceSet } from '../../event/sequence-set.js';
+import type { NumberRange } from '../../event/sequence-set.js';
+import { toInteger } from '../../store/column-value.js';
+import type { NumberedRow } from '../../store/event-row.js';
 import type { StoredLeaf } from '../../store/ledger-records.js';
 import type { StoredGap } from '../../store/sealing.repository.js';
 import type { ProblemList } from './problem-list.js';
@@ -9,11 +12,23 @@ interface RecordedGap {
   readonly come: SequenceSet;
 }
 
-/** Follows each source's numbers through the log: without holes but those that are recorded, none twice. */
+/** Numbers that are missing after those of the log, and the event after them. */
+export interface UnsealedHole extends NumberRange {
+  /** When that event began, as it says itself. */
+  readonly begun: number;
+  readonly eventId: string;
+}
+
+/**
+ * Follows each source's numbers through the log, without holes but those that are recorded, none twice; and on to the stored events that
+ * the log does not account for yet.
+ */
 export class SourceOrder {
   private readonly reached = new Map<string, number>();
   /** Of each source in order, and apart: each begins after the last number that the log had reached. */
   private readonly gaps = new Map<string, RecordedGap[]>();
+  /** What is stored after the log. No more than of the event with the lowest number is kept: anybody may have stored large ones. */
+  private readonly unsealed = new Map<string, { hole: UnsealedHole; highest: number }>();
 
   /** @param before the gaps of the leaves before the first that is checked; absent where that is the first of the log */
   constructor(
@@ -30,6 +45,11 @@ export class SourceOrder {
     return this.reached.get(source) ?? 0;
   }
 
+  /** The highest number that the log or the table has of the source; 0 where there is none. */
+  highest(source: string): number {
+    return Math.max(this.sealed(source), this.unsealed.get(source)?.highest ?? 0);
+  }
+
   /** Whether the number is one that the log has recorded as lost. */
   isLost(source: string, sequence: number): boolean {
     return this.gapOf(source, sequence)?.come.has(sequence) === false;
@@ -41,6 +61,20 @@ export class SourceOrder {
     return all.flatMap(({ gap, come }) =>
       come.missing(gap.from, gap.to).map(([from, to]) => ({ ...gap, from, to })),
     );
+  }
+
+  /**
+   * Where the event after a hole began longer ago than a hole may take to fill up: the numbers of the hole. A time that is as far in the
+   * future, or none, is of no process that waits.
+   */
+  unsealedHoles(patienceMs: number): UnsealedHole[] {
+    const now = Date.now();
+    return [...this.unsealed.values()]
+      .map(({ hole }) => hole)
+      .filter(
+        // Of NaN nothing is true.
+        ({ from, to, begun }) => to >= from && !(Math.abs(now - begun) <= patienceMs),
+      );
   }
 
   next(leaf: StoredLeaf, isGap: boolean): void {
@@ -68,6 +102,18 @@ export class SourceOrder {
     }
     this.reached.set(source, through);
     if (isGap) this.open({ source, from: sequence, to: through, eventId, leafIndex });
+  }
+
+  /** An event that is stored and not in the log, once all leaves are in. */
+  addUnsealed({ id, source, sequence, timestamp }: NumberedRow): void {
+    if (source === null || sequence === null || Number(sequence) <= this.sealed(source)) return;
+    const number = Number(sequence);
+    const range = { source, from: this.sealed(source) + 1, to: number - 1 };
+    const hole = { ...range, begun: toInteger(timestamp), eventId: String(id) };
+    const known = this.unsealed.get(source);
+    if (!known) this.unsealed.set(source, { hole, highest: number });
+    else if (number <= known.hole.to) known.hole = hole;
+    else known.highest = Math.max(known.highest, number);
   }
 
   private open(gap: StoredGap): void {

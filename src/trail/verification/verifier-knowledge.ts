@@ -6,8 +6,7 @@ import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { SealingRepository } from '../../store/sealing.repository.js';
 import type { SourceRepository } from '../../store/source.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
-import type { ExplainsMissing } from './missing-events.js';
-import type { ProblemList } from './problem-list.js';
+import type { ExplainsMissing, VerifiedLog } from './missing-events.js';
 import type { SourceOrder } from './source-order.js';
 
 /** What verification reads. */
@@ -32,13 +31,11 @@ export interface VerifierKnowledge extends Partial<Trust> {
   readonly lastSeen?: () => Checkpoint | undefined;
 }
 
-/** What is known once the leaves were walked. */
-export interface WalkedLog {
+/** A verification under way. */
+export interface Verification extends VerifiedLog {
   readonly store: LogStore;
   readonly known: VerifierKnowledge;
-  readonly problems: ProblemList;
   readonly order: SourceOrder;
-  readonly trust: Trust;
   /** Leaves. */
   readonly size: number;
 }

@@ -3,13 +3,11 @@ import type { StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import { isEnd } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
-import type { StoredGap } from '../../store/sealing.repository.js';
 import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
-import type { LogStore, VerifierKnowledge, WalkedLog } from './verifier-knowledge.js';
+import type { DeadLetterNumbers } from './dead-letter-numbers.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
-import type { SourceOrder } from './source-order.js';
-import type { UnsealedHole, UnsealedNumbers } from './unsealed-numbers.js';
+import type { Verification } from './verifier-knowledge.js';
 
 /** So many times the time of a gap a process has to say how far it is, where a number of it is missing. */
 const WORD_TIMES = 3;
@@ -18,9 +16,10 @@ const LISTED = 1_000;
 
 /** Numbers that must be there, and what to say where some are missing. */
 interface Expected extends NumberRange {
-  readonly says: (missing: number) => string;
+  /** @param which `numbers 5 to 7` */
+  readonly says: (missing: number, which: string) => string;
   /** Only a note that anybody may have written says that they were given away. */
-  readonly isClaim?: true;
+  readonly isClaim?: boolean;
   /** The event that tells that they are missing, and its leaf. */
   readonly eventId?: string;
   readonly leafIndex?: number;
@@ -32,122 +31,125 @@ interface Expected extends NumberRange {
  * Anybody who may insert a row can write a note. So one without a trusted signature accuses no event where there are keys: where it is
  * not true, the note itself is the problem.
  *
- * @param countMissing of how many numbers of each range there is neither an event nor a letter that explains it
+ * @param letters which explain missing numbers
  * @returns how many events are stored after the end of their source
  */
-export async function verifySources(
-  { store, known, problems, order, trust, size }: WalkedLog,
-  unsealed: UnsealedNumbers,
-  countMissing: (ranges: readonly NumberRange[]) => Promise<number[]>,
-): Promise<number> {
-  const { sealing, sources } = store;
-  const { verifiers, origin } = trust;
-  const { localSources = () => [], storedNumbers } = known;
-  const hasKeys = verifiers.length > 0;
-  const expected: Expected[] = order.openGaps.map(neverCame);
-  const ended: NumberRange[] = [];
+export async function verifySources(log: Verification, letters: DeadLetterNumbers): Promise<number> {
+  const { store, known, problems, order, trust } = log;
+  const { localSources = () => [], gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs } = known;
+  const hasKeys = trust.verifiers.length > 0;
+  const expected: Expected[] = order.openGaps.map((gap) => ({
+    ...gap,
+    says: (lost) =>
+      `${numbers(gap.from, gap.to)} of a source never came: ${lost} events were lost, or removed before they were sealed. Event ${gap.eventId} recorded it.`,
+  }));
+  const ofEnded = (missing: number, which: string) =>
+    `Of ${which} of a source that has ended, ${missing} are missing.`;
   /** Up to which number the loss of one is recorded by the sealer. */
   const noted = new Map<string, number>();
+  let afterEnd = 0;
 
-  for await (const standing of sources.standings({ verifiers, origin })) {
+  for await (const standing of store.sources.standings(trust)) {
     const { source, trusted, claimed } = standing;
     // Asked for after the notes: it has given away no less than they say.
     const local = localSources().find((one) => one.source === source);
-    const said = local
+    const wrong = local
       ? whyNotLocal(standing, local.sequence)
-      : whyNotSo(standing, unsealed.highest(source), hasKeys);
-    if (said !== undefined) addContradicted(problems, source, said);
-    // What is after the end of one that has closed is told of below.
-    if (trusted?.newest.kind === 'closed') noted.set(source, Infinity);
-    else if (trusted) noted.set(source, trusted.sequence);
+      : whyNotSo(standing, order.highest(source), hasKeys);
+    if (wrong !== undefined) addContradicted(problems, source, wrong);
+    else if (standing.unreadable > 0) {
+      const what = `${standing.unreadable} notes of the source hold what no process writes`;
+      addContradicted(problems, source, what);
+    }
+    // What is after the end of one that has closed is told of here.
+    if (trusted) noted.set(source, trusted.newest.kind === 'closed' ? Infinity : trusted.sequence);
     else if (!hasKeys && claimed) noted.set(source, Infinity);
     if (local) continue;
     const sealed = order.sealed(source);
-    if (trusted && isEnd(trusted.newest)) {
-      const { kind, sequence } = trusted.newest;
-      if (trusted.sequence > sealed) expected.push(lostTail(source, sealed, trusted.sequence));
-      const [from, to] = [Math.max(sealed, sequence) + 1, unsealed.highest(source)];
-      if (kind === 'closed' && to >= from) ended.push({ source, from, to });
-      const end = trusted.sequence;
-      const late =
-        kind === 'closed' && sealed > end ? await sealing.leavesAfter(source, end, LISTED, size) : [];
-      for (const leaf of late) {
-        const message = `Event ${leaf.eventId}, leaf ${leaf.leafIndex}, has number ${leaf.sequence} of a source that has closed with number ${end}.`;
-        problems.add('event_inserted', message, { ...leaf, source });
-      }
-    }
+    const end = trusted && isEnd(trusted.newest) ? trusted.sequence : 0;
+    if (end > sealed) expected.push({ source, from: sealed + 1, to: end, says: ofEnded });
+    if (trusted?.newest.kind === 'closed') afterEnd += await addAfterEnd(log, source, end);
     const claim = claimed?.ended ?? 0;
     if (claim > Math.max(sealed, trusted?.sequence ?? 0)) {
-      expected.push(hasKeys ? claimedTail(source, sealed, claim) : lostTail(source, sealed, claim));
+      const says = (missing: number, which: string) =>
+        `a note says that the source has ended with number ${claim}, and of ${which} ${missing} are missing`;
+      const range = { source, from: sealed + 1, to: claim };
+      expected.push(hasKeys ? { ...range, says, isClaim: true } : { ...range, says: ofEnded });
     }
   }
-  const nameless = await sources.countNameless();
+  const nameless = await store.sources.countNameless();
   if (nameless > 0) {
     const message = `${nameless} rows of audit_sources name no source, or hold another type than notes have there.`;
     problems.add('source_contradicted', message);
   }
 
-  expected.push(...unrecordedHoles(known, unsealed, noted));
-  await expect(expected, countMissing, problems);
-
-  // A dead letter would not do: what was stored is an event.
-  const stored = (await storedNumbers?.()) ?? [];
-  await expect(storedUnsealed(stored, order), (ranges) => countLost(sealing, ranges, stored), problems);
-  return reportStoredAfterEnd(sealing, ended, problems);
-}
-
-/** Holes of other processes whose loss the sealer does not record, since nobody who counts says that the numbers were given away. */
-function unrecordedHoles(
-  { gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs, localSources = () => [] }: VerifierKnowledge,
-  unsealed: UnsealedNumbers,
-  noted: ReadonlyMap<string, number>,
-): Expected[] {
+  // Holes of other processes whose loss the sealer does not record, since nobody who counts says that the numbers were given away.
   const local = new Set(localSources().map(({ source }) => source));
-  return unsealed.holes(gapTimeoutMs).flatMap((hole) => {
+  for (const hole of order.unsealedHoles(gapTimeoutMs)) {
     const reached = noted.get(hole.source);
-    if (local.has(hole.source)) return [];
-    if (reached === undefined) return [unrecorded(hole, 'no note that counts tells that it is a process')];
-    // The loss of a number up to there is recorded by the sealer, once its time is over. A process that lives has time to say how far it is.
+    // A process that lives has time to say how far it is.
     const mayBeSaid = Math.abs(Date.now() - hole.begun) <= WORD_TIMES * gapTimeoutMs;
-    if (hole.to <= reached || mayBeSaid) return [];
-    return [unrecorded(hole, `its notes tell that it has come to number ${reached}`)];
-  });
+    if (local.has(hole.source) || (reached !== undefined && (hole.to <= reached || mayBeSaid))) continue;
+    const why =
+      reached === undefined
+        ? 'no note that counts tells that it is a process'
+        : `its notes tell that it has come to number ${reached}`;
+    const says = (missing: number, which: string) =>
+      `Of ${which} of a source ${missing} are missing, and event ${hole.eventId} and what is after it are not sealed: ${why}.`;
+    expected.push({ ...hole, says });
+  }
+  await expect(expected, (ranges) => letters.countMissing(ranges), problems);
+  await verifyStored(log);
+  return afterEnd;
 }
 
-/** What the database has stored of this process, and the log does not account for yet. */
-function storedUnsealed(stored: readonly StoredNumbers[], order: SourceOrder): Expected[] {
-  return stored.flatMap(({ source, ranges }) => {
+/** What the database has stored of this process is there until it is sealed. A dead letter would not do: it is an event. */
+async function verifyStored({ store, known, problems, order }: Verification): Promise<void> {
+  const stored = (await known.storedNumbers?.()) ?? [];
+  const expected = stored.flatMap(({ source, ranges }) => {
     const sealed = order.sealed(source);
     return ranges
       .filter(([, to]) => to > sealed)
-      .map(([from, to]) => storedBefore({ source, from: Math.max(from, sealed + 1), to }));
+      .map(([from, to]) => ({
+        source,
+        from: Math.max(from, sealed + 1),
+        to,
+        says: (missing: number, which: string) =>
+          `Of ${which} of this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`,
+      }));
   });
+  await expect(expected, (ranges) => countLost(store.sealing, ranges, stored), problems);
 }
 
 /**
- * @param ended numbers of sources that have closed before them
- * @returns how many events are stored with these
+ * Tells of the source's events with numbers after the one that it has closed with.
+ *
+ * @returns how many are stored and not in the log
  */
-async function reportStoredAfterEnd(
-  sealing: LogStore['sealing'],
-  ended: readonly NumberRange[],
-  problems: ProblemList,
+async function addAfterEnd(
+  { store: { sealing }, problems, order, size }: Verification,
+  source: string,
+  end: number,
 ): Promise<number> {
-  let inserted = 0;
-  for (const { source, from, to } of ended) {
-    for (const event of await sealing.eventsAfter(source, { sequence: from, id: '' }, LISTED)) {
-      // What came since may be of a process that goes on with the source.
-      if (Number(event.sequence) > to) break;
-      problems.addInserted(event, `its source has closed before number ${String(event.sequence)}`);
-      inserted += 1;
-    }
+  const sealed = order.sealed(source);
+  for (const leaf of sealed > end ? await sealing.leavesAfter(source, end, LISTED, size) : []) {
+    const message = `Event ${leaf.eventId}, leaf ${leaf.leafIndex}, has number ${leaf.sequence} of a source that has closed with number ${end}.`;
+    problems.add('event_inserted', message, { ...leaf, source });
   }
-  return inserted;
+  const [sequence, last] = [Math.max(sealed, end) + 1, order.highest(source)];
+  if (last < sequence) return 0;
+  const after = await sealing.eventsAfter(source, { sequence, id: '' }, LISTED);
+  // What came since may be of a process that goes on with the source.
+  const inserted = after.filter((event) => Number(event.sequence) <= last);
+  for (const event of inserted) {
+    problems.addInserted(event, `its source has closed before number ${String(event.sequence)}`);
+  }
+  return inserted.length;
 }
 
 /** Of how many numbers of each range their events are missing; of those whose ids are forgotten, any event. */
 async function countLost(
-  sealing: LogStore['sealing'],
+  sealing: Verification['store']['sealing'],
   ranges: readonly NumberRange[],
   stored: readonly StoredNumbers[],
 ): Promise<number[]> {
@@ -170,85 +172,33 @@ async function expect(
 ): Promise<void> {
   for (const [index, missing] of (await countMissing(expected)).entries()) {
     if (!(missing > 0)) continue;
-    const { source, from, says, isClaim, eventId, leafIndex } = expected[index]!;
-    if (isClaim) addContradicted(problems, source, says(missing));
-    else problems.add('sequence_gap', says(missing), { source, sequence: from, eventId, leafIndex });
+    const { source, from, to, says, isClaim, eventId, leafIndex } = expected[index]!;
+    const message = says(missing, numbers(from, to).toLowerCase());
+    if (isClaim) addContradicted(problems, source, message);
+    else problems.add('sequence_gap', message, { source, sequence: from, eventId, leafIndex });
   }
 }
 
-/** What of the notes of a source of this process, which goes on, is not so. */
-function whyNotLocal(
-  { claimed, newestClaim, unreadable }: SourceStanding,
-  given: number,
-): string | undefined {
+/** What of the notes of a source of this process, which goes on, is not so. @param given the last number that it has given away */
+function whyNotLocal({ claimed, newestClaim }: SourceStanding, given: number): string | undefined {
   if (newestClaim && isEnd(newestClaim)) {
     return `note ${safeText(newestClaim.id, 36)} says that the source has ended, and it is a source of this process, which goes on`;
   }
   if (claimed && claimed.sequence > given) {
     return `a note says that number ${claimed.sequence} was given away, and this process has come to ${given}`;
   }
-  return whyUnreadable(unreadable);
+  return undefined;
 }
 
-/**
- * What of the notes of a source is not so.
- *
- * @param last the highest number that is stored
- */
-function whyNotSo(
-  { newestClaim, unreadable }: SourceStanding,
-  last: number,
-  hasKeys: boolean,
-): string | undefined {
+/** What of the notes of another source is not so. @param last the highest number that is stored */
+function whyNotSo({ newestClaim: note }: SourceStanding, last: number, hasKeys: boolean): string | undefined {
   // Without keys the journal of a machine that lost its power may know less than the database has.
-  const isLast = newestClaim?.kind === 'closed' || (hasKeys && newestClaim?.kind === 'abandoned');
-  if (newestClaim && isLast && newestClaim.sequence < last) {
-    return `note ${safeText(newestClaim.id, 36)} says that the source has ended with number ${newestClaim.sequence}, and number ${last} is stored`;
-  }
-  return whyUnreadable(unreadable);
-}
-
-function whyUnreadable(unreadable: number): string | undefined {
-  return unreadable > 0 ? `${unreadable} notes of the source hold what no process writes` : undefined;
+  const isLast = note?.kind === 'closed' || (hasKeys && note?.kind === 'abandoned');
+  if (!isLast || note.sequence >= last) return undefined;
+  return `note ${safeText(note.id, 36)} says that the source has ended with number ${note.sequence}, and number ${last} is stored`;
 }
 
 function addContradicted(problems: ProblemList, source: string, why: string): void {
   const message = `In audit_sources, ${why}. No trusted key has signed it, so it counts for nothing.`;
   problems.add('source_contradicted', message, { source });
-}
-
-function neverCame(gap: StoredGap): Expected {
-  const which = `${numbers(gap.from, gap.to)} of a source never came`;
-  const says = (lost: number) =>
-    `${which}: ${lost} events were lost, or removed before they were sealed. Event ${gap.eventId} recorded it.`;
-  return { ...gap, says };
-}
-
-function lostTail(source: string, sealed: number, to: number): Expected {
-  const range = { source, from: sealed + 1, to };
-  const says = (missing: number) => `Of ${named(range)} of a source that has ended, ${missing} are missing.`;
-  return { ...range, says };
-}
-
-function claimedTail(source: string, sealed: number, to: number): Expected {
-  const range = { source, from: sealed + 1, to };
-  const says = (missing: number) =>
-    `a note says that the source has ended with number ${to}, and of ${named(range)} ${missing} are missing`;
-  return { ...range, says, isClaim: true };
-}
-
-function unrecorded(hole: UnsealedHole, why: string): Expected {
-  const says = (missing: number) =>
-    `Of ${named(hole)} of a source ${missing} are missing, and event ${hole.eventId} and what is after it are not sealed: ${why}.`;
-  return { ...hole, says };
-}
-
-function storedBefore(range: NumberRange): Expected {
-  const says = (missing: number) =>
-    `Of ${named(range)} of this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`;
-  return { ...range, says };
-}
-
-function named({ from, to }: NumberRange): string {
-  return numbers(from, to).toLowerCase();
 }

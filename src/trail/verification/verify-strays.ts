@@ -2,9 +2,8 @@ import { isOfLog } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../../store/ledger-records.js';
-import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { Trust } from '../believed-checkpoints.js';
-import type { ProblemList } from './problem-list.js';
+import type { VerifiedLog } from './missing-events.js';
 
 /** Rows of each table that are told of one by one. */
 const LISTED = 1_000;
@@ -13,11 +12,7 @@ const LISTED = 1_000;
  * What is in the tables and not in the log: leaves, tiles and checkpoints outside of it. Each of them is forged, or the rest
  * of a log that was cut off; it may hide an event, or be in the way of the next batch.
  */
-export async function verifyStrays(
-  ledger: LedgerRepository,
-  problems: ProblemList,
-  trust: Trust,
-): Promise<void> {
+export async function verifyStrays({ ledger, problems, trust }: VerifiedLog): Promise<void> {
   const size = (await ledger.head())?.treeSize ?? 0;
   for (const checkpoint of await ledger.strayCheckpoints(LISTED)) {
     const { code, message } = strayCheckpoint(checkpoint, trust, size);

@@ -1,7 +1,7 @@
 import { decodeHashes, TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
 import type { StoredTile } from '../../store/ledger-records.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
-import type { ProblemList } from './problem-list.js';
+import type { Verification } from './verifier-knowledge.js';
 
 /** Tiles that are read at a time, about 1 MB. */
 const PAGE = 64;
@@ -9,15 +9,8 @@ const PAGE = 64;
 /**
  * Whether every full tile is there, has the root of its hashes, and, above the lowest level, has the roots of the tiles
  * below. Whether the lowest have the leaves' hashes is seen where the leaves are read.
- *
- * @param size leaves
  */
-export async function verifyTiles(
-  ledger: LedgerRepository,
-  problems: ProblemList,
-  size: number,
-  goOn: () => void,
-): Promise<void> {
+export async function verifyTiles({ ledger, problems, size }: Verification, goOn: () => void): Promise<void> {
   for (let level = 0, count = fullTiles(size); count > 0; level += 1, count = fullTiles(count)) {
     for (let from = 0; from < count; from += PAGE) {
       goOn();
