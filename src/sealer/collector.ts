@@ -15,14 +15,6 @@ import type { SourceRepository } from '../store/source.repository.js';
 import { SourceQueue } from './source-queue.js';
 import { TrustedNotes } from './trusted-notes.js';
 
-/** A leaf that is to be added. */
-interface NewLeaf extends Omit<StoredLeaf, 'leafIndex' | 'leafHash'> {
-  readonly hash: Buffer;
-}
-
-/** What is next for the log, in its order. */
-type Collected = Pick<Batch, 'leaves' | 'gapEvents'>;
-
 export interface CollectorOptions {
   readonly gapTimeoutMs: number;
   /** The event that tells of numbers that no event came for in time. */
@@ -82,9 +74,8 @@ export class Collector {
   /** The newest note of each source of this process, where this process can't have written it. */
   private readonly strange = new Map<string, string>();
   private sweptAt = -Infinity;
-  /** Where to go on the next time: of sources, and of other listings, whose first rows were no events. */
-  private readonly places = new Map<string, SourcePlace>();
-  private readonly resumed = new Map<string, string>();
+  /** Where to go on the next time in listings whose first rows were no events. */
+  private readonly resumed = new Map<string, SourcePlace>();
 
   constructor(
     private readonly sealing: SealingRepository,
@@ -109,7 +100,7 @@ export class Collector {
 
   /** Whether a number may still come, or there are rows that were not looked at yet. */
   get isWaiting(): boolean {
-    return this.hasLocal || this.marks.size + this.places.size + this.resumed.size > 0;
+    return this.hasLocal || this.marks.size + this.resumed.size > 0;
   }
 
   /**
@@ -118,8 +109,8 @@ export class Collector {
    * @param size leaves of the log
    * @param isWide whether to look further than at the sources that are known to live
    */
-  async next(limit: number, size: number, isWide: boolean): Promise<Collected> {
-    const batch = new Batch(limit);
+  async next(limit: number, size: number, isWide: boolean): Promise<Batch> {
+    const batch = new Batch(limit, size);
     this.hasLocal = false;
     await this.numbered(batch, size, isWide);
     await this.fill(batch, 'late', '', (after) => this.sealing.lateEvents(after, limit, size));
@@ -155,11 +146,11 @@ export class Collector {
           break;
         }
         if (local.has(progress.source) && progress.stored > progress.sealed) this.hasLocal = true;
-        const before = batch.room;
+        const before = batch.leaves.length;
         const outlook = this.outlook(progress, local.get(progress.source), hasKeys);
         const isWaiting = await this.ofSource(batch, outlook);
         if (!isWaiting) this.marks.delete(progress.source);
-        if (batch.room < before) this.queue.keepLooking(progress.source);
+        if (batch.leaves.length > before) this.queue.keepLooking(progress.source);
       }
       // SQLite answers at once: whatever else the process has to do is not kept waiting.
       await turn();
@@ -177,65 +168,46 @@ export class Collector {
     // One that was found dead may have given away more than its journal tells.
     const last = local ?? (note?.kind === 'closed' ? note.sequence : Infinity);
     // Without keys anybody's note does.
-    const vouched = local ?? (hasKeys ? note?.reached : progress.isNoted ? Infinity : undefined);
+    const claimed = progress.isNoted && !hasKeys ? Infinity : 0;
     return {
       ...progress,
       known: Math.min(Math.max(stored, end ?? 0), last),
       last,
       end,
       isLocal: local !== undefined,
-      vouched: vouched ?? 0,
-      isVouchedFor: vouched !== undefined,
+      vouched: local ?? note?.reached ?? claimed,
     };
   }
 
-  /** @returns whether a number is missing that may still come */
+  /** @returns whether a number is missing that may still come, or not all was looked at */
   private async ofSource(batch: Batch, outlook: Outlook): Promise<boolean> {
-    const { source, sealed, known, last, end, isLocal, isVouchedFor } = outlook;
+    const { source, sealed, known, last, end } = outlook;
     const at = { next: sealed + 1, isStoring: false };
     const first = Math.min(outlook.next ?? Infinity, last + 1);
-    if (first > at.next && first <= known) {
-      // Nothing is read as long as it waits.
-      if (!(await this.passes(batch, outlook, at, first - 1))) return isVouchedFor;
-      if (batch.isFull) return true;
-    }
-    let place: SourcePlace = this.places.get(source) ?? { sequence: at.next, id: '' };
-    this.places.delete(source);
-    let isAtEnd = first > known;
-    for (let pages = 0; !isAtEnd && pages < MAX_PAGES; pages += 1) {
-      const { rows, claims } = await this.rowsAfter(source, place, batch.limit, isLocal);
-      isAtEnd = rows.length < batch.limit;
-      for (const row of rows) {
-        const sequence = Number(row.sequence);
-        if (sequence > last) {
-          isAtEnd = true;
-          break;
-        }
+    // Nothing is read as long as it waits.
+    if (first > at.next && first <= known && !(await this.passes(batch, outlook, at, first - 1))) return true;
+    const listing = `source ${source}`;
+    const rows = this.rows(batch, listing, { sequence: at.next, id: '' }, (place) =>
+      this.ofSourceAfter(outlook, place, batch.limit),
+    );
+    if (first > known) this.resumed.delete(listing);
+    else {
+      for await (const found of rows) {
+        const sequence = Number(found.row.sequence);
+        if (sequence > last) break;
         // A number that is there twice: the other one is no event of the source's.
-        const leaf = sequence < at.next ? undefined : this.leafOf(row, claims);
-        if (!leaf) continue;
-        if (claims.get(row) === 'early') {
-          at.isStoring = true;
-          continue;
-        }
+        const leaf = sequence < at.next ? undefined : this.leafOf(found);
+        at.isStoring ||= leaf !== undefined && found.claim === 'early';
+        if (!leaf || found.claim === 'early') continue;
+        if (sequence > at.next && !(await this.passes(batch, outlook, at, sequence - 1))) return true;
         if (batch.isFull) return true;
-        if (sequence > at.next && !(await this.passes(batch, outlook, at, sequence - 1))) return isVouchedFor;
-        if (batch.isFull) return true;
-        batch.add(row, leaf);
+        batch.add(found.row, leaf);
         at.next = sequence + 1;
         at.isStoring = false;
       }
-      if (batch.isFull) return false;
-      const { sequence, id } = rows.at(-1) ?? place;
-      place = { sequence: Number(sequence), id: id as string };
     }
-    if (!isAtEnd) {
-      // Nothing but rows that are no events: what comes after them must not wait for them.
-      this.places.set(source, place);
-      return true;
-    }
-    if (end === undefined || at.next > end || batch.isFull) return false;
-    return !(await this.passes(batch, outlook, at, end));
+    if (batch.isFull || this.resumed.has(listing)) return true;
+    return end !== undefined && at.next <= end && !(await this.passes(batch, outlook, at, end));
   }
 
   /**
@@ -252,40 +224,62 @@ export class Collector {
   }
 
   /**
+   * The rows of a listing, as long as the batch has room. Where there are too many that are no events, what comes after them must not wait
+   * for them: the next time it goes on from there.
+   */
+  private async *rows(
+    batch: Batch,
+    listing: string,
+    from: SourcePlace,
+    page: (place: SourcePlace) => Promise<readonly Found[]>,
+  ): AsyncGenerator<Found, void> {
+    let place = this.resumed.get(listing) ?? from;
+    this.resumed.delete(listing);
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const rows = batch.isFull ? [] : await page(place);
+      for (const found of rows) {
+        if (batch.isFull) return;
+        yield found;
+      }
+      if (rows.length < batch.limit) return;
+      const { sequence, id } = rows.at(-1)!.row;
+      place = { sequence: Number(sequence), id: String(id) };
+    }
+    this.resumed.set(listing, place);
+  }
+
+  /**
    * The next rows of the source. What this process has stored is sealed as it was sent, whatever the row says by now: of such rows
    * nothing is read but the number.
    */
-  private async rowsAfter(
-    source: string,
+  private async ofSourceAfter(
+    { source, isLocal }: Outlook,
     place: SourcePlace,
     limit: number,
-    isLocal: boolean,
-  ): Promise<{ rows: readonly FoundRow[]; claims: Claims }> {
+  ): Promise<readonly Found[]> {
     if (isLocal) {
-      const rows = await this.sealing.numbersAfter(source, place, limit);
-      const claims = await this.claimsOf(rows);
-      if (rows.every((row) => claims.has(row) && claims.get(row) !== 'early')) return { rows, claims };
+      const found = await this.claimed(await this.sealing.numbersAfter(source, place, limit));
+      if (found.every(({ claim = 'early' }) => claim !== 'early')) return found;
     }
-    const rows = await this.sealing.eventsAfter(source, place, limit);
-    return { rows, claims: await this.claimsOf(rows) };
+    return this.claimed(await this.sealing.eventsAfter(source, place, limit));
   }
 
-  /** What is known of rows with numbers of this process. */
-  private async claimsOf(rows: readonly FoundRow[]): Promise<Claims> {
-    const claims = new Map<FoundRow, Claim>();
+  /** The rows, with what is known of those that have numbers of this process. */
+  private async claimed(rows: readonly (RowNumber | NumberedRow)[]): Promise<readonly Found[]> {
+    const found: Found[] = rows.map((row) => ({ row }));
     for (const { source } of this.options.localSources()) {
-      const local = rows.filter((row) => row.source === source);
+      const local = found.filter(({ row }) => row.source === source);
       if (local.length === 0) continue;
-      const sequences = local.map(({ sequence }) => Number(sequence));
+      const sequences = local.map(({ row }) => Number(row.sequence));
       const owners = await this.options.ownersOf(source, sequences);
-      for (const [index, row] of local.entries()) {
+      for (const [index, one] of local.entries()) {
         const owner = owners[index];
-        if (owner === undefined) claims.set(row, 'early');
-        else if (owner !== null && owner.id !== row.id) claims.set(row, 'forged');
-        else if (owner?.leaf !== undefined) claims.set(row, Buffer.from(owner.leaf, 'base64'));
+        if (owner === undefined) one.claim = 'early';
+        else if (owner !== null && owner.id !== one.row.id) one.claim = 'forged';
+        else if (owner?.leaf !== undefined) one.claim = Buffer.from(owner.leaf, 'base64');
       }
     }
-    return claims;
+    return found;
   }
 
   /**
@@ -299,29 +293,20 @@ export class Collector {
     from: string,
     page: (after: string) => Promise<NumberedRow[]>,
   ): Promise<boolean> {
-    if (batch.isFull) return false;
-    let after = this.resumed.get(listing) ?? from;
-    this.resumed.delete(listing);
-    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-      const rows = await page(after);
-      const claims = await this.claimsOf(rows);
-      for (const row of rows) {
-        const leaf = batch.isFull ? undefined : this.leafOf(row, claims);
-        if (leaf && claims.get(row) !== 'early') batch.add(row, leaf);
-      }
-      if (batch.isFull) return false;
-      if (rows.length < batch.limit) return true;
-      after = rows.at(-1)!.id as string;
+    const rows = this.rows(batch, listing, { sequence: 0, id: from }, async ({ id }) =>
+      this.claimed(await page(id)),
+    );
+    for await (const found of rows) {
+      const leaf = this.leafOf(found);
+      if (leaf && found.claim !== 'early') batch.add(found.row, leaf);
     }
-    this.resumed.set(listing, after);
-    return false;
+    return !batch.isFull && !this.resumed.has(listing);
   }
 
   /** The hash of the row's leaf. Nothing gets into the log but events that this library can have written: of others there is none. */
-  private leafOf(row: FoundRow, claims: Claims): Buffer | undefined {
-    const claim = claims.get(row);
+  private leafOf({ row, claim }: Found): Buffer | undefined {
     if (claim instanceof Buffer) return claim;
-    if (claim !== 'forged' && isWhole(row) && whyNoEvent(row) === undefined) return leafHashOf(row);
+    if (claim !== 'forged' && 'metadata' in row && whyNoEvent(row) === undefined) return leafHashOf(row);
     this.options.passedOver(String(row.id));
     return undefined;
   }
@@ -375,9 +360,7 @@ interface Outlook extends SourceProgress {
   readonly end: number | undefined;
   /** It is of this process. */
   readonly isLocal: boolean;
-  /** Whether it is known to be a process: only then is the loss of a number recorded. */
-  readonly isVouchedFor: boolean;
-  /** Up to which number: whoever may insert can make any hole seem to be there beyond it. */
+  /** Up to which number it is known to have come; 0 where nothing that counts says so. A loss beyond it is not recorded: anybody can make a hole. */
   readonly vouched: number;
 }
 
@@ -389,38 +372,43 @@ interface Progress {
 }
 
 /** A row, all of it where nothing is known of it. */
-type FoundRow = RowNumber | NumberedRow;
-
-/** The number is that of another event, or of none that is stored yet; else the hash of the event's leaf as it was stored. */
-type Claim = 'forged' | 'early' | Buffer;
-type Claims = ReadonlyMap<FoundRow, Claim>;
-
-function isWhole(row: FoundRow): row is NumberedRow {
-  return 'metadata' in row;
+interface Found {
+  readonly row: RowNumber | NumberedRow;
+  /** The number is that of another event, or of none that is stored yet; else the hash of the event's leaf as it was stored. */
+  claim?: 'forged' | 'early' | Buffer;
 }
 
+/** What is next for the log, in its order. */
 class Batch {
-  readonly leaves: NewLeaf[] = [];
+  readonly leaves: StoredLeaf[] = [];
+  /** Of the leaves. */
+  readonly hashes: Buffer[] = [];
   /** Events that tell of gaps, to be stored with their leaves. */
   readonly gapEvents: AuditLogEvent[] = [];
 
-  constructor(readonly limit: number) {}
-
-  get room(): number {
-    return Math.max(0, this.limit - this.leaves.length);
-  }
+  /** @param size leaves of the log before */
+  constructor(
+    readonly limit: number,
+    private readonly size: number,
+  ) {}
 
   get isFull(): boolean {
-    return this.room === 0;
+    return this.leaves.length >= this.limit;
   }
 
   add({ id, source, ...row }: RowNumber, hash: Buffer): void {
     const sequence = row.sequence === null ? null : Number(row.sequence);
-    this.leaves.push({ eventId: String(id), hash, source, sequence, through: sequence });
+    this.addLeaf(hash, { eventId: String(id), source, sequence, through: sequence });
   }
 
   addGap({ source, from, to }: NumberRange, event: AuditLogEvent): void {
     this.gapEvents.push(event);
-    this.leaves.push({ eventId: event.id, hash: eventLeafHash(event), source, sequence: from, through: to });
+    this.addLeaf(eventLeafHash(event), { eventId: event.id, source, sequence: from, through: to });
+  }
+
+  private addLeaf(hash: Buffer, leaf: Omit<StoredLeaf, 'leafIndex' | 'leafHash'>): void {
+    const leafIndex = this.size + this.leaves.length;
+    this.leaves.push({ leafIndex, ...leaf, leafHash: hash.toString('base64') });
+    this.hashes.push(hash);
   }
 }

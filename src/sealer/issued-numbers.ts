@@ -3,22 +3,28 @@ import { SequenceSet } from '../event/sequence-set.js';
 import type { NumberRanges } from '../event/sequence-set.js';
 
 /** Ids and leaves that are remembered of each source, about 5 MB; of what was stored before these, only the numbers are. */
-const MOST_IDS = 25_000;
+const MOST_OWNERS = 25_000;
 /** So many of them are forgotten at once: from its beginning, a Map gives its keys slowly where many were deleted. */
 const FORGOTTEN = 5_000;
 
+/** The event that has a number; an empty id where none will ever have it. */
+interface Owner {
+  readonly id: string;
+  /** The hash of its leaf as it was sent, in base64; absent where that is not known. */
+  readonly leaf?: string;
+}
+
+/** Who may have the number: this event; `null`: this process does not know, so anybody; `undefined`: nobody yet. */
+export type NumberOwner = Owner | null | undefined;
+
 /** What is known of one source that this process numbers. */
 interface NumbersOfSource {
-  /** Numbers up to here were given away by an earlier process. */
-  readonly since: number;
   /** Those whose events the database has. */
   readonly stored: SequenceSet;
-  /** Those that are stored, a dead letter, or dropped. */
+  /** Those that are stored, a dead letter, dropped, or were given away by an earlier process. */
   readonly settled: SequenceSet;
-  /** Whose event has the number; an empty text where none will ever have it. */
-  readonly ids: Map<number, string>;
-  /** The hashes of the leaves of stored events as they were sent, in base64. */
-  readonly leaves: Map<number, string>;
+  /** Of the newest of these. */
+  readonly owners: Map<number, Owner>;
 }
 
 /** What the database has of a source of this process. */
@@ -29,83 +35,63 @@ export interface StoredNumbers {
   readonly ids: ReadonlyMap<number, string>;
 }
 
-/**
- * Who may have the number: this event, with the hash of its leaf in base64 where it is known how it was stored; `null`: this process
- * does not know, so anybody; `undefined`: nobody yet.
- */
-export type NumberOwner = { readonly id: string; readonly leaf?: string } | null | undefined;
-
 /** Which events this process has given its numbers to: whoever may insert rows can use a number, but not that event's id. */
 export class IssuedNumbers {
   private readonly sources = new Map<string, NumbersOfSource>();
 
   /** The process goes on with a source that an earlier one has brought to this number. */
   resume(source: string, since: number): void {
-    this.of(source, since);
+    const { settled } = this.of(source);
+    if (since > 0) settled.add(1, since);
   }
 
   /** The database has the event. @param leaf the hash of its leaf as it was sent, in base64 */
   stored(source: string, sequence: number, id: string, leaf?: string): void {
-    const known = this.settle(source, sequence, id);
-    known.stored.add(sequence);
-    if (leaf !== undefined) remember(known.leaves, sequence, leaf);
+    this.settle(source, sequence, { id, ...present('leaf', leaf) }).stored.add(sequence);
   }
 
   /** The event is a dead letter now, and may be stored later. */
   refused(source: string, sequence: number, id: string): void {
-    this.settle(source, sequence, id);
+    this.settle(source, sequence, { id });
   }
 
   /** No event will ever have these numbers; both ends included. */
   skip(source: string, from: number, to: number): void {
-    for (let sequence = from; sequence <= to; sequence += 1) this.settle(source, sequence, '');
+    for (let sequence = from; sequence <= to; sequence += 1) this.settle(source, sequence, { id: '' });
   }
 
   get numbers(): StoredNumbers[] {
-    return Array.from(this.sources, ([source, { stored, ids }]) => ({ source, ranges: stored.ranges, ids }));
+    return Array.from(this.sources, ([source, { stored, owners }]) => ({
+      source,
+      ranges: stored.ranges,
+      ids: new Map(Array.from(owners, ([sequence, { id }]) => [sequence, id])),
+    }));
   }
 
   ownersOf(source: string, sequences: readonly number[]): NumberOwner[] {
     const known = this.sources.get(source);
-    return sequences.map((sequence) => {
-      const id = known?.ids.get(sequence);
-      if (id !== undefined) return { id, ...present('leaf', known!.leaves.get(sequence)) };
-      if (!known) return undefined;
-      return sequence <= known.since || known.settled.has(sequence) ? null : undefined;
-    });
+    return sequences.map(
+      (sequence) => known?.owners.get(sequence) ?? (known?.settled.has(sequence) ? null : undefined),
+    );
   }
 
-  private settle(source: string, sequence: number, id: string): NumbersOfSource {
+  private settle(source: string, sequence: number, owner: Owner): NumbersOfSource {
     const known = this.of(source);
-    known.settled.add(sequence);
-    remember(known.ids, sequence, id);
-    return known;
-  }
-
-  private of(source: string, since = 0): NumbersOfSource {
-    let known = this.sources.get(source);
-    if (!known) {
-      known = {
-        since,
-        stored: new SequenceSet(),
-        settled: new SequenceSet(),
-        ids: new Map(),
-        leaves: new Map(),
-      };
-      this.sources.set(source, known);
+    const { settled, owners } = known;
+    settled.add(sequence);
+    owners.set(sequence, owner);
+    if (owners.size > MOST_OWNERS) {
+      for (const oldest of [...owners.keys()].slice(0, FORGOTTEN)) owners.delete(oldest);
     }
     return known;
   }
-}
 
-/** Forgets the oldest where there are too many. */
-function remember(texts: Map<number, string>, sequence: number, text: string): void {
-  texts.set(sequence, text);
-  if (texts.size <= MOST_IDS) return;
-  let left = FORGOTTEN;
-  for (const oldest of texts.keys()) {
-    texts.delete(oldest);
-    left -= 1;
-    if (left === 0) break;
+  private of(source: string): NumbersOfSource {
+    let known = this.sources.get(source);
+    if (!known) {
+      known = { stored: new SequenceSet(), settled: new SequenceSet(), owners: new Map() };
+      this.sources.set(source, known);
+    }
+    return known;
   }
 }

@@ -1,5 +1,5 @@
-import { AuditError } from '../event/audit-error.js';
-import { LedgerFormatError } from '../ledger/format-error.js';
+import { wrongOption } from '../event/option-schema.js';
+import { formatFault } from '../ledger/format-error.js';
 import { externalSigner, parseSignerKey, parseVerifierKey } from '../ledger/keys.js';
 import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import type { LedgerOptions } from './ledger-options.js';
@@ -15,30 +15,22 @@ export function ledgerKeys(
   { signingKey, verifierKeys = [] }: LedgerOptions,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): LedgerKeys {
-  const key = signingKey ?? (environment['AUDIT_SIGNING_KEY'] || undefined);
-  const signer =
-    key === undefined
-      ? undefined
-      : parsed('ledger.signingKey', signingKey === undefined ? 'AUDIT_SIGNING_KEY' : '', () =>
-          typeof key === 'string' ? parseSignerKey(key) : externalSigner(key.verifierKey, key.sign),
-        );
-  const texts = [...(signer ? [signer.verifierKey] : []), ...verifierKeys];
-  const verifiers = texts.map((text, index) =>
-    parsed(`ledger.verifierKeys[${index - (signer ? 1 : 0)}]`, '', () => parseVerifierKey(text)),
+  const verifiers = verifierKeys.map((text, index) =>
+    parsed(`ledger.verifierKeys[${index}]`, '', () => parseVerifierKey(text)),
   );
-  return { ...(signer && { signer }), verifiers };
+  const key = signingKey ?? (environment['AUDIT_SIGNING_KEY'] || undefined);
+  if (key === undefined) return { verifiers };
+  const from = signingKey === undefined ? '(from the environment variable AUDIT_SIGNING_KEY) ' : '';
+  const signer = parsed('ledger.signingKey', from, () =>
+    typeof key === 'string' ? parseSignerKey(key) : externalSigner(key.verifierKey, key.sign),
+  );
+  return { signer, verifiers: [parseVerifierKey(signer.verifierKey), ...verifiers] };
 }
 
-function parsed<T>(field: string, variable: string, parse: () => T): T {
+function parsed<T>(field: string, from: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    if (!(error instanceof LedgerFormatError)) throw error;
-    const from = variable === '' ? '' : ` (from the environment variable ${variable})`;
-    throw new AuditError(
-      'AUDIT_INVALID_OPTIONS',
-      `The audit option ${field}${from} is wrong. ${error.message}`,
-      { field },
-    );
+    throw wrongOption(field, `${from}is wrong. ${formatFault(error)}`);
   }
 }

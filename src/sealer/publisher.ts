@@ -52,7 +52,7 @@ export class Publisher {
       } catch (error) {
         this.warnings.warn(
           'publish',
-          `A checkpoint of the audit log could not be published to ${nameOf(this.target)}: ${reasonOf(error, this.target)}. It is tried again.`,
+          `A checkpoint of the audit log could not be published to ${nameOf(this.target)}: ${reasonOf(error)}. It is tried again.`,
         );
         await delay(waitMs, undefined, { ref: false, signal: this.stop.signal }).catch(() => undefined);
         waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
@@ -69,13 +69,16 @@ export class Publisher {
       await appendFile(target.file, `${begin}${JSON.stringify(checkpoint)}\n`, { mode: 0o600 });
     } else {
       const { url, authorization } = addressOf(target.url);
-      const { status } = await fetch(url, {
+      const { ok, status } = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'text/plain; charset=utf-8', ...authorization, ...target.headers },
         body: checkpoint.note,
         signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+      }).catch(({ name, cause }: Error & { cause?: { code?: unknown; message?: unknown } }) => {
+        // The message of the failure itself may quote the URL or a header.
+        throw new Error(String(cause?.code ?? cause?.message ?? name));
       });
-      if (status < 200 || status > 299) throw new AnswerError(`the answer was ${status}`);
+      if (!ok) throw new Error(`the answer was ${status}`);
     }
   }
 }
@@ -94,9 +97,6 @@ async function isTorn(file: string): Promise<boolean> {
   }
 }
 
-/** The target answered, and did not take the checkpoint. */
-class AnswerError extends Error {}
-
 /** `fetch` takes no URL with a user and a password, and quotes it where it says so. */
 function addressOf(text: string): { url: URL; authorization: Record<string, string> } {
   const url = new URL(text);
@@ -107,12 +107,9 @@ function addressOf(text: string): { url: URL; authorization: Record<string, stri
   return { url, authorization: { authorization: `Basic ${credentials.toString('base64')}` } };
 }
 
-/** Of a failed request what lies behind it: the message of the failure itself may quote the URL or a header. */
-function reasonOf(error: unknown, target: CheckpointPublisher): string {
-  const { message, name, cause } = Object(error) as Error & { cause?: { code?: unknown; message?: unknown } };
-  const isRequest = typeof target !== 'function' && 'url' in target && !(error instanceof AnswerError);
-  const reason = isRequest ? (cause?.code ?? cause?.message ?? name) : (message ?? error);
-  return withoutUrlSecrets(String(reason).split('\n')[0]!);
+function reasonOf(error: unknown): string {
+  const { message = error } = Object(error) as { message?: unknown };
+  return withoutUrlSecrets(String(message).split('\n')[0]!);
 }
 
 /** Without what a URL may hold of secrets. */

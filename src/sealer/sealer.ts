@@ -129,8 +129,9 @@ export class Sealer extends LogSealer {
 
   checkpoint(): Promise<SignedCheckpoint> {
     return this.inTurn(async () => {
-      if (this.options.seal) await this.sealRound();
-      return this.signed(await this.inTime(() => this.ledger.head()));
+      if (this.options.seal) await this.sealAll({ isRound: true, needsLease: false });
+      const head = await this.inTime(() => this.ledger.head());
+      return head ? this.signed(head) : this.sign(await LogTip.load(this.ledger, 0));
     });
   }
 
@@ -147,7 +148,7 @@ export class Sealer extends LogSealer {
     clearTimeout(this.timer);
     if (this.options.seal) {
       const last = this.inTurn(async () => {
-        await this.sealRound(() => this.hasLease());
+        await this.sealAll({ isRound: true });
         await this.lease.release();
       });
       // What is left is sealed by whoever takes the next turn.
@@ -184,7 +185,7 @@ export class Sealer extends LogSealer {
         this.waitMs = Math.min(this.waitMs + this.intervalMs, this.intervalMs * REST_INTERVALS);
         return;
       }
-      const sealed = await this.sealAll(isWide, () => this.hasLease());
+      const sealed = await this.sealAll({ isWide });
       const now = performance.now();
       const pause = (now - begun) / SHARE_OF_TIME;
       if (isWide) this.wideDue = now + pause;
@@ -198,10 +199,6 @@ export class Sealer extends LogSealer {
       this.waitMs = Math.min(Math.max(this.waitMs, this.intervalMs) * 2, LAST_RETRY_MS);
       this.complain(error);
     }
-  }
-
-  private hasLease(): Promise<boolean> {
-    return this.inTime(() => this.lease.acquire());
   }
 
   /**
@@ -225,26 +222,16 @@ export class Sealer extends LogSealer {
     this.warnings.warn('seal', `The audit log could not be sealed: ${describeStoreError(error)}.`);
   }
 
-  /** Seals what there is of all sources. */
-  private async sealRound(mayGoOn?: () => Promise<boolean>): Promise<void> {
-    this.collector.begin();
-    await this.sealAll(true, mayGoOn, () => this.collector.isDone);
-  }
-
   /**
-   * @param isWide whether to look further than at the sources that are known to live
-   * @param mayGoOn asked before each batch
-   * @param isDone asked after a batch that is not full; else one turn of the sources is enough
+   * @param how `isRound`: seals what there is of all sources, where otherwise one turn of them is enough; `isWide`: looks further than at the
+   *   sources that are known to live
    * @returns how many leaves were added
    */
-  private async sealAll(
-    isWide: boolean,
-    mayGoOn?: () => Promise<boolean>,
-    isDone: () => boolean = () => true,
-  ): Promise<number> {
+  private async sealAll({ isRound = false, isWide = true, needsLease = true }): Promise<number> {
     let added = 0;
     let races = 0;
-    while (!mayGoOn || (await mayGoOn())) {
+    if (isRound) this.collector.begin();
+    while (!needsLease || (await this.inTime(() => this.lease.acquire()))) {
       const leaves = await this.step(isWide);
       if (leaves === 'outrun') {
         races += 1;
@@ -254,7 +241,7 @@ export class Sealer extends LogSealer {
         continue;
       }
       added += leaves;
-      if (leaves < BATCH && isDone()) break;
+      if (leaves < BATCH && (!isRound || this.collector.isDone)) break;
     }
     return added;
   }
@@ -263,27 +250,15 @@ export class Sealer extends LogSealer {
   private async step(isWide: boolean): Promise<number | 'outrun'> {
     const head = await this.inTime(() => this.ledger.head());
     const tip = await this.tipOf(head);
-    const { leaves, gapEvents } = await this.inTime(() => this.collector.next(BATCH, tip.size, isWide));
+    const { leaves, hashes, gapEvents } = await this.inTime(() =>
+      this.collector.next(BATCH, tip.size, isWide),
+    );
     if (leaves.length === 0) return 0;
-    const { tip: extended, tiles } = tip.extend(leaves.map(({ hash }) => hash));
+    const { tip: extended, tiles } = tip.extend(hashes);
     const signed = await this.sign(extended);
-    const batch = {
-      gapEvents,
-      leaves: leaves.map(({ hash, ...leaf }, index) => ({
-        ...leaf,
-        leafIndex: tip.size + index,
-        leafHash: hash.toString('base64'),
-      })),
-      tiles,
-      checkpoint: {
-        treeSize: extended.size,
-        previousSize: tip.size,
-        rootHash: signed.rootHash,
-        note: signed.note,
-      },
-    };
+    const checkpoint = { ...signed, previousSize: tip.size };
     try {
-      await this.inTime(() => this.sealing.seal(batch));
+      await this.inTime(() => this.sealing.seal({ gapEvents, leaves, tiles, checkpoint }));
     } catch (error) {
       this.tip = undefined;
       const now = await this.inTime(() => this.ledger.head());
@@ -296,20 +271,17 @@ export class Sealer extends LogSealer {
         error,
       );
     }
-    this.goOnFrom(extended, signed.origin);
+    this.goOnFrom(extended, signed);
     for (const event of gapEvents) this.host.stored(event);
-    this.publish(signed);
     return leaves.length;
   }
 
-  private publish(checkpoint: SignedCheckpoint): void {
-    for (const publisher of this.publishers) publisher.publish(checkpoint);
-  }
-
-  private goOnFrom(tip: LogTip, origin: string): void {
+  private goOnFrom(tip: LogTip, signed: SignedCheckpoint): void {
     this.tip = tip;
-    this.lastSeen = { origin, treeSize: tip.size, rootHash: tip.root() };
+    this.origin = signed.origin;
+    this.lastSeen = { origin: signed.origin, treeSize: tip.size, rootHash: tip.root() };
     this.host.seen?.(this.lastSeen);
+    for (const publisher of this.publishers) publisher.publish(signed);
   }
 
   /** What somebody has put where the next batch belongs. */
@@ -330,17 +302,15 @@ export class Sealer extends LogSealer {
     if (seen && (size < seen.treeSize || isExchanged)) throw setBack(seen, size);
     if (this.tip?.size === size) return this.tip;
     if (!head) return (this.tip = await LogTip.load(this.ledger, 0));
-    const { tip, origin } = await this.inTime(() => this.load(head));
-    this.goOnFrom(tip, origin);
-    // Whoever made it may have ended before it was published.
-    this.publish({ origin, treeSize: size, rootHash: head.rootHash, note: head.note });
+    const tip = await this.inTime(() => this.load(head));
+    // It is published again: whoever made it may have ended before.
+    this.goOnFrom(tip, this.signed(head));
     return tip;
   }
 
-  private async load(head: StoredCheckpoint): Promise<{ tip: LogTip; origin: string }> {
+  private async load(head: StoredCheckpoint): Promise<LogTip> {
     const { treeSize: size } = head;
-    const origin = this.checkHead(head, await this.name());
-    this.origin = origin;
+    this.checkHead(head, await this.name());
     const tip = await LogTip.load(this.ledger, size);
     if (tip.root().toString('base64') !== head.rootHash) {
       throw broken(
@@ -352,11 +322,11 @@ export class Sealer extends LogSealer {
       const then = await rootAt(seen.treeSize, new TileReader(this.ledger, size).node);
       if (!then.equals(seen.rootHash)) throw setBack(seen, size);
     }
-    return { tip, origin };
+    return tip;
   }
 
-  /** @returns the origin of the log. @throws AuditError `AUDIT_LEDGER_BROKEN` where it is not one that this process may vouch for */
-  private checkHead(head: StoredCheckpoint, name: string): string {
+  /** @throws AuditError `AUDIT_LEDGER_BROKEN` where the log is not one that this process may vouch for */
+  private checkHead(head: StoredCheckpoint, name: string): void {
     const { treeSize } = head;
     const { isSigned, origin } = readCheckpoint(head, this.keys.verifiers);
     if (!isSigned && this.keys.signer) {
@@ -375,7 +345,6 @@ export class Sealer extends LogSealer {
         `The audit log of ${treeSize} leaves is that of ${origin}, and this process seals that of ${name}, so nothing is added to it. If it is the right one, write ledger: { origin: '${origin}' }`,
       );
     }
-    return origin;
   }
 
   /** What the log is called; one that followed a lost one has it in its origin. */
@@ -393,10 +362,9 @@ export class Sealer extends LogSealer {
     return { origin, treeSize, rootHash: rootHash.toString('base64'), note };
   }
 
-  private async signed(head: StoredCheckpoint | undefined): Promise<SignedCheckpoint> {
-    if (!head) return this.sign(await LogTip.load(this.ledger, 0));
-    const { origin } = readCheckpoint(head, this.keys.verifiers);
-    return { origin, treeSize: head.treeSize, rootHash: head.rootHash, note: head.note };
+  private signed(head: StoredCheckpoint): SignedCheckpoint {
+    const { treeSize, rootHash, note } = head;
+    return { origin: readCheckpoint(head, this.keys.verifiers).origin, treeSize, rootHash, note };
   }
 }
 
