@@ -2,7 +2,6 @@ import { plainToInstance, Transform, Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayNotEmpty,
-  getMetadataStorage,
   IsIn,
   IsInt,
   IsNotEmpty,
@@ -33,8 +32,8 @@ const LONGEST_ID = 4_096;
 const MAX_FACTS = 20;
 export const DEFAULT_LIMIT = 50;
 
-/** What an OpenAPI document says of the properties of a query, by the prototype of its class. */
-const DOCUMENTED = new Map<object, Record<string, object>>();
+/** Of each class of queries, by its prototype, its own properties, with what an OpenAPI document says of them. */
+const PROPERTIES = new Map<object, Map<string, object | undefined>>();
 
 /**
  * A property that a query may have.
@@ -53,9 +52,8 @@ function Property(
     obj[key] === undefined || obj[key] === null ? obj[key] : read(obj[key]),
   );
   return (target, property) => {
-    if (schema) {
-      DOCUMENTED.set(target, { ...DOCUMENTED.get(target), [property]: { required: false, ...schema } });
-    }
+    const own = PROPERTIES.get(target) ?? new Map<string, object | undefined>();
+    PROPERTIES.set(target, own.set(String(property), schema && { required: false, ...schema }));
     for (const rule of [Type(() => Boolean), transform, IsOptional(), ...rules]) rule(target, property);
   };
 }
@@ -244,7 +242,8 @@ export class AuditFilterDto {
 
   /** @internal What `@nestjs/swagger` asks a class for, so that it need not be loaded here. */
   static _OPENAPI_METADATA_FACTORY(): Record<string, object> {
-    return DOCUMENTED.get(this.prototype) ?? {};
+    const documented = [...(PROPERTIES.get(this.prototype) ?? [])].filter(([, schema]) => schema);
+    return Object.fromEntries(documented) as Record<string, object>;
   }
 }
 
@@ -269,18 +268,6 @@ export class AuditQueryDto extends AuditFilterDto {
   readonly cursor?: string;
 }
 
-const PROPERTIES = new Map<new () => AuditFilterDto, ReadonlySet<string>>();
-
-/** All that a query may have: what has a check. */
-function propertiesOf(dto: new () => AuditFilterDto): ReadonlySet<string> {
-  const known = PROPERTIES.get(dto);
-  if (known) return known;
-  const checks = getMetadataStorage().getTargetValidationMetadatas(dto, '', false, false);
-  const properties = new Set(checks.map(({ propertyName }) => propertyName));
-  PROPERTIES.set(dto, properties);
-  return properties;
-}
-
 /** A filter without paging: what `stream`, `statistics` and `observe` take. */
 export type AuditFilter = AuditFilterDto;
 
@@ -302,7 +289,8 @@ export function checkQuery<Query extends AuditFilterDto = AuditQueryDto>(
   dto = AuditQueryDto as unknown as new () => Query,
 ): CheckedQuery<Query> {
   // Before class-validator does, which takes time that grows with the square of their number.
-  const unknown = unknownProperties(query, propertiesOf(dto));
+  const names = [AuditFilterDto, dto].flatMap(({ prototype }) => [...PROPERTIES.get(prototype)!.keys()]);
+  const unknown = unknownProperties(query, new Set(names));
   if (unknown) throw invalidQuery(unknown.first, unknown.reason);
   const plain = Object.fromEntries(
     Object.entries(query).map(([name, value]) => [name, plainValue(name, value)]),

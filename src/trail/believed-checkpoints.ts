@@ -4,7 +4,6 @@ import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import { openStored } from '../sealer/read-checkpoint.js';
-import type { OpenedCheckpoint } from '../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 
@@ -41,8 +40,8 @@ export async function* believedCheckpoints(
   );
   for await (const page of found) {
     for (const stored of page) {
-      const checkpoint = opened(stored, trust.verifiers);
-      if (checkpoint && isBelieved(checkpoint, trust)) yield checkpoint;
+      const checkpoint = believed(stored, trust);
+      if (checkpoint) yield checkpoint;
     }
   }
 }
@@ -54,15 +53,13 @@ export async function originOf(ledger: LedgerRepository, trust: Trust): Promise<
   return newest?.origin;
 }
 
-function isBelieved({ isTrusted, treeSize, origin }: OpenedCheckpoint, trust: Trust): boolean {
-  const needsNoKey = trust.verifiers.length === 0 || treeSize <= trust.unsignedUntil;
-  return (isTrusted || needsNoKey) && isOfLog(origin, trust.origin ?? origin);
-}
-
-/** `undefined` where it is no checkpoint, or not the one that its row says. */
-function opened(stored: StoredCheckpoint, verifiers: readonly NoteVerifier[]): OpenedCheckpoint | undefined {
+/** `undefined` also where it is no checkpoint, or not the one that its row says. */
+function believed(stored: StoredCheckpoint, trust: Trust): Checkpoint | undefined {
   try {
-    return openStored(stored, verifiers);
+    const checkpoint = openStored(stored, trust.verifiers);
+    const isOfThisLog = checkpoint && isOfLog(checkpoint.origin, trust.origin ?? checkpoint.origin);
+    const needsNoKey = trust.verifiers.length === 0 || stored.treeSize <= trust.unsignedUntil;
+    return isOfThisLog && (checkpoint.isTrusted || needsNoKey) ? checkpoint : undefined;
   } catch (error) {
     if (!(error instanceof LedgerFormatError)) throw error;
     return undefined;

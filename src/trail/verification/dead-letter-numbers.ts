@@ -2,7 +2,6 @@ import { isEventId } from '../../event/event-id.js';
 import type { ScannedLetter } from '../../store/dead-letter.repository.js';
 import { SequenceSet } from '../../event/sequence-set.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import type { ProblemList } from './problem-list.js';
 import type { Verification } from './verifier-knowledge.js';
 
 /** Numbers that are remembered, so that an attacker can't fill the memory: what is beyond explains nothing. */
@@ -17,13 +16,13 @@ export class DeadLetterNumbers {
 
   private constructor(private readonly log: Verification) {}
 
-  /** Reads all letters. @param problems told of each letter that is not believed, if given */
-  static async read(log: Verification, problems?: ProblemList): Promise<DeadLetterNumbers> {
+  /** Reads all letters. @param tells whether each letter that is not believed is a problem */
+  static async read(log: Verification, tells: boolean): Promise<DeadLetterNumbers> {
     const found = new DeadLetterNumbers(log);
     for await (const letter of log.store.letters.scan(log.trust, log.size)) {
       const isBelieved = letter.untrusted === undefined && !letter.isReplaced;
       if (!isBelieved) {
-        if (problems) tell(problems, letter, log.trust.verifiers.length > 0);
+        if (tells) tell(log, letter);
       } else if (!letter.isReplayed) found.add(letter);
     }
     return found;
@@ -34,7 +33,7 @@ export class DeadLetterNumbers {
     const counts = await this.countOthers(ranges);
     if (counts.every((count) => count === 0)) return counts;
     // A letter may have been written since they were read.
-    return (await DeadLetterNumbers.read(this.log)).countOthers(ranges);
+    return (await DeadLetterNumbers.read(this.log, false)).countOthers(ranges);
   }
 
   private async countOthers(ranges: readonly NumberRange[]): Promise<number[]> {
@@ -60,14 +59,15 @@ export class DeadLetterNumbers {
   }
 }
 
-/** Of a letter that is not believed. @param hasKeys whether the letter was signed, and so the event is forged */
-function tell(problems: ProblemList, { id, untrusted, ...number }: ScannedLetter, hasKeys: boolean): void {
+/** Of a letter that is not believed. */
+function tell({ problems, trust }: Verification, { id, untrusted, ...number }: ScannedLetter): void {
   const name = isEventId(id) ? id : 'without a valid id';
   const place = { eventId: id, ...number };
   if (untrusted !== undefined) {
     const message = `The dead letter ${name} is not believed: ${untrusted}. It explains no missing number, and is not replayed.`;
     return problems.add('dead_letter_untrusted', message, place);
   }
+  const hasKeys = trust.verifiers.length > 0;
   const why = hasKeys ? 'somebody has stored another one in its place' : 'one of the two is forged';
   const message = `Event ${name} is not the one that its dead letter has: ${why}.`;
   problems.add(hasKeys ? 'event_inserted' : 'dead_letter_untrusted', message, place);

@@ -1,4 +1,5 @@
 import { decodeHash } from '../../ledger/base64.js';
+import { rangesOf } from '../../event/sequence-set.js';
 import type { CompactRange } from '../../ledger/merkle.js';
 import { decodeHashes, TILE_WIDTH } from '../../ledger/tile.js';
 import { toInteger } from '../../store/column-value.js';
@@ -8,7 +9,7 @@ import type { LeafWithEvent } from '../../store/ledger.repository.js';
 import { GAP_ACTION } from '../../store/sealing.repository.js';
 import { CandidateRoots } from './candidate-roots.js';
 import type { CheckpointWalk } from './checkpoint-walk.js';
-import type { MissingEvents } from './missing-events.js';
+import type { ExplainedLeaves } from './missing-events.js';
 import type { Verification } from './verifier-knowledge.js';
 
 /** Leaves that are read at a time: four tiles. */
@@ -19,13 +20,13 @@ export class LeafWalk {
   events = 0;
   removed = 0;
   private readonly roots: CandidateRoots;
-  /** The last run of leaves that are not there. */
-  private missing: { from: number; to: number } | undefined;
+  /** What to add where an event is missing. */
+  private hint = '';
 
   constructor(
     private readonly log: Verification,
     private readonly checkpoints: CheckpointWalk,
-    private readonly missingEvents: MissingEvents,
+    private readonly explained: readonly ExplainedLeaves[],
     start: CompactRange | undefined,
   ) {
     this.roots = new CandidateRoots(start);
@@ -46,19 +47,25 @@ export class LeafWalk {
         }
         continue;
       }
-      const isUnexplained = ({ event, leafIndex }: LeafWithEvent) =>
-        !event && !this.missingEvents.isExplained(leafIndex);
-      if (rows.some(isUnexplained)) await this.missingEvents.lookAgain();
+      const isUnexplained = ({ event, leafIndex }: LeafWithEvent) => !event && !this.isExplained(leafIndex);
+      if (rows.some(isUnexplained)) await this.lookAgain();
+      const absent: number[] = [];
       const leaves = new Map(rows.map((leaf) => [leaf.leafIndex, leaf]));
       const tiles = await this.tiles(start, end);
       for (let index = start; index < end; index += 1) {
-        this.leaf(index, leaves.get(index), tiles.get(Math.floor(index / TILE_WIDTH))?.[index % TILE_WIDTH]);
+        const leaf = leaves.get(index);
+        const tile = tiles.get(Math.floor(index / TILE_WIDTH))?.[index % TILE_WIDTH];
+        if (leaf) this.leaf(leaf, tile);
+        else {
+          absent.push(index);
+          this.roots.append(index, { leaf: undefined, event: undefined, tile });
+        }
         if (index + 1 !== stop) continue;
         this.checkpoints.compare(stop, this.roots);
         stop = await this.checkpoints.nextStop();
         if (index + 1 >= to && to < size) last = end = index + 1;
       }
-      this.tellMissing();
+      for (const [first, last] of rangesOf(absent)) this.tellMissing(first, last);
       start = end;
       report(Math.min(end, to) - from);
     }
@@ -69,36 +76,39 @@ export class LeafWalk {
   private async skip(start: number, end: number): Promise<number> {
     const { ledger, size } = this.log;
     const next = Math.min((await ledger.nextLeaf(end)) ?? size, size);
-    this.missing = { from: start, to: next - 1 };
-    this.tellMissing();
+    this.tellMissing(start, next - 1);
     this.roots.lose();
     return next;
   }
 
-  private tellMissing(): void {
-    if (!this.missing) return;
-    const { from, to } = this.missing;
-    this.missing = undefined;
+  private tellMissing(from: number, to: number): void {
     const which = from === to ? `Leaf ${from} is` : `Leaves ${from} to ${to} are`;
     this.log.problems.add('leaf_missing', `${which} not there.`, { leafIndex: from });
   }
 
-  private leaf(index: number, leaf: LeafWithEvent | undefined, tile: Buffer | undefined): void {
-    if (!leaf) {
-      this.missing ??= { from: index, to: index };
-      this.missing.to = index;
-      this.roots.append(index, { leaf: undefined, event: undefined, tile });
-      return;
-    }
-    this.tellMissing();
+  private isExplained(leafIndex: number): boolean {
+    return this.explained.some((leaves) => leaves.has(leafIndex));
+  }
+
+  /** Some event is missing: it may have been removed while the verification goes on. */
+  private async lookAgain(): Promise<void> {
+    for (const leaves of this.explained) await leaves.loadAgain();
+    const isOld = this.explained.length > 0 || this.hint !== '';
+    if (isOld || !(await this.log.store.sources.hasRemovals())) return;
+    this.hint =
+      " It may have been removed, with a record of retention that is not loaded: write features: [retention()], with import { retention } from 'nest-audit-trail/retention', or run nest-audit verify.";
+  }
+
+  private leaf(leaf: LeafWithEvent, tile: Buffer | undefined): void {
+    const { leafIndex: index } = leaf;
     const mistyped = leaf.event && mistypedColumn(leaf.event);
     const event = leaf.event && mistyped === undefined ? leafHashOf(leaf.event) : undefined;
     const stored = decodeHash(leaf.leafHash);
-    const isRemoved = !leaf.event && this.missingEvents.isExplained(index);
+    const isRemoved = !leaf.event && this.isExplained(index);
     if (leaf.event) this.events += 1;
     else if (isRemoved) this.removed += 1;
     else {
-      const message = `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.${this.missingEvents.hint}`;
+      const message = `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.${this.hint}`;
       this.log.problems.add('event_missing', message, leaf);
     }
     if (mistyped !== undefined) {

@@ -13,7 +13,6 @@ import type { Trust } from '../believed-checkpoints.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
 import type { KnownCheckpoint } from './checkpoint-walk.js';
 import { LeafWalk } from './leaf-walk.js';
-import { MissingEvents } from './missing-events.js';
 import type { ExplainedLeaves } from './missing-events.js';
 import { ProblemList } from './problem-list.js';
 import { SourceOrder } from './source-order.js';
@@ -70,8 +69,7 @@ export class LogVerifier {
     const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
     const explained: ExplainedLeaves[] = [];
     for (const explain of known.explanations?.() ?? []) explained.push(await explain(log));
-    const missing = new MissingEvents(explained, () => store.sources.hasRemovals());
-    const leaves = new LeafWalk(log, checkpoints, missing, start);
+    const leaves = new LeafWalk(log, checkpoints, explained, start);
     report(0);
     await leaves.walk(from, to, report);
     // Those at which no leaves were walked are compared with the tiles.

@@ -21,27 +21,3 @@ export interface ExplainedLeaves {
  * does not believe, it adds to the problems.
  */
 export type ExplainsMissing = (log: VerifiedLog) => Promise<ExplainedLeaves>;
-
-/** Tells an event that was removed rightly from one that is missing. */
-export class MissingEvents {
-  /** What to add where an event is missing. */
-  hint = '';
-
-  /** @param hasRemovals whether events say that others were removed */
-  constructor(
-    private readonly explained: readonly ExplainedLeaves[],
-    private readonly hasRemovals: () => Promise<boolean>,
-  ) {}
-
-  isExplained(leafIndex: number): boolean {
-    return this.explained.some((leaves) => leaves.has(leafIndex));
-  }
-
-  /** Some event is missing: it may have been removed while the verification goes on. */
-  async lookAgain(): Promise<void> {
-    for (const leaves of this.explained) await leaves.loadAgain();
-    if (this.explained.length > 0 || this.hint !== '' || !(await this.hasRemovals())) return;
-    this.hint =
-      " It may have been removed, with a record of retention that is not loaded: write features: [retention()], with import { retention } from 'nest-audit-trail/retention', or run nest-audit verify.";
-  }
-}
