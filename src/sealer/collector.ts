@@ -211,14 +211,28 @@ export class Collector {
   }
 
   /**
-   * Goes on past missing numbers, as far as somebody who counts says that they were given away, and their time is over.
+   * Goes on past missing numbers, as far as somebody who counts says that they were given away, and their time is over: then an event tells
+   * of them. All gaps of a source have their time at once.
    *
    * @returns whether through `to`
    */
   private async passes(batch: Batch, outlook: Outlook, at: Progress, to: number): Promise<boolean> {
-    const { source, vouched } = outlook;
+    const { source, known, vouched } = outlook;
     const gap = { source, from: at.next, to: Math.min(to, vouched) };
-    if (gap.to < gap.from || !(await this.isOver(batch, gap, outlook, at.isStoring))) return false;
+    if (gap.to < gap.from) return false;
+    const gapTimeoutMs = Math.max(this.options.gapTimeoutMs, at.isStoring ? STORING_MS : 0);
+    const now = performance.now();
+    const marks = this.marks.get(source) ?? [];
+    this.marks.set(source, marks);
+    const reach = Math.max(Math.min(known, vouched), gap.to);
+    const last = marks.at(-1);
+    if (!last || (last.known < reach && now - last.at >= gapTimeoutMs / MARKS_PER_TIMEOUT)) {
+      marks.push({ known: reach, at: now });
+    }
+    const isDue = (mark: Mark | undefined) => mark !== undefined && now - mark.at >= gapTimeoutMs;
+    while (isDue(marks[1])) marks.shift();
+    if (!isDue(marks[0]) || marks[0]!.known < gap.to) return false;
+    batch.addGap(gap, await this.options.describeGap(gap));
     at.next = gap.to + 1;
     return gap.to === to;
   }
@@ -324,29 +338,6 @@ export class Collector {
     this.options.warn(
       `A row of audit_sources says that the source ${source}, which is of this process, has ended, or can't be read. The row is not by this process and counts for nothing here. Find out who wrote it; verify() of the audit tells of it until it is deleted.`,
     );
-  }
-
-  /** Whether the gap's time is over: then an event tells of it. All gaps of a source have their time at once. */
-  private async isOver(
-    batch: Batch,
-    gap: NumberRange,
-    { known, vouched }: Outlook,
-    isStoring: boolean,
-  ): Promise<boolean> {
-    const gapTimeoutMs = Math.max(this.options.gapTimeoutMs, isStoring ? STORING_MS : 0);
-    const now = performance.now();
-    const marks = this.marks.get(gap.source) ?? [];
-    this.marks.set(gap.source, marks);
-    const reach = Math.max(Math.min(known, vouched), gap.to);
-    const last = marks.at(-1);
-    if (!last || (last.known < reach && now - last.at >= gapTimeoutMs / MARKS_PER_TIMEOUT)) {
-      marks.push({ known: reach, at: now });
-    }
-    const isDue = (mark: Mark | undefined) => mark !== undefined && now - mark.at >= gapTimeoutMs;
-    while (isDue(marks[1])) marks.shift();
-    if (!isDue(marks[0]) || marks[0]!.known < gap.to) return false;
-    batch.addGap(gap, await this.options.describeGap(gap));
-    return true;
   }
 }
 

@@ -10,8 +10,8 @@ const RENEWAL_MS = LEASE_MS / 4;
  */
 export class LeaseHolder {
   private lease: { readonly term: number; readonly renewedAt: number } | undefined;
-  /** The lease of another process, and since when it has not changed. */
-  private other: (Lease & { readonly since: number }) | undefined;
+  /** The lease as it was seen last, and since when it has not changed. */
+  private seen: (Lease & { readonly since: number }) | undefined;
 
   constructor(
     private readonly sealing: SealingRepository,
@@ -28,8 +28,9 @@ export class LeaseHolder {
     const now = performance.now();
     if (this.lease && now - this.lease.renewedAt < RENEWAL_MS) return true;
     const { term, holder } = await this.sealing.lease();
+    if (this.seen?.term !== term || this.seen.holder !== holder) this.seen = { term, holder, since: now };
     const isRenewal = holder === this.name && term === this.lease?.term;
-    const isFree = holder === '' || isRenewal || this.isOver({ term, holder }, now);
+    const isFree = holder === '' || isRenewal || now - this.seen.since >= LEASE_MS;
     const isAcquired = isFree && (await this.sealing.changeLease(term, this.name));
     this.lease = isAcquired ? { term: term + 1, renewedAt: now } : undefined;
     return isAcquired;
@@ -40,10 +41,5 @@ export class LeaseHolder {
     const { lease } = this;
     this.lease = undefined;
     if (lease) await this.sealing.changeLease(lease.term, '');
-  }
-
-  private isOver({ term, holder }: Lease, now: number): boolean {
-    if (this.other?.term !== term || this.other.holder !== holder) this.other = { term, holder, since: now };
-    return now - this.other.since >= LEASE_MS;
   }
 }

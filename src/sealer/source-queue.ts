@@ -36,20 +36,17 @@ export class SourceQueue {
 
   /** Queues up for the next turn. @param first sources that are looked at in any case */
   async fill(first: Iterable<string>, isWide: boolean): Promise<void> {
-    const portion = isWide ? await this.nextPortion() : [];
+    const portion = isWide ? await this.sourcesAfter(this.after, PORTION) : [];
+    if (isWide) {
+      const isEnd = portion.length < PORTION;
+      this.isAround ||= isEnd;
+      this.after = isEnd ? '' : portion.at(-1)!;
+    }
     this.waiting = [...new Set([...first, ...this.lively.keys(), ...portion])];
     for (const [source, turns] of this.lively) {
       if (turns <= 1) this.lively.delete(source);
       else this.lively.set(source, turns - 1);
     }
-  }
-
-  private async nextPortion(): Promise<string[]> {
-    const portion = await this.sourcesAfter(this.after, PORTION);
-    const isEnd = portion.length < PORTION;
-    if (isEnd) this.isAround = true;
-    this.after = isEnd ? '' : portion.at(-1)!;
-    return portion;
   }
 
   next(count: number): string[] {

@@ -45,8 +45,8 @@ export class TrustedNotes {
   async readOn(trust: StatementTrust): Promise<void> {
     const rows = await this.sources.notesById(this.after, NOTES_AT_ONCE);
     for (const row of rows) this.believe(readNote(row), trust);
+    this.isComplete ||= rows.length < NOTES_AT_ONCE;
     this.after = rows.length < NOTES_AT_ONCE ? '' : String(rows.at(-1)!['id']);
-    if (this.after === '') this.isComplete = true;
   }
 
   private believe(note: SourceNote | undefined, trust: StatementTrust): void {
@@ -54,15 +54,11 @@ export class TrustedNotes {
     const { id, source, kind, sequence } = note;
     const before = this.newest.get(source);
     if (id <= (before?.id ?? '') || !isTrusted(note, trust)) return;
-    const reached = Math.max(sequence, before?.reached ?? 0);
-    this.newest.set(source, { id, kind, sequence, reached });
+    this.newest.set(source, { id, kind, sequence, reached: Math.max(sequence, before?.reached ?? 0) });
     this.live.delete(source);
-    if (isEnd(note)) this.ended.add(source);
-    else {
-      this.ended.delete(source);
-      this.live.add(source);
-      const [oldest] = this.live;
-      if (this.live.size > MOST_LIVE) this.live.delete(oldest!);
-    }
+    this.ended.delete(source);
+    (isEnd(note) ? this.ended : this.live).add(source);
+    const [oldest] = this.live;
+    if (this.live.size > MOST_LIVE) this.live.delete(oldest!);
   }
 }
