@@ -524,8 +524,10 @@ describeOnSqlite('judgement', (create) => {
       },
     });
     const logger = { log: silent, error: silent, warn: (message: string) => void warned.push(message) };
-    const stages = [broken('first'), new RuleStage(new RuleBook({ rules: [DELETION] })), broken('last')];
-    const completer = new EventCompleter(new Redactor(), logger, undefined, stages);
+    const redactor = new Redactor();
+    const rules = new RuleStage(new RuleBook({ rules: [DELETION] }), redactor.isSecretKey);
+    const stages = [broken('first'), rules, broken('last')];
+    const completer = new EventCompleter(redactor, logger, undefined, stages);
     const listeners = new Listeners(logger);
     const delivery = new Delivery(
       (host) => new DeliveryLoop(new RepositorySink(opened.events, opened.letters), DELIVERY_DEFAULTS, host),

@@ -11,7 +11,7 @@ function holds(conditions: RuleConditions, event: AuditLogEvent): boolean {
   const book = new RuleBook({
     rules: [{ id: 'tried', name: 'Tried', category: 'compliance', severity: 'low', conditions }],
   });
-  return book.matching(event).length === 1;
+  return book.inForce.matching(event).length === 1;
 }
 
 /** A value of each type that a fact can have; `absent` has none. */

@@ -283,7 +283,7 @@ describe('packs', () => {
 
   it('need no handler, and block nothing', () => {
     expect(book.rules.filter(({ enabled, actions }) => !enabled || actions?.join() !== 'log')).toEqual([]);
-    expect(book.canBlock).toBe(false);
+    expect(book.inForce.canBlock).toBe(false);
   });
 
   it('leave an everyday event alone', () => {

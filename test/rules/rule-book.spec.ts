@@ -312,8 +312,8 @@ describe('a rule book', () => {
     const book = new RuleBook();
     expect(book.rules).toEqual([]);
     expect(idsOf(book, deletion)).toEqual([]);
-    expect(book.canBlock).toBe(false);
-    expect(book.blocking(deletion)).toBeUndefined();
+    expect(book.inForce.canBlock).toBe(false);
+    expect(book.inForce.blocking(deletion)).toBeUndefined();
   });
 
   it('has the rules of packs first, and fills in what they leave out', () => {
@@ -337,7 +337,7 @@ describe('a rule book', () => {
       enabled: ['on'],
     });
     expect(idsOf(book, deletion)).toEqual(['z', 'on', 'a']);
-    expect(book.matching(deletion).map(({ id }) => id)).toEqual(['z', 'on', 'a']);
+    expect(book.inForce.matching(deletion).map(({ id }) => id)).toEqual(['z', 'on', 'a']);
   });
 
   it('does not change with what it was made of', () => {
@@ -361,7 +361,7 @@ describe('a rule book', () => {
   it('does not change the event', () => {
     const event = eventOf({}, { 'a.b': ['x'] });
     const before = structuredClone(event);
-    new RuleBook({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] }).matching(event);
+    new RuleBook({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] }).inForce.matching(event);
     expect(event).toEqual(before);
   });
 
@@ -403,7 +403,7 @@ describe('a rule book', () => {
       rules: [rule({ actions: ['alert', 'notify', 'escalate', 'log'] })],
     });
     expect(idsOf(book, deletion)).toEqual(['no-delete']);
-    expect(book.canBlock).toBe(false);
+    expect(book.inForce.canBlock).toBe(false);
   });
 
   it('has a bound', () => {
@@ -429,13 +429,13 @@ describe('blocking', () => {
         blocks({ id: 'second' }),
       ],
     });
-    expect(book.canBlock).toBe(true);
-    expect(book.blocking(deletion)?.id).toBe('first');
-    expect(book.blocking({ ...deletion, userId: 'u-1' })?.id).toBe('other');
-    expect(book.blocking(eventOf())).toBeUndefined();
+    expect(book.inForce.canBlock).toBe(true);
+    expect(book.inForce.blocking(deletion)?.id).toBe('first');
+    expect(book.inForce.blocking({ ...deletion, userId: 'u-1' })?.id).toBe('other');
+    expect(book.inForce.blocking(eventOf())).toBeUndefined();
     for (const id of ['first', 'other', 'second']) book.enable(id, false);
-    expect(book.canBlock).toBe(false);
-    expect(book.blocking(deletion)).toBeUndefined();
+    expect(book.inForce.canBlock).toBe(false);
+    expect(book.inForce.blocking(deletion)).toBeUndefined();
   });
 
   it.each(FIELDS_BEFORE_HANDLER)('may look at %s', (field) => {
@@ -443,7 +443,7 @@ describe('blocking', () => {
     book.set(
       blocks({ conditions: { field: field.replace('*', 'amount.net'), operator: 'not_in', value: ['x'] } }),
     );
-    expect(book.blocking(eventOf())?.id).toBe('no-delete');
+    expect(book.inForce.blocking(eventOf())?.id).toBe('no-delete');
   });
 
   it.each([
@@ -494,17 +494,17 @@ describe('blocking', () => {
         reads('two', 'details.query.c', 'details.body.d'),
       ],
     });
-    expect(book.sent.keys).toEqual(['body.a.b', 'query.c', 'body.d']);
-    expect(book.sent.keys).toBe(book.sent.keys);
+    expect(book.inForce.sent.keys).toEqual(['body.a.b', 'query.c', 'body.d']);
+    expect(book.inForce.sent.keys).toBe(book.inForce.sent.keys);
     book.enable('one', false);
-    expect(book.sent.keys).toEqual(['query.c', 'body.d']);
+    expect(book.inForce.sent.keys).toEqual(['query.c', 'body.d']);
   });
 
   it('takes a text for what it spells, and an event as it is', () => {
     const conditions = { field: 'details.body.n', operator: 'equals', value: 5 };
     const book = new RuleBook({ rules: [blocks({ conditions })] });
     const spelled = eventOf({}, { 'body.n': '5' });
-    expect(book.blocking(spelled)?.id).toBe('no-delete');
+    expect(book.inForce.blocking(spelled)?.id).toBe('no-delete');
     expect(idsOf(book, spelled)).toEqual([]);
   });
 
@@ -520,7 +520,7 @@ describe('blocking', () => {
   it('is the only action besides log that no handler does', () => {
     for (const action of RULE_ACTIONS) {
       const book = () => new RuleBook({ rules: [rule({ actions: [action] })] });
-      if (action === 'log' || action === 'block') expect(book().canBlock).toBe(action === 'block');
+      if (action === 'log' || action === 'block') expect(book().inForce.canBlock).toBe(action === 'block');
       else expect(book).toThrow('no handler');
     }
   });

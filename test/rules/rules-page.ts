@@ -88,9 +88,8 @@ function operators(): string {
     const kinds = Object.keys(VALUES).filter((kind) => takes(operator, kind));
     // Whoever takes any text takes digits.
     const named = kinds.includes('a text') ? kinds.filter((kind) => kind !== 'a text of digits') : kinds;
-    const without = bookOf({ field: 'details.tried', operator, value: VALUES[kinds[0]!]! }).matching(
-      eventOf(),
-    );
+    const { inForce } = bookOf({ field: 'details.tried', operator, value: VALUES[kinds[0]!]! });
+    const without = inForce.matching(eventOf());
     return [code(operator), named.join(', '), MEANINGS[operator], without.length > 0 ? 'met' : 'not met'];
   });
   return table(['Operator', 'Value', 'Met where the field', 'Without the field'], rows);

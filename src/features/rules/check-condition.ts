@@ -7,7 +7,7 @@ import { fold } from './comparable-text.js';
 import { RULE_OPERATORS } from './compliance-rule.js';
 import type { RuleCondition, RuleOperator, RuleValue } from './compliance-rule.js';
 import { decimalOf } from './decimal.js';
-import { EVENT_FIELDS, fieldPathOf } from './event-field.js';
+import { EVENT_FIELDS, readerOf } from './event-field.js';
 import { PATTERN_LIMITS, sizeOfPattern } from './pattern-set.js';
 
 /** Bounds of one rule, so that no rule can make an event expensive. */
@@ -32,7 +32,7 @@ const condition = ruled(
   group(
     {
       field: option(
-        (field) => typeof field === 'string' && fieldPathOf(field) !== undefined,
+        (field) => typeof field === 'string' && readerOf(field) !== undefined,
         `one of ${EVENT_FIELDS.join(', ')}, or details.<key> or metadata.<key>`,
       ),
       operator: wordOf(RULE_OPERATORS),

@@ -1,5 +1,5 @@
 import { fold, normalize } from './comparable-text.js';
-import type { RuleCondition, RuleConditions, RuleValue } from './compliance-rule.js';
+import type { RuleCondition, RuleConditions } from './compliance-rule.js';
 import { compareDecimals, decimalOf } from './decimal.js';
 import type { EventValues } from './event-values.js';
 import { formOf, formsOf, isSentField, isTooMuchText } from './sent-value.js';
@@ -37,30 +37,40 @@ export function compileConditions(conditions: RuleConditions, values: EventValue
     const parts = conditions.any.map((part) => compileConditions(part, values));
     return () => parts.some((part) => part());
   }
-  return values.before && isSentField(conditions.field)
-    ? compileSent(conditions, values)
-    : compileCondition(conditions, values);
+  return compileCondition(conditions, values);
 }
 
 function compileCondition(condition: RuleCondition, values: EventValues): Predicate {
   const { field, operator, value, ignoreCase = false } = condition;
-  if (operator === 'matches') return values.matcher(field, value as string, ignoreCase);
+  const isSent = values.before && isSentField(field);
   const read = values.reader(field, ignoreCase);
+  if (operator === 'matches') {
+    const isFound = values.matcher(field, value as string, ignoreCase);
+    return isSent ? () => isTooMuchText(read()) || isFound() : isFound;
+  }
   const form = ignoreCase ? fold : normalize;
-  const wanted = new Set<unknown>([value].flat().map((one) => inForm(one, form)));
-  const [part] = wanted;
-  const isWanted = (one: unknown) => wanted.has(one);
+  const given = [value].flat().map((one) => (typeof one === 'string' ? form(one) : one));
+  const wanted = new Set<unknown>(isSent ? given.map(formOf) : given);
+  const isWanted = isSent
+    ? (one: unknown) => formsOf(one).some((spelled) => wanted.has(spelled))
+    : (one: unknown) => wanted.has(one);
+  const [part] = given;
+  const isContained = () => {
+    const found = read();
+    if (Array.isArray(found)) return found.some(isWanted);
+    return typeof found === 'string' && typeof part === 'string' && found.includes(part);
+  };
   switch (operator) {
     case 'equals':
     case 'in':
       return () => isMetByOne(read(), isWanted);
     case 'not_equals':
     case 'not_in':
-      return () => !isMetByOne(read(), isWanted);
+      return () => !isMetByOne(read(), isWanted) || (isSent && isMetByOne(read(), (one) => !isWanted(one)));
     case 'contains':
-      return () => contains(read(), part);
+      return isContained;
     case 'not_contains':
-      return () => !contains(read(), part);
+      return () => !isContained();
     case 'greater_than':
       return compared(read, value as string | number, 1);
     case 'less_than':
@@ -68,50 +78,8 @@ function compileCondition(condition: RuleCondition, values: EventValues): Predic
   }
 }
 
-function compileSent(condition: RuleCondition, values: EventValues): Predicate {
-  const { field, operator, value, ignoreCase = false } = condition;
-  const asStored = compileCondition(condition, values);
-  const read = values.reader(field, ignoreCase);
-  const form = ignoreCase ? fold : normalize;
-  const wanted = new Set([value].flat().map((one) => formOf(inForm(one, form))));
-  const isWanted = (one: unknown) => formsOf(one).some((spelled) => wanted.has(spelled));
-  const items = () => {
-    const sent = read();
-    return sent === undefined ? [] : [sent].flat();
-  };
-  const hasWanted = () => Array.isArray(read()) && items().some(isWanted);
-  switch (operator) {
-    case 'equals':
-    case 'in':
-      return () => items().some(isWanted);
-    case 'not_equals':
-    case 'not_in':
-      return () => {
-        const sent = items();
-        return sent.length === 0 || !sent.every(isWanted);
-      };
-    case 'contains':
-      return () => asStored() || hasWanted();
-    case 'not_contains':
-      return () => asStored() && !hasWanted();
-    case 'matches':
-      return () => isTooMuchText(read()) || asStored();
-    default:
-      return asStored;
-  }
-}
-
-function inForm(value: RuleValue, form: (text: string) => string): RuleValue {
-  return typeof value === 'string' ? form(value) : value;
-}
-
 function isMetByOne(value: unknown, isMet: (one: unknown) => boolean): boolean {
-  return Array.isArray(value) ? value.some(isMet) : isMet(value);
-}
-
-function contains(value: unknown, part: unknown): boolean {
-  if (Array.isArray(value)) return value.includes(part);
-  return typeof value === 'string' && typeof part === 'string' && value.includes(part);
+  return Array.isArray(value) ? value.some(isMet) : value !== undefined && isMet(value);
 }
 
 function compared(read: () => unknown, bound: string | number, sign: 1 | -1): Predicate {

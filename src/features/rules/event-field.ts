@@ -19,20 +19,15 @@ export const EVENT_FIELDS = [
   'complianceFlags',
 ] as const satisfies readonly (keyof AuditLogEvent)[];
 
-export type EventField = (typeof EVENT_FIELDS)[number];
-
-/** Where a condition looks: a field of the event itself, or a dotted key of its facts. */
-export type FieldPath =
-  | { readonly of: 'event'; readonly name: EventField }
-  | { readonly of: 'details' | 'metadata'; readonly name: string };
-
-/** What a path means; `undefined` where there can be no such field. */
-export function fieldPathOf(field: string): FieldPath | undefined {
-  if ((EVENT_FIELDS as readonly string[]).includes(field)) return { of: 'event', name: field as EventField };
-  const [holder] = field.split('.', 1);
-  const name = field.slice(holder!.length + 1);
-  if ((holder !== 'details' && holder !== 'metadata') || name === '') return undefined;
-  return { of: holder, name };
+/** How the value of a field is read, `undefined` where the event has none; itself `undefined` where there can be no such field. */
+export function readerOf(field: string): ((event: AuditLogEvent) => unknown) | undefined {
+  const own = EVENT_FIELDS.find((name) => name === field);
+  if (own) return (event) => event[own];
+  const holder = field.split('.', 1)[0]!;
+  const key = field.slice(holder.length + 1);
+  if ((holder !== 'details' && holder !== 'metadata') || key === '') return undefined;
+  // Inherited properties are none of its facts.
+  return ({ [holder]: facts }) => (Object.hasOwn(facts, key) ? facts[key] : undefined);
 }
 
 /** What is known of a request when every guard has passed and its handler has not begun: what `block` may look at. */
@@ -67,11 +62,4 @@ export function isKnownBeforeHandler(field: string): boolean {
       ? field.startsWith(known.slice(0, -1)) && field.length >= known.length
       : field === known,
   );
-}
-
-/** The value under a path; `undefined` where the event has none. Inherited properties are none. */
-export function readField(event: AuditLogEvent, path: FieldPath): unknown {
-  if (path.of === 'event') return event[path.name];
-  const facts = event[path.of];
-  return Object.hasOwn(facts, path.name) ? facts[path.name] : undefined;
 }

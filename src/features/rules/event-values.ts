@@ -1,6 +1,6 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { fold, normalize } from './comparable-text.js';
-import { fieldPathOf, readField } from './event-field.js';
+import { readerOf } from './event-field.js';
 import { PatternSet } from './pattern-set.js';
 import type { SearchedText } from './pattern-set.js';
 
@@ -37,15 +37,15 @@ export class EventValues {
   /**
    * A reader of one field: the value in the form in which texts are compared, `undefined` where there is none.
    *
-   * @param field a path that `fieldPathOf` knows
+   * @param field a path that `readerOf` knows
    */
   reader(field: string, ignoreCase: boolean): () => unknown {
     const key = keyOf(field, ignoreCase);
     let reader = this.readers.get(key);
     if (!reader) {
-      const path = fieldPathOf(field)!;
+      const read = readerOf(field)!;
       const form = ignoreCase ? fold : normalize;
-      reader = this.once(() => inForm(readField(this.event!, path), form));
+      reader = this.once(() => inForm(read(this.event!), form));
       this.readers.set(key, reader);
     }
     return reader;

@@ -3,7 +3,6 @@ import { defineFeature } from '../../engine/audit-feature.js';
 import { within } from '../../store/within.js';
 import type { ComplianceOptions } from './compliance-rule.js';
 import { ComplianceRules } from './compliance-rules.js';
-import { requestJudge } from './request-judge.js';
 import { failureDraft, RuleActions } from './rule-actions.js';
 import { RuleBook } from './rule-book.js';
 import { RuleStage } from './rule-stage.js';
@@ -43,7 +42,7 @@ export const complianceRules = defineFeature(
   'complianceRules',
   (options: ComplianceOptions, { recorder, redactor, logger }) => {
     const book = new RuleBook(options);
-    const stage = new RuleStage(book);
+    const stage = new RuleStage(book, redactor.isSecretKey);
     const actions = new RuleActions(
       options.handlers ?? {},
       (failure) => void recorder.record(failureDraft(failure)),
@@ -51,7 +50,7 @@ export const complianceRules = defineFeature(
     );
     return {
       judge: stage,
-      refuse: requestJudge(book, redactor.isSecretKey),
+      refuse: stage,
       observe: (event, shown) => {
         for (const rule of stage.asking(event)) actions.dispatch(rule, shown);
       },

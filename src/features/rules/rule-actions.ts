@@ -24,18 +24,8 @@ export interface ActionFailure {
 }
 
 /** The event that tells of it. */
-export function failureDraft({
-  ruleId,
-  action,
-  eventId,
-  errorName,
-  attempts,
-  dropped,
-}: ActionFailure): AuditEventInput {
-  return {
-    ...raise(HANDLER_FAILED, { action, eventId, errorName, attempts, dropped }),
-    resourceId: ruleId,
-  };
+export function failureDraft({ ruleId, ...details }: ActionFailure): AuditEventInput {
+  return { ...raise(HANDLER_FAILED, details), resourceId: ruleId };
 }
 
 /** How patient it is, and how much it keeps. */
@@ -64,9 +54,6 @@ interface Task {
   attempts: number;
   errorName?: string;
 }
-
-/** What a call became that took longer than it may. It may still be running. */
-class HandlerTimeout extends Error {}
 
 /**
  * Hands findings to the handlers of the application: later, outside of the request, each until it is taken or was
@@ -156,33 +143,31 @@ export class RuleActions {
   private async call(task: Task): Promise<void> {
     this.running += 1;
     task.attempts += 1;
-    let errorName: string | undefined;
-    try {
-      await this.inTime(task);
-    } catch (error) {
-      errorName = errorNameOf(error);
-    }
+    const errorName = await this.tried(task);
     this.running -= 1;
     if (errorName !== undefined) this.retry(task, errorName);
     this.settle();
     this.schedule();
   }
 
-  private async inTime({ rule, action, event }: Task): Promise<void> {
+  /** @returns what the handler threw; `undefined` where it has taken the finding */
+  private async tried({ rule, action, event }: Task): Promise<string | undefined> {
     // Its own copy each time: what a handler does to it is seen by nobody.
     const call = async () => this.handlers[action]!({ rule, action, event: structuredClone(event) });
-    // A handler that hangs does not keep the process.
-    const isDone = await within(this.limits.timeLimitMs, this.inHandler.run(true, call), false);
-    if (!isDone) throw new HandlerTimeout();
+    try {
+      // A handler that hangs does not keep the process.
+      const isDone = await within(this.limits.timeLimitMs, this.inHandler.run(true, call), false);
+      // The call may still be running.
+      return isDone ? undefined : 'HandlerTimeout';
+    } catch (error) {
+      return errorNameOf(error);
+    }
   }
 
   private retry(task: Task, errorName: string): void {
     task.errorName = errorName;
     const delayMs = this.limits.retryDelaysMs[task.attempts - 1];
-    if (delayMs === undefined || this.isClosed) {
-      this.fail(task, errorName);
-      return;
-    }
+    if (delayMs === undefined || this.isClosed) return this.fail(task, errorName);
     const timer = setTimeout(() => {
       this.resting.delete(task);
       this.ready.push(task);
@@ -199,14 +184,8 @@ export class RuleActions {
         : `${dropped} findings of compliance rules were dropped, since more than ${this.limits.maxPending} waited for their handlers. Their events have the flags anyway.`,
     );
     try {
-      this.report({
-        ruleId: rule.id,
-        action,
-        eventId: event.id,
-        errorName,
-        attempts,
-        ...(dropped !== undefined && { dropped }),
-      });
+      const failure = { ruleId: rule.id, action, eventId: event.id, errorName, attempts };
+      this.report(dropped === undefined ? failure : { ...failure, dropped });
     } catch {
       // Said in the log already.
     }
@@ -214,8 +193,8 @@ export class RuleActions {
 
   /** Not reported at once: the report is an event, which a rule may match, and there is no room for that either. */
   private drop(task: Task): void {
-    if (this.unreported) this.unreported.count += 1;
-    else this.unreported = { first: task, count: 1 };
+    this.unreported ??= { first: task, count: 0 };
+    this.unreported.count += 1;
   }
 
   /** Reports what was dropped once half of the room is free again, and wakes those who wait for the end. */

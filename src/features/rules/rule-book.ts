@@ -1,4 +1,3 @@
-import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { checkOption, wrongOption } from '../../event/option-schema.js';
 import { show } from './check-condition.js';
 import { checkHandlers, checkRule, faultOf } from './check-rule.js';
@@ -7,7 +6,6 @@ import { CompiledRules } from './compiled-rules.js';
 import { complianceSchema, listOf, switchedBy } from './compliance-options.js';
 import type { ComplianceHandlers, ComplianceOptions, ComplianceRule } from './compliance-rule.js';
 import { COMPLIANCE_PACKS } from './packs/all.js';
-import type { SentValues } from './sent-values.js';
 
 /** Rules that a book can have. */
 export const MAX_RULES = 1_000;
@@ -57,28 +55,9 @@ export class RuleBook {
     return this.all;
   }
 
-  /** The enabled rules that match, in their order. */
-  matching(event: AuditLogEvent): readonly ComplianceRule[] {
-    return this.compiled.matching(event);
-  }
-
-  /** Whether any enabled rule blocks, so that nothing need be asked where none does. */
-  get canBlock(): boolean {
-    return this.compiled.canBlock;
-  }
-
-  /** What the rules that block read of what a client sent. The same until the rules change. */
-  get sent(): SentValues {
-    return this.compiled.sent;
-  }
-
-  /**
-   * The first enabled rule with the action `block` that matches.
-   *
-   * @param event what is known of the request before its handler, body and query included
-   */
-  blocking(event: AuditLogEvent): ComplianceRule | undefined {
-    return this.compiled.blocking(event);
+  /** The enabled ones of {@link rules}, until these change. */
+  get inForce(): CompiledRules {
+    return this.compiled;
   }
 
   /**

@@ -1,11 +1,13 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { SecretTest } from '../../event/flatten.js';
+import type { BlockJudge, SentParts } from '../../recorder/block-judge.js';
 import type { GivenJudgement, Judgement, Stage } from '../../recorder/stage.js';
 import { HANDLED_ACTIONS } from './compliance-rule.js';
 import type { ComplianceRule } from './compliance-rule.js';
 import type { RuleBook } from './rule-book.js';
 
-/** Flags the event with the ids of the rules that match it, after those that it was given. */
-export class RuleStage implements Stage {
+/** Has the rules judge events, and requests before their handlers. An event gets the ids of those that match after the flags that it was given. */
+export class RuleStage implements Stage, BlockJudge {
   readonly name = 'rules';
   /**
    * By the flags of the event, which its copies share. What handlers are called for is never read from the flags themselves:
@@ -13,10 +15,29 @@ export class RuleStage implements Stage {
    */
   private readonly asked = new WeakMap<readonly string[], readonly ComplianceRule[]>();
 
-  constructor(private readonly book: RuleBook) {}
+  constructor(
+    private readonly book: RuleBook,
+    private readonly isSecretKey: SecretTest,
+  ) {}
+
+  get canBlock(): boolean {
+    return this.book.inForce.canBlock;
+  }
+
+  blocking(event: AuditLogEvent, sent: () => SentParts): ComplianceRule | undefined {
+    const rules = this.book.inForce;
+    const values = rules.sent.keys.length === 0 ? {} : rules.sent.read(sent(), this.isSecretKey);
+    const { method } = event.metadata;
+    return rules.blocking({
+      ...event,
+      details: { ...event.details, ...values },
+      // Platforms give HEAD to the handlers of GET.
+      metadata: { ...event.metadata, ...(method === 'HEAD' && { method: ['HEAD', 'GET'] }) },
+    });
+  }
 
   judge(event: AuditLogEvent, { blockedBy }: GivenJudgement): Judgement | undefined {
-    const found = this.book.matching(event);
+    const found = this.book.inForce.matching(event);
     const blocking = blockedBy && this.book.rules.find(({ id }) => id === blockedBy.id);
     if (found.length === 0 && !blocking) return undefined;
     const complianceFlags = [...new Set([...event.complianceFlags, ...found.map(({ id }) => id)])];
