@@ -3,10 +3,11 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { parsedJson, readFacts } from '../../event/read-event.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { codeOf } from '../../store/codes.js';
+import { EVENT_FIELDS } from '../../store/event-row.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { matching } from '../../store/filter-sql.js';
 import { any, ask, contains, id, idAfter, limit, list, number, raw, sql } from '../../store/sql.js';
-import type { Row, Sql, SqlPart } from '../../store/sql.js';
+import type { Sql, SqlPart } from '../../store/sql.js';
 
 /** What an event must meet, all of it. */
 export interface EventCondition {
@@ -49,34 +50,27 @@ export interface DetectionQuery {
   readonly to?: number;
 }
 
-/** What a detection reads of an event. */
-export type DetectedEvent = Pick<
-  AuditLogEvent,
-  | 'id'
-  | 'timestamp'
-  | 'tenantId'
-  | 'userId'
-  | 'action'
-  | 'resource'
-  | 'resourceId'
-  | 'ipAddress'
-  | 'category'
-  | 'outcome'
-  | 'details'
-> &
-  Partial<Pick<AuditLogEvent, 'metadata'>>;
-
-const COLUMNS = [
+/** What a detection reads of an event, beside the facts that it asks for. */
+const FIELDS = [
   'id',
   'timestamp',
-  'tenant_id',
-  'user_id',
+  'tenantId',
+  'userId',
   'action',
   'resource',
-  'resource_id',
-  'ip_address',
+  'resourceId',
+  'ipAddress',
   'category',
   'outcome',
+] as const satisfies readonly (keyof AuditLogEvent)[];
+
+export type DetectedEvent = Pick<AuditLogEvent, (typeof FIELDS)[number] | 'details'> &
+  Partial<Pick<AuditLogEvent, 'metadata'>>;
+
+/** Resource and category of what the audit says of itself, which is nobody's doing and never feeds a detection. */
+export const TOLD_OF_AUDIT = [
+  ['detection', 'security'],
+  ['audit', 'system'],
 ] as const;
 
 /** Tenants that one statement looks up. */
@@ -123,12 +117,19 @@ export class DetectionRepository {
       readonly facts: readonly ('details' | 'metadata')[];
     },
   ): Promise<DetectedEvent[]> {
+    const names: readonly string[] = [...FIELDS, ...page.facts];
+    const fields = EVENT_FIELDS.filter(({ name }) => names.includes(name));
     const rows = await ask(
       this.database,
-      sql`SELECT ${raw([...COLUMNS, ...page.facts].join(', '))} FROM audit_events e
+      sql`SELECT ${raw(fields.map(({ column }) => column).join(', '))} FROM audit_events e
         WHERE ${isMeant(query)} AND e.id >= ${idAfter(page.after)} ORDER BY e.id ${limit(page.limit)}`,
     );
-    return rows.map(fromRow);
+    return rows.map((row) => {
+      const values = fields
+        .filter(({ column }) => row[column] !== null)
+        .map(({ name, column, kind }) => [name, readValue(row[column]!, kind)] as const);
+      return { details: {}, ...Object.fromEntries(values) } as DetectedEvent;
+    });
   }
 
   /** When the findings of a detection about one key were made (Unix epoch, milliseconds), from a time on. */
@@ -205,11 +206,7 @@ function isMeant(query: DetectionQuery): Sql {
   }
   all.push(sql`e.id >= ${id(firstIdOf(query.from))}`);
   if (query.to !== undefined) all.push(sql`e.id < ${id(firstIdOf(query.to))}`);
-  // What the audit says of itself is nobody's doing, see `tellsOfAudit`.
-  for (const [resource, category] of [
-    ['detection', 'security'],
-    ['audit', 'system'],
-  ] as const) {
+  for (const [resource, category] of TOLD_OF_AUDIT) {
     all.push(sql`NOT (e.resource = ${resource} AND e.category = ${codeOf('category', category)})`);
   }
   all.push(any(query.any.map(isSuch)));
@@ -232,19 +229,7 @@ function isSuch(condition: EventCondition): Sql {
   return sql`(${list(all, ' AND ')})`;
 }
 
-function fromRow(row: Row): DetectedEvent {
-  return {
-    id: String(row['id']),
-    timestamp: Number(row['timestamp']),
-    tenantId: String(row['tenant_id']),
-    ...(row['user_id'] !== null && { userId: String(row['user_id']) }),
-    action: String(row['action']),
-    resource: String(row['resource']),
-    ...(row['resource_id'] !== null && { resourceId: String(row['resource_id']) }),
-    ...(row['ip_address'] !== null && { ipAddress: String(row['ip_address']) }),
-    category: row['category'] as DetectedEvent['category'],
-    outcome: row['outcome'] as DetectedEvent['outcome'],
-    details: readFacts(parsedJson(row['details'])),
-    ...(row['metadata'] !== undefined && { metadata: readFacts(parsedJson(row['metadata'])) }),
-  };
+function readValue(value: string | number, kind: (typeof EVENT_FIELDS)[number]['kind']): unknown {
+  if (kind === 'json') return readFacts(parsedJson(value));
+  return kind === 'integer' ? Number(value) : String(value);
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AuditSeverity } from '../../event/audit-log-event.js';
 import { PROTECTED_VALUE } from '../../event/protected-marks.js';
 import { REDACTED } from '../../event/safe-text.js';
+import { TOLD_OF_AUDIT } from './detection.repository.js';
 import type { DetectedEvent, EventCondition, KeyColumn } from './detection.repository.js';
 import { volumeOf } from '../../recorder/risk/volume.js';
 import { networkOf } from './network.js';
@@ -183,9 +184,9 @@ export function meets(event: DetectedEvent, condition: EventCondition): boolean 
   return !detailsKeys || detailsKeys.some((key) => Object.hasOwn(event.details, key));
 }
 
-/** What the audit says of itself, which is nobody's doing and never feeds a detection. */
-export function tellsOfAudit({ resource, category }: DetectedEvent): boolean {
-  return (
-    (resource === 'detection' && category === 'security') || (resource === 'audit' && category === 'system')
+/** Whether the audit says it of itself. */
+export function tellsOfAudit(event: DetectedEvent): boolean {
+  return TOLD_OF_AUDIT.some(
+    ([resource, category]) => event.resource === resource && event.category === category,
   );
 }

@@ -40,7 +40,8 @@ const KEYS_A_SWEEP = 500;
  */
 export class Detector {
   private readonly memories: readonly DetectionMemory[];
-  private readonly sweeper: Sweep;
+  /** Of the memories of which the store decides. */
+  private readonly sweeps: readonly Sweep[];
   private readonly warnings: RateLimitedLog;
   /** The events that reached a threshold lately. */
   private readonly crossings = new RecentMap<string, true>(CROSSINGS);
@@ -72,7 +73,9 @@ export class Detector {
     this.memories = detections.flatMap((detection) =>
       detection.ways.map((way) => new DetectionMemory(detection, way, maxKeys)),
     );
-    this.sweeper = new Sweep(repository, host.store, this.crossings, eventsASweep);
+    this.sweeps = this.memories
+      .filter(({ detection }) => detection.isShared)
+      .map((memory) => new Sweep(memory, repository, host.store, this.crossings, eventsASweep));
     this.warnings = new RateLimitedLog(logger);
   }
 
@@ -103,7 +106,7 @@ export class Detector {
 
   /** Sweeps in the background from now on. */
   start(): void {
-    const pauses = this.shared.map(pauseOf);
+    const pauses = this.sweeps.map(({ memory }) => pauseOf(memory));
     if (this.state !== 'made' || pauses.length === 0) return;
     this.state = 'started';
     this.context.runInAsyncScope(() => {
@@ -116,7 +119,7 @@ export class Detector {
    * alone has seen decides, and is decided again later. Never rejects.
    */
   sweep(): Promise<void> {
-    return this.inTurn(() => this.sweepAll(this.shared.filter(({ isDirty }) => isDirty)));
+    return this.inTurn(() => this.sweepAll(this.sweeps.filter(({ memory }) => memory.isDirty)));
   }
 
   /** Ends, once a sweep that is under way is done, and with a last one, where there is time for it. Reports nothing after. */
@@ -128,10 +131,6 @@ export class Detector {
     // In turn: after the one that is under way, which may have taken all that there was to look up.
     if (patienceMs > 0) await within(patienceMs, this.sweep());
     this.isOver = true;
-  }
-
-  private get shared(): readonly DetectionMemory[] {
-    return this.memories.filter(({ detection }) => detection.isShared);
   }
 
   private sweepSoon(): void {
@@ -148,8 +147,8 @@ export class Detector {
   private sweepDue(): Promise<void> {
     return this.inTurn(() => {
       const now = performance.now();
-      const due = this.shared.filter(
-        (memory) => memory.isUrgent || (memory.isDirty && now - memory.sweptAt >= pauseOf(memory)),
+      const due = this.sweeps.filter(
+        ({ memory }) => memory.isUrgent || (memory.isDirty && now - memory.sweptAt >= pauseOf(memory)),
       );
       return this.sweepAll(due);
     });
@@ -160,22 +159,23 @@ export class Detector {
     return this.working;
   }
 
-  private async sweepAll(memories: readonly DetectionMemory[]): Promise<void> {
-    if (memories.length === 0 || this.isOver) return;
+  private async sweepAll(sweeps: readonly Sweep[]): Promise<void> {
+    if (sweeps.length === 0 || this.isOver) return;
     this.sweptAt = performance.now();
-    const taken = memories.map((memory) => [memory, memory.dirtyKeys(KEYS_A_SWEEP)] as const);
+    const taken = sweeps.map((sweep) => [sweep, sweep.memory.dirtyKeys(KEYS_A_SWEEP)] as const);
     let away: unknown;
     // What was taken must be there to be found.
     await this.host.flush().catch((error: unknown) => (away = error));
-    for (const [memory, keys] of taken) {
+    for (const [sweep, keys] of taken) {
+      const { memory } = sweep;
       memory.sweptAt = this.sweptAt;
       try {
         if (away !== undefined) throw away;
-        await this.sweeper.run(memory, keys);
+        await sweep.run(keys);
         memory.age();
       } catch (error) {
         away = error;
-        this.decideAlone(memory, [...keys, ...this.sweeper.abandon(memory)]);
+        this.decideAlone(memory, [...keys, ...sweep.abandon()]);
       }
     }
     if (away !== undefined && !this.isOver) {

@@ -1,4 +1,4 @@
-import type { DetectedEvent, DetectionQuery, DetectionRepository } from './detection.repository.js';
+import type { DetectionQuery, DetectionRepository } from './detection.repository.js';
 import type { RecentMap } from '../../event/recent-map.js';
 import type { KeyWay } from './detections.js';
 import type { Finding } from './finding.js';
@@ -22,10 +22,7 @@ const MAX_LATE_MS = 7 * 86_400_000;
 /** Keys whose events are being read, in the order of ids: each event once, however many sweeps it takes. */
 interface Reading {
   readonly query: DetectionQuery;
-  readonly keys: readonly DirtyKey[];
   readonly windows: ReadonlyMap<string, { readonly dirty: DirtyKey; readonly window: KeyWindow }>;
-  /** When the findings of a key were that anybody has stored, as far as it was asked for. */
-  readonly findingTimes: Map<string, number[]>;
   /** The last event that was read. */
   after: string;
 }
@@ -37,9 +34,10 @@ interface Reading {
  */
 export class Sweep {
   /** What is not at its end yet. */
-  private readonly readings = new Map<DetectionMemory, Reading[]>();
+  private readings: Reading[] = [];
 
   constructor(
+    readonly memory: DetectionMemory,
     private readonly repository: DetectionRepository,
     private readonly store: (finding: Finding, id: string) => Promise<void>,
     private readonly crossings: RecentMap<string, true>,
@@ -51,38 +49,33 @@ export class Sweep {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; what was found until then is stored, the rest is to be {@link abandon abandoned}
    */
-  async run(memory: DetectionMemory, dirty: readonly DirtyKey[]): Promise<void> {
-    const readings = this.readings.get(memory) ?? [];
-    this.readings.set(memory, readings);
-    // Others may have found something since.
-    for (const { findingTimes } of readings) findingTimes.clear();
-    const portions = memory.detection.acrossTenants
-      ? usersElsewhere(this.repository, memory.detection, dirty)
-      : byTenant(dirty, memory.way.column === undefined ? Infinity : KEYS_AT_ONCE);
+  async run(dirty: readonly DirtyKey[]): Promise<void> {
+    const { detection, way } = this.memory;
+    const portions = detection.acrossTenants
+      ? usersElsewhere(this.repository, detection, dirty)
+      : byTenant(dirty, way.column === undefined ? Infinity : KEYS_AT_ONCE);
     for await (const portion of portions) {
-      const reading = await this.begin(memory, portion);
-      if (reading) readings.push(reading);
+      const reading = await this.begin(portion);
+      if (reading) this.readings.push(reading);
     }
     let left = this.maxEvents;
-    while (left > 0 && readings.length > 0) {
-      const reading = readings[0]!;
-      const count = await this.readPage(memory, reading);
+    while (left > 0 && this.readings.length > 0) {
+      const reading = this.readings[0]!;
+      const count = await this.readPage(reading);
       left -= count;
-      readings.shift();
-      if (count === PAGE) readings.push(reading);
+      this.readings.shift();
+      if (count === PAGE) this.readings.push(reading);
     }
-    memory.goOnWith(readings.flatMap(({ keys }) => keys));
+    this.memory.goOnWith(keysOf(this.readings));
   }
 
   /** Forgets how far it has read. @returns the keys that are to be looked up from the start */
-  abandon(memory: DetectionMemory): DirtyKey[] {
-    const readings = this.readings.get(memory) ?? [];
-    this.readings.delete(memory);
-    return readings.flatMap(({ keys }) => keys);
+  abandon(): DirtyKey[] {
+    return keysOf(this.readings.splice(0));
   }
 
-  private async begin(memory: DetectionMemory, { tenantIds, keys }: Portion): Promise<Reading | undefined> {
-    const { detection, way } = memory;
+  private async begin({ tenantIds, keys }: Portion): Promise<Reading | undefined> {
+    const { detection, way } = this.memory;
     // Two windows: what reached the threshold in the second of them is seen with all that counted for it.
     const earliest = Math.min(...keys.map(({ since }) => since));
     const query = {
@@ -90,7 +83,7 @@ export class Sweep {
       any: [...(way.any ?? detection.any), ...(detection.clinchers ? [detection.clinchers.where] : [])],
       from: Math.max(earliest - 2 * detection.windowMs, Date.now() - MAX_LATE_MS),
     };
-    const wanted = await this.busy(memory, { ...query, to: Date.now() + MOST_AHEAD_MS }, keys);
+    const wanted = await this.busy({ ...query, to: Date.now() + MOST_AHEAD_MS }, keys);
     if (wanted.length === 0) return undefined;
     const windows = new Map(
       wanted.map((dirty) => [
@@ -98,19 +91,14 @@ export class Sweep {
         { dirty, window: new KeyWindow(detection, way, dirty.tenantId, dirty.key) },
       ]),
     );
-    return {
-      query: { ...query, ...columnKeysOf(way, [...windows.keys()]) },
-      keys: wanted,
-      windows,
-      findingTimes: new Map(),
-      after: '',
-    };
+    return { query: { ...query, ...columnKeysOf(way, [...windows.keys()]) }, windows, after: '' };
   }
 
   /** @returns how many events there were; less than a page where there are no more */
-  private async readPage(memory: DetectionMemory, reading: Reading): Promise<number> {
+  private async readPage(reading: Reading): Promise<number> {
+    const { memory, repository } = this;
     const { detection, way } = memory;
-    const events = await this.repository.matching(
+    const events = await repository.matching(
       { ...reading.query, to: Date.now() + MOST_AHEAD_MS },
       {
         after: reading.after,
@@ -128,51 +116,35 @@ export class Sweep {
       const { reachedAt } = window.add(event);
       if (reachedAt === undefined || reachedAt < dirty.since - detection.windowMs) continue;
       if (memory.isKnown({ ...dirty, lastAt: reachedAt })) continue;
-      await this.decide(memory, window.finding(reachedAt), window, event, reading);
+      const reached = window.finding(reachedAt);
+      const finding = detection.acrossTenants
+        ? await inForeignTenant(repository, reached, window, event)
+        : reached;
+      if (finding && !memory.isKnown(finding)) await this.decide(finding);
     }
     reading.after = events.at(-1)?.id ?? reading.after;
     return events.length;
   }
 
-  private async decide(
-    memory: DetectionMemory,
-    reached: Finding,
-    window: KeyWindow,
-    event: DetectedEvent,
-    reading: Reading,
-  ): Promise<void> {
-    const finding = memory.detection.acrossTenants
-      ? await inForeignTenant(this.repository, reached, window, event)
-      : reached;
-    if (!finding || memory.isKnown(finding)) return;
-    const times = await this.findingTimes(memory, finding, reading);
-    if (times.some((time) => Math.abs(finding.lastAt - time) < memory.detection.windowMs)) return;
-    // By another kind of key it is told of already: the same burst from one address against one account.
-    if (!this.crossings.peek(crossingOf(finding))) await this.store(finding, findingId(finding));
-    this.crossings.set(crossingOf(finding), true);
-    memory.noteFinding(finding);
-    times.push(finding.lastAt);
-  }
-
-  private async findingTimes(
-    memory: DetectionMemory,
-    { detection, by, key, tenantId }: Finding,
-    { query, findingTimes }: Reading,
-  ): Promise<number[]> {
-    const name = JSON.stringify([tenantId, key]);
-    const from = query.from - memory.detection.windowMs;
-    const times =
-      findingTimes.get(name) ?? (await this.repository.findingTimes({ detection, by, key, tenantId, from }));
-    findingTimes.set(name, times);
-    return times;
+  private async decide(finding: Finding): Promise<void> {
+    const { memory, repository, crossings } = this;
+    const { windowMs } = memory.detection;
+    const times = await repository.findingTimes({ ...finding, from: finding.lastAt - windowMs });
+    const known = times.find((time) => Math.abs(finding.lastAt - time) < windowMs);
+    if (known === undefined) {
+      // By another kind of key it is told of already: the same burst from one address against one account.
+      if (!crossings.peek(crossingOf(finding))) await this.store(finding, findingId(finding));
+      crossings.set(crossingOf(finding), true);
+    }
+    memory.noteFinding({ ...finding, lastAt: known ?? finding.lastAt });
   }
 
   /** Of the keys those that can have reached the threshold at all, where the database can count them. */
   private async busy(
-    { detection, way }: DetectionMemory,
     query: Omit<DetectionQuery, 'keys'>,
     keys: readonly DirtyKey[],
   ): Promise<readonly DirtyKey[]> {
+    const { detection, way } = this.memory;
     if (!way.column || detection.measure === 'sum' || detection.acrossTenants) return keys;
     // Of a network the database can't count the addresses together.
     const values = keys.map(({ key }) => key).filter((key) => !isNetworkOf(way, key));
@@ -186,6 +158,10 @@ export class Sweep {
     );
     return keys.filter(({ key }) => isNetworkOf(way, key) || busy.has(key));
   }
+}
+
+function keysOf(readings: readonly Reading[]): DirtyKey[] {
+  return readings.flatMap(({ windows }) => Array.from(windows.values(), ({ dirty }) => dirty));
 }
 
 /** Where the keys are in their column, if they are in any. */
