@@ -62,30 +62,25 @@ export function checkDetectionOptions(
   volumeKeys: readonly string[] = VOLUME_KEYS,
 ): { readonly detections: readonly ActiveDetection[]; readonly maxKeys: number } {
   checkOption(detectionSchema, options, 'detection');
-  const detections = DETECTIONS.map((detection) => {
-    const { threshold, windowSeconds, option } = detection;
-    return { ...detection, ...withDefaults({ enabled: true, threshold, windowSeconds }, options[option]) };
-  });
-  return {
-    detections: detections
-      .filter(({ enabled }) => enabled)
-      .map((detection) => activeOf(detection, volumeKeys)),
-    maxKeys: options.maxKeys ?? MAX_KEYS,
-  };
-}
-
-function activeOf(detection: Detection, volumeKeys: readonly string[]): ActiveDetection {
-  const { windowSeconds, acrossTenants, any, weigh } = detection;
   const counted = {
     category: 'data_access',
     outcomes: ['success', 'partial'],
     detailsKeys: volumeKeys,
   } as const;
+  const detections = DETECTIONS.map((detection) => {
+    const { threshold, windowSeconds, option, acrossTenants = false, any, weigh } = detection;
+    const chosen = withDefaults({ enabled: true, threshold, windowSeconds }, options[option]);
+    return {
+      ...detection,
+      ...chosen,
+      any: weigh && volumeKeys.length > 0 ? [...any, counted] : any,
+      windowMs: chosen.windowSeconds * 1_000,
+      isShared: chosen.windowSeconds > LOCAL_WINDOW_SECONDS || acrossTenants,
+      volumeKeys,
+    };
+  });
   return {
-    ...detection,
-    any: weigh && volumeKeys.length > 0 ? [...any, counted] : any,
-    windowMs: windowSeconds * 1_000,
-    isShared: windowSeconds > LOCAL_WINDOW_SECONDS || acrossTenants === true,
-    volumeKeys,
+    detections: detections.filter(({ enabled }) => enabled),
+    maxKeys: options.maxKeys ?? MAX_KEYS,
   };
 }

@@ -73,10 +73,6 @@ export class SubscriberQueue {
     await turn();
     if (this.isAbandoned) return;
     this.waiting -= 1;
-    await this.settle(event, chain);
-  }
-
-  private async settle(event: AuditLogEvent, chain: readonly SubscriberQueue[]): Promise<void> {
     // A copy: the original still waits to be stored.
     const called = calls
       .run(chain, async () => void (await this.call(structuredClone(event))))

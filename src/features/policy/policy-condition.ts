@@ -11,14 +11,46 @@ export interface ReadSubject {
 
 /** One of the things that a rule's `match` asks for. */
 export interface PolicyCondition {
-  readonly field: keyof PolicyMatch;
-  /** Which fact it needs. */
-  readonly fact: keyof RequestFacts;
   /** For people: `path '/reports/**'`. */
   readonly text: string;
   /** `undefined` where the fact is not known (yet). */
   readonly isMet: (subject: ReadSubject) => boolean | undefined;
 }
+
+type Field = keyof PolicyMatch;
+
+/** Asks a subject of which the fact is known. */
+type Test = (subject: ReadSubject) => boolean;
+
+const isOneOf = (fact: 'route' | 'controller' | 'user' | 'tenant') => (wanted: readonly string[]) => {
+  const all = new Set(wanted);
+  return ({ facts }: ReadSubject) => all.has(facts[fact]!);
+};
+
+/** What each field asks for, in the order in which they are asked. */
+const TESTS: Readonly<Record<Field, (wanted: readonly string[], silences: boolean) => Test>> = {
+  method: (wanted, silences) => {
+    const methods = new Set(wanted.map((method) => method.toUpperCase()));
+    if (methods.has('GET') && !silences) methods.add('HEAD');
+    return ({ facts }) => methods.has(facts.method!.toUpperCase());
+  },
+  path: (wanted, silences) => {
+    const patterns = wanted.map((text) => new PathPattern(text));
+    return ({ path }) =>
+      patterns.some((pattern) => (silences ? pattern.fitsToTheLetter(path()) : pattern.fits(path())));
+  },
+  route: isOneOf('route'),
+  controller: isOneOf('controller'),
+  user: isOneOf('user'),
+  tenant: isOneOf('tenant'),
+  role: (wanted) => {
+    return ({ facts }) => wanted.some((role) => facts.roles!.includes(role));
+  },
+  status: (wanted) => {
+    return ({ facts: { status } }) =>
+      wanted.includes(String(status)) || wanted.includes(`${Math.floor(status! / 100)}xx`);
+  },
+};
 
 /**
  * What a rule asks for, ready to be asked. What is recorded is matched generously, and what is not to the letter: a
@@ -28,54 +60,16 @@ export interface PolicyCondition {
  * @param silences whether the rule's level is `none`
  */
 export function conditionsOf(match: PolicyMatch, silences: boolean): PolicyCondition[] {
-  const conditions: PolicyCondition[] = [];
-  const add = (
-    field: keyof PolicyMatch,
-    fact: keyof RequestFacts,
-    test: (subject: ReadSubject) => boolean,
-  ) => {
-    const wanted = listOf<string | number>(match[field]).map((value) =>
-      typeof value === 'string' ? `'${value}'` : String(value),
-    );
+  const fields = (Object.keys(TESTS) as Field[]).filter((field) => match[field] !== undefined);
+  return fields.map((field) => {
+    const wanted = [match[field]!].flat();
+    const test = TESTS[field](wanted.map(String), silences);
+    const shown = wanted.map((value) => (typeof value === 'string' ? `'${value}'` : String(value)));
     const isMet = (subject: ReadSubject) => {
-      const value = subject.facts[fact];
-      if (value === undefined) return undefined;
-      return value === null ? false : test(subject);
+      const fact = subject.facts[field === 'role' ? 'roles' : field];
+      if (fact === undefined) return undefined;
+      return fact !== null && test(subject);
     };
-    conditions.push({ field, fact, text: `${field} ${wanted.join(' or ')}`, isMet });
-  };
-  const equals = (field: 'route' | 'controller' | 'user' | 'tenant') => {
-    const wanted = new Set(listOf(match[field]));
-    if (wanted.size > 0) add(field, field, ({ facts }) => wanted.has(facts[field]!));
-  };
-
-  const methods = new Set(listOf(match.method).map((method) => method.toUpperCase()));
-  if (methods.has('GET') && !silences) methods.add('HEAD');
-  if (methods.size > 0) add('method', 'method', ({ facts }) => methods.has(facts.method!.toUpperCase()));
-  const patterns = listOf(match.path).map((text) => new PathPattern(text));
-  if (patterns.length > 0) {
-    add('path', 'path', ({ path }) =>
-      patterns.some((pattern) => (silences ? pattern.fitsToTheLetter(path()) : pattern.fits(path()))),
-    );
-  }
-  equals('route');
-  equals('controller');
-  equals('user');
-  equals('tenant');
-  const roles = listOf(match.role);
-  if (roles.length > 0)
-    add('role', 'roles', ({ facts }) => roles.some((role) => facts.roles!.includes(role)));
-  const statuses = new Set(listOf(match.status).map(String));
-  if (statuses.size > 0) {
-    add('status', 'status', ({ facts: { status } }) => {
-      const kind = `${Math.floor(status! / 100)}xx`;
-      return statuses.has(String(status)) || statuses.has(kind);
-    });
-  }
-  return conditions;
-}
-
-function listOf<T>(value: T | readonly T[] | undefined): readonly T[] {
-  if (value === undefined) return [];
-  return Array.isArray(value) ? (value as readonly T[]) : [value as T];
+    return { text: `${field} ${shown.join(' or ')}`, isMet };
+  });
 }

@@ -1,7 +1,10 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { RiskFeature } from '../../recorder/risk/risk-stage.js';
+import { CONTEXT_POINTS } from './risk-context-options.js';
 import type { CheckedRiskContext } from './risk-context-options.js';
 import type { RiskFacts } from './risk-memory.js';
+
+const FACTORS = Object.keys(CONTEXT_POINTS) as (keyof typeof CONTEXT_POINTS)[];
 
 /** What stands around an event, as points: when, from where, how fast; then the application's scorer. */
 export function contextRisk(
@@ -10,13 +13,8 @@ export function contextRisk(
 ): RiskFeature {
   return {
     factors: (event) => {
-      const { newAddress, newDevice, burst } = factsOf(event);
-      return [
-        ['offHours', isOffHours(event.timestamp) ? weights.offHours : 0],
-        ['newAddress', newAddress ? weights.newAddress : 0],
-        ['newDevice', newDevice ? weights.newDevice : 0],
-        ['burst', burst ? weights.burst : 0],
-      ];
+      const facts = { offHours: isOffHours(event.timestamp), ...factsOf(event) };
+      return FACTORS.map((name) => [name, facts[name] ? weights[name] : 0]);
     },
     rescore:
       scorer &&

@@ -52,7 +52,7 @@ export class RiskMemory {
   private readonly warnings: RateLimitedLog;
   /** Histories are read in no request's context, whichever request set it off. */
   private readonly context = new AsyncResource('AuditRiskMemory');
-  private reading = 0;
+  private readers = 0;
 
   constructor(
     private readonly options: Pick<CheckedRiskContext, 'burstEvents' | 'burstMs'>,
@@ -118,18 +118,13 @@ export class RiskMemory {
     if (this.waiting.length >= MAX_WAITING) return;
     user.history = 'asked';
     this.waiting.push(user);
-    this.context.runInAsyncScope(() => this.readNext());
+    if (this.readers < READERS) this.context.runInAsyncScope(() => void this.readAll());
   }
 
-  private readNext(): void {
-    if (this.reading >= READERS) return;
-    const user = this.waiting.shift();
-    if (!user) return;
-    this.reading += 1;
-    void this.read(user).finally(() => {
-      this.reading -= 1;
-      this.readNext();
-    });
+  private async readAll(): Promise<void> {
+    this.readers += 1;
+    for (let user = this.waiting.shift(); user; user = this.waiting.shift()) await this.read(user);
+    this.readers -= 1;
   }
 
   private async read(user: User): Promise<void> {

@@ -40,10 +40,10 @@ export function switchedBy(options: ComplianceOptions, ids: readonly string[]): 
       const refuse = (fault: string) =>
         wrongOption(`complianceRules.${name}[${index}]`, `is ${show(id)}, ${fault}`);
       if (!ids.includes(id)) throw refuse(`and there is no such rule: write ${listOf(ids)}`);
-      if (name === 'enabled' && switched.has(id))
+      if (name === 'enabled' && switched.get(id) === false)
         throw refuse('which is in complianceRules.disabled as well: write it in one of them');
+      switched.set(id, name === 'enabled');
     }
-    for (const id of options[name] ?? []) switched.set(id, name === 'enabled');
   }
   return switched;
 }

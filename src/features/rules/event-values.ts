@@ -2,12 +2,6 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { fold, normalize } from './comparable-text.js';
 import { readerOf } from './event-field.js';
 import { PatternSet } from './pattern-set.js';
-import type { SearchedText } from './pattern-set.js';
-
-interface Search {
-  readonly set: PatternSet;
-  readonly texts: () => readonly SearchedText[];
-}
 
 /**
  * What the conditions of a rule book see of one event at a time: whatever number of rules ask for a field, it is read,
@@ -15,7 +9,7 @@ interface Search {
  */
 export class EventValues {
   private readonly readers = new Map<string, () => unknown>();
-  private readonly searches = new Map<string, Search>();
+  private readonly patterns = new Map<string, PatternSet>();
   private event: AuditLogEvent | undefined;
   /** Counts the events, so that what was read of another is known as such. */
   private round = 0;
@@ -40,29 +34,19 @@ export class EventValues {
    * @param field a path that `readerOf` knows
    */
   reader(field: string, ignoreCase: boolean): () => unknown {
-    const key = keyOf(field, ignoreCase);
-    let reader = this.readers.get(key);
-    if (!reader) {
-      const read = readerOf(field)!;
-      const form = ignoreCase ? fold : normalize;
-      reader = this.once(() => inForm(read(this.event!), form));
-      this.readers.set(key, reader);
-    }
-    return reader;
+    const read = readerOf(field)!;
+    const form = ignoreCase ? fold : normalize;
+    return this.once(`value ${ignoreCase} ${field}`, () => inForm(read(this.event!), form));
   }
 
   /** Whether the pattern is found in the field. A pattern says itself what it takes as the same. */
   matcher(field: string, pattern: string, ignoreCase: boolean): () => boolean {
-    const key = keyOf(field, ignoreCase);
-    let search = this.searches.get(key);
-    if (!search) {
-      const set = new PatternSet(ignoreCase, this.before);
-      const read = this.reader(field, false);
-      search = { set, texts: this.once(() => set.textsOf(read())) };
-      this.searches.set(key, search);
-    }
-    const { set, texts } = search;
+    const key = `texts ${ignoreCase} ${field}`;
+    const set = this.patterns.get(key) ?? new PatternSet(ignoreCase, this.before);
+    this.patterns.set(key, set);
     const index = set.add(pattern);
+    const read = this.reader(field, false);
+    const texts = this.once(key, () => set.textsOf(read()));
     return () => {
       for (const text of texts()) if (set.finds(index, text)) return true;
       return false;
@@ -71,23 +55,26 @@ export class EventValues {
 
   /** Once every condition has asked for its reader or matcher. */
   compile(): void {
-    for (const { set } of this.searches.values()) set.compile();
+    for (const set of this.patterns.values()) set.compile();
   }
 
-  private once<T>(compute: () => T): () => T {
+  /** Computes it once for each event, whoever asks for what has this name. */
+  private once<T>(name: string, compute: () => T): () => T {
+    const known = this.readers.get(name) as (() => T) | undefined;
+    if (known) return known;
     let round = 0;
     let value: T;
-    return () => {
+    const read = () => {
       if (round !== this.round) {
         value = compute();
         round = this.round;
       }
       return value;
     };
+    this.readers.set(name, read);
+    return read;
   }
 }
-
-const keyOf = (field: string, ignoreCase: boolean) => (ignoreCase ? `i ${field}` : `= ${field}`);
 
 function inForm(value: unknown, form: (text: string) => string): unknown {
   if (typeof value === 'string') return form(value);
