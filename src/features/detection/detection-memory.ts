@@ -9,36 +9,32 @@ import { counts, KeyWindow } from './key-window.js';
 export const MOST_AHEAD_MS = 5 * 60_000;
 
 /** A key of which something was recorded since it was last looked up in the store. */
-export interface DirtyKey {
+interface Dirty {
   /** Empty where the detection looks at all tenants. */
   readonly tenantId: string;
   readonly key: string;
   /** The earliest of what was recorded: Unix epoch, milliseconds. */
-  readonly since: number;
+  since: number;
   /** How often something was recorded of it since then. */
-  readonly hits: number;
-  /** The things that this process saw within the window. */
-  readonly things: readonly string[];
+  hits: number;
   /** What the memory of this process alone makes of it. */
-  readonly finding?: Finding;
+  finding?: Finding;
 }
 
-interface Remembered {
-  readonly window: KeyWindow;
-  since?: number | undefined;
-  hits: number;
-  finding?: Finding | undefined;
+export interface DirtyKey extends Readonly<Dirty> {
+  /** The things that this process saw within the window. */
+  readonly things: readonly string[];
 }
 
 /** One detection by one kind of key, as far as this process has seen. Keeps at most so many keys. */
 export class DetectionMemory {
-  private readonly keys: RecentMap<string, Remembered>;
+  private readonly keys: RecentMap<string, KeyWindow>;
+  private dirty: RecentMap<string, Dirty>;
   /** When the last finding of a key was. */
   private readonly findings: RecentMap<string, number>;
   private agedAt = performance.now();
   /** When the store was last asked, by the same clock. */
   sweptAt = -Infinity;
-  private hasNew = false;
   /** The keys that are being looked up, over several sweeps where there is much to read. */
   private open: ReadonlySet<string> = new Set();
   /** The memory alone has a finding: the store is to be asked soon. */
@@ -47,9 +43,10 @@ export class DetectionMemory {
   constructor(
     readonly detection: ActiveDetection,
     readonly way: KeyWay,
-    maxKeys: number,
+    private readonly maxKeys: number,
   ) {
     this.keys = new RecentMap(maxKeys);
+    this.dirty = new RecentMap(maxKeys);
     this.findings = new RecentMap(maxKeys);
   }
 
@@ -60,7 +57,7 @@ export class DetectionMemory {
 
   /** There is something to look up, or to go on with. */
   get isDirty(): boolean {
-    return this.hasNew || this.open.size > 0;
+    return this.dirty.size > 0 || this.open.size > 0;
   }
 
   /** @returns what the memory makes of it: a finding where there was none of that key within the window */
@@ -74,18 +71,15 @@ export class DetectionMemory {
     // What the store was not asked about yet must not be forgotten only because the database is away for long.
     if (!detection.isShared) this.age();
     const tenantId = detection.acrossTenants ? '' : event.tenantId;
-    const remembered = this.remember(tenantId, key);
-    const { isNew, reachedAt } = remembered.window.add(event);
-    if (isNew && detection.isShared) {
-      remembered.since = Math.min(remembered.since ?? event.timestamp, event.timestamp);
-      remembered.hits += 1;
-      this.hasNew = true;
-    }
+    const make = () => new KeyWindow(detection, way, tenantId, key);
+    const window = this.keys.getOrMake(nameOf(tenantId, key), make);
+    const { isNew, reachedAt } = window.add(event);
+    const dirty = isNew && detection.isShared ? this.mark(tenantId, key, event.timestamp, 1) : undefined;
     if (reachedAt === undefined || this.isKnown({ tenantId, key, lastAt: reachedAt })) return undefined;
-    if (remembered.finding && !this.isKnown(remembered.finding)) return remembered.finding;
-    const finding = remembered.window.finding(reachedAt);
-    if (detection.isShared) {
-      remembered.finding = finding;
+    if (dirty?.finding && !this.isKnown(dirty.finding)) return dirty.finding;
+    const finding = window.finding(reachedAt);
+    if (dirty) {
+      dirty.finding = finding;
       this.isUrgent = true;
     }
     return finding;
@@ -106,26 +100,22 @@ export class DetectionMemory {
    * as looked up unless they are {@link giveBack given back}.
    */
   dirtyKeys(limit: number): DirtyKey[] {
-    const dirty: (Remembered & { since: number })[] = [];
-    let isLater = false;
-    for (const remembered of this.keys.values()) {
-      if (remembered.since === undefined) continue;
-      // What it did meanwhile is looked up next.
-      if (this.open.has(nameOf(remembered.window.tenantId, remembered.window.key))) isLater = true;
-      else dirty.push(remembered as Remembered & { since: number });
-    }
-    dirty.sort(
+    const dirty = [...this.dirty.values()].sort(
       (a, b) => Number(b.finding !== undefined) - Number(a.finding !== undefined) || b.hits - a.hits,
     );
-    const room = Math.max(0, limit - this.open.size);
-    this.hasNew = isLater || dirty.length > room;
+    const taken: DirtyKey[] = [];
+    const left: [name: string, Dirty][] = [];
+    for (const one of dirty) {
+      const name = nameOf(one.tenantId, one.key);
+      // What a key did while it is being looked up is looked up next.
+      if (this.open.has(name) || taken.length + this.open.size >= limit) left.push([name, one]);
+      else taken.push({ ...one, things: this.keys.peek(name)?.things ?? [] });
+    }
+    this.dirty = new RecentMap(this.maxKeys);
+    // The busiest last: they are forgotten last.
+    for (const [name, one] of left.reverse()) this.dirty.set(name, one);
     this.isUrgent = false;
-    return dirty.slice(0, room).map((remembered) => {
-      const { window, since, hits, finding } = remembered;
-      Object.assign(remembered, { since: undefined, hits: 0, finding: undefined });
-      const { tenantId, key, things } = window;
-      return { tenantId, key, since, hits, things, ...(finding && { finding }) };
-    });
+    return taken;
   }
 
   /** Of these keys not everything was read yet. */
@@ -137,11 +127,8 @@ export class DetectionMemory {
   giveBack(keys: readonly DirtyKey[]): void {
     this.open = new Set();
     for (const { tenantId, key, since, hits, finding } of keys) {
-      const remembered = this.remember(tenantId, key);
-      remembered.since = Math.min(remembered.since ?? since, since);
-      remembered.hits += hits;
-      if (finding && !this.isKnown(finding)) remembered.finding ??= finding;
-      this.hasNew = true;
+      const dirty = this.mark(tenantId, key, since, hits);
+      if (finding && !this.isKnown(finding)) dirty.finding ??= finding;
     }
   }
 
@@ -161,11 +148,12 @@ export class DetectionMemory {
     return this.detection.isShared ? undefined : { ...event, timestamp: now };
   }
 
-  private remember(tenantId: string, key: string): Remembered {
-    return this.keys.getOrMake(nameOf(tenantId, key), () => ({
-      window: new KeyWindow(this.detection, this.way, tenantId, key),
-      hits: 0,
-    }));
+  private mark(tenantId: string, key: string, since: number, hits: number): Dirty {
+    const make = () => ({ tenantId, key, since, hits: 0 });
+    const dirty: Dirty = this.dirty.getOrMake(nameOf(tenantId, key), make);
+    dirty.since = Math.min(dirty.since, since);
+    dirty.hits += hits;
+    return dirty;
   }
 }
 
