@@ -27,8 +27,8 @@ export interface DetectorHost {
 /** Between two sweeps there are at least so many milliseconds, and else this share of the window. */
 const LEAST_PAUSE_MS = 5_000;
 const SHARE_OF_WINDOW = 1 / 20;
-/** From a finding of the memory to the sweep that confirms it. */
-const SOON_MS = 1_000;
+/** How often it looks whether a sweep is due: so soon one confirms a finding of the memory. */
+const TICK_MS = 1_000;
 const CROSSINGS = 10_000;
 /** Keys of one detection that a sweep looks up; the others wait for the next. */
 const KEYS_A_SWEEP = 500;
@@ -50,7 +50,6 @@ export class Detector {
   /** Sweeps are made one after another. */
   private working: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
-  private soon: NodeJS.Timeout | undefined;
   private sweptAt = -Infinity;
   private state: 'made' | 'started' | 'closed' = 'made';
   /** Whoever takes the findings has gone. */
@@ -92,9 +91,8 @@ export class Detector {
     for (const memory of this.memories) {
       try {
         const finding = memory.observe(event);
-        if (!finding) continue;
-        if (memory.detection.isShared) this.sweepSoon();
-        else this.report(memory, finding);
+        // Of the others the next sweep decides.
+        if (finding && !memory.detection.isShared) this.report(memory, finding);
       } catch (error) {
         this.warnings.warn(
           'observe',
@@ -106,12 +104,9 @@ export class Detector {
 
   /** Sweeps in the background from now on. */
   start(): void {
-    const pauses = this.sweeps.map(({ memory }) => pauseOf(memory));
-    if (this.state !== 'made' || pauses.length === 0) return;
+    if (this.state !== 'made' || this.sweeps.length === 0) return;
     this.state = 'started';
-    this.context.runInAsyncScope(() => {
-      this.timer = setInterval(() => void this.sweepDue(), Math.min(...pauses)).unref();
-    });
+    this.context.runInAsyncScope(() => this.wait());
   }
 
   /**
@@ -126,30 +121,25 @@ export class Detector {
   async close(patienceMs = 0): Promise<void> {
     if (this.state === 'closed') return;
     this.state = 'closed';
-    clearInterval(this.timer);
-    clearTimeout(this.soon);
+    clearTimeout(this.timer);
     // In turn: after the one that is under way, which may have taken all that there was to look up.
     if (patienceMs > 0) await within(patienceMs, this.sweep());
     this.isOver = true;
   }
 
-  private sweepSoon(): void {
-    if (this.state !== 'started' || this.soon) return;
-    const waitMs = Math.max(SOON_MS, this.sweptAt + LEAST_PAUSE_MS - performance.now());
-    this.context.runInAsyncScope(() => {
-      this.soon = setTimeout(() => {
-        this.soon = undefined;
-        void this.sweepDue();
-      }, waitMs).unref();
-    });
+  private wait(): void {
+    if (this.state !== 'started') return;
+    this.timer = setTimeout(() => void this.sweepDue().then(() => this.wait()), TICK_MS).unref();
   }
 
   private sweepDue(): Promise<void> {
     return this.inTurn(() => {
       const now = performance.now();
-      const due = this.sweeps.filter(
-        ({ memory }) => memory.isUrgent || (memory.isDirty && now - memory.sweptAt >= pauseOf(memory)),
-      );
+      const due = this.sweeps.filter(({ memory }) => {
+        const pauseMs = Math.max(LEAST_PAUSE_MS, memory.detection.windowMs * SHARE_OF_WINDOW);
+        if (memory.isUrgent) return now - this.sweptAt >= LEAST_PAUSE_MS;
+        return memory.isDirty && now - memory.sweptAt >= pauseMs;
+      });
       return this.sweepAll(due);
     });
   }
@@ -200,8 +190,4 @@ export class Detector {
     this.crossings.set(crossingOf(finding), true);
     this.host.report(finding);
   }
-}
-
-function pauseOf({ detection }: DetectionMemory): number {
-  return Math.max(LEAST_PAUSE_MS, detection.windowMs * SHARE_OF_WINDOW);
 }
