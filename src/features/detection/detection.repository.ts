@@ -133,14 +133,10 @@ export class DetectionRepository {
   }
 
   /** When the findings of a detection about one key were made (Unix epoch, milliseconds), from a time on. */
-  async findingTimes(finding: {
-    readonly tenantId: string;
-    readonly detection: string;
-    readonly by: string;
-    readonly key: string;
-    readonly from: number;
-  }): Promise<number[]> {
-    const { tenantId, detection, by, key, from } = finding;
+  async findingTimes(
+    { tenantId, detection, by, key }: Readonly<Record<'tenantId' | 'detection' | 'by' | 'key', string>>,
+    from: number,
+  ): Promise<number[]> {
     const filter = {
       tenantId,
       action: [`detection.${detection}`],

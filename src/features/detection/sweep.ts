@@ -129,7 +129,7 @@ export class Sweep {
   private async decide(finding: Finding): Promise<void> {
     const { memory, repository, crossings } = this;
     const { windowMs } = memory.detection;
-    const times = await repository.findingTimes({ ...finding, from: finding.lastAt - windowMs });
+    const times = await repository.findingTimes(finding, finding.lastAt - windowMs);
     const known = times.find((time) => Math.abs(finding.lastAt - time) < windowMs);
     if (known === undefined) {
       // By another kind of key it is told of already: the same burst from one address against one account.

@@ -85,11 +85,7 @@ export function toEventFilter(method: string, filter: AuditEventFilter): EventFi
   checkOption(filterSchema, Object.fromEntries(given), '', owner);
   const { flags, minRisk, tenantId, ...same } = filter;
   return toFilter(
-    {
-      ...same,
-      ...(flags !== undefined && { complianceFlag: flags }),
-      ...(minRisk !== undefined && { minRiskScore: minRisk }),
-    },
+    { ...same, complianceFlag: flags, minRiskScore: minRisk },
     tenantId,
     // No condition names an id, so nothing of it is redacted.
     new Redactor({ patterns: false }),

@@ -92,9 +92,8 @@ export class PatternSet {
 
   /** The texts of a value: itself, or those of a list. */
   textsOf(value: unknown): readonly SearchedText[] {
-    if (typeof value === 'string') return [this.textOf(value)];
-    if (!Array.isArray(value)) return [];
-    return value.filter((item) => typeof item === 'string').map((item) => this.textOf(item));
+    const texts = [value].flat().filter((one) => typeof one === 'string');
+    return texts.map((text) => this.textOf(text));
   }
 
   /** Whether the pattern at the place is found in the text. */

@@ -25,7 +25,7 @@ export const HIPAA: readonly ComplianceRule[] = [
     clause: '45 CFR 164.308(a)(5)(ii)(C)',
     category: 'authentication',
     severity: 'medium',
-    conditions: it.refusedLogin,
+    conditions: it.all(it.is('category', 'equals', 'authentication'), it.failed),
   },
   {
     id: 'hipaa.164.308.a.6-security-incident',

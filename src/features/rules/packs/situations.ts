@@ -19,9 +19,6 @@ export const changesData = is('category', 'equals', 'data_modification');
 export const readsData = is('category', 'equals', 'data_access');
 export const usesData = is('category', 'in', ['data_access', 'data_modification']);
 
-/** Somebody is known to have acted. */
-export const someUser = is('userId', 'matches', '.');
-
 /** Somebody acted in another's name. */
 export const impersonated = is('metadata.impersonatorId', 'matches', '.');
 
@@ -47,9 +44,6 @@ export const deletes = all(
   succeeded,
   any(verbIs('delete remove purge erase destroy'), is('metadata.method', 'equals', 'DELETE')),
 );
-
-/** A login, a token or a session was refused. */
-export const refusedLogin = all(is('category', 'equals', 'authentication'), failed);
 
 /** Somebody was not allowed to do what they tried. */
 export const deniedAccess = all(is('category', 'equals', 'authorization'), failed);
