@@ -13,7 +13,8 @@ export const MAX_RULES = 1_000;
 /** The compliance rules of an application: checked and compiled once, then tried on every event. Nothing of it does I/O. */
 export class RuleBook {
   private all: readonly CheckedRule[] = [];
-  private compiled = new CompiledRules([]);
+  /** The enabled ones of {@link rules}, until these change. */
+  inForce = new CompiledRules([]);
   private readonly handlers: ComplianceHandlers;
 
   /** @throws AuditError `AUDIT_INVALID_OPTIONS`, naming rule and field */
@@ -53,11 +54,6 @@ export class RuleBook {
   /** All rules in their order, those of packs first, with their defaults filled in. Frozen. */
   get rules(): readonly ComplianceRule[] {
     return this.all;
-  }
-
-  /** The enabled ones of {@link rules}, until these change. */
-  get inForce(): CompiledRules {
-    return this.compiled;
   }
 
   /**
@@ -109,7 +105,7 @@ export class RuleBook {
   /** These are the rules again. @param rules as {@link rules} answered them at another time */
   restore(rules: readonly ComplianceRule[]): void {
     // First: what can't be compiled has changed nothing.
-    this.compiled = new CompiledRules(rules);
+    this.inForce = new CompiledRules(rules);
     this.all = rules as readonly CheckedRule[];
   }
 }
