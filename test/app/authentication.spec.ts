@@ -15,7 +15,7 @@ import type { AuditEventInput } from '../../src/event/audit-event-input.js';
 import { TEXT_LIMITS } from '../../src/event/safe-text.js';
 import { createSecretKeyTest } from '../../src/recorder/redaction/secret-key.js';
 import { AUTHENTICATION_ACTIONS } from '../../src/features/authentication/actions.js';
-import { AUTHENTICATION_KINDS } from '../../src/features/authentication/kinds.js';
+import { KINDS } from '../../src/features/authentication/kinds.js';
 import { send } from '../support/http-client.js';
 import { describeGenerated } from '../support/docs/generated.js';
 import { membersTable } from '../support/docs/members-table.js';
@@ -222,7 +222,7 @@ async function build(helper: Helper, input?: unknown): Promise<AuditEventInput> 
   return kept!;
 }
 
-const helpers: readonly string[] = AUTHENTICATION_KINDS;
+const helpers = Object.keys(KINDS);
 
 describe('the vocabulary of authentication', () => {
   const vocabulary = JSON.parse(

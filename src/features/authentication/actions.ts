@@ -52,3 +52,9 @@ export const AUTHENTICATION_ACTIONS = {
 } as const;
 
 export type AuthenticationActionName = keyof typeof AUTHENTICATION_ACTIONS;
+
+/** The actions of what did not succeed, where these have names of their own. */
+export const FAILURES: Partial<Record<AuthenticationActionName, AuthenticationActionName>> = {
+  authn_login_success: 'authn_login_fail',
+  authn_password_change: 'authn_password_change_fail',
+};

@@ -42,7 +42,12 @@ export const COMMON = {
  * @param needs the properties that must be texts
  * @throws AuditError `AUDIT_INVALID_EVENT` naming the property
  */
-export function checkInput(call: string, input: unknown, takes: OptionGroup, needs: readonly string[]): void {
+export function checkInput<Input extends object>(
+  call: string,
+  input: Input,
+  takes: OptionGroup,
+  needs: readonly string[] | ((input: Input) => readonly string[]),
+): void {
   const found = firstFault(takes, input);
   if (found) {
     const { at, kind, message } = found;
@@ -50,7 +55,8 @@ export function checkInput(call: string, input: unknown, takes: OptionGroup, nee
     if (at === '') throw invalidEvent(undefined, `${call} takes an object`);
     throw invalidEvent(at, `${at} of ${call} must be ${message}`);
   }
-  const missing = needs.find((name) => !isFilledText((input as Record<string, unknown>)[name]));
+  const needed = typeof needs === 'function' ? needs(input) : needs;
+  const missing = needed.find((name) => !isFilledText((input as Record<string, unknown>)[name]));
   if (missing !== undefined)
     throw invalidEvent(missing, `${call} needs ${missing}, a text that is not empty`);
 }

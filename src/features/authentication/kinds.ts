@@ -1,180 +1,136 @@
+// What can happen to logins, sessions, tokens, rights and accounts: what is taken of each, and what its event says.
 import { invalidEvent } from '../../event/audit-error.js';
-import type { AuditEventInput } from '../../event/audit-event-input.js';
-import { mergeFacts } from '../../event/merge-facts.js';
 import { group } from '../../event/option-schema.js';
 import type { OptionGroup, OptionSchema } from '../../event/option-schema.js';
-import { defined } from '../../event/present.js';
-import { safeId, TEXT_LIMITS } from '../../event/safe-text.js';
-import { AUTHENTICATION_ACTIONS } from './actions.js';
 import type { AuthenticationActionName } from './actions.js';
-import { any, checkInput, COMMON, count, outcome, text, texts, time } from './check-input.js';
+import { any, COMMON, count, outcome, text, texts, time } from './check-input.js';
 import type {
+  AdminActionInput,
   AuthenticationInput,
   AuthenticationInputs,
   ImpersonationInput,
-  LogoutInput,
+  LoginInput,
   TokenInput,
-  UserChangeInput,
 } from './inputs.js';
 
-/** What an event says of one thing that has happened. */
+/** What may be given of any of it, once it is checked. */
+export type Given = Partial<Omit<LoginInput, 'outcome'> & TokenInput & AdminActionInput & ImpersonationInput>;
+
+/** What an event says in its own way. */
 interface Told {
-  readonly action: AuthenticationActionName;
-  /** Whom or what it is about. */
-  readonly resourceId: string | undefined;
-  readonly resource?: string | undefined;
-  readonly outcome?: AuditEventInput['outcome'];
-  readonly details?: Readonly<Record<string, unknown>>;
+  readonly action?: AuthenticationActionName;
+  readonly resourceId?: string | undefined;
   /** Who acted, where that is not the input's `userId`. */
   readonly actor?: Pick<AuthenticationInput, 'userId' | 'actorType'>;
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** One thing that can happen: what is taken of it, which of that is needed, and what its event says. */
-interface Kind<Input> {
+/** One thing that can happen. */
+interface Kind {
+  readonly action: AuthenticationActionName;
+  /** The property that says whom or what it is about: the event's `resourceId`. */
+  readonly about: string;
   readonly takes: OptionGroup;
-  readonly needs?: readonly (keyof Input)[] | ((input: Partial<Input>) => readonly string[]);
-  readonly tell: (input: Input) => Told;
+  /** What it takes that no other does, and that has no place of its own in an event. Becomes `details`. */
+  readonly facts: readonly string[];
+  readonly needs: readonly string[] | ((given: Given) => readonly string[]);
+  readonly tell?: (given: Given) => Told;
 }
 
 const TARGET = { targetUserId: text };
 const THING = { resource: text, resourceId: text };
 const CHANGE = { from: texts, to: texts };
+const PLACES: ReadonlySet<string> = new Set(['resource', 'resourceId', 'outcome']);
 const { userId: _whoActs, ...OF_IMPERSONATION } = COMMON;
 
-const taking = (more: Readonly<Record<string, OptionSchema>>) => group({ ...COMMON, ...more });
-
-const token = (action: AuthenticationActionName): Kind<TokenInput> => ({
-  takes: taking({ tokenId: text, ...TARGET, kind: text, scopes: texts, expiresAt: time }),
-  needs: ['tokenId'],
-  // The key must not say that it is a token's, or the value would be redacted.
-  tell: ({ tokenId, targetUserId, kind, scopes, expiresAt }) => ({
-    action,
-    resourceId: tokenId,
-    details: { targetUserId, kind, scopes, expiresAt: expiresAt && new Date(expiresAt) },
-  }),
-});
-
-const session = (
+function kind(
   action: AuthenticationActionName,
-  needs: readonly 'sessionId'[] = ['sessionId'],
-): Kind<LogoutInput> => ({
-  takes: taking(TARGET),
-  needs,
-  tell: ({ sessionId, targetUserId }) => ({ action, resourceId: sessionId, details: { targetUserId } }),
-});
+  about: string,
+  needs: Kind['needs'],
+  own: Readonly<Record<string, OptionSchema>>,
+  common: Readonly<Record<string, OptionSchema>> = COMMON,
+): Kind {
+  const facts = Object.keys(own).filter((name) => name !== about && !PLACES.has(name));
+  return { action, about, needs, takes: group({ ...common, ...own }), facts };
+}
 
-const user = (action: AuthenticationActionName): Kind<UserChangeInput> => ({
-  takes: taking(TARGET),
-  needs: ['targetUserId'],
-  tell: ({ targetUserId }) => ({ action, resourceId: targetUserId }),
-});
+const token = (action: AuthenticationActionName) =>
+  // The key must not say that it is a token's, or the value would be redacted.
+  kind(action, 'tokenId', ['tokenId'], {
+    tokenId: text,
+    ...TARGET,
+    kind: text,
+    scopes: texts,
+    expiresAt: time,
+  });
 
-const impersonation = (action: AuthenticationActionName): Kind<ImpersonationInput> => ({
-  takes: group({ ...OF_IMPERSONATION, ...TARGET }),
-  needs: ['impersonatorId', 'targetUserId'],
-  tell: ({ impersonatorId, targetUserId }) => ({
-    action,
-    resourceId: targetUserId,
-    actor: { userId: impersonatorId },
-  }),
+const session = (action: AuthenticationActionName, needs = ['sessionId']) =>
+  kind(action, 'sessionId', needs, TARGET);
+
+const user = (action: AuthenticationActionName) => kind(action, 'targetUserId', ['targetUserId'], TARGET);
+
+const impersonation = (action: AuthenticationActionName): Kind => ({
+  ...kind(action, 'targetUserId', ['impersonatorId', 'targetUserId'], TARGET, OF_IMPERSONATION),
+  tell: ({ impersonatorId }) => ({ actor: { userId: impersonatorId } }),
 });
 
 /** Whatever can happen. In all events `userId` is who acted, and `resourceId` whom or what it is about. */
-const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<AuthenticationInputs[Name]> } = {
+export const KINDS: Readonly<Record<keyof AuthenticationInputs, Kind>> = {
   login: {
-    takes: taking({ account: any, outcome, attempts: count, maxAttempts: count, method: text }),
-    needs: ({ outcome }) => (outcome === 'failure' ? [] : ['userId']),
-    tell({ outcome, userId, attempts, maxAttempts, method, actorType, account: entered }) {
-      const account = accountOf(entered);
-      const said = { attempts, maxAttempts, method };
-      if (outcome !== 'failure') {
-        const action = attempts ? 'authn_login_successafterfail' : 'authn_login_success';
-        return { action, resourceId: userId, details: { account, ...said } };
-      }
+    ...kind('authn_login_success', 'userId', (given) => (given.outcome === 'failure' ? [] : ['userId']), {
+      account: any,
+      outcome,
+      attempts: count,
+      maxAttempts: count,
+      method: text,
+    }),
+    tell({ outcome, userId, attempts, maxAttempts, actorType, account }) {
+      if (outcome !== 'failure') return attempts ? { action: 'authn_login_successafterfail' } : {};
       const isLast = (attempts ?? 0) >= (maxAttempts ?? Infinity);
       return {
-        action: isLast ? 'authn_login_fail_max' : 'authn_login_fail',
-        resourceId: userId,
+        ...(isLast && { action: 'authn_login_fail_max' }),
         // An empty text is nobody, even where the request has a user: whoever tried to log in is none.
         actor: { userId: '', actorType: actorType ?? 'anonymous' },
         // Failures are counted by account.
-        details: { account: account ?? userId, ...said },
+        details: { account: accountOf(account) ?? userId },
       };
     },
   },
   'login-locked': {
-    takes: taking({ ...TARGET, account: any, attempts: count }),
-    tell({ targetUserId, attempts, account: entered }) {
-      const account = accountOf(entered);
-      if (!targetUserId && !account) {
-        throw invalidEvent('targetUserId', "record('login-locked') needs a targetUserId or an account");
-      }
-      return { action: 'authn_login_lock', resourceId: targetUserId, details: { account, attempts } };
+    ...kind('authn_login_lock', 'targetUserId', [], { ...TARGET, account: any, attempts: count }),
+    tell({ targetUserId, account }) {
+      if (targetUserId || accountOf(account)) return {};
+      throw invalidEvent('targetUserId', "record('login-locked') needs a targetUserId or an account");
     },
   },
   'password-change': {
-    takes: taking({ ...TARGET, outcome }),
-    needs: ({ targetUserId }) => (targetUserId ? [] : ['userId']),
-    tell: ({ outcome, targetUserId, userId }) => ({
-      action: outcome === 'failure' ? 'authn_password_change_fail' : 'authn_password_change',
-      resourceId: targetUserId ?? userId,
-    }),
-  },
-  'impossible-travel': {
-    takes: taking({ from: text, to: text, outcome }),
-    needs: ['userId', 'from', 'to'],
-    tell: ({ userId, from, to, outcome }) => ({
-      action: 'authn_impossible_travel',
-      resourceId: userId,
+    ...kind('authn_password_change', 'targetUserId', (given) => (given.targetUserId ? [] : ['userId']), {
+      ...TARGET,
       outcome,
-      details: { from, to },
     }),
+    tell: ({ targetUserId, userId }) => ({ resourceId: targetUserId ?? userId }),
   },
+  'impossible-travel': kind('authn_impossible_travel', 'userId', ['userId', 'from', 'to'], {
+    from: text,
+    to: text,
+    outcome,
+  }),
   'token-created': token('authn_token_created'),
   'token-revoked': token('authn_token_revoked'),
   'token-reused': token('authn_token_reuse'),
   'token-deleted': token('authn_token_delete'),
-  'access-denied': {
-    takes: taking({ ...THING, attempted: text, permission: texts }),
-    needs: ['resource'],
-    tell: ({ resource, resourceId, attempted, permission }) => ({
-      action: 'authz_fail',
-      resource,
-      resourceId,
-      details: { attempted, permission },
-    }),
-  },
-  'permission-change': {
-    takes: taking({ ...TARGET, ...CHANGE }),
-    needs: ['targetUserId'],
-    tell: ({ targetUserId, from, to }) => ({
-      action: 'authz_change',
-      resourceId: targetUserId,
-      details: { from, to },
-    }),
-  },
-  'admin-action': {
-    // AuditService.record() knows the outcomes.
-    takes: taking({ activity: text, ...THING, outcome: any }),
-    needs: ['activity'],
-    tell: ({ activity, resource, resourceId, outcome }) => ({
-      action: 'authz_admin',
-      resource,
-      resourceId,
-      outcome,
-      details: { activity },
-    }),
-  },
-  'privilege-change': {
-    takes: taking({ ...THING, ...CHANGE }),
-    needs: ['resource'],
-    tell: ({ resource, resourceId, from, to }) => ({
-      action: 'privilege_permissions_changed',
-      resource,
-      resourceId,
-      details: { from, to },
-    }),
-  },
+  'access-denied': kind('authz_fail', 'resourceId', ['resource'], {
+    ...THING,
+    attempted: text,
+    permission: texts,
+  }),
+  'permission-change': kind('authz_change', 'targetUserId', ['targetUserId'], { ...TARGET, ...CHANGE }),
+  // AuditService.record() knows the outcomes.
+  'admin-action': kind('authz_admin', 'resourceId', ['activity'], { activity: text, ...THING, outcome: any }),
+  'privilege-change': kind('privilege_permissions_changed', 'resourceId', ['resource'], {
+    ...THING,
+    ...CHANGE,
+  }),
   'session-created': session('session_created'),
   'session-renewed': session('session_renewed'),
   'session-expired': session('session_expired'),
@@ -188,47 +144,6 @@ const KINDS: { readonly [Name in keyof AuthenticationInputs]: Kind<Authenticatio
   'impersonation-start': impersonation('impersonation.start'),
   'impersonation-end': impersonation('impersonation.end'),
 };
-
-export const AUTHENTICATION_KINDS = Object.keys(KINDS) as (keyof AuthenticationInputs)[];
-
-/**
- * The event of what has happened.
- *
- * @throws AuditError `AUDIT_INVALID_EVENT` naming the property
- */
-export function authenticationEvent<Name extends keyof AuthenticationInputs>(
-  name: Name,
-  input: AuthenticationInputs[Name],
-): AuditEventInput {
-  if (!Object.hasOwn(KINDS, name)) {
-    throw invalidEvent(
-      'name',
-      `record() knows ${AUTHENTICATION_KINDS.map((known) => `'${known}'`).join(', ')}`,
-    );
-  }
-  const { takes, needs = [], tell } = KINDS[name] as Kind<AuthenticationInputs[Name]>;
-  const needed = typeof needs === 'function' ? needs(input ?? {}) : (needs as readonly string[]);
-  checkInput(`record('${name}')`, input, takes, needed);
-  const { action, resourceId, resource, outcome, details, actor } = tell(input);
-  const { reason, actorType, impersonatorId, sessionId, ...said }: AuthenticationInput = {
-    ...input,
-    ...actor,
-  };
-  const { tenantId, userId, ipAddress, userAgent, timestamp, severity } = said;
-  return {
-    ...AUTHENTICATION_ACTIONS[action],
-    action,
-    ...defined({ tenantId, userId, ipAddress, userAgent, timestamp, severity, resource, outcome }),
-    ...defined({ resourceId: idOf(resourceId), sessionId: idOf(sessionId) }),
-    details: mergeFacts({ reason, ...details }, input.details),
-    metadata: mergeFacts({ actorType, impersonatorId }, input.metadata),
-  };
-}
-
-/** An id that a client may have sent, as that of a session or a token, is made safe to store, not refused. */
-function idOf(value: string | undefined): string | undefined {
-  return typeof value === 'string' ? safeId(value, TEXT_LIMITS.resourceId) : value;
-}
 
 /** What a login form sent as its user's name, whatever it is. A list or an object is no name, but must not be an error. */
 export function accountOf(account: unknown): string | undefined {

@@ -5,7 +5,7 @@ import type { AuditAnnotation, AuditOutcomeContext, AuditRouteOptions } from '..
 import { selectFields } from '../../capture/select-fields.js';
 import { asId } from '../../event/as-id.js';
 import { defined } from '../../event/present.js';
-import { AUTHENTICATION_ACTIONS } from './actions.js';
+import { AUTHENTICATION_ACTIONS, FAILURES } from './actions.js';
 import type { AuthenticationAction, AuthenticationActionName } from './actions.js';
 import { accountOf } from './kinds.js';
 
@@ -31,12 +31,6 @@ export interface LoginRouteOptions extends AuthenticationRouteOptions {
   /** For example `password`, `passkey`, `sso`. Becomes `details.method`. */
   readonly method?: string;
 }
-
-/** The actions of what did not succeed, where these have names of their own. */
-const FAILURES: Partial<Record<AuthenticationActionName, AuthenticationActionName>> = {
-  authn_login_success: 'authn_login_fail',
-  authn_password_change: 'authn_password_change_fail',
-};
 
 /**
  * The route at which people log in. What is answered by 400 or more, whichever status, is a failed login.
