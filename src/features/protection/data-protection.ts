@@ -100,7 +100,7 @@ export class DataProtection {
       );
     }
     const reference = await keys.referenceOf(tenantId, subjectId);
-    const there = (await keys.bySubject(reference)).filter(({ erasedAt }) => erasedAt === undefined).length;
+    const there = (await keys.bySubject(reference)).filter(({ erasedAt }) => erasedAt === null).length;
     const draft: AuditEventInput = {
       ...raise(ERASE, { subject: reference, keys: there }),
       tenantId,

@@ -15,7 +15,7 @@ import { TransitKeys } from './transit-keys.js';
 export { AuditKeyEntity } from './audit-key.entity.js';
 export { DataProtection } from './data-protection.js';
 export type { AuditErasure, AuditSubject, KeyRotation, KeyRotationOptions } from './data-protection.js';
-export type { KeyManagement } from './key-management.js';
+export type { KeyManagement } from './master-keys.js';
 export type { ProtectionOptions } from './protection-options.js';
 
 declare module '../../engine/audit-feature.js' {

@@ -29,11 +29,7 @@ export class ProtectedReader {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, also where the KMS is away
    */
   async read(events: readonly AuditLogEvent[], reveal: boolean): Promise<AuditLogEvent[]> {
-    const ids = new Set<string>();
-    for (const event of events) {
-      const id = keyIdOf(event.metadata[PROTECTED_KEY], 'v1');
-      if (id !== undefined) ids.add(id);
-    }
+    const ids = new Set(events.flatMap(({ metadata }) => keyIdOf(metadata[PROTECTED_KEY], 'v1') ?? []));
     const revealing = reveal ? this.keys : undefined;
     const found = await this.find([...ids], revealing);
     const shown: AuditLogEvent[] = [];
@@ -64,11 +60,11 @@ export class ProtectedReader {
     const keyId = keyIdOf(text, 'v1');
     // Still as the journal had it, as in a dead letter that nothing could be done about.
     if (keyId === undefined) return hidden(event, keys ? '[unreadable]' : '[protected]');
-    const row = found.get(keyId) ?? 'missing';
-    if (row === 'missing') return hidden(event, '[erased]');
-    if (!keys) return hidden(event, isThere(row) ? '[protected]' : '[erased]');
+    const row = found.get(keyId);
+    if (!row) return hidden(event, '[erased]');
     if (row === 'forged') return this.unreadable(event, `nobody of this library has made the key ${keyId}`);
-    if (row.erasedAt !== undefined) return hidden(event, '[erased]');
+    if (!keys) return hidden(event, row.wrapped === '' ? '[erased]' : '[protected]');
+    if (row.erasedAt !== null) return hidden(event, '[erased]');
     try {
       return await keys.use(row as DataKey, (key) =>
         revealed(event, decryptValues(key, String(text), event) as ProtectedValues),
@@ -86,8 +82,4 @@ export class ProtectedReader {
     );
     return hidden(event, '[unreadable]');
   }
-}
-
-function isThere(row: FoundKey | SubjectKey): boolean {
-  return typeof row === 'object' && row.wrapped !== '';
 }

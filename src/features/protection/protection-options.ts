@@ -18,7 +18,7 @@ import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { ID_FIELDS } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
 import { MasterKey, MasterKeys } from './master-keys.js';
-import type { KeyManagement } from './key-management.js';
+import type { KeyManagement } from './master-keys.js';
 
 /** Which values are encrypted for whom, and what with. */
 export interface ProtectionOptions {

@@ -1,27 +1,14 @@
 import { pages } from '../../event/pages.js';
-import { defined } from '../../event/present.js';
 import type { StoreAccess } from '../../recorder/at-rest.js';
 import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { changeRows, insertRows } from '../../store/insert-rows.js';
 import { columnNamesOf, integer, optional, rowReader, rowsOf, text } from '../../store/records.js';
+import type { RecordOf } from '../../store/records.js';
 import { ask, columnsOf, limit as most, list, sql, statementOf } from '../../store/sql.js';
 import type { Sql } from '../../store/sql.js';
 import { dialectOf } from '../../store/table-name.js';
-
-/** A row of `audit_keys`, see `AuditKeyEntity`: none of it is to be believed before its id is compared with its place. */
-export interface SubjectKey {
-  readonly id: string;
-  readonly tenantId: string;
-  readonly subject: string;
-  readonly generation: number;
-  readonly wrapped: string;
-  readonly masterId: string;
-  readonly createdAt: number;
-  readonly erasedAt?: number;
-  readonly erasure?: string;
-}
 
 const KEY = {
   subject: text,
@@ -33,7 +20,10 @@ const KEY = {
   createdAt: integer,
   erasedAt: optional(integer),
   erasure: optional(text),
-} satisfies Record<keyof SubjectKey, unknown>;
+};
+
+/** A row of `audit_keys`, see `AuditKeyEntity`: none of it is to be believed before its id is compared with its place. */
+export type SubjectKey = RecordOf<typeof KEY>;
 
 /** Before the columns' names in answers: its id is a text, and answers have ids of bytes under that name. */
 const PREFIX = 'key_';
@@ -84,10 +74,9 @@ export class SubjectKeyRepository {
   }
 
   /** @throws the driver's error, see `classifyStoreError`: a duplicate where another process was first */
-  async insert(keys: readonly SubjectKey[], { manager, signal }: StoreAccess = {}): Promise<void> {
+  async insert(key: SubjectKey, { manager, signal }: StoreAccess): Promise<void> {
     const executor = this.sharedManager(manager) ?? this.database.ready().manager;
-    const records = keys.map((key) => ({ erasedAt: null, erasure: null, ...key }));
-    await insertRows(executor, rowsOf('audit_keys', KEY, records), signal);
+    await insertRows(executor, rowsOf('audit_keys', KEY, [key]), signal);
   }
 
   /** Wraps a key again, unless it was destroyed or wrapped by another process meanwhile. */
@@ -122,10 +111,7 @@ export class SubjectKeyRepository {
         WHERE ${where} ORDER BY k.id ${limit === undefined ? sql`` : most(limit)}`,
       { manager: this.sharedManager(manager), signal },
     );
-    return rows.map(keyOf).map(({ erasedAt, erasure, ...key }) => ({
-      ...key,
-      ...defined({ erasedAt, erasure }),
-    }));
+    return rows.map(keyOf);
   }
 
   private sharedManager(manager: StoreAccess['manager']): StoreAccess['manager'] {

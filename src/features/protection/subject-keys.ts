@@ -16,13 +16,15 @@ const DAY_MS = 86_400_000;
 /** Generations of a subject that are looked for at a time. */
 const GENERATIONS = 4;
 const TRIES = 5;
+const NOT_ERASED = { erasedAt: null, erasure: null };
 const INDEX_ROW = {
   id: INDEX,
   tenantId: '',
   subject: INDEX,
   generation: 0,
+  ...NOT_ERASED,
   place: JSON.stringify(['nest-audit-trail key', INDEX]),
-} as const;
+};
 
 /** Somebody's data of one time. */
 export interface Claim {
@@ -40,7 +42,7 @@ export interface DataKey extends SubjectKey {
 }
 
 /** What a row is, of which an event says that it has its key. */
-export type FoundKey = DataKey | 'forged' | 'missing';
+export type FoundKey = DataKey | 'forged';
 
 /** A key that is not made yet. */
 type Draft = Pick<SubjectKey, 'tenantId' | 'subject' | 'generation'>;
@@ -92,9 +94,8 @@ export class SubjectKeys {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
-  async referenceOf(tenantId: string, subjectId: string, access: StoreAccess = {}): Promise<string> {
-    const index = await this.indexKey(access);
-    return this.use(index, (key) => digest(key, tenantId, subjectId));
+  referenceOf(tenantId: string, subjectId: string): Promise<string> {
+    return this.withIndex({}, (key) => digest(key, tenantId, subjectId));
   }
 
   /**
@@ -103,8 +104,7 @@ export class SubjectKeys {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error; KeyUnavailableError
    */
   async keysFor(claims: readonly Claim[], access: StoreAccess): Promise<(DataKey | undefined)[]> {
-    const index = await this.indexKey(access);
-    const references = await this.use(index, (key) =>
+    const references = await this.withIndex(access, (key) =>
       claims.map(({ tenantId, subjectId }) => digest(key, tenantId, subjectId)),
     );
     const subjects = [...new Set(references)];
@@ -114,7 +114,7 @@ export class SubjectKeys {
       const found = claims.map(({ tenantId, timestamp }, place) => {
         const subject = references[place]!;
         const keys = bySubject.get(subject) ?? [];
-        if (keys.some(({ erasedAt }) => erasedAt !== undefined && timestamp <= erasedAt)) return undefined;
+        if (keys.some(({ erasedAt }) => erasedAt !== null && timestamp <= erasedAt)) return undefined;
         const newest = keys.at(-1);
         if (newest && isUsable(newest) && !this.isOld(newest)) return newest;
         missing.set(subject, { tenantId, subject, generation: (newest?.generation ?? 0) + 1 });
@@ -136,7 +136,7 @@ export class SubjectKeys {
    * @throws KeyUnavailableError; KeyDamagedError
    */
   async use<T>(row: DataKey, work: (key: Buffer) => T): Promise<T> {
-    if (row.erasedAt !== undefined || row.wrapped === '') throw new KeyDamagedError('the key is destroyed');
+    if (!isUsable(row)) throw new KeyDamagedError('the key is destroyed');
     const cached = this.cache.get(cachedAs(row));
     if (cached) return work(cached);
     const key = await this.masters.unwrap(row.wrapped, row.masterId, row.place);
@@ -149,15 +149,11 @@ export class SubjectKeys {
 
   /** What the database has of the keys that events name. @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError */
   async byIds(ids: readonly string[]): Promise<ReadonlyMap<string, FoundKey>> {
-    const found = new Map<string, FoundKey>(ids.map((id) => [id, 'missing']));
     const rows = await this.repository.byIds(ids);
-    const index = await this.indexKey({});
-    await this.use(index, (key) => {
-      for (const row of rows) {
-        found.set(row.id, this.dataKey(key, row) ?? 'forged');
-      }
-    });
-    return found;
+    return this.withIndex(
+      {},
+      (key) => new Map(rows.map((row) => [row.id, this.dataKey(key, row) ?? 'forged'])),
+    );
   }
 
   /** The keys that a person has. @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError */
@@ -172,29 +168,26 @@ export class SubjectKeys {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
   async destroy(tenantId: string, reference: string, at: number): Promise<void> {
-    const index = await this.indexKey({});
     for (let tried = 0; tried < TRIES; tried += 1) {
       const keys = await this.bySubject(reference);
-      const isMarked = keys.some(({ erasedAt = -1 }) => erasedAt >= at);
-      const open = keys.filter(({ erasedAt }) => erasedAt === undefined);
+      const isMarked = keys.some(({ erasedAt }) => erasedAt !== null && erasedAt >= at);
+      const open = keys.filter(({ erasedAt }) => erasedAt === null);
       for (const row of open) {
-        const erasure = await this.use(index, (key) => erasureOf(key, row.id, at));
+        const erasure = await this.withIndex({}, (key) => erasureOf(key, row.id, at));
         await this.repository.destroy(row.id, { erasedAt: at, erasure });
         this.cache.delete(cachedAs(row));
       }
       // Once more after the mark is there: of keys that another process made before it could see the mark.
-      if (isMarked) return this.destroyForged(reference, index);
+      if (isMarked) return this.destroyForged(reference);
       if (open.length > 0) continue;
       // Nothing was ever protected for them, or all of it was erased before.
       const generation = (keys.at(-1)?.generation ?? 0) + 1;
-      const mark = await this.use(index, (key) => {
+      const mark = await this.withIndex({}, (key) => {
         const id = idOf(key, reference, generation);
         return { id, erasedAt: at, erasure: erasureOf(key, id, at) };
       });
-      await this.insert(
-        { ...mark, tenantId, subject: reference, generation, wrapped: '', masterId: '', createdAt: at },
-        {},
-      );
+      const place = { tenantId, subject: reference, generation };
+      await this.insert({ ...mark, ...place, wrapped: '', masterId: '', createdAt: at }, {});
     }
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -245,7 +238,7 @@ export class SubjectKeys {
       for (const [subject, keys] of await this.ofSubjects(subjects, {})) {
         signal?.throwIfAborted();
         const newest = keys.at(-1);
-        if (!newest || newest.erasedAt !== undefined) continue;
+        if (!newest || newest.erasedAt !== null) continue;
         await this.makeNext({ tenantId: newest.tenantId, subject, generation: newest.generation + 1 }, {});
         renewed += 1;
       }
@@ -260,6 +253,10 @@ export class SubjectKeys {
 
   private isOld({ createdAt }: SubjectKey): boolean {
     return Date.now() - createdAt > this.options.dataKeyDays * DAY_MS;
+  }
+
+  private async withIndex<T>(access: StoreAccess, work: (key: Buffer) => T): Promise<T> {
+    return this.use(await this.indexKey(access), work);
   }
 
   private indexKey(access: StoreAccess): Promise<DataKey> {
@@ -288,7 +285,7 @@ export class SubjectKeys {
   private async readIndex(access: StoreAccess): Promise<DataKey | undefined> {
     const [row] = await this.repository.byIds([INDEX], access);
     // Nobody erases it.
-    return row && { ...INDEX_ROW, wrapped: row.wrapped, masterId: row.masterId, createdAt: row.createdAt };
+    return row && { ...row, ...INDEX_ROW };
   }
 
   /** The keys of each subject, by generation. */
@@ -296,24 +293,22 @@ export class SubjectKeys {
     subjects: readonly string[],
     access: StoreAccess,
   ): Promise<ReadonlyMap<string, readonly DataKey[]>> {
-    const index = await this.indexKey(access);
     const found = new Map<string, DataKey[]>(subjects.map((subject) => [subject, []]));
     let open = subjects;
     for (let first = 1; open.length > 0; first += GENERATIONS) {
       const places = new Map<string, Pick<SubjectKey, 'subject' | 'generation'>>();
-      await this.use(index, (key) => {
+      await this.withIndex(access, (key) => {
         for (const subject of open) {
           for (let generation = first; generation < first + GENERATIONS; generation += 1) {
             places.set(idOf(key, subject, generation), { subject, generation });
           }
         }
       });
-      const rows = new Map(
-        (await this.repository.byIds([...places.keys()], access)).map((row) => [row.id, row]),
-      );
-      await this.use(index, (key) => {
+      const rows = await this.repository.byIds([...places.keys()], access);
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      await this.withIndex(access, (key) => {
         for (const [id, place] of places) {
-          const row = rows.get(id);
+          const row = byId.get(id);
           const dataKey = row && this.dataKey(key, { ...row, ...place });
           if (dataKey) found.get(place.subject)!.push(dataKey);
         }
@@ -325,12 +320,11 @@ export class SubjectKeys {
 
   /** The key in the row, without an erasure that nobody of this library has written; `undefined` where the row has not the id of its place. */
   private dataKey(key: Buffer, row: SubjectKey): DataKey | undefined {
-    const { erasedAt, erasure, ...made } = row;
-    const { id, subject, generation, wrapped } = made;
+    const { id, subject, generation, wrapped, erasedAt, erasure } = row;
     if (id !== idOf(key, subject, generation)) return undefined;
-    const dataKey = { ...made, place: placeOf(key, made) };
-    if (erasedAt !== undefined && erasure === erasureOf(key, id, erasedAt)) return { ...dataKey, erasedAt };
-    if (erasedAt !== undefined || wrapped === '') {
+    const place = placeOf(key, row);
+    if (erasedAt !== null && erasure === erasureOf(key, id, erasedAt)) return { ...row, place };
+    if (erasedAt !== null || wrapped === '') {
       this.warnings.error(
         'erasure',
         wrapped === ''
@@ -338,15 +332,15 @@ export class SubjectKeys {
           : `The key ${id} is marked as erased in audit_keys, but not by forget(): somebody has changed the row, and the mark is ignored.`,
       );
     }
-    return dataKey;
+    return { ...row, ...NOT_ERASED, place };
   }
 
   /** Rows that say that they are of a person, and are none of this library's, keep nothing either. */
-  private async destroyForged(reference: string, index: DataKey): Promise<void> {
+  private async destroyForged(reference: string): Promise<void> {
     let forged = 0;
     for await (const { id, generation, wrapped } of this.repository.bySubject(reference)) {
       // Not those that another process has made meanwhile.
-      if (await this.use(index, (key) => id === idOf(key, reference, generation))) continue;
+      if (await this.withIndex({}, (key) => id === idOf(key, reference, generation))) continue;
       if (wrapped !== '') await this.repository.destroy(id);
       forged += 1;
     }
@@ -362,15 +356,15 @@ export class SubjectKeys {
 
   private async dataKeyOf(row: SubjectKey): Promise<DataKey | undefined> {
     if (row.id === INDEX) return this.readIndex({});
-    return this.use(await this.indexKey({}), (key) => this.dataKey(key, row));
+    return this.withIndex({}, (key) => this.dataKey(key, row));
   }
 
   /** Makes the key of a person, unless another process does so first. */
   private async makeNext(draft: Draft, access: StoreAccess): Promise<void> {
-    const createdAt = Date.now();
-    const key = await this.use(await this.indexKey(access), (index) => {
+    const key = await this.withIndex(access, (index) => {
       const id = idOf(index, draft.subject, draft.generation);
-      return { ...draft, id, createdAt, place: placeOf(index, { ...draft, id, createdAt }) };
+      const row = { ...draft, ...NOT_ERASED, id, createdAt: Date.now() };
+      return { ...row, place: placeOf(index, row) };
     });
     await this.make(key, access);
   }
@@ -387,7 +381,7 @@ export class SubjectKeys {
 
   private async insert(key: SubjectKey, access: StoreAccess): Promise<void> {
     try {
-      await this.repository.insert([key], access);
+      await this.repository.insert(key, access);
     } catch (error) {
       if (classifyStoreError(error) !== 'duplicate') throw error;
     }
@@ -400,7 +394,7 @@ function cachedAs({ id, wrapped }: SubjectKey): string {
 }
 
 function isUsable({ wrapped, erasedAt }: SubjectKey): boolean {
-  return wrapped !== '' && erasedAt === undefined;
+  return wrapped !== '' && erasedAt === null;
 }
 
 function mac(key: Buffer, parts: readonly (string | number)[]): Buffer {

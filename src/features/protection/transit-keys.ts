@@ -4,31 +4,22 @@ import { join } from 'node:path';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import { readRegularFile } from '../../journal/journal-file.js';
+import type { Delivery } from '../../delivery/delivery.js';
 import type { LogMark } from '../../delivery/event-log.js';
 import { within } from '../../store/within.js';
 import { destroyFile, isRegularFile, UNFINISHED, writeWhole } from './key-file.js';
 import type { MasterKeys } from './master-keys.js';
 
-/** What is known of the events that are on their way. */
-export interface EventsOnTheWay {
-  /** Where the journal is; `undefined` where there is none. */
-  readonly directory: string | undefined;
-  /** All that is recorded until now. */
-  mark(): LogMark;
-  /** Whether nothing is left to be stored of what was there at the mark. */
-  isSettledThrough(mark: LogMark): boolean;
-}
-
 interface TransitKey {
   readonly id: string;
   /** Unwrapped; zero once it is destroyed. `undefined` of an earlier process's, until it is asked for. */
   key: Buffer | undefined;
-  /** As in its file; `undefined` until it is written. */
-  file: string | undefined;
-  readonly madeAt: number;
-  isUsed: boolean;
-  /** Events up to this mark may need it; `undefined` while it is in use. */
-  through: LogMark | undefined;
+}
+
+/** One that is not used any more. */
+interface RetiredKey extends TransitKey {
+  /** Events up to this mark may need it. */
+  readonly through: LogMark;
 }
 
 const CHECK_MS = 1_000;
@@ -47,7 +38,7 @@ const ROTATION_PATIENCE_MS = 5_000;
  */
 export class TransitKeys {
   private active = newKey();
-  private retired: TransitKey[] = [];
+  private retired: RetiredKey[] = [];
   private timer: NodeJS.Timeout | undefined;
   private working: Promise<void> = Promise.resolve();
   private closed = false;
@@ -57,7 +48,7 @@ export class TransitKeys {
   constructor(
     private readonly masters: MasterKeys,
     private readonly lifetimeMs: number,
-    private readonly events: EventsOnTheWay,
+    private readonly events: Pick<Delivery, 'directory' | 'mark' | 'isSettledThrough'>,
     logger: AuditLogger,
   ) {
     this.warnings = new RateLimitedLog(logger);
@@ -66,7 +57,7 @@ export class TransitKeys {
   /** The key for what comes now. */
   get current(): { readonly id: string; readonly key: Buffer } {
     this.active.isUsed = true;
-    return this.active as TransitKey & { key: Buffer };
+    return this.active;
   }
 
   /** Takes over what an earlier process left beside the journal, which is open. Never throws. */
@@ -79,8 +70,7 @@ export class TransitKeys {
         // The process that wrote it has died over it.
         if (name.startsWith('transit-') && name.endsWith(UNFINISHED))
           await unlink(join(directory, name)).catch(() => undefined);
-        if (id === undefined || id === this.active.id) continue;
-        this.retired.push({ id, key: undefined, file: '', madeAt: 0, isUsed: true, through });
+        if (id !== undefined) this.retired.push({ id, key: undefined, through });
       }
     }
     // Not for ever: a KMS may be away.
@@ -153,16 +143,15 @@ export class TransitKeys {
       );
     }
     for (const old of this.retired) {
-      if (this.events.isSettledThrough(old.through!)) await this.destroy(old);
+      if (this.events.isSettledThrough(old.through)) await this.destroy(old);
     }
   }
 
-  private async destroy(old: TransitKey): Promise<void> {
+  private async destroy(old: RetiredKey): Promise<void> {
     old.key?.fill(0);
     const { directory } = this.events;
     try {
-      if (directory !== undefined && old.file !== undefined)
-        await destroyFile(join(directory, nameOf(old.id)));
+      if (directory !== undefined) await destroyFile(join(directory, nameOf(old.id)));
       this.retired = this.retired.filter((other) => other !== old);
     } catch (error) {
       this.warnings.error(
@@ -174,8 +163,8 @@ export class TransitKeys {
 
   private rotate(): void {
     if (!this.active.isUsed) return;
-    this.active.through = this.events.mark();
-    this.retired.push(this.active);
+    const { id, key } = this.active;
+    this.retired.push({ id, key, through: this.events.mark() });
     this.active = newKey();
   }
 
@@ -183,11 +172,11 @@ export class TransitKeys {
   private async keepFile(): Promise<void> {
     const { directory } = this.events;
     if (directory === undefined) return;
-    for (const kept of [this.active, ...this.retired]) {
-      if (!kept.key || (kept.file !== undefined && isRegularFile(join(directory, nameOf(kept.id))))) continue;
-      const wrapped = await this.masters.wrap(kept.key, placeOf(kept.id));
-      kept.file = JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped });
-      await writeWhole(join(directory, nameOf(kept.id)), kept.file);
+    for (const { id, key } of [this.active, ...this.retired]) {
+      const path = join(directory, nameOf(id));
+      if (!key || isRegularFile(path)) continue;
+      const wrapped = await this.masters.wrap(key, placeOf(id));
+      await writeWhole(path, JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped }));
     }
   }
 
@@ -206,15 +195,8 @@ export class TransitKeys {
   }
 }
 
-function newKey(): TransitKey {
-  return {
-    id: randomUUID(),
-    key: randomBytes(32),
-    file: undefined,
-    madeAt: performance.now(),
-    isUsed: false,
-    through: undefined,
-  };
+function newKey() {
+  return { id: randomUUID(), key: randomBytes(32), madeAt: performance.now(), isUsed: false };
 }
 
 function nameOf(id: string): string {
