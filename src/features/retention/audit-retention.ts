@@ -1,4 +1,5 @@
 import type { AuditDatabase } from '../../store/audit-database.js';
+import { splitScope } from '../../trail/audit-scope.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
 import type { LegalHold } from './hold-events.js';
 import type { LegalHoldInput, LegalHoldRelease, LegalHolds } from './legal-holds.js';
@@ -55,8 +56,8 @@ export class AuditRetention {
    *
    * @throws AuditError `AUDIT_INVALID_QUERY`; `AUDIT_STORE_UNAVAILABLE`
    */
-  holds(scope: AuditScope): Promise<LegalHold[]> {
-    return this.legalHolds.find(scope);
+  async holds(scope: AuditScope): Promise<LegalHold[]> {
+    return (await this.legalHolds.on(splitScope(scope).tenantId)).inForce;
   }
 
   /**

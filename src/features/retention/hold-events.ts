@@ -46,19 +46,17 @@ export async function readHolds(
   const placed = new Map<string, LegalHold>();
   const lifted = new Map<string, number>();
   let count = 0;
-  for await (const events of repository.statements([HOLD_ACTION, RELEASE.action], tenants)) {
-    for (const event of events) {
-      const { id, action, details } = event;
-      const isHold = action === HOLD_ACTION;
-      if (isHold) count += 1;
-      const hold = isHold ? holdOf(event) : undefined;
-      const liftedId = isHold ? undefined : details?.['holdId'];
-      const isReadable = hold !== undefined || typeof liftedId === 'string';
-      const doubt = isReadable ? await doubtOf(event, trust) : "can't be read";
-      if (doubt !== undefined) onDoubt(id, isHold ? 'placed' : 'lifted', doubt);
-      else if (hold) placed.set(id, hold);
-      else lifted.set(String(liftedId), Math.min(timestampOf(id), lifted.get(String(liftedId)) ?? Infinity));
-    }
+  for await (const event of repository.statements([HOLD_ACTION, RELEASE.action], tenants)) {
+    const { id, action, details } = event;
+    const isHold = action === HOLD_ACTION;
+    if (isHold) count += 1;
+    const hold = isHold ? holdOf(event) : undefined;
+    const liftedId = isHold ? undefined : details?.['holdId'];
+    const isReadable = hold !== undefined || typeof liftedId === 'string';
+    const doubt = isReadable ? await doubtOf(event, trust) : "can't be read";
+    if (doubt !== undefined) onDoubt(id, isHold ? 'placed' : 'lifted', doubt);
+    else if (hold) placed.set(id, hold);
+    else lifted.set(String(liftedId), Math.min(timestampOf(id), lifted.get(String(liftedId)) ?? Infinity));
   }
   return { placed, lifted, count };
 }

@@ -1,7 +1,5 @@
 // The feature `retention`: nest-audit-trail/retention.
 import { defineFeature } from '../../engine/audit-feature.js';
-import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
-import { inContext } from '../../trail/in-context.js';
 import { AllowRemovals1764200000000 } from './1764200000000-allow-removals.js';
 import { AuditRemovalEntity } from './audit-removal.entity.js';
 import { AuditRetention } from './audit-retention.js';
@@ -39,8 +37,7 @@ export const retention = defineFeature(
   (options: RetentionOptions, { database, recorder, log, asked, redactor, logger }) => {
     checkRetention(options);
     const repository = new RetentionRepository(database);
-    const record = (draft: AuditEventDraft) => recorder.recordVerbatim(inContext(draft));
-    const holds = new LegalHolds(repository, log, record, asked, redactor, logger);
+    const holds = new LegalHolds(repository, log, recorder, asked, redactor, logger);
     const removal = new Removal(options, repository, log, holds, recorder, logger);
     return {
       explains: explainRemovals(database),

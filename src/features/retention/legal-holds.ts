@@ -12,6 +12,7 @@ import { showValue } from '../../event/show-value.js';
 import { unknownProperties } from '../../event/unknown-properties.js';
 import { HOLD_ACTION } from '../../event/retention-actions.js';
 import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
+import type { AuditRecorder } from '../../recorder/audit-recorder.js';
 import { storedForm } from '../../recorder/stored-text.js';
 import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
@@ -22,6 +23,7 @@ import type { ConsideredHolds, HeldEvents, RetentionRepository } from './retenti
 import type { AskedFor } from '../../trail/asked-for.js';
 import { copyOfQuery, splitScope } from '../../trail/audit-scope.js';
 import type { AuditScope } from '../../trail/audit-scope.js';
+import { inContext } from '../../trail/in-context.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 import { RecordedTrust } from './recorded-trust.js';
 import { holdOf, isTime, OF_ALL, readHolds } from './hold-events.js';
@@ -46,9 +48,6 @@ export interface LegalHoldRelease {
   readonly reason: string;
   readonly liftedBy: string;
 }
-
-/** Stores an event of the audit's own as it is, and resolves once it is committed. */
-type Recording = (draft: AuditEventDraft) => Promise<AuditLogEvent>;
 
 /** Holds on events of a tenant, or on all of them, and what they were read of. */
 export interface HoldsFound {
@@ -91,7 +90,7 @@ export class LegalHolds {
   constructor(
     private readonly repository: RetentionRepository,
     private readonly log: TrustedLog,
-    private readonly record: Recording,
+    private readonly recorder: AuditRecorder,
     private readonly asked: AskedFor,
     private readonly redactor: Redactor,
     logger: AuditLogger,
@@ -123,7 +122,7 @@ export class LegalHolds {
       placedBy: filled('placedBy', await this.asked.person(placedBy, tenantId ?? '')),
     };
     const tenant = hold.tenantId ?? OF_ALL;
-    const { id, timestamp } = await this.record(await this.draft('hold', tenant, details));
+    const { id, timestamp } = await this.record('hold', tenant, details);
     return holdOf({ id, timestamp, tenantId: tenant, action: HOLD_ACTION, details })!;
   }
 
@@ -138,14 +137,8 @@ export class LegalHolds {
       reason: filled('reason', this.asked.words(reason)),
       liftedBy: filled('liftedBy', await this.asked.person(liftedBy, '')),
     };
-    await this.record(await this.draft('hold-release', hold.tenantId ?? OF_ALL, details));
+    await this.record('hold-release', hold.tenantId ?? OF_ALL, details);
     return hold;
-  }
-
-  /** See `AuditRetention.holds`. */
-  async find(scope: AuditScope): Promise<LegalHold[]> {
-    const { tenantId } = splitScope(scope);
-    return (await this.on(tenantId)).inForce;
   }
 
   /**
@@ -180,30 +173,22 @@ export class LegalHolds {
     return readHolds(this.repository, trust, this.warn, tenants);
   }
 
-  /** The event of a hold or of its lifting, with its record where there is a key. */
-  private async draft(
+  /** Stores the event of a hold or of its lifting, with its record where there is a key. */
+  private async record(
     kind: 'hold' | 'hold-release',
     tenantId: string,
     details: Partial<AuditFacts>,
-  ): Promise<AuditEventDraft> {
+  ): Promise<AuditLogEvent> {
+    assertSigns(this.log, 'the event of a legal hold', 'places and lifts holds');
     const { signer, trust } = this.log;
-    if (!signer && trust.verifiers.length > 0) {
-      throw new AuditError(
-        'AUDIT_INVALID_OPTIONS',
-        'The log is signed, and so must be the event of a legal hold: write the option ledger.signingKey for the process that places and lifts holds.',
-        { field: 'ledger.signingKey' },
-      );
-    }
     const id = createEventId(Date.now());
     // In canonical JSON, so that it can be compared as a text.
     const lines = [id, canonicalJson(details as AuditFacts)];
     const claim = { kind, origin: trust.origin ?? '', lines };
     const record = signer && (await signInTime(signer, () => signStatement(claim, signer)));
-    return {
-      id,
-      tenantId,
-      ...raise(kind === 'hold' ? HOLD : RELEASE, { ...details, ...defined({ record }) }),
-    };
+    const said = raise(kind === 'hold' ? HOLD : RELEASE, { ...details, ...defined({ record }) });
+    const event: AuditEventDraft = { id, tenantId, ...said };
+    return this.recorder.recordVerbatim(inContext(event));
   }
 
   /**
@@ -240,6 +225,16 @@ export class LegalHolds {
       `${event} says that a legal hold was ${verb}, and ${why}. It counts for nothing; nest-audit verify says more.`,
     );
   };
+}
+
+/** @throws AuditError `AUDIT_INVALID_OPTIONS` where the log is signed, and this process can't sign */
+export function assertSigns({ signer, trust }: TrustedLog, what: string, does: string): void {
+  if (signer || trust.verifiers.length === 0) return;
+  throw new AuditError(
+    'AUDIT_INVALID_OPTIONS',
+    `The log is signed, and so must be ${what}: write the option ledger.signingKey for the process that ${does}.`,
+    { field: 'ledger.signingKey' },
+  );
 }
 
 function filled(field: string, value: unknown): string {

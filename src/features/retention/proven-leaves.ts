@@ -1,4 +1,5 @@
 import { AuditError } from '../../event/audit-error.js';
+import { RecentMap } from '../../event/recent-map.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { rootAt } from '../../ledger/proofs.js';
 import { TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
@@ -18,13 +19,13 @@ const MOST_ROOTS = 100;
  * checkpoint's root: the tables are not taken at their word.
  */
 export class ProvenLeaves {
-  private tiles = new Map<string, Promise<readonly Buffer[] | undefined>>();
+  private readonly tiles = new RecentMap<string, Promise<readonly Buffer[] | undefined>>(MOST_TILES);
 
   private constructor(
     private readonly ledger: LedgerRepository,
     readonly checkpoint: Checkpoint,
-    /** Has the nodes in its cache of which the root was computed. */
-    private reader: TileReader,
+    /** Has the tiles of the right edge in its cache, of which the root was computed. */
+    private readonly edge: TileReader,
   ) {}
 
   /**
@@ -36,8 +37,9 @@ export class ProvenLeaves {
   static async newest(ledger: LedgerRepository, trust: Trust): Promise<ProvenLeaves | undefined> {
     let tried = 0;
     for await (const checkpoint of believedCheckpoints(ledger, trust)) {
-      const reader = await provenReader(ledger, checkpoint);
-      if (reader) return new ProvenLeaves(ledger, checkpoint, reader);
+      const edge = new TileReader(ledger, checkpoint.treeSize);
+      const root = await unlessBroken(rootAt(checkpoint.treeSize, edge.node));
+      if (root?.equals(checkpoint.rootHash)) return new ProvenLeaves(ledger, checkpoint, edge);
       tried += 1;
       if (tried === MOST_ROOTS) break;
     }
@@ -54,14 +56,8 @@ export class ProvenLeaves {
   /** Whether the checkpoint has this hash at this place. A tile that is missing or was changed proves nothing. */
   async has(leafIndex: number, hash: Buffer): Promise<boolean> {
     if (!(leafIndex >= 0 && leafIndex < this.checkpoint.treeSize)) return false;
-    if (this.tiles.size >= MOST_TILES) await this.renew();
-    try {
-      const hashes = await this.tile(0, Math.floor(leafIndex / TILE_WIDTH));
-      return hashes?.[leafIndex % TILE_WIDTH]?.equals(hash) ?? false;
-    } catch (error) {
-      if (isBroken(error)) return false;
-      throw error;
-    }
+    const hashes = await unlessBroken(this.tile(0, Math.floor(leafIndex / TILE_WIDTH)));
+    return hashes?.[leafIndex % TILE_WIDTH]?.equals(hash) ?? false;
   }
 
   /** Whether the stored event is a leaf below the given size, as the checkpoint has it. */
@@ -74,41 +70,25 @@ export class ProvenLeaves {
 
   /** The hashes of a tile; `undefined` where the tile above has another root for it. */
   private tile(level: number, index: number): Promise<readonly Buffer[] | undefined> {
-    const key = `${level}/${index}`;
-    let tile = this.tiles.get(key);
-    if (!tile) this.tiles.set(key, (tile = this.prove(level, index)));
-    return tile;
+    return this.tiles.getOrMake(`${level}/${index}`, () => this.prove(level, index));
   }
 
   private async prove(level: number, index: number): Promise<readonly Buffer[] | undefined> {
-    const hashes = await this.reader.hashes(level, index);
-    // Each hash of the right edge is one of those of which the root was computed.
-    if (hashes.length < TILE_WIDTH) return hashes;
+    const isFull = (index + 1) * TILE_WIDTH <= this.edge.width(level);
+    if (!isFull) return this.edge.hashes(level, index);
+    // By a reader of its own, which keeps nothing.
+    const hashes = await new TileReader(this.ledger, this.checkpoint.treeSize).hashes(level, index);
     const above = await this.tile(level + 1, Math.floor(index / TILE_WIDTH));
     return above?.[index % TILE_WIDTH]?.equals(tileRoot(hashes)) ? hashes : undefined;
   }
-
-  private async renew(): Promise<void> {
-    this.tiles = new Map();
-    // Where the log was broken meanwhile: a reader of an empty log, which proves nothing.
-    this.reader = (await provenReader(this.ledger, this.checkpoint)) ?? new TileReader(this.ledger, 0);
-  }
 }
 
-/** A reader whose nodes have the checkpoint's root; `undefined` where the log does not. */
-async function provenReader(
-  ledger: LedgerRepository,
-  { treeSize, rootHash }: Checkpoint,
-): Promise<TileReader | undefined> {
-  const reader = new TileReader(ledger, treeSize);
+/** What the log answers; `undefined` where it is broken, or has not so many leaves. */
+export async function unlessBroken<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
-    return (await rootAt(treeSize, reader.node)).equals(rootHash) ? reader : undefined;
+    return await asked;
   } catch (error) {
-    if (isBroken(error)) return undefined;
+    if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
     throw error;
   }
-}
-
-function isBroken(error: unknown): boolean {
-  return error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN';
 }

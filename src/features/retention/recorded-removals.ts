@@ -1,17 +1,20 @@
-import { AuditError } from '../../event/audit-error.js';
 import { timestampOf } from '../../event/event-id.js';
 import { RecentMap } from '../../event/recent-map.js';
 import { REMOVAL_ACTION } from '../../event/retention-actions.js';
 import { formatFault } from '../../ledger/format-error.js';
 import { rootAt } from '../../ledger/proofs.js';
 import { digestOfLeaves, LeafSet, MOST_HOLDS, openRemoval, showLeaves } from './removal-record.js';
+import { unlessBroken } from './proven-leaves.js';
 import { RecordedTrust } from './recorded-trust.js';
-import type { RecordedLog } from './recorded-trust.js';
 import type { RemovalRecord } from './removal-record.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { TileReader } from '../../store/tile-reader.js';
 import { decodeHash } from '../../ledger/base64.js';
-import type { ExplainedLeaves, ExplainsMissing } from '../../trail/verification/missing-events.js';
+import type {
+  ExplainedLeaves,
+  ExplainsMissing,
+  VerifiedLog,
+} from '../../trail/verification/missing-events.js';
 import { readHolds } from './hold-events.js';
 import type { RecordedHolds } from './hold-events.js';
 import { RetentionRepository } from './retention.repository.js';
@@ -31,8 +34,7 @@ const MOST_DOUBTED = 10_000;
 
 /** Why leaves may have no event: retention has removed it. */
 export function explainRemovals(database: AuditDatabase): ExplainsMissing {
-  const retention = new RetentionRepository(database);
-  return (log) => RecordedRemovals.of(retention, { ...log, trust: new RecordedTrust(log.ledger, log.trust) });
+  return (log) => RecordedRemovals.of(new RetentionRepository(database), log);
 }
 
 /** Of which leaves the events were removed by retention, as signed records say that still fit the log. */
@@ -44,20 +46,20 @@ class RecordedRemovals implements ExplainedLeaves {
 
   private constructor(
     private readonly retention: RetentionRepository,
-    private readonly log: RecordedLog,
+    private readonly log: VerifiedLog,
+    private readonly trust: RecordedTrust,
     private readonly holds: RecordedHolds,
   ) {}
 
   /** Reads the records. */
-  static async of(retention: RetentionRepository, log: RecordedLog): Promise<RecordedRemovals> {
-    const holds = await readHolds(retention, log.trust, (eventId, verb, doubt) => {
+  static async of(retention: RetentionRepository, log: VerifiedLog): Promise<RecordedRemovals> {
+    const trust = new RecordedTrust(log.ledger, log.trust);
+    const holds = await readHolds(retention, trust, (eventId, verb, doubt) => {
       const message = `Event ${eventId} says that a legal hold was ${verb}, and ${doubt}. It counts for nothing.`;
       log.problems.add('hold_untrusted', message, { eventId });
     });
-    const removals = new RecordedRemovals(retention, log, holds);
-    for await (const events of retention.statements([REMOVAL_ACTION])) {
-      for (const event of events) await removals.read(event);
-    }
+    const removals = new RecordedRemovals(retention, log, trust, holds);
+    for await (const event of retention.statements([REMOVAL_ACTION])) await removals.read(event);
     return removals;
   }
 
@@ -67,22 +69,17 @@ class RecordedRemovals implements ExplainedLeaves {
 
   async loadAgain(): Promise<void> {
     this.roots = new RecentMap(MOST_ROOTS);
-    for await (const events of this.retention.statements([REMOVAL_ACTION])) {
-      for (const event of events) {
-        const isKnown = this.believed.has(event.id) || this.doubted.has(event.id);
-        if (!isKnown) await this.read(event, this.doubted.size < MOST_DOUBTED);
-      }
+    for await (const event of this.retention.statements([REMOVAL_ACTION])) {
+      const isKnown = this.believed.has(event.id) || this.doubted.has(event.id);
+      if (!isKnown) await this.read(event, this.doubted.size < MOST_DOUBTED);
     }
   }
 
   private async read(event: StatementEvent, isNews = true): Promise<void> {
     const { id } = event;
     const { doubt, first } = await this.doubtOf(event);
-    if (doubt === undefined) {
-      this.believed.add(id);
-      return;
-    }
-    if (!isNews) return;
+    if (doubt === undefined) this.believed.add(id);
+    if (doubt === undefined || !isNews) return;
     if (this.doubted.size < MOST_DOUBTED) this.doubted.add(id);
     const message = `Event ${id} says that events were removed, and its record ${doubt}.`;
     this.log.problems.add('removal_untrusted', message, { eventId: id, leafIndex: first });
@@ -95,8 +92,8 @@ class RecordedRemovals implements ExplainedLeaves {
     details,
   }: StatementEvent): Promise<{ doubt?: string; first?: number }> {
     try {
-      const record = openRemoval(details?.['record'], this.log.trust.verifiers);
-      const doubt = await this.log.trust.doubt(id, record);
+      const record = openRemoval(details?.['record'], this.trust.verifiers);
+      const doubt = await this.trust.doubt(id, record);
       if (doubt !== undefined) return { doubt };
       const misfit = this.unknownHoldOf(id, tenantId, record) ?? (await this.misfitOf(record));
       if (misfit !== undefined) return { doubt: misfit, first: record.leaves[0]![0] };
@@ -114,7 +111,7 @@ class RecordedRemovals implements ExplainedLeaves {
     { holds: known }: RemovalRecord,
   ): string | undefined {
     // It names no more.
-    if (!this.log.trust.needsSignature || known.length >= MOST_HOLDS) return undefined;
+    if (!this.trust.needsSignature || known.length >= MOST_HOLDS) return undefined;
     const at = timestampOf(removalId);
     for (const [id, hold] of this.holds.placed) {
       const end = this.holds.lifted.get(id) ?? Infinity;
@@ -143,10 +140,7 @@ class RecordedRemovals implements ExplainedLeaves {
   /** The root that the log has, or had, at this size; `undefined` where it has not so many leaves, or is broken there. */
   private rootAt(size: number): Promise<Buffer | undefined> {
     return this.roots.getOrMake(size, () =>
-      rootAt(size, new TileReader(this.log.ledger, size).node).catch((error: unknown) => {
-        if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
-        throw error;
-      }),
+      unlessBroken(rootAt(size, new TileReader(this.log.ledger, size).node)),
     );
   }
 }

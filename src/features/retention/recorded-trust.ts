@@ -4,10 +4,6 @@ import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
 import type { Trust } from '../../trail/believed-checkpoints.js';
 import { ProvenLeaves } from './proven-leaves.js';
-import type { VerifiedLog } from '../../trail/verification/missing-events.js';
-
-/** A log that is verified, and whose statements are believed. */
-export type RecordedLog = Omit<VerifiedLog, 'trust'> & { readonly trust: RecordedTrust };
 
 /** Decides whether a statement in an event's details is to be believed: whoever may insert an event can write any. */
 export class RecordedTrust {

@@ -7,6 +7,7 @@ import { createEventId } from '../../event/event-id.js';
 import { rangesOf } from '../../event/sequence-set.js';
 import { raise } from '../../event/raised-event.js';
 import { digestOfLeaves, sealRemoval } from './removal-record.js';
+import type { RemovedLeaf } from './removal-record.js';
 import { REMOVAL } from './raised-events.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
 import { signInTime } from '../../store/sign-in-time.js';
@@ -16,7 +17,7 @@ import { RetentionRepository } from './retention.repository.js';
 import type { EventSpan, ExpiredEvents, ExpiredRow } from './retention.repository.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 import { ProvenLeaves } from './proven-leaves.js';
-import { HoldsRead } from './legal-holds.js';
+import { assertSigns, HoldsRead } from './legal-holds.js';
 import type { HoldsFound, LegalHolds } from './legal-holds.js';
 import { RETENTION_DEFAULTS, ruleFor, SMALL_BATCH_SIZE } from './retention-options.js';
 import type { RetentionOptions, RetentionRule } from './retention-options.js';
@@ -92,47 +93,55 @@ export class Removal {
   }
 
   private async run(options: RemovalOptions): Promise<RemovalResult> {
-    const { rules } = this;
-    const { dryRun = false, signal } = options;
-    const { ledger, signer, trust } = this.log;
-    if (!dryRun && !signer && trust.verifiers.length > 0) {
-      throw invalid(
-        'ledger.signingKey',
-        'The log is signed, and so must be the record of a removal: write the option ledger.signingKey for the process that removes.',
+    const { rules } = this.options;
+    if (!rules) {
+      throw new AuditError(
+        'AUDIT_INVALID_OPTIONS',
+        'removeExpired() has no rules: write features: [retention({ rules: [{ keepDays: 365 }] })].',
+        { field: 'retention.rules' },
       );
     }
-    const leaves = await ProvenLeaves.newest(ledger, trust);
-    const groups: RemovedGroup[] = [];
-    const maintenance = dryRun ? undefined : await this.connect();
-    try {
-      const now = Date.now();
-      const read = new HoldsRead();
-      for await (const tenants of leaves ? this.repository.tenants() : []) {
-        for (const tenantId of tenants) {
-          signal?.throwIfAborted();
-          for (const { category, keepDays, before } of await this.agedOf(tenantId, rules, now)) {
-            signal?.throwIfAborted();
-            const which = { tenantId, category, before };
-            const size = leaves!.checkpoint.treeSize;
-            const work: Work = { which, keepDays, leaves: leaves!, size, read, signal };
-            const done = groups.reduce((sum, { events }) => sum + events, 0);
-            const report = (removed: number) =>
-              options.onProgress?.({ tenantId, category, removed: done + removed });
-            const span = maintenance
-              ? await this.removeGroup(work, maintenance.repository, report)
-              : { ...(await this.span(work, false)), changed: 0 };
-            const held = await this.span(work, true);
-            const group = { ...which, keepDays, ...span, held: held.events };
-            if (group.events + group.held + group.changed > 0) groups.push(group);
-          }
-        }
-      }
-    } finally {
-      await maintenance?.close();
-    }
+    const { dryRun = false } = options;
+    if (!dryRun) assertSigns(this.log, 'the record of a removal', 'removes');
+    const leaves = await ProvenLeaves.newest(this.log.ledger, this.log.trust);
+    const remove = async (maintenance?: RetentionRepository) =>
+      leaves ? this.removeGroups(rules, leaves, options, maintenance) : [];
+    const groups = await (dryRun ? remove() : this.asMaintenance(remove));
     const total = (name: 'events' | 'held' | 'changed') =>
       groups.reduce((sum, group) => sum + group[name], 0);
     return { dryRun, removed: total('events'), held: total('held'), changed: total('changed'), groups };
+  }
+
+  /** Of all tenants. @param maintenance who removes; absent where it is only said what would go */
+  private async removeGroups(
+    rules: readonly RetentionRule[],
+    leaves: ProvenLeaves,
+    { signal, onProgress }: RemovalOptions,
+    maintenance: RetentionRepository | undefined,
+  ): Promise<RemovedGroup[]> {
+    const groups: RemovedGroup[] = [];
+    const now = Date.now();
+    const read = new HoldsRead();
+    let removed = 0;
+    for await (const tenants of this.repository.tenants()) {
+      for (const tenantId of tenants) {
+        signal?.throwIfAborted();
+        for (const { category, keepDays, before } of await this.agedOf(tenantId, rules, now)) {
+          signal?.throwIfAborted();
+          const which = { tenantId, category, before };
+          const work: Work = { which, keepDays, leaves, read, signal };
+          const report = (more: number) => onProgress?.({ tenantId, category, removed: removed + more });
+          const span = maintenance
+            ? await this.removeGroup(work, maintenance, report)
+            : { ...(await this.span(work, false)), changed: 0 };
+          removed += span.events;
+          const { events: held } = await this.span(work, true);
+          const group = { ...which, keepDays, ...span, held };
+          if (group.events + held + group.changed > 0) groups.push(group);
+        }
+      }
+    }
+    return groups;
   }
 
   /** The tenant's categories that have events old enough, each with its rule and the time before which they began. */
@@ -151,21 +160,23 @@ export class Removal {
   }
 
   /** Of the events that are old enough, those that are held or those that are not. */
-  private async span({ which, size, read }: Work, isHeld: boolean): Promise<EventSpan> {
+  private async span({ which, leaves, read }: Work, isHeld: boolean): Promise<EventSpan> {
     const { inForce } = await this.holds.on(which.tenantId, read);
-    return this.repository.span(which, inForce, isHeld, size);
+    return this.repository.span(which, inForce, isHeld, leaves.checkpoint.treeSize);
   }
 
   /** Removes batch after batch; what was changed is evidence, and stays for whoever looks into it. */
   private async removeGroup(
-    { which, keepDays, leaves, size, read, signal }: Work,
+    work: Work,
     maintenance: RetentionRepository,
     report: (removed: number) => void,
   ): Promise<EventSpan & { changed: number }> {
+    const { which, leaves, read, signal } = work;
     const {
       batchSize = maintenance.isOnThisThread ? SMALL_BATCH_SIZE : RETENTION_DEFAULTS.batchSize,
       pauseMs = RETENTION_DEFAULTS.pauseMs,
     } = this.options;
+    const size = leaves.checkpoint.treeSize;
     let [events, changed, oldest, newest] = [0, 0, Infinity, -Infinity];
     let after = '';
     let races = 0;
@@ -175,9 +186,10 @@ export class Removal {
       const page = await this.repository.expired(which, holds.inForce, { after, limit: batchSize, size });
       const proved = await this.proved(page, leaves);
       if (proved.length > 0) {
-        const span = spanOf(proved);
-        const event = await this.describe({ ...which, keepDays, ...span }, leaves.checkpoint, proved, holds);
-        const ids = proved.map(({ row }) => String(row.id));
+        const times = proved.map(({ timestamp }) => timestamp);
+        const span = { oldest: Math.min(...times), newest: Math.max(...times) };
+        const event = await this.describe(work, span, proved, holds);
+        const ids = proved.map(({ eventId }) => eventId);
         const considered = races < MAX_HOLD_RACES ? holds.considered : undefined;
         if (!(await maintenance.remove(ids, event, considered))) {
           races += 1;
@@ -190,7 +202,7 @@ export class Removal {
         }
         races = 0;
         this.recorder.announce(event);
-        events += span.events;
+        events += proved.length;
         oldest = Math.min(oldest, span.oldest);
         newest = Math.max(newest, span.newest);
         report(events);
@@ -203,34 +215,29 @@ export class Removal {
   }
 
   /** Those that are what was sealed, in the order of their leaves. */
-  private async proved(page: readonly ExpiredRow[], leaves: ProvenLeaves): Promise<ProvedRow[]> {
-    const proved: ProvedRow[] = [];
-    for (const expired of page) {
-      const hash = leafHashOf(expired.row);
-      const isStored = hash.toString('base64') === expired.leafHash;
-      if (isStored && (await leaves.has(expired.leafIndex, hash))) proved.push({ ...expired, hash });
+  private async proved(page: readonly ExpiredRow[], leaves: ProvenLeaves): Promise<ProvedLeaf[]> {
+    const proved: ProvedLeaf[] = [];
+    for (const { row, leafIndex, leafHash: stored } of page) {
+      const leafHash = leafHashOf(row);
+      if (leafHash.toString('base64') !== stored || !(await leaves.has(leafIndex, leafHash))) continue;
+      proved.push({ leafIndex, leafHash, eventId: String(row.id), timestamp: Number(row.timestamp) });
     }
     return proved.sort((a, b) => a.leafIndex - b.leafIndex);
   }
 
-  /** The event that tells of the batch, and is its record. */
+  /** The event that tells of what one transaction removes, and is its record. */
   private async describe(
-    { tenantId, category, keepDays, events, oldest, newest }: Batch,
-    checkpoint: ProvenLeaves['checkpoint'],
-    removed: readonly ProvedRow[],
+    { which: { tenantId, category }, keepDays, leaves }: Work,
+    span: Pick<EventSpan, 'oldest' | 'newest'>,
+    removed: readonly ProvedLeaf[],
     { inForce }: HoldsFound,
   ): Promise<AuditLogEvent> {
     const id = createEventId(Date.now());
-    const leaves = removed.map(({ leafIndex, hash, row }) => ({
-      leafIndex,
-      leafHash: hash,
-      eventId: String(row.id),
-    }));
     const claim = {
-      ...checkpoint,
+      ...leaves.checkpoint,
       eventId: id,
-      leaves: rangesOf(leaves.map(({ leafIndex }) => leafIndex)),
-      digest: digestOfLeaves(leaves),
+      leaves: rangesOf(removed.map(({ leafIndex }) => leafIndex)),
+      digest: digestOfLeaves(removed),
       holds: inForce.map((hold) => hold.id),
     };
     const { signer } = this.log;
@@ -238,62 +245,37 @@ export class Removal {
     return this.recorder.completeVerbatim({
       id,
       tenantId,
-      ...raise(REMOVAL, { removed: events, category, keepDays, oldest, newest, record }),
+      ...raise(REMOVAL, { removed: removed.length, category, keepDays, ...span, record }),
     });
   }
 
-  private get rules(): readonly RetentionRule[] {
-    const { rules } = this.options;
-    if (rules) return rules;
-    throw invalid(
-      'retention.rules',
-      'removeExpired() has no rules: write features: [retention({ rules: [{ keepDays: 365 }] })].',
-    );
-  }
-
-  /** The connection of whoever may remove. */
-  private async connect(): Promise<{ repository: RetentionRepository; close: () => Promise<void> }> {
+  /** By the connection of whoever may remove. */
+  private async asMaintenance<T>(work: (maintenance: RetentionRepository) => Promise<T>): Promise<T> {
     const { database: options } = this.options;
-    if (!options) return { repository: this.repository, close: () => Promise.resolve() };
+    if (!options) return work(this.repository);
     const database = new AuditDatabase({ database: options, migrate: false }, this.logger);
     await database.connect(CONNECT_PATIENCE_MS);
-    const close = () => database.close();
     try {
       database.ready();
-    } catch (error) {
-      await close();
-      throw error;
+      return await work(new RetentionRepository(database));
+    } finally {
+      await database.close();
     }
-    return { repository: new RetentionRepository(database), close };
   }
 }
 
 /** An event that is in the log as it is stored. */
-interface ProvedRow extends ExpiredRow {
-  /** Of its leaf. */
-  readonly hash: Buffer;
+interface ProvedLeaf extends RemovedLeaf {
+  readonly timestamp: number;
 }
-
-/** What one transaction removes. */
-type Batch = Work['which'] & Pick<Work, 'keepDays'> & Required<EventSpan>;
 
 /** The expired events of one tenant and category. */
 interface Work {
   readonly which: ExpiredEvents & { readonly category: AuditCategory };
   readonly keepDays: number;
-  /** Of the checkpoint that is believed, and how many may be removed. */
+  /** Of the checkpoint that is believed: as many may be removed as it has. */
   readonly leaves: ProvenLeaves;
-  readonly size: number;
   /** Of holds. Whether one was placed since is seen in the transaction that removes. */
   readonly read: HoldsRead;
   readonly signal: AbortSignal | undefined;
-}
-
-function spanOf(removed: readonly ProvedRow[]): Required<EventSpan> {
-  const times = removed.map(({ row }) => Number(row.timestamp));
-  return { events: removed.length, oldest: Math.min(...times), newest: Math.max(...times) };
-}
-
-function invalid(field: string, message: string): AuditError {
-  return new AuditError('AUDIT_INVALID_OPTIONS', message, { field });
 }

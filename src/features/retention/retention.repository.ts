@@ -1,7 +1,8 @@
 import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
 import { firstIdOf } from '../../event/event-id.js';
+import { isObject } from '../../event/option-schema.js';
 import { pages } from '../../event/pages.js';
-import { defined } from '../../event/present.js';
+import { parsedJson } from '../../event/read-event.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
 import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
@@ -214,15 +215,12 @@ export class RetentionRepository {
   }
 
   /**
-   * The audit's own events of these actions that have no number, some hundred at a time: those of one tenant and action after
-   * another, each in the order of their ids.
+   * The audit's own events of these actions that have no number: those of one tenant and action after another, each in the order
+   * of their ids.
    *
    * @param tenants whose; absent for everybody's
    */
-  async *statements(
-    actions: readonly string[],
-    tenants?: readonly string[],
-  ): AsyncGenerator<readonly StatementEvent[]> {
+  async *statements(actions: readonly string[], tenants?: readonly string[]): AsyncGenerator<StatementEvent> {
     for await (const some of tenants ? [tenants] : this.tenants()) {
       const groups = await ask(
         this.database,
@@ -235,7 +233,7 @@ export class RetentionRepository {
   }
 
   /** By the index of tenants and actions: there may be many more events without a number. */
-  private async *statementsOf(tenantId: string, action: string): AsyncGenerator<readonly StatementEvent[]> {
+  private async *statementsOf(tenantId: string, action: string): AsyncGenerator<StatementEvent> {
     const found = pages<StatementEvent>(STATEMENTS_PAGE, async (last) => {
       const rows = await ask(
         this.database,
@@ -245,15 +243,18 @@ export class RetentionRepository {
             AND e.source IS NULL AND ${isId('e.id')}
           ORDER BY e.id ${limit(STATEMENTS_PAGE)}`,
       );
-      return rows.map((row) => ({
-        id: String(row['id']),
-        timestamp: Number(row['timestamp']),
-        tenantId,
-        action,
-        ...defined({ details: factsOf(row['details']) }),
-      }));
+      return rows.map((row) => {
+        const details = parsedJson(String(row['details']));
+        return {
+          id: String(row['id']),
+          timestamp: Number(row['timestamp']),
+          tenantId,
+          action,
+          ...(isObject(details) && { details: details as AuditFacts }),
+        };
+      });
     });
-    for await (const events of found) if (events.length > 0) yield events;
+    for await (const events of found) yield* events;
   }
 }
 
@@ -282,16 +283,4 @@ function isHeldBy({ tenantId, userId, resource, resourceId, from, to }: HeldEven
   if (from !== undefined) all.push(sql`e.id >= ${id(firstIdOf(from))}`);
   if (to !== undefined) all.push(sql`e.id < ${id(firstIdOf(to))}`);
   return sql`(${list(all, ' AND ')})`;
-}
-
-/** The record that a column holds; `undefined` where it holds none. */
-function factsOf(text: unknown): AuditFacts | undefined {
-  try {
-    const facts: unknown = JSON.parse(String(text));
-    return typeof facts === 'object' && facts !== null && !Array.isArray(facts)
-      ? (facts as AuditFacts)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
