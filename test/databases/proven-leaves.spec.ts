@@ -12,6 +12,7 @@ import {
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { LedgerRepository } from '../../src/store/ledger.repository.js';
 import { ProvenLeaves } from '../../src/features/retention/proven-leaves.js';
+import { RecordedTrust } from '../../src/features/retention/recorded-trust.js';
 import { openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { RawTables } from '../support/ledger-app.js';
@@ -86,6 +87,16 @@ describe('the leaves of a checkpoint', () => {
       expect([index, await log.has(index, leaves[index === 0 ? 1 : 0]!)]).toEqual([index, false]);
     }
     for (const index of [-1, 0.5, SIZE, NaN]) expect(await log.has(index, leaves[0]!)).toBe(false);
+  });
+
+  it('say nothing while the database is away: else a legal hold of before the first key would count for nothing', async () => {
+    const away = new AuditDatabase(
+      {},
+      { log: () => undefined, warn: () => undefined, error: () => undefined },
+    );
+    const trust = { verifiers: [], unsignedUntil: SIZE, origin: 'a' };
+    const asked = new RecordedTrust(new LedgerRepository(away), trust).isBeforeKeys(derivedEventId(0, '0'));
+    await expect(asked).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
   });
 
   it('are none where a tile on the way was changed or is gone, and the others still are', async () => {

@@ -3,7 +3,7 @@ import type { OpenedStatement } from '../../ledger/statement.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
 import type { Trust } from '../../trail/believed-checkpoints.js';
-import { ProvenLeaves } from './proven-leaves.js';
+import { ProvenLeaves, unlessBroken } from './proven-leaves.js';
 
 /** Decides whether a statement in an event's details is to be believed: whoever may insert an event can write any. */
 export class RecordedTrust {
@@ -47,7 +47,7 @@ export class RecordedTrust {
   async isBeforeKeys(eventId: string): Promise<boolean> {
     const { unsignedUntil } = this.trust;
     if (unsignedUntil === 0) return false;
-    this.proven ??= ProvenLeaves.newest(this.ledger, this.trust).catch(() => undefined);
+    this.proven ??= unlessBroken(ProvenLeaves.newest(this.ledger, this.trust));
     return (await (await this.proven)?.hasEvent(eventId, unsignedUntil)) ?? false;
   }
 
