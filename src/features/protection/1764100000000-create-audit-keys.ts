@@ -2,7 +2,6 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { TEXT_LIMITS } from '../../event/safe-text.js';
 import { columnTypes, createTable, dropTables } from '../../store/migrations/tables.js';
 
-/** Creates the table of the wrapped data keys. */
 export class CreateAuditKeys1764100000000 implements MigrationInterface {
   readonly name = 'CreateAuditKeys1764100000000';
 

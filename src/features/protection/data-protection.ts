@@ -67,7 +67,7 @@ export interface SubjectProtection {
   readonly keys: SubjectKeys;
   readonly transit: TransitKeys;
   /** The field of the event that names the person, where it is one of these. */
-  readonly subjectField?: IdField;
+  readonly subjectField: IdField | undefined;
 }
 
 /** What the law gives a person: to have their data erased, and to get them; and the care for the keys that makes it possible. */

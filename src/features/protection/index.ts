@@ -1,6 +1,6 @@
 // The feature `protection`: nest-audit-trail/protection.
 import { defineFeature } from '../../engine/audit-feature.js';
-import { defined } from '../../event/present.js';
+import { RateLimitedLog } from '../../event/audit-logger.js';
 import { CreateAuditKeys1764100000000 } from './1764100000000-create-audit-keys.js';
 import { AuditKeyEntity } from './audit-key.entity.js';
 import { DataProtection } from './data-protection.js';
@@ -39,16 +39,17 @@ export const protection = defineFeature(
     const { database, recorder, redactor, logger } = host;
     const options = checkProtection(given, redactor);
     const { masters, cacheSeconds, subjectField } = options;
+    const warnings = new RateLimitedLog(logger);
     const table = new SubjectKeyRepository(database);
-    const keys = masters && new SubjectKeys(table, masters, options, logger);
-    const reader = new ProtectedReader(table, keys, logger);
+    const keys = masters && new SubjectKeys(table, masters, options, warnings);
+    const reader = new ProtectedReader(table, keys, warnings);
     const read = reader.read.bind(reader);
     if (!keys) return { atRest: { read }, service: new DataProtection(undefined, reader, host) };
-    const transit = new TransitKeys(keys.masters, cacheSeconds * 1_000, recorder.delivery, logger);
+    const transit = new TransitKeys(keys.masters, cacheSeconds * 1_000, recorder.delivery, warnings);
     let isStarted = false;
     return {
-      atRest: { protection: new Protector(options, transit, keys, logger), read },
-      service: new DataProtection({ keys, transit, ...defined({ subjectField }) }, reader, host),
+      atRest: { protection: new Protector(options, transit, keys, warnings), read },
+      service: new DataProtection({ keys, transit, subjectField }, reader, host),
       prepare: () => transit.open(),
       connected: () => keys.check(),
       start: () => {

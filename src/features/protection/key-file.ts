@@ -1,29 +1,10 @@
 // Files that hold a key each, in the journal's directory.
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsync,
-  openSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, fsync, unlinkSync, writeSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { ForeignFileError, openRegularFile } from '../../journal/journal-file.js';
 
 const sync = promisify(fsync);
-
-/** Whether there is such a file. */
-export function isRegularFile(path: string): boolean {
-  try {
-    closeSync(openRegularFile(path, constants.O_RDONLY));
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * Writes a small file whole or not at all: a new one, which then takes the place of whatever has its name.
@@ -32,15 +13,9 @@ export function isRegularFile(path: string): boolean {
  */
 export async function writeWhole(path: string, text: string): Promise<void> {
   const fresh = path + UNFINISHED;
-  rmSync(fresh, { force: true });
-  const fd = openSync(fresh, 'wx', 0o600);
-  try {
-    writeSync(fd, text);
-    await sync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(fresh, path);
+  await rm(fresh, { force: true });
+  await writeFile(fresh, text, { flag: 'wx', mode: 0o600, flush: true });
+  await rename(fresh, path);
 }
 
 /** At the end of the name of a file that is being written. */

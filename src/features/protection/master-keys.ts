@@ -1,7 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { AuditError } from '../../event/audit-error.js';
 import { safeText } from '../../event/safe-text.js';
-import { within } from '../../store/within.js';
+import { answerWithin } from '../../store/within.js';
 import { decrypt, encrypt } from './aes-gcm.js';
 
 /** A KMS, as the library asks it. */
@@ -83,10 +83,8 @@ export class MasterKeys {
   /** Whether the options name this master key. */
   has(masterId: string): boolean {
     const { kms } = this.options;
-    return (
-      this.localOf(masterId) !== undefined ||
-      (kms !== undefined && [kms.keyId, ...(kms.formerKeyIds ?? [])].includes(masterId))
-    );
+    const named = kms ? [kms.keyId, ...(kms.formerKeyIds ?? [])] : [];
+    return named.includes(masterId) || this.localOf(masterId) !== undefined;
   }
 
   /**
@@ -144,10 +142,7 @@ async function asked(
 ): Promise<Uint8Array> {
   let answer: unknown;
   try {
-    const asking = Promise.resolve(ask()).then((bytes) => (answer = bytes));
-    if (!(await within(KMS_TIMEOUT_MS, asking))) {
-      throw new Error(`it has not answered for ${KMS_TIMEOUT_MS / 1_000} s`);
-    }
+    answer = await answerWithin(KMS_TIMEOUT_MS, Promise.resolve(ask()));
   } catch (error) {
     // A KMS quotes no key in its errors.
     throw new KeyUnavailableError(

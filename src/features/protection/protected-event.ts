@@ -2,13 +2,10 @@ import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
 import { FACT_LIMITS } from '../../event/flatten.js';
 import { PROTECTED_FIELDS_KEY, PROTECTED_VALUE } from '../../event/protected-marks.js';
 import { protectedFieldsOf, withoutMarks } from '../../recorder/hidden-event.js';
-import type { Placeholder } from '../../recorder/hidden-event.js';
 import { ENCRYPTED_OVERHEAD } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
 import { isNeeded } from './protection-options.js';
 import type { Protection } from './protection-options.js';
-
-const TOO_LARGE: Placeholder = '[withheld]';
 
 /**
  * A copy of the event without the values that are to be protected, and these.
@@ -19,25 +16,22 @@ export function withoutValues(
   event: AuditLogEvent,
   protection: Protection,
 ): { event: AuditLogEvent; values: Record<string, AuditValue> } | undefined {
-  const { fields, protectsFacts, isProtectedFact } = protection;
+  const { fields, isProtectedFact } = protection;
   const values: Record<string, AuditValue> = {};
   const present = fields.filter((field) => event[field] !== undefined);
   for (const field of present) values[field] = event[field]!;
-  const rest: AuditLogEvent = { ...event, metadata: { ...event.metadata } };
+  const rest: AuditLogEvent = { ...event, details: { ...event.details }, metadata: { ...event.metadata } };
   for (const field of present) delete rest[field];
   const hidesKey = namesSomebody(event, protection);
-  if (protectsFacts || present.length > 0 || hidesKey) {
-    rest.details = { ...event.details };
-    // Word for word it must not stand elsewhere, as the key of a finding.
-    const repeated = new Set<AuditValue>(present.map((field) => event[field]!));
-    for (const record of ['details', 'metadata'] as const) {
-      for (const [key, value] of Object.entries(rest[record])) {
-        const name = `${record}.${key}`;
-        const isHidden = isProtectedFact(name) || repeated.has(value) || (hidesKey && name === 'details.key');
-        if (!isHidden || isNeeded(name)) continue;
-        values[name] = value;
-        rest[record][key] = PROTECTED_VALUE;
-      }
+  // Word for word it must not stand elsewhere, as the key of a finding.
+  const repeated = new Set<AuditValue>(present.map((field) => event[field]!));
+  for (const record of ['details', 'metadata'] as const) {
+    for (const [key, value] of Object.entries(rest[record])) {
+      const name = `${record}.${key}`;
+      const isHidden = isProtectedFact(name) || repeated.has(value) || (hidesKey && name === 'details.key');
+      if (!isHidden || isNeeded(name)) continue;
+      values[name] = value;
+      rest[record][key] = PROTECTED_VALUE;
     }
   }
   if (Object.keys(values).length === 0) return undefined;
@@ -69,7 +63,7 @@ export function fitValues(event: AuditLogEvent, values: Record<string, AuditValu
   for (const { name, size: freed } of bySize) {
     if (encoded(size) <= room) break;
     const { record, key } = placeOf(name);
-    event[record][key] = TOO_LARGE;
+    event[record][key] = '[withheld]';
     delete values[name];
     size -= freed;
   }

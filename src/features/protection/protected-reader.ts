@@ -1,6 +1,5 @@
 import { AuditError } from '../../event/audit-error.js';
-import { RateLimitedLog } from '../../event/audit-logger.js';
-import type { AuditLogger } from '../../event/audit-logger.js';
+import type { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
 import { decryptValues, keyIdOf } from './encrypted-values.js';
@@ -12,16 +11,12 @@ import type { DataKey, FoundKey, SubjectKeys } from './subject-keys.js';
 
 /** Shows events as readers may see them. */
 export class ProtectedReader {
-  private readonly warnings: RateLimitedLog;
-
   /** @param keys absent where nothing can be revealed */
   constructor(
     private readonly repository: SubjectKeyRepository,
     private readonly keys: SubjectKeys | undefined,
-    logger: AuditLogger,
-  ) {
-    this.warnings = new RateLimitedLog(logger);
-  }
+    private readonly warnings: RateLimitedLog,
+  ) {}
 
   /**
    * Stored events in their order, with `[erased]` where the key is destroyed, and else with `[protected]`, or with their values.

@@ -14,6 +14,7 @@ import { defined } from '../../event/present.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../../recorder/key-bytes.js';
 import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
+import type { RedactedField } from '../../recorder/redaction/redaction-options.js';
 import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { ID_FIELDS } from '../../recorder/stored-text.js';
 import type { IdField } from '../../recorder/stored-text.js';
@@ -56,17 +57,13 @@ export interface ProtectionOptions {
   readonly dataKeyDays?: number;
 }
 
-const SUBJECT = 'userId';
 const TIMES = { cacheSeconds: 300, cacheKeys: 1_000, dataKeyDays: 365 } as const;
-
-export type ProtectedField = (typeof REDACTED_FIELDS)[number];
 
 /** The options in the form in which they are used. */
 export interface Protection {
-  readonly fields: readonly ProtectedField[];
+  readonly fields: readonly RedactedField[];
   /** Whether a dotted key, `details.email`, is protected. */
   readonly isProtectedFact: (key: string) => boolean;
-  readonly protectsFacts: boolean;
   /** @throws what the application's function throws */
   readonly subjectOf: (event: AuditLogEvent) => string | undefined;
   /** The field of the event that names the person, where it is one of these. */
@@ -78,14 +75,11 @@ export interface Protection {
   readonly dataKeyDays: number;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** What the library itself needs to read in `metadata`, or says there of the protection. */
 const NEEDED =
   /^metadata\.(source|sequence|schemaVersion|statusCode|stageErrors|riskFactors|method|blockedBy|aborted|interrupted|withheld|protected|protectedFields)$/;
 const MASTER_KEY_BYTES = 32;
 
-/** Whether the library itself reads the fact, or says it of the protection. */
+/** Whether the library itself reads the fact in `metadata`, or says it there of the protection. */
 export function isNeeded(name: string): boolean {
   return NEEDED.test(name);
 }
@@ -94,7 +88,7 @@ const field = option(
   (name) =>
     typeof name === 'string' &&
     !isNeeded(name) &&
-    (REDACTED_FIELDS.includes(name as ProtectedField) ||
+    (REDACTED_FIELDS.includes(name as RedactedField) ||
       /^(details|(details|metadata)(\.[^.]+)+)$/.test(name)),
   `one of ${REDACTED_FIELDS.join(', ')}, 'details', 'details.email' or 'metadata.path'; what the audit itself needs can't be protected`,
 );
@@ -134,13 +128,9 @@ const kmsSchema = group(
 );
 
 /** @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key */
-export function checkProtection(
-  options: ProtectionOptions,
-  redactor: Redactor,
-  environment: Environment = process.env,
-): Protection {
+export function checkProtection(options: ProtectionOptions, redactor: Redactor): Protection {
   checkOption(protectionSchema, options, 'protection');
-  const { subject = SUBJECT, cacheSeconds, cacheKeys, dataKeyDays } = options;
+  const { subject = 'userId', cacheSeconds, cacheKeys, dataKeyDays } = options;
   for (const field of options.fields) {
     if (!redactor.names(field)) continue;
     throw wrong('fields', `has ${field}, which redaction.fields has as well: name it in one of them`);
@@ -150,26 +140,27 @@ export function checkProtection(
     .map((field) => patternOf(field));
   return {
     fields: REDACTED_FIELDS.filter((field) => options.fields.includes(field)),
-    protectsFacts: facts.length > 0,
     isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(subject),
     ...defined({
       subjectField: ID_FIELDS.find((field) => field === subject),
-      masters: masterKeysOf(options, environment),
+      masters: masterKeysOf(options),
     }),
     ...withDefaults(TIMES, { cacheSeconds, cacheKeys, dataKeyDays }),
   };
 }
 
 /** Whether keys are given, or needed: what has them may not leave this thread. */
-export function hasKeys(
-  options: ProtectionOptions,
-  { AUDIT_MASTER_KEY }: Environment = process.env,
-): boolean {
+export function hasKeys(options: ProtectionOptions): boolean {
   // Not checked yet.
   const { fields, masterKey, kms, retiredMasterKeys = [] } = Object(options) as ProtectionOptions;
-  const given = [masterKey, kms, AUDIT_MASTER_KEY || undefined].some((key) => key !== undefined);
+  const given = [masterKey, kms, keyOfEnvironment()].some((key) => key !== undefined);
   return given || fields?.length !== 0 || retiredMasterKeys.length > 0;
+}
+
+/** Empty is none. */
+function keyOfEnvironment(): string | undefined {
+  return process.env['AUDIT_MASTER_KEY'] || undefined;
 }
 
 /** The field and all that is below it. */
@@ -193,12 +184,12 @@ function subjectOf(
   };
 }
 
-function masterKeysOf(options: ProtectionOptions, environment: Environment): MasterKeys | undefined {
+function masterKeysOf(options: ProtectionOptions): MasterKeys | undefined {
   const { kms, masterKey, retiredMasterKeys = [] } = options;
   if (!Array.isArray(retiredMasterKeys)) {
     throw wrong('retiredMasterKeys', 'is no list: write a list of keys, each 32 bytes as base64 or hex');
   }
-  if (!hasKeys(options, environment)) return undefined;
+  if (!hasKeys(options)) return undefined;
   const retired = retiredMasterKeys.map((text, index) =>
     masterKeyOf(text, `retiredMasterKeys[${index}]`, ''),
   );
@@ -209,7 +200,7 @@ function masterKeysOf(options: ProtectionOptions, environment: Environment): Mas
     checkOption(kmsSchema, kms, 'protection.kms');
     return new MasterKeys({ kms, retiredMasterKeys: retired });
   }
-  const given = masterKey === undefined ? environment['AUDIT_MASTER_KEY'] || undefined : masterKey;
+  const given = masterKey === undefined ? keyOfEnvironment() : masterKey;
   if (given === undefined) {
     throw wrong(
       'masterKey',

@@ -1,6 +1,5 @@
 import { AuditError } from '../../event/audit-error.js';
-import { RateLimitedLog } from '../../event/audit-logger.js';
-import type { AuditLogger } from '../../event/audit-logger.js';
+import type { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
 import type { StoreAccess, ValueProtection } from '../../recorder/at-rest.js';
 import { ERASED, WITHHELD } from '../../recorder/hidden-event.js';
@@ -26,16 +25,14 @@ interface Carried {
   readonly values: Record<string, AuditValue>;
 }
 
-interface Opened extends Carried {
-  readonly event: AuditLogEvent;
-}
+/** An event that is on its way into the database, and what it carried. */
+type Opened = Carried & { readonly event: AuditLogEvent };
 
 /**
  * Encrypts the values that are to be protected, in two steps. The first uses the key of the process, before
  * anybody sees the event. The second uses the key of the person, on the way into the database.
  */
 export class Protector implements ValueProtection {
-  private readonly warnings: RateLimitedLog;
   /** Since when there is no key: `performance.now()`. */
   private waitingSince: number | undefined;
 
@@ -43,10 +40,8 @@ export class Protector implements ValueProtection {
     private readonly protection: Protection,
     private readonly transit: TransitKeys,
     private readonly keys: SubjectKeys,
-    logger: AuditLogger,
-  ) {
-    this.warnings = new RateLimitedLog(logger);
-  }
+    private readonly warnings: RateLimitedLog,
+  ) {}
 
   /** Where it fails, the values are withheld. */
   beforeJournal(event: AuditLogEvent): AuditLogEvent {
@@ -96,12 +91,7 @@ export class Protector implements ValueProtection {
         else withhold(copy);
       }
       if (opened.length === 0) return stored;
-      const claims = opened.map(({ event, subject }) => ({
-        tenantId: event.tenantId,
-        subjectId: subject,
-        timestamp: event.timestamp,
-      }));
-      const keys = await this.keys.keysFor(claims, access);
+      const keys = await this.keys.keysFor(opened, access);
       const byKey = new Map<string, { readonly row: DataKey; readonly group: Opened[] }>();
       opened.forEach((one, index) => {
         const row = keys[index];
@@ -119,7 +109,7 @@ export class Protector implements ValueProtection {
       return stored;
     } catch (error) {
       if (!(error instanceof KeyUnavailableError)) throw error;
-      this.waitFor(error);
+      this.giveUp(error, 'keys', "The keys of protected values can't be had");
       for (const { event } of opened) withhold(event);
       return stored;
     }
@@ -133,13 +123,7 @@ export class Protector implements ValueProtection {
         }
       });
     } catch (error) {
-      const isAway = error instanceof KeyUnavailableError;
-      if (isAway) this.waitFor(error);
-      const reason = isAway ? error.reason : String((error as Error).message);
-      this.warnings.error(
-        'key',
-        `The key ${row.id} of protected values can't be used (${reason}); events are stored without these values.`,
-      );
+      this.giveUp(error, 'key', `The key ${row.id} of protected values can't be used`);
       for (const { event } of group) withhold(event);
     }
   }
@@ -151,28 +135,30 @@ export class Protector implements ValueProtection {
       if (key) return decryptValues(key, String(event.metadata[PROTECTED_KEY]), event) as Carried;
       throw new Error('its key is not beside the journal');
     } catch (error) {
-      if (error instanceof KeyUnavailableError) {
-        this.waitFor(error);
-        return undefined;
-      }
-      this.warnings.error(
-        'carried',
-        `The protected values of an audit event in the journal can't be read (${String((error as Error).message)}); it is stored without them.`,
-      );
+      this.giveUp(error, 'carried', "The protected values of an audit event in the journal can't be read");
       return undefined;
     }
   }
 
-  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` as long as it is worth waiting */
-  private waitFor(error: KeyUnavailableError): void {
-    this.waitingSince ??= performance.now();
-    if (performance.now() - this.waitingSince < KEY_PATIENCE_MS) {
-      throw new AuditError(
-        'AUDIT_STORE_UNAVAILABLE',
-        `${error.message} Events wait for the keys; after ${KEY_PATIENCE_MS / 1_000} s they are stored without these values`,
-        { cause: error },
-      );
+  /**
+   * Says that values are lost, once it is not worth waiting for their keys any longer.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE` until then
+   */
+  private giveUp(error: unknown, topic: string, fault: string): void {
+    let reason = String((error as Error).message);
+    if (error instanceof KeyUnavailableError) {
+      this.waitingSince ??= performance.now();
+      if (performance.now() - this.waitingSince < KEY_PATIENCE_MS) {
+        throw new AuditError(
+          'AUDIT_STORE_UNAVAILABLE',
+          `${error.message} Events wait for the keys; after ${KEY_PATIENCE_MS / 1_000} s they are stored without these values`,
+          { cause: error },
+        );
+      }
+      reason = error.reason;
     }
+    this.warnings.error(topic, `${fault} (${reason}); events are stored without these values.`);
   }
 }
 

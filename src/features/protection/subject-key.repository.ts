@@ -29,9 +29,7 @@ export type SubjectKey = RecordOf<typeof KEY>;
 const PREFIX = 'key_';
 const keyOf = rowReader(KEY, PREFIX);
 
-/** Values in one statement. */
 const MOST_VALUES = 500;
-/** Rows read at a time. */
 const PAGE = 200;
 
 /**
@@ -43,12 +41,10 @@ const PAGE = 200;
 export class SubjectKeyRepository {
   constructor(private readonly database: AuditDatabase) {}
 
-  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   async hasAny(): Promise<boolean> {
     return (await this.select(sql`1 = 1`, {}, 1)).length > 0;
   }
 
-  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   async byIds(ids: readonly string[], access: StoreAccess = {}): Promise<SubjectKey[]> {
     const found: SubjectKey[] = [];
     for (let from = 0; from < ids.length; from += MOST_VALUES) {
@@ -58,7 +54,6 @@ export class SubjectKeyRepository {
     return found;
   }
 
-  /** Those that another master key has wrapped. */
   notWrappedBy(masterId: string): AsyncGenerator<SubjectKey> {
     return this.every(sql`k.master_id <> ${masterId} AND k.wrapped <> ''`);
   }

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { AuditError } from '../../event/audit-error.js';
-import { RateLimitedLog } from '../../event/audit-logger.js';
-import type { AuditLogger } from '../../event/audit-logger.js';
+import type { RateLimitedLog } from '../../event/audit-logger.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { classifyStoreError } from '../../store/store-error.js';
 import type { StoreAccess } from '../../recorder/at-rest.js';
 import type { SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
@@ -27,12 +27,10 @@ const INDEX_ROW = {
 };
 
 /** Somebody's data of one time. */
-export interface Claim {
-  readonly tenantId: string;
+interface Claim {
+  readonly event: Pick<AuditLogEvent, 'tenantId' | 'timestamp'>;
   /** Whose; `''` where they are nobody's. */
-  readonly subjectId: string;
-  /** Unix epoch, milliseconds: when the event began. */
-  readonly timestamp: number;
+  readonly subject: string;
 }
 
 /** A key of this library's own. */
@@ -44,7 +42,6 @@ export interface DataKey extends SubjectKey {
 /** What a row is, of which an event says that it has its key. */
 export type FoundKey = DataKey | 'forged';
 
-/** A key that is not made yet. */
 type Draft = Pick<SubjectKey, 'tenantId' | 'subject' | 'generation'>;
 
 /**
@@ -55,16 +52,14 @@ type Draft = Pick<SubjectKey, 'tenantId' | 'subject' | 'generation'>;
  */
 export class SubjectKeys {
   private readonly cache: KeyCache;
-  private readonly warnings: RateLimitedLog;
   private index: Promise<DataKey> | undefined;
 
   constructor(
     private readonly repository: SubjectKeyRepository,
     readonly masters: MasterKeys,
     private readonly options: Pick<Protection, 'cacheKeys' | 'cacheSeconds' | 'dataKeyDays'>,
-    logger: AuditLogger,
+    private readonly warnings: RateLimitedLog,
   ) {
-    this.warnings = new RateLimitedLog(logger);
     this.cache = new KeyCache(options.cacheKeys, options.cacheSeconds * 1_000);
   }
 
@@ -105,13 +100,13 @@ export class SubjectKeys {
    */
   async keysFor(claims: readonly Claim[], access: StoreAccess): Promise<(DataKey | undefined)[]> {
     const references = await this.withIndex(access, (key) =>
-      claims.map(({ tenantId, subjectId }) => digest(key, tenantId, subjectId)),
+      claims.map(({ event, subject }) => digest(key, event.tenantId, subject)),
     );
     const subjects = [...new Set(references)];
     for (let tried = 0; tried < TRIES; tried += 1) {
       const bySubject = await this.ofSubjects(subjects, access);
       const missing = new Map<string, Draft>();
-      const found = claims.map(({ tenantId, timestamp }, place) => {
+      const found = claims.map(({ event: { tenantId, timestamp } }, place) => {
         const subject = references[place]!;
         const keys = bySubject.get(subject) ?? [];
         if (keys.some(({ erasedAt }) => erasedAt !== null && timestamp <= erasedAt)) return undefined;
@@ -246,7 +241,6 @@ export class SubjectKeys {
     return renewed;
   }
 
-  /** Forgets the keys that are in memory. */
   close(): void {
     this.cache.clear();
   }
@@ -296,19 +290,19 @@ export class SubjectKeys {
     const found = new Map<string, DataKey[]>(subjects.map((subject) => [subject, []]));
     let open = subjects;
     for (let first = 1; open.length > 0; first += GENERATIONS) {
-      const places = new Map<string, Pick<SubjectKey, 'subject' | 'generation'>>();
+      const places = await this.withIndex(access, (key) =>
+        open.flatMap((subject) =>
+          Array.from({ length: GENERATIONS }, (_, more) => {
+            const generation = first + more;
+            return { id: idOf(key, subject, generation), subject, generation };
+          }),
+        ),
+      );
+      const ids = places.map(({ id }) => id);
+      const rows = new Map((await this.repository.byIds(ids, access)).map((row) => [row.id, row]));
       await this.withIndex(access, (key) => {
-        for (const subject of open) {
-          for (let generation = first; generation < first + GENERATIONS; generation += 1) {
-            places.set(idOf(key, subject, generation), { subject, generation });
-          }
-        }
-      });
-      const rows = await this.repository.byIds([...places.keys()], access);
-      const byId = new Map(rows.map((row) => [row.id, row]));
-      await this.withIndex(access, (key) => {
-        for (const [id, place] of places) {
-          const row = byId.get(id);
+        for (const place of places) {
+          const row = rows.get(place.id);
           const dataKey = row && this.dataKey(key, { ...row, ...place });
           if (dataKey) found.get(place.subject)!.push(dataKey);
         }

@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RateLimitedLog } from '../../event/audit-logger.js';
-import type { AuditLogger } from '../../event/audit-logger.js';
+import type { RateLimitedLog } from '../../event/audit-logger.js';
+import { parsedJson } from '../../event/read-event.js';
 import { readRegularFile } from '../../journal/journal-file.js';
 import type { Delivery } from '../../delivery/delivery.js';
 import type { LogMark } from '../../delivery/event-log.js';
 import { within } from '../../store/within.js';
-import { destroyFile, isRegularFile, UNFINISHED, writeWhole } from './key-file.js';
+import { destroyFile, UNFINISHED, writeWhole } from './key-file.js';
 import type { MasterKeys } from './master-keys.js';
 
 interface TransitKey {
@@ -42,17 +42,14 @@ export class TransitKeys {
   private timer: NodeJS.Timeout | undefined;
   private working: Promise<void> = Promise.resolve();
   private closed = false;
-  private readonly warnings: RateLimitedLog;
 
   /** @param lifetimeMs how long one is in use */
   constructor(
     private readonly masters: MasterKeys,
     private readonly lifetimeMs: number,
     private readonly events: Pick<Delivery, 'directory' | 'mark' | 'isSettledThrough'>,
-    logger: AuditLogger,
-  ) {
-    this.warnings = new RateLimitedLog(logger);
-  }
+    private readonly warnings: RateLimitedLog,
+  ) {}
 
   /** The key for what comes now. */
   get current(): { readonly id: string; readonly key: Buffer } {
@@ -174,7 +171,7 @@ export class TransitKeys {
     if (directory === undefined) return;
     for (const { id, key } of [this.active, ...this.retired]) {
       const path = join(directory, nameOf(id));
-      if (!key || isRegularFile(path)) continue;
+      if (!key || readRegularFile(path, LARGEST_BYTES) !== undefined) continue;
       const wrapped = await this.masters.wrap(key, placeOf(id));
       await writeWhole(path, JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped }));
     }
@@ -184,14 +181,9 @@ export class TransitKeys {
     const { directory } = this.events;
     if (directory === undefined) return undefined;
     const text = readRegularFile(join(directory, nameOf(id)), LARGEST_BYTES);
-    if (text === undefined) return undefined;
-    let file: { readonly masterId?: unknown; readonly wrapped?: unknown } | null;
-    try {
-      file = JSON.parse(text) as typeof file;
-    } catch {
-      return undefined;
-    }
-    return this.masters.unwrap(String(file?.wrapped), String(file?.masterId), placeOf(id));
+    const { masterId, wrapped } = Object(parsedJson(text)) as Readonly<Record<string, unknown>>;
+    if (typeof masterId !== 'string' || typeof wrapped !== 'string') return undefined;
+    return this.masters.unwrap(wrapped, masterId, placeOf(id));
   }
 }
 
