@@ -1,13 +1,11 @@
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../../event/audit-log-event.js';
+import type { RaisedEvent } from '../../event/raised-event.js';
 import { defined } from '../../event/present.js';
 
-export interface AuthenticationAction {
-  readonly category: AuditCategory;
-  readonly severity: AuditSeverity;
-  readonly outcome: AuditOutcome;
-  /** What kind of thing it is about; the caller says so where this is absent. */
+/** What its events say. The caller says what kind of thing it is about, where `resource` is absent. */
+export type AuthenticationAction = Pick<RaisedEvent, 'category' | 'severity' | 'outcome'> & {
   readonly resource?: string;
-}
+};
 
 const says = (
   category: AuditCategory,
