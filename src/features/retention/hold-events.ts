@@ -1,4 +1,3 @@
-import type { AuditFacts } from '../../event/audit-log-event.js';
 import { timestampOf } from '../../event/event-id.js';
 import { defined } from '../../event/present.js';
 import { HOLD_ACTION } from '../../event/retention-actions.js';
@@ -20,12 +19,13 @@ export interface LegalHold extends HeldEvents {
   readonly placedAt: number;
 }
 
+const HELD_TEXTS = ['userId', 'resource', 'resourceId'] as const;
+
 /** The tenant of the event of a hold on all tenants. */
 export const OF_ALL = 'default';
 
 /** The legal holds that are to be believed. */
 export interface RecordedHolds {
-  /** By their ids. */
   readonly placed: ReadonlyMap<string, LegalHold>;
   /** When each was lifted first, by its id: Unix epoch, milliseconds. */
   readonly lifted: ReadonlyMap<string, number>;
@@ -89,18 +89,20 @@ export function holdOf({ id, timestamp, tenantId, details = {} }: StatementEvent
   const { allTenants, reason, placedBy, from, to } = details;
   const isOfAll = allTenants === true;
   const isTenant = isOfAll ? tenantId === OF_ALL : details['tenantId'] === tenantId;
-  const texts = HELD_TEXTS.map((name) => details[name]);
+  const texts = HELD_TEXTS.filter((name) => details[name] !== undefined);
   const isHold =
     isTenant &&
     typeof reason === 'string' &&
     typeof placedBy === 'string' &&
-    texts.every((text) => text === undefined || typeof text === 'string') &&
+    texts.every((name) => typeof details[name] === 'string') &&
     [from, to].every((time) => time === undefined || isTime(time));
   if (!isHold) return undefined;
+  // As events store them: what is compared must be a text that every database takes.
+  const stored = texts.map((name) => [name, safeText(String(details[name]), TEXT_LIMITS[name])]);
   return {
     id,
     ...(!isOfAll && { tenantId }),
-    ...asStored(details),
+    ...(Object.fromEntries(stored) as Pick<HeldEvents, (typeof HELD_TEXTS)[number]>),
     ...(defined({ from, to }) as Pick<HeldEvents, 'from' | 'to'>),
     reason,
     placedBy,
@@ -111,12 +113,4 @@ export function holdOf({ id, timestamp, tenantId, details = {} }: StatementEvent
 /** Whether it is a time that an event can have: Unix epoch, milliseconds. */
 export function isTime(value: unknown): value is number {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 48;
-}
-
-const HELD_TEXTS = ['userId', 'resource', 'resourceId'] as const;
-
-/** The texts in the form in which events store them: what is compared must be a text that every database takes. */
-function asStored(details: AuditFacts): Pick<HeldEvents, (typeof HELD_TEXTS)[number]> {
-  const given = HELD_TEXTS.filter((name) => details[name] !== undefined);
-  return Object.fromEntries(given.map((name) => [name, safeText(String(details[name]), TEXT_LIMITS[name])]));
 }

@@ -1,11 +1,10 @@
 import { types } from 'node:util';
 import type { HeldPerson } from '../../engine/audit-feature.js';
 import { AuditError } from '../../event/audit-error.js';
-import type { AuditFacts } from '../../event/audit-log-event.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import { createEventId, isEventId } from '../../event/event-id.js';
-import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
 import { defined } from '../../event/present.js';
 import { raise } from '../../event/raised-event.js';
 import { showValue } from '../../event/show-value.js';
@@ -50,9 +49,8 @@ export interface LegalHoldRelease {
 }
 
 /** Holds on events of a tenant, or on all of them, and what they were read of. */
-export interface HoldsFound {
+export interface HoldsFound extends ConsideredHolds {
   readonly inForce: LegalHold[];
-  readonly considered: ConsideredHolds;
 }
 
 /** How long what was read counts. */
@@ -158,8 +156,7 @@ export class LegalHolds {
       .filter(({ id }) => !found.some(({ lifted }) => lifted.has(id)))
       .filter((hold) => tenantId === undefined || (hold.tenantId ?? tenantId) === tenantId)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
-    const count = found.reduce((sum, one) => sum + one.count, 0);
-    return { inForce, considered: { tenants, count } };
+    return { inForce, tenants, count: found.reduce((sum, one) => sum + one.count, 0) };
   }
 
   /** The id of one that may be on what a person did. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */

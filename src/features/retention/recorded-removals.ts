@@ -51,7 +51,6 @@ class RecordedRemovals implements ExplainedLeaves {
     private readonly holds: RecordedHolds,
   ) {}
 
-  /** Reads the records. */
   static async of(retention: RetentionRepository, log: VerifiedLog): Promise<RecordedRemovals> {
     const trust = new RecordedTrust(log.ledger, log.trust);
     const holds = await readHolds(retention, trust, (eventId, verb, doubt) => {

@@ -37,7 +37,7 @@ export class RecordedTrust {
     const { origin, eventId: meant, isTrusted } = claim;
     if (meant !== eventId) return `is that of event ${showValue(meant)}`;
     // Where nothing is sealed yet, nobody may know the name of the log.
-    const known = (await this.origin()) ?? origin;
+    const known = (await (this.known ??= originOf(this.ledger, this.trust))) ?? origin;
     if (origin !== known) return `is of the log ${showValue(origin)}, not of ${known}`;
     if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(eventId))) return undefined;
     return 'has no signature by a trusted key';
@@ -49,9 +49,5 @@ export class RecordedTrust {
     if (unsignedUntil === 0) return false;
     this.proven ??= unlessBroken(ProvenLeaves.newest(this.ledger, this.trust));
     return (await (await this.proven)?.hasEvent(eventId, unsignedUntil)) ?? false;
-  }
-
-  private origin(): Promise<string | undefined> {
-    return (this.known ??= originOf(this.ledger, this.trust));
   }
 }

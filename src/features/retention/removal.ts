@@ -126,17 +126,17 @@ export class Removal {
     for await (const tenants of this.repository.tenants()) {
       for (const tenantId of tenants) {
         signal?.throwIfAborted();
-        for (const { category, keepDays, before } of await this.agedOf(tenantId, rules, now)) {
+        for (const which of await this.agedOf(tenantId, rules, now)) {
           signal?.throwIfAborted();
-          const which = { tenantId, category, before };
-          const work: Work = { which, keepDays, leaves, read, signal };
-          const report = (more: number) => onProgress?.({ tenantId, category, removed: removed + more });
+          const work: Work = { which, leaves, read, signal };
+          const report = (more: number) =>
+            onProgress?.({ tenantId, category: which.category, removed: removed + more });
           const span = maintenance
             ? await this.removeGroup(work, maintenance, report)
             : { ...(await this.span(work, false)), changed: 0 };
           removed += span.events;
           const { events: held } = await this.span(work, true);
-          const group = { ...which, keepDays, ...span, held };
+          const group = { ...which, ...span, held };
           if (group.events + held + group.changed > 0) groups.push(group);
         }
       }
@@ -144,19 +144,15 @@ export class Removal {
     return groups;
   }
 
-  /** The tenant's categories that have events old enough, each with its rule and the time before which they began. */
-  private async agedOf(tenantId: string, rules: readonly RetentionRule[], now: number) {
+  /** The tenant's categories that have events old enough, each with the time before which they began. */
+  private agedOf(tenantId: string, rules: readonly RetentionRule[], now: number): Promise<readonly Aged[]> {
     const ruled = CATEGORIES.flatMap((category) => {
       const rule = ruleFor(rules, tenantId, category);
       if (!rule) return [];
       const { keepDays } = rule;
-      return [{ category, keepDays, before: Math.max(0, now - keepDays * DAY_MS) }];
+      return [{ tenantId, category, keepDays, before: Math.max(0, now - keepDays * DAY_MS) }];
     });
-    const aged = await this.repository.aged(
-      tenantId,
-      new Map(ruled.map(({ category, before }) => [category, before])),
-    );
-    return ruled.filter(({ category }) => aged.has(category));
+    return this.repository.aged(ruled);
   }
 
   /** Of the events that are old enough, those that are held or those that are not. */
@@ -190,7 +186,7 @@ export class Removal {
         const span = { oldest: Math.min(...times), newest: Math.max(...times) };
         const event = await this.describe(work, span, proved, holds);
         const ids = proved.map(({ eventId }) => eventId);
-        const considered = races < MAX_HOLD_RACES ? holds.considered : undefined;
+        const considered = races < MAX_HOLD_RACES ? holds : undefined;
         if (!(await maintenance.remove(ids, event, considered))) {
           races += 1;
           read.forget();
@@ -227,7 +223,7 @@ export class Removal {
 
   /** The event that tells of what one transaction removes, and is its record. */
   private async describe(
-    { which: { tenantId, category }, keepDays, leaves }: Work,
+    { which: { tenantId, category, keepDays }, leaves }: Work,
     span: Pick<EventSpan, 'oldest' | 'newest'>,
     removed: readonly ProvedLeaf[],
     { inForce }: HoldsFound,
@@ -269,10 +265,12 @@ interface ProvedLeaf extends RemovedLeaf {
   readonly timestamp: number;
 }
 
-/** The expired events of one tenant and category. */
+/** The expired events of one tenant and category, and for how many days they were to be kept. */
+type Aged = ExpiredEvents & Pick<RemovedGroup, 'category' | 'keepDays'>;
+
+/** One of them at work. */
 interface Work {
-  readonly which: ExpiredEvents & { readonly category: AuditCategory };
-  readonly keepDays: number;
+  readonly which: Aged;
   /** Of the checkpoint that is believed: as many may be removed as it has. */
   readonly leaves: ProvenLeaves;
   /** Of holds. Whether one was placed since is seen in the transaction that removes. */

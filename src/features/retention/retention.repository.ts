@@ -115,21 +115,21 @@ export class RetentionRepository {
   }
 
   /**
-   * Of the tenant's categories with a rule, those that have events of before its time: by one statement, since there may be any
-   * number of tenants.
+   * Those of a tenant's categories that have events of before their time: by one statement, since there may be any number of tenants.
    *
-   * @param before Unix epoch, milliseconds, by category; names of the library's own alone
+   * @param which of one tenant; categories of the library's own alone
    */
-  async aged(tenantId: string, before: ReadonlyMap<string, number>): Promise<Set<string>> {
-    if (before.size === 0) return new Set();
-    const parts = Array.from(before, ([category, time]) => {
+  async aged<Which extends ExpiredEvents>(which: readonly Which[]): Promise<readonly Which[]> {
+    if (which.length === 0) return which;
+    const parts = which.map(({ tenantId, category, before }) => {
       const code = raw(String(codeOf('category', category)));
       return sql`SELECT ${code} AS category ${(dialect) => raw(dialect === 'mysql' ? 'FROM DUAL' : '')}
         WHERE EXISTS (SELECT 1 FROM audit_events e
-          WHERE e.tenant_id = ${tenantId} AND e.category = ${code} AND e.id < ${id(firstIdOf(time))})`;
+          WHERE e.tenant_id = ${tenantId} AND e.category = ${code} AND e.id < ${id(firstIdOf(before))})`;
     });
     const rows = await ask(this.database, list(parts, ' UNION ALL '));
-    return new Set(rows.map((row) => String(row['category'])));
+    const aged = new Set(rows.map((row) => row['category']));
+    return which.filter(({ category }) => aged.has(category));
   }
 
   /**
