@@ -1,6 +1,6 @@
 import type { AuditDatabase } from './audit-database.js';
 import { ask, list, sql } from './sql.js';
-import type { Row } from './sql.js';
+import type { Row, Sql } from './sql.js';
 import { dialectOf, quoted, tableName } from './table-name.js';
 import type { AuditTable } from './table-name.js';
 
@@ -21,27 +21,27 @@ const LIBRARY_TRIGGER = /\bBEFORE INSERT ON\b[^;]*\bBEGIN\s+SELECT RAISE\(ABORT,
  * What may make a table show one user something else than another, or keep something else than was inserted, in sentences:
  * a view in its place, row-level security, a rule, a trigger that changes what is inserted. Only who owns the tables can do
  * that. On MySQL and MariaDB only a user with the right TRIGGER sees triggers.
- *
- * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export async function strangeTables(database: AuditDatabase): Promise<string[]> {
   const dataSource = database.ready();
-  const dialect = dialectOf(dataSource);
   const names = TABLES.map((name) => tableName(dataSource, name));
   // As a statement names it: PostgreSQL looks for it in the schemas of the search path, temporary ones first.
-  if (dialect === 'postgres')
-    return strangeOnPostgres(
-      database,
-      names.map((name) => quoted(dataSource, name)),
-    );
-  return dialect === 'mysql' ? strangeOnMysql(database, names) : strangeOnSqlite(database, names);
+  const regclass = names.map((name) => sql`to_regclass(CAST(${quoted(dataSource, name)} AS text))`);
+  const questions = {
+    postgres: [onPostgres(list(regclass))],
+    mysql: onMysql(list(names)),
+    sqlite: [onSqlite(list(names))],
+  }[dialectOf(dataSource)];
+  const sentences: string[] = [];
+  for (const question of questions) {
+    const rows = await ask(database, question);
+    sentences.push(...rows.filter(isStrange).map(sentence));
+  }
+  return sentences;
 }
 
-async function strangeOnPostgres(database: AuditDatabase, names: readonly string[]): Promise<string[]> {
-  const tables = list(names.map((name) => sql`to_regclass(CAST(${name} AS text))`));
-  const rows = await ask(
-    database,
-    sql`SELECT CAST(c.relname AS text) AS name, CASE
+function onPostgres(tables: Sql): Sql {
+  return sql`SELECT CAST(c.relname AS text) AS name, CASE
         WHEN c.relkind NOT IN ('r', 'p') THEN 'is no table, but perhaps a view'
         WHEN c.relpersistence = 't' THEN 'is a temporary one'
         WHEN c.relrowsecurity THEN 'has row-level security'
@@ -52,45 +52,32 @@ async function strangeOnPostgres(database: AuditDatabase, names: readonly string
       FROM pg_trigger t INNER JOIN pg_class c ON c.oid = t.tgrelid
       WHERE t.tgrelid IN (${tables}) AND NOT t.tgisinternal
         AND (t.tgtype & 4) <> 0 AND (t.tgtype & 66) <> 0
-    ORDER BY 1, 2`,
-  );
-  return rows.map(sentence);
+    ORDER BY 1, 2`;
 }
 
-async function strangeOnMysql(database: AuditDatabase, names: readonly string[]): Promise<string[]> {
-  const views = await ask(
-    database,
+function onMysql(names: Sql): Sql[] {
+  return [
     sql`SELECT TABLE_NAME AS name, 'is no table, but perhaps a view' AS why FROM information_schema.TABLES
-      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${list(names)}) AND TABLE_TYPE <> 'BASE TABLE' ORDER BY TABLE_NAME`,
-  );
-  const triggers = await ask(
-    database,
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${names}) AND TABLE_TYPE <> 'BASE TABLE' ORDER BY TABLE_NAME`,
     sql`SELECT EVENT_OBJECT_TABLE AS name, CONCAT('has the trigger ', TRIGGER_NAME, ' before INSERT') AS why
       FROM information_schema.TRIGGERS
-      WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE IN (${list(names)})
+      WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE IN (${names})
         AND EVENT_MANIPULATION = 'INSERT' AND ACTION_TIMING = 'BEFORE' ORDER BY EVENT_OBJECT_TABLE`,
-  );
-  return [...views, ...triggers].map(sentence);
+  ];
 }
 
-async function strangeOnSqlite(database: AuditDatabase, names: readonly string[]): Promise<string[]> {
-  const rows = await ask(
-    database,
-    sql`SELECT m.name AS name, m.tbl_name AS owner, m.type AS type, m.sql AS sql, m.temp AS temp
+function onSqlite(names: Sql): Sql {
+  return sql`SELECT m.tbl_name AS name, CASE m.type WHEN 'trigger' THEN m.sql END AS does,
+        CASE m.type WHEN 'trigger' THEN 'has the trigger ' || m.name || ' at INSERT'
+          ELSE 'is a view, or a temporary table' END AS why
       FROM (SELECT *, 0 AS temp FROM sqlite_master UNION ALL SELECT *, 1 FROM sqlite_temp_master) m
-      WHERE m.name IN (${list(names)}) OR (m.type = 'trigger' AND m.tbl_name IN (${list(names)})) ORDER BY m.name`,
-  );
-  return rows
-    .filter(({ type, sql: text, temp }) => {
-      if (type === 'trigger')
-        return /\bINSERT\s+ON\b/i.test(String(text)) && !LIBRARY_TRIGGER.test(String(text));
-      return type !== 'table' || temp === 1;
-    })
-    .map(({ name, owner, type }) =>
-      type === 'trigger'
-        ? sentence({ name: owner ?? null, why: `has the trigger ${String(name)} at INSERT` })
-        : sentence({ name: name ?? null, why: 'is a view, or a temporary table' }),
-    );
+      WHERE (m.type = 'trigger' AND m.tbl_name IN (${names}))
+        OR (m.name IN (${names}) AND (m.type <> 'table' OR m.temp = 1)) ORDER BY m.name`;
+}
+
+/** @param row of SQLite: `does` is the SQL of a trigger */
+function isStrange({ does = null }: Row): boolean {
+  return does === null || (/\bINSERT\s+ON\b/i.test(String(does)) && !LIBRARY_TRIGGER.test(String(does)));
 }
 
 function sentence({ name, why }: Row): string {
