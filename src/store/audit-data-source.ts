@@ -3,16 +3,16 @@ import { DataSource, MigrationExecutor } from 'typeorm';
 import type { MigrationInterface } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import { showValue } from '../event/show-value.js';
-import { AuditDeadLetterEntity } from './audit-dead-letter.entity.js';
-import { AuditEventEntity } from './audit-event.entity.js';
 import {
   AuditCheckpointEntity,
+  AuditDeadLetterEntity,
+  AuditEventEntity,
   AuditLeafEntity,
   AuditLeaseEntity,
+  AuditSettingEntity,
+  AuditSourceEntity,
   AuditTileEntity,
-} from './audit-ledger.entities.js';
-import { AuditSettingEntity } from './audit-setting.entity.js';
-import { AuditSourceEntity } from './audit-source.entity.js';
+} from './audit.entities.js';
 import { CreateAudit1763856000000 } from './migrations/1763856000000-create-audit.js';
 import { DEDICATED_MYSQL_OPTIONS, markDedicated } from './mysql-session.js';
 import { loggerOf, quietRunner } from './quiet-runner.js';
