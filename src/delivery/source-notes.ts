@@ -1,10 +1,10 @@
 import type { RateLimitedLog } from '../event/audit-logger.js';
 import { newNote, signSourceNote } from '../store/source-note.js';
 import type { SourceNote } from '../store/source-note.js';
+import { signatureInTime } from '../store/statement-signer.js';
 import type { StatementAuthority } from '../store/statement-signer.js';
 import type { SourceRepository } from '../store/source.repository.js';
 import type { SourceNoteKind } from '../store/source-summary.js';
-import { signatureInTime } from '../store/sign-in-time.js';
 import { describeStoreError } from '../store/store-error.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { noAnswer, within } from '../store/within.js';

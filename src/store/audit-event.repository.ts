@@ -1,7 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { unavailable } from './answer.js';
 import { AuditDatabase } from './audit-database.js';
 import { CODES, isCodeColumn, readCode } from './codes.js';
 import type { EventFilter } from './event-filter.js';
@@ -12,7 +11,7 @@ import { matching } from './filter-sql.js';
 import { insertRows } from './insert-rows.js';
 import { ask, columnsOf, id, idAfter, limit as most, list, raw, sql } from './sql.js';
 import type { Row, Sql } from './sql.js';
-import { classifyStoreError } from './store-error.js';
+import { classifyStoreError, unavailable } from './store-error.js';
 
 /** Which way a listing runs: ids sort by time. */
 export type EventOrder = 'newest' | 'oldest';

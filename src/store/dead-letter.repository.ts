@@ -3,7 +3,6 @@ import { pages } from '../event/pages.js';
 import { present } from '../event/present.js';
 import { safeText } from '../event/safe-text.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
-import { unavailable } from './answer.js';
 import { toAscii } from './ascii.js';
 import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
@@ -27,7 +26,7 @@ import { isSealed } from './ledger.repository.js';
 import { ask, columnsOf, countRows, id, idAfter, isId, limit, list, sql } from './sql.js';
 import type { Row } from './sql.js';
 import type { StatementSigner, StatementTrust } from './statement-signer.js';
-import { classifyStoreError } from './store-error.js';
+import { classifyStoreError, unavailable } from './store-error.js';
 
 /** An event that the database refused alone, and that is kept apart until it is replayed. */
 export interface AuditDeadLetter {

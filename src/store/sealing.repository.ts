@@ -2,7 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { NumberRange } from '../event/sequence-set.js';
-import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { distinctIds } from './distinct-values.js';
 import { ROW_COLUMNS, toRow } from './event-row.js';
@@ -29,6 +28,7 @@ import {
   statementOf,
 } from './sql.js';
 import type { Sql } from './sql.js';
+import { answer } from './store-error.js';
 import { dialectOf } from './table-name.js';
 
 /** How far a source's events are stored, and how far they are in the log. */

@@ -1,6 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { present } from '../event/present.js';
-import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
@@ -28,7 +27,7 @@ import {
   sql,
 } from './sql.js';
 import type { Row, Sql } from './sql.js';
-import { classifyStoreError } from './store-error.js';
+import { answer, classifyStoreError } from './store-error.js';
 import { dialectOf } from './table-name.js';
 
 const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process', 'statement'] as const;

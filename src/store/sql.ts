@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import { answer } from './answer.js';
 import type { AuditDatabase } from './audit-database.js';
 import { dataSourceOf, runStatement } from './run-statement.js';
 import type { Statement, StatementOptions } from './run-statement.js';
+import { answer } from './store-error.js';
 import { storedId, storedIdAfter } from './stored-id.js';
 import { readRows } from './stored-row.js';
 import type { StoredValue } from './stored-row.js';

@@ -1,10 +1,12 @@
+// What keys sign of this process, in time.
+import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import { signStatement } from '../ledger/statement.js';
 import type { StatementKind } from '../ledger/statement.js';
 import { describeStoreError } from './store-error.js';
-import { signatureInTime } from './sign-in-time.js';
+import { noAnswer, within } from './within.js';
 
 /** Who signs what a process says of its sources and its dead letters, and for which log. */
 export interface StatementAuthority {
@@ -20,6 +22,8 @@ export interface StatementTrust {
   readonly origin?: string | undefined;
 }
 
+/** How long a key may take to sign: it may be elsewhere, such as in a KMS. */
+const SIGN_PATIENCE_MS = 10_000;
 /** So long a key is not asked again that did not sign: others wait for what is to be kept. */
 const PAUSE_MS = 30_000;
 
@@ -57,5 +61,28 @@ export class StatementSigner {
       `${about} is kept without a signature, so that nothing vouches for it: the key ${signer.name} could not sign it (${describeStoreError(cause)}).`,
     );
     return undefined;
+  }
+}
+
+/** What a key signs, if it does within ten seconds. @throws Error without an answer in time; what the key throws */
+export async function signatureInTime<T>(signing: Promise<T>): Promise<T> {
+  if (await within(SIGN_PATIENCE_MS, signing)) return signing;
+  throw noAnswer(SIGN_PATIENCE_MS);
+}
+
+/**
+ * The same, where nothing is done without a signature.
+ *
+ * @throws AuditError `AUDIT_NOT_SEALED` where the key fails or does not answer
+ */
+export async function signInTime<T>(signer: NoteSigner | undefined, sign: () => Promise<T>): Promise<T> {
+  try {
+    return await signatureInTime(sign());
+  } catch (cause) {
+    throw new AuditError(
+      'AUDIT_NOT_SEALED',
+      `The key ${signer?.name} did not sign: ${describeStoreError(cause)}. Nothing was done; it can be tried again.`,
+      { cause },
+    );
   }
 }

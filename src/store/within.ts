@@ -33,16 +33,6 @@ export async function keepProcess<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/**
- * What the work answers, if it does within `patienceMs`.
- *
- * @throws Error where there is no answer in time; what the work throws in time
- */
-export async function answerWithin<T>(patienceMs: number, work: Promise<T>): Promise<T> {
-  if (await within(patienceMs, work)) return work;
-  throw noAnswer(patienceMs);
-}
-
 /** What to say of something that is not answered. */
 export function noAnswer(patienceMs: number): Error {
   return new Error(`no answer within ${patienceMs / 1_000} s`);

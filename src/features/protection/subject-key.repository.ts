@@ -1,6 +1,5 @@
 import { pages } from '../../event/pages.js';
 import type { StoreAccess } from '../../recorder/at-rest.js';
-import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { changeRows, insertRows } from '../../store/insert-rows.js';
@@ -8,6 +7,7 @@ import { columnNamesOf, integer, optional, rowReader, rowsOf, text } from '../..
 import type { RecordOf } from '../../store/records.js';
 import { ask, columnsOf, limit as most, list, sql, statementOf } from '../../store/sql.js';
 import type { Sql } from '../../store/sql.js';
+import { answer } from '../../store/store-error.js';
 import { dialectOf } from '../../store/table-name.js';
 
 const KEY = {

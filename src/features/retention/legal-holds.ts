@@ -17,7 +17,7 @@ import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
 import { HOLD, RELEASE } from './raised-events.js';
 import { signStatement } from '../../ledger/statement.js';
-import { signInTime } from '../../store/sign-in-time.js';
+import { signInTime } from '../../store/statement-signer.js';
 import type { ConsideredHolds, HeldEvents, RetentionRepository } from './retention.repository.js';
 import type { AskedFor } from '../../trail/asked-for.js';
 import { copyOfQuery, splitScope } from '../../trail/audit-scope.js';

@@ -10,7 +10,7 @@ import { digestOfLeaves, sealRemoval } from './removal-record.js';
 import type { RemovedLeaf } from './removal-record.js';
 import { REMOVAL } from './raised-events.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
-import { signInTime } from '../../store/sign-in-time.js';
+import { signInTime } from '../../store/statement-signer.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { leafHashOf } from '../../store/event-leaf.js';
 import { RetentionRepository } from './retention.repository.js';

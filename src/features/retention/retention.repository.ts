@@ -4,7 +4,6 @@ import { isObject } from '../../event/option-schema.js';
 import { pages } from '../../event/pages.js';
 import { parsedJson } from '../../event/read-event.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
-import { answer } from '../../store/answer.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { codeOf } from '../../store/codes.js';
 import { toInteger, toText } from '../../store/column-value.js';
@@ -29,7 +28,7 @@ import {
   statementOf,
 } from '../../store/sql.js';
 import type { Row, Sql } from '../../store/sql.js';
-import { isRolledBack } from '../../store/store-error.js';
+import { answer, isRolledBack } from '../../store/store-error.js';
 import { dialectOf } from '../../store/table-name.js';
 import { RELEASE } from './raised-events.js';
 
