@@ -18,7 +18,7 @@ import { runStatement } from './run-statement.js';
 import { createPrivately } from './sqlite-file.js';
 import { areTablesMissing, describeStoreError } from './store-error.js';
 import type { StoreOptions } from './store-options.js';
-import { quoted, tableName } from './table-name.js';
+import { quotedTable } from './table-name.js';
 import type { AuditTable } from './table-name.js';
 import { within } from './within.js';
 
@@ -237,7 +237,7 @@ async function inTime(work: Promise<unknown> | undefined): Promise<void> {
 
 /** @throws Error while somebody else still makes the tables; the driver's error where they are not there */
 async function assertLog(dataSource: DataSource): Promise<void> {
-  const text = `SELECT 1 FROM ${quoted(dataSource, tableName(dataSource, 'audit_settings'))} WHERE name = 'ledger_id'`;
+  const text = `SELECT 1 FROM ${quotedTable(dataSource, 'audit_settings')} WHERE name = 'ledger_id'`;
   const rows = await runStatement<unknown[]>(dataSource.manager, { text, values: [] });
   if (rows.length === 0) throw new Error('its tables are not complete');
 }

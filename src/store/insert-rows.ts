@@ -5,7 +5,7 @@ import { dataSourceOf, inTransaction, runStatement } from './run-statement.js';
 import type { Statement } from './run-statement.js';
 import { storedValues } from './stored-row.js';
 import type { StoredValue } from './stored-row.js';
-import { dialectOf, placeholders, quoted, tableName } from './table-name.js';
+import { dialectOf, placeholders, quotedTable } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
 /** Rows of one table, each with its values in the order of the columns: ids and codes as texts. */
@@ -99,9 +99,9 @@ export async function runTogether(dataSource: DataSource, steps: readonly Step[]
 /** The statement by which the rows are inserted. */
 export function insertOf(dataSource: DataSource, { table, columns, rows }: TableRows): Statement {
   const dialect = dialectOf(dataSource);
-  const into = `${quoted(dataSource, tableName(dataSource, table))} (${columns.join(',')})`;
+  const places = placesOf(dialect, rows.length, columns.length);
   return {
-    text: `INSERT INTO ${into} VALUES ${placesOf(dialect, rows.length, columns.length)}`,
+    text: `INSERT INTO ${quotedTable(dataSource, table)} (${columns.join(',')}) VALUES ${places}`,
     values: storedValues(dialect, table, columns, rows),
   };
 }

@@ -1,6 +1,7 @@
+import { promisify } from 'node:util';
 import type { DataSource } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
-import { executePrepared, queryPlain } from './prepared-statements.js';
+import { executePrepared } from './prepared-statements.js';
 import type { MysqlConnection } from './prepared-statements.js';
 
 /** TypeORM's options of every dedicated data source: mysql2 encodes texts as it is told when it connects. */
@@ -52,7 +53,7 @@ export function settleSession(dataSource: DataSource, connection: MysqlConnectio
 }
 
 async function setSession(connection: MysqlConnection): Promise<void> {
-  for (const statement of SESSION) await queryPlain(connection, statement);
+  for (const statement of SESSION) await promisify(connection.query.bind(connection))(statement);
 }
 
 async function checkSession(connection: MysqlConnection): Promise<void> {

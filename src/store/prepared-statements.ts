@@ -3,7 +3,7 @@
 
 /** What is used of a connection of mysql2. */
 export interface MysqlConnection {
-  query(text: string, done: Done): void;
+  query(text: string, done: (error: Error | null) => void): void;
   execute(text: string, values: readonly unknown[], done: Done): void;
   /** Has the server forget the statement. */
   unprepare(text: string): void;
@@ -54,11 +54,4 @@ function keep(connection: MysqlConnection, text: string, places: number): void {
     connection.unprepare(oldest);
     total -= count;
   }
-}
-
-/** What the server answers to a statement without values. @throws the driver's error */
-export function queryPlain(connection: MysqlConnection, text: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    connection.query(text, (error, result) => (error ? reject(error) : resolve(result)));
-  });
 }

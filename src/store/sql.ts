@@ -6,7 +6,7 @@ import { answer } from './store-error.js';
 import { storedId, storedIdAfter } from './stored-id.js';
 import { readRows } from './stored-row.js';
 import type { StoredValue } from './stored-row.js';
-import { bytesOf, dialectOf, placeholders, quoted, tableName } from './table-name.js';
+import { bytesOf, dialectOf, placeholders, quotedTable } from './table-name.js';
 import type { AuditTable, SqlDialect } from './table-name.js';
 
 /** A row of an answer: ids and codes are texts, bigints may be strings. */
@@ -100,7 +100,7 @@ export function statementOf(manager: EntityManager, statement: Sql): Statement {
   const next = placeholders(dialect);
   const values: StoredValue[] = [];
   const withTables = (text: string) =>
-    text.replace(/\baudit_[a-z_]+/g, (name) => quoted(dataSource, tableName(dataSource, name as AuditTable)));
+    text.replace(/\baudit_[a-z_]+/g, (name) => quotedTable(dataSource, name as AuditTable));
   const write = (part: SqlPart): string => {
     if (typeof part === 'function') return write(part(dialect));
     if (part instanceof Sql) {

@@ -37,6 +37,11 @@ export function quoted(dataSource: DataSource, dottedName: string): string {
     .join('.');
 }
 
+/** The table as statements name it. */
+export function quotedTable(dataSource: DataSource, name: AuditTable): string {
+  return quoted(dataSource, tableName(dataSource, name));
+}
+
 /** Answers at each call where the next value of one statement goes. */
 export function placeholders(dialect: SqlDialect): () => string {
   let count = 0;

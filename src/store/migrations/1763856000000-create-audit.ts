@@ -33,11 +33,13 @@ export const EVENT_INDEXES = {
 /** Base64 of 32 bytes. */
 const HASH = 44;
 
-/** What is only ever inserted into: the database itself refuses to change it. */
-async function evidenceTables(runner: QueryRunner) {
+type Tables = Readonly<Record<AuditTable, Table>>;
+
+async function allTables(runner: QueryRunner): Promise<{ evidence: Tables; shared: Tables }> {
   const { id, code, text, longText } = await columnTypes(runner);
   const q = (name: string) => quoted(runner.connection, name);
-  return {
+  /** What is only ever inserted into: the database itself refuses to change it. */
+  const evidence: Tables = {
     audit_events: {
       columns: {
         id: `${id} NOT NULL`,
@@ -145,20 +147,19 @@ async function evidenceTables(runner: QueryRunner) {
         lengthCheck(runner, 'note', MAX_CHECKPOINT_NOTE),
       ],
     },
-  } satisfies Readonly<Record<AuditTable, Table>>;
-}
-
-/** What all processes share, a row for each name. */
-async function sharedTables(runner: QueryRunner) {
-  const { text } = await columnTypes(runner);
-  const name = `${text(64)} NOT NULL`;
-  return {
-    audit_settings: { columns: { name, value: `${text(255)} NOT NULL` }, key: ['name'] },
-    audit_leases: {
-      columns: { name, term: 'bigint NOT NULL', holder: `${text(64)} NOT NULL` },
+  };
+  /** What all processes share, a row for each name. */
+  const shared: Tables = {
+    audit_settings: {
+      columns: { name: `${text(64)} NOT NULL`, value: `${text(255)} NOT NULL` },
       key: ['name'],
     },
-  } satisfies Readonly<Record<AuditTable, Table>>;
+    audit_leases: {
+      columns: { name: `${text(64)} NOT NULL`, term: 'bigint NOT NULL', holder: `${text(64)} NOT NULL` },
+      key: ['name'],
+    },
+  };
+  return { evidence, shared };
 }
 
 /**
@@ -169,20 +170,22 @@ export class CreateAudit1763856000000 implements MigrationInterface {
   readonly name = 'CreateAudit1763856000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    const evidence = await evidenceTables(runner);
-    const all: Readonly<Record<AuditTable, Table>> = { ...evidence, ...(await sharedTables(runner)) };
-    for (const [name, table] of Object.entries(all)) await createTable(runner, name as AuditTable, table);
+    const { evidence, shared } = await allTables(runner);
+    for (const [name, table] of Object.entries({ ...evidence, ...shared })) {
+      await createTable(runner, name as AuditTable, table);
+    }
     await createTextView(runner);
     const settings = { cursor_key: randomBytes(32), ledger_id: randomBytes(8) };
-    for (const [name, value] of Object.entries(settings))
+    for (const [name, value] of Object.entries(settings)) {
       await insertOnce(runner, 'audit_settings', { name: `'${name}'`, value: `'${value.toString('hex')}'` });
+    }
     await insertOnce(runner, 'audit_leases', { name: "'sealer'", term: '0', holder: "''" });
     await protectTables(runner, evidence);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await dropTextView(runner);
-    const tables = { ...(await evidenceTables(runner)), ...(await sharedTables(runner)) };
-    await dropTables(runner, Object.keys(tables) as AuditTable[]);
+    const { evidence, shared } = await allTables(runner);
+    await dropTables(runner, Object.keys({ ...evidence, ...shared }) as AuditTable[]);
   }
 }

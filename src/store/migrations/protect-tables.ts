@@ -1,6 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { REPLACE_REFUSED } from '../store-error.js';
-import { dialectOf, quoted, tableName } from '../table-name.js';
+import { dialectOf, quoted, quotedTable, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 import { createIfAllowed } from './tables.js';
 import type { Table } from './tables.js';
@@ -19,20 +19,15 @@ export async function protectTables(runner: QueryRunner, tables: ProtectedTables
   await runTriggers(runner, statements);
 }
 
-/**
- * Runs statements that make triggers, each of which may be done already. Where the user may not create triggers, the rest is left out with a
- * warning.
- */
-export async function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
-  for (const statement of statements) {
-    const refusal = await createIfAllowed(runner, statement);
-    if (refusal === undefined) continue;
-    process.emitWarning(
+/** Runs statements that make triggers, see {@link createIfAllowed}. */
+export function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
+  return createIfAllowed(
+    runner,
+    statements,
+    'AUDIT_UNPROTECTED',
+    (refusal) =>
       `The audit tables are not protected by triggers, since the user of the migration may not create them (${refusal}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
-      { code: 'AUDIT_UNPROTECTED' },
-    );
-    return;
-  }
+  );
 }
 
 /** Takes the triggers away again, for who has to change what is recorded. */
@@ -54,27 +49,27 @@ function allTriggersOf(connection: DataSource, tables: ProtectedTables): Trigger
 
 function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
   const dialect = dialectOf(connection);
-  const table = tableName(connection, name);
-  const q = (dottedName: string) => quoted(connection, dottedName);
-  const plain = table.split('.').at(-1)!;
+  const table = quotedTable(connection, name);
+  const q = (trigger: string) => quoted(connection, trigger);
+  const plain = tableName(connection, name).split('.').at(-1)!;
   if (dialect === 'postgres') {
-    const kinds = [
-      { when: 'UPDATE OR DELETE', each: 'ROW', trigger: q(`${plain}_append_only`) },
-      { when: 'TRUNCATE', each: 'STATEMENT', trigger: q(`${plain}_no_truncate`) },
-    ];
     // Not OR REPLACE: a process that is late with its migration must not take back what a feature has put there instead.
-    return kinds.map(({ when, each, trigger }) => ({
-      create: `CREATE TRIGGER ${trigger} BEFORE ${when} ON ${q(table)} FOR EACH ${each} EXECUTE FUNCTION ${refusalName(connection)}()`,
-      drop: `DROP TRIGGER IF EXISTS ${trigger} ON ${q(table)}`,
-    }));
+    const on = (trigger: string, when: string, each: string) => ({
+      create: `CREATE TRIGGER ${trigger} BEFORE ${when} ON ${table} FOR EACH ${each} EXECUTE FUNCTION ${refusalName(connection)}()`,
+      drop: `DROP TRIGGER IF EXISTS ${trigger} ON ${table}`,
+    });
+    return [
+      on(q(`${plain}_append_only`), 'UPDATE OR DELETE', 'ROW'),
+      on(q(`${plain}_no_truncate`), 'TRUNCATE', 'STATEMENT'),
+    ];
   }
   return (['UPDATE', 'DELETE'] as const).map((operation) => {
     const trigger = q(`${plain}_no_${operation.toLowerCase()}`);
     const message = `${plain} is append-only: ${operation} is refused`;
     const create =
       dialect === 'sqlite'
-        ? `CREATE TRIGGER IF NOT EXISTS ${trigger} BEFORE ${operation} ON ${q(table)} BEGIN SELECT RAISE(ABORT, '${message}'); END`
-        : `CREATE TRIGGER ${trigger} BEFORE ${operation} ON ${q(table)} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'`;
+        ? `CREATE TRIGGER IF NOT EXISTS ${trigger} BEFORE ${operation} ON ${table} BEGIN SELECT RAISE(ABORT, '${message}'); END`
+        : `CREATE TRIGGER ${trigger} BEFORE ${operation} ON ${table} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'`;
     return { create, drop: `DROP TRIGGER IF EXISTS ${trigger}` };
   });
 }

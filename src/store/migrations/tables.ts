@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 import { codeType } from '../codes.js';
 import { describeStoreError, driverFieldsOf } from '../store-error.js';
 import { idType } from '../stored-id.js';
-import { bytesOf, dialectOf, quoted, tableName } from '../table-name.js';
+import { bytesOf, dialectOf, quoted, quotedTable, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 
 /** A table: the same for every database, except the SQL of its types and checks. */
@@ -54,16 +54,14 @@ export async function createTable(
  */
 function typeChecks(columns: Readonly<Record<string, string>>, q: (name: string) => string): string[] {
   return Object.entries(columns).map(([column, definition]) => {
-    const type = /^(big|small|tiny)int\b/.test(definition)
-      ? 'integer'
-      : definition.startsWith(idType('sqlite'))
-        ? 'blob'
-        : 'text';
-    const [, width] = /^varchar\((\d+)\)/.exec(definition) ?? [];
-    const isTyped = `typeof(${q(column)}) IN ('${type}'${definition.includes('NOT NULL') ? '' : ", 'null'"})`;
+    const name = q(column);
+    const isTyped = (type: string) =>
+      `typeof(${name}) IN ('${type}'${definition.includes('NOT NULL') ? '' : ", 'null'"})`;
+    if (/^(big|small|tiny)int\b/.test(definition)) return isTyped('integer');
     // Of NULL there is no length: the check lets it pass.
-    if (type === 'blob') return `${isTyped} AND length(${q(column)}) = 16`;
-    return width === undefined ? isTyped : `${isTyped} AND length(${q(column)}) <= ${width}`;
+    if (definition.startsWith(idType('sqlite'))) return `${isTyped('blob')} AND length(${name}) = 16`;
+    const [, width] = /^varchar\((\d+)\)/.exec(definition) ?? [];
+    return width === undefined ? isTyped('text') : `${isTyped('text')} AND length(${name}) <= ${width}`;
   });
 }
 
@@ -106,7 +104,7 @@ export async function insertOnce(
   row: { readonly name: string } & Readonly<Record<string, string>>,
 ): Promise<void> {
   const { connection } = runner;
-  const table = quoted(connection, tableName(connection, name));
+  const table = quotedTable(connection, name);
   const columns = Object.keys(row).map((column) => quoted(connection, column));
   await runner.query(
     `INSERT INTO ${table} (${columns.join(', ')})
@@ -121,37 +119,39 @@ const EXISTS_ALREADY = [1050, 1359];
 const MAY_NOT = [1142, 1227, 1419];
 
 /**
- * Creates a view or a trigger unless it is there.
+ * Runs statements that create views or triggers, each of which may be there already. Where the user may not create one, a
+ * warning says so, and the rest is left out.
  *
- * @returns what the database says where the user may not create it
+ * @param warning by what the database says
  */
-export async function createIfAllowed(runner: QueryRunner, statement: string): Promise<string | undefined> {
-  try {
-    await runner.query(statement);
-  } catch (error) {
-    const { errno = 0 } = driverFieldsOf(error);
-    if (MAY_NOT.includes(errno)) return describeStoreError(error);
-    if (!EXISTS_ALREADY.includes(errno)) throw error;
+export async function createIfAllowed(
+  runner: QueryRunner,
+  statements: readonly string[],
+  code: string,
+  warning: (refusal: string) => string,
+): Promise<void> {
+  for (const statement of statements) {
+    try {
+      await runner.query(statement);
+    } catch (error) {
+      const { errno = 0 } = driverFieldsOf(error);
+      if (EXISTS_ALREADY.includes(errno)) continue;
+      if (!MAY_NOT.includes(errno)) throw error;
+      process.emitWarning(warning(describeStoreError(error)), { code });
+      return;
+    }
   }
-  return undefined;
 }
 
 /** Drops the tables, with their indexes and triggers. */
 export async function dropTables(runner: QueryRunner, tables: readonly AuditTable[]): Promise<void> {
-  const { connection } = runner;
   for (const table of tables) {
-    await runner.query(`DROP TABLE IF EXISTS ${quoted(connection, tableName(connection, table))}`);
+    await runner.query(`DROP TABLE IF EXISTS ${quotedTable(runner.connection, table)}`);
   }
 }
 
 /** The types of columns. Texts compare byte by byte: two tenants that differ in case or in a trailing space are two. */
-export async function columnTypes(runner: QueryRunner): Promise<{
-  /** Of an id, and of a code. */
-  id: string;
-  code: string;
-  text: (length: number) => string;
-  longText: (type: 'text' | 'longtext') => string;
-}> {
+export async function columnTypes(runner: QueryRunner) {
   const dialect = dialectOf(runner.connection);
   const collation = {
     sqlite: '',
@@ -161,8 +161,8 @@ export async function columnTypes(runner: QueryRunner): Promise<{
   return {
     id: idType(dialect),
     code: codeType(dialect),
-    text: (length) => `varchar(${length})${collation}`,
-    longText: (type) => `${dialect === 'mysql' ? type : 'text'}${collation}`,
+    text: (length: number) => `varchar(${length})${collation}`,
+    longText: (type: 'text' | 'longtext') => `${dialect === 'mysql' ? type : 'text'}${collation}`,
   };
 }
 
