@@ -9,8 +9,6 @@ const VALUES_AT_ONCE = 500;
 /**
  * The distinct values of a text column that begins an index, in their order, one portion after another. On SQLite, values that are no text
  * are passed over.
- *
- * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export function distinctValues(
   database: AuditDatabase,
@@ -33,7 +31,6 @@ export function distinctValues(
  * The distinct ids of a column that begins an index, as {@link distinctValues}. On SQLite, what is no id is passed over.
  *
  * @param first the id that the first one comes after; an empty text for all
- * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export function distinctIds(
   database: AuditDatabase,

@@ -37,7 +37,6 @@ export function textUpTo(most: number): Column<string> {
  * The records of a table that goes by the alias `t`.
  *
  * @param from SQL of what comes after the columns, beginning with `FROM`
- * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export async function read<S extends Shape>(
   database: AuditDatabase,

@@ -15,22 +15,16 @@ export function rowByRow<C extends string>(
   select: (of: Readonly<Record<C, SqlPart>>) => Sql,
 ): Sql {
   const columns = Object.keys(rows[0]!) as C[];
-  const each = () =>
-    list(
-      rows.map((row, place) => sql`SELECT ${number(place)} AS place, ${select(row)}`),
-      ' UNION ALL ',
-    );
-  const cast = (value: SqlPart): SqlPart =>
-    sql`${value}::${raw(typeof value === 'number' ? 'bigint' : 'uuid')}`;
-  const table = (dialect: string) =>
-    list(
-      rows.map((row, place) => {
-        const values = columns.map((column) => (dialect === 'postgres' ? cast(row[column]) : row[column]));
-        return sql`(${list([number(place), ...values])})`;
-      }),
-    );
-  const ofRow = Object.fromEntries(columns.map((column) => [column, raw(`r.${column}`)]));
-  const asTable = () => sql`WITH r(${raw(['place', ...columns].join(', '))}) AS (VALUES ${table})
-    SELECT r.place AS place, ${select(ofRow as Record<C, SqlPart>)} FROM r`;
-  return sql`${(dialect) => (dialect === 'mysql' ? each() : asTable())}`;
+  const ofRow = Object.fromEntries(columns.map((column) => [column, raw(`r.${column}`)])) as Record<C, Sql>;
+  const cast =
+    (value: SqlPart): SqlPart =>
+    (dialect) =>
+      dialect === 'postgres' ? sql`${value}::${raw(typeof value === 'number' ? 'bigint' : 'uuid')}` : value;
+  const questions = rows.map((row, place) => sql`SELECT ${number(place)} AS place, ${select(row)}`);
+  const values = rows.map(
+    (row, place) => sql`(${list([number(place), ...columns.map((column) => cast(row[column]))])})`,
+  );
+  const asTable = sql`WITH r(${raw(['place', ...columns].join(', '))}) AS (VALUES ${list(values)})
+    SELECT r.place AS place, ${select(ofRow)} FROM r`;
+  return sql`${(dialect) => (dialect === 'mysql' ? list(questions, ' UNION ALL ') : asTable)}`;
 }

@@ -50,7 +50,7 @@ export interface SummaryKnowledge extends StatementTrust {
   readonly local: ReadonlySet<string>;
 }
 
-/** Figures of a source's events or dead letters. */
+/** Of a source's events and its dead letters that are not replayed: how many, under how many and which numbers, and when the last event began. */
 type Figures = Readonly<
   Partial<Record<'events' | 'sequences' | 'letters' | 'first' | 'last' | 'seen', number>>
 >;
@@ -59,15 +59,14 @@ type Figures = Readonly<
 interface Known {
   readonly source: string;
   readonly standing: SourceStanding | undefined;
-  readonly event: Figures;
-  readonly letter: Figures;
+  readonly figures: Figures;
   /** The last number that is known of, 0 where there is none. */
   readonly last: number;
 }
 
 /**
  * The processes that number their events: what is noted of each, and which of its events are missing. A user with
- * INSERT and SELECT is enough.
+ * INSERT and SELECT is enough. Every method may throw `AUDIT_STORE_UNAVAILABLE`.
  */
 export class SourceRepository {
   constructor(private readonly database: AuditDatabase) {}
@@ -76,7 +75,6 @@ export class SourceRepository {
    * Writes a note; once, however often it is tried. When it returns, it is committed.
    *
    * @param signal ends it, see `runStatement`
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async insert(note: SourceNote, signal?: AbortSignal): Promise<void> {
     const rows = [COLUMNS.map((column) => note[column])];
@@ -95,8 +93,6 @@ export class SourceRepository {
 
   /**
    * What the notes of each source say, in the order of the sources, in bounded memory however many notes there are.
-   *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async *standings(trust: StatementTrust): AsyncGenerator<SourceStanding> {
     let standing: SourceStanding | undefined;
@@ -151,30 +147,27 @@ export class SourceRepository {
   /**
    * One for each source that has events, dead letters or notes, newest first. Reads the whole index of sources and
    * sequences.
-   *
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async summaries(knowledge: SummaryKnowledge = { verifiers: [], local: new Set() }): Promise<AuditSource[]> {
     // In this order: what was delivered before a note was written, is found by those who read after it.
     const notes = new Map<string, SourceStanding>();
     for await (const standing of this.standings(knowledge)) notes.set(standing.source, standing);
-    const events = await this.stored();
-    const letters = await this.waiting();
+    const stored = await this.figures();
     // What is removed, the log tells.
     const head = (await this.hasRemovals()) ? await new LedgerRepository(this.database).head() : undefined;
-    const sources = [...new Set([...notes.keys(), ...events.keys(), ...letters.keys()])].sort().reverse();
+    const sources = [...new Set([...notes.keys(), ...stored.keys()])].sort().reverse();
     const summaries: AuditSource[] = [];
     for (let index = 0; index < sources.length; index += AT_ONCE) {
       const known = sources.slice(index, index + AT_ONCE).map((source) => {
         const standing = notes.get(source);
-        const [event, letter] = [events.get(source) ?? {}, letters.get(source) ?? {}];
+        const figures = stored.get(source) ?? {};
         // Of a number that anybody may have claimed nothing is missing, where there are keys to tell by.
         const notesToCount = knowledge.verifiers.length > 0 ? standing?.trusted : standing?.claimed;
         const noted = knowledge.local.has(source) ? undefined : notesToCount?.sequence;
-        return { source, standing, event, letter, last: highest(event.last, letter.last, noted) ?? 0 };
+        return { source, standing, figures, last: Math.max(figures.last ?? 0, noted ?? 0) };
       });
       // The counts alone tell that no number is missing.
-      const holed = known.filter(({ event, last }) => (event.sequences ?? 0) !== last);
+      const holed = known.filter(({ figures, last }) => (figures.sequences ?? 0) !== last);
       const gaps = await this.gaps(holed, head?.treeSize ?? 0);
       summaries.push(...known.map((one) => summaryOf(one, gaps.get(one.source) ?? [], knowledge)));
       await turn();
@@ -182,27 +175,32 @@ export class SourceRepository {
     return summaries;
   }
 
-  /** How many events of each source are stored, under how many and which sequences, and when the last one began. */
-  private stored(): Promise<Map<string, Figures>> {
-    // The time is looked up and no MAX of all, so that the index alone is read.
-    return this.bySource(
-      sql`SELECT s.*, (SELECT MAX(e.timestamp) FROM audit_events e
-          WHERE e.source = s.source AND e.sequence = s.last) AS seen
-        FROM (SELECT source, COUNT(*) AS events, COUNT(DISTINCT sequence) AS sequences,
-            MIN(sequence) AS first, MAX(sequence) AS last
-          FROM audit_events WHERE source IS NOT NULL AND ${isNumber('sequence')} AND ${isId('source')}
-          GROUP BY source) s`,
+  /** By source. The time is looked up and no MAX of all, so that the index of sources and sequences alone is read. */
+  private async figures(): Promise<Map<string, Figures>> {
+    const rows = await ask(
+      this.database,
+      sql`SELECT source, SUM(events) AS events, SUM(sequences) AS sequences, SUM(letters) AS letters,
+          MIN(first) AS first, MAX(last) AS last, MAX(seen) AS seen
+        FROM (
+          SELECT s.*, NULL AS letters, (SELECT MAX(e.timestamp) FROM audit_events e
+              WHERE e.source = s.source AND e.sequence = s.last) AS seen
+            FROM (SELECT source, COUNT(*) AS events, COUNT(DISTINCT sequence) AS sequences,
+                MIN(sequence) AS first, MAX(sequence) AS last
+              FROM audit_events WHERE source IS NOT NULL AND ${isNumber('sequence')} AND ${isId('source')}
+              GROUP BY source) s
+          UNION ALL
+          SELECT d.source, NULL, NULL, MIN(d.sequence), MAX(d.sequence), COUNT(*), NULL
+            FROM audit_dead_letters d
+            WHERE d.source IS NOT NULL AND ${isNumber('d.sequence')} AND ${isId('d.source')}
+              AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = d.id)
+            GROUP BY d.source) f
+        GROUP BY source`,
     );
-  }
-
-  /** The dead letters of each source that are not replayed. */
-  private waiting(): Promise<Map<string, Figures>> {
-    return this.bySource(
-      sql`SELECT d.source AS source, COUNT(*) AS letters, MIN(d.sequence) AS first, MAX(d.sequence) AS last
-        FROM audit_dead_letters d
-        WHERE d.source IS NOT NULL AND ${isNumber('d.sequence')} AND ${isId('d.source')}
-          AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = d.id)
-        GROUP BY d.source`,
+    return new Map(
+      rows.map(({ source = null, ...figures }) => {
+        const known = Object.entries(figures).filter(([, figure]) => figure !== null);
+        return [String(source), Object.fromEntries(known.map(([name, figure]) => [name, Number(figure)]))];
+      }),
     );
   }
 
@@ -214,8 +212,7 @@ export class SourceRepository {
    * @param size of the log; 0 where nothing was removed
    */
   private async gaps(sources: readonly Known[], size: number): Promise<Map<string, AuditSequenceGap[]>> {
-    const sealed =
-      size > 0 && sources.length > 0 ? await this.sealed(sources, size) : new Map<string, number>();
+    const sealed = await this.sealed(size > 0 ? sources : [], size);
     const ranges: NumberRange[] = [];
     for (const { source, last } of sources) {
       const from = (sealed.get(source) ?? 0) + 1;
@@ -235,6 +232,7 @@ export class SourceRepository {
 
   /** Up to which number the log accounts for each of these sources. */
   private async sealed(sources: readonly Known[], size: number): Promise<Map<string, number>> {
+    if (sources.length === 0) return new Map();
     // One seek for each: grouped, all of their leaves would be read.
     const rows = await ask(
       this.database,
@@ -300,35 +298,27 @@ export class SourceRepository {
       to: Number(row['sequence']) - 1,
     }));
   }
-
-  private async bySource(statement: Sql): Promise<Map<string, Figures>> {
-    const rows = await ask(this.database, statement);
-    return new Map(
-      rows.map(({ source = null, ...figures }) => {
-        const known = Object.entries(figures).filter(([, figure]) => figure !== null);
-        return [String(source), Object.fromEntries(known.map(([name, figure]) => [name, Number(figure)]))];
-      }),
-    );
-  }
 }
 
 function summaryOf(
-  { source, standing, event, letter }: Known,
+  { source, standing, figures }: Known,
   gaps: readonly AuditSequenceGap[],
   { verifiers, local }: SummaryKnowledge,
 ): AuditSource {
   const note = standing?.best?.newest;
+  const { first, last, events = 0, letters, seen = -1 } = figures;
+  const lastSeen = Math.max(seen, note?.timestamp ?? -1);
   return {
     source,
     state: local.has(source) ? 'open' : stateOf(note),
     ...(note && verifiers.length > 0 && { signed: standing.trusted !== undefined }),
-    ...present('firstSequence', lowest(event.first, letter.first)),
-    ...present('lastSequence', highest(event.last, letter.last)),
-    events: event.events ?? 0,
-    ...present('deadLetters', letter.letters),
+    ...present('firstSequence', first),
+    ...present('lastSequence', last),
+    events,
+    ...present('deadLetters', letters),
     gaps: gaps.slice(0, MAX_GAPS),
     ...(gaps.length > MAX_GAPS && { moreGaps: true }),
-    ...present('lastSeen', highest(event.seen, note?.timestamp)),
+    ...(lastSeen >= 0 && { lastSeen }),
     ...present('process', note?.process),
   };
 }
@@ -336,14 +326,4 @@ function summaryOf(
 function stateOf(note: SourceNote | undefined): AuditSource['state'] {
   if (note?.kind === 'closed') return 'closed';
   return note?.kind === 'abandoned' ? 'unclean' : 'open';
-}
-
-function highest(...figures: (number | undefined)[]): number | undefined {
-  const known = figures.filter((figure) => figure !== undefined);
-  return known.length > 0 ? Math.max(...known) : undefined;
-}
-
-function lowest(...figures: (number | undefined)[]): number | undefined {
-  const known = figures.filter((figure) => figure !== undefined);
-  return known.length > 0 ? Math.min(...known) : undefined;
 }
