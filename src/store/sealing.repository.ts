@@ -17,13 +17,13 @@ import {
   ask,
   columnsOf,
   countRows,
-  extremeId,
   id,
   idAfter,
   isId,
   isNumber,
   limit,
   list,
+  number,
   sql,
   statementOf,
 } from './sql.js';
@@ -230,27 +230,25 @@ export class SealingRepository {
   /**
    * The events that are not in the log, of the next `count` ids after an id.
    *
-   * @returns `last`: the last id that was looked at; absent at the end, which an event that comes meanwhile does not move
+   * @returns `last`: the last id that was looked at; absent at the end
    */
   async unsealedEvents(
     afterId: string,
     count: number,
     size: number,
   ): Promise<{ events: NumberedRow[]; last?: string }> {
+    const page = sql`e.id >= ${idAfter(afterId)} AND ${isId('e.id')}`;
     const [end] = await ask(
       this.database,
-      sql`SELECT ${extremeId('MAX', 'e.id')} AS last_id, COUNT(*) AS total FROM (
-        SELECT id FROM audit_events e WHERE e.id >= ${idAfter(afterId)} AND ${isId('e.id')} ORDER BY id ${limit(count)}) e`,
+      sql`SELECT e.id AS id FROM audit_events e WHERE ${page} ORDER BY e.id LIMIT 1 OFFSET ${number(count - 1)}`,
     );
-    const last = end?.['last_id'];
-    if (typeof last !== 'string') return { events: await this.oddEvents(2 * count) };
     const events = await this.events(
       sql`${joinLeaf(size)}
-        WHERE e.id >= ${idAfter(afterId)} AND e.id <= ${id(last)} AND ${isId('e.id')} AND l.event_id IS NULL
+        WHERE ${page} AND ${end ? sql`e.id <= ${id(String(end['id']))}` : sql`1 = 1`} AND l.event_id IS NULL
         ORDER BY e.id ${limit(UNSEALED_AT_ONCE)}`,
     );
     if (events.length === UNSEALED_AT_ONCE) return { events, last: String(events.at(-1)!.id) };
-    if (Number(end?.['total']) === count) return { events, last };
+    if (end) return { events, last: String(end['id']) };
     return { events: [...events, ...(await this.oddEvents(2 * count))] };
   }
 
