@@ -13,7 +13,6 @@ import {
   toOptionError,
 } from './audit-data-source.js';
 import type { FeatureTables } from './audit-data-source.js';
-import { EventReader } from './event-reader.js';
 import { runStatement } from './run-statement.js';
 import { createPrivately } from './sqlite-file.js';
 import { areTablesMissing, describeStoreError } from './store-error.js';
@@ -34,6 +33,8 @@ const CLOSE_PATIENCE_MS = 1_000;
  */
 export class AuditDatabase {
   private dataSource: DataSource | undefined;
+  /** The application's, which opens and closes it. */
+  private shared: DataSource | undefined;
   private connecting: Promise<void> | undefined;
   private readonly stop = new AbortController();
   private hasFailed = false;
@@ -41,20 +42,16 @@ export class AuditDatabase {
   private isRenewal = false;
   private lastError = 'it is not connected yet, as before app.init() or app.listen()';
   private releaseShared: () => void = () => undefined;
-  /** Reads the rows of events, and counts those that are no events. */
-  readonly reader: EventReader;
 
   constructor(
     private readonly options: StoreOptions,
-    private readonly logger: AuditLogger,
+    readonly logger: AuditLogger,
     private readonly tables: readonly FeatureTables[] = [],
     /** Called with each connection once it is ready to take events. */
     private readonly onReady: () => void = () => undefined,
     /** Called before a data source that the application shares is destroyed; it then waits. */
     private readonly onLeaving: () => Promise<void> = () => Promise.resolve(),
-  ) {
-    this.reader = new EventReader(logger);
-  }
+  ) {}
 
   /**
    * Starts to connect, and waits for it for at most `patienceMs`; after that it goes on in the background.
@@ -63,13 +60,14 @@ export class AuditDatabase {
    * @throws AuditError `AUDIT_INVALID_OPTIONS` for what no second try can mend, such as a driver that is not installed
    */
   async connect(patienceMs: number, shared?: DataSource): Promise<void> {
+    this.shared = shared;
     if (shared) assertSupported(shared);
     else if (!this.options.database) {
       this.logger.log(
         `No audit database is set: events go to the SQLite file ${resolve(DEFAULT_DATABASE.database)}.`,
       );
     }
-    this.connecting = this.keepTrying(shared);
+    this.connecting = this.keepTrying();
     if (!(await within(patienceMs, this.connecting))) this.logFailureOf(this.connecting);
   }
 
@@ -123,7 +121,7 @@ export class AuditDatabase {
       `The audit's tables are gone from the database: somebody may have removed the evidence. Find out who dropped them, and keep the journal and each checkpoint that is kept elsewhere. ${(this.options.migrate ?? true) ? 'They are made again' : 'Run the migrations of the library'}, and a new log begins.`,
     );
     await this.leave();
-    this.connecting = this.keepTrying(this.isShared ? dataSource : undefined);
+    this.connecting = this.keepTrying();
     this.logFailureOf(this.connecting);
   }
 
@@ -134,26 +132,22 @@ export class AuditDatabase {
     await this.leave();
   }
 
-  private get isShared(): boolean {
-    return this.options.dataSource !== undefined;
-  }
-
   private async leave(): Promise<void> {
     const { dataSource } = this;
     this.dataSource = undefined;
     this.releaseShared();
-    if (dataSource?.isInitialized && !this.isShared) await inTime(dataSource.destroy());
+    if (dataSource?.isInitialized && !this.shared) await inTime(dataSource.destroy());
   }
 
   private logFailureOf(connecting: Promise<void>): void {
     connecting.catch((error: unknown) => this.logger.error(String(error)));
   }
 
-  private async keepTrying(shared: DataSource | undefined): Promise<void> {
+  private async keepTrying(): Promise<void> {
     let waitMs = FIRST_RETRY_MS;
     while (!this.stop.signal.aborted) {
       try {
-        await this.open(shared);
+        await this.open();
         if (waitMs > FIRST_RETRY_MS) this.logger.log('The audit database is back.');
         return;
       } catch (error) {
@@ -179,14 +173,20 @@ export class AuditDatabase {
     );
   }
 
-  private async open(shared: DataSource | undefined): Promise<void> {
+  private async open(): Promise<void> {
+    const { shared } = this;
     const options = this.options.database ?? DEFAULT_DATABASE;
     let dataSource = shared;
     try {
       // TypeORM loads the driver when the data source is made.
       dataSource ??= createDataSource(options, this.tables);
       assertNames(dataSource, shared ? 'dataSource' : 'database');
-      if (!shared && options.type === 'better-sqlite3') this.createFile(options);
+      const open = !shared && options.type === 'better-sqlite3' && createPrivately(options);
+      if (open) {
+        this.logger.warn(
+          `The SQLite file of the audit can be read by other users of this machine: write chmod 600 ${open} (and the same for ${open}-wal and ${open}-shm).`,
+        );
+      }
       if (!dataSource.isInitialized) await dataSource.initialize();
       // The first statement looks at the session of a shared connection.
       await runStatement(dataSource.manager, { text: 'SELECT 1', values: [] });
@@ -203,14 +203,6 @@ export class AuditDatabase {
     if (shared) this.leaveBefore(shared);
     this.dataSource = dataSource;
     this.onReady();
-  }
-
-  private createFile(options: Parameters<typeof createPrivately>[0]): void {
-    const open = createPrivately(options);
-    if (open === undefined) return;
-    this.logger.warn(
-      `The SQLite file of the audit can be read by other users of this machine: write chmod 600 ${open} (and the same for ${open}-wal and ${open}-shm).`,
-    );
   }
 
   /**

@@ -1,10 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { RateLimitedLog } from '../event/audit-logger.js';
+import { isEventId } from '../event/event-id.js';
 import { AuditDatabase } from './audit-database.js';
 import { CODES, isCodeColumn, readCode } from './codes.js';
 import type { EventFilter } from './event-filter.js';
-import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from './event-row.js';
+import { EVENT_COLUMNS, readRow, ROW_COLUMNS, toRow } from './event-row.js';
 import type { EventColumn, EventRow, RowValues } from './event-row.js';
 import { sizeOf } from './event-size.js';
 import { matching } from './filter-sql.js';
@@ -29,11 +31,12 @@ export type EventCounts = { readonly value: string; readonly count: number }[];
  * answers is complete and equal, byte by byte, to the one appended.
  */
 export class AuditEventRepository {
-  constructor(private readonly database: AuditDatabase) {}
+  /** How many rows were read that can't be read as events or dead letters, each as often as it was read. */
+  unreadable = 0;
+  private readonly warnings: RateLimitedLog;
 
-  /** How many rows this process has read that can't be read as events or dead letters. */
-  get unreadable(): number {
-    return this.database.reader.unreadable;
+  constructor(private readonly database: AuditDatabase) {
+    this.warnings = new RateLimitedLog(database.logger);
   }
 
   /** Why the database can't be used at all, before any statement is tried; `undefined` where it can. */
@@ -97,7 +100,20 @@ export class AuditEventRepository {
 
   private async events(where: Sql, page: Sql): Promise<AuditLogEvent[]> {
     const rows = await this.select<EventRow>(columnsOf('e', EVENT_COLUMNS), where, page);
-    return rows.map(this.database.reader.read);
+    return rows.map((row) => {
+      const { event, unreadable } = readRow(row);
+      if (unreadable.length > 0) this.noteUnreadable('event', event.id);
+      return event;
+    });
+  }
+
+  /** Counts a row that can't be read, and says so in the log now and then. */
+  noteUnreadable(what: 'event' | 'dead letter', rowId: unknown): void {
+    this.unreadable += 1;
+    this.warnings.warn(
+      what,
+      `The stored ${what} ${isEventId(rowId) ? rowId : 'without a valid id'} can't be read: this library did not write it like this: somebody else has written or changed the row. nest-audit verify names each such row.`,
+    );
   }
 
   /** How many events each value of a column has, most first; of codes, only those that stand for a text. */
@@ -120,17 +136,7 @@ export class AuditEventRepository {
   }
 
   /** Totals of the filter's events; `highRiskFrom` is the lowest score that counts as high. */
-  async totals(
-    filter: EventFilter,
-    highRiskFrom: number,
-  ): Promise<{
-    total: number;
-    meanRisk: number;
-    highRisk: number;
-    violations: number;
-    first?: number;
-    last?: number;
-  }> {
+  async totals(filter: EventFilter, highRiskFrom: number) {
     const [row] = await this.select(
       sql`COUNT(*) AS total, SUM(e.risk_score) AS risk,
         SUM(CASE WHEN e.risk_score >= ${highRiskFrom} THEN 1 ELSE 0 END) AS high,
@@ -177,7 +183,6 @@ export class AuditEventRepository {
    * Asks the database for nothing, to know whether it answers.
    *
    * @param signal ends it: the connection that does not answer is broken
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async ping(signal?: AbortSignal): Promise<void> {
     await ask(this.database, sql`SELECT 1`, { signal });

@@ -1,4 +1,5 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
+import { isWithin } from '../event/event-checks.js';
 import { pages } from '../event/pages.js';
 import { present } from '../event/present.js';
 import { safeText } from '../event/safe-text.js';
@@ -8,14 +9,13 @@ import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
 import { toInteger } from './column-value.js';
 import {
+  judgeLetter,
   LETTER_COLUMNS,
   letterIdOf,
   letterLine,
   MAX_LETTER_EVENT,
   MAX_LETTER_STATEMENT,
-  readLetter,
   tenantFormsOf,
-  whyUntrusted,
 } from './dead-letter.js';
 import type { LetterRow } from './dead-letter.js';
 import { leafHashOf } from './event-leaf.js';
@@ -75,7 +75,7 @@ const SCAN_PAGE = 20;
  * that was replayed is known by its id in `audit_events`.
  *
  * So anybody with that user may write letters too. A process with a key signs its own, and no others are believed where
- * there are keys.
+ * there are keys. Every method may throw `AUDIT_STORE_UNAVAILABLE`.
  */
 export class DeadLetterRepository {
   /**
@@ -117,7 +117,6 @@ export class DeadLetterRepository {
    *
    * @param page `limit`: most letters to answer, each may take some hundred kilobytes; `after`: the id after
    *   which the page begins
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async find(page: {
     readonly tenantId?: string;
@@ -131,10 +130,16 @@ export class DeadLetterRepository {
     );
     for await (const rows of found) {
       for (const row of rows) {
-        const { event, untrusted, isReadable } = this.judged(row);
-        if (!isReadable) this.database.reader.note('dead letter', row.id);
+        const { event, untrusted, isReadable } = judgeLetter(row, this.trust);
+        if (!isReadable) this.events.noteUnreadable('dead letter', row.id);
         if (page.tenantId !== undefined && page.tenantId !== event.tenantId) continue;
-        letters.push({ ...shown(row, event), ...present('untrusted', untrusted) });
+        const time = toInteger(row.timestamp);
+        letters.push({
+          event,
+          reason: safeText(String(row.reason), REASON_LIMIT),
+          refusedAt: isWithin(Number.MAX_SAFE_INTEGER)(time) ? time : 0,
+          ...present('untrusted', untrusted),
+        });
         if (letters.length === page.limit) return letters;
       }
     }
@@ -171,7 +176,6 @@ export class DeadLetterRepository {
    *
    * @param trust whose are believed
    * @param size leaves of the log
-   * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
    */
   async *scan(trust: StatementTrust, size: number): AsyncGenerator<ScannedLetter, void> {
     // On SQLite an id may be anything: pages go on from it as it is.
@@ -185,28 +189,7 @@ export class DeadLetterRepository {
           WHERE ${last ? sql`d.id > ${last.place}` : sql`1 = 1`} ORDER BY d.id ${limit(SCAN_PAGE)}`,
       ),
     );
-    for await (const page of found) for (const row of page) yield this.scanned(row, trust);
-  }
-
-  private scanned(row: ScannedRow, trust: StatementTrust): ScannedLetter {
-    const { event, untrusted } = this.judged(row, trust);
-    const [source, sequence] = numberOf(event);
-    const stored = EVENT_COLUMNS.map((column) => [column, row[`stored_${column}`]]);
-    const isStored = row['stored_id'] !== null;
-    const isChanged = () => !leafHashOf(Object.fromEntries(stored) as EventRow).equals(eventLeafHash(event));
-    return {
-      id: row.id,
-      ...present('untrusted', untrusted),
-      source,
-      sequence,
-      isReplayed: isStored || row.leaf_index !== null,
-      isReplaced: isStored && untrusted === undefined && isChanged(),
-    };
-  }
-
-  private judged(row: LetterRow, trust = this.trust) {
-    const { event, isReadable } = readLetter(row);
-    return { event, isReadable, untrusted: whyUntrusted(row, { event, isReadable }, trust) };
+    for await (const page of found) for (const row of page) yield scanned(row, trust);
   }
 
   /** The rows of letters that are not replayed, after an id. Verification names those without one, as SQLite may have them. */
@@ -254,12 +237,20 @@ type ScannedRow = LetterRow &
   Row &
   Readonly<Record<`stored_${EventColumn}`, string | number | null>> & { readonly place: string };
 
-/** The row as it is told of, whatever it holds. */
-function shown(row: LetterRow, event: AuditLogEvent): AuditDeadLetter {
-  const refusedAt = toInteger(row.timestamp);
+function scanned(row: ScannedRow, trust: StatementTrust): ScannedLetter {
+  const { event, untrusted } = judgeLetter(row, trust);
+  const [source, sequence] = numberOf(event);
+  const isStored = row['stored_id'] !== null;
+  const isChanged = () => {
+    const stored = EVENT_COLUMNS.map((column) => [column, row[`stored_${column}`]]);
+    return !leafHashOf(Object.fromEntries(stored) as EventRow).equals(eventLeafHash(event));
+  };
   return {
-    event,
-    reason: safeText(String(row.reason), REASON_LIMIT),
-    refusedAt: refusedAt >= 0 && refusedAt <= Number.MAX_SAFE_INTEGER ? refusedAt : 0,
+    id: row.id,
+    ...present('untrusted', untrusted),
+    source,
+    sequence,
+    isReplayed: isStored || row.leaf_index !== null,
+    isReplaced: isStored && untrusted === undefined && isChanged(),
   };
 }

@@ -34,10 +34,14 @@ export const MAX_LETTER_EVENT = 1024 * 1024;
 /** Bytes of a statement, likewise. */
 export const MAX_LETTER_STATEMENT = 16_384;
 
-/** A letter's event; `isReadable` tells whether it is one as the library writes it. */
-export interface LetterEvent {
+/** What is made of a letter. */
+export interface JudgedLetter {
+  /** It has the id of the row, from which pages go on. */
   readonly event: AuditLogEvent;
+  /** It is an event as the library writes it. */
   readonly isReadable: boolean;
+  /** Why the letter is not believed; `undefined` where nothing is wrong with it. */
+  readonly untrusted: string | undefined;
 }
 
 /**
@@ -50,8 +54,8 @@ export function letterIdOf(event: AuditLogEvent): string {
   return derivedEventId(timestamp, JSON.stringify(event));
 }
 
-/** Reads the event of a letter, whatever it holds. It has the id of the row, from which pages go on. */
-export function readLetter(row: LetterRow): LetterEvent {
+/** Reads a letter, whatever it holds. */
+export function judgeLetter(row: LetterRow, trust: StatementTrust): JudgedLetter {
   const said = parsedJson(row.event);
   const isRecord = typeof said === 'object' && said !== null && !Array.isArray(said);
   // What is no event at all is shown as the beginning of its text.
@@ -59,34 +63,28 @@ export function readLetter(row: LetterRow): LetterEvent {
   const names: readonly string[] = EVENT_NAMES;
   const isReadable =
     isRecord && unreadable.length === 0 && Object.keys(said).every((name) => names.includes(name));
-  // As it was kept, the order of its properties included.
-  if (isReadable && event.id === row.id) return { event: said as AuditLogEvent, isReadable };
-  return { event: { ...event, id: String(row.id) }, isReadable };
+  const shown = { ...event, id: String(row.id) };
+  if (!isReadable) return { event: shown, isReadable, untrusted: `its event can't be read` };
+  const isSame = (said as EventParts).id === row.id && hasColumnsOf(event, row);
+  return {
+    // As it was kept, the order of its properties included.
+    event: event.id === row.id ? (said as AuditLogEvent) : shown,
+    isReadable,
+    untrusted: isSame ? whyUnsigned(row, trust) : 'a column of it is not what its event says',
+  };
 }
 
-/** Why the letter is not believed; `undefined` where nothing is wrong with it. */
-export function whyUntrusted(
-  row: LetterRow,
-  { event, isReadable }: LetterEvent,
-  trust: StatementTrust,
-): string | undefined {
-  if (!isReadable) return `its event can't be read`;
-  return whyOtherColumns(row, event) ?? (trust.verifiers.length > 0 ? whyUnsigned(row, trust) : undefined);
-}
-
-function whyOtherColumns(row: LetterRow, event: AuditLogEvent): string | undefined {
-  const said = Object(parsedJson(row.event)) as EventParts;
+function hasColumnsOf(event: AuditLogEvent, row: LetterRow): boolean {
   const [source, sequence] = numberOf(event);
-  const number = row.sequence === null ? null : toInteger(row.sequence);
-  const isSame =
-    said.id === row.id &&
+  return (
     tenantFormsOf(event.tenantId).includes(String(row.tenant_id)) &&
     row.source === source &&
-    number === sequence;
-  return isSame ? undefined : 'a column of it is not what its event says';
+    (row.sequence === null ? null : toInteger(row.sequence)) === sequence
+  );
 }
 
 function whyUnsigned(row: LetterRow, { verifiers, origin }: StatementTrust): string | undefined {
+  if (verifiers.length === 0) return undefined;
   if (row.statement === null) return 'no key of the log has signed it';
   try {
     const statement = openStatement('dead-letter', parsedJson(row.statement), verifiers);
