@@ -6,7 +6,7 @@ import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
 import { signStatement } from '../ledger/statement.js';
 import type { StatementKind } from '../ledger/statement.js';
 import { describeStoreError } from './store-error.js';
-import { noAnswer, within } from './within.js';
+import { answerWithin } from './within.js';
 
 /** Who signs what a process says of its sources and its dead letters, and for which log. */
 export interface StatementAuthority {
@@ -65,9 +65,8 @@ export class StatementSigner {
 }
 
 /** What a key signs, if it does within ten seconds. @throws Error without an answer in time; what the key throws */
-export async function signatureInTime<T>(signing: Promise<T>): Promise<T> {
-  if (await within(SIGN_PATIENCE_MS, signing)) return signing;
-  throw noAnswer(SIGN_PATIENCE_MS);
+export function signatureInTime<T>(signing: Promise<T>): Promise<T> {
+  return answerWithin(SIGN_PATIENCE_MS, signing);
 }
 
 /**

@@ -37,3 +37,13 @@ export async function keepProcess<T>(work: Promise<T>): Promise<T> {
 export function noAnswer(patienceMs: number): Error {
   return new Error(`no answer within ${patienceMs / 1_000} s`);
 }
+
+/**
+ * What the work answers, if it does within `patienceMs`.
+ *
+ * @throws Error where there is no answer in time; what the work throws in time
+ */
+export async function answerWithin<T>(patienceMs: number, work: Promise<T>): Promise<T> {
+  if (await within(patienceMs, work)) return work;
+  throw noAnswer(patienceMs);
+}
