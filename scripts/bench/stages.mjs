@@ -62,7 +62,10 @@ function stages(file) {
     ['policy, five rules', (event) => policy.decide(factsOf(event)).undecided.length + 1],
     ['risk score', risk.byDefault],
     ['risk score, with the feature', risk.withFeature],
-    [`compliance, all packs (${book.rules.length} rules)`, (event) => book.inForce.matching(event).length + 1],
+    [
+      `compliance, all packs (${book.rules.length} rules)`,
+      (event) => book.inForce.matching(event).length + 1,
+    ],
     ...manyRules().map(([name, rules]) => {
       const many = new RuleBook({ rules });
       return [name, (event) => many.inForce.matching(event).length + 1];

@@ -99,7 +99,7 @@ export function group(
   const schema = v.pipe(
     v.custom<object>(isObject, write),
     // First of all: where a name is misspelt, the right one is missing.
-    isOpen ? v.looseObject({}) : v.strictObject(known, names.join(', ')),
+    isOpen ? v.custom<object>(isObject, write) : v.strictObject(known, names.join(', ')),
     v.looseObject(Object.fromEntries(checked), ({ path }) =>
       v.getDescription(entries[String(path![0].key)]!)!,
     ),
