@@ -77,7 +77,10 @@ export class Delivery {
     this.losses = new LossReports(this.log, reports, this.warnings);
     this.database = new DatabaseState(() => this.loop.ping(strictTimeoutMs), logger, this.warnings);
     this.loop = loop({
-      ready: () => this.feed.open(),
+      ready: () => {
+        this.losses.noteReader();
+        this.feed.open();
+      },
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
       ended: (error) => this.flushes.fail(this.notStored(error)),

@@ -21,8 +21,9 @@ export class LossReports {
   /** By source. */
   private readonly unreported = new Map<string, DroppedNumbers>();
   private notedAt = -Infinity;
-  /** What was reported: each new thread that reads the log comes by its damage. */
-  private readonly reported = new Set<string>();
+  /** How often each loss was reported, and how often the reader that reads the log now has come by it: several may look the same. */
+  private readonly reported = new Map<string, number>();
+  private read = new Map<string, number>();
 
   constructor(
     private readonly log: EventLog,
@@ -54,12 +55,19 @@ export class LossReports {
     this.log.noteDropsReported();
   }
 
+  /** Another reader begins, which comes again by all the damage that is still there. */
+  noteReader(): void {
+    this.read = new Map();
+  }
+
   /** Lines of the journal are damaged. */
   reportLoss(loss: JournalLoss): void {
     const { source, file, lines, firstSequence, lastSequence } = loss;
     const key = JSON.stringify(loss);
-    if (this.reported.has(key)) return;
-    this.reported.add(key);
+    const times = (this.read.get(key) ?? 0) + 1;
+    this.read.set(key, times);
+    if (times <= (this.reported.get(key) ?? 0)) return;
+    this.reported.set(key, times);
     const which = firstSequence
       ? `the sequences ${firstSequence} to ${lastSequence} of the source ${source}`
       : 'no event';
