@@ -83,6 +83,7 @@ export class AuditRuntime {
   /** Of the log in the database, as it was seen last. */
   private logId: string | undefined;
   private isStarted = false;
+  private starting: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private stopListening: () => void = () => undefined;
 
@@ -258,7 +259,11 @@ export class AuditRuntime {
    * @param shared the application's data source, where `options.dataSource` asks for one
    * @throws AuditError `AUDIT_INVALID_OPTIONS`
    */
-  async start(shared?: DataSource): Promise<void> {
+  start(shared?: DataSource): Promise<void> {
+    return (this.starting ??= this.startOnce(shared));
+  }
+
+  private async startOnce(shared?: DataSource): Promise<void> {
     await this.delivery.open();
     try {
       for (const feature of this.features) await feature.prepare?.();
@@ -386,6 +391,9 @@ export class AuditRuntime {
   close(patience = this.deliveryOptions.shutdownTimeoutMs): Promise<void> {
     this.stopListening();
     this.closing ??= (async () => {
+      // What begins meanwhile would not be ended.
+      await this.starting?.catch(() => undefined);
+      this.stopListening();
       this.reachNotes?.close();
       this.requests.interruptOpen();
       const begun = performance.now();

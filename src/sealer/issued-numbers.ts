@@ -57,7 +57,10 @@ export class IssuedNumbers {
 
   /** No event will ever have these numbers; both ends included. */
   skip(source: string, from: number, to: number): void {
-    for (let sequence = from; sequence <= to; sequence += 1) this.settle(source, sequence, { id: '' });
+    this.of(source).settled.add(from, to);
+    // The owners of no more are remembered.
+    const first = Math.max(from, to - MOST_OWNERS);
+    for (let sequence = first; sequence <= to; sequence += 1) this.settle(source, sequence, { id: '' });
   }
 
   get numbers(): StoredNumbers[] {

@@ -12,6 +12,7 @@ import type { AuditLogEvent, AuditModuleOptions, DeliveryOptions } from 'nest-au
 import { detection } from 'nest-audit-trail/detection';
 import { risk } from 'nest-audit-trail/risk';
 import { complianceRules } from 'nest-audit-trail/rules';
+import { AuditRuntime } from '../../src/engine/audit.runtime.js';
 import { crash, segmentsOf } from '../support/crashed-journal.js';
 import { eventually } from '../support/eventually.js';
 import { abandon, dial, send } from '../support/http-client.js';
@@ -383,6 +384,25 @@ describe('the journal', () => {
       message: expect.stringMatching(/belongs to an application of this very process.*audit-journal-2/),
     });
     expect(readdirSync(database.journal)).toEqual(before);
+  });
+
+  it('is given back by an application that closes while it starts', async () => {
+    await mkdir(database.journal, { mode: 0o700 });
+    // Of another machine: whether it lives, only time tells.
+    await writeFile(
+      join(database.journal, 'owner.1'),
+      JSON.stringify({ pid: 1, host: 'another', boot: 'another' }),
+    );
+    const audit = { database: { type: 'better-sqlite3', database: ':memory:' } } as const;
+    const delivery = { mode: 'durable', directory: database.journal } as const;
+    const before = process.listenerCount('SIGTERM');
+    const runtime = new AuditRuntime({ ...audit, delivery }, { log: vi.fn(), warn: vi.fn(), error: vi.fn() });
+    const started = runtime.start();
+    await runtime.close();
+    await started;
+    expect(process.listenerCount('SIGTERM')).toBe(before);
+    const app = await start();
+    expect(app.audit.status().journalError).toBeUndefined();
   });
 
   it('tells where it can not be', async () => {

@@ -21,6 +21,17 @@ describe('the events of this process', () => {
     expect(events.numbers).toMatchObject([{ source: 'a', ranges: [[5, 5]] }]);
   });
 
+  it('pass over any number of numbers at once', () => {
+    const events = new IssuedNumbers();
+    events.skip('a', 2, 2 ** 48);
+    expect(events.ownersOf('a', [1, 2, 2 ** 48, 2 ** 48 + 1])).toEqual([
+      undefined,
+      null,
+      { id: '' },
+      undefined,
+    ]);
+  });
+
   it('are remembered by their numbers alone where there are very many', () => {
     const events = new IssuedNumbers();
     for (let sequence = 1; sequence <= 60_000; sequence += 1)
