@@ -27,11 +27,3 @@ export function currentContext(): AuditContext | undefined {
 export function runInContext<T>(context: AuditContext, run: () => T): T {
   return storage.run(context, run);
 }
-
-/**
- * Makes the context the current one, for the rest of the synchronous run and all that follows from it: where a
- * middleware of the application went on in another context, as callback-style session stores do.
- */
-export function enterContext(context: AuditContext): void {
-  storage.enterWith(context);
-}

@@ -74,12 +74,15 @@ export class IdentityReader {
 
   /** Name by name: every request of a user passes here. */
   private ask(record: RequestRecord): RequestIdentity {
-    const known: { -readonly [Name in keyof RequestIdentity]: RequestIdentity[Name] } = {
-      ...record.identity,
-    };
     const userId = this.resolve(record, 'user', asId);
+    const { identity } = record;
+    const isOther = userId !== undefined && identity.userId !== undefined && userId !== identity.userId;
+    // Another user, who has taken the place of the one before, takes nothing of that one over.
+    const known: { -readonly [Name in keyof RequestIdentity]: RequestIdentity[Name] } = isOther
+      ? {}
+      : { ...identity };
     if (userId !== undefined) known.userId = userId;
-    // A user who took another's place does not take over the other's roles; a logout leaves them.
+    // A logout leaves them.
     const roles = this.resolve(record, 'roles', rolesOf, []);
     if (roles && (userId !== undefined || roles.length > 0)) known.roles = roles;
     // Whoever was known before is not made anonymous by a logout.

@@ -10,7 +10,7 @@ import type { AuditRecorder, Delivery, Intent } from '../recorder/audit-recorder
 import type { BlockingRule, BlockJudge } from '../recorder/block-judge.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
 import type { SafePaths } from '../recorder/redaction/safe-paths.js';
-import { currentContext, enterContext, runInContext } from './audit-context.js';
+import { currentContext, runInContext } from './audit-context.js';
 import type { CaptureOptions } from './capture-options.js';
 import { EventMaker } from './event-maker.js';
 import { IdentityReader } from './identity-reader.js';
@@ -66,11 +66,18 @@ export interface Platform {
   routeOf(request: CapturedRequest, statusCode?: number): FoundRoute | undefined;
 }
 
-/** The request's record and its audit; `undefined` where nobody has seen it. */
+/** The request's record and its audit, by Node's own request or Fastify's; `undefined` where nobody has seen it. */
 export function auditedOf(request: unknown): AuditedRequest | undefined {
-  return typeof request === 'object' && request !== null
-    ? (request as { [AUDITED]?: AuditedRequest })[AUDITED]
-    : undefined;
+  const { [AUDITED]: audited, raw } = Object(request) as { [AUDITED]?: AuditedRequest; raw?: unknown };
+  return audited ?? (Object(raw) as { [AUDITED]?: AuditedRequest })[AUDITED];
+}
+
+/**
+ * Goes on in the context of the request, where something on its way has gone on in another one, as callback-style session stores do. Never
+ * changes the context that it finds: that may be of a connection, which many requests share.
+ */
+export function inContextOf<T>(record: RequestRecord, next: () => T): T {
+  return currentContext()?.record === record ? next() : runInContext({ record }, next);
 }
 
 /**
@@ -160,8 +167,7 @@ export class RequestAudit implements ResponseObserver {
     if (platforms) record.request = platforms;
     this.identities.readAddress(record);
     if (this.platform && mayChange(record) && !record.intent) this.begin(record);
-    if (currentContext()?.record === record) return next();
-    return runInContext({ record }, next);
+    return inContextOf(record, next);
   };
 
   /**
@@ -192,7 +198,6 @@ export class RequestAudit implements ResponseObserver {
     noteRoute(record, found);
     // The client has gone, but the request goes on: whoever may refuse it knows its route.
     if (record.closed) return;
-    if (currentContext()?.record !== record) enterContext({ record });
     const strict = this.isStrict(record);
     if (!strict && !this.delivery.rejects && !record.intent) return;
     if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
@@ -240,8 +245,9 @@ export class RequestAudit implements ResponseObserver {
   /** {@link enterRoute}, for platforms that go on by a callback. @param next gets the error that refuses the request */
   passRoute(record: RequestRecord, found: FoundRoute, next: (error?: Error) => void): void {
     const admitted = this.enterRoute(record, found);
-    if (admitted) admitted.then(() => next(), next);
-    else next();
+    const go = (error?: Error) => inContextOf(record, () => (error ? next(error) : next()));
+    if (admitted) admitted.then(() => go(), go);
+    else go();
   }
 
   private judge(record: RequestRecord): BlockingRule | undefined {

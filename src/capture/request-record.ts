@@ -130,6 +130,8 @@ export class RequestRecord {
   location: unknown = undefined;
   /** Once Node has the whole answer: whether the operating system took all of it at once. */
   handedOver: boolean | undefined = undefined;
+  /** Node says that it has handed the whole answer over. */
+  isFinished = false;
   closed = false;
 
   /** @param request Node's own, until a platform that has requests of its own has made one of it */
@@ -187,7 +189,8 @@ export function sentStatusOf(record: RequestRecord): number | undefined {
 export function hasLeft(record: RequestRecord): boolean {
   const { response, request, handedOver, brokenStream, withheld } = record;
   if (brokenStream || withheld) return false;
-  if (isInjected(record)) return response.writableEnded;
+  // What takes the whole answer at once says so before Node does.
+  if (isInjected(record)) return record.isFinished || response.writableEnded;
   const { stream } = response as { readonly stream?: ServerHttp2Stream };
   // By HTTP/2, where an answer is finished also when its client has reset the stream.
   if (stream) return response.writableEnded && !stream.aborted && !stream.rstCode;
@@ -198,8 +201,9 @@ export function hasLeft(record: RequestRecord): boolean {
 
 /** Whether the request came over no connection, as one that a test gives to a Fastify application. */
 export function isInjected({ request }: RequestRecord): boolean {
-  // Of a connection by HTTP/2, Node allows this, and throws where it is asked for `write`.
-  return typeof request.socket?.destroy !== 'function';
+  // Of a connection by HTTP/2, Node allows this, and throws where it is asked for `write`. What adapters of serverless platforms put
+  // there tells nothing.
+  return ['destroy', 'once'].some((name) => typeof Object(request.socket)[name] !== 'function');
 }
 
 /** Node has the whole answer. */
@@ -208,7 +212,8 @@ export function noteSent(record: RequestRecord): void {
   // Ended again, it is another answer to nobody.
   if (record.handedOver !== undefined) return;
   record.sentStatus ??= response.statusCode;
-  record.handedOver = Boolean(response.socket) && response.writableLength === 0;
+  // Node takes also what is written to a connection that is gone.
+  record.handedOver = response.socket?.destroyed === false && response.writableLength === 0;
 }
 
 /** What was thrown on the request's way, or broke its stream. */
@@ -227,6 +232,7 @@ export function noteBroken(record: RequestRecord, error: unknown): void {
 
 /** Watches a stream that is piped into the response, without taking its errors from whoever handles them. */
 export function followStream(record: RequestRecord, stream: Readable): void {
+  if (record.closed) return;
   const note = (error: unknown) => noteBroken(record, error);
   stream.once(errorMonitor, note);
   (record.streams ??= []).push([stream, note]);

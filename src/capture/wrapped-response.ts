@@ -51,7 +51,7 @@ export function wrapResponse(
   }
   response.on('pipe', notePipe);
   // Once everything is handed to the operating system nothing can change the outcome; without that it closes.
-  response.on('finish', noteClosed);
+  response.on('finish', noteFinished);
   response.on('close', noteClosed);
 }
 
@@ -113,7 +113,7 @@ function destroy(this: AuditedResponse, error?: Error): ServerResponse {
   // What injects requests destroys each response that has ended.
   const isOver = this.writableFinished || (this.writableEnded && record && isInjected(record));
   // The application destroyed the response while its client was still there.
-  if (record && !record.closed && !record.request.socket.destroyed && !isOver) {
+  if (record && !record.closed && !record.request.socket?.destroyed && !isOver) {
     record.brokenStream = true;
     if (error) noteError(record, error);
   }
@@ -159,6 +159,12 @@ function locationIn(headers: unknown): unknown {
 function notePipe(this: AuditedResponse, stream: Readable): void {
   const record = this[AUDITED]?.record;
   if (record) followStream(record, stream);
+}
+
+function noteFinished(this: AuditedResponse): void {
+  const record = this[AUDITED]?.record;
+  if (record) record.isFinished = true;
+  noteClosed.call(this);
 }
 
 function noteClosed(this: AuditedResponse): void {

@@ -66,7 +66,6 @@ export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger 
 
   const learnRoutes = (app: unknown) => {
     knowsRoutes = true;
-    routes.app = app;
     paths.learn(patternsOf(app));
     for (const fault of faultsOf(app))
       logger.error(`${fault} Tell the authors of nest-audit-trail your versions.`);

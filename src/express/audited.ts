@@ -5,7 +5,6 @@ import type { AuditRouteOptions } from '../capture/route-audit.js';
 import { AuditError } from '../event/audit-error.js';
 import type { Middleware } from './audit-trail.js';
 import { declare } from './express-routes.js';
-import type { Declaration } from './express-routes.js';
 
 let count = 0;
 
@@ -25,9 +24,9 @@ export function audited(declared: string | AuditRouteOptions | false = {}): Midd
   const options = declared !== false && toRouteOptions(declared);
   if (options !== false) checkRouteOptions(options, 'audited()', 'durable');
   count += 1;
-  const declaration: Declaration = { number: count, options };
+  const number = count;
   let checkedFor: unknown;
-  return (given, _response, next) => {
+  const middleware: Middleware = (given, _response, next) => {
     const request = given as CapturedRequest;
     const found = auditedOf(request);
     if (!found) return next(NO_AUDIT);
@@ -39,11 +38,12 @@ export function audited(declared: string | AuditRouteOptions | false = {}): Midd
     } catch (error) {
       return next(error);
     }
-    declare(request, declaration);
+    declare(request, { number, options, middleware });
     const route = audit.platform?.routeOf(request);
     if (route) audit.passRoute(record, route, next);
     else next();
   };
+  return middleware;
 }
 
 const NO_AUDIT = new AuditError(

@@ -1,7 +1,8 @@
 import { strictlyDecoded } from '../event/percent-encoding.js';
 import { present } from '../event/present.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
-import { mountOf } from './internals.js';
+import { hasMiddleware, mountOf, mountPathOf } from './internals.js';
+import type { Mount } from './internals.js';
 import { isUnrouted } from '../capture/request-event.js';
 import type { FoundRoute, Platform } from '../capture/request-audit.js';
 import { rawPathOf } from '../capture/request-target.js';
@@ -15,6 +16,7 @@ export interface Declaration {
   readonly number: number;
   /** `false`: not to be recorded. */
   readonly options: AuditRouteOptions | false;
+  readonly middleware: unknown;
 }
 
 /** Under which a request has its declarations, and the route that was found by them. */
@@ -30,6 +32,7 @@ interface Declared {
 
 interface ExpressRequest extends CapturedRequest {
   readonly method: string;
+  readonly app?: unknown;
   readonly baseUrl?: string;
   readonly params?: Readonly<Record<string, unknown>>;
   /** Its path is a text, an expression, or a list of these. */
@@ -59,9 +62,9 @@ export class ExpressRoutes implements Platform {
   readonly guardsRoutes = false;
   private readonly known = new Map<string, RouteAudit>();
   /** By route: where its router is mounted, which may be in several places. */
-  private readonly mounts = new WeakMap<object, string[]>();
-  /** Whose routes they are, once a request has told. */
-  app: unknown;
+  private readonly mounts = new WeakMap<object, Mount[]>();
+  /** The applications in which requests were seen: the outer one, and those within. */
+  private readonly apps = new Set<unknown>();
 
   /** @param learned is told of each route once, by a request that it has taken */
   constructor(
@@ -76,10 +79,13 @@ export class ExpressRoutes implements Platform {
     const declarations = declared?.declarations ?? [];
     const path = request.route?.path;
     if (path === undefined && declarations.length === 0) return undefined;
-    const { pattern, params } =
+    const { pattern, params, middleware } =
       path === undefined ? NO_PATTERN : this.wholeOf(request, [path].flat().map(String));
+    const isNone = path === undefined && isUnrouted(statusCode);
+    // A request also passes the routers beside that of its route: what they declare is not of it.
+    const own = declarations.filter((one) => !middleware || !standsBeside(request, middleware, one));
     const found = {
-      route: this.read(request.method, pattern, declarations, path === undefined && isUnrouted(statusCode)),
+      route: this.read(request.method, pattern, own, isNone),
       pattern,
       params: params ?? request.params ?? {},
       isWhole: true,
@@ -101,37 +107,48 @@ export class ExpressRoutes implements Platform {
   private wholeOf(
     request: ExpressRequest,
     paths: readonly string[],
-  ): { readonly pattern: string; readonly params?: Readonly<Record<string, string>> } {
+  ): Partial<Mount> & { readonly pattern: string; readonly params?: Readonly<Record<string, string>> } {
+    const route = request.route!;
     const segments = partsOf(rawPathOf(request));
     for (const path of paths) {
       const own = partsOf(path);
       const base = segments.slice(0, segments.length - own.length);
       if (own.length > segments.length || !PLAIN.test(path) || !fits(own, segments.slice(base.length)))
         continue;
-      const parts = [...this.mountedOn(request.route!, base), ...own];
+      const mount = this.mountedOn(request, route, base);
+      // Where that is not found, the client's own words are not taken for a pattern.
+      const parts = [...(mount ? partsOf(mount.pattern) : []), ...own];
+      const values = segments.slice(segments.length - parts.length);
       const named = parts.flatMap((part, index) =>
-        part.startsWith(':') ? [[part.slice(1), decoded(segments[index]!)]] : [],
+        part.startsWith(':') ? [[part.slice(1), decoded(values[index]!)]] : [],
       );
       return {
+        ...mount,
         pattern: `/${parts.join('/')}`,
         params: { ...request.params, ...Object.fromEntries(named) },
       };
     }
-    return { pattern: `${request.baseUrl ?? ''}${paths[0]}` };
+    const mount = this.mountedOn(request, route, partsOf(request.baseUrl ?? ''));
+    return { ...mount, pattern: `${mount?.pattern ?? ''}${paths[0]}` };
   }
 
-  /** The parts of the pattern that the route's router is mounted on; those of the path itself where that is not found. */
-  private mountedOn(route: object, base: readonly string[]): readonly string[] {
-    if (base.length === 0) return base;
+  /** Where the route's router is mounted; `undefined` where that is not found. @param base the parts of the path before the route's own */
+  private mountedOn({ app }: ExpressRequest, route: object, base: readonly string[]): Mount | undefined {
     const known = this.mounts.get(route) ?? [];
-    const isIts = (mount: string) => partsOf(mount).length === base.length && fits(partsOf(mount), base);
-    let mount = known.find(isIts);
-    if (mount === undefined) {
-      mount = mountOf(this.app, route, `/${base.join('/')}`);
-      if (mount === undefined || !isIts(mount)) return base;
-      if (known.length < MOST_MOUNTS) this.mounts.set(route, [...known, mount]);
-    }
-    return partsOf(mount).map((part, index) => (part.startsWith(':') ? part : base[index]!));
+    const isIts = ({ pattern }: Mount) => {
+      const parts = partsOf(pattern);
+      return parts.length === base.length && fits(parts, base);
+    };
+    const before = known.find(isIts);
+    if (before) return before;
+    // One that has failed in an application within is back in the outer one by now.
+    if (this.apps.size < MOST_MOUNTS) this.apps.add(app);
+    const mount = [app, ...this.apps]
+      .map((one) => mountBelow(one, route, base))
+      .find((one) => one && isIts(one));
+    if (!mount) return undefined;
+    if (known.length < MOST_MOUNTS) this.mounts.set(route, [...known, mount]);
+    return mount;
   }
 
   /** Remembered, so that the same route is the same object. */
@@ -146,7 +163,7 @@ export class ExpressRoutes implements Platform {
     if (before) return before;
     const own = Object.assign({}, ...declarations.map(({ options }) => options || {})) as AuditRouteOptions;
     // What an outer router leaves out is recorded again where something is declared further in.
-    const silenced = declarations.at(-1)?.options === false;
+    const silenced = !isNone && declarations.at(-1)?.options === false;
     const recorded = !silenced && (declarations.length > 0 || (this.options.requests ?? 'all') === 'all');
     const kept = isNone ? present('delivery', own.delivery) : own;
     const route = { ...routeOfPattern(method, pattern, kept, recorded), silenced, isNone };
@@ -158,7 +175,26 @@ export class ExpressRoutes implements Platform {
   }
 }
 
-const NO_PATTERN = { pattern: undefined, params: undefined };
+const NO_PATTERN = { pattern: undefined, params: undefined, middleware: undefined };
+
+/** @param base the parts of a path of the route, before its own. @returns where it is mounted, in the letters of that path */
+function mountBelow(app: unknown, route: object, base: readonly string[]): Mount | undefined {
+  const outer = mountPathOf(app) ?? '';
+  const inner = mountOf(app, route, `/${base.slice(partsOf(outer).length).join('/')}`);
+  const parts = inner && partsOf(`${outer}/${inner.pattern}`);
+  // Letters of either case are one to Express.
+  const written = parts?.map((part, index) => (part.startsWith(':') ? part : (base[index] ?? part)));
+  return inner && { ...inner, pattern: written!.length > 0 ? `/${written!.join('/')}` : '' };
+}
+
+/** Whether the declaration stands in a router of the application that is not on the way to the route. */
+function standsBeside(
+  { app }: ExpressRequest,
+  onTheWay: readonly unknown[],
+  { middleware }: Declaration,
+): boolean {
+  return !onTheWay.includes(middleware) && hasMiddleware(app, middleware);
+}
 
 function partsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '');

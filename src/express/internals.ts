@@ -6,8 +6,8 @@ interface Router {
 }
 
 interface Layer {
-  readonly route?: { readonly path?: unknown };
-  /** A router or an application that is mounted within. */
+  readonly route?: { readonly path?: unknown; readonly stack?: readonly { readonly handle?: unknown }[] };
+  /** A router or an application that is mounted within, or a middleware. */
   readonly handle?: Router & { readonly router?: Router };
   /** What tells whether a path begins as the layer's does, in version 5. */
   readonly matchers?: readonly ((path: string) => false | Match)[];
@@ -25,6 +25,9 @@ interface Match {
 interface Application {
   readonly router?: Router;
   readonly _router?: Router;
+  /** Public: where it is mounted, and in which application. */
+  readonly mountpath?: unknown;
+  readonly parent?: Application;
 }
 
 const DEEPEST = 5;
@@ -60,8 +63,16 @@ function patternsIn(router: Router | undefined, depth: number): string[] {
 /** A text that no path has by chance. */
 const PROBE = 'nest-audit-trail-probe';
 
-/** The pattern of where a route's router is mounted, `/tenants/:tenant`, by a path of one of its requests. `undefined`: not found. */
-export function mountOf(app: unknown, route: object, path: string): string | undefined {
+/** Where a route's router is mounted. */
+export interface Mount {
+  /** `/tenants/:tenant` */
+  readonly pattern: string;
+  /** What stands on the way to the route's handler: the middleware of its routers, and of the route itself. */
+  readonly middleware: readonly unknown[];
+}
+
+/** @param path of one of the route's requests, without the end that is the route's own. @returns `undefined` where it is not found */
+export function mountOf(app: unknown, route: object, path: string): Mount | undefined {
   try {
     return mountIn(routerOf(app), route, path, 0);
   } catch {
@@ -69,15 +80,46 @@ export function mountOf(app: unknown, route: object, path: string): string | und
   }
 }
 
-function mountIn(router: Router | undefined, route: object, path: string, depth: number): string | undefined {
+/** The pattern on which an application is mounted in others; `undefined` where it is a list of patterns, or no text. */
+export function mountPathOf(app: unknown): string | undefined {
+  let pattern = '';
+  for (let inner = Object(app) as Application; inner.parent; inner = inner.parent) {
+    if (typeof inner.mountpath !== 'string') return undefined;
+    pattern = `${inner.mountpath.replace(/\/$/, '')}${pattern}`;
+  }
+  return pattern;
+}
+
+/** Whether the middleware stands in a router or a route of the application. */
+export function hasMiddleware(app: unknown, middleware: unknown): boolean {
+  const isIn = (router: Router | undefined, depth: number): boolean =>
+    depth <= DEEPEST &&
+    Array.isArray(router?.stack) &&
+    router.stack.some(
+      ({ handle, route }: Layer) =>
+        handle === middleware ||
+        route?.stack?.some((layer) => layer.handle === middleware) ||
+        isIn(handle, depth + 1),
+    );
+  return isIn(routerOf(app), 0);
+}
+
+function mountIn(router: Router | undefined, route: object, path: string, depth: number): Mount | undefined {
   if (depth > DEEPEST || !Array.isArray(router?.stack)) return undefined;
-  for (const layer of router.stack) {
-    if (layer.route === route) return '';
+  const layers: readonly Layer[] = router.stack;
+  const own = layers.map(({ handle }) => handle);
+  for (const layer of layers) {
+    if (layer.route === route)
+      return { pattern: '', middleware: [...own, ...(layer.route.stack ?? []).map(({ handle }) => handle)] };
     if (!Array.isArray(layer.handle?.stack)) continue;
     const base = matchOf(layer, path)?.path.replace(/\/$/, '');
     if (base === undefined) continue;
     const within = mountIn(layer.handle, route, path.slice(base.length) || '/', depth + 1);
-    if (within !== undefined) return `${patternOf(layer, base)}${within}`;
+    if (!within) continue;
+    return {
+      pattern: `${patternOf(layer, base)}${within.pattern}`,
+      middleware: [...own, ...within.middleware],
+    };
   }
   return undefined;
 }

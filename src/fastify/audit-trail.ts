@@ -43,7 +43,11 @@ declare module 'fastify' {
 export const auditTrail = fastifyPlugin(start, { fastify: '5.x', name: 'nest-audit-trail' });
 
 async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<void> {
-  const routes = new FastifyRoutes(options.capture ?? {});
+  const routes = new FastifyRoutes(options.capture ?? {}, (route) =>
+    app.log.error(
+      `The route ${route} was made before the audit was there: it is recorded, but nothing refuses its requests, whatever its config.audit or a rule says. Write await app.register(auditTrail, …) before all routes.`,
+    ),
+  );
   const plain = new PlainAudit(options, routes, loggerOf(app));
   const { requests, paths, delivery } = plain.runtime;
   await plain.ready();

@@ -12,10 +12,16 @@ export type RouteDeclaration = string | AuditRouteOptions | false;
 /** The routes of an application, as Fastify tells them of a request. */
 export class FastifyRoutes implements Platform {
   readonly guardsRoutes = true;
-  private readonly known = new Map<string, RouteAudit>();
+  /** By the configuration of a route, which is its own, and by method. */
+  private readonly known = new WeakMap<object, Map<string, RouteAudit>>();
+  private readonly told = new Set<string>();
   private readonly unrouted = new WeakSet<FastifyRequest>();
 
-  constructor(private readonly options: CaptureOptions) {}
+  /** @param late is told of each route that was made before the audit could hear of it */
+  constructor(
+    private readonly options: CaptureOptions,
+    private readonly late: (route: string) => void,
+  ) {}
 
   /**
    * Learns what a route declares, when it is made.
@@ -32,9 +38,8 @@ export class FastifyRoutes implements Platform {
     checkRouteOptions(own, `config.audit of ${method} ${pattern}`, mode);
     const recorded =
       declared !== false && (declared !== undefined || (this.options.requests ?? 'all') === 'all');
-    const route = { ...routeOfPattern(method, pattern, own, recorded), silenced: declared === false };
-    this.known.set(`${method} ${pattern}`, route);
-    return route;
+    this.told.add(`${method} ${pattern}`);
+    return { ...routeOfPattern(method, pattern, own, recorded), silenced: declared === false };
   }
 
   /** Its request counts as one that has found no route. */
@@ -48,6 +53,17 @@ export class FastifyRoutes implements Platform {
     const pattern = request.is404 === false ? request.routeOptions.url : undefined;
     if (pattern === undefined || this.unrouted.has(request)) return undefined;
     const params = request.params as Readonly<Record<string, unknown>>;
-    return { route: this.known.get(`${request.method} ${pattern}`), pattern, params, isWhole: true };
+    return { route: this.read(request, pattern), pattern, params, isWhole: true };
+  }
+
+  private read({ method, routeOptions: { config } }: FastifyRequest, pattern: string): RouteAudit {
+    const byMethod = this.known.get(config) ?? new Map<string, RouteAudit>();
+    let route = byMethod.get(method);
+    if (!route) {
+      if (!this.told.has(`${method} ${pattern}`)) this.late(`${method} ${pattern}`);
+      route = this.learn(method, pattern, config.audit, 'strict');
+      this.known.set(config, byMethod.set(method, route));
+    }
+    return route;
   }
 }

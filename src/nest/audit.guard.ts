@@ -21,8 +21,9 @@ export class AuditGuard implements CanActivate {
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    if (context.getType() !== 'http') return true;
-    const { record, audit } = auditedBy(context) ?? this.openHere(context);
+    const audited = auditedBy(context) ?? this.openHere(context);
+    if (!audited) return true;
+    const { record, audit } = audited;
     return audit.route(record, this.routeOf(context))?.then(() => true, refuse) ?? true;
   }
 
@@ -38,16 +39,23 @@ export class AuditGuard implements CanActivate {
     }
   }
 
-  private openHere(context: ExecutionContext): AuditedRequest {
+  /** @returns nothing of what is no request of a server, as where something else calls a handler by Nest's external contexts */
+  private openHere(context: ExecutionContext): AuditedRequest | undefined {
     const http = context.switchToHttp();
-    const request = rawOf(http.getRequest<CapturedRequest>());
-    return this.requests.openUnhooked(request, rawOf(http.getResponse<ServerResponse>()));
+    const request = rawOf(http.getRequest<CapturedRequest | undefined>());
+    const response = rawOf(http.getResponse<ServerResponse | undefined>());
+    const isServers = context.getType() === 'http' && isEmitter(request) && isEmitter(response);
+    return isServers ? this.requests.openUnhooked(request, response) : undefined;
   }
 }
 
 /** Node's own object: Express's is it, Fastify's wraps it. Middleware of Express may put something else there, such as a body. */
-function rawOf<T extends EventEmitter>(platforms: T & { readonly raw?: T }): T {
-  return typeof platforms.raw?.on === 'function' ? platforms.raw : platforms;
+function rawOf<T extends EventEmitter>(platforms: (T & { readonly raw?: T }) | undefined): T | undefined {
+  return isEmitter(platforms?.raw) ? platforms.raw : platforms;
+}
+
+function isEmitter<T extends EventEmitter>(value: T | undefined): value is T {
+  return typeof value?.on === 'function';
 }
 
 /** As Nest's own exception, so that an application's filters take it as any other. */
@@ -87,9 +95,7 @@ function block({ id, name }: BlockingRule): never {
 
 /** The audited request of the platform's: Express's is Node's own, Fastify's wraps it. */
 export function auditedBy(context: ExecutionContext): AuditedRequest | undefined {
-  if (context.getType() !== 'http') return undefined;
-  const request = context.switchToHttp().getRequest<{ readonly raw?: object }>();
-  return auditedOf(request) ?? auditedOf(request.raw);
+  return context.getType() === 'http' ? auditedOf(context.switchToHttp().getRequest()) : undefined;
 }
 
 interface PlatformRequest {

@@ -26,7 +26,7 @@ import { wrongOption } from '../event/option-schema.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
 import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
-import { listenToServer, mountMiddleware, mountOnRoutes } from './mount.js';
+import { listenToServer, mountMiddleware, mountOnRoutes, mountContext } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } = new ConfigurableModuleBuilder<
@@ -130,6 +130,7 @@ export class AuditModule
     const logins = mountOnRoutes(this.config, this.discovery, routes, requests);
     for (const hint of logins.hints(options.features)) new Logger('AuditTrail').log(hint);
     warnOf(faultsOfNest(this.config));
+    if (this.host.httpAdapter) mountContext(this.host.httpAdapter);
   }
 
   async onModuleInit(): Promise<void> {

@@ -3,6 +3,7 @@ import { MetadataScanner } from '@nestjs/core';
 import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import type { Server, ServerResponse } from 'node:http';
 import { LoginHints } from '../capture/login-hints.js';
+import { auditedOf, inContextOf } from '../capture/request-audit.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
@@ -91,10 +92,27 @@ export function mountMiddleware(
   });
 }
 
+/** Gives the guards and the handler the context of their request again: by the last of the application's middleware, or hooks. */
+export function mountContext(adapter: HttpServer): void {
+  const goOn = (request: CapturedRequest, next: () => void) => {
+    const record = auditedOf(request)?.record;
+    if (record) inContextOf(record, next);
+    else next();
+  };
+  if (adapter.getType() === 'fastify') {
+    const fastify = adapter.getInstance() as unknown as FastifyHooks;
+    fastify.addHook('preHandler', (request, _reply, done) => goOn(request, done));
+  } else {
+    adapter.use((request: CapturedRequest, _response: ServerResponse, next: () => void) =>
+      goOn(request, next),
+    );
+  }
+}
+
 interface FastifyHooks {
   addHook(name: 'onRoute', hook: (route: { readonly url: string }) => void): void;
   addHook(
-    name: 'onRequest',
+    name: 'onRequest' | 'preHandler',
     hook: (
       request: CapturedRequest & { readonly raw: CapturedRequest },
       reply: { readonly raw: ServerResponse },

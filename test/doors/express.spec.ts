@@ -108,6 +108,42 @@ describe.each([
     expect(event.metadata['requestId']).toBe('req-7k2');
   });
 
+  it('takes nothing that a router beside that of its route declares', async () => {
+    await start((app, say) => {
+      const health = library.Router();
+      health.use(say(false));
+      health.get('/health', (_request, response) => void response.json({}));
+      const payments = library.Router();
+      payments.use(say({ resource: 'payment', severity: 'high', details: { of: 'payments' } }));
+      payments.get('/payments', (_request, response) => void response.json({}));
+      const users = library.Router();
+      users.get('/users', (_request, response) => void response.json({}));
+      app.use(health);
+      app.use('/api', payments);
+      app.use('/api', users);
+    });
+    const [, paid] = await ask('/api/payments');
+    expect(paid).toMatchObject({ resource: 'payment', severity: 'high', details: { of: 'payments' } });
+    const [, listed] = await ask('/api/users');
+    expect(listed).toMatchObject({ action: 'user.list', severity: 'low', details: {} });
+    // Nor is what no route takes left out since it has passed a router that is.
+    expect((await ask('/nothing'))[1]).toMatchObject({ action: 'http.request' });
+  });
+
+  it('knows where an application within is mounted, and takes no words of the client for that', async () => {
+    await start((app) => {
+      const within = library();
+      within.post('/confirm', (_request, response) => void response.json({}));
+      app.use('/reset/:token', within);
+    });
+    const [, event] = await ask('/reset/s3cr3tValue99/confirm', { method: 'POST' });
+    expect(event.metadata).toMatchObject({
+      path: '/reset/[redacted]/confirm',
+      route: '/reset/:token/confirm',
+    });
+    expect(JSON.stringify(event)).not.toContain('s3cr3t');
+  });
+
   it('names routes of routers and applications within, also where they fail', async () => {
     await start((app) => {
       const answer = (request: Request, response: { json(body: unknown): unknown }) =>

@@ -66,6 +66,32 @@ describe('Fastify', () => {
     expect((await events(1)).map(({ metadata }) => metadata['requestId'])).toEqual(['own']);
   });
 
+  it('has what each route declares, also where several differ by a constraint alone', async () => {
+    await start((app) => {
+      const config = (audit: { readonly severity: 'high' } | false) => ({ config: { audit } });
+      const version = (value: string) => ({ constraints: { version: value } });
+      app.get('/things', { ...version('1.0.0'), ...config({ severity: 'high' }) }, async () => ({}));
+      app.get('/things', { ...version('2.0.0'), ...config(false) }, async () => ({}));
+    });
+    for (const version of ['2.0.0', '1.0.0'])
+      await ask('/things', { headers: { 'accept-version': version } });
+    expect(await events(1)).toMatchObject([{ action: 'thing.list', severity: 'high' }]);
+  });
+
+  it('says so where a route was made before the audit was there', async () => {
+    const app = fastify({ forceCloseConnections: true }) as unknown as FastifyInstance;
+    apps.push(app);
+    const logged: string[] = [];
+    app.log.error = ((message: string) => void logged.push(message)) as never;
+    void app.register(auditTrail, { database: { type: 'better-sqlite3', database: ':memory:' } });
+    app.post('/things', { config: { audit: { severity: 'high' } } }, async () => ({}));
+    urls = [await app.listen({ host: '127.0.0.1', port: 0 }), ''];
+    audited = app;
+    await send(urls[0], { method: 'POST', path: '/things' });
+    expect(await events(1)).toMatchObject([{ action: 'thing.create', severity: 'high' }]);
+    expect(logged.join()).toContain('POST /things was made before the audit was there');
+  });
+
   it('records replies that are hijacked, raw, or sent by hooks', async () => {
     await start((app) => {
       app.get('/hijacked/:id', (_request, reply) => {
