@@ -1,6 +1,7 @@
 import { asId } from '../event/as-id.js';
 import { canonicalIp } from '../event/ip-address.js';
 import { isThenable } from '../event/is-thenable.js';
+import { present } from '../event/present.js';
 import { NOT_IDENTIFIED, noteFault, outdate } from './request-record.js';
 import type { RequestIdentity, RequestRecord } from './request-record.js';
 import { DEFAULT_RESOLVERS, rolesOf } from './resolvers.js';
@@ -77,9 +78,9 @@ export class IdentityReader {
     const userId = this.resolve(record, 'user', asId);
     const { identity } = record;
     const isOther = userId !== undefined && identity.userId !== undefined && userId !== identity.userId;
-    // Another user, who has taken the place of the one before, takes nothing of that one over.
+    // Another user, who has taken the place of the one before, takes over nothing but the tenant in which the request acts.
     const known: { -readonly [Name in keyof RequestIdentity]: RequestIdentity[Name] } = isOther
-      ? {}
+      ? present('tenantId', identity.tenantId)
       : { ...identity };
     if (userId !== undefined) known.userId = userId;
     // A logout leaves them.

@@ -130,7 +130,7 @@ export class AuditModule
     const logins = mountOnRoutes(this.config, this.discovery, routes, requests);
     for (const hint of logins.hints(options.features)) new Logger('AuditTrail').log(hint);
     warnOf(faultsOfNest(this.config));
-    if (this.host.httpAdapter) mountContext(this.host.httpAdapter);
+    if (this.host.httpAdapter) mountContext(this.host.httpAdapter, requests);
   }
 
   async onModuleInit(): Promise<void> {

@@ -92,21 +92,24 @@ export function mountMiddleware(
   });
 }
 
-/** Gives the guards and the handler the context of their request again: by the last of the application's middleware, or hooks. */
-export function mountContext(adapter: HttpServer): void {
-  const goOn = (request: CapturedRequest, next: () => void) => {
-    const record = auditedOf(request)?.record;
-    if (record) inContextOf(record, next);
-    else next();
-  };
-  if (adapter.getType() === 'fastify') {
-    const fastify = adapter.getInstance() as unknown as FastifyHooks;
-    fastify.addHook('preHandler', (request, _reply, done) => goOn(request, done));
-  } else {
-    adapter.use((request: CapturedRequest, _response: ServerResponse, next: () => void) =>
-      goOn(request, next),
-    );
+/**
+ * Gives the guards and the handler the context of their request again: by the last of the application's middleware, or hooks. In Express it
+ * opens the record where somebody has taken the first middleware away.
+ */
+export function mountContext(adapter: HttpServer, requests: RequestAudit): void {
+  if (adapter.getType() !== 'fastify') {
+    adapter.use((request: CapturedRequest, response: ServerResponse, next: () => void) => {
+      const { record } = auditedOf(request) ?? requests.openUnhooked(request, response);
+      inContextOf(record, next);
+    });
+    return;
   }
+  const fastify = adapter.getInstance() as unknown as FastifyHooks;
+  fastify.addHook('preHandler', (request, _reply, done) => {
+    const record = auditedOf(request)?.record;
+    if (record) inContextOf(record, done);
+    else done();
+  });
 }
 
 interface FastifyHooks {

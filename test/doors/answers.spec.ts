@@ -65,7 +65,7 @@ describe('an answer', () => {
     server.close();
   });
 
-  it('of a user who has taken the place of another says nothing of the other', async () => {
+  it('of a user who has taken the place of another says nothing of the other but the tenant', async () => {
     const server = createServer((request, response) => {
       Object.assign(request, {
         user: { id: 'support', tenantId: 'first', sid: 's-1', impersonatorId: 'boss' },
@@ -82,7 +82,7 @@ describe('an answer', () => {
     await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/switch`);
     await vi.waitUntil(async () => (await allOf(audit.service)).length > 1, { timeout: 5_000 });
     const event = (await allOf(audit.service)).find(({ action }) => action !== 'switch.begin')!;
-    expect(event).toMatchObject({ userId: 'bob', tenantId: 'default' });
+    expect(event).toMatchObject({ userId: 'bob', tenantId: 'first' });
     expect(event).not.toHaveProperty('sessionId');
     expect(event.metadata).not.toHaveProperty('impersonatorId');
     server.closeAllConnections();
