@@ -139,16 +139,18 @@ export class ExpressRoutes implements Platform {
       const parts = partsOf(pattern);
       return parts.length === base.length && fits(parts, base);
     };
-    const before = known.find(isIts);
-    if (before) return before;
-    // One that has failed in an application within is back in the outer one by now.
-    if (this.apps.size < MOST_MOUNTS) this.apps.add(app);
-    const mount = [app, ...this.apps]
-      .map((one) => mountBelow(one, route, base))
-      .find((one) => one && isIts(one));
-    if (!mount) return undefined;
-    if (known.length < MOST_MOUNTS) this.mounts.set(route, [...known, mount]);
-    return mount;
+    let mount = known.find(isIts);
+    if (!mount) {
+      // One that has failed in an application within is back in the outer one by now.
+      if (this.apps.size < MOST_MOUNTS) this.apps.add(app);
+      const found = [...new Set([app, ...this.apps])].map((one) => mountBelow(one, route, base));
+      mount = found.find((one) => one && isIts(one));
+      if (!mount) return undefined;
+      if (known.length < MOST_MOUNTS) this.mounts.set(route, [...known, mount]);
+    }
+    // In the letters of this request: letters of either case are one to Express.
+    const parts = partsOf(mount.pattern).map((part, index) => (part.startsWith(':') ? part : base[index]!));
+    return { ...mount, pattern: parts.map((part) => `/${part}`).join('') };
   }
 
   /** Remembered, so that the same route is the same object. */
@@ -177,14 +179,11 @@ export class ExpressRoutes implements Platform {
 
 const NO_PATTERN = { pattern: undefined, params: undefined, middleware: undefined };
 
-/** @param base the parts of a path of the route, before its own. @returns where it is mounted, in the letters of that path */
+/** @param base the parts of a path of the route, before its own. @returns where the route is mounted, by all the applications that it is in */
 function mountBelow(app: unknown, route: object, base: readonly string[]): Mount | undefined {
   const outer = mountPathOf(app) ?? '';
   const inner = mountOf(app, route, `/${base.slice(partsOf(outer).length).join('/')}`);
-  const parts = inner && partsOf(`${outer}/${inner.pattern}`);
-  // Letters of either case are one to Express.
-  const written = parts?.map((part, index) => (part.startsWith(':') ? part : (base[index] ?? part)));
-  return inner && { ...inner, pattern: written!.length > 0 ? `/${written!.join('/')}` : '' };
+  return inner && { ...inner, pattern: `${outer}${inner.pattern}` };
 }
 
 /** Whether the declaration stands in a router of the application that is not on the way to the route. */

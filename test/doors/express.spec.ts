@@ -130,6 +130,16 @@ describe.each([
     expect((await ask('/nothing'))[1]).toMatchObject({ action: 'http.request' });
   });
 
+  it('names the route of each request in its own letters, whoever asked first', async () => {
+    await start((app) => {
+      const users = library.Router();
+      users.get('/users', (_request, response) => void response.json({}));
+      app.use('/api', users);
+    });
+    expect((await ask('/API/users'))[1].metadata['route']).toBe('/API/users');
+    expect((await ask('/api/users'))[1].metadata['route']).toBe('/api/users');
+  });
+
   it('knows where an application within is mounted, and takes no words of the client for that', async () => {
     await start((app) => {
       const within = library();
