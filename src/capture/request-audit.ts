@@ -68,8 +68,8 @@ export interface Platform {
 
 /** The request's record and its audit, by Node's own request or Fastify's; `undefined` where nobody has seen it. */
 export function auditedOf(request: unknown): AuditedRequest | undefined {
-  const { [AUDITED]: audited, raw } = Object(request) as { [AUDITED]?: AuditedRequest; raw?: unknown };
-  return audited ?? (Object(raw) as { [AUDITED]?: AuditedRequest })[AUDITED];
+  const given = Object(request) as { [AUDITED]?: AuditedRequest; readonly raw?: unknown };
+  return given[AUDITED] ?? (Object(given.raw) as { [AUDITED]?: AuditedRequest })[AUDITED];
 }
 
 /**

@@ -203,7 +203,8 @@ export function hasLeft(record: RequestRecord): boolean {
 export function isInjected({ request }: RequestRecord): boolean {
   // Of a connection by HTTP/2, Node allows this, and throws where it is asked for `write`. What adapters of serverless platforms put
   // there tells nothing.
-  return ['destroy', 'once'].some((name) => typeof Object(request.socket)[name] !== 'function');
+  const { socket } = request;
+  return typeof socket?.destroy !== 'function' || typeof socket.once !== 'function';
 }
 
 /** Node has the whole answer. */

@@ -463,8 +463,8 @@ export class Delivery {
   private noteBack(): void {
     // It takes room that others may wait for.
     if (this.hasRoom() && this.losses.reportDropped()) this.feed.tellSoon();
-    for (const { source } of [this.journal ?? [], this.log.sources].flat())
-      this.notes.addBegin(source, 'started', 0);
+    if (this.journal) this.notes.addBegin(this.journal.source, 'started', 0);
+    for (const { source } of this.log.sources) this.notes.addBegin(source, 'started', 0);
     void this.notes.send();
   }
 

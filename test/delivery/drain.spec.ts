@@ -3,27 +3,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AuditLogEvent } from 'nest-audit-trail';
 import { Delivery } from '../../src/delivery/delivery.js';
 import { DELIVERY_DEFAULTS } from '../../src/delivery/delivery-options.js';
 import type { Loop, LoopHost } from '../../src/delivery/delivery-loop.js';
 import type { LogNews, Progress } from '../../src/delivery/messages.js';
-import { createEventId } from '../../src/event/event-id.js';
-
-const event = (): AuditLogEvent => ({
-  id: createEventId(1),
-  timestamp: 1,
-  tenantId: 'default',
-  action: 'thing.create',
-  resource: 'thing',
-  details: {},
-  severity: 'low',
-  category: 'system',
-  outcome: 'success',
-  riskScore: 0,
-  complianceFlags: [],
-  metadata: {},
-});
+import { newEvent } from '../support/delivery-alone.js';
 
 describe('a log with an event that is never stored', () => {
   it('is drained without keeping the process from anything else', async () => {
@@ -49,7 +33,7 @@ describe('a log with an event that is never stored', () => {
     try {
       await delivery.open();
       await new Promise((resolve) => setImmediate(resolve));
-      const ticket = delivery.enter(event())!;
+      const ticket = delivery.enter(newEvent())!;
       delivery.release(ticket);
       const drained = delivery.drain(200);
       await new Promise((resolve) => setImmediate(resolve));

@@ -3,29 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
-import type { AuditLogEvent } from 'nest-audit-trail';
 import { EventLog } from '../../src/delivery/event-log.js';
 import { LogReader } from '../../src/delivery/log-reader.js';
-import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
 import { Segment } from '../../src/journal/segment.js';
+import { newEvent } from '../support/delivery-alone.js';
 
 const COUNT = 400;
 
-const eventOf = (index: number): AuditLogEvent => ({
-  id: createEventId(index),
-  timestamp: index,
-  tenantId: 'default',
-  action: 'thing.create',
-  resource: 'thing',
-  details: { text: 'x'.repeat(2_000) },
-  severity: 'low',
-  category: 'system',
-  outcome: 'success',
-  riskScore: 0,
-  complianceFlags: [],
-  metadata: {},
-});
+const largeEvent = () => ({ ...newEvent(), details: { text: 'x'.repeat(2_000) } });
 
 describe('a log on a disk that fails', () => {
   let directory: string;
@@ -75,14 +61,14 @@ describe('a log on a disk that fails', () => {
   const all = Array.from({ length: COUNT }, (_, index) => index + 1);
 
   it('is read on, each event once', () => {
-    for (const index of all) log.release(log.enter(eventOf(index)));
+    for (const _ of all) log.release(log.enter(largeEvent()));
     reader.advance(log.tell());
     failOnce(3);
     expect(readAll()).toEqual(all);
   });
 
   it('is read on with events that could still change, each once', () => {
-    const tickets = all.map((index) => log.enter(eventOf(index)));
+    const tickets = all.map(() => log.enter(largeEvent()));
     reader.advance(log.tell());
     expect(readAll()).toEqual([]);
     for (const ticket of tickets) log.release(ticket);
@@ -92,7 +78,7 @@ describe('a log on a disk that fails', () => {
   });
 
   it('keeps nothing back, after the death of its first reader, for an event that nobody took', () => {
-    const ticket = log.enter(eventOf(1));
+    const ticket = log.enter(largeEvent());
     log.commit(ticket, () => undefined);
     reader.advance(log.tell());
     const { number, event } = ticket;
