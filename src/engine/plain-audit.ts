@@ -33,8 +33,8 @@ export class PlainAudit {
     const nests = checked.features?.find(({ providers }) => providers);
     if (nests) throw wrongOption('features', `has ${nests.name}(), which needs Nest: leave it out`);
     this.runtime = new AuditRuntime(checked, logger);
-    this.runtime.requests.platform = platform;
-    this.service = this.runtime.service;
+    this.runtime.rooms.requests.platform = platform;
+    this.service = this.runtime.rooms.service;
     this.started = this.runtime.start(dataSource);
     this.started.catch((error: unknown) => {
       this.failure = error;

@@ -61,7 +61,7 @@ export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger 
     for (const hint of logins.hints(options.features)) logger.log(hint);
   });
   const plain = new PlainAudit(options, routes, logger);
-  const { requests, paths } = plain.runtime;
+  const { requests, paths } = plain.runtime.rooms;
   let knowsRoutes = false;
 
   const learnRoutes = (app: unknown) => {

@@ -49,7 +49,7 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
     ),
   );
   const plain = new PlainAudit(options, routes, loggerOf(app));
-  const { requests, paths, delivery } = plain.runtime;
+  const { requests, paths, delivery } = plain.runtime.rooms;
   await plain.ready();
   app.addHook('onClose', () => plain.close());
   app.decorate('audit', {

@@ -79,11 +79,15 @@ export interface AuditOptionsFactory {
         return new AuditRuntime(standIn?.without(options) ?? options, new Logger('AuditTrail'), standIn);
       },
     },
-    { provide: AuditService, inject: [AuditRuntime], useFactory: (runtime: AuditRuntime) => runtime.service },
+    {
+      provide: AuditService,
+      inject: [AuditRuntime],
+      useFactory: (runtime: AuditRuntime) => runtime.rooms.service,
+    },
     {
       provide: AuditEventRepository,
       inject: [AuditRuntime],
-      useFactory: (runtime: AuditRuntime) => runtime.repository,
+      useFactory: (runtime: AuditRuntime) => runtime.rooms.events,
     },
   ],
   exports: [AuditService, AuditEventRepository],
@@ -122,7 +126,8 @@ export class AuditModule
 
   /** Nest calls this before it builds the routes. */
   configure(): void {
-    const { options, promised, requests } = this.runtime;
+    const { options, promised, rooms } = this.runtime;
+    const { requests } = rooms;
     const { choice, judges } = requests;
     // What may refuse may begin to at run time, so every handler has the guard that asks.
     const mayRefuse = judges.length > 0;
@@ -135,13 +140,13 @@ export class AuditModule
 
   async onModuleInit(): Promise<void> {
     this.checkNeeds();
-    if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.requests);
+    if (this.host.httpAdapter) listenToServer(this.host.httpAdapter, this.runtime.rooms.requests);
     await this.runtime.start(this.sharedDataSource());
   }
 
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.host;
-    this.runtime.paths.learn([...this.fastifyPatterns, ...expressPatterns(httpAdapter)]);
+    this.runtime.rooms.paths.learn([...this.fastifyPatterns, ...expressPatterns(httpAdapter)]);
     warnOf(faultsOfExpress(httpAdapter));
   }
 
@@ -153,7 +158,7 @@ export class AuditModule
   private mountMiddleware(): void {
     // An application context, of a script or a worker, has no adapter.
     if (!this.host.httpAdapter) return;
-    mountMiddleware(this.host.httpAdapter, this.runtime.requests, this.fastifyPatterns);
+    mountMiddleware(this.host.httpAdapter, this.runtime.rooms.requests, this.fastifyPatterns);
   }
 
   /** Refuses a class with a decorator of a feature that is not listed: it would wait for events that never come. */

@@ -47,7 +47,7 @@ export class NodeAudit extends PlainAudit {
    */
   handle<T>(request: IncomingMessage, response: ServerResponse, next: () => T): T | undefined {
     if (this.failure !== undefined) throw this.failure;
-    return this.runtime.requests.middleware(request as CapturedRequest, response, next);
+    return this.runtime.rooms.requests.middleware(request as CapturedRequest, response, next);
   }
 
   /**
@@ -57,7 +57,7 @@ export class NodeAudit extends PlainAudit {
    *   where a compliance rule refuses it
    */
   async route(given: IncomingMessage, { pattern, params = {}, user, ...declared }: ToldRoute): Promise<void> {
-    const { requests, delivery } = this.runtime;
+    const { requests, delivery } = this.runtime.rooms;
     const request = given as CapturedRequest & { user?: unknown };
     const record = auditedOf(request)?.record;
     if (!record) throw new AuditError('AUDIT_INVALID_OPTIONS', NOT_HANDLED);

@@ -186,7 +186,7 @@ describeOnSqlite('rules of a running application', (create) => {
     await eventually(() => expect(told).toEqual(['interrupted: payment.slow']));
     // And whoever asks for what was found before they could listen, once.
     const heard: (AuditLogEvent | string)[] = [];
-    const { listeners } = next.app.get(AuditRuntime);
+    const { listeners } = next.app.get(AuditRuntime).rooms;
     listeners.subscribe(() => heard.push('not asked for'));
     listeners.subscribe((event) => heard.push(event), true);
     listeners.subscribe(() => heard.push('a second time'), true);

@@ -111,10 +111,10 @@ export class AuditEventExplorer implements OnModuleInit, OnApplicationBootstrap,
 export const explorer = {
   provide: AuditEventExplorer,
   inject: [DiscoveryService, AuditRuntime],
-  useFactory: (discovery: DiscoveryService, { listeners }: AuditRuntime) =>
+  useFactory: (discovery: DiscoveryService, { rooms }: AuditRuntime) =>
     new AuditEventExplorer(
       discovery,
-      (listener) => listeners.subscribe(listener, true),
+      (listener) => rooms.listeners.subscribe(listener, true),
       new Logger('AuditTrail'),
     ),
 };
