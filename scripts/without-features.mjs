@@ -25,7 +25,7 @@ const LISTS = [
   'test/support/harness/template-databases.mjs',
 ];
 /** They describe the whole repository, each feature by its name: its rooms, its docs, its bench, what its tests notice. */
-const ABOUT_ALL = ['architecture', 'bench', 'docs', 'mutations'].map(
+const ABOUT_ALL = ['architecture', 'bench', 'docs', 'mutations', 'options-page'].map(
   (name) => `test/process/${name}.spec.ts`,
 );
 const IMPORTS = /(?:\bfrom |\bimport |\bimport\()'([^']+)'/gu;
