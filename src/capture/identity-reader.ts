@@ -9,6 +9,24 @@ import type { ResolveOptions } from './resolvers.js';
 
 /** The resolvers that read `request.user` and `request.session` alone, where the application has none of its own. */
 const IDENTITY = ['user', 'tenant', 'session', 'actorType', 'impersonator', 'roles'] as const;
+/** What the default resolvers read of `request.user`. */
+const USER = [
+  'id',
+  'sub',
+  'userId',
+  'tenantId',
+  'tenant',
+  'organizationId',
+  'sid',
+  'sessionId',
+  'session',
+  'jti',
+  'actorType',
+  'impersonatorId',
+  'roles',
+  'role',
+] as const;
+const UNREADABLE = Symbol('unreadable');
 const ANONYMOUS: RequestIdentity = Object.freeze({ actorType: 'anonymous' });
 
 /** Reads who acts, and from where. A resolver that fails costs its own fact only, and is named in `metadata.stageErrors`. */
@@ -37,26 +55,22 @@ export class IdentityReader {
     outdate(record);
   }
 
-  /** Reads user, tenant and session. What was found stays known: a handler may log the user out before the answer is ready. */
-  readIdentity(record: RequestRecord): void {
+  /**
+   * Reads user, tenant and session. What was found stays known: a handler may log the user out before the answer is ready.
+   *
+   * @param anyway `false` to read them again only where something has changed: the user or the session is another one, the user has
+   *   other values, or the application's own resolvers found no user
+   */
+  readIdentity(record: RequestRecord, anyway: boolean): void {
     const { identity } = record;
-    const nobody = identity === NOT_IDENTIFIED ? ANONYMOUS : identity;
-    const read = this.isAnonymous(record) ? nobody : this.ask(record);
-    if (isSame(read, identity)) return;
-    record.identity = read;
+    const isKnown = identity !== NOT_IDENTIFIED && (this.areDefaults || identity.userId !== undefined);
+    if (!this.noteSource(record) && isKnown && !anyway) return;
+    if (this.areDefaults && !record.seenUser && !record.seenSession) {
+      // Whoever was known before is not made anonymous by a logout.
+      if (identity !== NOT_IDENTIFIED) return;
+      record.identity = ANONYMOUS;
+    } else record.identity = this.ask(record);
     outdate(record);
-  }
-
-  /** Notes the user, for the application's own functions. @returns whether nothing tells who acts */
-  private isAnonymous(record: RequestRecord): boolean {
-    try {
-      const { user, session } = record.request as Readonly<Record<string, unknown>>;
-      if (user) record.user = user as object;
-      return this.areDefaults && !user && !session;
-    } catch {
-      // The resolvers find out what it costs that it can't be read.
-      return false;
-    }
   }
 
   /** Name by name: every request of a user passes here. */
@@ -86,6 +100,34 @@ export class IdentityReader {
   }
 
   /**
+   * Remembers what an identity is read from.
+   *
+   * @returns whether it is not what it was
+   */
+  private noteSource(record: RequestRecord): boolean {
+    const { request, seenUser, seenSession, seenValues } = record;
+    try {
+      const { user, session } = request as Readonly<Record<string, unknown>>;
+      const values = typeof user === 'object' && user !== null ? this.valuesOf(user) : undefined;
+      record.seenUser = user;
+      if (user) record.user = user as object;
+      record.seenSession = session;
+      record.seenValues = values;
+      return user !== seenUser || session !== seenSession || !haveSameItems(values, seenValues);
+    } catch {
+      // What can't be read may be another one each time; the resolvers find out what it costs.
+      record.seenUser = UNREADABLE;
+      return true;
+    }
+  }
+
+  /** What the defaults read of a user; where the application has a resolver, all that the user holds, without calling a getter. */
+  private valuesOf(user: object): readonly unknown[] {
+    if (this.areDefaults) return USER.map((name) => (user as Readonly<Record<string, unknown>>)[name]);
+    return Object.values(Object.getOwnPropertyDescriptors(user)).map(({ value }) => value as unknown);
+  }
+
+  /**
    * @param read what the value is, `undefined` where it is none of that
    * @param absent where the resolver answers nothing
    */
@@ -108,13 +150,7 @@ export class IdentityReader {
   }
 }
 
-function isSame(a: RequestIdentity, b: RequestIdentity): boolean {
-  return (
-    a.userId === b.userId &&
-    a.tenantId === b.tenantId &&
-    a.sessionId === b.sessionId &&
-    a.actorType === b.actorType &&
-    a.impersonatorId === b.impersonatorId &&
-    a.roles?.join('\n') === b.roles?.join('\n')
-  );
+function haveSameItems(a: readonly unknown[] | undefined, b: readonly unknown[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((item, index) => Object.is(item, b[index]));
 }

@@ -215,7 +215,7 @@ export class RequestAudit implements ResponseObserver {
    */
   identify(record: RequestRecord): BlockingRule | void | Promise<void> {
     record.passedGuards = true;
-    this.identities.readIdentity(record);
+    this.identities.readIdentity(record, true);
     const blockedBy = this.judge(record);
     if (record.closed || record.answered) return blockedBy;
     const strict = this.isStrict(record);
@@ -330,7 +330,7 @@ export class RequestAudit implements ResponseObserver {
         record.passedGuards ||= !this.platform!.guardsRoutes;
       }
       this.identities.readAddress(record);
-      this.identities.readIdentity(record);
+      this.identities.readIdentity(record, false);
       this.choice.settle(record, statusCode);
       if (this.choice.isRecorded(record)) readDeclared(record, this.choice.fieldsOf(record));
     } catch (error) {
@@ -404,7 +404,7 @@ export class RequestAudit implements ResponseObserver {
 
   /** Reads who acts in an open request, as far as that is known by now. */
   readIdentity(record: RequestRecord): void {
-    if (!record.answered && !record.closed) this.identities.readIdentity(record);
+    if (!record.answered && !record.closed) this.identities.readIdentity(record, false);
   }
 
   /** Resolves once every answer that was given has left or lost its connection, at most after a second. */

@@ -70,8 +70,12 @@ export class RequestRecord {
   // Identified: when every guard has let it through.
   passedGuards = false;
   identity: RequestIdentity = NOT_IDENTIFIED;
+  /** What the identity was read from: `request.user`, `request.session`, and the values that the user had. */
+  seenUser: unknown = undefined;
   /** The last `request.user` that was there: a handler may log the user out. */
   user: unknown = undefined;
+  seenSession: unknown = undefined;
+  seenValues: readonly unknown[] | undefined = undefined;
   /** The compliance rule that refused it before its handler. */
   blockedBy: BlockingRule | undefined = undefined;
   /** The journal's note that the request has begun. */

@@ -36,7 +36,8 @@ export type RolesResolver = (
 
 /**
  * Who acted, in whose data, from where. Each is called when every guard has let the request through,
- * because guards set the user, and again when the answer is ready. `ip` is called when the request begins, since a
+ * because guards set the user. It is called again when the answer is ready, if `request.user` or
+ * `request.session` has changed, or no user was found. `ip` is called when the request begins, since a
  * closed connection has no address. Never resolve them from a header or a token that nobody verified.
  */
 export interface ResolveOptions {
