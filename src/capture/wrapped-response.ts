@@ -133,6 +133,7 @@ function flushHeaders(this: AuditedResponse): void {
 }
 
 function noteBegun(record: RequestRecord, audit: ResponseObserver | undefined): void {
+  if (record.begun) return;
   record.begun = true;
   audit?.stream(record);
 }

@@ -41,11 +41,13 @@ export class AuditGuard implements CanActivate {
 
   /** @returns nothing of what is no request of a server, as where something else calls a handler by Nest's external contexts */
   private openHere(context: ExecutionContext): AuditedRequest | undefined {
+    if (context.getType() !== 'http') return undefined;
     const http = context.switchToHttp();
     const request = rawOf(http.getRequest<CapturedRequest | undefined>());
     const response = rawOf(http.getResponse<ServerResponse | undefined>());
-    const isServers = context.getType() === 'http' && isEmitter(request) && isEmitter(response);
-    return isServers ? this.requests.openUnhooked(request, response) : undefined;
+    return isEmitter(request) && isEmitter(response)
+      ? this.requests.openUnhooked(request, response)
+      : undefined;
   }
 }
 

@@ -23,6 +23,16 @@ export function appendToHandler(key: string, handler: object, enhancer: object):
   if (!before.includes(enhancer)) Reflect.defineMetadata(key, [...before, enhancer], handler);
 }
 
+/** Whether the application has put an interceptor on the handler, by whatever means. */
+export function hasInterceptors(config: ApplicationConfig, ...owners: object[]): boolean {
+  const lists: (readonly unknown[] | undefined)[] = [
+    config.getGlobalInterceptors(),
+    config.getGlobalRequestInterceptors(),
+    ...owners.map((owner) => Reflect.getMetadata(NEST_METADATA.interceptors, owner) as unknown[] | undefined),
+  ];
+  return lists.some((list) => (list ?? []).length > 0);
+}
+
 /** Puts a guard before all other global ones: the list is the one that Nest reads when it builds its routes. */
 export function putFirst(config: ApplicationConfig, guard: object): void {
   (config.getGlobalGuards() as object[]).unshift(guard);

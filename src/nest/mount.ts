@@ -9,7 +9,7 @@ import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
 import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
-import { appendToHandler, askFirst, NEST_METADATA, putFirst } from './internals.js';
+import { appendToHandler, askFirst, hasInterceptors, NEST_METADATA, putFirst } from './internals.js';
 import { methodOf, pathOf } from './route-audit.reader.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 import { ThrownErrorFilter } from './thrown-error.filter.js';
@@ -60,8 +60,10 @@ export function mountOnRoutes(
       // A handler's guards come after all others.
       appendToHandler(NEST_METADATA.guards, handler, guardsPassed);
       const isServerSent = Reflect.getMetadata(NEST_METADATA.sse, handler) === true;
-      if (isServerSent) appendToHandler(NEST_METADATA.interceptors, handler, serverSent);
-      else if (route.seesResult) appendToHandler(NEST_METADATA.interceptors, handler, interceptor);
+      // With an interceptor Nest sends the head of an event stream without waiting for the handler: ours must not be the only one.
+      const needs = isServerSent ? hasInterceptors(config, controller, handler) : route.seesResult;
+      if (needs)
+        appendToHandler(NEST_METADATA.interceptors, handler, isServerSent ? serverSent : interceptor);
       // A handler's filters are asked before its controller's and the global ones.
       appendToHandler(NEST_METADATA.filters, handler, filter);
     }

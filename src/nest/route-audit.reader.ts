@@ -58,9 +58,12 @@ export class RouteAuditReader {
     const annotated = this.reflector.getAllAndOverride(Audit, marks) !== undefined;
     // What a handler says counts over what its controller says.
     const isHandlerAudited = this.reflector.get(Audit, handler as Type) !== undefined;
+    // And what a class says itself over what it inherits.
+    const isOwn = ({ KEY }: { readonly KEY: string }) => Reflect.hasOwnMetadata(KEY, controller);
+    const isControllerSilenced =
+      this.reflector.get(NoAudit, controller) === true && (isOwn(NoAudit) || !isOwn(Audit));
     const silenced =
-      this.reflector.get(NoAudit, handler as Type) === true ||
-      (this.reflector.get(NoAudit, controller) === true && !isHandlerAudited);
+      this.reflector.get(NoAudit, handler as Type) === true || (isControllerSilenced && !isHandlerAudited);
     const declared: AuditRouteOptions = {
       ...this.reflector.get(Audit, controller),
       ...this.reflector.get(Audit, handler as Type),

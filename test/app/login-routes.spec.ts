@@ -54,6 +54,10 @@ class AuthController {
     return { token: 't0k3n', id: 'not a user', user: { id: 7, tenant: { id: 'acme' } } };
   }
 
+  @Post('odd/login') @AuditLogin({ account: ({ result }) => result.missing.email }) odd(): never {
+    throw new UnauthorizedException();
+  }
+
   @Post('sso/login')
   @AuditLogin({
     account: ({ request }) => request.headers['x-name'],
@@ -188,6 +192,13 @@ it.each([
   expect(event.metadata).not.toHaveProperty('roles');
   expect(event.metadata).not.toHaveProperty('impersonatorId');
   expect(event.metadata).not.toHaveProperty('stageErrors');
+});
+
+it('says of a login that failed that it did, also where a function of its route throws', async () => {
+  await start([]);
+  const event = await eventOf('/auth/email/odd/login', { user: SOMEBODY });
+  expect(event).toMatchObject({ action: 'authn_login_fail', outcome: 'failure', severity: 'medium' });
+  expect(event).not.toHaveProperty('userId');
 });
 
 it.each([

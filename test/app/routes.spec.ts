@@ -14,8 +14,17 @@ import {
   Sse,
   StreamableFile,
   UnauthorizedException,
+  UseInterceptors,
 } from '@nestjs/common';
-import type { ArgumentsHost, ExceptionFilter, INestApplication, MiddlewareConsumer } from '@nestjs/common';
+import type {
+  ArgumentsHost,
+  CallHandler,
+  ExceptionFilter,
+  ExecutionContext,
+  INestApplication,
+  MiddlewareConsumer,
+  NestInterceptor,
+} from '@nestjs/common';
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import type { Response } from 'express';
@@ -23,6 +32,7 @@ import { errorMonitor } from 'node:events';
 import { createReadStream } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { concat, of, throwError } from 'rxjs';
 import { Audit, AuditModule, AuditService, NoAudit } from 'nest-audit-trail';
 import { send } from '../support/http-client.js';
@@ -52,6 +62,12 @@ class ScopedFilter implements ExceptionFilter {
 /** Serves many responses, and outlives each. */
 const shared = new PassThrough();
 
+class PassOn implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler) {
+    return next.handle();
+  }
+}
+
 class BaseController {
   constructor(readonly audit: AuditService) {}
 
@@ -74,7 +90,12 @@ class WidgetsController extends BaseController {
     throw new NotFoundException();
   }
 
-  @Sse('failing') failing() {
+  @Sse('refusing') async refusing(): Promise<never> {
+    await delay(20);
+    throw new NotFoundException();
+  }
+
+  @UseInterceptors(PassOn) @Sse('failing') failing() {
     return concat(
       of({ data: 'one' }),
       throwError(() => new RangeError('source failed')),
@@ -122,6 +143,10 @@ class QuietController {
   }
 }
 
+@Audit()
+@Controller('loud-child')
+class LoudChildController extends QuietController {}
+
 @Audit('loud.any')
 @Controller('loud')
 class LoudController {
@@ -136,7 +161,7 @@ class LoudController {
 
 @Module({
   imports: [AuditModule.forRoot({ database: { type: 'better-sqlite3', database: ':memory:' } })],
-  controllers: [WidgetsController, QuietController, LoudController],
+  controllers: [WidgetsController, QuietController, LoudController, LoudChildController],
   providers: [{ provide: APP_FILTER, useClass: ScopedFilter, scope: Scope.REQUEST }],
 })
 class RoutesModule {
@@ -209,11 +234,26 @@ describe('routes as applications write them', () => {
     expect((await eventsOf({ path: '/loud/spoken' })).events).toMatchObject([{ action: 'loud.any' }]);
   });
 
+  it('lets a controller speak over the class that it extends', async () => {
+    expect((await eventsOf({ path: '/loud-child/silent' })).events).toMatchObject([
+      { action: 'loud-child.silent' },
+    ]);
+  });
+
   it('tells server-sent events whose source fails from those that end', async () => {
     const { answer, events } = await eventsOf({ path: '/widgets/failing' });
     expect(answer.status).toBe(200);
     expect(events).toMatchObject([
       { outcome: 'partial', metadata: { errorName: 'RangeError', statusCode: 200 } },
+    ]);
+  });
+
+  it('has a handler of server-sent events refuse as it does without the audit', async () => {
+    const { answer, events } = await eventsOf({ path: '/widgets/refusing' });
+    // As the filter of this application answers, and no stream.
+    expect(answer).toMatchObject({ status: 200, body: '{"hidden":true}' });
+    expect(events).toMatchObject([
+      { outcome: 'failure', metadata: { errorName: 'NotFoundException', statusCode: 200 } },
     ]);
   });
 

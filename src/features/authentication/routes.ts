@@ -106,10 +106,19 @@ function routeOf(
       ...(isAboutActor && !said.resource && !said.resourceId && { resourceId: resourceId ?? '' }),
       // The vocabulary has a level only for what usually happens.
       ...(!said.severity && usual === outcome && { severity }),
-      details: detailsOf(context),
+      details: isDone ? detailsOf(context) : unlessThrown(() => detailsOf(context)),
     };
   }
   return { ...defined({ resource }), ...said, action, category, annotate };
+}
+
+/** A request that fails may lack what a function of the application's reads: it is a failure all the same. */
+function unlessThrown<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
 }
 
 const NOBODY: Pick<AuditAnnotation, 'userId' | 'metadata'> = {
