@@ -80,6 +80,9 @@ class Flattening {
   addObject(prefix: string, source: object, ancestors: readonly object[]): void {
     const { rules } = this;
     const entries = readEntries(source);
+    // Below the names that the application gives, a name with a dot may imitate a nested one, which handlers read.
+    if (prefix !== '')
+      entries.sort(([left], [right]) => Number(left.includes('.')) - Number(right.includes('.')));
     const hidesValues = isSecretPair(entries, rules.isSecret);
     for (const [name, value] of entries) {
       if (this.isFull) return;
@@ -133,10 +136,10 @@ class Flattening {
 
   private add(key: string, value: AuditValue): void {
     const safeKey = cutText(key, FACT_LIMITS.key);
-    // The first counts: what the application says comes before what a client sent.
-    if (this.entries.has(safeKey)) return;
     const size = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(JSON.stringify(safeKey)) + 2;
-    if (this.entries.size >= FACT_LIMITS.keys || this.bytes + size > FACT_LIMITS.bytes - 32) {
+    const isFull = this.entries.size >= FACT_LIMITS.keys || this.bytes + size > FACT_LIMITS.bytes - 32;
+    // The first counts: what the application says comes before what a client sent.
+    if (isFull || this.entries.has(safeKey)) {
       this.cut += 1;
       return;
     }

@@ -160,6 +160,18 @@ describe('the event', () => {
     expect(big['c']).toBe(1);
   });
 
+  it.each([
+    '{"payee.country":"CH","payee":{"country":"XX"}}',
+    '{"payee":{"country":"XX"},"payee.country":"CH"}',
+  ])('says of a body what its handler reads, and counts what imitates it: %s', (body) => {
+    const details = { 'body.amount': 7, body: { amount: 8, ...(JSON.parse(body) as object) } };
+    expect(flattenFacts(details, nothingSecret)).toEqual({
+      'body.amount': 7,
+      'body.payee.country': 'XX',
+      '…': '2 more cut',
+    });
+  });
+
   it('survives the way into a row and back', () => {
     const event: AuditLogEvent = {
       id: createEventId(1),
