@@ -112,7 +112,7 @@ class Flattening {
     const below = [...ancestors, value];
     if (Array.isArray(value) || types.isSet(value)) return this.addList(path, [...value], below);
     const json = jsonOf(value);
-    if (json === undefined) this.addObject(path, value, below);
+    if (json === value) this.addObject(path, value, below);
     else this.addValue(path, json, below);
   }
 
@@ -188,10 +188,10 @@ export function readEntries(source: object): [key: string, value: unknown][] {
   return entries;
 }
 
-/** What an object says itself that it is in JSON, which may be less than what it holds. */
+/** What an object says itself that it is in JSON, which may be less than what it holds, or nothing; else the object. */
 function jsonOf(value: object): unknown {
   const { toJSON } = value as { toJSON?: unknown };
-  return typeof toJSON === 'function' ? toJSON.call(value) : undefined;
+  return typeof toJSON === 'function' ? toJSON.call(value) : value;
 }
 
 /** `--password` of a command line, `Authorization` of a request's raw headers. */

@@ -104,6 +104,8 @@ describe('the event', () => {
           empty: [],
           error: new RangeError('with a password'),
           entity: { hidden: 1, toJSON: () => ({ shown: 2 }) },
+          silent: { hidden: 1, toJSON: () => undefined },
+          silents: [1, { hidden: 1, toJSON: () => undefined }],
         },
         nothingSecret,
       ),
@@ -119,6 +121,7 @@ describe('the event', () => {
       empty: [],
       error: 'RangeError',
       'entity.shown': 2,
+      'silents.0': 1,
     });
     fc.assert(
       fc.property(
