@@ -132,6 +132,7 @@ const CASES: Readonly<Record<string, readonly (readonly [event: AuditLogEvent, o
   ],
   'gdpr.32.1-bulk-export': [
     [{ ...read('customer'), action: 'customer.export-csv' }, { action: 'customer.explore' }],
+    [change('customer.export-csv'), { category: 'authorization' }],
     [read('customer', { recordCount: 1_000 }), { details: { recordCount: 999 } }],
     [read('customer', { rows: 1_000 }), { resource: 'product' }],
     [read('customer', { recordCount: 5_000 }), { outcome: 'failure' }],
@@ -175,6 +176,7 @@ const CASES: Readonly<Record<string, readonly (readonly [event: AuditLogEvent, o
     [change('medical-record.delete'), { outcome: 'failure' }],
   ],
   'hipaa.164.528-disclosure': [
+    [change('patient.export'), { action: 'patient.update' }],
     [change('medical-record.share'), { action: 'medical-record.shelve' }],
     [read('patient', { recordCount: 1_000 }), { details: { recordCount: 999 } }],
     [change('medical-record.send'), { resource: 'mail' }],

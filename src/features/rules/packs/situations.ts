@@ -110,8 +110,8 @@ export const bulk = any(
   ...['recordCount', 'records', 'rows', 'count'].map((key) => is(`details.${key}`, 'greater_than', 999)),
 );
 
-/** Records leave the application. */
-export const anyExport = all(readsData, any(verbIs('export download print'), bulk));
+/** Records leave the application; an export may be asked for by POST, which is no reading by its category. */
+export const anyExport = any(all(usesData, verbIs('export download print')), all(readsData, bulk));
 
 /** A finding of detection, or another security event that is grave. */
 export const securityAlarm = all(
