@@ -525,7 +525,7 @@ describeOnSqlite('judgement', (create) => {
     });
     const logger = { log: silent, error: silent, warn: (message: string) => void warned.push(message) };
     const redactor = new Redactor();
-    const rules = new RuleStage(new RuleBook({ rules: [DELETION] }), redactor.isSecretKey);
+    const rules = new RuleStage(new RuleBook({ rules: [DELETION] }));
     const stages = [broken('first'), rules, broken('last')];
     const completer = new EventCompleter(redactor, logger, undefined, stages);
     const listeners = new Listeners(logger);

@@ -40,9 +40,9 @@ declare module '../../engine/audit-feature.js' {
  */
 export const complianceRules = defineFeature(
   'complianceRules',
-  (options: ComplianceOptions, { recorder, redactor, logger }) => {
+  (options: ComplianceOptions, { recorder, logger }) => {
     const book = new RuleBook(options);
-    const stage = new RuleStage(book, redactor.isSecretKey);
+    const stage = new RuleStage(book);
     const actions = new RuleActions(
       options.handlers ?? {},
       (failure) => void recorder.record(failureDraft(failure)),

@@ -1,5 +1,4 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import type { SecretTest } from '../../event/flatten.js';
 import type { BlockJudge, SentParts } from '../../recorder/block-judge.js';
 import type { GivenJudgement, Judgement, Stage } from '../../recorder/stage.js';
 import { HANDLED_ACTIONS } from './compliance-rule.js';
@@ -15,10 +14,7 @@ export class RuleStage implements Stage, BlockJudge {
    */
   private readonly asked = new WeakMap<readonly string[], readonly ComplianceRule[]>();
 
-  constructor(
-    private readonly book: RuleBook,
-    private readonly isSecretKey: SecretTest,
-  ) {}
+  constructor(private readonly book: RuleBook) {}
 
   get canBlock(): boolean {
     return this.book.inForce.canBlock;
@@ -26,7 +22,7 @@ export class RuleStage implements Stage, BlockJudge {
 
   blocking(event: AuditLogEvent, sent: () => SentParts): ComplianceRule | undefined {
     const rules = this.book.inForce;
-    const values = rules.sent.keys.length === 0 ? {} : rules.sent.read(sent(), this.isSecretKey);
+    const values = rules.sent.keys.length === 0 ? {} : rules.sent.read(sent());
     const { method } = event.metadata;
     return rules.blocking({
       ...event,

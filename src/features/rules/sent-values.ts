@@ -1,11 +1,9 @@
 import type { AuditFacts, AuditValue } from '../../event/audit-log-event.js';
-import type { SecretTest } from '../../event/flatten.js';
-import { REDACTED } from '../../event/safe-text.js';
 
 /**
  * What is judged before a handler of what a client sent: the values of some keys, and nothing else is looked at, however much it
  * is. Of these nothing is cut: else a word could be hidden at the end of a long text, or a field behind a thousand
- * others. It is not stored.
+ * others. It is not stored, so also the values of secret keys are judged as they are.
  */
 export class SentValues {
   private readonly paths: readonly SentPath[];
@@ -15,15 +13,12 @@ export class SentValues {
     this.paths = keys.map((key) => new SentPath(key));
   }
 
-  /**
-   * @param sources what was sent by the first part of the keys; of several the first that has a value counts
-   * @param isSecret by which name a value is `[redacted]`
-   */
-  read(sources: Readonly<Record<string, readonly unknown[]>>, isSecret: SecretTest): AuditFacts {
+  /** @param sources what was sent by the first part of the keys; of several the first that has a value counts */
+  read(sources: Readonly<Record<string, readonly unknown[]>>): AuditFacts {
     const found: [key: string, value: AuditValue][] = [];
     for (const path of this.paths) {
       for (const source of sources[path.holder] ?? []) {
-        const value = path.read(source, isSecret);
+        const value = path.read(source);
         if (value === undefined) continue;
         found.push([path.key, value]);
         break;
@@ -65,7 +60,7 @@ class SentPath {
   }
 
   /** One value, or a list where there is one on the way: `items.country` is the country of each item. */
-  read(source: unknown, isSecret: SecretTest): AuditValue | undefined {
+  read(source: unknown): AuditValue | undefined {
     const plain: Found[] = [];
     // `{ "a.b": 1, "a": { "b": 2 } }` has two values for one key: the nested one is what a handler reads.
     const dotted: Found[] = [];
@@ -89,8 +84,7 @@ class SentPath {
       }
       this.joined[at]?.forEach((name, more) => {
         if (!hasItself(value, name)) return;
-        const isHidden = !Array.isArray(value) && isSecret(name);
-        const item = isHidden ? REDACTED : (value as Readonly<Record<string, unknown>>)[name];
+        const item = (value as Readonly<Record<string, unknown>>)[name];
         waiting.push({ value: item, at: at + more + 1, isDotted: isDotted || more > 0, isItem });
       });
     }
