@@ -71,6 +71,9 @@ const PICKY = (
     ['less', 'floor', 'less_than', 0],
     ['pattern', 'memo', 'matches', '(gift|bribe)s?$'],
     ['list', 'tags', 'contains', 7],
+    ['part', 'mode', 'contains', 'forced'],
+    ['digits', 'account', 'matches', '^99'],
+    ['secret', 'payee.iban', 'in', ['DE89370400440532013000']],
   ] as const
 ).map(([id, field, operator, value]) => ({
   ...LARGE,
@@ -166,6 +169,7 @@ describeOnSqlite('a rule that blocks', (create) => {
       ['{"amount":5000}', `?${fill(400).replace(/[":]/g, '').replace(/,/g, '&')}`],
       ['{}', `?mode=${'x'.repeat(3_000)}forced`],
       ['{}', '?mode=quiet&mode=forced'],
+      ['{}', '?mode=quiet&mode=xforced'],
       ['{}', '?%6dode=forced'],
     ] as [string, string?][]) {
       expect([body.slice(0, 40), query?.slice(0, 20), (await pay(body, query)).status]).toEqual([
@@ -207,6 +211,13 @@ describeOnSqlite('a rule that blocks', (create) => {
       ['pattern', `"memo":"${'.'.repeat(10_001)}"`],
       ['pattern', `"memo":["${'.'.repeat(5_001)}","${'.'.repeat(5_000)}"]`],
       ['list', '"tags":["7"]'],
+      ['list', '"tags":7'],
+      ['equals-flag', '"urgent":" True"'],
+      ['equals-flag', `"urgent":"${' '.repeat(20)}true"`],
+      ['part', '"mode":["quiet","xforced"]'],
+      ['digits', '"account":9912'],
+      ['digits', '"account":[1,9912]'],
+      ['secret', '"payee":{"iban":"DE89370400440532013000"}'],
     ]) {
       const { status, body: answer } = await pay(`{${body},"with":"${id}"}`);
       expect([body!.slice(0, 40), status]).toEqual([body!.slice(0, 40), 403]);
@@ -223,6 +234,9 @@ describeOnSqlite('a rule that blocks', (create) => {
       ['less', '"floor":"0"'],
       ['pattern', `"memo":"${'.'.repeat(9_999)}"`],
       ['list', '"tags":["77"]'],
+      ['part', '"mode":["force","d"]'],
+      ['digits', '"account":1199'],
+      ['secret', '"payee":{"iban":"DE02120300000000202051"}'],
     ]) {
       expect([body!.slice(0, 40), (await pay(`{${body},"with":"${id}"}`)).status]).toEqual([
         body!.slice(0, 40),
@@ -255,6 +269,17 @@ describeOnSqlite('a rule that blocks', (create) => {
       403, 403, 200,
     ]);
     expect(handled).toEqual(['P-8']);
+  });
+
+  it('knows the id of a route in each spelling', async () => {
+    const conditions = { field: 'resourceId', operator: 'equals', value: '7' } as const;
+    const { port, handled } = await start({
+      features: [complianceRules({ rules: [{ ...LARGE, conditions }] })],
+    });
+    const read = async (id: string) => [id, (await send(port, { path: `/payments/${id}` })).status];
+    for (const id of ['7', '07', '7.0', '%207']) expect(await read(id)).toEqual([id, 403]);
+    expect(await read('17')).toEqual(['17', 200]);
+    expect(handled).toEqual(['17']);
   });
 
   it.each(['guard', 'middleware'])(

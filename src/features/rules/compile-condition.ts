@@ -2,7 +2,7 @@ import { fold, normalize } from './comparable-text.js';
 import type { RuleCondition, RuleConditions } from './compliance-rule.js';
 import { compareDecimals, decimalOf } from './decimal.js';
 import type { EventValues } from './event-values.js';
-import { formOf, formsOf, isSentField, isTooMuchText } from './sent-value.js';
+import { formOf, formsOf, isTooMuchText } from './sent-value.js';
 
 /** Whether a condition is met by the event that the values are of. */
 export type Predicate = () => boolean;
@@ -19,10 +19,11 @@ export type Predicate = () => boolean;
  *   is no such field. All others are not met there.
  * - `matches` looks for the pattern anywhere in a text. It takes time in proportion to the text (RE2), whatever the pattern.
  *
- * Before a handler, of what the client sent (`details.body`, `details.query`), more is met, so that no spelling gets by:
+ * Before a handler, of what the client sent (`details.body`, `details.query`, `resourceId`), more is met, so that no spelling gets by:
  *
  * - A text counts as the number or boolean that it spells, and these as their texts.
  * - `not_equals` and `not_in` are met where one of several values is another one.
+ * - `contains` is met where one of several values has the text as a part.
  * - `matches` is met where there is more text than it searches.
  *
  * @param conditions checked ones
@@ -42,7 +43,7 @@ export function compileConditions(conditions: RuleConditions, values: EventValue
 
 function compileCondition(condition: RuleCondition, values: EventValues): Predicate {
   const { field, operator, value, ignoreCase = false } = condition;
-  const isSent = values.before && isSentField(field);
+  const isSent = values.isSent(field);
   const read = values.reader(field, ignoreCase);
   if (operator === 'matches') {
     const isFound = values.matcher(field, value as string, ignoreCase);
@@ -50,15 +51,17 @@ function compileCondition(condition: RuleCondition, values: EventValues): Predic
   }
   const form = ignoreCase ? fold : normalize;
   const given = [value].flat().map((one) => (typeof one === 'string' ? form(one) : one));
-  const wanted = new Set<unknown>(isSent ? given.map(formOf) : given);
+  // A rule can only write the id of a route as a text, also where it is a number.
+  const isId = field === 'resourceId' && !operator.startsWith('not_');
+  const wanted = new Set<unknown>(isSent ? given.flatMap(isId ? formsOf : formOf) : given);
   const isWanted = isSent
     ? (one: unknown) => formsOf(one).some((spelled) => wanted.has(spelled))
     : (one: unknown) => wanted.has(one);
   const [part] = given;
+  const isPart = (one: unknown) => typeof part === 'string' && String(one).includes(part);
   const isContained = () => {
     const found = read();
-    if (Array.isArray(found)) return found.some(isWanted);
-    return typeof found === 'string' && typeof part === 'string' && found.includes(part);
+    return Array.isArray(found) ? found.some(isWanted) : typeof found === 'string' && isPart(found);
   };
   switch (operator) {
     case 'equals':
@@ -68,7 +71,7 @@ function compileCondition(condition: RuleCondition, values: EventValues): Predic
     case 'not_in':
       return () => !isMetByOne(read(), isWanted) || (isSent && isMetByOne(read(), (one) => !isWanted(one)));
     case 'contains':
-      return isContained;
+      return isSent ? () => isMetByOne(read(), (one) => isWanted(one) || isPart(one)) : isContained;
     case 'not_contains':
       return () => !isContained();
     case 'greater_than':

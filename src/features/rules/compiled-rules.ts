@@ -36,8 +36,10 @@ export class CompiledRules {
     const fields = blockers.flatMap(({ conditions }) =>
       Array.from(conditionsIn(conditions), ([, { field }]) => field),
     );
-    const sent = [...new Set(fields.filter(isSentField))];
-    this.sent = new SentValues(sent.map((field) => field.slice('details.'.length)));
+    const sent = new Set(fields.filter(isSentField));
+    // The event has it.
+    sent.delete('resourceId');
+    this.sent = new SentValues(Array.from(sent, (field) => field.slice('details.'.length)));
   }
 
   /** Those that match, in their order. */

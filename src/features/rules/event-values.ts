@@ -2,6 +2,7 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { fold, normalize } from './comparable-text.js';
 import { readerOf } from './event-field.js';
 import { PatternSet } from './pattern-set.js';
+import { isSentField } from './sent-value.js';
 
 /**
  * What the conditions of a rule book see of one event at a time: whatever number of rules ask for a field, it is read,
@@ -16,6 +17,11 @@ export class EventValues {
 
   /** @param before whether they are of requests before their handler, whose texts nobody cut */
   constructor(readonly before: boolean) {}
+
+  /** Whether the field is what a client sent, which is compared in all its spellings. */
+  isSent(field: string): boolean {
+    return this.before && isSentField(field);
+  }
 
   /** Runs `work` while the readers answer with the event's values. The event itself is not kept. */
   of<T>(event: AuditLogEvent, work: () => T): T {
@@ -46,7 +52,8 @@ export class EventValues {
     this.patterns.set(key, set);
     const index = set.add(pattern);
     const read = this.reader(field, false);
-    const texts = this.once(key, () => set.textsOf(read()));
+    const isSent = this.isSent(field);
+    const texts = this.once(key, () => set.textsOf(isSent ? [read() ?? []].flat().map(String) : read()));
     return () => {
       for (const text of texts()) if (set.finds(index, text)) return true;
       return false;

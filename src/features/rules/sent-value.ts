@@ -8,7 +8,7 @@ export const SEARCHED_LENGTH = 10_000;
 
 /** Whether the field of a condition is what a client sent, when a request is judged before its handler. */
 export function isSentField(field: string): boolean {
-  return field.startsWith('details.body.') || field.startsWith('details.query.');
+  return /^(?:resourceId$|details\.(?:body|query)\.)/.test(field);
 }
 
 /**
@@ -25,7 +25,7 @@ export function formsOf(sent: unknown): readonly string[] {
   const forms = [`text ${String(sent)}`];
   const number = numberForm(sent);
   if (number !== undefined) forms.push(number);
-  const word = String(sent).length > 16 ? '' : String(sent).trim();
+  const word = String(sent).trim().toLowerCase();
   if (word === 'true' || word === 'false') forms.push(`is ${word}`);
   return forms;
 }
@@ -40,7 +40,7 @@ export function isTooMuchText(value: unknown): boolean {
   const items = Array.isArray(value) ? (value as readonly unknown[]) : [value];
   let length = 0;
   for (const item of items) {
-    if (typeof item === 'string') length += item.length;
+    length += String(item ?? '').length;
     if (length > SEARCHED_LENGTH) return true;
   }
   return false;
