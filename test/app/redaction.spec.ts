@@ -239,6 +239,9 @@ describeOnSqlite('redaction', (create) => {
       ['to Gb82 West 1234 5698 7654 32 by ann', 'to [redacted] by ann'],
       ['de89370400440532013000,gb29nwbk60161331926819', '[redacted],[redacted]'],
       ['about 4111111111111111.50 in all', 'about 4111111111111111.50 in all'],
+      ['Ann,4111111111111111,12/27', 'Ann,[redacted],12/27'],
+      ['[4111111111111111,5500000000000004]', '[[redacted],[redacted]]'],
+      ['4,111,111,111,111,111 in all', '4,111,111,111,111,111 in all'],
     ];
     await audit.record({
       action: 'note.add',

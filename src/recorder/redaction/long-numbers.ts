@@ -7,7 +7,7 @@ const SEPARATORS = new RegExp(SEPARATOR, 'g');
 /** Where this does not match, there is no card. */
 export const CARD_HINT = new RegExp(String.raw`\d(?:${SEPARATOR}?\d){12}`);
 /** Digits, also in groups. A run that goes on in letters is of an id, such as a UUID. */
-const DIGITS = new RegExp(String.raw`(?<![0-9a-f.,-])\d(?:${SEPARATOR}?\d){12,}(?!\w|[.,-]\w)`, 'gi');
+const DIGITS = new RegExp(String.raw`(?<![0-9a-f.-])\d(?:${SEPARATOR}?\d){12,}(?!\w|[.-]\w)`, 'gi');
 /** What an issuer's numbers begin with, and how long they are (ISO/IEC 7812). */
 const ISSUERS: readonly (readonly [begins: RegExp, ...lengths: number[]])[] = [
   [/^4/, 13, 16, 19],
