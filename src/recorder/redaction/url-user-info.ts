@@ -1,7 +1,10 @@
 import type { Place } from './value-in-text.js';
 
-/** What follows a scheme, or something that is not one, up to where the URL ends or another begins: no two overlap. */
-const URL_REST = /(?<colon>:|(?<![^\s"'`=(,<>]))\/\/(?<rest>(?:(?!:\/\/)[^\s"'<>`])*)/g;
+/**
+ * What follows a scheme, or something that is not one, up to where the URL ends or another begins: no two overlap. An apostrophe ends it,
+ * unless a letter follows.
+ */
+const URL_REST = /(?<colon>:|(?<![^\s"'`=(,<>]))\/\/(?<rest>(?:(?!:\/\/)[^\s"'<>`]|'(?=[\w@!#$%^*?~]))*)/g;
 const WEB = /(?:https?|wss?)$/i;
 /** Who is no secret: the user of everybody who clones a repository. */
 const EVERYBODY = 'git';

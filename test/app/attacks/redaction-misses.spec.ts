@@ -39,6 +39,7 @@ const SHAPES: Readonly<Record<string, (secret: string) => unknown>> = {
   'a URL whose password has a slash': (s) => `postgres://ann:p/${s}@db.example.com/a`,
   'a URL whose password has an @ and a slash': (s) => `redis://:p@x/${s}@cache:6379/0`,
   'a URL whose password has a hash': (s) => `amqp://ann:p#${s}@queue/a`,
+  'a URL whose password has an apostrophe': (s) => `postgres://ann:it's-${s}@db.example.com/a`,
   'a URL with a token as its user': (s) => `git clone https://${s}@example.com/a.git`,
   'a URL of a database with a token as its user': (s) => `connecting to libsql://${s}${s}@db/a`,
   'a URL that is encoded': (s) => `next=${encodeURIComponent(`https://ann:p@${s}@example.com/`)}`,
