@@ -216,9 +216,9 @@ describe('the event', () => {
   it('knows secret keys in any spelling, and leaves the others', () => {
     const isSecret = createSecretKeyTest(['taxNumber']);
     const secret =
-      'password,PASSWORD,userPassword,passwrd,pass,pwd,userpwd,dbpass,pswd,token,accessToken,csrf-token,xsrf,client_secret,Authorization,authorisation,cookie,Set-Cookie,apiKey,API_KEY,x-api-key,appkey,card,cardNumber,cardno,CARDNUMBER,creditCard,cc_number,ccNumber,cvv,CVV2,cvvcode,cvc,iban,IBAN,user_iban,ibannumber,bankAccount,sortCode,ssn,SSN,customer.ssn,privateKey,sshKey,masterKey,jwt,otp,otpCode,mfaCode,recoveryCode,pin,PINcode,pan,oauth_code,code_verifier,SAMLResponse,sessionId,connectionString,dsn,mnemonic,taxNumber,TAX_NUMBER,tax-numbers,payload.credentials.user,ｐａｓｓｗｏｒｄ';
+      'password,PASSWORD,userPassword,passwrd,pass,pwd,userpwd,dbpass,pswd,token,accessToken,csrf-token,xsrf,client_secret,Authorization,authorisation,cookie,Set-Cookie,apiKey,API_KEY,x-api-key,appkey,card,cardNumber,cardno,CARDNUMBER,creditCard,cc_number,ccNumber,cvv,CVV2,cvvcode,cvc,iban,IBAN,user_iban,ibannumber,bankAccount,sortCode,ssn,SSN,customer.ssn,clientSecrets,ibanKey,privateKey,sshKey,masterKey,jwt,otp,otpCode,mfaCode,recoveryCode,pin,PINcode,pan,oauth_code,code_verifier,SAMLResponse,sessionId,connectionString,dsn,mnemonic,taxNumber,TAX_NUMBER,tax-numbers,payload.credentials.user,ｐａｓｓｗｏｒｄ';
     const open =
-      'name,company,amount,discard,cardinality,classname,description,spinner,shipping,author,authorizedBy,compass,passenger,monkey,key,keyboard,session,userId,expansion,opinion,account,accountNumber,currency,status,code,postalCode,cosign,tokyo';
+      'name,company,amount,discard,cardinality,classname,description,spinner,shipping,author,authorizedBy,compass,passenger,monkey,key,keyboard,session,userId,expansion,opinion,account,accountNumber,currency,status,code,postalCode,cosign,tokyo,citibank,multiBankId,secretary,secretariat';
     expect(secret.split(',').filter((key) => !isSecret(key))).toEqual([]);
     expect(open.split(',').filter((key) => isSecret(key))).toEqual([]);
   });

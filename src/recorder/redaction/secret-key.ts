@@ -2,7 +2,7 @@ import { withFewMarks } from '../../event/few-marks.js';
 import type { SecretTest } from '../../event/flatten.js';
 import { RecentMap } from '../../event/recent-map.js';
 
-/** Secret wherever they occur in a key, since no other word contains them. */
+/** Secret wherever they occur in a key, since almost no other word contains them. */
 export const SECRET_PARTS: readonly string[] = `
   accesskey apikey appkey assertion authcode authorisation authorization backupcode backupphrase
   bankaccount cardno cardnum ccnumber codeverifier connectionstring cookie credential creditcard
@@ -22,7 +22,9 @@ export const SECRET_WORDS: ReadonlySet<string> = new Set(
 const DIGEST_KEY = /(?:^|\.)hash(?:ed)?$/i;
 const DIGEST = /^(?:[0-9a-f]{16,}|\$[\w-]{1,32}\$.*|[A-Za-z0-9+/_-]{27,}={0,2})$/i;
 
-const PART = new RegExp(SECRET_PARTS.join('|'));
+/** `citibank`, `secretary` */
+const OTHER_WORDS: Readonly<Record<string, string>> = { iban: '(?!(?<=[a-z]iban)k)', secret: '(?!ar[iy])' };
+const PART = new RegExp(SECRET_PARTS.map((part) => part + (OTHER_WORDS[part] ?? '')).join('|'));
 const LETTERS = /[a-z\u0080-\uffff]/i;
 const ASCII = /^[ -~]*$/;
 
