@@ -26,7 +26,7 @@ const PHRASE = /phrase|mnemonic/i;
 const BARE_KEY = /(?<=(?<key>[\w.$\u00a1-\uffff-]*))/y;
 /** What may stand on a line of YAML or of a settings file before its key, before the place. */
 const INDENT = /(?<=^[ \t>*-]{0,256}(?:export )?["']?)/my;
-const NOTHING = /^(?:\[redacted|(?:null|undefined|true|false)$)/i;
+const NOTHING = /^(?:\[redacted(?: ….{4})?\]?|null|undefined|true|false)$/i;
 /** How far behind its key a digest is looked for. */
 const DIGEST_REACH = 320;
 

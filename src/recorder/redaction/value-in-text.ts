@@ -3,6 +3,8 @@ export type Place = readonly [begin: number, end: number];
 
 /** With what may stand before it in a language: `b'…'` of Python, `@"…"` of C#, `String("…")`. */
 const QUOTED = /(?<before>(?:br|rb|[bfnrue@$]|[\w.]{1,32}\(\s{0,2})?)(?<quote>\\{0,8}(?:"""|'''|["'`]))/iy;
+/** An object or a list begins; what was redacted before is none. */
+const PARTS = /\{|\[(?!redacted\b)/y;
 /** A bracket ends a value, unless a letter follows. */
 const BARE = /(?:[^\s&;,"'<>|)}\]]|[)}\]](?=[\w$!@#%^*+?]))+/y;
 /** What ends a value of several words: its line, or before that a quote which was open before. */
@@ -33,7 +35,7 @@ export function valueInText(text: string, at: number, ending?: Ending): Place {
     const inner = at + before.length + quote.length;
     return [before === '' ? inner : at, endOfQuoted(text, inner, quote)];
   }
-  if (text[at] === '{' || text[at] === '[') return [at, text.length];
+  if (endAt(PARTS, text, at) !== undefined) return [at, text.length];
   if (ending) return [at, endOfLine(text, at, ending)];
   const begin = text[at] === '<' && text[at + 1] !== '/' ? at + 1 : at;
   return [begin, endAt(BARE, text, begin) ?? begin];

@@ -118,6 +118,9 @@ const SHAPES: Readonly<Record<string, (secret: string) => unknown>> = {
   'a header of an unknown scheme': (s) => `Authorization: Hawk id="ann", mac="${s}"`,
   'a header in a command': (s) => `curl -H 'Authorization: Custom ${s}' https://example.com`,
   'cookies in a header': (s) => `Host: a\r\nCookie: theme=dark; session=${s}; b=1\r\nAccept: */*`,
+  'a cookie after one that is recognised': (s) =>
+    `Cookie: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.abc; session=${s}`,
+  'words after a card': (s) => `password: "4111 1111 1111 1111 ${s}"`,
   'a cookie that is set': (s) => `Set-Cookie: s=${s}; Path=/`,
   'a JSON Web Token behind a hyphen': (s) => `x_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.${s}`,
   'base64 of JSON': (s) => b64(JSON.stringify({ user: 'ann', password: s })),
