@@ -44,10 +44,12 @@ export const RECOGNISERS = {
   // The form of crypt(5), which says by what it was made.
   passwordHash: {
     hint: /\$[\w-]{1,32}\$/,
-    find: matches(/\$(?:2[abxy]?|[156y]|gy|7|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]{0,16})\$[^\s"'<>;]{16,512}/),
+    find: matches(
+      /\$(?:2[abxy]?|[156y]|apr1|gy|7|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]{0,16})\$[^\s"'<>;]{16,512}/,
+    ),
   },
   cloudKey: {
-    hint: /A[KS]IA|AGE-SECRET-KEY-|AIza|gh[pousr]_|github_pat_|xox[abeprs]-|[rs]k_(?:live|test)_|npm_|glpat-|SG\.|sk-|ya29\.|AccountKey=|sig=/,
+    hint: /A[KS]IA|AGE-SECRET-KEY-|AIza|gh[pousr]_|github_pat_|GOCSPX-|xox[a-eprs]-|xapp-|whsec_|[rs]k_(?:live|test)_|npm_|gl(?:pat|rt|dt|ptt)-|SG\.|sk-|ya29\.|AccountKey=|sig=/,
     find: matches(
       new RegExp(
         [
@@ -56,10 +58,13 @@ export const RECOGNISERS = {
           '\\bAIza[\\w-]{35}',
           '\\bgh[pousr]_[A-Za-z0-9]{30,}',
           '\\bgithub_pat_\\w{30,}',
-          '\\bxox[abeprs]-[A-Za-z0-9-]{10,}',
+          '\\bGOCSPX-[\\w-]{20,}',
+          '\\bxox[a-eprs]-[A-Za-z0-9%+/=-]{10,}',
+          '\\bxapp-\\d-[A-Za-z0-9-]{10,}',
+          '\\bwhsec_[A-Za-z0-9+/=]{20,}',
           '\\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}',
           '\\bnpm_[A-Za-z0-9]{36}',
-          '\\bglpat-[\\w-]{20,}',
+          '\\bgl(?:pat|rt|dt|ptt)-[\\w-]{20,}',
           '\\bSG\\.[\\w-]{16,}\\.[\\w-]{16,}',
           '\\bsk-[\\w-]{20,}',
           '\\bya29\\.[\\w-]{20,}',

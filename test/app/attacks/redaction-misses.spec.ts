@@ -142,6 +142,10 @@ const SHAPES: Readonly<Record<string, (secret: string) => unknown>> = {
   'a quote that is doubled': (s) => `password='it''s ${s}'`,
   'a bracket in a password': (s) => `password=ab)c]${s} ok`,
   'a hash by bcrypt': (s) => `found $2b$10$${s}${s} in the table`,
+  'a hash by Apache': (s) => `found ann:$apr1$abcdefgh$${s} in the file`,
+  'tokens of Slack': (s) => `xapp-1-A01-02-${s} xoxc-1-${s} xoxd-%2B${s}%3D`,
+  'tokens of GitLab': (s) => `glrt-${s} gldt-${s} glptt-${s}`,
+  'secrets of Google and Stripe': (s) => `GOCSPX-${s} whsec_${s}`,
   'a hash by argon2': (s) => ({ hash: `$argon2id$v=19$m=65536$${s}` }),
 };
 
