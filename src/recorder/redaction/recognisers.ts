@@ -26,7 +26,7 @@ export const RECOGNISERS = {
   // RFC 9110, section 11.6.2: a scheme and its credentials.
   authorization: {
     hint: /\b(?:bearer|basic|digest|negotiate|apikey|token)\s/i,
-    find: matches(/\b(?:bearer|basic|digest|negotiate|apikey|token)\s{1,4}(?<secret>[\w.~+/=-]{8,})/i),
+    find: credentialsIn,
   },
   // RFC 7519 and 7516: base64url of {" begins with eyJ.
   jwt: {
@@ -116,6 +116,24 @@ export const BY_NAME: readonly Recogniser[] = [
   },
   { hint: /[=:"'`]/, find: secretValues },
 ];
+
+const CREDENTIALS =
+  /\b(?<scheme>bearer|basic|digest|negotiate|apikey|token)\s{1,4}(?<secret>[\w.~+/=-]{8,})/dgi;
+/** `user:password` (RFC 7617). */
+const BASIC = /^[^\p{Cc}\ufffd:]*:/u;
+/** What is no ordinary word. */
+const RANDOM = /\d|[a-z][A-Z]|^.{20}/;
+
+/** After a scheme that is a word of everyday language, only what is no such word itself. */
+function credentialsIn(text: string): Place[] {
+  return Array.from(text.matchAll(CREDENTIALS)).flatMap(({ groups, indices }) => {
+    const { scheme = '', secret = '' } = groups!;
+    const isSecret = /basic/i.test(scheme)
+      ? BASIC.test(Buffer.from(secret, 'base64').toString())
+      : /bearer|apikey/i.test(scheme) || RANDOM.test(secret);
+    return isSecret ? [indices!.groups!['secret']!] : [];
+  });
+}
 
 /** Each run of the characters of a token is looked at once. */
 const TOKEN = /[\w.-]{12,}/g;

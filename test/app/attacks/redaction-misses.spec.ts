@@ -115,6 +115,7 @@ const SHAPES: Readonly<Record<string, (secret: string) => unknown>> = {
   'a nested form': (s) => `user[name]=ann&user[password]=${s}`,
   'a nested form that is encoded': (s) => `user%5Bname%5D=ann&user%5Bpassword%5D=${s}`,
   'a header of Basic authentication': (s) => `Authorization: Basic ${b64(`ann:${s}`)}`,
+  'Basic authentication in a sentence': (s) => `sent Basic ${b64(`ann:${s}`)} twice`,
   'a header of an unknown scheme': (s) => `Authorization: Hawk id="ann", mac="${s}"`,
   'a header in a command': (s) => `curl -H 'Authorization: Custom ${s}' https://example.com`,
   'cookies in a header': (s) => `Host: a\r\nCookie: theme=dark; session=${s}; b=1\r\nAccept: */*`,
@@ -190,6 +191,8 @@ const ORDINARY: Readonly<Record<string, unknown>> = {
   form: 'amount=7&currency=EUR&note=ok',
   sentence: 'She said: "the keys are in the car", and left the keyboard there.',
   money: 'It costs $5 or $6 a day, $2b in all.',
+  schemes: 'Basic subscription, token subscription, digest newsletter, to negotiate settlements.',
+  quoted: "{'url':'postgres://db/books','mail':'ann@example.com'}",
   time: 'from 08:00 to 18:00, then 2026-11-26T16:59:40Z',
 };
 
