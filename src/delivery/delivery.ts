@@ -106,16 +106,16 @@ export class Delivery {
   }
 
   /**
-   * Opens the journal, and delivers what an earlier process left in it.
+   * Opens the journal. Nothing is delivered before {@link resume}.
    *
    * @throws AuditError `AUDIT_INVALID_OPTIONS` where the directory belongs to another process or can't be written
    */
   async open(): Promise<void> {
-    if (!this.hasJournal || this.journal) return this.beginDelivery();
+    if (!this.hasJournal || this.journal) return this.noteOpen();
     const journal = await openJournal(this.options, this.logger);
     this.log.attach(journal);
     this.adopt(journal);
-    this.beginDelivery();
+    this.noteOpen();
     this.every(CHECK_MS, () => {
       const happened = journal.check();
       if (happened) this.warnings.warn('place', happened);
@@ -249,7 +249,7 @@ export class Delivery {
   async flush(): Promise<void> {
     if (this.log.pending === 0) return;
     await this.opened;
-    if (this.closed || this.loop.whyNotReady !== undefined) throw this.notStored();
+    if (this.closed || !this.feed.isOpen || this.loop.whyNotReady !== undefined) throw this.notStored();
     const { turn } = this.log;
     this.feed.tell(true);
     await keepProcess(this.flushes.wait(turn));
@@ -276,11 +276,11 @@ export class Delivery {
     this.space.releaseWaiting();
     const left = this.log.pending;
     this.noteEnd(left === 0);
-    await this.notes.close(this.database.lastError === undefined ? NOTE_TIMEOUT_MS : 0);
+    await this.notes.close(this.lastError === undefined ? NOTE_TIMEOUT_MS : 0);
     const isSettled = this.log.isSettled && this.notes.isEmpty;
     const lost = this.log.discard();
     this.losses.dropped += lost;
-    const why = `after ${patienceMs} ms: ${this.database.lastError ?? 'the database did not answer'}`;
+    const why = `after ${patienceMs} ms: ${this.lastError ?? 'the database did not answer'}`;
     if (lost > 0) {
       this.logger.error(`The audit was closed with ${lost} event(s) not stored ${why}. They are lost.`);
     }
@@ -304,6 +304,7 @@ export class Delivery {
 
   /** The database is there, at the start or again: what waited for it goes on at once. A failure is told as any other. */
   resume(): void {
+    if (!this.feed.isOpen) this.loop.start();
     void this.notes.send().then(() => (this.log.keepsAll = false));
     this.flush().catch(() => undefined);
   }
@@ -333,7 +334,7 @@ export class Delivery {
 
   status(): Omit<DeliveryStatus, 'unreadable'> {
     const journalError = this.journal?.failure?.message;
-    const lastError = this.database.lastError ?? this.loop.whyNotReady;
+    const { lastError } = this;
     return {
       mode: this.mode,
       healthy: !this.closed && lastError === undefined && journalError === undefined && this.hasRoom(),
@@ -370,15 +371,15 @@ export class Delivery {
     }
   }
 
-  private beginDelivery(): void {
-    this.noteOpen();
-    this.loop.start();
-  }
-
   private stop(): void {
     this.closed = true;
     this.feed.close();
     for (const timer of this.timers) clearInterval(timer);
+  }
+
+  /** Why the database takes no events, as far as is known. */
+  private get lastError(): string | undefined {
+    return this.database.lastError ?? this.loop.whyNotReady;
   }
 
   private get journal(): EventJournal | undefined {
@@ -431,7 +432,7 @@ export class Delivery {
       'AUDIT_STORE_UNAVAILABLE',
       this.closed
         ? 'The audit was closed before its last events were stored.'
-        : `${this.log.pending} audit event(s) are not stored yet: ${this.database.lastError ?? describeStoreError(cause)}. They are kept and tried again.`,
+        : `${this.log.pending} audit event(s) are not stored yet: ${this.lastError ?? describeStoreError(cause)}. They are kept and tried again.`,
       { cause },
     );
   }
@@ -455,7 +456,7 @@ export class Delivery {
       'dropped',
       this.closed
         ? 'An audit event was dropped: it was recorded after the application closed the audit.'
-        : `An audit event was dropped: ${this.log.pending} are waiting and the database does not take them (${this.database.lastError ?? 'it is slower than they come'}). Mend the database, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
+        : `An audit event was dropped: ${this.log.pending} are waiting and the database does not take them (${this.lastError ?? 'it is slower than they come'}). Mend the database, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
     );
   }
 

@@ -7,7 +7,7 @@ import type { EventLog } from './event-log.js';
 /** Tells the loop what is new in the log: at once where somebody waits or a batch is full, else after the flush interval. */
 export class LogFeed {
   /** A loop knows the log. */
-  private isOpen = false;
+  isOpen = false;
   private isClosed = false;
   private isDueSoon = false;
   private timer: NodeJS.Timeout | undefined;

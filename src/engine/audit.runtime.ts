@@ -3,10 +3,10 @@ import type { DeliveryMode } from '../delivery/delivery-options.js';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { hasProtectedData } from '../store/protected-data.js';
+import { classifyStoreError } from '../store/store-error.js';
 import type { ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { drainOnSignals } from './drain-on-signals.js';
-import { LogWatch } from './log-watch.js';
 import { makeRooms } from './rooms.js';
 import type { Rooms } from './rooms.js';
 import type { StandIn } from './stand-in.js';
@@ -27,8 +27,6 @@ const LAST_SEAL_MS = 2_000;
 /** The life of the rooms: what a door (Nest, Express, the command line) starts and closes. Needs no framework. */
 export class AuditRuntime {
   readonly rooms: Rooms;
-  private readonly logWatch: LogWatch;
-  private isStarted = false;
   private starting: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private stopListening: () => void = () => undefined;
@@ -43,13 +41,10 @@ export class AuditRuntime {
     private readonly logger: AuditLogger,
     private readonly standIn?: StandIn,
   ) {
-    const host = {
-      connected: () => this.noteDatabase(),
-      leaving: () => this.storeLast(),
-      failed: (error: unknown) => this.logWatch.noteFailure(error),
-    };
-    this.rooms = makeRooms(options, logger, host, standIn);
-    this.logWatch = new LogWatch(this.rooms, logger);
+    this.rooms = makeRooms(options, logger, standIn);
+    const { database } = this.rooms;
+    database.connected = () => this.noteDatabase();
+    database.leaving = () => this.storeLast();
   }
 
   /** What a route may promise: a stand-in accepts each promise, and keeps none. */
@@ -84,7 +79,6 @@ export class AuditRuntime {
       await database.connect(START_PATIENCE_MS, shared);
       // Its first answers would wait for the thread, and perhaps too long.
       if (delivery.mode === 'strict') await thread?.ready(START_PATIENCE_MS);
-      if (database.whyNotReady === undefined) await this.checkStored();
     } catch (error) {
       delivery.abandon();
       await this.endFeatures();
@@ -92,7 +86,8 @@ export class AuditRuntime {
       await database.close();
       throw error;
     }
-    this.isStarted = true;
+    // There is nothing that it would have to fit.
+    if (this.standIn) delivery.resume();
     if (!this.rooms.authority && !this.standIn) {
       this.logger.log(
         'No signing key is set, so whoever can change the database can change events unseen. Make one by npx nest-audit keygen, and write ledger: { signingKey } or set AUDIT_SIGNING_KEY.',
@@ -110,16 +105,16 @@ export class AuditRuntime {
     }
   }
 
-  /** The database is there, at the start or again. */
-  private noteDatabase(): void {
-    const { thread, database, delivery } = this.rooms;
-    const isFirst = thread?.start() ?? false;
+  /** The database is there, at the start or again. Nothing is stored before it was checked. @throws see {@link checkStored} */
+  private async noteDatabase(): Promise<void> {
+    const { thread, database, delivery, logWatch } = this.rooms;
+    await this.checkStored();
+    const isAgain = thread?.start() === false;
     // One after the other: each at a time would take a connection.
-    void this.logWatch
-      .look(this.isStarted && !isFirst)
+    void logWatch
+      .look(isAgain)
       .catch(() => undefined)
       .then(() => warnOfTables(database, this.logger));
-    if (this.isStarted) void this.checkStored().catch((error: Error) => this.logger.error(error.message));
     delivery.resume();
   }
 
@@ -132,7 +127,7 @@ export class AuditRuntime {
   /**
    * Whether what is stored and this process fit together.
    *
-   * @throws AuditError `AUDIT_INVALID_OPTIONS` where they don't
+   * @throws AuditError `AUDIT_INVALID_OPTIONS` where they don't; the driver's error where the database is gone again
    */
   private async checkStored(): Promise<void> {
     const { features, atRest, database } = this.rooms;
@@ -140,7 +135,9 @@ export class AuditRuntime {
       for (const feature of features) await feature.connected?.();
       if (atRest.feature || !(await hasProtectedData(database))) return;
     } catch (error) {
-      if (error instanceof AuditError && error.code === 'AUDIT_INVALID_OPTIONS') throw error;
+      const { code, cause } = error as AuditError;
+      if (code === 'AUDIT_INVALID_OPTIONS') throw error;
+      if (cause && classifyStoreError(cause) === 'away') throw cause;
       // What else is wrong, delivery says; and of a table that this user may not read nothing is known.
       return;
     }

@@ -1,9 +1,24 @@
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { raise } from '../event/raised-event.js';
+import type { DatabaseThread } from '../delivery/thread/database-thread.js';
+import type { AuditRecorder } from '../recorder/audit-recorder.js';
+import type { LogSealer } from '../sealer/log-sealer.js';
+import type { AuditDatabase } from '../store/audit-database.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import { areTablesMissing } from '../store/store-error.js';
 import { LOG_REPLACED } from './raised-events.js';
-import type { Rooms } from './rooms.js';
+
+/** The rooms that have to do with a log that was replaced. */
+interface WatchedRooms {
+  readonly database: AuditDatabase;
+  readonly events: AuditEventRepository;
+  readonly recorder: AuditRecorder;
+  readonly sealer: LogSealer;
+  readonly thread: DatabaseThread | undefined;
+  /** Absent where no key names the log. */
+  readonly authority: { readonly origin: string } | undefined;
+}
 
 /** Watches which log is in the database: somebody may remove the evidence while the process runs. */
 export class LogWatch {
@@ -11,10 +26,7 @@ export class LogWatch {
   private logId: string | undefined;
 
   constructor(
-    private readonly rooms: Pick<
-      Rooms,
-      'database' | 'events' | 'recorder' | 'sealer' | 'thread' | 'authority'
-    >,
+    private readonly rooms: WatchedRooms,
     private readonly logger: AuditLogger,
   ) {}
 

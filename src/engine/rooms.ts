@@ -1,10 +1,9 @@
 import { RequestAudit } from '../capture/request-audit.js';
 import { Delivery } from '../delivery/delivery.js';
 import { revive } from '../delivery/thread/error-fields.js';
-import { ThreadedSealer } from '../delivery/thread/threaded-sealer.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { withDefaults, wrongOption } from '../event/option-schema.js';
+import { withDefaults } from '../event/option-schema.js';
 import { present } from '../event/present.js';
 import { AtRest } from '../recorder/at-rest.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
@@ -16,9 +15,7 @@ import { Reports } from '../recorder/reports.js';
 import { RiskStage } from '../recorder/risk/risk-stage.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LedgerSettings } from '../sealer/ledger-options.js';
-import type { LogSealer } from '../sealer/log-sealer.js';
 import { ReachNotes } from '../sealer/reach-notes.js';
-import { Sealer } from '../sealer/sealer.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import { AskedFor } from '../trail/asked-for.js';
 import { AuditService } from '../trail/audit.service.js';
@@ -27,22 +24,14 @@ import { EventProver } from '../trail/event-prover.js';
 import { EventQueries } from '../trail/event-queries.js';
 import { Reads } from '../trail/reads.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
+import { addFeatures } from './add-features.js';
 import type { HeldPerson, RunningFeature } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
+import { LogWatch } from './log-watch.js';
 import type { StandIn } from './stand-in.js';
-import { deliveryOf, loopOf, threadOf } from './storing.js';
+import { deliveryOf, loopOf, sealerOf, sealingDatabaseOf, threadOf } from './storing.js';
 import { tablesOf } from './tables.js';
-
-/** What the rooms tell whoever has them made. */
-export interface RoomsHost {
-  /** The database is there: for the first time, or again. */
-  readonly connected: () => void;
-  /** The application closes the data source that it shares. */
-  readonly leaving: () => Promise<void>;
-  /** Something could not be stored or sealed. */
-  readonly failed: (error: unknown) => void;
-}
 
 export type Rooms = ReturnType<typeof makeRooms>;
 
@@ -53,24 +42,16 @@ export type Rooms = ReturnType<typeof makeRooms>;
  * @param standIn in place of a database, in a test
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option of a feature
  */
-export function makeRooms(
-  options: AuditModuleOptions,
-  logger: AuditLogger,
-  { connected, leaving, failed }: RoomsHost,
-  standIn?: StandIn,
-) {
+export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, standIn?: StandIn) {
   const deliveryOptions = deliveryOf(options);
   const ledgerOptions = withDefaults<LedgerSettings>(LEDGER_DEFAULTS, options.ledger);
   const { statementTimeoutMs } = deliveryOptions;
   const { gapTimeoutMs, unsignedUntil } = ledgerOptions;
   const listed = options.features ?? [];
-  // Features are made last, of all that is here; nobody asks them before.
-  const features: RunningFeature[] = [];
 
   const ownTables = listed.flatMap(({ tables }) => tables ?? []);
-  const database = standIn?.database ?? new AuditDatabase(options, logger, ownTables, connected, leaving);
-  const sealingDatabase =
-    ledgerOptions.database && new AuditDatabase({ database: ledgerOptions.database, migrate: false }, logger);
+  const database = standIn?.database ?? new AuditDatabase(options, logger, ownTables);
+  const sealingDatabase = sealingDatabaseOf(ledgerOptions, logger);
   const tables = { ...tablesOf(database, ledgerOptions, logger), ...standIn?.tables };
   const { events, letters, sources, ledger, sealing, keys, trust, authority } = tables;
 
@@ -81,33 +62,23 @@ export function makeRooms(
   const listeners = new Listeners(logger, atRest);
   const reports = new Reports(completer, listeners);
 
+  const failed = (error: unknown) => logWatch.noteFailure(error);
   const told = {
     describeGap: reports.gap,
     stored: (event: AuditLogEvent) => listeners.announce(event),
   };
   const thread = threadOf(options, deliveryOptions, ledgerOptions, logger, {
     ...told,
-    failed: (error) => failed(revive(error)),
+    failed: (error) => logWatch.noteFailure(revive(error)),
     keepLetter: (event, reason) => letters.keep(event, reason),
   });
   const loop = loopOf(tables, database, thread, atRest, deliveryOptions, failed);
   const delivery = new Delivery(loop, sources, logger, deliveryOptions, reports, authority);
   const localSources = () => delivery.sources;
-  const sealer: LogSealer = thread?.seals
-    ? new ThreadedSealer(thread)
-    : new Sealer(
-        sealingDatabase ?? database,
-        ledgerOptions,
-        keys,
-        {
-          ...told,
-          failed,
-          localSources,
-          ownersOf: (source, sequences) => delivery.issued.ownersOf(source, sequences),
-          statementTimeoutMs,
-        },
-        logger,
-      );
+  const ownersOf = (source: string, sequences: readonly number[]) =>
+    delivery.issued.ownersOf(source, sequences);
+  const sealerHost = { ...told, failed, localSources, ownersOf, statementTimeoutMs };
+  const sealer = sealerOf(thread, sealingDatabase ?? database, ledgerOptions, keys, sealerHost, logger);
   // Only what is signed is believed of how far a source has come.
   const reachNotes =
     authority &&
@@ -120,6 +91,8 @@ export function makeRooms(
     );
 
   const recorder = new AuditRecorder(delivery, events, completer, listeners, atRest);
+  const watched = { database, events, recorder, sealer, thread, authority };
+  const logWatch = new LogWatch(watched, logger);
   const paths = new SafePaths(redactor.isSecretKey);
   const requests = new RequestAudit(recorder, completer, options.capture ?? {}, paths, logger);
 
@@ -160,19 +133,11 @@ export function makeRooms(
     volumeKeys: options.risk?.volumeKeys,
     holdsOn: (person: HeldPerson) => holdsOn(features, events, person),
   };
-  for (const feature of listed) {
-    const running = feature.run(host);
-    const { refuse, judge, observe, risk: points, reads: readObserver } = running;
-    if (refuse) requests.judges.push(refuse);
-    if (judge) completer.add(judge);
-    if (observe) listeners.observe((event, shown) => observe(event, shown));
-    if (points) risk.add(points);
-    if (readObserver) reads.add(readObserver);
-    features.push(running);
-  }
-  requests.choice.policy = onlyOne(features, 'recording', 'decide which requests are recorded');
+  // Made last, of all that is here; nobody asks them before.
+  const joined = { requests, completer, listeners, risk, reads, atRest };
+  const features: readonly RunningFeature[] = addFeatures(listed, host, joined);
   // A stand-in has no keys: nothing rests there.
-  if (!standIn) atRest.feature = onlyOne(features, 'atRest', 'protect values');
+  if (standIn) atRest.feature = undefined;
 
   return {
     database,
@@ -190,17 +155,7 @@ export function makeRooms(
     paths,
     requests,
     service,
-    features: features as readonly RunningFeature[],
+    logWatch,
+    features,
   };
-}
-
-/** @throws AuditError `AUDIT_INVALID_OPTIONS` where several features do what one alone can do */
-function onlyOne<Part extends 'recording' | 'atRest'>(
-  features: readonly RunningFeature[],
-  part: Part,
-  does: string,
-): RunningFeature[Part] {
-  const [one, other] = features.filter((feature) => feature[part]);
-  if (other) throw wrongOption('features', `has two features that ${does}: write one of them`);
-  return one?.[part];
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { getMetadataArgsStorage } from 'typeorm';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import {
@@ -37,20 +37,21 @@ export class AuditDatabase {
   private shared: DataSource | undefined;
   private connecting: Promise<void> | undefined;
   private readonly stop = new AbortController();
-  private hasFailed = false;
   /** It was connected before. */
   private isRenewal = false;
+  /** Its options don't fit it, so nothing is written by them. */
+  private isUnfit = false;
   private lastError = 'it is not connected yet, as before app.init() or app.listen()';
   private releaseShared: () => void = () => undefined;
+  /** Called with each connection once it can take events; where it throws, the connection is given up. */
+  connected: () => Promise<void> = () => Promise.resolve();
+  /** Called before a data source that the application shares is destroyed; it then waits. */
+  leaving: () => Promise<void> = () => Promise.resolve();
 
   constructor(
     private readonly options: StoreOptions,
     readonly logger: AuditLogger,
     private readonly tables: readonly FeatureTables[] = [],
-    /** Called with each connection once it is ready to take events. */
-    private readonly onReady: () => void = () => undefined,
-    /** Called before a data source that the application shares is destroyed; it then waits. */
-    private readonly onLeaving: () => Promise<void> = () => Promise.resolve(),
   ) {}
 
   /**
@@ -84,6 +85,15 @@ export class AuditDatabase {
     );
   }
 
+  /**
+   * What writes: the caller's transaction, or else the connected data source.
+   *
+   * @throws AuditError `AUDIT_STORE_UNAVAILABLE` while there is none, or where the options don't fit what is stored
+   */
+  writer(transaction: EntityManager | undefined): EntityManager {
+    return transaction && !this.isUnfit ? transaction : this.ready().manager;
+  }
+
   /** All tables here, those of features included. */
   get tableNames(): AuditTable[] {
     const entities: readonly unknown[] = entitiesOf(this.tables);
@@ -95,11 +105,6 @@ export class AuditDatabase {
   get whyNotReady(): string | undefined {
     if (this.dataSource?.isInitialized) return undefined;
     return this.dataSource ? 'the application has closed the data source that it shares' : this.lastError;
-  }
-
-  /** It is not connected yet, and no attempt has failed. */
-  get isConnecting(): boolean {
-    return !this.dataSource && !this.hasFailed;
   }
 
   /** The application has destroyed the data source that it shares: there is nothing left to wait for. */
@@ -151,8 +156,11 @@ export class AuditDatabase {
         if (waitMs > FIRST_RETRY_MS) this.logger.log('The audit database is back.');
         return;
       } catch (error) {
-        this.hasFailed = true;
-        if (error instanceof AuditError) throw error;
+        if (error instanceof AuditError && error.code === 'AUDIT_INVALID_OPTIONS') {
+          this.isUnfit = true;
+          this.lastError = error.message;
+          throw error;
+        }
         if (this.stop.signal.aborted) return;
         this.noteFailure(error);
         // Jitter, so that many processes don't return to a restarted database in step. The application keeps the
@@ -192,17 +200,15 @@ export class AuditDatabase {
       await runStatement(dataSource.manager, { text: 'SELECT 1', values: [] });
       if (this.options.migrate ?? true) await runMigrations(dataSource, this.tables);
       else if (this.isRenewal) await assertLog(dataSource);
+      this.stop.signal.throwIfAborted();
+      if (shared) this.leaveBefore(shared);
+      this.dataSource = dataSource;
+      await this.connected();
     } catch (error) {
-      if (!shared && dataSource?.isInitialized) await dataSource.destroy().catch(() => undefined);
+      this.dataSource = dataSource;
+      await this.leave();
       throw toOptionError(error, options.type) ?? error;
     }
-    if (this.stop.signal.aborted) {
-      if (!shared) await dataSource.destroy();
-      return;
-    }
-    if (shared) this.leaveBefore(shared);
-    this.dataSource = dataSource;
-    this.onReady();
   }
 
   /**
@@ -212,7 +218,7 @@ export class AuditDatabase {
   private leaveBefore(shared: DataSource): void {
     const { destroy } = shared;
     const leaveFirst = async () => {
-      await this.onLeaving();
+      await this.leaving();
       await destroy.call(shared);
     };
     shared.destroy = leaveFirst;

@@ -58,7 +58,7 @@ export class AuditEventRepository {
     manager?: EntityManager,
     signal?: AbortSignal,
   ): Promise<RowValues[]> {
-    const executor = manager ?? this.database.ready().manager;
+    const executor = this.database.writer(manager);
     const inserted: RowValues[] = [];
     for (const batch of statementsOf(events)) {
       signal?.throwIfAborted();

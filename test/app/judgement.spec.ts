@@ -539,6 +539,7 @@ describeOnSqlite('judgement', (create) => {
     const recorder = new AuditRecorder(delivery, opened.events, completer, listeners);
     try {
       await delivery.open();
+      delivery.resume();
       const recorded = recorder.record({
         action: 'invoice.delete',
         metadata: { stageErrors: ['details', 'last'] },

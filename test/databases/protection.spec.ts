@@ -765,6 +765,77 @@ describeEachDatabase('protection', (create, name) => {
       expect(await reveal(later.id)).toMatchObject(CLEAR);
     });
 
+    it('has nothing stored of a journal by a start that it refuses', async () => {
+      store = await removable(database, true);
+      const kept = `${database.journal}-kept`;
+      const first = await startLedgerApp(
+        { ...database, options: store.options },
+        { features: [protection({ fields: FIELDS, masterKey })] },
+      );
+      try {
+        await first.audit.record({ action: 'thing.note' });
+        await first.audit.flush();
+        await store.remove();
+        await first.audit.record(ANN);
+        await mkdir(kept, { recursive: true });
+        await crash(database.journal, kept);
+      } finally {
+        await store.restore();
+        await first.close();
+      }
+      // What is written twice is passed over: this is a database without the events.
+      const raw = await RawTables.open(database);
+      await raw.query('DELETE FROM audit_events');
+      await raw.close();
+      try {
+        await expect(start('without', { delivery: { directory: kept, ...AS_A_TOOL } })).rejects.toMatchObject(
+          { code: 'AUDIT_INVALID_OPTIONS', field: 'features' },
+        );
+        expect(await rowsOf('audit_events')).toEqual([]);
+      } finally {
+        await rm(kept, { recursive: true, force: true });
+      }
+    });
+
+    it('has nothing stored that does not fit the data, where the database comes after the start', async () => {
+      await start({}, { delivery: AS_A_TOOL });
+      await app!.audit.record(ANN);
+      await app!.audit.flush();
+      await stop();
+      const before = await rowsOf('audit_events');
+      const unfit: [features: NonNullable<AuditModuleOptions['features']>, reason: RegExp][] = [
+        [[], /has protected data/],
+        [[protection({ fields: FIELDS, masterKey: aKey() })], /does not fit the protected data/],
+      ];
+      for (const [place, [features, reason]] of unfit.entries()) {
+        store = await removable(database, false);
+        const away = { ...database, options: store.options };
+        const late = await store.start(() =>
+          startLedgerApp(away, { features, delivery: { shutdownTimeoutMs: 100 } }),
+        );
+        try {
+          await late.audit.record(ANN);
+          await store.restore();
+          await eventually(() => expect(logged.join('\n')).toMatch(reason));
+          expect(late.audit.status()).toMatchObject({
+            healthy: false,
+            pending: place + 1,
+            lastError: expect.stringMatching(reason),
+          });
+          await expect(late.audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+          await withTables((connection) =>
+            expect(late.audit.record(ANN, { manager: connection.manager })).rejects.toMatchObject({
+              code: 'AUDIT_STORE_UNAVAILABLE',
+            }),
+          );
+        } finally {
+          await late.close();
+          await store.release();
+        }
+        expect(await rowsOf('audit_events')).toEqual(before);
+      }
+    });
+
     it('has its table only where it is', async () => {
       await database.drop();
       database = await create({ isEmpty: true });
@@ -942,6 +1013,21 @@ describeEachDatabase('protection', (create, name) => {
         'protection.masterKey',
         /does not fit the protected data/,
       );
+    });
+
+    it('is looked for again where the database was gone meanwhile', async () => {
+      let looks = 0;
+      const cause = Object.assign(new Error('it is gone'), { code: 'ECONNRESET' });
+      const looking = async () => {
+        looks += 1;
+        if (looks === 1) throw new AuditError('AUDIT_STORE_UNAVAILABLE', 'It is gone.', { cause });
+      };
+      const { audit } = await start('without', {
+        features: [{ name: 'looking', run: () => ({ connected: looking }) }],
+      });
+      await audit.record({ action: 'thing.note' });
+      await eventually(() => audit.flush());
+      expect(looks).toBe(2);
     });
 
     it('is one feature at most', async () => {

@@ -42,6 +42,7 @@ describe('delivery', () => {
     const options = { mode: 'buffered', flushIntervalMs: LONG_MS, shutdownTimeoutMs: LONG_MS } as const;
     const { delivery } = deliveryInto(database, options);
     await delivery.open();
+    delivery.resume();
     for (let index = 0; index < 1_234; index += 1) delivery.release(delivery.enter(newEvent())!);
     await delivery.close();
     expect(database.stored).toHaveLength(1_234);
@@ -51,6 +52,7 @@ describe('delivery', () => {
     const options = { mode: 'buffered', flushIntervalMs: LONG_MS, batchSize: 5_000 } as const;
     const { delivery } = deliveryInto(database, options);
     await delivery.open();
+    delivery.resume();
     for (let index = 0; index < 1_000; index += 1) delivery.release(delivery.enter(newEvent())!);
     await eventually(() => expect(database.stored).toHaveLength(1_000));
     await delivery.close();
@@ -59,6 +61,7 @@ describe('delivery', () => {
   it('tells by another event how an answer ended whose event was stored beside damage', async () => {
     const { delivery } = deliveryInto(database, { directory: place.directory });
     await delivery.open();
+    delivery.resume();
     const ticket = delivery.enter(newEvent('thing.read'))!;
     damage(delivery);
     delivery.release(delivery.enter(newEvent())!);
@@ -72,6 +75,7 @@ describe('delivery', () => {
   it('reports damage once, however often its loop begins again', async () => {
     const { delivery, renew } = deliveryInto(database, { directory: place.directory });
     await delivery.open();
+    delivery.resume();
     // Keeps the segment.
     delivery.enter(newEvent('thing.read'));
     const kept = journalOf(delivery).intents.begin('{}');
@@ -91,6 +95,7 @@ describe('delivery', () => {
   it('is healthy again once another loop has begun', async () => {
     const { delivery, renew } = deliveryInto(database, { mode: 'buffered' });
     await delivery.open();
+    delivery.resume();
     renew();
     expect(delivery.status()).toMatchObject({ healthy: true });
     await delivery.close();
@@ -99,6 +104,7 @@ describe('delivery', () => {
   it('does not say that a source has ended whose journal another process has', async () => {
     const { delivery } = deliveryInto(database, { directory: place.directory });
     await delivery.open();
+    delivery.resume();
     delivery.release(delivery.enter(newEvent())!);
     await delivery.flush();
     const { source } = journalOf(delivery);
@@ -137,6 +143,7 @@ describe('delivery', () => {
     for (let times = 0; times < 2; times += 1) {
       const { delivery } = deliveryInto(database, { directory: place.directory });
       await delivery.open();
+      delivery.resume();
       await delivery.flush();
       delivery.abandon();
     }
@@ -156,6 +163,7 @@ describe('delivery', () => {
     };
     const { delivery } = deliveryInto(database, { directory: place.directory });
     await delivery.open();
+    delivery.resume();
     const flushed = delivery.flush();
     delivery.abandon();
     await expect(flushed).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
@@ -169,6 +177,7 @@ describe('delivery', () => {
     const options = { mode: 'strict', directory: place.directory, strictTimeoutMs: LONG_MS } as const;
     const { delivery, host } = deliveryInto(database, options);
     await delivery.open();
+    delivery.resume();
     database.answer = new Promise(() => undefined);
     host.away(new Error('away'));
     const answers = Array.from({ length: 6_000 }, () => delivery.commit(delivery.enter(newEvent())!));

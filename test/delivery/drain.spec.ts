@@ -32,6 +32,7 @@ describe('a log with an event that is never stored', () => {
     );
     try {
       await delivery.open();
+      delivery.resume();
       await new Promise((resolve) => setImmediate(resolve));
       const ticket = delivery.enter(newEvent())!;
       delivery.release(ticket);
