@@ -73,17 +73,21 @@ export class AuditRuntime {
 
   private async startOnce(shared?: DataSource): Promise<void> {
     const { delivery, features, database, sealingDatabase, thread, sealer, reachNotes } = this.rooms;
-    await delivery.open();
     try {
+      await delivery.open();
       for (const feature of features) await feature.prepare?.();
       await database.connect(START_PATIENCE_MS, shared);
       // Its first answers would wait for the thread, and perhaps too long.
       if (delivery.mode === 'strict') await thread?.ready(START_PATIENCE_MS);
+      if (!thread?.seals) await sealingDatabase?.connect(START_PATIENCE_MS);
+      sealer.start();
+      reachNotes?.start();
+      for (const feature of features) feature.start?.();
     } catch (error) {
+      reachNotes?.close();
+      await Promise.all(features.map((feature) => feature.close?.(0)));
       delivery.abandon();
-      await this.endFeatures();
-      await thread?.close();
-      await database.close();
+      await this.end(0);
       throw error;
     }
     // There is nothing that it would have to fit.
@@ -93,10 +97,6 @@ export class AuditRuntime {
         'No signing key is set, so whoever can change the database can change events unseen. Make one by npx nest-audit keygen, and write ledger: { signingKey } or set AUDIT_SIGNING_KEY.',
       );
     }
-    if (!thread?.seals) await sealingDatabase?.connect(START_PATIENCE_MS);
-    sealer.start();
-    reachNotes?.start();
-    for (const feature of features) feature.start?.();
     if (this.rooms.deliveryOptions.drainOnSignals) {
       this.stopListening = drainOnSignals({
         flush: () => delivery.flush(),
@@ -148,8 +148,14 @@ export class AuditRuntime {
     );
   }
 
-  private async endFeatures(): Promise<void> {
-    for (const feature of this.rooms.features) await feature.end?.();
+  /** Nothing more is recorded. @param sealMs how long the last events may take to be sealed */
+  private async end(sealMs: number): Promise<void> {
+    const { features, database, sealingDatabase, thread, sealer } = this.rooms;
+    for (const feature of features) await feature.end?.();
+    await sealer.close(sealMs);
+    await thread?.close();
+    await sealingDatabase?.close();
+    await database.close();
   }
 
   /** Closes while the server still takes requests: whoever ends the process has not closed it. */
@@ -174,8 +180,7 @@ export class AuditRuntime {
     // What begins meanwhile would not be ended.
     await this.starting?.catch(() => undefined);
     this.stopListening();
-    const { delivery, features, database, sealingDatabase, thread, sealer, reachNotes, requests } =
-      this.rooms;
+    const { delivery, features, database, reachNotes, requests } = this.rooms;
     reachNotes?.close();
     requests.interruptOpen();
     const begun = performance.now();
@@ -187,12 +192,7 @@ export class AuditRuntime {
     const settleMs = Math.min(LAST_ACTIONS_MS, patience / 4);
     await Promise.all(features.map((feature) => feature.settle?.(settleMs)));
     await delivery.close(database.isGone ? 0 : left());
-    await this.endFeatures();
     // The database is there: what is sealed now need not wait for the next start.
-    const isThere = database.whyNotReady === undefined;
-    await sealer.close(isThere ? left() : 0);
-    await thread?.close();
-    await sealingDatabase?.close();
-    await database.close();
+    await this.end(database.whyNotReady === undefined ? left() : 0);
   }
 }

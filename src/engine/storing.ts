@@ -68,7 +68,7 @@ export function sealingDatabaseOf(
   { database }: LedgerSettings,
   logger: AuditLogger,
 ): AuditDatabase | undefined {
-  return database && new AuditDatabase({ database, migrate: false }, logger);
+  return database && new AuditDatabase({ database, migrate: false }, logger, [], 'ledger.database');
 }
 
 /** Who seals: the thread where it can, else the main one. */

@@ -131,7 +131,7 @@ export function assertSupported({ options: { type } }: DataSource): void {
 const PLAIN_NAME = /^[\p{L}\p{N}_-]*$/u;
 
 /** @throws AuditError `AUDIT_INVALID_OPTIONS` */
-export function assertNames({ options }: DataSource, option: 'database' | 'dataSource'): void {
+export function assertNames({ options }: DataSource, option: string): void {
   const { entityPrefix = '', schema = '' } = options as { entityPrefix?: string; schema?: string };
   for (const [property, name] of Object.entries({ entityPrefix, schema })) {
     if (PLAIN_NAME.test(name)) continue;
@@ -152,12 +152,16 @@ const DRIVERS: Record<SupportedDatabase, string> = {
 };
 
 /** The errors of TypeORM that come from the options and not from the state of the database. */
-export function toOptionError(error: unknown, type: SupportedDatabase): AuditError | undefined {
+export function toOptionError(
+  error: unknown,
+  type: SupportedDatabase,
+  option: string,
+): AuditError | undefined {
   const name = error instanceof Error ? error.constructor.name : '';
   if (name !== 'DriverPackageNotInstalledError' && name !== 'MissingDriverError') return undefined;
   return new AuditError(
     'AUDIT_INVALID_OPTIONS',
     `The driver of the audit database is not installed: write npm install ${DRIVERS[type]} for the type "${type}".`,
-    { field: 'database.type', cause: error },
+    { field: `${option}.type`, cause: error },
   );
 }

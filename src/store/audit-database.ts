@@ -52,6 +52,8 @@ export class AuditDatabase {
     private readonly options: StoreOptions,
     readonly logger: AuditLogger,
     private readonly tables: readonly FeatureTables[] = [],
+    /** The audit option that has the connection. */
+    private readonly option = 'database',
   ) {}
 
   /**
@@ -188,7 +190,7 @@ export class AuditDatabase {
     try {
       // TypeORM loads the driver when the data source is made.
       dataSource ??= createDataSource(options, this.tables);
-      assertNames(dataSource, shared ? 'dataSource' : 'database');
+      assertNames(dataSource, shared ? 'dataSource' : this.option);
       const open = !shared && options.type === 'better-sqlite3' && createPrivately(options);
       if (open) {
         this.logger.warn(
@@ -207,7 +209,7 @@ export class AuditDatabase {
     } catch (error) {
       this.dataSource = dataSource;
       await this.leave();
-      throw toOptionError(error, options.type) ?? error;
+      throw toOptionError(error, options.type, this.option) ?? error;
     }
   }
 

@@ -44,7 +44,7 @@ describe('the journal', () => {
 
   async function start(
     delivery: DeliveryOptions = {},
-    options: Pick<AuditModuleOptions, 'capture' | 'features'> = {},
+    options: Pick<AuditModuleOptions, 'capture' | 'features' | 'ledger'> = {},
   ): Promise<ThingsApp> {
     const all = {
       ...options,
@@ -403,6 +403,29 @@ describe('the journal', () => {
     expect(process.listenerCount('SIGTERM')).toBe(before);
     const app = await start();
     expect(app.audit.status().journalError).toBeUndefined();
+  });
+
+  it('is given back by a start that fails late', async () => {
+    await store.restore();
+    const own = { type: 'better-sqlite3', database: ':memory:', entityPrefix: 'a b' } as const;
+    await expect(start({}, { ledger: { database: own } })).rejects.toMatchObject({
+      code: 'AUDIT_INVALID_OPTIONS',
+      field: 'ledger.database.entityPrefix',
+    });
+    const ended = vi.fn();
+    const late = {
+      name: 'late',
+      run: () => ({
+        start: () => {
+          throw new Error('too late');
+        },
+        close: () => Promise.resolve(ended()),
+      }),
+    };
+    await expect(start({}, { features: [late] })).rejects.toThrow('too late');
+    expect(ended).toHaveBeenCalledOnce();
+    const { audit } = await start();
+    expect(audit.status()).toMatchObject({ healthy: true });
   });
 
   it('tells where it can not be', async () => {
