@@ -4,6 +4,7 @@ import { AuditError } from '../event/audit-error.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { hasProtectedData } from '../store/protected-data.js';
 import { classifyStoreError } from '../store/store-error.js';
+import { within } from '../store/within.js';
 import type { ServiceClass } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { drainOnSignals } from './drain-on-signals.js';
@@ -120,8 +121,10 @@ export class AuditRuntime {
 
   /** The application closes the data source that it shares. */
   private async storeLast(): Promise<void> {
-    await this.rooms.delivery.drain();
-    await this.rooms.sealer.close(LAST_SEAL_MS);
+    const { delivery, sealer } = this.rooms;
+    await delivery.drain();
+    // It may open it again. What is left is sealed by whoever takes the next turn.
+    await within(LAST_SEAL_MS, sealer.checkpoint()).catch(() => false);
   }
 
   /**

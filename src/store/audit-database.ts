@@ -197,6 +197,8 @@ export class AuditDatabase {
           `The SQLite file of the audit can be read by other users of this machine: write chmod 600 ${open} (and the same for ${open}-wal and ${open}-shm).`,
         );
       }
+      if (shared && !shared.isInitialized)
+        throw new Error('the application has not opened the data source yet');
       if (!dataSource.isInitialized) await dataSource.initialize();
       // The first statement looks at the session of a shared connection.
       await runStatement(dataSource.manager, { text: 'SELECT 1', values: [] });

@@ -377,6 +377,26 @@ describeEachDatabase('delivery', (create, name) => {
     expect(rows).toHaveLength(2);
   });
 
+  it('waits until the application opens the data source that it shares, and again, and seals each time', async () => {
+    const shared = new DataSource(database.options);
+    const { audit } = await start({ dataSource: shared, ledger: { intervalMs: 50 } });
+    try {
+      expect(shared.isInitialized).toBe(false);
+      for (let times = 1; times <= 2; times += 1) {
+        await audit.record({ action: 'thing.create' });
+        await shared.initialize();
+        await eventually(() => audit.flush());
+        await eventually(async () => {
+          const leaves: unknown[] = await shared.query('SELECT event_id FROM audit_leaves');
+          expect(leaves).toHaveLength(times);
+        });
+        await shared.destroy();
+      }
+    } finally {
+      if (shared.isInitialized) await shared.destroy();
+    }
+  });
+
   it('stores batches of the largest events', async () => {
     const { audit } = await start({ database: database.options });
     // Of MariaDB, more than the 16 MiB that it takes in one statement.
