@@ -24,6 +24,8 @@ interface WatchedRooms {
 export class LogWatch {
   /** Of the log that was seen last. */
   private logId: string | undefined;
+  /** One look after another, since each compares with the one before. */
+  private looking: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly rooms: WatchedRooms,
@@ -46,7 +48,13 @@ export class LogWatch {
    *
    * @param isAgain the database was connected again: connections of before may be of no use
    */
-  async look(isAgain = false): Promise<void> {
+  look(isAgain = false): Promise<void> {
+    const look = this.looking.then(() => this.lookNow(isAgain));
+    this.looking = look.catch(() => undefined);
+    return look;
+  }
+
+  private async lookNow(isAgain: boolean): Promise<void> {
     const { events, sealer, recorder, thread, authority } = this.rooms;
     const before = this.logId;
     const id = (this.logId = await events.setting('ledger_id'));
