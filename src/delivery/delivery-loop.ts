@@ -209,7 +209,6 @@ export class DeliveryLoop implements Loop {
       isIdle: !this.hasWork,
       through: first(reader?.through),
       needed: first(reader?.needed),
-      oldest: this.ready[0]?.event.timestamp,
     });
   }
 

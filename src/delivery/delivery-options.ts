@@ -117,7 +117,7 @@ export interface DeliveryStatus {
    * Alert at half of `maxJournalMegabytes`.
    */
   readonly pendingBytes: number;
-  /** How long the oldest of them has waited since its answer left; 0 without one. Alert above a minute. */
+  /** How long the oldest of them has waited in this process, at most; 0 without one. Alert above a minute. */
   readonly oldestPendingMs: number;
   /** Events that the database took. */
   readonly delivered: number;

@@ -340,7 +340,7 @@ export class Delivery {
       healthy: !this.closed && lastError === undefined && journalError === undefined && this.hasRoom(),
       pending: this.log.pending,
       pendingBytes: this.journal?.bytes ?? this.log.memory.size,
-      oldestPendingMs: Math.max(0, Date.now() - this.log.oldestSince),
+      oldestPendingMs: this.log.oldestMs,
       delivered: this.delivered,
       retried: this.database.failures,
       dead: this.dead,

@@ -67,7 +67,10 @@ export class EventLog {
   /** How many released events that the reader reads in the log are not stored, and how many of these it does not know. */
   private waiting = 0;
   private untold = 0;
-  private oldest: number | undefined;
+  /** All that was released until then is stored: `performance.now()`. */
+  private storedUntil = performance.now();
+  /** What there was later, and when: once it is stored as well, so is all until then. */
+  private later: { readonly mark: LogMark; readonly at: number } | undefined;
   /** Of events that the database has, and of requests that are not recorded: whoever reads the log passes over these numbers. */
   private done = new SequenceSet();
   /** By number. */
@@ -145,14 +148,9 @@ export class EventLog {
     return this.untold + Math.max(0, Math.min(this.outbox.size, SENT_AT_ONCE - this.sent.size));
   }
 
-  /** When the oldest of those that are pending began. Unix epoch, milliseconds; Infinity where there is none. */
-  get oldestSince(): number {
-    let oldest = (this.waiting > 0 ? this.oldest : undefined) ?? Infinity;
-    for (const tickets of [this.sent, this.outbox]) {
-      const [first] = tickets.values();
-      oldest = Math.min(oldest, first?.event.timestamp ?? Infinity);
-    }
-    return oldest;
+  /** Milliseconds that the oldest of those that are pending has waited here, at most; 0 where there is none. */
+  get oldestMs(): number {
+    return this.pending === 0 ? 0 : Math.ceil(performance.now() - this.storedUntil);
   }
 
   /** Whether nothing is left that a journal would have to keep. */
@@ -238,6 +236,7 @@ export class EventLog {
    */
   release(ticket: Ticket, amended?: AuditLogEvent): boolean {
     if (ticket.released) return false;
+    if (this.pending === 0) this.storedUntil = performance.now();
     ticket.released = true;
     this.open.delete(ticket.number);
     const { event, written } = ticket;
@@ -276,7 +275,6 @@ export class EventLog {
   /** The reader has come further. */
   noteProgress(progress: Progress): void {
     const { journal } = this;
-    this.oldest = progress.oldest;
     this.reached = { needed: progress.needed, through: progress.through };
     const inLog: number[] = [];
     for (const number of progress.settled) {
@@ -290,10 +288,18 @@ export class EventLog {
       if (this.leaveReader(number)) this.kept.set(number, { event, segment: journal?.active.number ?? 0 });
     }
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
+    this.noteTime();
     if (!journal) return;
     // Where the journal can't be told, they are stored again after a crash, and found to be there.
     if (inLog.length > 0) this.writeLine('stored', rangesOf(inLog));
     journal.sweep(this.needed);
+  }
+
+  private noteTime(): void {
+    const { later } = this;
+    if (later && !this.isStoredThrough(later.mark)) return;
+    if (later) this.storedUntil = Math.max(this.storedUntil, later.at);
+    this.later = { mark: this.mark(), at: performance.now() };
   }
 
   /** What is before it in the log, nobody needs any more. */
@@ -365,7 +371,7 @@ export class EventLog {
    * @param isTold an `amend` line says that it is settled
    */
   private handOver(ticket: Ticket, isTold = false): void {
-    const { number, event, written, committed } = ticket;
+    const { number, written, committed } = ticket;
     if (!written || committed) {
       this.outbox.set(number, ticket);
       this.isUrgent ||= committed;
@@ -374,7 +380,6 @@ export class EventLog {
     if (!isTold) this.noteSettled(number, written.length);
     this.waiting += 1;
     this.untold += 1;
-    this.oldest ??= event.timestamp;
   }
 
   /** Numbers it and writes it; the journal's own number is given away with its line, or not at all. */

@@ -70,8 +70,6 @@ export interface Progress {
   readonly through: Place;
   /** What is before it in the log is not needed any more. */
   readonly needed: Place;
-  /** When the oldest of those that wait began: Unix epoch, milliseconds. */
-  readonly oldest: number | undefined;
 }
 
 /** An event that the database refuses. */

@@ -1,6 +1,7 @@
 // What delivery promises whatever its journal, its loop or its database do.
 import { appendFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
 import type { Delivery } from '../../src/delivery/delivery.js';
 import { deliveryInto, journalDirectory, newEvent, ToldDatabase } from '../support/delivery-alone.js';
@@ -171,6 +172,31 @@ describe('delivery', () => {
     // Longer than until the first retry.
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(attempts - before).toBeLessThanOrEqual(1);
+  });
+
+  it('counts how long an event has waited here, whenever it began, in a backlog too', async () => {
+    const { delivery } = deliveryInto(database, { directory: place.directory, batchSize: 1 });
+    await delivery.open();
+    delivery.resume();
+    let answer!: () => void;
+    database.answer = new Promise((resolve) => (answer = resolve));
+    for (let timestamp = 1; timestamp <= 3; timestamp += 1)
+      delivery.release(delivery.enter({ ...newEvent(), id: createEventId(timestamp), timestamp })!);
+    const flushed = delivery.flush();
+    expect(delivery.status().oldestPendingMs).toBeLessThan(LONG_MS);
+    const store = database.store.bind(database);
+    // Each time that one is stored, others wait.
+    const waits: number[] = [];
+    database.store = (events) => {
+      waits.push(delivery.status().oldestPendingMs);
+      return store(events);
+    };
+    answer();
+    await flushed;
+    expect(waits).toHaveLength(3);
+    for (const wait of waits) expect(wait).toBeGreaterThan(0);
+    expect(delivery.status()).toMatchObject({ pending: 0, oldestPendingMs: 0 });
+    await delivery.close();
   });
 
   it('keeps no more strict events in memory than it can while the database is away', async () => {

@@ -41,7 +41,7 @@ describe('a log with an event that is never stored', () => {
       const { number: segment, size: position } = news!.segments.at(-1)!;
       const through = { segment, position };
       const old = { turn: news!.turn - 1, isIdle: true, settled: [], refused: [], stored: 0, losses: [] };
-      host.progress({ ...old, through, needed: through, oldest: undefined } satisfies Progress);
+      host.progress({ ...old, through, needed: through } satisfies Progress);
       let hasTurned = false;
       setImmediate(() => (hasTurned = true));
       await drained;

@@ -93,7 +93,6 @@ describe('a log on a disk that fails', () => {
       losses: [],
       through,
       needed,
-      oldest: undefined,
     });
     reader.close();
     reader = new LogReader(log.begin().log!, () => undefined);
