@@ -165,6 +165,27 @@ describeOnSqlite('what an operator sees', (create) => {
       await eventually(async () => expect((await health()).status).toBe(200));
     });
 
+    it('asks again where a question is never answered', async () => {
+      await start();
+      let isSilent = true;
+      const events = {
+        ping: (signal?: AbortSignal) =>
+          isSilent
+            ? new Promise<never>((_, reject) =>
+                signal?.addEventListener('abort', () => reject(new Error('broken'))),
+              )
+            : Promise.resolve(),
+      };
+      const indicator = new AuditHealthIndicator(audit, events);
+      expect(await indicator.isHealthy()).toMatchObject({
+        audit: { status: 'down', reason: 'database away' },
+      });
+      isSilent = false;
+      await eventually(async () =>
+        expect(await indicator.isHealthy()).toMatchObject({ audit: { status: 'up' } }),
+      );
+    });
+
     it('is down while there is no room', async () => {
       await start({ delivery: { mode: 'buffered', maxBuffered: 2, flushIntervalMs: 60_000 } });
       await audit.record({ action: 'thing.create' });

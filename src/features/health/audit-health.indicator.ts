@@ -86,7 +86,8 @@ export class AuditHealthIndicator {
 
   private async databaseAnswers(): Promise<boolean> {
     // One question at a time: a silent database is not to be asked with every connection that there is.
-    this.asking ??= this.events.ping().finally(() => (this.asking = undefined));
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    this.asking ??= this.events.ping(signal).finally(() => (this.asking = undefined));
     return within(PATIENCE_MS, this.asking).catch(() => false);
   }
 }
