@@ -31,8 +31,11 @@ export function inContext(event: AuditEventInput): AuditEventDraft {
       metadata: mergeFacts(event.metadata, {
         requestId: record && requestIdOf(record),
         actorType: who.actorType,
-        impersonatorId: who.impersonatorId,
-        roles: actor ? undefined : record?.identity.roles,
+        // Whoever tried to log in and could not is nobody, whoever was logged in before.
+        ...(event.userId !== '' && {
+          impersonatorId: who.impersonatorId,
+          roles: actor ? undefined : record?.identity.roles,
+        }),
       }),
     }),
   };

@@ -441,7 +441,7 @@ describeOnSqlite('authentication events', (create) => {
     app = await NestFactory.create(AuthModule, { logger: false, abortOnError: false });
     // A user that is logged in already, and tries another name.
     app.use((request: { user?: unknown }, _response: unknown, next: () => void) => {
-      request.user = { id: 'u-9', tenantId: 'acme', sid: 's-9', impersonatorId: 'root' };
+      request.user = { id: 'u-9', tenantId: 'acme', sid: 's-9', impersonatorId: 'root', roles: ['admin'] };
       next();
     });
     await app.listen(0, '127.0.0.1');
@@ -476,6 +476,7 @@ describeOnSqlite('authentication events', (create) => {
     });
     expect(bad).not.toHaveProperty('userId');
     expect(bad).not.toHaveProperty('resourceId');
+    for (const name of ['impersonatorId', 'roles']) expect(bad!.metadata).not.toHaveProperty(name);
 
     await post('login', { name: 'ann' }, 'good');
     expect(await eventsOf('good')).toEqual([
