@@ -1,6 +1,7 @@
 // The command line nest-audit: what it prints, and what it ends with.
 import 'reflect-metadata';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -260,6 +261,14 @@ describeEachDatabase('nest-audit', (create, name) => {
 });
 
 describe('nest-audit', () => {
+  it('ends with 2 where nobody reads what it says', async () => {
+    const program = spawn(process.execPath, ['dist/esm/cli/main.js', '--help'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    program.stdout.destroy();
+    expect(await once(program, 'exit')).toEqual([2, null]);
+  });
+
   it('makes keys', async () => {
     const { code, out } = await cli('keygen', '--name', 'audit.example');
     expect(code).toBe(0);
