@@ -1,5 +1,6 @@
 import {
   BadRequestException,
+  ConflictException,
   ForbiddenException,
   Get,
   Inject,
@@ -9,6 +10,7 @@ import {
   Req,
 } from '@nestjs/common';
 import { AuditError, invalidQuery } from '../event/audit-error.js';
+import type { AuditErrorCode } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import { AuditQueryDto } from '../trail/audit-query.dto.js';
@@ -109,13 +111,20 @@ function withoutScope<Query extends object>(query: Query): Query {
   throw invalidQuery(field, `${field} can't be asked for`);
 }
 
+/** What the caller can mend, or wait for. */
+const ANSWERS: Partial<Record<AuditErrorCode, typeof BadRequestException>> = {
+  AUDIT_INVALID_QUERY: BadRequestException,
+  AUDIT_NOT_SEALED: ConflictException,
+};
+
 /** Nest logs an error that is none of its own, with its stack: what a client did wrong must not fill the application's log. */
 async function answer<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof AuditError) || error.code !== 'AUDIT_INVALID_QUERY') throw error;
-    throw new BadRequestException({ statusCode: 400, message: error.message }, { cause: error });
+    const { code, statusCode, message } = error as AuditError;
+    const Answer = ANSWERS[code];
+    throw Answer ? new Answer({ statusCode, message }, { cause: error }) : error;
   }
 }
 

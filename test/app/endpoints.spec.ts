@@ -6,8 +6,10 @@ import { NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { AddressInfo } from 'node:net';
-import { AuditModule, AuditService } from 'nest-audit-trail';
+import { AuditEventRepository, AuditModule, AuditService } from 'nest-audit-trail';
 import { AuditLogController } from 'nest-audit-trail/endpoints';
+import { createEventId } from '../../src/event/event-id.js';
+import { numbered } from '../support/audit-store.js';
 import { send } from '../support/http-client.js';
 
 interface User {
@@ -121,7 +123,7 @@ describe('the read endpoints', () => {
     expect(await audit.statistics(ofPages as never)).toMatchObject({ total: expect.any(Number) });
   });
 
-  it('refuse it too without a pipe that checks, and log no error of the application', async () => {
+  it('refuse it too without a pipe that checks, and what is not sealed yet, and log no error of the application', async () => {
     const errors: unknown[] = [];
     const logger = { log: () => {}, warn: () => {}, error: (error: unknown) => void errors.push(error) };
     const plain = await NestFactory.create(moduleWith(AuditTrailController), { logger });
@@ -144,6 +146,18 @@ describe('the read endpoints', () => {
           { statusCode: 400, message: expect.stringContaining('The audit query is not valid') },
         ]);
       }
+      // Another one of its source is missing before it.
+      const source = createEventId(Date.now());
+      const early = numbered(source, 3);
+      await plain.get(AuditEventRepository).append([numbered(source, 1), early]);
+      const proof = await send(at, {
+        path: `/audit/${early.id}/proof`,
+        headers: { authorization: 'Bearer ann@acme' },
+      });
+      expect([proof.status, JSON.parse(proof.body)]).toEqual([
+        409,
+        { statusCode: 409, message: expect.stringContaining('is not in the log yet') },
+      ]);
       expect(errors).toEqual([]);
     } finally {
       await plain.close();
