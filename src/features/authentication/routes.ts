@@ -112,7 +112,7 @@ function routeOf(
   return { ...defined({ resource }), ...said, action, category, annotate };
 }
 
-/** A request that fails may lack what a function of the application's reads: it is a failure all the same. */
+/** A request that fails may lack what a function of the application's reads: it is still a failure. */
 function unlessThrown<T>(ask: () => T): T | undefined {
   try {
     return ask();
