@@ -124,6 +124,7 @@ interface SqliteDriver {
   prepare(sql: string): {
     run(...values: readonly unknown[]): unknown;
     get(...values: readonly unknown[]): { total?: unknown } | undefined;
+    all(...values: readonly unknown[]): unknown[];
   };
   pragma(source: string): unknown;
   transaction(work: () => void): () => void;
@@ -134,10 +135,10 @@ interface SqliteDriver {
  * would be part of it, and be rolled back with it. So it waits for the end of the transaction; the driver is asked and
  * used in one synchronous step, since through TypeORM another BEGIN could come between.
  */
-async function besideTransactions(
+export async function besideTransactions<T>(
   dataSource: DataSource,
-  work: (driver: SqliteDriver) => unknown,
-): Promise<void> {
+  work: (driver: SqliteDriver) => T,
+): Promise<T> {
   const { databaseConnection } = dataSource.driver as unknown as { databaseConnection: SqliteDriver };
   const deadline = Date.now() + TRANSACTION_PATIENCE_MS;
   while (databaseConnection.inTransaction) {
@@ -149,5 +150,5 @@ async function besideTransactions(
     }
     await delay(2);
   }
-  work(databaseConnection);
+  return work(databaseConnection);
 }

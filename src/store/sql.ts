@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { AuditDatabase } from './audit-database.js';
+import { besideTransactions } from './insert-rows.js';
 import { dataSourceOf, runStatement } from './run-statement.js';
 import type { Statement, StatementOptions } from './run-statement.js';
 import { answer } from './store-error.js';
@@ -119,16 +120,30 @@ export function statementOf(manager: EntityManager, statement: Sql): Statement {
  * What the statement answers.
  *
  * @param manager whose transaction it is part of
+ * @param isCommitted without it, and without a manager, a transaction that is open on SQLite shows what may be rolled back
  * @throws AuditError `AUDIT_STORE_UNAVAILABLE`
  */
 export async function ask<T extends object = Row>(
   database: AuditDatabase,
   statement: Sql,
-  { manager, ...options }: StatementOptions & { readonly manager?: EntityManager | undefined } = {},
+  {
+    manager,
+    isCommitted = false,
+    ...options
+  }: StatementOptions & {
+    readonly manager?: EntityManager | undefined;
+    readonly isCommitted?: boolean;
+  } = {},
 ): Promise<T[]> {
   const executor = manager ?? database.ready().manager;
-  const asked = runStatement<T[]>(executor, statementOf(executor, statement), options);
-  return readRows(dialectOf(dataSourceOf(executor)), await answer(asked));
+  const dataSource = dataSourceOf(executor);
+  const dialect = dialectOf(dataSource);
+  const { text, values } = statementOf(executor, statement);
+  const asked =
+    isCommitted && !manager && dialect === 'sqlite'
+      ? besideTransactions(dataSource, (driver) => driver.prepare(text).all(...values) as T[])
+      : runStatement<T[]>(executor, { text, values }, options);
+  return readRows(dialect, await answer(asked));
 }
 
 /** How many rows there are. @param from SQL of what comes after `FROM` */

@@ -723,6 +723,59 @@ describeEachDatabase('protection', (create, name) => {
       }
     });
 
+    /** An application on a data source that the test has too. */
+    async function startShared(
+      own: Partial<ProtectionOptions> = {},
+    ): Promise<{ readonly connection: DataSource; readonly shared: LedgerApp }> {
+      const connection = await new DataSource({ ...database.options, poolSize: 1 } as never).initialize();
+      const { journal } = database;
+      app = await startLedgerApp(
+        { ...database, options: undefined as never, journal },
+        {
+          dataSource: connection,
+          features: [protection({ fields: FIELDS, ...(!own.kms && { masterKey }), ...own })],
+        },
+      );
+      return { connection, shared: app };
+    }
+
+    it('makes the key of its digests again where its table is another one, and does not take a lost key for an erasure', async () => {
+      const { audit } = await start({}, { delivery: AS_A_TOOL });
+      const lost = await audit.record(ANN);
+      await audit.flush();
+      const raw = await RawTables.open(database);
+      await raw.query('DELETE FROM audit_keys');
+      await raw.close();
+      expect(await reveal(lost.id)).toMatchObject(HIDDEN('[unreadable]'));
+      expect(await audit.findById(lost.id, ALL)).toMatchObject(HIDDEN('[unreadable]'));
+      expect(logged.join('\n')).toContain('is gone from audit_keys');
+      const { id } = await audit.record(ANN);
+      await audit.flush();
+      await stop();
+      await start({}, { delivery: AS_A_TOOL });
+      expect(await reveal(id)).toMatchObject(CLEAR);
+    });
+
+    it('does not wait for ever for a second connection of the pool', async () => {
+      if (name === 'sqlite') return;
+      const { connection, shared } = await startShared();
+      try {
+        await shared.audit.record(ANN);
+        await shared.audit.flush();
+        const within = (event: AuditEventInput) =>
+          connection.transaction((manager) => shared.audit.record(event, { manager }));
+        const { id } = await within(ANN);
+        expect(await reveal(id)).toMatchObject(CLEAR);
+        await expect(within({ ...ANN, userId: 'eve' })).rejects.toMatchObject({
+          code: 'AUDIT_STORE_UNAVAILABLE',
+        });
+        expect(await reveal((await within(ANN)).id)).toMatchObject(CLEAR);
+      } finally {
+        await stop();
+        await connection.destroy();
+      }
+    });
+
     it('has to be there where data are protected, until it is said that nothing is any more', async () => {
       await start({}, { delivery: AS_A_TOOL });
       const [{ id }, bob] = [
@@ -854,6 +907,37 @@ describeEachDatabase('protection', (create, name) => {
 
     // What is protected, and which options do, is decided before the database is asked.
     if (name !== 'sqlite') return;
+
+    it('encrypts under no key of a transaction that may be rolled back', async () => {
+      const { connection, shared } = await startShared();
+      try {
+        let looked = false;
+        const driver = connection.driver as unknown as { databaseConnection: object };
+        driver.databaseConnection = new Proxy(driver.databaseConnection, {
+          get(target, name) {
+            looked ||= name === 'inTransaction';
+            const value: unknown = Reflect.get(target, name, target);
+            return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+          },
+        });
+        const { audit } = shared;
+        let event: AuditLogEvent | undefined;
+        const rolledBack = connection.transaction(async (manager) => {
+          await audit.record(ANN, { manager });
+          looked = false;
+          event = await audit.record(ANN);
+          void audit.flush().catch(() => undefined);
+          await eventually(() => expect(looked).toBe(true));
+          throw new Error('rolled back');
+        });
+        await expect(rolledBack).rejects.toThrow('rolled back');
+        await eventually(() => audit.flush());
+        expect(await reveal(event!.id)).toMatchObject(CLEAR);
+      } finally {
+        await stop();
+        await connection.destroy();
+      }
+    });
 
     it('says what is wrong with reveal', async () => {
       await start('without');

@@ -56,7 +56,8 @@ export class ProtectedReader {
     // Still as the journal had it, as in a dead letter that nothing could be done about.
     if (keyId === undefined) return hidden(event, keys ? '[unreadable]' : '[protected]');
     const row = found.get(keyId);
-    if (!row) return hidden(event, '[erased]');
+    // An erasure leaves the row.
+    if (!row) return this.unreadable(event, `the key ${keyId} is gone from audit_keys`);
     if (row === 'forged') return this.unreadable(event, `nobody of this library has made the key ${keyId}`);
     if (!keys) return hidden(event, row.wrapped === '' ? '[erased]' : '[protected]');
     if (row.erasedAt !== null) return hidden(event, '[erased]');

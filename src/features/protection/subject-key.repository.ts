@@ -1,3 +1,4 @@
+import { AuditError } from '../../event/audit-error.js';
 import { pages } from '../../event/pages.js';
 import type { StoreAccess } from '../../recorder/at-rest.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
@@ -5,10 +6,12 @@ import { distinctValues } from '../../store/distinct-values.js';
 import { changeRows, insertRows } from '../../store/insert-rows.js';
 import { columnNamesOf, integer, optional, rowReader, rowsOf, text } from '../../store/records.js';
 import type { RecordOf } from '../../store/records.js';
+import { dataSourceOf } from '../../store/run-statement.js';
 import { ask, columnsOf, limit as most, list, sql, statementOf } from '../../store/sql.js';
 import type { Sql } from '../../store/sql.js';
 import { answer } from '../../store/store-error.js';
 import { dialectOf } from '../../store/table-name.js';
+import { within } from '../../store/within.js';
 
 const KEY = {
   subject: text,
@@ -32,20 +35,39 @@ const keyOf = rowReader(KEY, PREFIX);
 const MOST_VALUES = 500;
 const PAGE = 200;
 
-/**
- * The wrapped data keys. A user with SELECT, INSERT and UPDATE is enough; without erasure and rotation, SELECT and INSERT.
- *
- * Only on SQLite a statement takes part in the transaction of the caller, since it has one writer at a time: elsewhere a key that another
- * process makes at the same time would break it.
- */
+/** How long a transaction, which has a connection of the pool, waits for a second one: all may be taken by others that wait as well. */
+const POOL_PATIENCE_MS = 2_000;
+
+/** How keys are read and made for events that are to be stored. */
+export interface KeyAccess extends StoreAccess {
+  /** The caller has a transaction, and the statement is not part of it. */
+  readonly isBeside?: boolean;
+}
+
+/** The wrapped data keys. A user with SELECT, INSERT and UPDATE is enough; without erasure and rotation, SELECT and INSERT. */
 export class SubjectKeyRepository {
   constructor(private readonly database: AuditDatabase) {}
 
-  async hasAny(): Promise<boolean> {
-    return (await this.select(sql`1 = 1`, {}, 1)).length > 0;
+  /**
+   * Where keys are made: only on SQLite, which has one writer at a time, in the transaction of the caller. Elsewhere a key that another
+   * process makes at the same time would break it, and others would wait for its end.
+   */
+  beside(access: KeyAccess): KeyAccess {
+    if (!access.manager || dialectOf(this.database.ready()) === 'sqlite') return access;
+    return { signal: access.signal, isBeside: true };
   }
 
-  async byIds(ids: readonly string[], access: StoreAccess = {}): Promise<SubjectKey[]> {
+  /** Whether the caller's transaction is on a connection of the audit's own pool: the user of another one may not read the table. */
+  isOfPool({ manager }: KeyAccess): boolean {
+    return manager !== undefined && dataSourceOf(manager) === this.database.ready();
+  }
+
+  async hasAny(access?: KeyAccess): Promise<boolean> {
+    return (await this.select(sql`1 = 1`, access, 1)).length > 0;
+  }
+
+  /** @param access absent where nothing is stored: then a row of a transaction that is still open may be among them, on SQLite */
+  async byIds(ids: readonly string[], access?: KeyAccess): Promise<SubjectKey[]> {
     const found: SubjectKey[] = [];
     for (let from = 0; from < ids.length; from += MOST_VALUES) {
       const some = list(ids.slice(from, from + MOST_VALUES));
@@ -69,9 +91,9 @@ export class SubjectKeyRepository {
   }
 
   /** @throws the driver's error, see `classifyStoreError`: a duplicate where another process was first */
-  async insert(key: SubjectKey, { manager, signal }: StoreAccess): Promise<void> {
-    const executor = this.sharedManager(manager) ?? this.database.ready().manager;
-    await insertRows(executor, rowsOf('audit_keys', KEY, [key]), signal);
+  async insert(key: SubjectKey, { manager, signal, isBeside }: KeyAccess = {}): Promise<void> {
+    const executor = manager ?? this.database.ready().manager;
+    await inTime(insertRows(executor, rowsOf('audit_keys', KEY, [key]), signal), isBeside);
   }
 
   /** Wraps a key again, unless it was destroyed or wrapped by another process meanwhile. */
@@ -94,24 +116,30 @@ export class SubjectKeyRepository {
 
   private async *every(where: Sql): AsyncGenerator<SubjectKey> {
     const found = pages<SubjectKey>(PAGE, (last) =>
-      this.select(sql`${where} AND k.id > ${last?.id ?? ''}`, {}, PAGE),
+      this.select(sql`${where} AND k.id > ${last?.id ?? ''}`, undefined, PAGE),
     );
     for await (const page of found) yield* page;
   }
 
-  private async select(where: Sql, { manager, signal }: StoreAccess, limit?: number): Promise<SubjectKey[]> {
-    const rows = await ask(
+  private async select(where: Sql, access?: KeyAccess, limit?: number): Promise<SubjectKey[]> {
+    const { manager, signal, isBeside } = access ?? {};
+    const asked = ask(
       this.database,
       sql`SELECT ${columnsOf('k', columnNamesOf(KEY), PREFIX)} FROM audit_keys k
         WHERE ${where} ORDER BY k.id ${limit === undefined ? sql`` : most(limit)}`,
-      { manager: this.sharedManager(manager), signal },
+      { manager, signal, isCommitted: access !== undefined },
     );
-    return rows.map(keyOf);
+    return (await inTime(asked, isBeside)).map(keyOf);
   }
+}
 
-  private sharedManager(manager: StoreAccess['manager']): StoreAccess['manager'] {
-    return dialectOf(this.database.ready()) === 'sqlite' ? manager : undefined;
-  }
+/** @throws AuditError `AUDIT_STORE_UNAVAILABLE` where it is not done in time; what the work throws in time */
+async function inTime<T>(work: Promise<T>, isBounded = false): Promise<T> {
+  if (!isBounded || (await within(POOL_PATIENCE_MS, work))) return work;
+  throw new AuditError(
+    'AUDIT_STORE_UNAVAILABLE',
+    `The key of a person could not be made beside the transaction within ${POOL_PATIENCE_MS / 1_000} s: perhaps all connections of the pool are taken. Roll back and try again; if that happens often, make the pool larger.`,
+  );
 }
 
 /** What was in the row must not stay in a free place of the file, nor in the log beside it. */

@@ -3,8 +3,7 @@ import { AuditError } from '../../event/audit-error.js';
 import type { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { classifyStoreError } from '../../store/store-error.js';
-import type { StoreAccess } from '../../recorder/at-rest.js';
-import type { SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
+import type { KeyAccess, SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
 import { KeyCache } from './key-cache.js';
 import type { MasterKeys } from './master-keys.js';
 import { KeyDamagedError, KeyUnavailableError } from './master-keys.js';
@@ -52,7 +51,6 @@ type Draft = Pick<SubjectKey, 'tenantId' | 'subject' | 'generation'>;
  */
 export class SubjectKeys {
   private readonly cache: KeyCache;
-  private index: Promise<DataKey> | undefined;
 
   constructor(
     private readonly repository: SubjectKeyRepository,
@@ -69,7 +67,7 @@ export class SubjectKeys {
    * @throws AuditError `AUDIT_INVALID_OPTIONS` where they are not; `AUDIT_STORE_UNAVAILABLE`
    */
   async check(): Promise<void> {
-    const index = await this.indexKey({});
+    const index = await this.index();
     try {
       await this.use(index, () => undefined);
     } catch (cause) {
@@ -89,8 +87,8 @@ export class SubjectKeys {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
-  referenceOf(tenantId: string, subjectId: string): Promise<string> {
-    return this.withIndex({}, (key) => digest(key, tenantId, subjectId));
+  async referenceOf(tenantId: string, subjectId: string): Promise<string> {
+    return this.use(await this.index(), (key) => digest(key, tenantId, subjectId));
   }
 
   /**
@@ -98,13 +96,18 @@ export class SubjectKeys {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, or the driver's error; KeyUnavailableError
    */
-  async keysFor(claims: readonly Claim[], access: StoreAccess): Promise<(DataKey | undefined)[]> {
-    const references = await this.withIndex(access, (key) =>
+  async keysFor(claims: readonly Claim[], access: KeyAccess): Promise<(DataKey | undefined)[]> {
+    const beside = this.repository.beside(access);
+    // First as the caller's transaction sees them: most keys are there, and need no second connection. Whom another one has forgotten since
+    // the transaction began is not forgotten there yet: then the event can't be read either.
+    let seen = this.repository.isOfPool(access) ? access : beside;
+    const index = await this.index(seen);
+    const references = await this.use(index, (key) =>
       claims.map(({ event, subject }) => digest(key, event.tenantId, subject)),
     );
     const subjects = [...new Set(references)];
     for (let tried = 0; tried < TRIES; tried += 1) {
-      const bySubject = await this.ofSubjects(subjects, access);
+      const bySubject = await this.ofSubjects(index, subjects, seen);
       const missing = new Map<string, Draft>();
       const found = claims.map(({ event: { tenantId, timestamp } }, place) => {
         const subject = references[place]!;
@@ -117,7 +120,8 @@ export class SubjectKeys {
       });
       if (missing.size === 0) return found;
       // Then they are read again: another process may have made them first, or have erased the person meanwhile.
-      for (const draft of missing.values()) await this.makeNext(draft, access);
+      if (seen === beside) for (const draft of missing.values()) await this.makeNext(index, draft, beside);
+      seen = beside;
     }
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -145,15 +149,15 @@ export class SubjectKeys {
   /** What the database has of the keys that events name. @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError */
   async byIds(ids: readonly string[]): Promise<ReadonlyMap<string, FoundKey>> {
     const rows = await this.repository.byIds(ids);
-    return this.withIndex(
-      {},
+    return this.use(
+      await this.index(),
       (key) => new Map(rows.map((row) => [row.id, this.dataKey(key, row) ?? 'forged'])),
     );
   }
 
   /** The keys that a person has. @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError */
   async bySubject(reference: string): Promise<readonly DataKey[]> {
-    return (await this.ofSubjects([reference], {})).get(reference) ?? [];
+    return (await this.ofSubjects(await this.index(), [reference])).get(reference) ?? [];
   }
 
   /**
@@ -163,26 +167,27 @@ export class SubjectKeys {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
   async destroy(tenantId: string, reference: string, at: number): Promise<void> {
+    const index = await this.index();
     for (let tried = 0; tried < TRIES; tried += 1) {
       const keys = await this.bySubject(reference);
       const isMarked = keys.some(({ erasedAt }) => erasedAt !== null && erasedAt >= at);
       const open = keys.filter(({ erasedAt }) => erasedAt === null);
       for (const row of open) {
-        const erasure = await this.withIndex({}, (key) => erasureOf(key, row.id, at));
+        const erasure = await this.use(index, (key) => erasureOf(key, row.id, at));
         await this.repository.destroy(row.id, { erasedAt: at, erasure });
         this.cache.delete(cachedAs(row));
       }
       // Once more after the mark is there: of keys that another process made before it could see the mark.
-      if (isMarked) return this.destroyForged(reference);
+      if (isMarked) return this.destroyForged(index, reference);
       if (open.length > 0) continue;
       // Nothing was ever protected for them, or all of it was erased before.
       const generation = (keys.at(-1)?.generation ?? 0) + 1;
-      const mark = await this.withIndex({}, (key) => {
+      const mark = await this.use(index, (key) => {
         const id = idOf(key, reference, generation);
         return { id, erasedAt: at, erasure: erasureOf(key, id, at) };
       });
       const place = { tenantId, subject: reference, generation };
-      await this.insert({ ...mark, ...place, wrapped: '', masterId: '', createdAt: at }, {});
+      await this.insert({ ...mark, ...place, wrapped: '', masterId: '', createdAt: at });
     }
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -200,9 +205,11 @@ export class SubjectKeys {
     const total = { rewrapped: 0, damaged: 0 };
     let forged = 0;
     signal?.throwIfAborted();
+    const index = await this.index();
     for await (const row of this.repository.notWrappedBy(currentId)) {
       signal?.throwIfAborted();
-      const known = await this.dataKeyOf(row);
+      const known =
+        row.id === INDEX ? { ...row, ...INDEX_ROW } : await this.use(index, (key) => this.dataKey(key, row));
       if (!known) {
         forged += 1;
         continue;
@@ -220,7 +227,6 @@ export class SubjectKeys {
         total.damaged += 1;
       }
     }
-    this.index = undefined;
     if (forged > 0) this.sayForged(forged);
     return total;
   }
@@ -228,13 +234,14 @@ export class SubjectKeys {
   /** Gives every person another key for what is recorded from now on. @returns how many */
   async renewAll(signal?: AbortSignal): Promise<number> {
     let renewed = 0;
+    const index = await this.index();
     for await (const subjects of this.repository.subjects()) {
       signal?.throwIfAborted();
-      for (const [subject, keys] of await this.ofSubjects(subjects, {})) {
+      for (const [subject, keys] of await this.ofSubjects(index, subjects)) {
         signal?.throwIfAborted();
         const newest = keys.at(-1);
         if (!newest || newest.erasedAt !== null) continue;
-        await this.makeNext({ tenantId: newest.tenantId, subject, generation: newest.generation + 1 }, {});
+        await this.makeNext(index, { tenantId: newest.tenantId, subject, generation: newest.generation + 1 });
         renewed += 1;
       }
     }
@@ -249,34 +256,24 @@ export class SubjectKeys {
     return Date.now() - createdAt > this.options.dataKeyDays * DAY_MS;
   }
 
-  private async withIndex<T>(access: StoreAccess, work: (key: Buffer) => T): Promise<T> {
-    return this.use(await this.indexKey(access), work);
-  }
-
-  private indexKey(access: StoreAccess): Promise<DataKey> {
-    // Within a transaction it may be rolled back.
-    if (access.manager) return this.index ?? this.loadIndex(access);
-    this.index ??= this.loadIndex(access).catch((error: unknown) => {
-      this.index = undefined;
-      throw error;
-    });
-    return this.index;
-  }
-
-  private async loadIndex(access: StoreAccess): Promise<DataKey> {
-    const there = await this.readIndex(access);
+  /** The key of the digests. It is read for each use: the database may have been dropped, and have another one by now. */
+  private async index(access?: KeyAccess): Promise<DataKey> {
+    const seen = await this.readIndex(access);
+    if (seen) return seen;
+    const beside = access && this.repository.beside(access);
+    const there = beside === access ? undefined : await this.readIndex(beside);
     if (there) return there;
-    if (await this.repository.hasAny()) {
+    if (await this.repository.hasAny(beside)) {
       throw new AuditError(
         'AUDIT_STORE_UNAVAILABLE',
         'The table audit_keys has lost its row "index", without which nobody\'s key can be found. Restore it from a backup. If nothing was ever protected, somebody has inserted the rows that are there: delete them.',
       );
     }
-    await this.make({ ...INDEX_ROW, createdAt: Date.now() }, access);
-    return (await this.readIndex(access))!;
+    await this.make({ ...INDEX_ROW, createdAt: Date.now() }, beside);
+    return (await this.readIndex(beside))!;
   }
 
-  private async readIndex(access: StoreAccess): Promise<DataKey | undefined> {
+  private async readIndex(access?: KeyAccess): Promise<DataKey | undefined> {
     const [row] = await this.repository.byIds([INDEX], access);
     // Nobody erases it.
     return row && { ...row, ...INDEX_ROW };
@@ -284,13 +281,14 @@ export class SubjectKeys {
 
   /** The keys of each subject, by generation. */
   private async ofSubjects(
+    index: DataKey,
     subjects: readonly string[],
-    access: StoreAccess,
+    access?: KeyAccess,
   ): Promise<ReadonlyMap<string, readonly DataKey[]>> {
     const found = new Map<string, DataKey[]>(subjects.map((subject) => [subject, []]));
     let open = subjects;
     for (let first = 1; open.length > 0; first += GENERATIONS) {
-      const places = await this.withIndex(access, (key) =>
+      const places = await this.use(index, (key) =>
         open.flatMap((subject) =>
           Array.from({ length: GENERATIONS }, (_, more) => {
             const generation = first + more;
@@ -300,7 +298,7 @@ export class SubjectKeys {
       );
       const ids = places.map(({ id }) => id);
       const rows = new Map((await this.repository.byIds(ids, access)).map((row) => [row.id, row]));
-      await this.withIndex(access, (key) => {
+      await this.use(index, (key) => {
         for (const place of places) {
           const row = rows.get(place.id);
           const dataKey = row && this.dataKey(key, { ...row, ...place });
@@ -330,11 +328,11 @@ export class SubjectKeys {
   }
 
   /** Rows that say that they are of a person, and are none of this library's, keep nothing either. */
-  private async destroyForged(reference: string): Promise<void> {
+  private async destroyForged(index: DataKey, reference: string): Promise<void> {
     let forged = 0;
     for await (const { id, generation, wrapped } of this.repository.bySubject(reference)) {
       // Not those that another process has made meanwhile.
-      if (await this.withIndex({}, (key) => id === idOf(key, reference, generation))) continue;
+      if (await this.use(index, (key) => id === idOf(key, reference, generation))) continue;
       if (wrapped !== '') await this.repository.destroy(id);
       forged += 1;
     }
@@ -348,22 +346,17 @@ export class SubjectKeys {
     );
   }
 
-  private async dataKeyOf(row: SubjectKey): Promise<DataKey | undefined> {
-    if (row.id === INDEX) return this.readIndex({});
-    return this.withIndex({}, (key) => this.dataKey(key, row));
-  }
-
   /** Makes the key of a person, unless another process does so first. */
-  private async makeNext(draft: Draft, access: StoreAccess): Promise<void> {
-    const key = await this.withIndex(access, (index) => {
-      const id = idOf(index, draft.subject, draft.generation);
+  private async makeNext(index: DataKey, draft: Draft, access?: KeyAccess): Promise<void> {
+    const key = await this.use(index, (digests) => {
+      const id = idOf(digests, draft.subject, draft.generation);
       const row = { ...draft, ...NOT_ERASED, id, createdAt: Date.now() };
-      return { ...row, place: placeOf(index, row) };
+      return { ...row, place: placeOf(digests, row) };
     });
     await this.make(key, access);
   }
 
-  private async make(key: Omit<DataKey, 'wrapped' | 'masterId'>, access: StoreAccess): Promise<void> {
+  private async make(key: Omit<DataKey, 'wrapped' | 'masterId'>, access?: KeyAccess): Promise<void> {
     const plain = randomBytes(32);
     try {
       const wrapped = await this.masters.wrap(plain, key.place);
@@ -373,7 +366,7 @@ export class SubjectKeys {
     }
   }
 
-  private async insert(key: SubjectKey, access: StoreAccess): Promise<void> {
+  private async insert(key: SubjectKey, access?: KeyAccess): Promise<void> {
     try {
       await this.repository.insert(key, access);
     } catch (error) {
