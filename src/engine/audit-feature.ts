@@ -23,10 +23,11 @@ export const NEEDS_FEATURE = 'nest-audit-trail:needs-feature';
 /** A class that is injected. */
 export type ServiceClass<T extends object = object> = abstract new (...args: any[]) => T;
 
-/** A person whose data may have to stay, in the forms in which events have them. */
+/** A person whose data may have to stay. */
 export interface HeldPerson {
   readonly tenantId: string;
-  readonly userIds: readonly string[];
+  /** In the forms in which events have them; absent where the person is not the user: then any user's events may be on the person. */
+  readonly userIds?: readonly string[];
 }
 
 /** What a feature may use of the engine. */

@@ -9,6 +9,7 @@ import type { AuditEventInput, AuditLogEvent, AuditModuleOptions } from 'nest-au
 import { detection } from 'nest-audit-trail/detection';
 import { DataProtection, protection } from 'nest-audit-trail/protection';
 import type { ProtectionOptions } from 'nest-audit-trail/protection';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { generateKeys } from '../../src/ledger/keys.js';
 import { crash } from '../support/crashed-journal.js';
 import { eventually } from '../support/eventually.js';
@@ -937,6 +938,37 @@ describeEachDatabase('protection', (create, name) => {
         await stop();
         await connection.destroy();
       }
+    });
+
+    it('takes nobody for a user where the subject is another field', async () => {
+      await start({ subject: 'details.customerId' }, { features: [retention()] });
+      const { audit } = app!;
+      const about = (customerId: string, userId: string) =>
+        audit.record({ ...ANN, userId, details: { ...ANN.details, customerId } });
+      const own = await about('7', 'clerk');
+      const others = await about('8', '7');
+      await audit.flush();
+      const exported: AuditLogEvent[] = [];
+      const customer = { tenantId: 'acme', subjectId: '7' };
+      for await (const event of persons().exportSubject(customer)) exported.push(event);
+      expect(exported).toMatchObject([
+        { ...CLEAR, id: own.id, userId: 'clerk' },
+        { ...HIDDEN('[protected]'), id: others.id, userId: '7' },
+      ]);
+      const hold = { tenantId: 'acme', userId: 'clerk', reason: 'case 12', placedBy: 'counsel' };
+      const { id } = await app!.get(AuditRetention).placeHold(hold);
+      await expect(persons().forget(customer)).rejects.toMatchObject({ code: 'AUDIT_HELD' });
+      await app!.get(AuditRetention).liftHold(id, { reason: 'closed', liftedBy: 'counsel' });
+      await persons().forget(customer);
+      expect(await reveal(own.id)).toMatchObject({ ...HIDDEN('[erased]'), userId: 'clerk' });
+    });
+
+    it('forgets a person whom the function names by a number', async () => {
+      await start({ subject: ({ details }) => details['customerId'] as string });
+      const { id } = await app!.audit.record({ ...ANN, details: { ...ANN.details, customerId: 7 } });
+      await app!.audit.flush();
+      await persons().forget({ tenantId: 'acme', subjectId: '7' });
+      expect(await reveal(id)).toMatchObject(HIDDEN('[erased]'));
     });
 
     it('says what is wrong with reveal', async () => {

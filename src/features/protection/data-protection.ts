@@ -90,9 +90,10 @@ export class DataProtection {
    */
   async forget(subject: AuditSubject): Promise<AuditErasure> {
     const { audit } = this.host;
-    const { keys, transit } = this.needed('forget()');
+    const { keys, transit, subjectField } = this.needed('forget()');
     const { tenantId, subjectId, userIds } = this.check(subject);
-    const hold = await this.host.holdsOn({ tenantId, userIds });
+    const held = subjectField === 'userId' ? { tenantId, userIds } : { tenantId };
+    const hold = await this.host.holdsOn(held);
     if (hold !== undefined) {
       throw new AuditError(
         'AUDIT_HELD',
@@ -121,8 +122,8 @@ export class DataProtection {
   }
 
   /**
-   * Answers a request for access: all events of a person, oldest first, with their protected values, in bounded memory. These are the events
-   * whose user they are, and those with values under their keys. Reads all events of the tenant.
+   * Answers a request for access: all events of a person, oldest first, in bounded memory. These are the events whose user they are, and
+   * those with values under their keys, which are shown; another person's values are not. Reads all events of the tenant.
    *
    * @throws AuditError `AUDIT_INVALID_QUERY` naming the field, at the call; `AUDIT_STORE_UNAVAILABLE`
    */
@@ -154,11 +155,12 @@ export class DataProtection {
     subjectId,
     userIds,
   }: CheckedSubject): AsyncGenerator<AuditLogEvent, void> {
-    const filter = { tenantId, subject: { userIds, keyIds: await this.keyIdsOf(tenantId, subjectId) } };
+    const keyIds = await this.keyIdsOf(tenantId, subjectId);
+    const filter = { tenantId, subject: { userIds, keyIds } };
     const found = pages<AuditLogEvent>(EXPORT_PAGE, (last) =>
       this.host.events.find(filter, { limit: EXPORT_PAGE, order: 'oldest', ...defined({ after: last?.id }) }),
     );
-    for await (const page of found) yield* await this.reader.read(page, this.protection !== undefined);
+    for await (const page of found) yield* await this.reader.read(page, new Set(keyIds));
   }
 
   private async keyIdsOf(tenantId: string, subjectId: string): Promise<string[]> {

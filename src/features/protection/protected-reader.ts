@@ -21,15 +21,22 @@ export class ProtectedReader {
   /**
    * Stored events in their order, with `[erased]` where the key is destroyed, and else with `[protected]`, or with their values.
    *
+   * @param reveal whether values are shown, or the ids of those keys whose values are
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`, also where the KMS is away
    */
-  async read(events: readonly AuditLogEvent[], reveal: boolean): Promise<AuditLogEvent[]> {
+  async read(
+    events: readonly AuditLogEvent[],
+    reveal: boolean | ReadonlySet<string>,
+  ): Promise<AuditLogEvent[]> {
     const ids = new Set(events.flatMap(({ metadata }) => keyIdOf(metadata[PROTECTED_KEY], 'v1') ?? []));
-    const revealing = reveal ? this.keys : undefined;
-    const found = await this.find([...ids], revealing);
+    const found = await this.find([...ids], reveal ? this.keys : undefined);
     const shown: AuditLogEvent[] = [];
     for (const event of events) {
-      shown.push(isProtected(event) ? await this.showOne(event, found, revealing) : event);
+      const keyId = keyIdOf(event.metadata[PROTECTED_KEY], 'v1');
+      const isShown = typeof reveal === 'boolean' ? reveal : reveal.has(keyId ?? '');
+      shown.push(
+        isProtected(event) ? await this.showOne(event, found, isShown ? this.keys : undefined) : event,
+      );
     }
     return shown;
   }

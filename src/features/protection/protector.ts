@@ -1,3 +1,4 @@
+import { asId } from '../../event/as-id.js';
 import { AuditError } from '../../event/audit-error.js';
 import type { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogEvent, AuditValue } from '../../event/audit-log-event.js';
@@ -50,8 +51,7 @@ export class Protector implements ValueProtection {
     const { event: rest, values } = found;
     try {
       if (fitValues(rest, values)) failedAt(rest);
-      const subject = this.protection.subjectOf(event);
-      const carried: Carried = { subject: typeof subject === 'string' ? subject : '', values };
+      const carried: Carried = { subject: asId(this.protection.subjectOf(event)) ?? '', values };
       const { id, key } = this.transit.current;
       rest.metadata[PROTECTED_KEY] = encryptValues('t1', key, id, rest, carried);
     } catch (error) {

@@ -159,10 +159,10 @@ export class LegalHolds {
     return { inForce, tenants, count: found.reduce((sum, one) => sum + one.count, 0) };
   }
 
-  /** The id of one that may be on what a person did. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
+  /** The id of one that may be on what is recorded of a person. @throws AuditError `AUDIT_STORE_UNAVAILABLE` */
   async onPerson({ tenantId, userIds }: HeldPerson): Promise<string | undefined> {
     const { inForce } = await this.on(tenantId);
-    return inForce.find(({ userId }) => userId === undefined || userIds.includes(userId))?.id;
+    return inForce.find(({ userId }) => !userId || !userIds || userIds.includes(userId))?.id;
   }
 
   private read(tenants?: readonly string[]): Promise<RecordedHolds> {
