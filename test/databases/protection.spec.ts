@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
+import { vi } from 'vitest';
 import { AuditError } from 'nest-audit-trail';
 import type { AuditEventInput, AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
 import { detection } from 'nest-audit-trail/detection';
@@ -937,6 +938,63 @@ describeEachDatabase('protection', (create, name) => {
       } finally {
         await stop();
         await connection.destroy();
+      }
+    });
+
+    it('waits once for a key that can not be had, and not for what failed long ago', async () => {
+      const now = performance.now.bind(performance);
+      let later = 0;
+      vi.spyOn(performance, 'now').mockImplementation(() => now() + later);
+      let refused: (wrapped: Uint8Array) => boolean = () => false;
+      const xored = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte) => byte ^ 7);
+      const unwrap = (wrapped: Uint8Array) => {
+        if (refused(wrapped)) throw new Error('KMS refuses');
+        return xored(wrapped);
+      };
+      const kms = { keyId: 'one', wrap: xored, unwrap };
+      const { connection, shared } = await startShared({ kms, cacheKeys: 1 });
+      const { audit } = shared;
+      const withheld = HIDDEN('[withheld]');
+      try {
+        const first = await audit.record(ANN);
+        await audit.record({ ...ANN, userId: 'bob' });
+        await audit.flush();
+        const stored = (await rowsOf('audit_events')).find((row) => row['id'] === first.id)!;
+        const keyId = /"protected":"v1\.([^.]+)/.exec(String(stored['metadata']))![1];
+        const wrapped = String((await rowsOf('audit_keys')).find((row) => row['id'] === keyId)!['wrapped']);
+        refused = (bytes) => Buffer.from(bytes).toString('base64') === wrapped;
+        const waiting = await audit.record(ANN);
+        await expect(audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+        later += 40_000;
+        await expect(audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+        later += 40_000;
+        await eventually(() => audit.flush());
+        // Nobody waits for that key any more, also where others could be had meanwhile.
+        await audit.record({ ...ANN, userId: 'bob' });
+        const next = await audit.record(ANN);
+        await audit.flush();
+        refused = () => false;
+        expect(await reveal(waiting.id)).toMatchObject(withheld);
+        expect(await reveal(next.id)).toMatchObject(withheld);
+        // It can be had again.
+        const last = await audit.record(ANN);
+        await audit.flush();
+        expect(await reveal(last.id)).toMatchObject(CLEAR);
+
+        later += 600_000;
+        refused = () => true;
+        const failed = connection.transaction((manager) => audit.record(ANN, { manager }));
+        await expect(failed).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+        later += 600_000;
+        const short = await audit.record(ANN);
+        await expect(audit.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+        refused = () => false;
+        await eventually(() => audit.flush());
+        expect(await reveal(short.id)).toMatchObject(CLEAR);
+      } finally {
+        await stop();
+        await connection.destroy();
+        vi.restoreAllMocks();
       }
     });
 

@@ -17,6 +17,11 @@ import type { TransitKeys } from './transit-keys.js';
 const STAGE = 'protect';
 /** How long events wait for a key that can't be had, such as of a KMS that is away, before they are stored without their values. */
 const KEY_PATIENCE_MS = 60_000;
+/** How long a key that was given up is not waited for, since it was asked for last. */
+const GIVEN_UP_MS = 600_000;
+const MOST_GIVEN_UP = 10_000;
+/** Stands for all keys, where none can be found or made. */
+const ALL_KEYS = 'all';
 /** Keys unwrapped at the same time. */
 const AT_ONCE = 16;
 
@@ -34,8 +39,10 @@ type Opened = Carried & { readonly event: AuditLogEvent };
  * anybody sees the event. The second uses the key of the person, on the way into the database.
  */
 export class Protector implements ValueProtection {
-  /** Since when there is no key: `performance.now()`. */
-  private waitingSince: number | undefined;
+  /** Since when keys can't be had, and when one could not last: `performance.now()`. */
+  private waiting = { since: -Infinity, last: -Infinity };
+  /** Keys that were waited for in vain, by their ids, and when they could not be had last. */
+  private readonly givenUp = new Map<string, number>();
 
   constructor(
     private readonly protection: Protection,
@@ -92,6 +99,7 @@ export class Protector implements ValueProtection {
       }
       if (opened.length === 0) return stored;
       const keys = await this.keys.keysFor(opened, access);
+      this.givenUp.delete(ALL_KEYS);
       const byKey = new Map<string, { readonly row: DataKey; readonly group: Opened[] }>();
       opened.forEach((one, index) => {
         const row = keys[index];
@@ -105,11 +113,10 @@ export class Protector implements ValueProtection {
           groups.slice(from, from + AT_ONCE).map(({ row, group }) => this.encrypt(row, group)),
         );
       }
-      this.waitingSince = undefined;
       return stored;
     } catch (error) {
       if (!(error instanceof KeyUnavailableError)) throw error;
-      this.giveUp(error, 'keys', "The keys of protected values can't be had");
+      this.giveUp(error, ALL_KEYS, 'keys', "The keys of protected values can't be had");
       for (const { event } of opened) withhold(event);
       return stored;
     }
@@ -122,8 +129,9 @@ export class Protector implements ValueProtection {
           event.metadata[PROTECTED_KEY] = encryptValues('v1', key, row.id, event, values);
         }
       });
+      this.givenUp.delete(row.id);
     } catch (error) {
-      this.giveUp(error, 'key', `The key ${row.id} of protected values can't be used`);
+      this.giveUp(error, row.id, 'key', `The key ${row.id} of protected values can't be used`);
       for (const { event } of group) withhold(event);
     }
   }
@@ -135,7 +143,12 @@ export class Protector implements ValueProtection {
       if (key) return decryptValues(key, String(event.metadata[PROTECTED_KEY]), event) as Carried;
       throw new Error('its key is not beside the journal');
     } catch (error) {
-      this.giveUp(error, 'carried', "The protected values of an audit event in the journal can't be read");
+      this.giveUp(
+        error,
+        keyId,
+        'carried',
+        "The protected values of an audit event in the journal can't be read",
+      );
       return undefined;
     }
   }
@@ -143,13 +156,13 @@ export class Protector implements ValueProtection {
   /**
    * Says that values are lost, once it is not worth waiting for their keys any longer.
    *
+   * @param id of the key
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` until then
    */
-  private giveUp(error: unknown, topic: string, fault: string): void {
+  private giveUp(error: unknown, id: string, topic: string, fault: string): void {
     let reason = String((error as Error).message);
     if (error instanceof KeyUnavailableError) {
-      this.waitingSince ??= performance.now();
-      if (performance.now() - this.waitingSince < KEY_PATIENCE_MS) {
+      if (this.isWorthWaiting(id)) {
         throw new AuditError(
           'AUDIT_STORE_UNAVAILABLE',
           `${error.message} Events wait for the keys; after ${KEY_PATIENCE_MS / 1_000} s they are stored without these values`,
@@ -159,6 +172,20 @@ export class Protector implements ValueProtection {
       reason = error.reason;
     }
     this.warnings.error(topic, `${fault} (${reason}); events are stored without these values.`);
+  }
+
+  /** A key that was given up is not waited for again: one that can never be had must not delay the others for ever. */
+  private isWorthWaiting(id: string): boolean {
+    const now = performance.now();
+    if (now - (this.givenUp.get(id) ?? -Infinity) > GIVEN_UP_MS) {
+      const { since, last } = this.waiting;
+      // After so long without a failure it is another one.
+      this.waiting = { since: now - last < KEY_PATIENCE_MS ? since : now, last: now };
+      if (now - this.waiting.since < KEY_PATIENCE_MS) return true;
+    }
+    if (this.givenUp.size >= MOST_GIVEN_UP) this.givenUp.clear();
+    this.givenUp.set(id, now);
+    return false;
   }
 }
 
