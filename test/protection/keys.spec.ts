@@ -1,11 +1,17 @@
 // How values and keys are encrypted: no nonce twice, nothing that fits elsewhere, and no key in memory for longer than it may be.
 import fc from 'fast-check';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RateLimitedLog } from '../../src/event/audit-logger.js';
+import { BEGINNING } from '../../src/journal/segment.js';
 import { createEventId } from '../../src/event/event-id.js';
 import { decryptValues, encryptValues } from '../../src/features/protection/encrypted-values.js';
 import { KeyCache } from '../../src/features/protection/key-cache.js';
 import { vi } from 'vitest';
 import { MasterKey, MasterKeys } from '../../src/features/protection/master-keys.js';
+import { TransitKeys } from '../../src/features/protection/transit-keys.js';
 
 const anEvent = () => ({ id: createEventId(Date.now()), tenantId: 'acme' });
 
@@ -132,5 +138,43 @@ describe('the cache of keys', () => {
     cache.clear();
     for (const key of keys) expect(key.equals(Buffer.alloc(32))).toBe(true);
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('the keys of a process', () => {
+  beforeEach(
+    () =>
+      void vi.useFakeTimers({
+        toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'],
+      }),
+  );
+  afterEach(() => void vi.useRealTimers());
+
+  it('wait for a KMS that does not answer no longer than they may', async () => {
+    const never = new Promise<Uint8Array>(() => undefined);
+    let ask!: () => void;
+    const asked = new Promise<void>((resolve) => (ask = resolve));
+    const kms = { keyId: 'k', wrap: () => (ask(), never), unwrap: () => never };
+    const directory = mkdtempSync(join(tmpdir(), 'audit-keys-'));
+    const events = { directory, mark: () => ({ number: 0, place: BEGINNING }), isSettledThrough: () => true };
+    const warnings = new RateLimitedLog({
+      log: () => undefined,
+      warn: () => undefined,
+      error: () => undefined,
+    });
+    const keys = new TransitKeys(new MasterKeys({ kms, retiredMasterKeys: [] }), 60_000, events, warnings);
+    const inTime = async <T>(work: Promise<T>, ms: number): Promise<T | 'late'> => {
+      const late = vi.advanceTimersByTimeAsync(ms + 100).then(() => 'late' as const);
+      return Promise.race([work, late]);
+    };
+    const opening = keys.open();
+    await asked;
+    expect(await inTime(opening, 2_000)).toBeUndefined();
+    // Whoever asks each second does not make the queue longer.
+    await vi.advanceTimersByTimeAsync(30_500);
+    expect(keys.current.key).toHaveLength(32);
+    expect(await inTime(keys.renew(), 5_000)).toBe(false);
+    expect(await inTime(keys.close(false), 2_000)).toBeUndefined();
+    rmSync(directory, { recursive: true });
   });
 });

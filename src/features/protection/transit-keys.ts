@@ -23,7 +23,8 @@ interface RetiredKey extends TransitKey {
 }
 
 const CHECK_MS = 1_000;
-const START_PATIENCE_MS = 2_000;
+/** How long a start and an end wait for a KMS. */
+const KMS_PATIENCE_MS = 2_000;
 const FILE = /^transit-([0-9a-f-]{36})\.key$/;
 /** What a KMS answers is some hundred bytes. */
 const LARGEST_BYTES = 64 * 1024;
@@ -40,7 +41,7 @@ export class TransitKeys {
   private active = newKey();
   private retired: RetiredKey[] = [];
   private timer: NodeJS.Timeout | undefined;
-  private working: Promise<void> = Promise.resolve();
+  private working: Promise<void> | undefined;
   private closed = false;
 
   /** @param lifetimeMs how long one is in use */
@@ -71,7 +72,7 @@ export class TransitKeys {
       }
     }
     // Not for ever: a KMS may be away.
-    await within(START_PATIENCE_MS, this.work());
+    await within(KMS_PATIENCE_MS, this.work());
     this.timer = setInterval(() => void this.work(), CHECK_MS).unref();
   }
 
@@ -96,7 +97,7 @@ export class TransitKeys {
     this.rotate();
     const deadline = performance.now() + ROTATION_PATIENCE_MS;
     do {
-      await this.work();
+      await within(deadline - performance.now(), this.work());
       if (this.retired.length === 0) return true;
       await new Promise((resolve) => setTimeout(resolve, 20));
     } while (performance.now() < deadline && !this.closed);
@@ -111,7 +112,7 @@ export class TransitKeys {
   async close(deletes: boolean): Promise<void> {
     this.closed = true;
     clearInterval(this.timer);
-    await this.working;
+    await within(KMS_PATIENCE_MS, Promise.resolve(this.working));
     for (const { key } of [this.active, ...this.retired]) key?.fill(0);
     const { directory } = this.events;
     if (directory === undefined || !deletes) return;
@@ -121,16 +122,19 @@ export class TransitKeys {
       if (FILE.test(name)) await destroyFile(join(directory, name)).catch(() => undefined);
   }
 
-  /** One piece of work after another. */
+  /** One piece of work at a time: whoever asks meanwhile gets the same one. */
   private work(): Promise<void> {
-    this.working = this.working.then(() => this.workNow());
-    return this.working;
+    return (this.working ??= this.workNow().finally(() => (this.working = undefined)));
   }
 
   private async workNow(): Promise<void> {
     if (this.closed) return;
     const { active } = this;
     if (active.isUsed && performance.now() - active.madeAt > this.lifetimeMs) this.rotate();
+    // First, since it needs no KMS.
+    for (const old of this.retired) {
+      if (this.events.isSettledThrough(old.through)) await this.destroy(old);
+    }
     try {
       await this.keepFile();
     } catch (error) {
@@ -138,9 +142,6 @@ export class TransitKeys {
         'transit',
         `The key that protects values in the audit journal can't be kept beside it: ${String((error as Error).message)}. If the process is killed now, protected values of events that are not stored yet are lost; the events are not.`,
       );
-    }
-    for (const old of this.retired) {
-      if (this.events.isSettledThrough(old.through)) await this.destroy(old);
     }
   }
 
@@ -173,6 +174,7 @@ export class TransitKeys {
       const path = join(directory, nameOf(id));
       if (!key || readRegularFile(path, LARGEST_BYTES) !== undefined) continue;
       const wrapped = await this.masters.wrap(key, placeOf(id));
+      if (this.closed) return;
       await writeWhole(path, JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped }));
     }
   }
