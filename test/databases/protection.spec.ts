@@ -1110,6 +1110,17 @@ describeEachDatabase('protection', (create, name) => {
       ]);
     });
 
+    it('protects an id that is repeated as a number, or in a list', async () => {
+      const { audit } = await start({ fields: ['userId'] });
+      const details = { ownerId: 7, approvers: ['7', '8'], levels: [7, 9], count: 8, others: ['8'] };
+      const { id } = await audit.record({ action: 'thing.note', tenantId: 'acme', userId: '7', details });
+      await audit.flush();
+      expect((await reveal(id)).details).toEqual(details);
+      await persons().forget({ tenantId: 'acme', subjectId: '7' });
+      const erased = { ownerId: '[erased]', approvers: '[erased]', levels: '[erased]' };
+      expect((await reveal(id)).details).toEqual({ ...details, ...erased });
+    });
+
     it('says that detection does not find by what is protected', async () => {
       await start({ fields: ['ipAddress', 'details.account'] }, { features: [detection()] });
       expect(logged.join('\n')).toMatch(

@@ -24,11 +24,12 @@ export function withoutValues(
   for (const field of present) delete rest[field];
   const hidesKey = namesSomebody(event, protection);
   // Word for word it must not stand elsewhere, as the key of a finding.
-  const repeated = new Set<AuditValue>(present.map((field) => event[field]!));
+  const repeated = new Set(present.map((field) => event[field]));
+  const repeats = (value: AuditValue) => [value].flat().some((item) => repeated.has(String(item)));
   for (const record of ['details', 'metadata'] as const) {
     for (const [key, value] of Object.entries(rest[record])) {
       const name = `${record}.${key}`;
-      const isHidden = isProtectedFact(name) || repeated.has(value) || (hidesKey && name === 'details.key');
+      const isHidden = isProtectedFact(name) || repeats(value) || (hidesKey && name === 'details.key');
       if (!isHidden || isNeeded(name)) continue;
       values[name] = value;
       rest[record][key] = PROTECTED_VALUE;
