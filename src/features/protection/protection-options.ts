@@ -17,7 +17,6 @@ import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
 import type { RedactedField } from '../../recorder/redaction/redaction-options.js';
 import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { ID_FIELDS } from '../../recorder/stored-text.js';
-import type { IdField } from '../../recorder/stored-text.js';
 import { MasterKey, MasterKeys } from './master-keys.js';
 import type { KeyManagement } from './master-keys.js';
 
@@ -60,20 +59,7 @@ export interface ProtectionOptions {
 const TIMES = { cacheSeconds: 300, cacheKeys: 1_000, dataKeyDays: 365 } as const;
 
 /** The options in the form in which they are used. */
-export interface Protection {
-  readonly fields: readonly RedactedField[];
-  /** Whether a dotted key, `details.email`, is protected. */
-  readonly isProtectedFact: (key: string) => boolean;
-  /** @throws what the application's function throws */
-  readonly subjectOf: (event: AuditLogEvent) => string | undefined;
-  /** The field of the event that names the person, where it is one of these. */
-  readonly subjectField?: IdField;
-  /** Absent where nothing is encrypted, and nothing can be revealed. */
-  readonly masters?: MasterKeys;
-  readonly cacheSeconds: number;
-  readonly cacheKeys: number;
-  readonly dataKeyDays: number;
-}
+export type Protection = ReturnType<typeof checkProtection>;
 
 const NEEDED =
   /^metadata\.(source|sequence|schemaVersion|statusCode|stageErrors|riskFactors|method|blockedBy|aborted|interrupted|withheld|protected|protectedFields)$/;
@@ -128,7 +114,7 @@ const kmsSchema = group(
 );
 
 /** @throws AuditError `AUDIT_INVALID_OPTIONS`, which never quotes a key */
-export function checkProtection(options: ProtectionOptions, redactor: Redactor): Protection {
+export function checkProtection(options: ProtectionOptions, redactor: Redactor) {
   checkOption(protectionSchema, options, 'protection');
   const { subject = 'userId', cacheSeconds, cacheKeys, dataKeyDays } = options;
   for (const field of options.fields) {
@@ -140,10 +126,13 @@ export function checkProtection(options: ProtectionOptions, redactor: Redactor):
     .map((field) => patternOf(field));
   return {
     fields: REDACTED_FIELDS.filter((field) => options.fields.includes(field)),
-    isProtectedFact: (key) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
+    /** Whether a dotted key, `details.email`, is protected. */
+    isProtectedFact: (key: string) => !isNeeded(key) && facts.some((pattern) => pattern.test(key)),
     subjectOf: subjectOf(subject),
     ...defined({
+      /** The field of the event that names the person, where it is one of these. */
       subjectField: ID_FIELDS.find((field) => field === subject),
+      /** Absent where nothing is encrypted, and nothing can be revealed. */
       masters: masterKeysOf(options),
     }),
     ...withDefaults(TIMES, { cacheSeconds, cacheKeys, dataKeyDays }),
