@@ -852,6 +852,34 @@ describeEachDatabase('protection', (create, name) => {
       }
     });
 
+    it('protects what an earlier start without it has left in the journal', async () => {
+      store = await removable(database, true);
+      await store.remove();
+      const kept = `${database.journal}-kept`;
+      const first = await startLedgerApp({ ...database, options: store.options }, {});
+      try {
+        await first.audit.record(ANN);
+        await mkdir(kept, { recursive: true });
+        await crash(database.journal, kept);
+      } finally {
+        await store.restore();
+        await first.close();
+      }
+      const raw = await RawTables.open(database);
+      await raw.query('DELETE FROM audit_events');
+      await raw.close();
+      try {
+        await start({}, { delivery: { directory: kept, ...AS_A_TOOL } });
+        await app!.audit.flush();
+        const rows = JSON.stringify(await rowsOf('audit_events'));
+        expect(rows).toContain(ANN.action);
+        expect(rows).not.toContain(EMAIL);
+      } finally {
+        await stop();
+        await rm(kept, { recursive: true, force: true });
+      }
+    });
+
     it('has nothing stored that does not fit the data, where the database comes after the start', async () => {
       await start({}, { delivery: AS_A_TOOL });
       await app!.audit.record(ANN);

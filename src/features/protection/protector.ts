@@ -88,7 +88,10 @@ export class Protector implements ValueProtection {
     const stored = [...events];
     const opened: Opened[] = [];
     try {
-      for (const [place, event] of events.entries()) {
+      for (const [place, given] of events.entries()) {
+        // As one that an earlier process has left in the journal, which had not listed this feature.
+        const isClear = given.metadata[PROTECTED_KEY] === undefined;
+        const event = isClear ? this.beforeJournal(given) : given;
         const keyId = keyIdOf(event.metadata[PROTECTED_KEY], 't1');
         if (keyId === undefined) continue;
         const copy = { ...event, metadata: { ...event.metadata } };
