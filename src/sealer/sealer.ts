@@ -10,6 +10,7 @@ import { signNote } from '../ledger/note.js';
 import { rootAt } from '../ledger/proofs.js';
 import type { AuditDatabase } from '../store/audit-database.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
+import { NotAsExpectedError } from '../store/insert-rows.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
 import { SealingRepository } from '../store/sealing.repository.js';
@@ -245,7 +246,10 @@ export class Sealer extends LogSealer {
     return added;
   }
 
-  /** Adds one batch, and answers how many leaves it has. `outrun`: somebody else has extended the log meanwhile. */
+  /**
+   * Adds one batch, and answers how many leaves it has. `outrun`: somebody else has extended the log meanwhile, or an event of the batch is
+   * not there any more.
+   */
   private async step(isWide: boolean): Promise<number | 'outrun'> {
     const head = await this.inTime(() => this.ledger.head());
     const tip = await this.tipOf(head);
@@ -260,9 +264,11 @@ export class Sealer extends LogSealer {
       await this.inTime(() => this.sealing.seal({ gapEvents, leaves, tiles, checkpoint }));
     } catch (error) {
       this.tip = undefined;
+      const { cause } = error as Error;
+      if (cause instanceof NotAsExpectedError) return 'outrun';
       const now = await this.inTime(() => this.ledger.head());
       if ((now?.treeSize ?? 0) !== tip.size) return 'outrun';
-      const isInTheWay = classifyStoreError((error as Error).cause) !== 'away';
+      const isInTheWay = classifyStoreError(cause) !== 'away';
       const obstacle = isInTheWay ? await this.inTime(() => this.obstacle(tip.size)) : undefined;
       if (obstacle === undefined) throw error;
       throw broken(

@@ -7,6 +7,7 @@ import { distinctIds } from './distinct-values.js';
 import { ROW_COLUMNS, toRow } from './event-row.js';
 import type { NumberedRow, RowNumber } from './event-row.js';
 import { insertOf, runTogether } from './insert-rows.js';
+import type { Step } from './insert-rows.js';
 import { isSealed, lastSealed } from './ledger.repository.js';
 import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
 import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
@@ -314,7 +315,8 @@ export class SealingRepository {
   /**
    * Adds the batch to the log, all of it or nothing.
    *
-   * @throws the driver's error, a duplicate where somebody else has extended the same checkpoint first
+   * @throws the driver's error, a duplicate where somebody else has extended the same checkpoint first; `NotAsExpectedError` where on SQLite
+   *   an event is not there any more
    */
   async seal({ gapEvents, leaves, tiles, checkpoint }: SealedBatch): Promise<void> {
     const dataSource = this.database.ready();
@@ -325,10 +327,14 @@ export class SealingRepository {
       rowsOf('audit_leaves', LEAF, leaves),
       rowsOf('audit_tiles', TILE, tiles),
     ].filter(({ rows }) => rows.length > 0);
-    await runTogether(
-      dataSource,
-      inserts.map((insert) => insertOf(dataSource, insert)),
-    );
+    const steps: Step[] = inserts.map((insert) => insertOf(dataSource, insert));
+    if (dialectOf(dataSource) === 'sqlite') {
+      // On its one connection also what the application had not committed was read: by now that may be rolled back.
+      const ids = list(leaves.map(({ eventId }) => id(eventId)));
+      const events = sql`SELECT COUNT(*) AS total FROM audit_events WHERE id IN (${ids})`;
+      steps.push({ ...statementOf(dataSource.manager, events), count: leaves.length });
+    }
+    await runTogether(dataSource, steps);
   }
 
   /** @throws AuditError `AUDIT_LEDGER_BROKEN` where its row is gone; `AUDIT_STORE_UNAVAILABLE` */

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
+import { DataSource } from 'typeorm';
 import { AuditError } from 'nest-audit-trail';
 import type { AuditLogEvent, DeliveryOptions, LedgerOptions, SignedCheckpoint } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
@@ -535,6 +536,38 @@ describeEachDatabase('sealing', (create, name) => {
       }
       const aborted = AbortSignal.abort(new Error('enough'));
       await expect(audit.verify({ signal: aborted })).rejects.toThrow('enough');
+    });
+
+    it('takes no event of a transaction of the application that is rolled back meanwhile', async () => {
+      const connection = await new DataSource(database.options).initialize();
+      const signer = parseSignerKey(first.signerKey);
+      let note: () => void = () => undefined;
+      const sign = async (bytes: Uint8Array) => {
+        note();
+        return signer.sign(bytes);
+      };
+      const app = await startLedgerApp(
+        { ...database, options: undefined as never },
+        { dataSource: connection, ledger: { signingKey: { verifierKey: first.verifierKey, sign } } },
+      );
+      apps.push(app);
+      const { audit } = app;
+      let sealed: Promise<SignedCheckpoint> | undefined;
+      const transaction = connection.transaction(async (manager) => {
+        await audit.record({ action: 'thing.delete' }, { manager });
+        // It has read the event.
+        const isRead = new Promise<void>((resolve) => (note = resolve));
+        sealed = audit.checkpoint();
+        await isRead;
+        throw new Error('rolled back');
+      });
+      await expect(transaction).rejects.toThrow('rolled back');
+      expect(await sealed).toMatchObject({ treeSize: 0 });
+      expect(await audit.verify()).toMatchObject({ ok: true, pending: 0 });
+      await connection.transaction((manager) => audit.record({ action: 'thing.delete' }, { manager }));
+      expect(await audit.checkpoint()).toMatchObject({ treeSize: 1 });
+      await apps.pop()!.close();
+      await connection.destroy();
     });
 
     it('waits for no key that does not answer', async () => {
