@@ -38,10 +38,15 @@ export interface CollectorOptions {
 const SOURCES_AT_ONCE = 100;
 /** Events whose sources each wide turn looks at. */
 const NEWEST_EVENTS = 200;
-/** Events without a number come by the caller's transaction, seldom later than so long after their id was made. */
-const UNNUMBERED_PATIENCE_MS = 3_600_000;
-/** How often those are looked for that came later still. */
-const SWEEP_INTERVAL_MS = 3_600_000;
+const [MINUTE_MS, HOUR_MS] = [60_000, 3_600_000];
+/**
+ * How often it looks how far back for events without a number: they come by the caller's transaction, mostly soon after their id was made.
+ */
+const LOOKS = [
+  { everyMs: HOUR_MS, backMs: Infinity },
+  { everyMs: MINUTE_MS, backMs: HOUR_MS },
+  { everyMs: 0, backMs: MINUTE_MS },
+];
 /** Pages of rows of one listing that are looked at in one pass; the next goes on from there. */
 const MAX_PAGES = 10;
 /** How long a row with a number of this process may wait until the process knows that it has stored the event. */
@@ -73,7 +78,8 @@ export class Collector {
   private hasLocal = false;
   /** The newest note of each source of this process, where this process can't have written it. */
   private readonly strange = new Map<string, string>();
-  private sweptAt = -Infinity;
+  /** When it did each of {@link LOOKS} the last time. */
+  private readonly lookedAt = LOOKS.map(() => -Infinity);
   /** Where to go on the next time in listings whose first rows were no events. */
   private readonly resumed = new Map<string, SourcePlace>();
 
@@ -91,6 +97,7 @@ export class Collector {
     this.queue.begin();
     this.notes.begin();
     this.isLast = false;
+    this.lookedAt[1] = -Infinity;
   }
 
   /** Whether nothing was left to be added of any source, since the last {@link begin}. */
@@ -115,11 +122,11 @@ export class Collector {
     await this.numbered(batch, size, isWide);
     await this.fill(batch, 'late', '', (after) => this.sealing.lateEvents(after, limit, size));
     const now = performance.now();
-    const sweeps = now - this.sweptAt > SWEEP_INTERVAL_MS;
-    const from = sweeps ? '' : firstIdOf(Date.now() - UNNUMBERED_PATIENCE_MS);
+    const due = LOOKS.findIndex(({ everyMs }, index) => now - this.lookedAt[index]! >= everyMs);
+    const from = due === 0 ? '' : firstIdOf(Date.now() - LOOKS[due]!.backMs);
     const unnumbered = (after: string) => this.sealing.unnumberedEvents(after, limit, size);
-    const isDone = await this.fill(batch, 'unnumbered', from, unnumbered);
-    if (sweeps && isDone) this.sweptAt = now;
+    // Who looks further back has seen what is nearer as well.
+    if (await this.fill(batch, 'unnumbered', from, unnumbered)) this.lookedAt.fill(now, due);
     return batch;
   }
 
