@@ -2,7 +2,7 @@ import { AuditError } from '../event/audit-error.js';
 import { canonicalJson } from '../ledger/canonical-json.js';
 import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
 import { isEventId, timestampOf } from '../event/event-id.js';
-import { parsedJson, readEvent } from '../event/read-event.js';
+import { isAuditEvent, parsedJson, readEvent } from '../event/read-event.js';
 import type { ReadEvent } from '../event/read-event.js';
 import { toInteger } from './column-value.js';
 
@@ -109,6 +109,7 @@ export function whyNoEvent(row: NumberedRow): string | undefined {
     return 'has another number in its columns source and sequence than in its metadata';
   }
   if (timestampOf(event.id) !== event.timestamp) return 'has an id of another time than its timestamp';
+  if (!isAuditEvent(event)) return 'is not an event as this library writes it';
   // A proof is of the event, whose text is made again: sealed in other words, it could never be proved.
   const isWorded =
     row.details === canonicalJson(event.details) &&

@@ -130,6 +130,17 @@ describeEachDatabase('forged rows', (create, name) => {
     ]);
   });
 
+  it.each<AuditLogEvent['metadata']>([{ unreadable: ['details'] }, { protected: 'by nobody' }])(
+    'are no events where they say %j, so they are not sealed',
+    async (metadata) => {
+      const forged = { ...unnumbered(), metadata };
+      await insertEvent(forged);
+      await store.events.append([numbered(source, 6)]);
+      expect(await seal()).toMatchObject({ treeSize: SIZE + 1 });
+      expect(await problemsOf()).toMatchObject([{ code: 'event_inserted', eventId: forged.id }]);
+    },
+  );
+
   it('are told of one by one, up to a limit', async () => {
     const leaves = Array.from({ length: 1_200 }, (_, index) => ({
       leaf_index: 5_000 + index,
