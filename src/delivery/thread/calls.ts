@@ -34,7 +34,7 @@ export class Calls {
     });
   }
 
-  /** @throws what is thrown there, see {@link revive}; Error where the other thread has ended */
+  /** @throws what is thrown there, see {@link revive}; what {@link fail} was told where it has ended */
   call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
     const id = ++this.lastId;
     return new Promise<unknown>((resolve, reject) => {

@@ -5,6 +5,7 @@ import { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogger } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { NumberRange } from '../../event/sequence-set.js';
+import { unavailable } from '../../store/store-error.js';
 import { keepProcess, within } from '../../store/within.js';
 import { Calls } from './calls.js';
 import { doDatabaseWork } from './database-work.js';
@@ -134,7 +135,7 @@ export class DatabaseThread {
     });
     port.on(ended, () => {
       const error = new Error('the thread that stores audit events has ended');
-      calls.fail(error);
+      calls.fail(unavailable(error));
       if (this.port !== port) return;
       this.port = this.calls = undefined;
       if (this.isClosed) return;
@@ -170,10 +171,10 @@ export class DatabaseThread {
     if (this.calls) user.started?.();
   }
 
-  /** @throws Error while it is not there; else what is thrown by it */
+  /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` while it is not there; else what is thrown by it */
   async call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
     if (this.calls) return keepProcess(this.calls.call(on, name, ...args));
-    throw new Error('the thread that stores audit events is not there yet');
+    throw unavailable(new Error('the thread that stores audit events is not there yet'));
   }
 
   /** As {@link call}, without an answer; nothing where there is no thread. */
