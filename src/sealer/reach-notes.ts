@@ -4,6 +4,8 @@ import type { SealingRepository } from '../store/sealing.repository.js';
 
 /** How often to look at most. */
 const SHORTEST_MS = 250;
+/** After so many looks at the same hole the process says again how far it has come: its key may not have signed the note. */
+const LOOKS_UNTIL_AGAIN = 10;
 
 /**
  * Has the process say how far its sources have come, where a number of theirs is missing in the log. Others record the loss only on
@@ -11,8 +13,8 @@ const SHORTEST_MS = 250;
  */
 export class ReachNotes {
   private timer: NodeJS.Timeout | undefined;
-  /** Where each source was found to have a hole the last time: the number before it. */
-  private holes = new Map<string, number>();
+  /** Where each source was found to have a hole: the number before it, and how often it was found. */
+  private holes = new Map<string, { readonly sealed: number; readonly looks: number }>();
   private readonly said = new Map<string, number>();
   /** Up to where the log has each source without a hole. */
   private readonly whole = new Map<string, number>();
@@ -50,15 +52,17 @@ export class ReachNotes {
     const last = new Map((await this.reached()).map(({ source, sequence }) => [source, sequence]));
     if ([...last].every(([source, reached]) => reached <= (this.whole.get(source) ?? 0))) return;
     const size = (await this.ledger.head())?.treeSize ?? 0;
-    const holes = new Map<string, number>();
+    const holes: typeof this.holes = new Map();
     for (const { source, sealed, next } of await this.sealing.progressOf([...last.keys()], size)) {
       this.whole.set(source, sealed);
       const reached = last.get(source)!;
       if (next === undefined || next === sealed + 1 || reached <= sealed) continue;
-      holes.set(source, sealed);
+      const before = this.holes.get(source);
+      const looks = before?.sealed === sealed ? before.looks + 1 : 1;
+      holes.set(source, { sealed, looks });
       // Seen again: it does not fill up by itself.
-      const isNews = reached > (this.said.get(source) ?? 0) && sealed >= (this.said.get(source) ?? 0);
-      if (this.holes.get(source) !== sealed || !isNews) continue;
+      const isNews = looks === 2 && sealed >= (this.said.get(source) ?? 0);
+      if (!isNews && looks % LOOKS_UNTIL_AGAIN !== 0) continue;
       this.said.set(source, reached);
       this.say(source, reached);
     }

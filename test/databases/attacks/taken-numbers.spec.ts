@@ -3,7 +3,7 @@
 import 'reflect-metadata';
 import type { AuditLogEvent, AuditModuleOptions, AuditProblem } from 'nest-audit-trail';
 import { createEventId } from '../../../src/event/event-id.js';
-import { generateKeys, parseVerifierKey } from '../../../src/ledger/index.js';
+import { generateKeys, parseSignerKey, parseVerifierKey } from '../../../src/ledger/index.js';
 import { Collector } from '../../../src/sealer/collector.js';
 import { AuditDatabase } from '../../../src/store/audit-database.js';
 import { SealingRepository } from '../../../src/store/sealing.repository.js';
@@ -187,6 +187,38 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
         'reached',
         3,
       ]);
+      await log.stop(other);
+    });
+
+    it('is told of again where the key of a process did not sign', async () => {
+      let isAway = false;
+      const signer = parseSignerKey(keys.signerKey);
+      const sign = async (bytes: Uint8Array) => {
+        if (isAway) throw new Error('the KMS is away');
+        return signer.sign(bytes);
+      };
+      const other = await start(
+        { seal: false, signingKey: { verifierKey: keys.verifierKey, sign } },
+        '-with-kms',
+        AS_A_TOOL,
+      );
+      const events = await record(other, 3);
+      isAway = true;
+      await remove([events[1]!]);
+      const source = sourceOf(events);
+      await eventually(async () => {
+        await sealer.audit.checkpoint();
+        const notes = await ask(store.connection, 'SELECT source, kind, statement FROM audit_sources');
+        expect(notes).toContainEqual({ source, kind: 'reached', statement: null });
+      });
+      isAway = false;
+      await eventually(async () => {
+        await sealer.audit.checkpoint();
+        expect(await gapsIn(sealer)).toContainEqual(
+          expect.objectContaining({ details: { source, from: 2, to: 2 } }),
+        );
+      });
+      await log.stop(other);
     });
   });
 
