@@ -17,6 +17,7 @@ import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LedgerSettings } from '../sealer/ledger-options.js';
 import { ReachNotes } from '../sealer/reach-notes.js';
 import { AuditDatabase } from '../store/audit-database.js';
+import { WaitingStatements } from '../store/waiting-statements.js';
 import { AskedFor } from '../trail/asked-for.js';
 import { AuditService } from '../trail/audit.service.js';
 import { DeadLetters } from '../trail/dead-letters.js';
@@ -67,10 +68,12 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
     describeGap: reports.gap,
     stored: (event: AuditLogEvent) => listeners.announce(event),
   };
+  const keeping = new WaitingStatements();
   const thread = threadOf(options, deliveryOptions, ledgerOptions, logger, {
     ...told,
     failed: (error) => logWatch.noteFailure(revive(error)),
-    keepLetter: (event, reason) => letters.keep(event, reason),
+    keepLetter: (event, reason) =>
+      keeping.send(statementTimeoutMs, (signal) => letters.keep(event, reason, signal)),
   });
   const loop = loopOf(tables, database, thread, atRest, deliveryOptions, failed);
   const delivery = new Delivery(loop, sources, logger, deliveryOptions, reports, authority);

@@ -1,7 +1,11 @@
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import type { SignedCheckpoint } from '../../sealer/ledger-options.js';
 import { LogSealer } from '../../sealer/log-sealer.js';
+import { within } from '../../store/within.js';
 import type { DatabaseThread, ThreadUser } from './database-thread.js';
+
+/** How much longer than the sealer itself a thread may take, which may have to connect first. */
+const THREAD_PATIENCE_MS = 2_000;
 
 /** The sealer, in the thread, which begins with the first news that it gets. */
 export class ThreadedSealer extends LogSealer implements ThreadUser {
@@ -31,6 +35,7 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
   }
 
   async close(patienceMs: number): Promise<void> {
-    await this.thread.call('sealer', 'close', patienceMs).catch(() => undefined);
+    const closed = this.thread.call('sealer', 'close', patienceMs).catch(() => undefined);
+    await within(patienceMs + THREAD_PATIENCE_MS, closed);
   }
 }
