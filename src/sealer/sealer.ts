@@ -3,7 +3,7 @@ import { AuditError } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { isEventId } from '../event/event-id.js';
+import { firstIdOf, isEventId } from '../event/event-id.js';
 import { formatCheckpoint, isOfLog } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { signNote } from '../ledger/note.js';
@@ -38,6 +38,8 @@ const LAST_RETRY_MS = 30_000;
 /** At rest it asks after so many intervals whether there is a new event, and looks for all else after so many. */
 const REST_INTERVALS = 5;
 const FULL_INTERVALS = 120;
+/** How far a clock may be ahead. An id that is further ahead is not the newest: nothing that comes would be newer. */
+const CLOCK_MS = 10_000;
 /** Looking for something to seal, where there may be nothing, may take so much of the time. */
 const SHARE_OF_TIME = 0.05;
 const PUBLISH_PATIENCE_MS = 1_000;
@@ -85,7 +87,7 @@ export class Sealer extends LogSealer {
   /** When to look further again than at the sources that are known to live. */
   private wideDue = -Infinity;
   /** Set while it rests: there was nothing to seal. */
-  private rest: { readonly newest: string | undefined; readonly until: number } | undefined;
+  private rest: { readonly news: string; readonly until: number } | undefined;
   private closed = false;
 
   /**
@@ -180,8 +182,8 @@ export class Sealer extends LogSealer {
     const isWide = begun >= this.wideDue;
     try {
       // Before it looks, so that what is stored meanwhile is news.
-      const newest = isWide || this.rest ? await this.inTime(() => this.sealing.newestEvent()) : undefined;
-      if (this.rest?.newest === newest && begun < (this.rest?.until ?? 0)) {
+      const news = isWide || this.rest ? await this.news() : '';
+      if (this.rest?.news === news && begun < this.rest.until) {
         this.waitMs = Math.min(this.waitMs + this.intervalMs, this.intervalMs * REST_INTERVALS);
         return;
       }
@@ -192,13 +194,20 @@ export class Sealer extends LogSealer {
       // However long that took: what lives is sealed in time.
       this.waitMs = isWide || sealed > 0 ? this.intervalMs : Math.max(this.intervalMs, pause);
       const mayRest = isWide && sealed === 0 && this.collector.isDone && !this.collector.isWaiting;
-      this.rest = mayRest ? { newest, until: now + this.intervalMs * FULL_INTERVALS } : undefined;
+      this.rest = mayRest ? { news, until: now + this.intervalMs * FULL_INTERVALS } : undefined;
       // Whoever has something to seal need not wait for the end of the lease.
       if (this.rest) await this.inTime(() => this.lease.release());
     } catch (error) {
       this.waitMs = Math.min(Math.max(this.waitMs, this.intervalMs) * 2, LAST_RETRY_MS);
       this.complain(error);
     }
+  }
+
+  /** What changes when there may be something to seal: the newest event, and the numbers that this process has given away. */
+  private async news(): Promise<string> {
+    const before = firstIdOf(Date.now() + CLOCK_MS);
+    const newest = await this.inTime(() => this.sealing.newestEvent(before));
+    return JSON.stringify([newest, this.host.localSources()]);
   }
 
   /**

@@ -122,9 +122,12 @@ export class SealingRepository {
     return rows.map((row): unknown => row['source']).filter((source) => typeof source === 'string');
   }
 
-  /** The id of the newest event; `undefined` where there is none. */
-  async newestEvent(): Promise<string | undefined> {
-    const [row] = await ask(this.database, sql`SELECT id FROM audit_events ORDER BY id DESC LIMIT 1`);
+  /** The highest id of an event that is lower than this one; `undefined` where there is none. */
+  async newestEvent(before: string): Promise<string | undefined> {
+    const [row] = await ask(
+      this.database,
+      sql`SELECT id FROM audit_events WHERE id < ${id(before)} ORDER BY id DESC LIMIT 1`,
+    );
     return row && String(row['id']);
   }
 

@@ -186,6 +186,39 @@ describeEachDatabase('sealing', (create, name) => {
     });
   }
 
+  if (name !== 'sqlite') {
+    it('says that it can not be asked, after the death of its thread', async () => {
+      const threads: Worker[] = [];
+      const note = (worker: Worker) => void threads.push(worker);
+      process.on('worker', note);
+      const { audit } = await start();
+      const [event] = await record({ audit }, 1);
+      await audit.flush();
+      await threads[0]!.terminate();
+      process.off('worker', note);
+      const questions = [() => audit.checkpoint(), () => audit.verify(), () => audit.prove(event!.id)];
+      for (const ask of questions) {
+        await expect(ask()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+      }
+    });
+  }
+
+  it('seals a new event though an id of a time to come is there', async () => {
+    const forged = { ...numbered('a', 1), metadata: {}, id: 'ffffffff-ffff-7fff-bfff-ffffffffffff' };
+    await store.events.append([forged]);
+    // It rests for 72 s.
+    const app = await start({ intervalMs: 600 });
+    await record(app, 1);
+    await app.audit.flush();
+    await eventually(async () => {
+      const leases = await store.connection.query('SELECT holder FROM audit_leases WHERE term > 1');
+      expect(leases).toMatchObject([{ holder: '' }]);
+    });
+    await record(app, 1);
+    await app.audit.flush();
+    await eventually(async () => expect(await app.audit.verify()).toMatchObject({ treeSize: 2 }));
+  });
+
   it('waits for a missing number, then tells of the loss, and takes what comes late', async () => {
     const source = createEventId(Date.now());
     const [one, two, three, four, five] = [1, 2, 3, 4, 5].map((sequence) => numbered(source, sequence)) as [
