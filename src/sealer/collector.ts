@@ -36,6 +36,8 @@ export interface CollectorOptions {
 
 /** Sources that one statement looks up. */
 const SOURCES_AT_ONCE = 100;
+/** Gaps whose numbers one statement looks for. */
+const GAPS_AT_ONCE = 100;
 /** Events whose sources each wide turn looks at. */
 const NEWEST_EVENTS = 200;
 const [MINUTE_MS, HOUR_MS] = [60_000, 3_600_000];
@@ -78,6 +80,8 @@ export class Collector {
   private hasLocal = false;
   /** The newest note of each source of this process, where this process can't have written it. */
   private readonly strange = new Map<string, string>();
+  /** The leaves of gaps that have all of their numbers by now. */
+  private readonly closed = new Set<number>();
   /** When it did each of {@link LOOKS} the last time. */
   private readonly lookedAt = LOOKS.map(() => -Infinity);
   /** Where to go on the next time in listings whose first rows were no events. */
@@ -98,6 +102,7 @@ export class Collector {
     this.notes.begin();
     this.isLast = false;
     this.lookedAt[1] = -Infinity;
+    this.closed.clear();
   }
 
   /** Whether nothing was left to be added of any source, since the last {@link begin}. */
@@ -114,13 +119,13 @@ export class Collector {
    * At most `limit` leaves; fewer only where those sources whose turn it is have no more.
    *
    * @param size leaves of the log
-   * @param isWide whether to look further than at the sources that are known to live
+   * @param isWide whether to look further than at the sources that are known to live, and for what came late
    */
   async next(limit: number, size: number, isWide: boolean): Promise<Batch> {
     const batch = new Batch(limit, size);
     this.hasLocal = false;
     await this.numbered(batch, size, isWide);
-    await this.fill(batch, 'late', '', (after) => this.sealing.lateEvents(after, limit, size));
+    if (isWide && !batch.isFull) await this.late(batch, size);
     const now = performance.now();
     const due = LOOKS.findIndex(({ everyMs }, index) => now - this.lookedAt[index]! >= everyMs);
     const from = due === 0 ? '' : firstIdOf(Date.now() - LOOKS[due]!.backMs);
@@ -128,6 +133,25 @@ export class Collector {
     // Who looks further back has seen what is nearer as well.
     if (await this.fill(batch, 'unnumbered', from, unnumbered)) this.lookedAt.fill(now, due);
     return batch;
+  }
+
+  /** Adds events of numbers that the log has recorded as lost. A gap that is closed is not looked at again before the next round. */
+  private async late(batch: Batch, size: number): Promise<void> {
+    const gaps = (await this.sealing.gapsBefore(size)).filter(({ leafIndex }) => !this.closed.has(leafIndex));
+    for (let at = 0; at < gaps.length; at += GAPS_AT_ONCE) {
+      const some = gaps.slice(at, at + GAPS_AT_ONCE);
+      const listing = `gaps from leaf ${some[0]!.leafIndex}`;
+      let isEmpty = !this.resumed.has(listing);
+      const isDone = await this.fill(batch, listing, '', async (after) => {
+        const rows = await this.sealing.lateEvents(some, after, batch.limit, size);
+        isEmpty &&= rows.length === 0;
+        return rows;
+      });
+      if (!isDone || !isEmpty) continue;
+      // What is there of them is in the log.
+      const missing = await this.sealing.countMissing(some);
+      for (const [index, gap] of some.entries()) if (missing[index] === 0) this.closed.add(gap.leafIndex);
+    }
   }
 
   private async numbered(batch: Batch, size: number, isWide: boolean): Promise<void> {

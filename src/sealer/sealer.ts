@@ -140,6 +140,7 @@ export class Sealer extends LogSealer {
   beginAgain(origin: string | undefined): void {
     void this.inTurn(async () => {
       this.tip = this.lastSeen = this.rest = undefined;
+      this.collector.begin();
       this.origin = origin;
     });
   }

@@ -15,6 +15,7 @@ import { integer, read, rowsOf, text } from './records.js';
 import { rowByRow } from './row-by-row.js';
 import { runStatement } from './run-statement.js';
 import {
+  any,
   ask,
   columnsOf,
   countRows,
@@ -25,10 +26,11 @@ import {
   limit,
   list,
   number,
+  raw,
   sql,
   statementOf,
 } from './sql.js';
-import type { Sql } from './sql.js';
+import type { Sql, SqlPart } from './sql.js';
 import { answer } from './store-error.js';
 import { dialectOf } from './table-name.js';
 
@@ -89,6 +91,9 @@ const IS_GAP = sql`ge.tenant_id = ${'default'} AND ge.action = ${GAP_ACTION} AND
 
 /** Events that have a number that a process can have given them. */
 const IS_NUMBERED = sql`${isNumber('e.sequence')} AND ${isId('e.id')}`;
+
+/** The event's id where its number is sought: SQLite would rather read all events in the order of their ids. */
+const UNSOUGHT_ID: SqlPart = (dialect) => raw(dialect === 'sqlite' ? '+e.id' : 'e.id');
 
 /**
  * What the sealer reads and writes. INSERT and SELECT are enough, except for the lease, which needs UPDATE.
@@ -198,15 +203,26 @@ export class SealingRepository {
     );
   }
 
-  /** The events that came after the log had recorded a gap in their place, and are not in the log, after an id, in the order of ids. */
-  lateEvents(afterId: string, count: number, size: number): Promise<NumberedRow[]> {
+  /**
+   * The events of these numbers that are not in the log, after an id, in the order of ids.
+   *
+   * @param ranges few enough for one statement, and at least one
+   */
+  lateEvents(
+    ranges: readonly NumberRange[],
+    afterId: string,
+    count: number,
+    size: number,
+  ): Promise<NumberedRow[]> {
+    // With their bounds as values: MySQL would look through all of a source's events for those of a row.
+    const lies = ranges.map(
+      ({ source, from, to }) =>
+        sql`(e.source = ${id(source)} AND e.sequence >= ${from} AND e.sequence <= ${to})`,
+    );
     return this.events(
-      sql`INNER JOIN audit_leaves g ON g.source = e.source AND g.sequence <= e.sequence AND g.through >= e.sequence
-          AND ${isSealed('g', size)}
-        INNER JOIN audit_events ge ON ge.id = g.event_id
-        ${joinLeaf(size)}
-        WHERE ${IS_GAP} AND l.event_id IS NULL AND e.id >= ${idAfter(afterId)} AND ${IS_NUMBERED}
-        ORDER BY e.id ${limit(count)}`,
+      sql`${joinLeaf(size)}
+        WHERE ${any(lies)} AND l.event_id IS NULL AND ${UNSOUGHT_ID} >= ${idAfter(afterId)} AND ${IS_NUMBERED}
+        ORDER BY ${UNSOUGHT_ID} ${limit(count)}`,
     );
   }
 

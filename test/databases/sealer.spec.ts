@@ -8,7 +8,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { DataSource } from 'typeorm';
 import { AuditError } from 'nest-audit-trail';
-import type { AuditLogEvent, DeliveryOptions, LedgerOptions, SignedCheckpoint } from 'nest-audit-trail';
+import type {
+  AuditDatabaseOptions,
+  AuditLogEvent,
+  DeliveryOptions,
+  LedgerOptions,
+  SignedCheckpoint,
+} from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import {
   checkProof,
@@ -18,7 +24,10 @@ import {
   parseSignerKey,
   parseVerifierKey,
 } from '../../src/ledger/index.js';
+import { Collector } from '../../src/sealer/collector.js';
 import { ledgerKeys } from '../../src/sealer/ledger-keys.js';
+import { AuditDatabase } from '../../src/store/audit-database.js';
+import { SealingRepository } from '../../src/store/sealing.repository.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
@@ -709,6 +718,53 @@ describeEachDatabase('a log', (create, name) => {
     await store.events.append([{ ...numbered('a', 1, { timestamp: Date.now() - 1_800_000 }), metadata: {} }]);
     expect(await audit.checkpoint()).toMatchObject({ treeSize: treeSize + 2 });
     expect(await audit.verify()).toMatchObject({ ok: true, events: treeSize + 2, pending: 0 });
+  });
+
+  it('is not searched again for numbers that came late and are all there', async () => {
+    const sought: string[] = [];
+    class WatchedSealing extends SealingRepository {
+      override lateEvents(...asked: Parameters<SealingRepository['lateEvents']>) {
+        sought.push(...asked[0].map(({ source }) => source));
+        return super.lateEvents(...asked);
+      }
+    }
+    const ignore = () => undefined;
+    const database = new AuditDatabase(
+      { database: store.connection.options as AuditDatabaseOptions },
+      { log: ignore, warn: ignore, error: ignore },
+    );
+    await database.connect(10_000);
+    const collector = new Collector(new WatchedSealing(database), store.sources, {
+      gapTimeoutMs: 60_000,
+      describeGap: () => Promise.reject(new Error('none')),
+      localSources: () => [],
+      ownersOf: () => [],
+      trust: () => Promise.resolve({ verifiers: [] }),
+      passedOver: ignore,
+      warn: ignore,
+    });
+    const source = createEventId(Date.now());
+    await store.events.append([1, 4].map((sequence) => numbered(source, sequence)));
+    await writeNote(store, { source, kind: 'started', sequence: 0 });
+    for (const late of [2, 3]) {
+      const { treeSize } = await app.audit.checkpoint();
+      const event = numbered(source, late);
+      await store.events.append([event]);
+      const { leaves } = await collector.next(10, treeSize, true);
+      expect(leaves.map(({ eventId }) => eventId)).toEqual([event.id]);
+    }
+    const { treeSize } = await app.audit.checkpoint();
+    const isSought = async () => {
+      sought.length = 0;
+      await collector.next(10, treeSize, true);
+      return sought.includes(source);
+    };
+    expect(await isSought()).toBe(true);
+    expect(await isSought()).toBe(false);
+    // A round looks at everything.
+    collector.begin();
+    expect(await isSought()).toBe(true);
+    await database.close();
   });
 
   it('is on tables that refuse UPDATE and DELETE', async () => {
