@@ -13,6 +13,7 @@ import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { NotAsExpectedError } from '../store/insert-rows.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
+import { endedBy } from '../store/run-statement.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';
 import { signInTime } from '../store/statement-signer.js';
@@ -217,9 +218,16 @@ export class Sealer extends LogSealer {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` where it does not answer; else what is thrown
    */
   private async inTime<T>(asked: () => Promise<T>): Promise<T> {
-    const isThere = () => within(ANSWER_PATIENCE_MS, this.ledger.head()).catch(() => false);
+    const isThere = () => {
+      const answer = endedBy(AbortSignal.timeout(ANSWER_PATIENCE_MS), () => this.ledger.head());
+      return within(ANSWER_PATIENCE_MS, answer).catch(() => false);
+    };
     try {
-      return await this.statements.send(this.host.statementTimeoutMs, asked, isThere);
+      return await this.statements.send(
+        this.host.statementTimeoutMs,
+        (signal) => endedBy(signal, asked),
+        isThere,
+      );
     } catch (error) {
       throw unavailable(error);
     }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { settleSession } from './mysql-session.js';
@@ -24,6 +25,14 @@ export interface StatementOptions {
   readonly fromReplica?: boolean;
 }
 
+/** See {@link endedBy}. */
+const signals = new AsyncLocalStorage<AbortSignal>();
+
+/** Does the work. The signal ends each of its statements and transactions, where a statement is given no signal of its own. */
+export function endedBy<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return signals.run(signal, work);
+}
+
 /** What is known of the connections of mysql2 and pg. */
 interface DriverConnection {
   readonly stream?: Socket;
@@ -39,22 +48,12 @@ interface DriverConnection {
 export async function runStatement<T = unknown>(
   manager: EntityManager,
   statement: Statement,
-  { signal, fromReplica = false }: StatementOptions = {},
+  { signal = signals.getStore(), fromReplica = false }: StatementOptions = {},
 ): Promise<T> {
   const dataSource = dataSourceOf(manager);
   if (manager.queryRunner) return runOn<T>(dataSource, manager.queryRunner, statement);
   const runner = dataSource.createQueryRunner(fromReplica ? 'slave' : 'master');
-  let connection: DriverConnection | undefined;
-  const breakOff = () => (connection?.stream ?? connection?.connection?.stream)?.destroy();
-  try {
-    connection = (await runner.connect()) as DriverConnection | undefined;
-    signal?.throwIfAborted();
-    signal?.addEventListener('abort', breakOff, { once: true });
-    return await runOn<T>(dataSource, runner, statement);
-  } finally {
-    signal?.removeEventListener('abort', breakOff);
-    await runner.release();
-  }
+  return connected(runner, signal, () => runOn<T>(dataSource, runner, statement));
 }
 
 /**
@@ -67,8 +66,7 @@ export async function inTransaction(
   work: (run: <T>(statement: Statement) => Promise<T>) => Promise<void>,
 ): Promise<void> {
   const runner = dataSource.createQueryRunner('master');
-  try {
-    await runner.connect();
+  await connected(runner, signals.getStore(), async () => {
     const quiet = quietRunner(dataSource, runner);
     await quiet.startTransaction();
     try {
@@ -79,7 +77,24 @@ export async function inTransaction(
       await quiet.rollbackTransaction().catch(() => undefined);
       throw error;
     }
+  });
+}
+
+/** Does the work on the runner's connection, which the signal breaks, and releases it. */
+async function connected<T>(
+  runner: QueryRunner,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  let connection: DriverConnection | undefined;
+  const breakOff = () => (connection?.stream ?? connection?.connection?.stream)?.destroy();
+  try {
+    connection = (await runner.connect()) as DriverConnection | undefined;
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', breakOff, { once: true });
+    return await work();
   } finally {
+    signal?.removeEventListener('abort', breakOff);
     await runner.release();
   }
 }

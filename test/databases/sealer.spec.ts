@@ -40,6 +40,7 @@ import {
   startLedgerApp,
 } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
+import { removable } from '../support/removable-database.js';
 import { writeNote } from '../support/source-notes.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
@@ -658,6 +659,36 @@ describeEachDatabase('sealing', (create, name) => {
       }
       await eventually(async () => expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 1 }));
     }, 30_000);
+  }
+
+  if (name !== 'sqlite') {
+    it('breaks connections on which nothing answers any more', async () => {
+      const proxied = await removable(database, true);
+      const connection = await new DataSource(proxied.options).initialize();
+      const app = await startLedgerApp(
+        { ...database, options: undefined as never },
+        { dataSource: connection, delivery: { statementTimeoutMs: 300 } },
+      );
+      // The application has some of them.
+      const sleep = name === 'mysql' ? 'SELECT SLEEP(0.2)' : 'SELECT pg_sleep(0.2)';
+      await Promise.all(Array.from({ length: 6 }, () => connection.query(sleep)));
+      await record(app, 1);
+      // To connect takes longer than a statement may.
+      await eventually(() => app.audit.flush());
+      expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 1 });
+      proxied.proxy!.silence();
+      for (let times = 0; times < 4; times += 1) {
+        await expect(app.audit.checkpoint()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+      }
+      // Only new connections get through: those from before never answer again.
+      proxied.proxy!.answerNewOnes();
+      await record(app, 1);
+      await eventually(async () => expect(await app.audit.checkpoint()).toMatchObject({ treeSize: 2 }));
+      // With those that still wait, as of the delivery.
+      await proxied.release();
+      await app.close();
+      await connection.destroy();
+    }, 40_000);
   }
 
   it('does not go on from a log that was changed, and harms nobody by that', async () => {
