@@ -93,7 +93,7 @@ describeEachDatabase('the statements of the audit', (create) => {
     await eventually(() => audit.flush());
     expect(logger.lines).toContainEqual(expect.stringContaining('INSERT INTO'));
     const isQuestion = (line: string) =>
-      /^SELECT .?id.? FROM .*audit_events\W* ORDER BY .?id.? DESC LIMIT 1$/.test(line);
+      /^SELECT .?id.? FROM .*audit_events\W* WHERE .?id.? < \S+ ORDER BY .?id.? DESC LIMIT 1$/.test(line);
     const resting = () => logger.lines.slice(-6);
     await eventually(() => {
       expect(resting()).toHaveLength(6);
