@@ -45,3 +45,11 @@ export function isOfLog(origin: string, name: string): boolean {
     origin === name || (origin.startsWith(`${name}/`) && /^[0-9a-f]{16}$/.test(origin.slice(name.length + 1)))
   );
 }
+
+/**
+ * Whether a statement of one of these origins counts in the log of the other. Processes sign in the name of their log, and a record of
+ * what was removed in the origin of the checkpoint that it is proved by.
+ */
+export function isSameLog(origin: string, other: string): boolean {
+  return isOfLog(origin, other) || isOfLog(other, origin);
+}

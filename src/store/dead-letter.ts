@@ -7,6 +7,7 @@ import { parsedJson, readEvent } from '../event/read-event.js';
 import type { EventParts } from '../event/read-event.js';
 import { TEXT_LIMITS } from '../event/safe-text.js';
 import { EVENT_NAMES } from '../ledger/canonical-event.js';
+import { isSameLog } from '../ledger/checkpoint.js';
 import { formatFault } from '../ledger/format-error.js';
 import { openStatement } from '../ledger/statement.js';
 import { toInteger } from './column-value.js';
@@ -90,7 +91,7 @@ function whyUnsigned(row: LetterRow, { verifiers, origin }: StatementTrust): str
     const statement = openStatement('dead-letter', parsedJson(row.statement), verifiers);
     if (!statement.isTrusted) return 'no key of the log has signed it';
     const origins = origin === undefined ? verifiers.map(({ name }) => name) : [origin];
-    if (!origins.includes(statement.origin)) {
+    if (!origins.some((one) => isSameLog(one, statement.origin))) {
       return `it is of the log ${statement.origin}, not of ${origins.join(' or ')}`;
     }
     const isSigned = statement.lines.length === 1 && statement.lines[0] === letterLine(row);

@@ -1,4 +1,5 @@
 import { createEventId } from '../event/event-id.js';
+import { isSameLog } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { openStatement, signStatement } from '../ledger/statement.js';
 import { toAscii } from './ascii.js';
@@ -60,7 +61,7 @@ export function isTrusted(note: SourceNote, { verifiers, origin }: StatementTrus
   if (verifiers.length === 0 || note.statement === null || !note.statement.includes(lines)) return false;
   try {
     const opened = openStatement('source', note.statement, verifiers);
-    const isOfLog = origin === undefined || opened.origin === origin;
+    const isOfLog = origin === undefined || isSameLog(opened.origin, origin);
     return opened.isTrusted && isOfLog && opened.lines.join('\n') === lines;
   } catch (error) {
     if (error instanceof LedgerFormatError) return false;

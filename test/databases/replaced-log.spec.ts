@@ -1,10 +1,12 @@
 // The database of the audit is dropped under the running application: it goes on, in a log that can't be taken for the one before.
 import { DataSource } from 'typeorm';
 import type { AuditLogEvent, AuditModuleOptions } from 'nest-audit-trail';
+import { AuditRetention, retention } from 'nest-audit-trail/retention';
 import { generateKeys } from '../../src/ledger/index.js';
 import { eventually } from '../support/eventually.js';
 import { send } from '../support/http-client.js';
 import { AS_A_TOOL } from '../support/ledger-app.js';
+import { narrowActions, POISON } from '../support/narrow-column.js';
 import { startThings } from '../support/things-app.js';
 import type { ThingsApp } from '../support/things-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
@@ -121,6 +123,46 @@ describeEachDatabase('a log whose database was dropped', (create, name) => {
       TIMEOUT_MS,
     );
   }
+
+  it(
+    'is followed by one in which each record of a process is believed, by either name',
+    async () => {
+      const { audit, get } = await start({
+        delivery: AS_A_TOOL,
+        features: [retention({ rules: [{ keepDays: 365 }] })],
+      });
+      await audit.record({ action: 'thing.create' });
+      await eventually(() => audit.flush());
+      await eventually(async () => expect((await audit.checkpoint()).treeSize).toBe(1));
+      await dropDatabase();
+      const timestamp = Date.now() - 400 * 86_400_000;
+      await audit.record({ action: 'thing.read', category: 'data_access', timestamp });
+      await eventually(async () => {
+        await audit.flush();
+        expect(await actionsOf(app!)).toEqual(expect.arrayContaining(['audit.log-replaced', 'thing.read']));
+      });
+      const { origin } = await eventually(async () => {
+        const checkpoint = await audit.checkpoint();
+        expect(checkpoint.treeSize).toBeGreaterThanOrEqual(3);
+        return checkpoint;
+      });
+      const kept = get(AuditRetention);
+      await kept.placeHold({ tenantId: 'other', reason: 'case', placedBy: 'counsel' });
+      expect(await kept.removeExpired()).toMatchObject({ removed: 1 });
+      const connection = await new DataSource(database.options).initialize();
+      await narrowActions(connection, name);
+      await connection.destroy();
+      await audit.record({ action: POISON });
+      await eventually(async () => expect(await audit.deadLetters({ allTenants: true })).toHaveLength(1));
+      for (const options of [{}, { origin }]) {
+        const { problems, removed, deadLetters } = await audit.verify(options);
+        expect(problems.map(({ code }) => code)).toEqual(['sequence_gap']);
+        expect([removed, deadLetters]).toEqual([1, 1]);
+      }
+      expect(await kept.holds({ tenantId: 'other' })).toHaveLength(1);
+    },
+    TIMEOUT_MS,
+  );
 
   it(
     'waits for the migrations of somebody else where it may not make tables',

@@ -1,4 +1,5 @@
 import { showValue } from '../../event/show-value.js';
+import { isSameLog } from '../../ledger/checkpoint.js';
 import type { OpenedStatement } from '../../ledger/statement.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
@@ -38,7 +39,7 @@ export class RecordedTrust {
     if (meant !== eventId) return `is that of event ${showValue(meant)}`;
     // Where nothing is sealed yet, nobody may know the name of the log.
     const known = (await (this.known ??= originOf(this.ledger, this.trust))) ?? origin;
-    if (origin !== known) return `is of the log ${showValue(origin)}, not of ${known}`;
+    if (!isSameLog(origin, known)) return `is of the log ${showValue(origin)}, not of ${known}`;
     if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(eventId))) return undefined;
     return 'has no signature by a trusted key';
   }
