@@ -22,9 +22,9 @@ import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
 import type { EventColumn, EventRow } from './event-row.js';
 import { insertRows } from './insert-rows.js';
-import { isSealed } from './ledger.repository.js';
+import { isSealed, LedgerRepository } from './ledger.repository.js';
 import { ask, columnsOf, countRows, id, idAfter, isId, limit, list, sql } from './sql.js';
-import type { Row } from './sql.js';
+import type { Row, Sql } from './sql.js';
 import type { StatementSigner, StatementTrust } from './statement-signer.js';
 import { classifyStoreError, unavailable } from './store-error.js';
 
@@ -72,7 +72,7 @@ const SCAN_PAGE = 20;
 /**
  * The events that could not be stored as they are. The table takes them whatever is in them: all text is ASCII, and
  * the event is one long text. A user with INSERT and SELECT is enough: a letter is never changed or deleted, and one
- * that was replayed is known by its id in `audit_events`.
+ * that was replayed is known by its id in `audit_events`, or in the log once retention has removed the event.
  *
  * So anybody with that user may write letters too. A process with a key signs its own, and no others are believed where
  * there are keys. Every method may throw `AUDIT_STORE_UNAVAILABLE`.
@@ -125,8 +125,9 @@ export class DeadLetterRepository {
   }): Promise<AuditDeadLetter[]> {
     const letters: AuditDeadLetter[] = [];
     const count = Math.min(page.limit, SCAN_PAGE);
+    const size = (await new LedgerRepository(this.database).head())?.treeSize ?? 0;
     const found = pages<LetterRow>(count, (last) =>
-      this.waiting(String(last?.id ?? page.after ?? ''), count, page.tenantId),
+      this.waiting(String(last?.id ?? page.after ?? ''), count, size, page.tenantId),
     );
     for await (const rows of found) {
       for (const row of rows) {
@@ -193,13 +194,13 @@ export class DeadLetterRepository {
   }
 
   /** The rows of letters that are not replayed, after an id. Verification names those without one, as SQLite may have them. */
-  private waiting(after: string, count: number, tenantId?: string): Promise<LetterRow[]> {
+  private waiting(after: string, count: number, size: number, tenantId?: string): Promise<LetterRow[]> {
     const isTenants =
       tenantId === undefined ? sql`1 = 1` : sql`d.tenant_id IN (${list(tenantFormsOf(tenantId))})`;
     return ask<LetterRow & Row>(
       this.database,
       sql`SELECT ${LETTER} FROM audit_dead_letters d
-        WHERE NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = d.id)
+        WHERE ${isWaiting(size)}
           AND ${isTenants} AND d.id >= ${idAfter(after)} AND ${isId('d.id')} ORDER BY d.id ${limit(count)}`,
     );
   }
@@ -231,6 +232,12 @@ export class DeadLetterRepository {
   private async has(letterId: string): Promise<boolean> {
     return (await countRows(this.database, sql`audit_dead_letters WHERE id = ${id(letterId)}`)) > 0;
   }
+}
+
+/** Whether the event of a letter, whose table is `d`, is neither stored nor in the log. @param size of the log */
+export function isWaiting(size: number): Sql {
+  return sql`NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = d.id)
+    AND NOT EXISTS (SELECT 1 FROM audit_leaves l WHERE l.event_id = d.id AND ${isSealed('l', size)})`;
 }
 
 type ScannedRow = LetterRow &

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { present } from '../event/present.js';
 import type { AuditDatabase } from './audit-database.js';
+import { isWaiting } from './dead-letter.repository.js';
 import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
@@ -152,9 +153,11 @@ export class SourceRepository {
     // In this order: what was delivered before a note was written, is found by those who read after it.
     const notes = new Map<string, SourceStanding>();
     for await (const standing of this.standings(knowledge)) notes.set(standing.source, standing);
-    const stored = await this.figures();
+    const ledger = new LedgerRepository(this.database);
+    const sizeNow = async () => (await ledger.head())?.treeSize ?? 0;
+    const stored = await this.figures(await sizeNow());
     // What is removed, the log tells.
-    const head = (await this.hasRemovals()) ? await new LedgerRepository(this.database).head() : undefined;
+    const size = (await this.hasRemovals()) ? await sizeNow() : 0;
     const sources = [...new Set([...notes.keys(), ...stored.keys()])].sort().reverse();
     const summaries: AuditSource[] = [];
     for (let index = 0; index < sources.length; index += AT_ONCE) {
@@ -168,7 +171,7 @@ export class SourceRepository {
       });
       // The counts alone tell that no number is missing.
       const holed = known.filter(({ figures, last }) => (figures.sequences ?? 0) !== last);
-      const gaps = await this.gaps(holed, head?.treeSize ?? 0);
+      const gaps = await this.gaps(holed, size);
       summaries.push(...known.map((one) => summaryOf(one, gaps.get(one.source) ?? [], knowledge)));
       await turn();
     }
@@ -176,7 +179,7 @@ export class SourceRepository {
   }
 
   /** By source. The time is looked up and no MAX of all, so that the index of sources and sequences alone is read. */
-  private async figures(): Promise<Map<string, Figures>> {
+  private async figures(size: number): Promise<Map<string, Figures>> {
     const rows = await ask(
       this.database,
       sql`SELECT source, SUM(events) AS events, SUM(sequences) AS sequences, SUM(letters) AS letters,
@@ -192,7 +195,7 @@ export class SourceRepository {
           SELECT d.source, NULL, NULL, MIN(d.sequence), MAX(d.sequence), COUNT(*), NULL
             FROM audit_dead_letters d
             WHERE d.source IS NOT NULL AND ${isNumber('d.sequence')} AND ${isId('d.source')}
-              AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = d.id)
+              AND ${isWaiting(size)}
             GROUP BY d.source) f
         GROUP BY source`,
     );

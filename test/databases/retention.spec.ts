@@ -12,6 +12,7 @@ import { generateKeys, parseVerifierKey } from '../../src/ledger/keys.js';
 import { eventLeafHash } from '../../src/ledger/canonical-event.js';
 import { checkProof } from '../../src/ledger/proof-bundle.js';
 import { eventually } from '../support/eventually.js';
+import { narrowActions, POISON, widenActions } from '../support/narrow-column.js';
 import { AS_A_TOOL, RawTables, startLedgerApp } from '../support/ledger-app.js';
 import type { LedgerApp } from '../support/ledger-app.js';
 import { describeEachDatabase } from '../support/harness/databases.js';
@@ -502,6 +503,27 @@ describeEachDatabase('retention', (create, name) => {
   describe('in a log of its own', () => {
     beforeEach(open);
     afterEach(close);
+
+    it('leaves a letter replayed whose event it has removed', async () => {
+      const audit = await start();
+      const connection = await new DataSource(database.options).initialize();
+      try {
+        await narrowActions(connection, name);
+        await audit.record({ tenantId: 'acme', ...old(1, { action: POISON })[0]! });
+        await audit.flush();
+        await widenActions(connection, name);
+      } finally {
+        await connection.destroy();
+      }
+      expect(await audit.replayDeadLetters(ALL)).toEqual({ replayed: 1, refused: 0 });
+      await audit.checkpoint();
+      expect(await retained().removeExpired()).toMatchObject({ removed: 1 });
+      expect(await audit.deadLetters(ALL)).toEqual([]);
+      expect((await audit.sources()).map(({ deadLetters }) => deadLetters)).toEqual([undefined]);
+      expect(await audit.replayDeadLetters(ALL)).toEqual({ replayed: 0, refused: 0 });
+      await audit.checkpoint();
+      expect(await audit.verify()).toMatchObject({ ok: true, removed: 1 });
+    });
 
     it('removes what is old enough, in batches that each say so, and the log verifies', async () => {
       const audit = await start();
