@@ -1,6 +1,10 @@
 // The numbers of a source through the log: what came late closes its gap, and to find that out costs no more the more gaps there are.
+import { createEventId } from '../../src/event/event-id.js';
 import { ProblemList } from '../../src/trail/verification/problem-list.js';
 import { SourceOrder } from '../../src/trail/verification/source-order.js';
+import type { NumberedRow } from '../../src/store/event-row.js';
+import { numbered } from '../support/audit-store.js';
+import { rowOf } from '../support/event-rows.js';
 
 const SOURCE = '01a2092a-37dd-7618-b679-271106589fe4';
 const leaf = (leafIndex: number, sequence: number, through = sequence) => ({
@@ -63,5 +67,19 @@ describe('the order of the numbers of a source', () => {
     expect(problems.count).toBe(0);
     order.next(leaf(7, 5), false);
     expect(problems.listed).toMatchObject([{ code: 'sequence_disorder', sequence: 5 }]);
+  });
+
+  it('waits for a number from the end of the event after it, however long that took', () => {
+    const HOUR = 3_600_000;
+    const order = new SourceOrder(new ProblemList(9));
+    for (const [sequence, durationMs] of [
+      [6, HOUR],
+      [8, HOUR - 60_000],
+    ] as const) {
+      const metadata = { durationMs };
+      const event = numbered(createEventId(sequence), sequence, { timestamp: Date.now() - HOUR, metadata });
+      order.addUnsealed(rowOf(event) as NumberedRow);
+    }
+    expect(order.unsealedHoles(30_000).map(({ to }) => to)).toEqual([7]);
   });
 });

@@ -1,6 +1,6 @@
 import { firstIndex, SequenceSet } from '../../event/sequence-set.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import { toInteger } from '../../store/column-value.js';
+import { readRow } from '../../store/event-row.js';
 import type { NumberedRow } from '../../store/event-row.js';
 import type { StoredLeaf } from '../../store/ledger-records.js';
 import type { StoredGap } from '../../store/sealing.repository.js';
@@ -14,8 +14,8 @@ interface RecordedGap {
 
 /** Numbers that are missing after those of the log, and the event after them. */
 export interface UnsealedHole extends NumberRange {
-  /** When that event began, as it says itself. */
-  readonly begun: number;
+  /** When that event ended, as it says itself. */
+  readonly ended: number;
   readonly eventId: string;
 }
 
@@ -64,7 +64,7 @@ export class SourceOrder {
   }
 
   /**
-   * Where the event after a hole began longer ago than a hole may take to fill up: the numbers of the hole. A time that is as far in the
+   * Where the event after a hole ended longer ago than a hole may take to fill up: the numbers of the hole. A time that is as far in the
    * future, or none, is of no process that waits.
    */
   unsealedHoles(patienceMs: number): UnsealedHole[] {
@@ -73,7 +73,7 @@ export class SourceOrder {
       .map(({ hole }) => hole)
       .filter(
         // Of NaN nothing is true.
-        ({ from, to, begun }) => to >= from && !(Math.abs(now - begun) <= patienceMs),
+        ({ from, to, ended }) => to >= from && !(Math.abs(now - ended) <= patienceMs),
       );
   }
 
@@ -105,15 +105,17 @@ export class SourceOrder {
   }
 
   /** An event that is stored and not in the log, once all leaves are in. */
-  addUnsealed({ id, source, sequence, timestamp }: NumberedRow): void {
+  addUnsealed(row: NumberedRow): void {
+    const { id, source, sequence } = row;
     if (source === null || sequence === null || Number(sequence) <= this.sealed(source)) return;
     const number = Number(sequence);
     const range = { source, from: this.sealed(source) + 1, to: number - 1 };
-    const hole = { ...range, begun: toInteger(timestamp), eventId: String(id) };
     const known = this.unsealed.get(source);
-    if (!known) this.unsealed.set(source, { hole, highest: number });
-    else if (number <= known.hole.to) known.hole = hole;
-    else known.highest = Math.max(known.highest, number);
+    if (known && number > known.hole.to) known.highest = Math.max(known.highest, number);
+    else {
+      const hole = { ...range, ended: endOf(row), eventId: String(id) };
+      this.unsealed.set(source, { hole, highest: known?.highest ?? number });
+    }
   }
 
   private open(gap: StoredGap): void {
@@ -135,6 +137,12 @@ export class SourceOrder {
     come.add(sequence);
     return true;
   }
+}
+
+/** When the event of the row ended. It has its number since then, however long it took. */
+function endOf(row: NumberedRow): number {
+  const { timestamp, metadata } = readRow(row).event;
+  return timestamp + Number(metadata['durationMs'] ?? 0);
 }
 
 /** `Number 5` or `Numbers 5 to 7`. */

@@ -88,7 +88,7 @@ export async function verifySources(log: Verification, letters: DeadLetterNumber
   for (const hole of order.unsealedHoles(gapTimeoutMs)) {
     const reached = noted.get(hole.source);
     // A process that lives has time to say how far it is.
-    const mayBeSaid = Math.abs(Date.now() - hole.begun) <= WORD_TIMES * gapTimeoutMs;
+    const mayBeSaid = Math.abs(Date.now() - hole.ended) <= WORD_TIMES * gapTimeoutMs;
     if (local.has(hole.source) || (reached !== undefined && (hole.to <= reached || mayBeSaid))) continue;
     const why =
       reached === undefined
