@@ -1,8 +1,10 @@
 // The numbers of a source through the log: what came late closes its gap, and to find that out costs no more the more gaps there are.
 import { createEventId } from '../../src/event/event-id.js';
+import { DeadLetterNumbers } from '../../src/trail/verification/dead-letter-numbers.js';
 import { ProblemList } from '../../src/trail/verification/problem-list.js';
 import { SourceOrder } from '../../src/trail/verification/source-order.js';
 import type { NumberedRow } from '../../src/store/event-row.js';
+import type { Verification } from '../../src/trail/verification/verifier-knowledge.js';
 import { numbered } from '../support/audit-store.js';
 import { rowOf } from '../support/event-rows.js';
 
@@ -81,5 +83,26 @@ describe('the order of the numbers of a source', () => {
       order.addUnsealed(rowOf(event) as NumberedRow);
     }
     expect(order.unsealedHoles(30_000).map(({ to }) => to)).toEqual([7]);
+  });
+});
+
+describe('the numbers of dead letters', () => {
+  it('are all known where they come one after another, however many there are', async () => {
+    const asked: unknown[] = [];
+    async function* scan() {
+      for (let sequence = 1; sequence <= 100_001; sequence += 1)
+        yield { id: '', source: SOURCE, sequence, isReplayed: false, isReplaced: false };
+    }
+    const sealing = {
+      countMissing: async (ranges: readonly unknown[]) => {
+        asked.push(...ranges);
+        return ranges.map(() => 1);
+      },
+    };
+    const log = { store: { letters: { scan }, sealing } } as unknown as Verification;
+    const letters = await DeadLetterNumbers.read(log, true);
+    expect(letters.waiting).toBe(100_001);
+    expect(await letters.countMissing([{ source: SOURCE, from: 1, to: 100_001 }])).toEqual([0]);
+    expect(asked).toEqual([]);
   });
 });

@@ -4,14 +4,14 @@ import { SequenceSet } from '../../event/sequence-set.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import type { Verification } from './verifier-knowledge.js';
 
-/** Numbers that are remembered, so that an attacker can't fill the memory: what is beyond explains nothing. */
-const MAX_NUMBERS = 100_000;
+/** Ranges of numbers that are remembered, so that an attacker can't fill the memory: what is beyond explains nothing. */
+const MAX_RANGES = 100_000;
 
 /** Which numbers only dead letters tell of. */
 export class DeadLetterNumbers {
   /** Letters that are believed and not replayed. */
   waiting = 0;
-  private remembered = 0;
+  private ranges = 0;
   private readonly numbers = new Map<string, SequenceSet>();
 
   private constructor(private readonly log: Verification) {}
@@ -51,11 +51,12 @@ export class DeadLetterNumbers {
 
   private add({ source, sequence }: ScannedLetter): void {
     this.waiting += 1;
-    if (source === null || sequence === null || this.remembered >= MAX_NUMBERS) return;
-    this.remembered += 1;
+    if (source === null || sequence === null || this.ranges >= MAX_RANGES) return;
     const numbers = this.numbers.get(source) ?? new SequenceSet();
     this.numbers.set(source, numbers);
+    this.ranges -= numbers.ranges.length;
     numbers.add(sequence);
+    this.ranges += numbers.ranges.length;
   }
 }
 
