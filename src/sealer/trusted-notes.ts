@@ -1,4 +1,4 @@
-import { isEnd, isTrusted, readNote } from '../store/source-note.js';
+import { isEnd, isTrusted, placeOf, readNote } from '../store/source-note.js';
 import type { SourceNote } from '../store/source-note.js';
 import type { StatementTrust } from '../store/statement-signer.js';
 import type { SourceRepository } from '../store/source.repository.js';
@@ -53,11 +53,14 @@ export class TrustedNotes {
     if (!note) return;
     const { id, source, kind, sequence } = note;
     const before = this.newest.get(source);
-    if (id <= (before?.id ?? '') || !isTrusted(note, trust)) return;
-    this.newest.set(source, { id, kind, sequence, reached: Math.max(sequence, before?.reached ?? 0) });
+    const isLast = !before || placeOf(note) > placeOf(before);
+    const reached = Math.max(sequence, before?.reached ?? 0);
+    if ((!isLast && reached === before.reached) || !isTrusted(note, trust)) return;
+    const newest = isLast ? { id, kind, sequence } : before;
+    this.newest.set(source, { ...newest, reached });
     this.live.delete(source);
     this.ended.delete(source);
-    (isEnd(note) ? this.ended : this.live).add(source);
+    (isEnd(newest) ? this.ended : this.live).add(source);
     const [oldest] = this.live;
     if (this.live.size > MOST_LIVE) this.live.delete(oldest!);
   }

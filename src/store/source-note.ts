@@ -74,6 +74,14 @@ export function isEnd({ kind }: Pick<SourceNote, 'kind'>): boolean {
   return kind === 'closed' || kind === 'abandoned';
 }
 
+/**
+ * Where the note stands among those of its source: by its id, so by the clock of its process. A clock may be set back, so what tells
+ * of no end, and is as true of a source that has ended since, comes before all others.
+ */
+export function placeOf({ id, kind }: Pick<SourceNote, 'id' | 'kind'>): string {
+  return kind === 'started' || kind === 'reached' ? '' : id;
+}
+
 /** What a signature binds: the whole row, with its id, so that no other row can carry it. */
 function linesOf({ id, source, kind, sequence, timestamp, process }: SourceNote): string[] {
   return [id, source, kind, String(sequence), String(timestamp), process];

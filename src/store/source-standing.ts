@@ -1,10 +1,10 @@
-import { isEnd, isTrusted, readNote } from './source-note.js';
+import { isEnd, isTrusted, placeOf, readNote } from './source-note.js';
 import type { SourceNote } from './source-note.js';
 import type { StatementTrust } from './statement-signer.js';
 
 /** What several notes of one source say together. */
 export interface NotesTogether {
-  /** The one with the highest id: it tells the state of the source. */
+  /** The last one, see `placeOf`: it tells the state of the source. */
   readonly newest: SourceNote;
   /** The highest number that one of them says was given away. */
   readonly sequence: number;
@@ -46,8 +46,9 @@ export class SourceStanding {
   }
 }
 
-function together(before: NotesTogether | undefined, newest: SourceNote): NotesTogether {
-  const sequence = Math.max(newest.sequence, before?.sequence ?? 0);
-  const ended = isEnd(newest) ? Math.max(newest.sequence, before?.ended ?? 0) : before?.ended;
+function together(before: NotesTogether | undefined, note: SourceNote): NotesTogether {
+  const newest = before && placeOf(before.newest) > placeOf(note) ? before.newest : note;
+  const sequence = Math.max(note.sequence, before?.sequence ?? 0);
+  const ended = isEnd(note) ? Math.max(note.sequence, before?.ended ?? 0) : before?.ended;
   return { newest, sequence, ...(ended !== undefined && { ended }) };
 }

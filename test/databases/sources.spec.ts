@@ -262,6 +262,14 @@ describeEachDatabase('sources', (create, name) => {
     ]);
   });
 
+  it('has ended by its last note, also where its clock was set back since it started', async () => {
+    const source = newSource();
+    await record(source, [1, 2]);
+    await writeNote(store, { source, kind: 'started', sequence: 0 }, undefined, Date.now() + 7_200_000);
+    await writeNote(store, { source, kind: 'closed', sequence: 3 });
+    expect(await summaryOf(source)).toMatchObject({ state: 'closed', gaps: [{ from: 3, to: 3 }] });
+  });
+
   it('answers as counting by hand does, whatever is where', async () => {
     const sequences = fc.uniqueArray(fc.integer({ min: 1, max: 30 }), { maxLength: 30 });
     const samples = fc.sample(

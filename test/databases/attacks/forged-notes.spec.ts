@@ -378,6 +378,28 @@ describeEachDatabase('a forged note of a source', (create, name) => {
       expect(await summariesOfTest()).toMatchObject([{ state: 'closed', signed: true }]);
     });
 
+    it('tells of the end where the clock was set back since the start', async () => {
+      await store.events.append([numbered(source, 1)]);
+      await writeNote(
+        store,
+        { source, kind: 'started', sequence: 0 },
+        keys.signerKey,
+        Date.now() + 7_200_000,
+      );
+      await writeNote(
+        store,
+        { source, kind: 'reached', sequence: 1 },
+        keys.signerKey,
+        Date.now() + 7_200_000,
+      );
+      await writeNote(store, { source, kind: 'closed', sequence: 2 }, keys.signerKey);
+      await app.audit.checkpoint();
+      const [newest] = await gapsIn(app);
+      expect(newest).toMatchObject({ details: { source, from: 2, to: 2 } });
+      expect(await problemsOfTest()).toMatchObject([{ code: 'sequence_gap', sequence: 2 }]);
+      expect(await summariesOfTest()).toMatchObject([{ state: 'closed', signed: true }]);
+    });
+
     it('by an unknown key, or of another log, counts for nothing', async () => {
       await store.events.append([1, 2].map((sequence) => numbered(source, sequence)));
       const note = { source, kind: 'closed' } as const;
