@@ -6,8 +6,6 @@ export interface HashWitnesses {
   readonly leaf: Buffer | undefined;
   /** Computed from the event. */
   readonly event: Buffer | undefined;
-  /** By right there is no event any more. */
-  readonly isRemoved?: boolean;
   /** Of the full tile. */
   readonly tile: Buffer | undefined;
 }
@@ -57,9 +55,8 @@ export class CandidateRoots {
   }
 
   append(leafIndex: number, hashes: HashWitnesses, eventId?: string): void {
-    const { leaf, event, tile, isRemoved = false } = hashes;
-    const agrees = leaf && (event ? event.equals(leaf) : isRemoved);
-    if (agrees && (!tile || tile.equals(leaf))) {
+    const { leaf, event, tile } = hashes;
+    if (leaf && [event, tile].every((other) => !other || other.equals(leaf))) {
       for (const range of this.ranges) range.append(leaf);
       return;
     }

@@ -15,11 +15,16 @@ import type { Verification } from './verifier-knowledge.js';
 /** Leaves that are read at a time: four tiles. */
 const PAGE = 4 * TILE_WIDTH;
 
+/** Leaves without an event that are remembered before it is asked again which were removed by right. */
+const MOST_MISSING = 10_000;
+
 /** Goes through the leaves in order, each with its event and its place in a tile. */
 export class LeafWalk {
   events = 0;
   removed = 0;
   private readonly roots: CandidateRoots;
+  /** Leaves without an event, which nothing explains yet. */
+  private missing: LeafWithEvent[] = [];
   /** What to add where an event is missing. */
   private hint = '';
 
@@ -47,8 +52,6 @@ export class LeafWalk {
         }
         continue;
       }
-      const isUnexplained = ({ event, leafIndex }: LeafWithEvent) => !event && !this.isExplained(leafIndex);
-      if (rows.some(isUnexplained)) await this.lookAgain();
       const absent: number[] = [];
       const leaves = new Map(rows.map((leaf) => [leaf.leafIndex, leaf]));
       const tiles = await this.tiles(start, end);
@@ -65,10 +68,12 @@ export class LeafWalk {
         stop = await this.checkpoints.nextStop();
         if (index + 1 >= to && to < size) last = end = index + 1;
       }
-      for (const [first, last] of rangesOf(absent)) this.tellMissing(first, last);
+      for (const [first, last] of rangesOf(absent)) this.tellAbsent(first, last);
+      if (this.missing.length >= MOST_MISSING) await this.tellMissing();
       start = end;
       report(Math.min(end, to) - from);
     }
+    await this.tellMissing();
     this.checkpoints.finish(this.roots);
   }
 
@@ -76,12 +81,12 @@ export class LeafWalk {
   private async skip(start: number, end: number): Promise<number> {
     const { ledger, size } = this.log;
     const next = Math.min((await ledger.nextLeaf(end)) ?? size, size);
-    this.tellMissing(start, next - 1);
+    this.tellAbsent(start, next - 1);
     this.roots.lose();
     return next;
   }
 
-  private tellMissing(from: number, to: number): void {
+  private tellAbsent(from: number, to: number): void {
     const which = from === to ? `Leaf ${from} is` : `Leaves ${from} to ${to} are`;
     this.log.problems.add('leaf_missing', `${which} not there.`, { leafIndex: from });
   }
@@ -90,7 +95,18 @@ export class LeafWalk {
     return this.explained.some((leaves) => leaves.has(leafIndex));
   }
 
-  /** Some event is missing: it may have been removed while the verification goes on. */
+  /** Of the events that are missing, those that were not removed by right while the verification goes on. */
+  private async tellMissing(): Promise<void> {
+    if (this.missing.length > 0) await this.lookAgain();
+    for (const leaf of this.missing.splice(0)) {
+      if (this.isExplained(leaf.leafIndex)) this.removed += 1;
+      else {
+        const message = `Event ${leaf.eventId}, leaf ${leaf.leafIndex}, is not in the table any more.${this.hint}`;
+        this.log.problems.add('event_missing', message, leaf);
+      }
+    }
+  }
+
   private async lookAgain(): Promise<void> {
     for (const leaves of this.explained) await leaves.loadAgain();
     const isOld = this.explained.length > 0 || this.hint !== '';
@@ -104,20 +120,16 @@ export class LeafWalk {
     const mistyped = leaf.event && mistypedColumn(leaf.event);
     const event = leaf.event && mistyped === undefined ? leafHashOf(leaf.event) : undefined;
     const stored = decodeHash(leaf.leafHash);
-    const isRemoved = !leaf.event && this.isExplained(index);
     if (leaf.event) this.events += 1;
-    else if (isRemoved) this.removed += 1;
-    else {
-      const message = `Event ${leaf.eventId}, leaf ${index}, is not in the table any more.${this.hint}`;
-      this.log.problems.add('event_missing', message, leaf);
-    }
+    else if (this.isExplained(index)) this.removed += 1;
+    else this.missing.push(leaf);
     if (mistyped !== undefined) {
       const message = `The column ${mistyped} of event ${leaf.eventId}, leaf ${index}, holds another type than events have there.`;
       this.log.problems.add('event_changed', message, leaf);
     }
     if (!stored)
       this.log.problems.add('leaf_changed', `Leaf ${index} (event ${leaf.eventId}) has no valid hash.`, leaf);
-    this.roots.append(index, { leaf: stored, event, tile, isRemoved }, leaf.eventId);
+    this.roots.append(index, { leaf: stored, event, tile }, leaf.eventId);
     const isSealed = event !== undefined && stored?.equals(event) === true;
     this.log.order.next(leaf, this.numbers(leaf, mistyped === undefined, isSealed));
   }

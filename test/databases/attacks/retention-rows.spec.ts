@@ -4,7 +4,7 @@ import { generateKeys } from '../../../src/ledger/index.js';
 import { AS_A_TOOL } from '../../support/ledger-app.js';
 import type { RawTables } from '../../support/ledger-app.js';
 import { describeEachDatabase } from '../../support/harness/databases.js';
-import { invented, old, OLD, RetainedLog, rowOf } from '../../support/retained-log.js';
+import { found, invented, old, OLD, RetainedLog, rowOf } from '../../support/retained-log.js';
 import type { Row } from '../../support/retained-log.js';
 import { toStored } from '../../support/stored-rows.js';
 
@@ -104,6 +104,24 @@ describeEachDatabase('rows that an attacker inserts before retention', (create, 
     // Five batches, and what is held after them.
     expect(await log.retention.removeExpired()).toMatchObject({ removed: 35, held: 0 });
     expect(pages).toBeLessThanOrEqual(2 * once);
+  });
+
+  it('and those that removed anything are read again once, however many events are missing', async () => {
+    let reads = 0;
+    const audit = await log.start({ ledger }, (statement) => {
+      if (/SELECT DISTINCT tenant_id, action/.test(statement)) reads += 1;
+    });
+    const events = await log.sealed(old(1_100));
+    const writer = await log.writer();
+    const costs: number[] = [];
+    for (const gone of [events[0]!, events.at(-1)!]) {
+      await writer.query(`DELETE FROM audit_events WHERE id = '${gone.id}'`);
+      reads = 0;
+      const { problems } = await audit.verify();
+      costs.push(reads);
+      expect(found(problems)).toContainEqual(['event_missing', gone.id]);
+    }
+    expect(costs[1]).toBe(costs[0]);
   });
 
   if (name !== 'sqlite') return;
