@@ -6,11 +6,12 @@ import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
-import { isSealed, lastSealed, LedgerRepository } from './ledger.repository.js';
+import { lastSealed, LedgerRepository } from './ledger.repository.js';
 import { rowByRow } from './row-by-row.js';
 import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { SourceNote } from './source-note.js';
 import type { StatementTrust } from './statement-signer.js';
+import { SealingRepository } from './sealing.repository.js';
 import { SourceStanding } from './source-standing.js';
 import type { AuditSequenceGap, AuditSource } from './source-summary.js';
 import {
@@ -158,6 +159,7 @@ export class SourceRepository {
     const stored = await this.figures(await sizeNow());
     // What is removed, the log tells.
     const size = (await this.hasRemovals()) ? await sizeNow() : 0;
+    const lost = size > 0 ? await this.lost(size) : new Map<string, NumberRange[]>();
     const sources = [...new Set([...notes.keys(), ...stored.keys()])].sort().reverse();
     const summaries: AuditSource[] = [];
     for (let index = 0; index < sources.length; index += AT_ONCE) {
@@ -171,7 +173,7 @@ export class SourceRepository {
       });
       // The counts alone tell that no number is missing.
       const holed = known.filter(({ figures, last }) => (figures.sequences ?? 0) !== last);
-      const gaps = await this.gaps(holed, size);
+      const gaps = await this.gaps(holed, size, lost);
       summaries.push(...known.map((one) => summaryOf(one, gaps.get(one.source) ?? [], knowledge)));
       await turn();
     }
@@ -213,13 +215,18 @@ export class SourceRepository {
    * recorded as lost.
    *
    * @param size of the log; 0 where nothing was removed
+   * @param lost what it has recorded as lost, of each source
    */
-  private async gaps(sources: readonly Known[], size: number): Promise<Map<string, AuditSequenceGap[]>> {
+  private async gaps(
+    sources: readonly Known[],
+    size: number,
+    lost: ReadonlyMap<string, NumberRange[]>,
+  ): Promise<Map<string, AuditSequenceGap[]>> {
     const sealed = await this.sealed(size > 0 ? sources : [], size);
     const ranges: NumberRange[] = [];
     for (const { source, last } of sources) {
       const from = (sealed.get(source) ?? 0) + 1;
-      if (sealed.has(source)) ranges.push(...(await this.lost(source, size)));
+      ranges.push(...(lost.get(source) ?? []));
       if (from <= last) ranges.push({ source, from, to: last });
     }
     const missing = new Map<string, AuditSequenceGap[]>();
@@ -248,16 +255,19 @@ export class SourceRepository {
     return new Map(found.map((row) => [sources[Number(row['place'])]!.source, Number(row['sealed'])]));
   }
 
-  /** The numbers of a source that the log has recorded as lost. */
-  private async lost(source: string, size: number): Promise<NumberRange[]> {
-    const rows = await ask(
-      this.database,
-      sql`SELECT g.sequence AS sequence, g.through AS through FROM audit_leaves g
-        INNER JOIN audit_events e ON e.id = g.event_id AND e.source IS NULL
-        WHERE g.source = ${id(source)} AND ${isSealed('g', size)} AND ${isNumber('g.sequence')} AND ${isNumber('g.through')} AND g.through >= g.sequence
-        ORDER BY g.sequence ${limit(MAX_GAPS + 1)}`,
+  /** The numbers that the log has recorded as lost, of each source in order: one range more than gaps are listed at most. */
+  private async lost(size: number): Promise<Map<string, NumberRange[]>> {
+    const lost = new Map<string, NumberRange[]>();
+    // A leaf may hold anything.
+    const gaps = (await new SealingRepository(this.database).gapsBefore(size)).filter(
+      ({ from, to }) => from >= 1 && from <= to && Number.isSafeInteger(to),
     );
-    return rows.map((row) => ({ source, from: Number(row['sequence']), to: Number(row['through']) }));
+    for (const { source, from, to } of gaps.sort((a, b) => a.from - b.from)) {
+      const ranges = lost.get(source) ?? [];
+      if (ranges.length <= MAX_GAPS) ranges.push({ source, from, to });
+      lost.set(source, ranges);
+    }
+    return lost;
   }
 
   /** Whether an event says that retention has removed others. Anybody who may insert can have written it. */

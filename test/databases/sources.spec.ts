@@ -150,6 +150,24 @@ describeEachDatabase('sources', (create, name) => {
     expect(await summaryOf(source)).toMatchObject({ gaps: [{ from: 3, to: 4 }] });
   });
 
+  it('shows what the log has recorded as lost, and not what was removed', async () => {
+    const source = newSource();
+    await record(source, [5]);
+    const [removal, gap] = ['audit.removal', 'audit.gap'].map((action) => ({
+      ...numbered(source, 6, { action, tenantId: 'default' }),
+      metadata: {},
+    })) as [AuditLogEvent, AuditLogEvent];
+    await store.events.append([removal, gap]);
+    const leaves = [
+      { event_id: gap.id, sequence: 3, through: 4 },
+      { event_id: newSource(), sequence: 5, through: 5 },
+    ].map((leaf, leaf_index) => ({ leaf_index, source, leaf_hash: 'A'.repeat(44), ...leaf }));
+    await insertRows(store.connection, 'audit_leaves', leaves);
+    const head = { tree_size: 2, previous_size: 0, root_hash: 'A'.repeat(44), note: '' };
+    await insertRows(store.connection, 'audit_checkpoints', [head]);
+    expect(await summaryOf(source)).toMatchObject({ gaps: [{ from: 3, to: 4 }] });
+  });
+
   it('makes no gap up where a leaf says that it ends before it begins', async () => {
     const source = newSource();
     await record(source, [1, 2, 3, 4, 5, 6, 7, 8, 9, 12]);
