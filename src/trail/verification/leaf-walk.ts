@@ -12,9 +12,6 @@ import type { CheckpointWalk } from './checkpoint-walk.js';
 import type { ExplainedLeaves } from './missing-events.js';
 import type { Verification } from './verifier-knowledge.js';
 
-/** Leaves that are read at a time: four tiles. */
-const PAGE = 4 * TILE_WIDTH;
-
 /** Leaves without an event that are remembered before it is asked again which were removed by right. */
 const MOST_MISSING = 10_000;
 
@@ -43,7 +40,8 @@ export class LeafWalk {
     let last = size;
     let stop = await this.checkpoints.nextStop();
     for (let start = from; start < last && (start < to || stop <= size);) {
-      let end = Math.min(size, start - (start % PAGE) + PAGE);
+      // A tile at a time: each event may take some hundred kilobytes.
+      let end = Math.min(size, start - (start % TILE_WIDTH) + TILE_WIDTH);
       const rows = await this.log.ledger.leaves(start, end);
       if (rows.length === 0) {
         start = await this.skip(start, end);
@@ -54,14 +52,14 @@ export class LeafWalk {
       }
       const absent: number[] = [];
       const leaves = new Map(rows.map((leaf) => [leaf.leafIndex, leaf]));
-      const tiles = await this.tiles(start, end);
+      const tile = await this.tile(end);
       for (let index = start; index < end; index += 1) {
         const leaf = leaves.get(index);
-        const tile = tiles.get(Math.floor(index / TILE_WIDTH))?.[index % TILE_WIDTH];
-        if (leaf) this.leaf(leaf, tile);
+        const hash = tile[index % TILE_WIDTH];
+        if (leaf) this.leaf(leaf, hash);
         else {
           absent.push(index);
-          this.roots.append(index, { leaf: undefined, event: undefined, tile });
+          this.roots.append(index, { leaf: undefined, event: undefined, tile: hash });
         }
         if (index + 1 !== stop) continue;
         this.checkpoints.compare(stop, this.roots);
@@ -165,17 +163,14 @@ export class LeafWalk {
     return isGap;
   }
 
-  /** The hashes of the full tiles. */
-  private async tiles(start: number, end: number): Promise<Map<number, Buffer[]>> {
-    const [first, after] = [Math.floor(start / TILE_WIDTH), Math.floor(end / TILE_WIDTH)];
-    const tiles = new Map<number, Buffer[]>();
-    for (const { tileIndex, hashes } of after > first ? await this.log.ledger.tiles(0, first, after) : []) {
-      try {
-        tiles.set(tileIndex, decodeHashes(hashes));
-      } catch {
-        // Told of where the tiles are checked.
-      }
+  /** The hashes of the tile that ends there; none where it is not full, or can't be read, which is told of where tiles are checked. */
+  private async tile(end: number): Promise<readonly Buffer[]> {
+    const after = end / TILE_WIDTH;
+    const [tile] = Number.isInteger(after) ? await this.log.ledger.tiles(0, after - 1, after) : [];
+    try {
+      return tile ? decodeHashes(tile.hashes) : [];
+    } catch {
+      return [];
     }
-    return tiles;
   }
 }
