@@ -3,12 +3,9 @@ import { AuditError } from '../event/audit-error.js';
 import { defined } from '../event/present.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditDatabaseOptions } from '../store/store-options.js';
-import { AuditEventRepository } from '../store/audit-event.repository.js';
-import { DeadLetterRepository } from '../store/dead-letter.repository.js';
 import { databaseOptionsOf } from '../store/database-url.js';
-import { LedgerRepository } from '../store/ledger.repository.js';
-import { SealingRepository } from '../store/sealing.repository.js';
-import { SourceRepository } from '../store/source.repository.js';
+import { repositoriesOf } from '../store/repositories.js';
+import type { ExplainsMissing } from '../trail/verification/missing-events.js';
 import { CommandError } from './output.js';
 import { explanationsOf } from './features.js';
 
@@ -19,7 +16,10 @@ export interface DatabaseArguments {
 }
 
 /** The log in a database, without an application. */
-export type OpenLog = ReturnType<typeof logIn>;
+export type OpenLog = ReturnType<typeof repositoriesOf> & {
+  /** Of every feature. */
+  readonly explanations: readonly ExplainsMissing[];
+};
 
 const PATIENCE_MS = 5_000;
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
@@ -33,7 +33,7 @@ export async function withLog<T>(options: DatabaseArguments, work: (log: OpenLog
   const database = new AuditDatabase({ migrate: false, database: databaseOf(options) }, silent);
   await database.connect(PATIENCE_MS);
   try {
-    const log = logIn(database);
+    const log = { ...repositoriesOf(database), explanations: explanationsOf(database) };
     await log.ledger.head().catch((error: unknown) => {
       const reason = error instanceof AuditError ? error.message : String(error);
       throw new CommandError(`The audit log can't be read: ${reason}`);
@@ -56,17 +56,4 @@ function databaseOf({ databaseUrl, tablePrefix, schema }: DatabaseArguments): Au
     throw new CommandError(`There is no SQLite file ${options.database}.`);
   }
   return { ...options, ...defined({ entityPrefix: tablePrefix, schema }) } as AuditDatabaseOptions;
-}
-
-function logIn(database: AuditDatabase) {
-  const events = new AuditEventRepository(database);
-  return {
-    ledger: new LedgerRepository(database),
-    sealing: new SealingRepository(database),
-    sources: new SourceRepository(database),
-    letters: new DeadLetterRepository(database, events),
-    events,
-    /** Of every feature. */
-    explanations: explanationsOf(database),
-  };
 }

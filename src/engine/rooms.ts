@@ -47,7 +47,7 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
   const deliveryOptions = deliveryOf(options);
   const ledgerOptions = withDefaults<LedgerSettings>(LEDGER_DEFAULTS, options.ledger);
   const { statementTimeoutMs } = deliveryOptions;
-  const { gapTimeoutMs, unsignedUntil } = ledgerOptions;
+  const { gapTimeoutMs } = ledgerOptions;
   const listed = options.features ?? [];
 
   const ownTables = listed.flatMap(({ tables }) => tables ?? []);
@@ -102,9 +102,7 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
   const reads = new Reads();
   const queries = new EventQueries(events, listeners, atRest, redactor, reads);
   const verifier = new LogVerifier(tables, {
-    verifiers: keys.verifiers,
-    unsignedUntil,
-    ...present('origin', trust.origin),
+    ...trust,
     explanations: () => features.flatMap(({ explains }) => explains ?? []),
     gapTimeoutMs,
     localSources,
@@ -128,7 +126,7 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
     events,
     recorder,
     audit: service,
-    log: { ledger, trust: { ...trust, unsignedUntil }, ...present('signer', keys.signer) },
+    log: { ledger, trust, ...present('signer', keys.signer) },
     reads,
     asked: new AskedFor(redactor, atRest),
     redactor,

@@ -1,35 +1,26 @@
 import type { AuditLogger } from '../event/audit-logger.js';
 import { ledgerKeys } from '../sealer/ledger-keys.js';
-import type { LedgerOptions } from '../sealer/ledger-options.js';
+import type { LedgerSettings } from '../sealer/ledger-options.js';
 import type { AuditDatabase } from '../store/audit-database.js';
-import { AuditEventRepository } from '../store/audit-event.repository.js';
-import { DeadLetterRepository } from '../store/dead-letter.repository.js';
-import { LedgerRepository } from '../store/ledger.repository.js';
-import { SealingRepository } from '../store/sealing.repository.js';
-import { SourceRepository } from '../store/source.repository.js';
+import { repositoriesOf } from '../store/repositories.js';
 import { StatementSigner } from '../store/statement-signer.js';
 import { strangeTables } from '../store/strange-tables.js';
 
 /** The tables of the audit, each by its repository, and the keys by which what is in them is signed and believed. */
 export type Tables = ReturnType<typeof tablesOf>;
 
-export function tablesOf(database: AuditDatabase, options: LedgerOptions, logger: AuditLogger) {
+export function tablesOf(database: AuditDatabase, options: LedgerSettings, logger: AuditLogger) {
   const keys = ledgerKeys(options);
   const origin = options.origin ?? keys.signer?.name;
-  const trust = { verifiers: keys.verifiers, origin };
+  const trust = { verifiers: keys.verifiers, origin, unsignedUntil: options.unsignedUntil };
   const authority = keys.signer && { signer: keys.signer, origin: origin! };
   const signer = authority && new StatementSigner(authority, logger);
-  const events = new AuditEventRepository(database);
   return {
     keys,
     trust,
     /** Who signs in the name of this installation; `undefined` where it has no key. */
     authority,
-    events,
-    letters: new DeadLetterRepository(database, events, trust, signer),
-    sources: new SourceRepository(database),
-    ledger: new LedgerRepository(database),
-    sealing: new SealingRepository(database),
+    ...repositoriesOf(database, trust, signer),
   };
 }
 

@@ -2,19 +2,16 @@ import { pages } from '../event/pages.js';
 import { isOfLog } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
-import type { NoteSigner, NoteVerifier } from '../ledger/keys.js';
+import type { NoteSigner } from '../ledger/keys.js';
 import { openStored } from '../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../store/ledger-records.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
+import type { StatementTrust } from '../store/statement-signer.js';
 
-/** Whose word counts. */
-export interface Trust {
-  /** Without any, signatures are not checked. */
-  readonly verifiers: readonly NoteVerifier[];
+/** Whose word counts, of checkpoints as well. */
+export interface Trust extends StatementTrust {
   /** Up to this size a checkpoint need not be signed, and what is sealed below it need not be either. */
   readonly unsignedUntil: number;
-  /** The name of the log; absent where whoever asks does not know it. */
-  readonly origin: string | undefined;
 }
 
 /** The log, whose word counts in it, and who signs in its name here. */
