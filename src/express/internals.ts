@@ -9,6 +9,8 @@ interface Layer {
   readonly route?: { readonly path?: unknown; readonly stack?: readonly { readonly handle?: unknown }[] };
   /** A router or an application that is mounted within, or a middleware. */
   readonly handle?: Router & { readonly router?: Router };
+  /** Mounted without a path, in version 5: it takes every path, though its matchers do not. */
+  readonly slash?: boolean;
   /** What tells whether a path begins as the layer's does, in version 5. */
   readonly matchers?: readonly ((path: string) => false | Match)[];
   /** The same in version 4, with the parameters of its groups. */
@@ -138,7 +140,8 @@ function patternOf(layer: Layer, base: string): string {
   return named.join('/');
 }
 
-function matchOf({ matchers, regexp, keys = [] }: Layer, path: string): Match | undefined {
+function matchOf({ slash, matchers, regexp, keys = [] }: Layer, path: string): Match | undefined {
+  if (slash) return { path: '', params: {} };
   const found = matchers?.map((matches) => matches(path)).find(Boolean);
   if (found) return found;
   const match = regexp?.exec(path);

@@ -249,6 +249,28 @@ describe.each([
     });
   });
 
+  it('finds mounts in a router that is mounted without a path', async () => {
+    await start((app, say) => {
+      const routes = library.Router();
+      const reset = library.Router();
+      reset.post('/confirm', (_request, response) => void response.json({}));
+      const payments = library.Router();
+      payments.use(say({ resource: 'payment', severity: 'high' }));
+      const users = library.Router();
+      users.get('/users', (_request, response) => void response.json({}));
+      routes.use('/reset/:token', reset);
+      routes.use('/v1', payments);
+      routes.use('/v1', users);
+      app.use(routes);
+    });
+    const [, { metadata }] = await ask('/reset/s3cr3t/confirm', { method: 'POST' });
+    expect(metadata).toMatchObject({
+      path: '/reset/[redacted]/confirm',
+      route: '/reset/:token/confirm',
+    });
+    expect((await ask('/v1/users'))[1]).toMatchObject({ action: 'user.list', severity: 'low' });
+  });
+
   it('records static files: whole, unchanged, in part, and missing', async () => {
     await start((app) => app.use('/files', library.static(folder)));
     const [{ headers }, whole] = await ask('/files/page.txt');
