@@ -200,7 +200,7 @@ export class RequestAudit implements ResponseObserver {
     if (record.closed) return;
     const strict = this.isStrict(record);
     if (!strict && !this.delivery.rejects && !record.intent) return;
-    if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
+    if (!this.choice.isRecorded(record)) return this.dropIntent(record);
     if (strict) noteHeaders(record);
     return this.unlessRefused(record, () => this.delivery.admit(strict));
   }
@@ -283,9 +283,14 @@ export class RequestAudit implements ResponseObserver {
   /** Has the journal know that the request has begun, and what is known of it. */
   private begin(record: RequestRecord): void {
     if (!this.delivery.hasJournal || record.answered || record.closed) return;
-    if (!this.choice.isRecorded(record)) return this.cancelIntent(record);
+    if (!this.choice.isRecorded(record)) return this.dropIntent(record);
     const begun = this.events.begunOf(record);
     if (begun) record.intent = this.recorder.begin(begun, record.blockedBy, record.intent) ?? record.intent;
+  }
+
+  /** On its way to its route a request may pass a router that is left out of the audit: until its route is known, the intent stays. */
+  private dropIntent(record: RequestRecord): void {
+    if (!this.platform || record.pattern !== undefined) this.cancelIntent(record);
   }
 
   private cancelIntent(record: RequestRecord): void {

@@ -1,5 +1,5 @@
 // What Express alone has: parameters that are looked up, applications within, static files, downloads, sessions and Passport.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
@@ -269,6 +269,29 @@ describe.each([
       route: '/reset/:token/confirm',
     });
     expect((await ask('/v1/users'))[1]).toMatchObject({ action: 'user.list', severity: 'low' });
+  });
+
+  it('keeps the intent of a request that has only passed a router which is left out', async () => {
+    const directory = mkdtempSync(join(folder, 'journal-'));
+    const intents: string[][] = [];
+    await start(
+      (app, say) => {
+        const health = library.Router();
+        health.use(say(false));
+        app.use(health);
+        app.post('/payments', (_request, response) => {
+          const files = readdirSync(directory).map((name) => join(directory, name));
+          const lines = files
+            .filter((file) => statSync(file).isFile())
+            .flatMap((file) => readFileSync(file, 'utf8').split('\n'));
+          intents.push(lines.flatMap((line) => /^\w+ (intent|void)/.exec(line)?.[1] ?? []));
+          response.json({});
+        });
+      },
+      { delivery: { mode: 'durable', directory } },
+    );
+    await ask('/payments', { method: 'POST' });
+    expect(intents[0]).toEqual(['intent']);
   });
 
   it('records static files: whole, unchanged, in part, and missing', async () => {
