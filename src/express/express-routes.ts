@@ -1,7 +1,7 @@
 import { strictlyDecoded } from '../event/percent-encoding.js';
 import { present } from '../event/present.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
-import { hasMiddleware, mountOf, mountPathOf } from './internals.js';
+import { hasMiddleware, mountOf, mountPathOf, takesMethod } from './internals.js';
 import type { Mount } from './internals.js';
 import { isUnrouted } from '../capture/request-event.js';
 import type { FoundRoute, Platform } from '../capture/request-audit.js';
@@ -77,7 +77,8 @@ export class ExpressRoutes implements Platform {
     const declared = request[DECLARED];
     if (declared?.found && declared.route === request.route) return declared.found;
     const declarations = declared?.declarations ?? [];
-    const path = request.route?.path;
+    const { route } = request;
+    const path = route && takesMethod(route, request.method) ? route.path : undefined;
     if (path === undefined && declarations.length === 0) return undefined;
     const { pattern, params, middleware } =
       path === undefined ? NO_PATTERN : this.wholeOf(request, [path].flat().map(String));

@@ -92,6 +92,12 @@ export function mountPathOf(app: unknown): string | undefined {
   return pattern;
 }
 
+/** Whether Express's route takes the method: it also names a route that a HEAD has only passed. */
+export function takesMethod(route: object, method: string): boolean {
+  const { methods } = route as { readonly methods?: Readonly<Record<string, boolean>> };
+  return method !== 'HEAD' || !methods || ['head', 'get', '_all'].some((name) => methods[name]);
+}
+
 /** Whether the middleware stands in a router or a route of the application. */
 export function hasMiddleware(app: unknown, middleware: unknown): boolean {
   const isIn = (router: Router | undefined, depth: number): boolean =>

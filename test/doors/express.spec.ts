@@ -294,6 +294,18 @@ describe.each([
     expect(intents[0]).toEqual(['intent']);
   });
 
+  it('does not take a HEAD for a request of a route that has only passed it', async () => {
+    await start((app) => {
+      app.post('/things/:id', (_request, response) => void response.json({}));
+      app.get('/lists/:id', (_request, response) => void response.json({}));
+      app.all('/files/:id', (_request, response) => void response.json({}));
+    });
+    const [answer, { action, metadata }] = await ask('/things/1', { method: 'HEAD' });
+    expect([answer.status, action, metadata['route']]).toEqual([404, 'http.request', undefined]);
+    expect((await ask('/lists/1', { method: 'HEAD' }))[1].metadata['route']).toBe('/lists/:id');
+    expect((await ask('/files/1', { method: 'HEAD' }))[1].metadata['route']).toBe('/files/:id');
+  });
+
   it('records static files: whole, unchanged, in part, and missing', async () => {
     await start((app) => app.use('/files', library.static(folder)));
     const [{ headers }, whole] = await ask('/files/page.txt');
