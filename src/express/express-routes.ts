@@ -167,7 +167,8 @@ export class ExpressRoutes implements Platform {
     const own = Object.assign({}, ...declarations.map(({ options }) => options || {})) as AuditRouteOptions;
     // What an outer router leaves out is recorded again where something is declared further in.
     const silenced = !isNone && declarations.at(-1)?.options === false;
-    const recorded = !silenced && (declarations.length > 0 || (this.options.requests ?? 'all') === 'all');
+    const recorded =
+      !silenced && ((declarations.length > 0 && !isNone) || (this.options.requests ?? 'all') === 'all');
     const kept = isNone ? present('delivery', own.delivery) : own;
     const route = { ...routeOfPattern(method, pattern, kept, recorded), silenced, isNone };
     if (this.known.size < MOST_KNOWN) {

@@ -306,6 +306,19 @@ describe.each([
     expect((await ask('/files/1', { method: 'HEAD' }))[1].metadata['route']).toBe('/files/:id');
   });
 
+  it('records with "annotated" nothing that has only passed what is annotated', async () => {
+    await start(
+      (app, say) => {
+        app.use(say({ resource: 'thing' }));
+        app.get('/things', (_request, response) => void response.json({}));
+      },
+      { capture: { requests: 'annotated' } },
+    );
+    expect((await send(url, { method: 'GET', path: '/nothing' })).status).toBe(404);
+    expect((await ask('/things'))[1]).toMatchObject({ action: 'thing.list' });
+    expect(await allOf(audit.service)).toHaveLength(1);
+  });
+
   it('records static files: whole, unchanged, in part, and missing', async () => {
     await start((app) => app.use('/files', library.static(folder)));
     const [{ headers }, whole] = await ask('/files/page.txt');
