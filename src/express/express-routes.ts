@@ -84,7 +84,7 @@ export class ExpressRoutes implements Platform {
       path === undefined ? NO_PATTERN : this.wholeOf(request, [path].flat().map(String));
     const isNone = path === undefined && isUnrouted(statusCode);
     // A request also passes the routers beside that of its route: what they declare is not of it.
-    const own = declarations.filter((one) => !middleware || !standsBeside(request, middleware, one));
+    const own = declarations.filter((one) => !middleware || !this.standsBeside(request, middleware, one));
     const found = {
       route: this.read(request.method, pattern, own, isNone),
       pattern,
@@ -154,6 +154,16 @@ export class ExpressRoutes implements Platform {
     return { ...mount, pattern: parts.map((part) => `/${part}`).join('') };
   }
 
+  /** Whether the declaration stands in a router of the applications that is not on the way to the route. */
+  private standsBeside(
+    { app }: ExpressRequest,
+    onTheWay: readonly unknown[],
+    { middleware }: Declaration,
+  ): boolean {
+    const isIn = (one: unknown) => hasMiddleware(one, middleware);
+    return !onTheWay.includes(middleware) && (isIn(app) || [...this.apps].some(isIn));
+  }
+
   /** Remembered, so that the same route is the same object. */
   private read(
     method: string,
@@ -186,15 +196,6 @@ function mountBelow(app: unknown, route: object, base: readonly string[]): Mount
   const outer = mountPathOf(app) ?? '';
   const inner = mountOf(app, route, `/${base.slice(partsOf(outer).length).join('/')}`);
   return inner && { ...inner, pattern: `${outer}${inner.pattern}` };
-}
-
-/** Whether the declaration stands in a router of the application that is not on the way to the route. */
-function standsBeside(
-  { app }: ExpressRequest,
-  onTheWay: readonly unknown[],
-  { middleware }: Declaration,
-): boolean {
-  return !onTheWay.includes(middleware) && hasMiddleware(app, middleware);
 }
 
 function partsOf(path: string): string[] {

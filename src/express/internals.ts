@@ -76,10 +76,17 @@ export interface Mount {
 /** @param path of one of the route's requests, without the end that is the route's own. @returns `undefined` where it is not found */
 export function mountOf(app: unknown, route: object, path: string): Mount | undefined {
   try {
-    return mountIn(routerOf(app), route, path, 0);
+    const mount = mountIn(routerOf(app), route, path, 0);
+    return mount && { ...mount, middleware: [...outerOf(app), ...mount.middleware] };
   } catch {
     return undefined;
   }
+}
+
+/** What stands on the way to an application in those that it is mounted in. */
+function outerOf(app: unknown): unknown[] {
+  const { parent } = Object(app) as Application;
+  return parent ? [...outerOf(parent), ...(routerOf(parent)?.stack ?? []).map(({ handle }) => handle)] : [];
 }
 
 /** The pattern on which an application is mounted in others; `undefined` where it is a list of patterns, or no text. */
@@ -98,7 +105,7 @@ export function takesMethod(route: object, method: string): boolean {
   return method !== 'HEAD' || !methods || ['head', 'get', '_all'].some((name) => methods[name]);
 }
 
-/** Whether the middleware stands in a router or a route of the application. */
+/** Whether the middleware stands in a router or a route of the application, or of one that it is mounted in. */
 export function hasMiddleware(app: unknown, middleware: unknown): boolean {
   const isIn = (router: Router | undefined, depth: number): boolean =>
     depth <= DEEPEST &&
@@ -109,7 +116,8 @@ export function hasMiddleware(app: unknown, middleware: unknown): boolean {
         route?.stack?.some((layer) => layer.handle === middleware) ||
         isIn(handle, depth + 1),
     );
-  return isIn(routerOf(app), 0);
+  const { parent } = Object(app) as Application;
+  return isIn(routerOf(app), 0) || (parent !== undefined && hasMiddleware(parent, middleware));
 }
 
 function mountIn(router: Router | undefined, route: object, path: string, depth: number): Mount | undefined {

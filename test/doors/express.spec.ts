@@ -319,6 +319,23 @@ describe.each([
     expect(await allOf(audit.service)).toHaveLength(1);
   });
 
+  it('takes nothing that a router beside an application within declares', async () => {
+    await start((app, say) => {
+      const payments = library.Router();
+      payments.use(say({ resource: 'payment', severity: 'high' }));
+      const within = library();
+      within.get('/users', (_request, response) => void response.json({}));
+      within.get('/users/fail', () => {
+        throw new TypeError('failed');
+      });
+      app.use(say({ details: { of: 'all' } }));
+      app.use('/api', payments);
+      app.use('/api', within);
+    });
+    for (const path of ['/api/users', '/api/users/fail'])
+      expect((await ask(path))[1]).toMatchObject({ resource: 'user', details: { of: 'all' } });
+  });
+
   it('records static files: whole, unchanged, in part, and missing', async () => {
     await start((app) => app.use('/files', library.static(folder)));
     const [{ headers }, whole] = await ask('/files/page.txt');
