@@ -56,10 +56,11 @@ export interface AuditTrail extends Middleware, Pick<PlainAudit, 'service' | 'ge
  */
 export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger = consoleLogger): AuditTrail {
   const logins = new LoginHints();
-  const routes = new ExpressRoutes(options.capture ?? {}, (...route) => {
+  const learned: ConstructorParameters<typeof ExpressRoutes>[1] = (...route) => {
     logins.note(...route);
     for (const hint of logins.hints(options.features)) logger.log(hint);
-  });
+  };
+  const routes = new ExpressRoutes(options.capture ?? {}, learned, (patterns) => paths.learn(patterns));
   const plain = new PlainAudit(options, routes, logger);
   const { requests, paths } = plain.runtime.rooms;
   let knowsRoutes = false;

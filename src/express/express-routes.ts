@@ -1,7 +1,7 @@
 import { strictlyDecoded } from '../event/percent-encoding.js';
 import { present } from '../event/present.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
-import { hasMiddleware, mountOf, mountPathOf, takesMethod } from './internals.js';
+import { hasMiddleware, mountOf, mountPathOf, patternsOf, takesMethod } from './internals.js';
 import type { Mount } from './internals.js';
 import { isUnrouted } from '../capture/request-event.js';
 import type { FoundRoute, Platform } from '../capture/request-audit.js';
@@ -66,10 +66,14 @@ export class ExpressRoutes implements Platform {
   /** The applications in which requests were seen: the outer one, and those within. */
   private readonly apps = new Set<unknown>();
 
-  /** @param learned is told of each route once, by a request that it has taken */
+  /**
+   * @param learned is told of each route once, by a request that it has taken
+   * @param mounted is told patterns, where a route is found in an application or on a mount for the first time
+   */
   constructor(
     private readonly options: CaptureOptions,
     private readonly learned: (method: string, pattern: string, route: RouteAudit) => void,
+    private readonly mounted: (patterns: readonly string[]) => void,
   ) {}
 
   routeOf(captured: CapturedRequest, statusCode = 200): FoundRoute | undefined {
@@ -134,7 +138,11 @@ export class ExpressRoutes implements Platform {
   }
 
   /** Where the route's router is mounted; `undefined` where that is not found. @param base the parts of the path before the route's own */
-  private mountedOn({ app }: ExpressRequest, route: object, base: readonly string[]): Mount | undefined {
+  private mountedOn(
+    { app }: ExpressRequest,
+    route: { readonly path?: unknown },
+    base: readonly string[],
+  ): Mount | undefined {
     const known = this.mounts.get(route) ?? [];
     const isIts = ({ pattern }: Mount) => {
       const parts = partsOf(pattern);
@@ -147,7 +155,11 @@ export class ExpressRoutes implements Platform {
       const found = [...new Set([app, ...this.apps])].map((one) => mountBelow(one, route, base));
       mount = found.find((one) => one && isIts(one));
       if (!mount) return undefined;
-      if (known.length < MOST_MOUNTS) this.mounts.set(route, [...known, mount]);
+      if (known.length < MOST_MOUNTS) {
+        this.mounts.set(route, [...known, mount]);
+        const own = [route.path].flat().map((path) => `${mount!.pattern}${path as string}`);
+        this.mounted([mount.pattern, ...own, ...[...this.apps].flatMap(patternsOf)]);
+      }
     }
     // In the letters of this request: letters of either case are one to Express.
     const parts = partsOf(mount.pattern).map((part, index) => (part.startsWith(':') ? part : base[index]!));

@@ -6,9 +6,11 @@ interface Router {
 }
 
 interface Layer {
+  /** The pattern, or a list of patterns, in the newest versions. */
+  readonly rawPath?: unknown;
   readonly route?: { readonly path?: unknown; readonly stack?: readonly { readonly handle?: unknown }[] };
   /** A router or an application that is mounted within, or a middleware. */
-  readonly handle?: Router & { readonly router?: Router };
+  readonly handle?: Router;
   /** Mounted without a path, in version 5: it takes every path, though its matchers do not. */
   readonly slash?: boolean;
   /** What tells whether a path begins as the layer's does, in version 5. */
@@ -34,9 +36,11 @@ interface Application {
 
 const DEEPEST = 5;
 
-/** The patterns of an application's routes, without where their routers are mounted: a path may end as one of them does. */
+/** The patterns of an application's routes and mounts: with the mounts before them, as far as Express tells these, and without. */
 export function patternsOf(app: unknown): string[] {
-  return patternsIn(routerOf(app), 0);
+  const own = patternsIn(routerOf(app), 0);
+  const mount = mountPathOf(app);
+  return mount ? [...own, mount, ...own.map((pattern) => `${mount}${pattern}`)] : own;
 }
 
 /** What is not as expected, and what that costs. */
@@ -49,17 +53,38 @@ export function faultsOf(app: unknown): string[] {
 
 function routerOf(app: unknown): Router | undefined {
   const { _router } = Object(app) as Application;
-  // In version 4 `router` throws.
-  return _router ?? (Object(app) as Application).router;
+  if (_router) return _router;
+  try {
+    return (Object(app) as Application).router;
+  } catch {
+    // As in version 4, where an application has no routes yet.
+    return undefined;
+  }
 }
 
 function patternsIn(router: Router | undefined, depth: number): string[] {
   if (depth > DEEPEST || !Array.isArray(router?.stack)) return [];
-  return router.stack.flatMap(({ route, handle }) => [
-    ...(typeof route?.path === 'string' ? [route.path] : []),
-    ...patternsIn(handle, depth + 1),
-    ...patternsIn(handle?.router, depth + 1),
-  ]);
+  const layers: readonly Layer[] = router.stack;
+  return layers.flatMap(({ route, rawPath, regexp, keys, handle }) => {
+    const own = textsOf(route ? route.path : (rawPath ?? (regexp && pathsOf(regexp, keys ?? []))));
+    const within = [...patternsIn(handle, depth + 1), ...patternsIn(routerOf(handle), depth + 1)];
+    const mounts = own.filter((path) => path.length > 1);
+    return [...own, ...within, ...mounts.flatMap((mount) => within.map((pattern) => `${mount}${pattern}`))];
+  });
+}
+
+/** The path of a route or a mount may be a text, an expression, or a list of these. */
+function textsOf(paths: unknown): string[] {
+  return [paths].flat(Infinity).filter((path) => typeof path === 'string');
+}
+
+/** The paths of a mount as version 4 keeps them, one after the other: `^\/reset(?:\/([^/]+?))\/?(?=\/|$)`. */
+function pathsOf({ source }: RegExp, keys: NonNullable<Layer['keys']>): string[] {
+  let index = 0;
+  const named = source.replaceAll(String.raw`(?:\/([^/]+?))`, () => `/:${keys[index++]?.name}`);
+  return named
+    .split(String.raw`\/?(?=\/|$)`)
+    .map((path) => path.replace(/^\|?\^/, '').replace(/\\(.)/g, '$1'));
 }
 
 /** A text that no path has by chance. */

@@ -306,17 +306,49 @@ describe.each([
     expect((await ask('/files/1', { method: 'HEAD' }))[1].metadata['route']).toBe('/files/:id');
   });
 
-  it('records with "annotated" nothing that has only passed what is annotated', async () => {
-    await start(
-      (app, say) => {
-        app.use(say({ resource: 'thing' }));
-        app.get('/things', (_request, response) => void response.json({}));
-      },
-      { capture: { requests: 'annotated' } },
-    );
-    expect((await send(url, { method: 'GET', path: '/nothing' })).status).toBe(404);
-    expect((await ask('/things'))[1]).toMatchObject({ action: 'thing.list' });
-    expect(await allOf(audit.service)).toHaveLength(1);
+  it('keeps secrets in paths that no route takes, wherever their routes stand', async () => {
+    const answer = (_request: Request, response: { json(body: unknown): unknown }) => void response.json({});
+    const apps: Express[] = [];
+    await start((app) => {
+      app.get(['/reset/:token', '/r/:token'], answer);
+      const lines = library.Router();
+      lines.get('/lines', answer);
+      app.use('/shares/:token', lines);
+      const codes = library.Router();
+      codes.get('/:secret', answer);
+      app.use('/codes', codes);
+      const within = library();
+      within.get('/lists', answer);
+      within.get('/invitations/:token', answer);
+      app.use('/within', within);
+      const inRouter = library();
+      inRouter.get('/:id/:password', answer);
+      app.use('/locks', library.Router().use(inRouter, library()));
+      apps.push(app);
+    });
+    const stored = async (path: string) => (await ask(path, { method: 'POST' }))[1].metadata['path'];
+    expect(await stored('/r/s3cr3t')).toBe('/r/[redacted]');
+    expect(await stored('/shares/s3cr3t/none')).toBe('/shares/[redacted]/none');
+    expect(await stored('/codes/s3cr3t')).toBe('/codes/[redacted]');
+    expect(await stored('/locks/1/s3cr3t')).toBe('/locks/1/[redacted]');
+    // Express does not tell what is in it before its first request.
+    await routesOf('/within/lists');
+    expect(await stored('/within/invitations/s3cr3t')).toBe('/within/invitations/[redacted]');
+    for (const app of apps) app.get('/added/:token', answer).get('/later', answer);
+    await routesOf('/later');
+    expect(await stored('/added/s3cr3t')).toBe('/added/[redacted]');
+  });
+
+  it('keeps the secret of a mount, also where the first request to the application there fails', async () => {
+    await start((app) => {
+      const within = library();
+      within.post('/confirm', () => {
+        throw new TypeError('failed');
+      });
+      app.use('/reset/:token', within);
+    });
+    const [, { metadata }] = await ask('/reset/s3cr3t/confirm', { method: 'POST' });
+    expect(metadata['path']).toBe('/reset/[redacted]/confirm');
   });
 
   it('takes nothing that a router beside an application within declares', async () => {
@@ -334,6 +366,19 @@ describe.each([
     });
     for (const path of ['/api/users', '/api/users/fail'])
       expect((await ask(path))[1]).toMatchObject({ resource: 'user', details: { of: 'all' } });
+  });
+
+  it('records with "annotated" nothing that has only passed what is annotated', async () => {
+    await start(
+      (app, say) => {
+        app.use(say({ resource: 'thing' }));
+        app.get('/things', (_request, response) => void response.json({}));
+      },
+      { capture: { requests: 'annotated' } },
+    );
+    expect((await send(url, { method: 'GET', path: '/nothing' })).status).toBe(404);
+    expect((await ask('/things'))[1]).toMatchObject({ action: 'thing.list' });
+    expect(await allOf(audit.service)).toHaveLength(1);
   });
 
   it('records static files: whole, unchanged, in part, and missing', async () => {

@@ -30,21 +30,22 @@ export class SafePaths {
   /** By pattern; `null` for one without a secret parameter. A router that is mounted on a parameter may have one for each of its values. */
   private readonly known = new RecentMap<string, SecretRoute | null>(PATTERNS_REMEMBERED);
   /** The routes by their last fixed segment, which few have in common, with its place among their parts. */
-  private likely: ReadonlyMap<string, readonly (readonly [route: SecretRoute, place: number])[]> = new Map();
+  private readonly likely = new Map<string, (readonly [route: SecretRoute, place: number])[]>();
+  private readonly learned = new Set<string>();
 
   constructor(private readonly isSecretKey: SecretTest) {}
 
-  /** Learns the application's route patterns: a request may be meant for one that it does not reach. */
+  /** Learns route patterns of the application, beside those that it has: a request may be meant for one that it does not reach. */
   learn(patterns: readonly string[]): void {
-    const likely = new Map<string, (readonly [SecretRoute, number])[]>();
-    for (const pattern of new Set(patterns)) {
+    for (const pattern of patterns) {
+      if (this.learned.has(pattern)) continue;
       const route = this.routeOf(pattern);
       const place = route?.parts.findLastIndex(({ literal }) => literal !== undefined) ?? -1;
       if (!route || place < 0) continue;
       const literal = route.parts[place]!.literal!;
-      likely.set(literal, [...(likely.get(literal) ?? []), [route, place]]);
+      this.learned.add(pattern);
+      this.likely.set(literal, [...(this.likely.get(literal) ?? []), [route, place]]);
     }
-    this.likely = likely;
   }
 
   /**
@@ -55,7 +56,8 @@ export class SafePaths {
    */
   ofRoute(path: string, pattern: string): string {
     const route = this.routeOf(pattern);
-    if (!route) return path;
+    // A mount that is not in the pattern may have a secret parameter.
+    if (!route) return isShort(pattern, path) ? this.ofNoRoute(path) : path;
     const { parts, isWild } = route;
     // The empty segment before the first slash is the first part as well.
     const segments = withoutTrailingSlashes(path).split('/', parts.length + 2);
@@ -158,6 +160,17 @@ function fits(segments: readonly string[], parts: readonly Part[], begin: number
       ({ literal }, index) => literal === undefined || literal === segments[begin + index]!.toLowerCase(),
     )
   );
+}
+
+/** Whether a pattern without wildcards has fewer segments than the path. */
+function isShort(pattern: string, path: string): boolean {
+  return slashesIn(pattern) < slashesIn(path) && !/[*{(]/.test(pattern);
+}
+
+function slashesIn(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf('/'); at >= 0; at = text.indexOf('/', at + 1)) count += 1;
+  return count;
 }
 
 function withoutTrailingSlashes(path: string): string {
