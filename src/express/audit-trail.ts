@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { faultsOf, patternsOf } from '../capture/express-router.js';
 import { CurrentAudit } from '../capture/current-audit.js';
 import { LoginHints } from '../capture/login-hints.js';
 import { auditedOf } from '../capture/request-audit.js';
@@ -10,7 +11,6 @@ import type { PlainAuditOptions } from '../engine/plain-audit.js';
 import { consoleLogger } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { ExpressRoutes } from './express-routes.js';
-import { faultsOf, patternsOf } from './internals.js';
 
 export type Next = (error?: unknown) => void;
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: Next) => void;

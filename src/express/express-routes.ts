@@ -1,7 +1,8 @@
 import { strictlyDecoded } from '../event/percent-encoding.js';
 import { present } from '../event/present.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
-import { hasMiddleware, mountOf, mountPathOf, patternsOf, takesMethod } from './internals.js';
+import { mountPathOf, patternsOf } from '../capture/express-router.js';
+import { hasMiddleware, mountOf, takesMethod } from './internals.js';
 import type { Mount } from './internals.js';
 import { isUnrouted } from '../capture/request-event.js';
 import type { FoundRoute, Platform } from '../capture/request-audit.js';

@@ -1,8 +1,9 @@
-// What the audit uses of Nest and Express that is not their public API. Nothing of it is changed; each is tested when an application
-// starts, and one that is not as expected costs what its sentence says.
+// What the audit uses of Nest that is not its public API. Nothing of it is changed; each is tested when an application starts, and one
+// that is not as expected costs what its sentence says. Of Express that is `capture/express-router.ts`.
 import { Get, Sse, UseFilters, UseGuards, UseInterceptors } from '@nestjs/common';
 import type { HttpServer } from '@nestjs/common';
 import type { ApplicationConfig } from '@nestjs/core';
+import { faultsOf, patternsOf } from '../capture/express-router.js';
 
 /**
  * Nest's own metadata keys, unchanged since Nest 5; `@nestjs/common` exports them under a different path in each
@@ -45,7 +46,7 @@ export function askFirst(config: ApplicationConfig, filter: object): void {
 
 /** The patterns of an Express application's routes; nothing on other platforms. */
 export function expressPatterns(adapter: HttpServer | undefined): string[] {
-  return isExpress(adapter) ? patternsOf(routerOf(adapter), 0) : [];
+  return isExpress(adapter) ? patternsOf(adapter.getInstance()) : [];
 }
 
 /** What is not as expected, and what that costs: a sentence each. */
@@ -74,33 +75,9 @@ export function faultsOfNest(config: ApplicationConfig): string[] {
 
 /** Likewise, once the routes are built. */
 export function faultsOfExpress(adapter: HttpServer | undefined): string[] {
-  if (!isExpress(adapter) || Array.isArray(routerOf(adapter)?.stack)) return [];
-  return [
-    "Express's list of routes is not where it was: secret parameters in a path that no route takes are not redacted.",
-  ];
+  return isExpress(adapter) ? faultsOf(adapter.getInstance()) : [];
 }
 
 function isExpress(adapter: HttpServer | undefined): adapter is HttpServer {
   return adapter?.getType?.() === 'express';
-}
-
-interface ExpressRouter {
-  readonly stack?: readonly {
-    readonly route?: { readonly path?: unknown };
-    /** A router or an application that is mounted within. */
-    readonly handle?: ExpressRouter & { readonly router?: ExpressRouter };
-  }[];
-}
-
-function routerOf(adapter: HttpServer): ExpressRouter | undefined {
-  return (adapter.getInstance() as { readonly router?: ExpressRouter }).router;
-}
-
-function patternsOf(router: ExpressRouter | undefined, depth: number): string[] {
-  if (depth > 5 || !Array.isArray(router?.stack)) return [];
-  return router.stack.flatMap((layer) => [
-    ...(typeof layer.route?.path === 'string' ? [layer.route.path] : []),
-    ...patternsOf(layer.handle, depth + 1),
-    ...patternsOf(layer.handle?.router, depth + 1),
-  ]);
 }
