@@ -12,6 +12,13 @@ export interface Fates {
   refused(entry: Entry, code: string, isDead: boolean): void;
 }
 
+interface Suspect {
+  readonly entry: Entry;
+  readonly error: unknown;
+  /** The database has said that it is the event. */
+  readonly isRefused: boolean;
+}
+
 /** Sends a statement to the database, and waits for its answer as long as others are waited for. */
 type Send = <T>(statement: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 
@@ -21,8 +28,8 @@ type Send = <T>(statement: (signal: AbortSignal) => Promise<T>) => Promise<T>;
  */
 export class BatchStore {
   private unclear: { readonly code: string; readonly times: number } | undefined;
-  /** Of the batch that is stored now: those that may be at fault themselves. */
-  private readonly suspects: { readonly entry: Entry; readonly error: unknown }[] = [];
+  /** Of the batch that is stored now: those that are at fault themselves, or may be. */
+  private readonly suspects: Suspect[] = [];
 
   constructor(
     private readonly sink: EventSink,
@@ -39,7 +46,7 @@ export class BatchStore {
     const before = batch.length;
     try {
       await this.storePart(batch, batch.length);
-      // Where others are stored, those are at fault.
+      // First all others: what becomes of these must not hold them up.
       await this.judge(before > this.suspects.length);
       this.unclear = undefined;
     } catch (error) {
@@ -61,11 +68,8 @@ export class BatchStore {
       // That events are there already is no failure of the store's; what is left of it is that two are one.
       const isRefused = failure === 'refused' || failure === 'duplicate';
       if (!isRefused && !this.isSuspicious(error)) throw error;
-      if (count === 1 && isRefused) {
-        await this.setAside(part[0]!, error);
-        batch.shift();
-      } else if (count === 1) {
-        this.suspects.push({ entry: batch.shift()!, error });
+      if (count === 1) {
+        this.suspects.push({ entry: batch.shift()!, error, isRefused });
       } else {
         const half = Math.ceil(count / 2);
         await this.storePart(batch, half);
@@ -87,12 +91,13 @@ export class BatchStore {
     return isSame && unclear.times >= UNCLEAR_TIMES;
   }
 
+  /** Where the database stores others, or says what is wrong with them, it is not the database that is at fault. */
   private async judge(hasStored: boolean): Promise<void> {
-    const [first] = this.suspects;
-    if (first && !hasStored) throw first.error;
+    const unclear = this.suspects.find(({ isRefused }) => !isRefused);
+    const isThere = hasStored || this.suspects.some(({ isRefused }) => isRefused);
+    if (unclear && !isThere) throw unclear.error;
     while (this.suspects.length > 0) {
-      const { entry, error } = this.suspects[0]!;
-      await this.setAside(entry, error);
+      await this.setAside(this.suspects[0]!, hasStored);
       this.suspects.shift();
     }
   }
@@ -104,15 +109,16 @@ export class BatchStore {
     this.unclear = isUnclear ? { code, times } : undefined;
   }
 
-  private async setAside(entry: Entry, refusal: unknown): Promise<void> {
-    const reason = describeStoreError(refusal);
+  private async setAside({ entry, error }: Suspect, hasStored: boolean): Promise<void> {
     let isDead = true;
     try {
-      await this.send((signal) => this.sink.keep(entry.event, reason, signal));
-    } catch (error) {
-      if (classifyStoreError(error) !== 'refused') throw error;
+      await this.send((signal) => this.sink.keep(entry.event, describeStoreError(error), signal));
+    } catch (failure) {
+      const kind = classifyStoreError(failure);
+      // The table of dead letters may be what is broken: that must not hold up events that the other one takes.
+      if (kind === 'away' || (kind !== 'refused' && !hasStored)) throw failure;
       isDead = false;
     }
-    this.fates.refused(entry, codeOfStoreError(refusal), isDead);
+    this.fates.refused(entry, codeOfStoreError(error), isDead);
   }
 }
