@@ -334,7 +334,7 @@ export class EventJournal {
       if (isNew) await syncDirectory(this.directory);
     } catch (error) {
       for (const segment of segments) if (this.segments.includes(segment)) this.dirty.add(segment);
-      this.hasNewFile = isNew;
+      this.hasNewFile ||= isNew;
       // What the system could not write it may have given up: what comes now goes elsewhere.
       this.mustRotate = true;
       this.fail(error as Error);
