@@ -1,5 +1,7 @@
 import { RequestAudit } from '../capture/request-audit.js';
 import { Delivery } from '../delivery/delivery.js';
+import type { DeliveryOptions } from '../delivery/delivery-options.js';
+import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { revive } from '../delivery/thread/error-fields.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
@@ -15,8 +17,11 @@ import { Reports } from '../recorder/reports.js';
 import { RiskStage } from '../recorder/risk/risk-stage.js';
 import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LedgerSettings } from '../sealer/ledger-options.js';
+import type { LogSealer } from '../sealer/log-sealer.js';
 import { ReachNotes } from '../sealer/reach-notes.js';
 import { AuditDatabase } from '../store/audit-database.js';
+import type { AuditEventRepository } from '../store/audit-event.repository.js';
+import type { StatementAuthority } from '../store/statement-signer.js';
 import { WaitingStatements } from '../store/waiting-statements.js';
 import { AskedFor } from '../trail/asked-for.js';
 import { AuditService } from '../trail/audit.service.js';
@@ -34,7 +39,29 @@ import type { StandIn } from './stand-in.js';
 import { deliveryOf, loopOf, sealerOf, sealingDatabaseOf, threadOf } from './storing.js';
 import { tablesOf } from './tables.js';
 
-export type Rooms = ReturnType<typeof makeRooms>;
+/** The rooms, as far as the doors and their life need them. */
+export interface Rooms {
+  readonly database: AuditDatabase;
+  /** The sealer's own connection, where it has one and works in this thread. */
+  readonly sealingDatabase: AuditDatabase | undefined;
+  readonly events: AuditEventRepository;
+  /** Who signs in the name of this installation; `undefined` where it has no key. */
+  readonly authority: StatementAuthority | undefined;
+  readonly thread: DatabaseThread | undefined;
+  readonly deliveryOptions: Required<DeliveryOptions>;
+  readonly delivery: Delivery;
+  readonly sealer: LogSealer;
+  readonly reachNotes: ReachNotes | undefined;
+  readonly recorder: AuditRecorder;
+  /** Who hears of each event as it is recorded. */
+  readonly listeners: Listeners;
+  readonly atRest: AtRest;
+  readonly paths: SafePaths;
+  readonly requests: RequestAudit;
+  readonly service: AuditService;
+  readonly logWatch: LogWatch;
+  readonly features: readonly RunningFeature[];
+}
 
 /**
  * Makes the rooms, floor first, each from those below it, and adds the features. Nothing is opened or asked yet.
@@ -43,7 +70,7 @@ export type Rooms = ReturnType<typeof makeRooms>;
  * @param standIn in place of a database, in a test
  * @throws AuditError `AUDIT_INVALID_OPTIONS` naming the option of a feature
  */
-export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, standIn?: StandIn) {
+export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, standIn?: StandIn): Rooms {
   const deliveryOptions = deliveryOf(options);
   const ledgerOptions = withDefaults<LedgerSettings>(LEDGER_DEFAULTS, options.ledger);
   const { statementTimeoutMs } = deliveryOptions;
@@ -136,7 +163,7 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
   };
   // Made last, of all that is here; nobody asks them before.
   const joined = { requests, completer, listeners, risk, reads, atRest };
-  const features: readonly RunningFeature[] = addFeatures(listed, host, joined);
+  const features = addFeatures(listed, host, joined);
   // A stand-in has no keys: nothing rests there.
   if (standIn) atRest.feature = undefined;
 

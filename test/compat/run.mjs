@@ -100,7 +100,7 @@ async function loadsNoFeature(folder, env) {
   const loaded = 'Object.keys(require.cache).filter((file) => /nest-audit-trail.dist.cjs/.test(file))';
   const program = `require('reflect-metadata'); require('nest-audit-trail'); console.log(JSON.stringify(${loaded}))`;
   const files = JSON.parse(await run(folder, ['node', '-e', program], 1, env));
-  const ofFeatures = files.filter((file) => /features/.test(file.split('nest-audit-trail').at(-1)));
+  const ofFeatures = files.filter((file) => /[/\\]features[/\\]/.test(file.split('nest-audit-trail').at(-1)));
   if (files.length < 50 || ofFeatures.length > 0)
     throw new Error(`of ${files.length} files these are of features: ${ofFeatures.join(', ')}`);
 }
