@@ -6,13 +6,24 @@ import { SealingRepository } from './sealing.repository.js';
 import { SourceRepository } from './source.repository.js';
 import type { StatementSigner, StatementTrust } from './statement-signer.js';
 
+/** The tables of the audit, each by its repository. */
+export interface Repositories {
+  readonly events: AuditEventRepository;
+  readonly letters: DeadLetterRepository;
+  readonly sources: SourceRepository;
+  readonly ledger: LedgerRepository;
+  readonly sealing: SealingRepository;
+}
+
 /**
- * The tables of the audit, each by its repository.
- *
  * @param trust whose dead letters are believed
  * @param signer signs those of this process
  */
-export function repositoriesOf(database: AuditDatabase, trust?: StatementTrust, signer?: StatementSigner) {
+export function repositoriesOf(
+  database: AuditDatabase,
+  trust?: StatementTrust,
+  signer?: StatementSigner,
+): Repositories {
   const events = new AuditEventRepository(database);
   return {
     events,
