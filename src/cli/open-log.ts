@@ -5,6 +5,7 @@ import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditDatabaseOptions } from '../store/store-options.js';
 import { databaseOptionsOf } from '../store/database-url.js';
 import { repositoriesOf } from '../store/repositories.js';
+import type { Repositories } from '../store/repositories.js';
 import type { ExplainsMissing } from '../trail/verification/missing-events.js';
 import { CommandError } from './output.js';
 import { explanationsOf } from './features.js';
@@ -16,10 +17,10 @@ export interface DatabaseArguments {
 }
 
 /** The log in a database, without an application. */
-export type OpenLog = ReturnType<typeof repositoriesOf> & {
+export interface OpenLog extends Repositories {
   /** Of every feature. */
   readonly explanations: readonly ExplainsMissing[];
-};
+}
 
 const PATIENCE_MS = 5_000;
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };

@@ -98,7 +98,7 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
   const keeping = new WaitingStatements();
   const thread = threadOf(options, deliveryOptions, ledgerOptions, logger, {
     ...told,
-    failed: (error) => logWatch.noteFailure(revive(error)),
+    failed: (error) => failed(revive(error)),
     keepLetter: (event, reason) =>
       keeping.send(statementTimeoutMs, (signal) => letters.keep(event, reason, signal)),
   });
@@ -121,8 +121,7 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
     );
 
   const recorder = new AuditRecorder(delivery, events, completer, listeners, atRest);
-  const watched = { database, events, recorder, sealer, thread, authority };
-  const logWatch = new LogWatch(watched, logger);
+  const logWatch = new LogWatch({ database, events, recorder, sealer, thread, authority }, logger);
   const paths = new SafePaths(redactor.isSecretKey);
   const requests = new RequestAudit(recorder, completer, options.capture ?? {}, paths, logger);
 

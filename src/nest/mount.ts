@@ -61,9 +61,10 @@ export function mountOnRoutes(
       appendToHandler(NEST_METADATA.guards, handler, guardsPassed);
       const isServerSent = Reflect.getMetadata(NEST_METADATA.sse, handler) === true;
       // With an interceptor Nest sends the head of an event stream without waiting for the handler: ours must not be the only one.
-      const needs = isServerSent ? hasInterceptors(config, controller, handler) : route.seesResult;
-      if (needs)
-        appendToHandler(NEST_METADATA.interceptors, handler, isServerSent ? serverSent : interceptor);
+      const [own, isNeeded] = isServerSent
+        ? [serverSent, hasInterceptors(config, controller, handler)]
+        : [interceptor, route.seesResult];
+      if (isNeeded) appendToHandler(NEST_METADATA.interceptors, handler, own);
       // A handler's filters are asked before its controller's and the global ones.
       appendToHandler(NEST_METADATA.filters, handler, filter);
     }

@@ -101,7 +101,8 @@ export class Collector {
     this.queue.begin();
     this.notes.begin();
     this.isLast = false;
-    this.lookedAt[1] = -Infinity;
+    // A round looks back an hour at least.
+    this.lookedAt.fill(-Infinity, 1);
     this.closed.clear();
   }
 

@@ -93,6 +93,7 @@ export class AuditDatabase {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE` while there is none, or where the options don't fit what is stored
    */
   writer(transaction: EntityManager | undefined): EntityManager {
+    // Where they don't fit there is no connection either, and whoever asks for it is told why.
     return transaction && !this.isUnfit ? transaction : this.ready().manager;
   }
 
