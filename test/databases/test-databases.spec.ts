@@ -12,8 +12,9 @@ describeEachDatabase('a test database', (create, name) => {
     const database = await create();
     expect(database.name).toBe(name);
     const source = await new DataSource(database.options).initialize();
-    expect(await source.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
     await source.query('CREATE TABLE t (id integer)');
+    await source.query('INSERT INTO t VALUES (1)');
+    expect(await source.query('SELECT id FROM t')).toEqual([{ id: 1 }]);
     await source.destroy();
     await database.drop();
     await expectGone(database);

@@ -122,13 +122,14 @@ export class RetentionRepository {
     if (which.length === 0) return which;
     const parts = which.map(({ tenantId, category, before }) => {
       const code = raw(String(codeOf('category', category)));
-      return sql`SELECT ${code} AS category ${(dialect) => raw(dialect === 'mysql' ? 'FROM DUAL' : '')}
+      return sql`SELECT ${code} AS code ${(dialect) => raw(dialect === 'mysql' ? 'FROM DUAL' : '')}
         WHERE EXISTS (SELECT 1 FROM audit_events e
           WHERE e.tenant_id = ${tenantId} AND e.category = ${code} AND e.id < ${id(firstIdOf(before))})`;
     });
     const rows = await ask(this.database, list(parts, ' UNION ALL '));
-    const aged = new Set(rows.map((row) => row['category']));
-    return which.filter(({ category }) => aged.has(category));
+    // A number in the text is a bigint on MySQL, and so a string in its answer.
+    const aged = new Set(rows.map((row) => Number(row['code'])));
+    return which.filter(({ category }) => aged.has(codeOf('category', category) ?? NaN));
   }
 
   /**

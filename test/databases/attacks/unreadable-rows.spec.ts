@@ -47,7 +47,6 @@ const REFUSED: readonly RawRow[] = [
 const TAKEN: readonly RawRow[] = [
   { details: '{"a":{"b":1}}' },
   { details: '{"a":null}' },
-  { details: '{"a":1e999}' },
   { details: '{"a":[1,"b"]}' },
   { details: '{"__proto__":{"polluted":true}}' },
   { details: `{"a":${'['.repeat(20)}${']'.repeat(20)}}` },
@@ -61,6 +60,9 @@ const TAKEN: readonly RawRow[] = [
   { outcome: 4 },
   { outcome: 0 },
 ];
+
+/** The same, but MySQL's constraints refuse it. */
+const TAKEN_BY_SOME: readonly RawRow[] = [{ details: '{"a":1e999}' }];
 
 describeEachDatabase('rows that are no events', (create, name) => {
   withoutThread('what is protected is encrypted by the main thread');
@@ -139,7 +141,7 @@ describeEachDatabase('rows that are no events', (create, name) => {
 
   /** Inserts all of them, those that the constraints refuse by somebody who has dropped these. */
   async function insertAll(): Promise<RawRow[]> {
-    const rows = [...TAKEN, ...REFUSED].map(forged);
+    const rows = [...TAKEN, ...TAKEN_BY_SOME, ...REFUSED].map(forged);
     for (const row of rows.slice(0, TAKEN.length)) await insertRow(attacker, 'audit_events', row);
     await dropChecks(owner, { name });
     for (const row of rows.slice(TAKEN.length)) await insertRow(owner, 'audit_events', row);

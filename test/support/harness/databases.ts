@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import type { RunnerTask } from 'vitest';
 import type { AuditDatabaseOptions } from 'nest-audit-trail';
+import { mysqlProcesses } from '../server-processes.js';
 
 export type TestDatabaseName = 'sqlite' | 'mysql' | 'postgres';
 
@@ -204,13 +205,9 @@ async function createMysqlDatabase(server: ServerAddress, isEmpty: boolean): Pro
     options: { ...options, database },
     async drop() {
       // A transaction that is still open would make the drop wait for it.
-      const open: { id: number }[] = await connection.query(
-        'SELECT id AS id FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()',
-        [database],
-      );
-      for (const { id } of open) {
+      for (const { Id } of await mysqlProcesses(connection, database)) {
         // It may have ended by itself.
-        await connection.query(`KILL ${id}`).catch(() => undefined);
+        await connection.query(`KILL ${Id}`).catch(() => undefined);
       }
       await connection.query(`DROP DATABASE IF EXISTS ${database}`);
     },
