@@ -44,7 +44,10 @@ const SUBJECTS = {
   'durable, one row': { call: 'row', options: {} },
 };
 /** What is profiled, where that is asked for. */
-const PROFILES = ['bare', 'floor', 'to the journal'];
+const PROFILES = [
+  ...['bare', 'floor', 'to the journal'],
+  ...['bare, POST', 'floor, POST', 'to the journal, POST'],
+];
 /** In a quick run. */
 const FEW = [
   'bare',
@@ -135,7 +138,7 @@ async function measureOn(platform, { server, rounds, seconds, quick, profile, sa
   };
 }
 
-/** Of the subjects that a GET is asked of, and that have no database: by whose function it is, microseconds of the main thread for each request. */
+/** Of subjects that have no database: by whose function it is, microseconds of the main thread for each request. */
 async function profilesOf(subjects, clients) {
   const profiles = {};
   for (const subject of subjects) {
