@@ -44,10 +44,7 @@ const SUBJECTS = {
   'durable, one row': { call: 'row', options: {} },
 };
 /** What is profiled, where that is asked for. */
-const PROFILES = [
-  ...['bare', 'floor', 'to the journal'],
-  ...['bare, POST', 'floor, POST', 'to the journal, POST'],
-];
+const PROFILES = ['bare', 'floor', 'to the journal'].flatMap((name) => [name, `${name}, POST`]);
 /** In a quick run. */
 const FEW = [
   'bare',
