@@ -75,6 +75,8 @@ export class EventLog {
   private done = new SequenceSet();
   /** By number. */
   private readonly kept = new Map<number, KeptEvent>();
+  /** Where the last of their lines ends with which they are tried again. */
+  private retried = BEGINNING;
   /** How far the reader has come. */
   private reached: Pick<Progress, 'needed' | 'through'> = { needed: BEGINNING, through: BEGINNING };
   /** Where the last line ends that the reader needs, or what an earlier process left. */
@@ -174,7 +176,10 @@ export class EventLog {
     const { journal } = this;
     if (this.waitsForJournal || this.kept.size > 0) return false;
     if ([this.open, this.outbox, this.sent].some((tickets) => hasThrough(tickets, number))) return false;
-    return !journal || (!journal.intents.hasThrough(number) && comparePlaces(this.needed, place) >= 0);
+    if (!journal) return true;
+    // An event that is tried again was there at the mark under another number.
+    const isRead = [place, this.retried].every((end) => comparePlaces(this.needed, end) >= 0);
+    return isRead && !journal.intents.hasThrough(number);
   }
 
   /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
@@ -358,6 +363,7 @@ export class EventLog {
       const ticket = new Ticket(event, journal.nextNumber(), undefined);
       ticket.numbered = { source, sequence };
       if (!this.write(ticket, 'event')) break;
+      this.retried = this.end;
       this.writeLine('stored', [[number, number]]);
       this.done.add(number);
       this.kept.delete(number);

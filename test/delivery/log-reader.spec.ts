@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { vi } from 'vitest';
 import { EventLog } from '../../src/delivery/event-log.js';
 import { LogReader } from '../../src/delivery/log-reader.js';
+import type { Entry } from '../../src/delivery/log-reader.js';
+import type { Progress, Refusal } from '../../src/delivery/messages.js';
+import type { Ticket } from '../../src/delivery/ticket.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
 import { Segment } from '../../src/journal/segment.js';
 import { newEvent } from '../support/delivery-alone.js';
@@ -58,6 +61,25 @@ describe('a log on a disk that fails', () => {
     return numbers;
   }
 
+  /** What the loop says of the reader and of what it read. */
+  function noteProgress(more: Partial<Progress>): void {
+    const { through, needed } = reader;
+    const nothing = { settled: [], refused: [], stored: 0, losses: [] };
+    log.noteProgress({ turn: log.turn, isIdle: true, ...nothing, through, needed, ...more });
+  }
+
+  /** Neither the database nor its dead letters take it. */
+  function refusalOf({ number, event }: Ticket): Refusal {
+    return { number, event, code: '23514', isDead: false };
+  }
+
+  /** Another one, as after the death of the first. */
+  function startReader(): void {
+    reader.close();
+    reader = new LogReader(log.begin().log!, () => undefined);
+    reader.advance(log.tell());
+  }
+
   const all = Array.from({ length: COUNT }, (_, index) => index + 1);
 
   it('is read on, each event once', () => {
@@ -81,24 +103,27 @@ describe('a log on a disk that fails', () => {
     const ticket = log.enter(largeEvent());
     log.commit(ticket, () => undefined);
     reader.advance(log.tell());
-    const { number, event } = ticket;
-    const { through, needed } = reader;
-    const refused = [{ number, event, code: '23514', isDead: false }];
-    log.noteProgress({
-      turn: log.turn,
-      isIdle: true,
-      settled: [],
-      refused,
-      stored: 0,
-      losses: [],
-      through,
-      needed,
-    });
-    reader.close();
-    reader = new LogReader(log.begin().log!, () => undefined);
-    reader.advance(log.tell());
+    noteProgress({ refused: [refusalOf(ticket)] });
+    startReader();
     // It is there once, under another number, to be tried again.
-    expect(readAll()).toEqual([number + 1]);
+    expect(readAll()).toEqual([ticket.number + 1]);
     expect(reader.needed).toEqual(reader.through);
+  });
+
+  it('is not settled through an event that nobody took before it is stored under its other number', () => {
+    const ticket = log.enter(newEvent());
+    log.release(ticket);
+    reader.advance(log.tell());
+    expect(readAll()).toEqual([ticket.number]);
+    const mark = log.mark();
+    noteProgress({ refused: [refusalOf(ticket)] });
+    expect(log.isSettledThrough(mark)).toBe(false);
+    startReader();
+    const [{ number, place }] = reader.read(10) as [Entry];
+    noteProgress({ through: place, needed: place });
+    // What its values are encrypted with is still needed.
+    expect(log.isSettledThrough(mark)).toBe(false);
+    noteProgress({ settled: [number], stored: 1 });
+    expect(log.isSettledThrough(mark)).toBe(true);
   });
 });
