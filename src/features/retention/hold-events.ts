@@ -1,10 +1,10 @@
+import { isWithin, LAST_TIME } from '../../event/event-checks.js';
 import { timestampOf } from '../../event/event-id.js';
 import { defined } from '../../event/present.js';
 import { HOLD_ACTION } from '../../event/retention-actions.js';
 import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
-import { formatFault, LedgerFormatError } from '../../ledger/format-error.js';
-import { openStatement } from '../../ledger/statement.js';
+import { LedgerFormatError } from '../../ledger/format-error.js';
 import type { RecordedTrust } from './recorded-trust.js';
 import { RELEASE } from './raised-events.js';
 import type { HeldEvents, StatementEvent, RetentionRepository } from './retention.repository.js';
@@ -61,27 +61,19 @@ export async function readHolds(
   return { placed, lifted, count };
 }
 
-/** Why the record of the event does not say the same, or is not to be believed. */
-async function doubtOf(
-  { id, action, details = {} }: StatementEvent,
-  trust: RecordedTrust,
-): Promise<string | undefined> {
-  const { record, ...said } = details;
+/** Why the event is not to be believed. */
+async function doubtOf(event: StatementEvent, trust: RecordedTrust): Promise<string | undefined> {
+  const { record, ...said } = event.details ?? {};
   if (record === undefined) {
-    if (!trust.needsSignature || (await trust.isBeforeKeys(id))) return undefined;
-    return 'has no record with a signature';
+    const needsNone = !trust.needsSignature || (await trust.isBeforeKeys(event.id));
+    return needsNone ? undefined : 'has no record with a signature';
   }
-  try {
-    const kind = action === HOLD_ACTION ? 'hold' : 'hold-release';
-    const { origin, lines, isTrusted } = openStatement(kind, record, trust.verifiers);
-    if (lines.length !== 2) throw new LedgerFormatError('The statement is no record of a legal hold.');
-    const [eventId = '', text] = lines;
-    if (text !== canonicalJson(said)) return 'its record says something else';
-    const doubt = await trust.doubt(id, { origin, eventId, isTrusted });
-    return doubt === undefined ? undefined : `its record ${doubt}`;
-  } catch (error) {
-    return `its record can't be read: ${formatFault(error)}`;
-  }
+  const kind = event.action === HOLD_ACTION ? 'hold' : 'hold-release';
+  const { doubt } = await trust.read(kind, event, (lines) => {
+    if (lines.length === 1 && lines[0] === canonicalJson(said)) return;
+    throw new LedgerFormatError('It says something else than the event.');
+  });
+  return doubt && `its record ${doubt}`;
 }
 
 /** The hold that the event places; `undefined` where its details are none of a hold. */
@@ -111,6 +103,4 @@ export function holdOf({ id, timestamp, tenantId, details = {} }: StatementEvent
 }
 
 /** Whether it is a time that an event can have: Unix epoch, milliseconds. */
-export function isTime(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 48;
-}
+export const isTime = isWithin(LAST_TIME);

@@ -1,9 +1,9 @@
 import { timestampOf } from '../../event/event-id.js';
 import { RecentMap } from '../../event/recent-map.js';
 import { REMOVAL_ACTION } from '../../event/retention-actions.js';
-import { formatFault } from '../../ledger/format-error.js';
+import { SequenceSet } from '../../event/sequence-set.js';
 import { rootAt } from '../../ledger/proofs.js';
-import { digestOfLeaves, LeafSet, MOST_HOLDS, openRemoval, showLeaves } from './removal-record.js';
+import { digestOfLeaves, MOST_HOLDS, removalIn, showLeaves } from './removal-record.js';
 import { unlessBroken } from './proven-leaves.js';
 import { RecordedTrust } from './recorded-trust.js';
 import type { RemovalRecord } from './removal-record.js';
@@ -39,7 +39,7 @@ export function explainRemovals(database: AuditDatabase): ExplainsMissing {
 
 /** Of which leaves the events were removed by retention, as signed records say that still fit the log. */
 class RecordedRemovals implements ExplainedLeaves {
-  private readonly leaves = new LeafSet();
+  private leaves = new SequenceSet();
   private readonly believed = new Set<string>();
   private readonly doubted = new Set<string>();
   private roots = new RecentMap<number, Promise<Buffer | undefined>>(MOST_ROOTS);
@@ -58,7 +58,7 @@ class RecordedRemovals implements ExplainedLeaves {
       log.problems.add('hold_untrusted', message, { eventId });
     });
     const removals = new RecordedRemovals(retention, log, trust, holds);
-    for await (const event of retention.statements([REMOVAL_ACTION])) await removals.read(event);
+    await removals.load(Infinity);
     return removals;
   }
 
@@ -66,47 +66,37 @@ class RecordedRemovals implements ExplainedLeaves {
     return this.leaves.has(leafIndex);
   }
 
-  async loadAgain(): Promise<void> {
+  loadAgain(): Promise<void> {
     this.roots = new RecentMap(MOST_ROOTS);
+    return this.load(MOST_DOUBTED);
+  }
+
+  /** @param mostDoubted from so many on, no more of those that are not believed are told of */
+  private async load(mostDoubted: number): Promise<void> {
+    const ranges = [...this.leaves.ranges];
     for await (const event of this.retention.statements([REMOVAL_ACTION])) {
-      const isKnown = this.believed.has(event.id) || this.doubted.has(event.id);
-      if (!isKnown) await this.read(event, this.doubted.size < MOST_DOUBTED);
+      const { id } = event;
+      if (this.believed.has(id) || this.doubted.has(id)) continue;
+      const { said, doubt } = await this.trust.read('removal', event, removalIn);
+      const misfit = said && (this.unknownHoldOf(event, said) ?? (await this.misfitOf(said)));
+      if (said && misfit === undefined) {
+        this.believed.add(id);
+        for (const range of said.leaves) ranges.push(range);
+      } else if (this.doubted.size < mostDoubted) {
+        if (this.doubted.size < MOST_DOUBTED) this.doubted.add(id);
+        const message = `Event ${id} says that events were removed, and its record ${misfit ?? doubt}.`;
+        const leafIndex = said?.leaves[0]![0];
+        this.log.problems.add('removal_untrusted', message, { eventId: id, leafIndex });
+      }
     }
-  }
-
-  private async read(event: StatementEvent, isNews = true): Promise<void> {
-    const { id } = event;
-    const { doubt, first } = await this.doubtOf(event);
-    if (doubt === undefined) this.believed.add(id);
-    if (doubt === undefined || !isNews) return;
-    if (this.doubted.size < MOST_DOUBTED) this.doubted.add(id);
-    const message = `Event ${id} says that events were removed, and its record ${doubt}.`;
-    this.log.problems.add('removal_untrusted', message, { eventId: id, leafIndex: first });
-  }
-
-  /** Why the record excuses no missing event, and the first leaf that is meant; where there is no reason, it does from now on. */
-  private async doubtOf({
-    id,
-    tenantId,
-    details,
-  }: StatementEvent): Promise<{ doubt?: string; first?: number }> {
-    try {
-      const record = openRemoval(details?.['record'], this.trust.verifiers);
-      const doubt = await this.trust.doubt(id, record);
-      if (doubt !== undefined) return { doubt };
-      const misfit = this.unknownHoldOf(id, tenantId, record) ?? (await this.misfitOf(record));
-      if (misfit !== undefined) return { doubt: misfit, first: record.leaves[0]![0] };
-      this.leaves.add(record.leaves);
-      return {};
-    } catch (error) {
-      return { doubt: `can't be read: ${formatFault(error)}` };
-    }
+    // In their order, since a set takes long for many ranges that come in another.
+    this.leaves = new SequenceSet();
+    for (const [first, last] of ranges.sort(([left], [right]) => left - right)) this.leaves.add(first, last);
   }
 
   /** A hold that was in force, and that the removal did not know of: somebody had taken its event away for the time of the removal. */
   private unknownHoldOf(
-    removalId: string,
-    tenantId: string,
+    { id: removalId, tenantId }: StatementEvent,
     { holds: known }: RemovalRecord,
   ): string | undefined {
     // It names no more.

@@ -1,12 +1,19 @@
 import { showValue } from '../../event/show-value.js';
 import { isSameLog } from '../../ledger/checkpoint.js';
-import type { OpenedStatement } from '../../ledger/statement.js';
+import { formatFault } from '../../ledger/format-error.js';
+import { openStatement } from '../../ledger/statement.js';
+import type { OpenedStatement, StatementKind } from '../../ledger/statement.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
 import type { Trust } from '../../trail/believed-checkpoints.js';
 import { ProvenLeaves, unlessBroken } from './proven-leaves.js';
+import type { StatementEvent } from './retention.repository.js';
 
-/** Decides whether a statement in an event's details is to be believed: whoever may insert an event can write any. */
+/** What a record says; or why it is not to be believed, which completes "its record …". */
+type ReadRecord<T> =
+  { readonly said: T; readonly doubt?: undefined } | { readonly said?: undefined; readonly doubt: string };
+
+/** Reads records in events' details, and decides which are to be believed: whoever may insert an event can write any. */
 export class RecordedTrust {
   private known: Promise<string | undefined> | undefined;
   private proven: Promise<ProvenLeaves | undefined> | undefined;
@@ -21,27 +28,28 @@ export class RecordedTrust {
     return this.trust.verifiers.length > 0;
   }
 
-  get verifiers(): Trust['verifiers'] {
-    return this.trust.verifiers;
-  }
-
-  /**
-   * Why the statement of the event is not to be believed; `undefined` where it is.
-   *
-   * @param eventId of the event that carries it
-   * @param claim what was read of it: whoever may insert a row can have written it
-   */
-  async doubt(
-    eventId: string,
-    claim: Pick<OpenedStatement, 'origin' | 'isTrusted'> & { readonly eventId: string },
-  ): Promise<string | undefined> {
-    const { origin, eventId: meant, isTrusted } = claim;
-    if (meant !== eventId) return `is that of event ${showValue(meant)}`;
+  /** @param parse reads the lines after that of the event's id. @throws LedgerFormatError where they are no such record */
+  async read<T>(
+    kind: StatementKind,
+    { id, details }: StatementEvent,
+    parse: (lines: readonly string[]) => T,
+  ): Promise<ReadRecord<T>> {
+    const { ledger, trust } = this;
+    let statement: OpenedStatement;
+    let said: T;
+    try {
+      statement = openStatement(kind, details?.['record'], trust.verifiers);
+      said = parse(statement.lines.slice(1));
+    } catch (error) {
+      return { doubt: `is wrong: ${formatFault(error)}` };
+    }
+    const { origin, lines, isTrusted } = statement;
+    if (lines[0] !== id) return { doubt: `is that of event ${showValue(lines[0])}` };
     // Where nothing is sealed yet, nobody may know the name of the log.
-    const known = (await (this.known ??= originOf(this.ledger, this.trust))) ?? origin;
-    if (!isSameLog(origin, known)) return `is of the log ${showValue(origin)}, not of ${known}`;
-    if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(eventId))) return undefined;
-    return 'has no signature by a trusted key';
+    const known = (await (this.known ??= originOf(ledger, trust))) ?? origin;
+    if (!isSameLog(origin, known)) return { doubt: `is of the log ${showValue(origin)}, not of ${known}` };
+    if (isTrusted || !this.needsSignature || (await this.isBeforeKeys(id))) return { said };
+    return { doubt: 'has no signature by a trusted key' };
   }
 
   /** Whether the event was sealed before the log had its first key, as checkpoints of then are believed. */

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
-import { SequenceSet } from '../../event/sequence-set.js';
-import { decodeBase64 } from '../../ledger/base64.js';
+import { decodeHash } from '../../ledger/base64.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
-import type { NoteSigner, NoteVerifier } from '../../ledger/keys.js';
 import { HASH_SIZE } from '../../ledger/merkle.js';
-import { openStatement, signStatement } from '../../ledger/statement.js';
 import type { LeafRange } from '../../store/ledger.repository.js';
 
 /** A leaf whose event was removed. */
@@ -17,10 +14,6 @@ export interface RemovedLeaf {
 
 /** That the events of these leaves were removed by retention, while the leaves stay. */
 export interface RemovalRecord {
-  /** Of the log. */
-  readonly origin: string;
-  /** Of the event that has the record. */
-  readonly eventId: string;
   /** Leaves of the checkpoint against which the removed leaves were proved, and its root. */
   readonly treeSize: number;
   readonly rootHash: Buffer;
@@ -60,47 +53,29 @@ export function digestOfLeaves(leaves: readonly RemovedLeaf[]): Buffer {
   return hash.digest();
 }
 
-/**
- * The record as a statement, see `signStatement`; without a signature where there is no signer.
- *
- * @throws LedgerFormatError where no note may have that text
- */
-export function sealRemoval(record: RemovalRecord, signer: NoteSigner | undefined): Promise<string> {
-  const { origin, eventId, treeSize, rootHash, leaves, digest, holds } = record;
-  const lines = [
-    eventId,
+/** The record as lines of a statement, see `signStatement`, after that of its event's id. */
+export function linesOf({ treeSize, rootHash, leaves, digest, holds }: RemovalRecord): readonly string[] {
+  return [
     String(treeSize),
     rootHash.toString('base64'),
     showLeaves(leaves),
     digest.toString('base64'),
     holds.slice(0, MOST_HOLDS).join(',') || NO_HOLDS,
   ];
-  return signStatement({ kind: 'removal', origin, lines }, signer);
 }
 
-/**
- * The record, and whether one of the verifiers has signed it.
- *
- * @throws LedgerFormatError where it is no such record, or a signature of a verifier is wrong
- */
-export function openRemoval(
-  note: unknown,
-  verifiers: readonly NoteVerifier[],
-): RemovalRecord & { readonly isTrusted: boolean } {
-  const { origin, lines, isTrusted } = openStatement('removal', note, verifiers);
-  const [eventId = '', size = '', root, ranges = '', digest, held = ''] = lines;
-  const [treeSize, rootHash, digestBytes] = [Number(size), decodeBase64(root), decodeBase64(digest)];
-  const isWhole =
-    lines.length === 6 &&
-    /^\d{1,16}$/.test(size) &&
-    [rootHash, digestBytes].every((hash) => hash?.length === HASH_SIZE);
-  if (!isWhole) throw new LedgerFormatError('The statement is no record of a removal.');
+/** @throws LedgerFormatError where the lines are those of no such record */
+export function removalIn(lines: readonly string[]): RemovalRecord {
+  const [size = '', root, ranges = '', digestText, held = ''] = lines;
+  const [treeSize, rootHash, digest] = [Number(size), decodeHash(root), decodeHash(digestText)];
+  if (lines.length !== 5 || !/^\d{1,16}$/.test(size) || !rootHash || !digest) {
+    throw new LedgerFormatError('The statement is no record of a removal.');
+  }
   const leaves = rangesOf(ranges);
   if (!Number.isSafeInteger(treeSize) || leaves.at(-1)![1] >= treeSize) {
     throw new LedgerFormatError('The record of a removal has leaves that its checkpoint does not have.');
   }
-  const holds = held === NO_HOLDS ? [] : held.split(',');
-  return { origin, eventId, treeSize, rootHash: rootHash!, leaves, digest: digestBytes!, holds, isTrusted };
+  return { treeSize, rootHash, leaves, digest, holds: held === NO_HOLDS ? [] : held.split(',') };
 }
 
 /** For people, and in the record: `0-6,9`. */
@@ -123,27 +98,4 @@ function rangesOf(text: string): LeafRange[] {
     }
     return range;
   });
-}
-
-/** Many ranges, that may touch or overlap. */
-export class LeafSet {
-  private leaves = new SequenceSet();
-  private added: LeafRange[] = [];
-
-  add(ranges: readonly LeafRange[]): void {
-    for (const range of ranges) this.added.push(range);
-  }
-
-  has(index: number): boolean {
-    if (this.added.length > 0) this.merge();
-    return this.leaves.has(index);
-  }
-
-  /** In their order, since a set takes long for many ranges that come in another. */
-  private merge(): void {
-    const ranges = [...this.leaves.ranges, ...this.added].sort(([left], [right]) => left - right);
-    this.leaves = new SequenceSet();
-    for (const [first, last] of ranges) this.leaves.add(first, last);
-    this.added = [];
-  }
 }

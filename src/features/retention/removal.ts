@@ -6,10 +6,12 @@ import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.j
 import { createEventId } from '../../event/event-id.js';
 import { rangesOf } from '../../event/sequence-set.js';
 import { raise } from '../../event/raised-event.js';
-import { digestOfLeaves, sealRemoval } from './removal-record.js';
+import { digestOfLeaves, linesOf } from './removal-record.js';
 import type { RemovedLeaf } from './removal-record.js';
 import { REMOVAL } from './raised-events.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
+import type { Checkpoint } from '../../ledger/checkpoint.js';
+import { signStatement } from '../../ledger/statement.js';
 import { signInTime } from '../../store/statement-signer.js';
 import { AuditDatabase } from '../../store/audit-database.js';
 import { leafHashOf } from '../../store/event-leaf.js';
@@ -104,38 +106,32 @@ export class Removal {
     const { dryRun = false } = options;
     if (!dryRun) assertSigns(this.log, 'the record of a removal', 'removes');
     const leaves = await ProvenLeaves.newest(this.log.ledger, this.log.trust);
+    const read = new HoldsRead();
     const remove = async (maintenance?: RetentionRepository) =>
-      leaves ? this.removeGroups(rules, leaves, options, maintenance) : [];
+      leaves ? this.removeGroups(rules, { ...options, leaves, read, maintenance }) : [];
     const groups = await (dryRun ? remove() : this.asMaintenance(remove));
     const total = (name: 'events' | 'held' | 'changed') =>
       groups.reduce((sum, group) => sum + group[name], 0);
     return { dryRun, removed: total('events'), held: total('held'), changed: total('changed'), groups };
   }
 
-  /** Of all tenants. @param maintenance who removes; absent where it is only said what would go */
-  private async removeGroups(
-    rules: readonly RetentionRule[],
-    leaves: ProvenLeaves,
-    { signal, onProgress }: RemovalOptions,
-    maintenance: RetentionRepository | undefined,
-  ): Promise<RemovedGroup[]> {
+  /** Of all tenants. */
+  private async removeGroups(rules: readonly RetentionRule[], work: Work): Promise<RemovedGroup[]> {
+    const { maintenance, signal, onProgress } = work;
     const groups: RemovedGroup[] = [];
     const now = Date.now();
-    const read = new HoldsRead();
     let removed = 0;
     for await (const tenants of this.repository.tenants()) {
       for (const tenantId of tenants) {
         signal?.throwIfAborted();
         for (const which of await this.agedOf(tenantId, rules, now)) {
           signal?.throwIfAborted();
-          const work: Work = { which, leaves, read, signal };
-          const report = (more: number) =>
-            onProgress?.({ tenantId, category: which.category, removed: removed + more });
+          const { category } = which;
+          const report = (more: number) => onProgress?.({ tenantId, category, removed: (removed += more) });
           const span = maintenance
-            ? await this.removeGroup(work, maintenance, report)
-            : { ...(await this.span(work, false)), changed: 0 };
-          removed += span.events;
-          const { events: held } = await this.span(work, true);
+            ? await this.removeGroup(which, work, maintenance, report)
+            : { ...(await this.span(which, work, false)), changed: 0 };
+          const { events: held } = await this.span(which, work, true);
           const group = { ...which, ...span, held };
           if (group.events + held + group.changed > 0) groups.push(group);
         }
@@ -156,18 +152,18 @@ export class Removal {
   }
 
   /** Of the events that are old enough, those that are held or those that are not. */
-  private async span({ which, leaves, read }: Work, isHeld: boolean): Promise<EventSpan> {
+  private async span(which: Aged, { leaves, read }: Work, isHeld: boolean): Promise<EventSpan> {
     const { inForce } = await this.holds.on(which.tenantId, read);
     return this.repository.span(which, inForce, isHeld, leaves.checkpoint.treeSize);
   }
 
   /** Removes batch after batch; what was changed is evidence, and stays for whoever looks into it. */
   private async removeGroup(
-    work: Work,
+    which: Aged,
+    { leaves, read, signal }: Work,
     maintenance: RetentionRepository,
-    report: (removed: number) => void,
+    report: (more: number) => void,
   ): Promise<EventSpan & { changed: number }> {
-    const { which, leaves, read, signal } = work;
     const {
       batchSize = maintenance.isOnThisThread ? SMALL_BATCH_SIZE : RETENTION_DEFAULTS.batchSize,
       pauseMs = RETENTION_DEFAULTS.pauseMs,
@@ -184,7 +180,7 @@ export class Removal {
       if (proved.length > 0) {
         const times = proved.map(({ timestamp }) => timestamp);
         const span = { oldest: Math.min(...times), newest: Math.max(...times) };
-        const event = await this.describe(work, span, proved, holds);
+        const event = await this.describe(which, span, proved, leaves.checkpoint, holds);
         const ids = proved.map(({ eventId }) => eventId);
         const considered = races < MAX_HOLD_RACES ? holds : undefined;
         if (!(await maintenance.remove(ids, event, considered))) {
@@ -201,7 +197,7 @@ export class Removal {
         events += proved.length;
         oldest = Math.min(oldest, span.oldest);
         newest = Math.max(newest, span.newest);
-        report(events);
+        report(proved.length);
       }
       changed += page.length - proved.length;
       if (page.length < batchSize) return { events, ...(events > 0 && { oldest, newest }), changed };
@@ -223,21 +219,22 @@ export class Removal {
 
   /** The event that tells of what one transaction removes, and is its record. */
   private async describe(
-    { which: { tenantId, category, keepDays }, leaves }: Work,
+    { tenantId, category, keepDays }: Aged,
     span: Pick<EventSpan, 'oldest' | 'newest'>,
     removed: readonly ProvedLeaf[],
+    checkpoint: Checkpoint,
     { inForce }: HoldsFound,
   ): Promise<AuditLogEvent> {
     const id = createEventId(Date.now());
-    const claim = {
-      ...leaves.checkpoint,
-      eventId: id,
+    const { signer } = this.log;
+    const lines = linesOf({
+      ...checkpoint,
       leaves: rangesOf(removed.map(({ leafIndex }) => leafIndex)),
       digest: digestOfLeaves(removed),
       holds: inForce.map((hold) => hold.id),
-    };
-    const { signer } = this.log;
-    const record = await signInTime(signer, () => sealRemoval(claim, signer));
+    });
+    const claim = { kind: 'removal', origin: checkpoint.origin, lines: [id, ...lines] } as const;
+    const record = await signInTime(signer, () => signStatement(claim, signer));
     return this.recorder.completeVerbatim({
       id,
       tenantId,
@@ -268,12 +265,12 @@ interface ProvedLeaf extends RemovedLeaf {
 /** The expired events of one tenant and category, and for how many days they were to be kept. */
 type Aged = ExpiredEvents & Pick<RemovedGroup, 'category' | 'keepDays'>;
 
-/** One of them at work. */
-interface Work {
-  readonly which: Aged;
+/** One run. */
+interface Work extends RemovalOptions {
   /** Of the checkpoint that is believed: as many may be removed as it has. */
   readonly leaves: ProvenLeaves;
   /** Of holds. Whether one was placed since is seen in the transaction that removes. */
   readonly read: HoldsRead;
-  readonly signal: AbortSignal | undefined;
+  /** Who removes; absent where it is only said what would go. */
+  readonly maintenance: RetentionRepository | undefined;
 }

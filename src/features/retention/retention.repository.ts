@@ -142,11 +142,10 @@ export class RetentionRepository {
     held: readonly HeldEvents[],
     page: { readonly after: string; readonly limit: number; readonly size: number },
   ): Promise<ExpiredRow[]> {
-    const free = held.map((hold) => sql` AND NOT ${isHeldBy(hold)}`);
     const rows = await ask<Row & EventRow>(
       this.database,
       sql`SELECT ${columnsOf('e', EVENT_COLUMNS)}, ${columnsOf('l', ['leaf_index', 'leaf_hash'])}
-        FROM ${expired(which, page.size)} AND e.id >= ${idAfter(page.after)}${list(free, '')}
+        FROM ${expired(which, page.size)} AND e.id >= ${idAfter(page.after)} AND NOT ${isHeld(held)}
         ORDER BY e.id ${limit(page.limit)}`,
     );
     return rows.map((row) => ({
@@ -160,15 +159,14 @@ export class RetentionRepository {
   async span(
     which: ExpiredEvents,
     held: readonly HeldEvents[],
-    isHeld: boolean,
+    ofHeld: boolean,
     size: number,
   ): Promise<EventSpan> {
-    if (isHeld && held.length === 0) return { events: 0 };
-    const condition = sql`${raw(isHeld ? 'AND' : 'AND NOT')} ${any(held.map(isHeldBy))}`;
+    if (ofHeld && held.length === 0) return { events: 0 };
     const [row] = await ask(
       this.database,
       sql`SELECT COUNT(*) AS events, MIN(e.timestamp) AS oldest, MAX(e.timestamp) AS newest
-        FROM ${expired(which, size)} ${held.length > 0 ? condition : sql``}`,
+        FROM ${expired(which, size)} AND ${raw(ofHeld ? '' : 'NOT')} ${isHeld(held)}`,
     );
     const events = Number(row?.['events'] ?? 0);
     return {
@@ -270,6 +268,10 @@ function expired({ tenantId, category, before }: ExpiredEvents, size: number): S
     INNER JOIN audit_leaves l ON l.event_id = e.id AND ${isSealed('l', size)}
     WHERE e.tenant_id = ${tenantId} AND e.category = ${codeOf('category', category)}
       AND e.id < ${id(firstIdOf(before))} AND e.action NOT IN (${list(KEPT_ACTIONS)}) AND ${isId('e.id')}`;
+}
+
+function isHeld(held: readonly HeldEvents[]): Sql {
+  return any([sql`1 = 0`, ...held.map(isHeldBy)]);
 }
 
 function isHeldBy({ tenantId, userId, resource, resourceId, from, to }: HeldEvents): Sql {
