@@ -66,7 +66,7 @@ describe('encrypted values', () => {
 });
 
 describe('master keys', () => {
-  const local = () => new MasterKeys({ masterKey: new MasterKey(randomBytes(32)), retiredMasterKeys: [] });
+  const local = () => new MasterKeys(new MasterKey(randomBytes(32)));
 
   it('wrap a key for one place', async () => {
     const masters = local();
@@ -90,12 +90,9 @@ describe('master keys', () => {
     const asked: number[] = [];
     const kms = (answer: unknown) =>
       new MasterKeys({
-        kms: {
-          keyId: 'k',
-          wrap: (bytes) => (asked.push(bytes.length), answer as Uint8Array),
-          unwrap: () => answer as Uint8Array,
-        },
-        retiredMasterKeys: [],
+        keyId: 'k',
+        wrap: (bytes) => (asked.push(bytes.length), answer as Uint8Array),
+        unwrap: () => answer as Uint8Array,
       });
     await expect(kms('text').wrap(randomBytes(32), 'here')).rejects.toThrow('did not answer bytes');
     await expect(kms(new Uint8Array()).wrap(randomBytes(32), 'here')).rejects.toThrow('answered 0 bytes');
@@ -162,7 +159,7 @@ describe('the keys of a process', () => {
       warn: () => undefined,
       error: () => undefined,
     });
-    const keys = new TransitKeys(new MasterKeys({ kms, retiredMasterKeys: [] }), 60_000, events, warnings);
+    const keys = new TransitKeys(new MasterKeys(kms), 60_000, events, warnings);
     const inTime = async <T>(work: Promise<T>, ms: number): Promise<T | 'late'> => {
       const late = vi.advanceTimersByTimeAsync(ms + 100).then(() => 'late' as const);
       return Promise.race([work, late]);

@@ -155,19 +155,14 @@ export class DataProtection {
     subjectId,
     userIds,
   }: CheckedSubject): AsyncGenerator<AuditLogEvent, void> {
-    const keyIds = await this.keyIdsOf(tenantId, subjectId);
+    const { keys } = this.protection ?? {};
+    const rows = keys ? await keys.bySubject(await keys.referenceOf(tenantId, subjectId)) : [];
+    const keyIds = rows.map(({ id }) => id);
     const filter = { tenantId, subject: { userIds, keyIds } };
     const found = pages<AuditLogEvent>(EXPORT_PAGE, (last) =>
       this.host.events.find(filter, { limit: EXPORT_PAGE, order: 'oldest', ...defined({ after: last?.id }) }),
     );
     for await (const page of found) yield* await this.reader.read(page, new Set(keyIds));
-  }
-
-  private async keyIdsOf(tenantId: string, subjectId: string): Promise<string[]> {
-    if (!this.protection) return [];
-    const { keys } = this.protection;
-    const rows = await keys.bySubject(await keys.referenceOf(tenantId, subjectId));
-    return rows.map(({ id }) => id);
   }
 
   /** @throws AuditError `AUDIT_INVALID_QUERY` naming the field */

@@ -12,14 +12,11 @@ const sync = promisify(fsync);
  * @throws the file system's error
  */
 export async function writeWhole(path: string, text: string): Promise<void> {
-  const fresh = path + UNFINISHED;
+  const fresh = `${path}.new`;
   await rm(fresh, { force: true });
   await writeFile(fresh, text, { flag: 'wx', mode: 0o600, flush: true });
   await rename(fresh, path);
 }
-
-/** At the end of the name of a file that is being written. */
-export const UNFINISHED = '.new';
 
 /**
  * Overwrites the file with zeros, since file systems that write in place keep nothing of it then, and deletes it. Of what is

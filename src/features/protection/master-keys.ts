@@ -40,13 +40,13 @@ const MOST_WRAPPED_BYTES = 3_000;
 /** How long a KMS may take. */
 const KMS_TIMEOUT_MS = 10_000;
 
-/** A key of 256 bits that wraps others. */
-export class MasterKey {
+/** A key of 256 bits that wraps others, asked as a KMS is. */
+export class MasterKey implements KeyManagement {
   /** Tells it from others, and tells nothing of it. */
-  readonly id: string;
+  readonly keyId: string;
 
   constructor(private readonly key: Buffer) {
-    this.id = `local-${createHmac('sha256', key).update('nest-audit-trail master key id').digest('hex').slice(0, 16)}`;
+    this.keyId = `local-${createHmac('sha256', key).update('nest-audit-trail master key id').digest('hex').slice(0, 16)}`;
   }
 
   wrap(plain: Uint8Array): Buffer {
@@ -63,28 +63,21 @@ export class MasterKey {
   }
 }
 
-/** Wraps keys by the master key of the options, and unwraps those that it, or one before it, has wrapped. */
+/** Wraps keys by the master key of the options or by a KMS, and unwraps those that it, or one before it, has wrapped. */
 export class MasterKeys {
   constructor(
-    private readonly options: {
-      /** Absent where a KMS wraps. */
-      readonly masterKey?: MasterKey;
-      readonly retiredMasterKeys: readonly MasterKey[];
-      readonly kms?: KeyManagement;
-    },
+    private readonly current: KeyManagement,
+    private readonly retired: readonly MasterKey[] = [],
   ) {}
 
   /** Names the master key that wraps from now on. */
   get currentId(): string {
-    const { kms, masterKey } = this.options;
-    return kms?.keyId ?? masterKey!.id;
+    return this.current.keyId;
   }
 
   /** Whether the options name this master key. */
   has(masterId: string): boolean {
-    const { kms } = this.options;
-    const named = kms ? [kms.keyId, ...(kms.formerKeyIds ?? [])] : [];
-    return named.includes(masterId) || this.localOf(masterId) !== undefined;
+    return this.named(masterId) !== undefined;
   }
 
   /**
@@ -94,10 +87,11 @@ export class MasterKeys {
    * @throws KeyUnavailableError
    */
   async wrap(key: Buffer, place: string): Promise<string> {
-    const { kms, masterKey } = this.options;
     const plain = Buffer.concat([key, digestOf(place)]);
     try {
-      const wrapped = kms ? await asked('wrap', () => kms.wrap(Buffer.from(plain))) : masterKey!.wrap(plain);
+      // A KMS may keep what it is given.
+      const given = this.current instanceof MasterKey ? plain : Buffer.from(plain);
+      const wrapped = await asked('wrap', () => this.current.wrap(given));
       if (wrapped.length > 0 && wrapped.length <= MOST_WRAPPED_BYTES) {
         return Buffer.from(wrapped).toString('base64');
       }
@@ -112,30 +106,31 @@ export class MasterKeys {
    * @throws KeyUnavailableError; KeyDamagedError
    */
   async unwrap(wrapped: string, masterId: string, place: string): Promise<Buffer> {
-    const { kms } = this.options;
-    const bytes = Buffer.from(wrapped, 'base64');
-    const local = this.localOf(masterId);
-    if (!this.has(masterId)) {
+    const master = this.named(masterId);
+    if (!master) {
+      const options =
+        this.current instanceof MasterKey ? 'masterKey' : 'kms.keyId, protection.kms.formerKeyIds';
       throw new KeyUnavailableError(
-        `a key was wrapped by the master key ${safeText(masterId, 80)}, which is not among ${kms ? 'protection.kms.keyId, protection.kms.formerKeyIds' : 'protection.masterKey'} and protection.retiredMasterKeys`,
+        `a key was wrapped by the master key ${safeText(masterId, 80)}, which is not among protection.${options} and protection.retiredMasterKeys`,
       );
     }
-    const plain = local ? local.unwrap(bytes) : await asked('unwrap', () => kms!.unwrap(bytes, masterId));
+    const plain = await asked('unwrap', () => master.unwrap(Buffer.from(wrapped, 'base64'), masterId));
     const isWhole =
       plain.length === 2 * KEY_BYTES && timingSafeEqual(plain.subarray(KEY_BYTES), digestOf(place));
     const key = Buffer.from(plain.subarray(0, KEY_BYTES));
-    if (local) plain.fill(0);
+    // What a KMS answers is its own.
+    if (master instanceof MasterKey) plain.fill(0);
     if (isWhole) return key;
     throw new KeyDamagedError('the wrapped key belongs to another place');
   }
 
-  private localOf(masterId: string): MasterKey | undefined {
-    const { masterKey, retiredMasterKeys } = this.options;
-    return [masterKey, ...retiredMasterKeys].find((key) => key?.id === masterId);
+  private named(masterId: string): KeyManagement | undefined {
+    const all: readonly KeyManagement[] = [...this.retired, this.current];
+    return all.find(({ keyId, formerKeyIds = [] }) => [keyId, ...formerKeyIds].includes(masterId));
   }
 }
 
-/** @throws KeyUnavailableError */
+/** @throws KeyUnavailableError; KeyDamagedError */
 async function asked(
   name: 'wrap' | 'unwrap',
   ask: () => Uint8Array | Promise<Uint8Array>,
@@ -144,6 +139,7 @@ async function asked(
   try {
     answer = await answerWithin(KMS_TIMEOUT_MS, Promise.resolve(ask()));
   } catch (error) {
+    if (error instanceof KeyDamagedError) throw error;
     // A KMS quotes no key in its errors.
     throw new KeyUnavailableError(
       `protection.kms.${name}() failed: ${String((error as Error)?.message ?? error)}`,

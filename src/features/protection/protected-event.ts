@@ -4,7 +4,7 @@ import { PROTECTED_FIELDS_KEY, PROTECTED_VALUE } from '../../event/protected-mar
 import { protectedFieldsOf, withoutMarks } from '../../recorder/hidden-event.js';
 import { ENCRYPTED_OVERHEAD } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
-import { isNeeded } from './protection-options.js';
+import { isNeeded, placeOf } from './protection-options.js';
 import type { Protection } from './protection-options.js';
 
 /**
@@ -89,10 +89,4 @@ export function revealed(event: AuditLogEvent, values: ProtectedValues): AuditLo
     if (shown[record][key] === PROTECTED_VALUE) shown[record][key] = value;
   }
   return shown;
-}
-
-/** `details.customer.email` → `details` and `customer.email` */
-function placeOf(name: string): { record: 'details' | 'metadata'; key: string } {
-  const [record, ...key] = name.split('.') as ['details' | 'metadata', ...string[]];
-  return { record, key: key.join('.') };
 }

@@ -5,7 +5,7 @@ import type { SubjectKey, SubjectKeyRepository } from './subject-key.repository.
 import { decryptValues, keyIdOf } from './encrypted-values.js';
 import type { ProtectedValues } from './encrypted-values.js';
 import { PROTECTED_KEY } from '../../event/protected-marks.js';
-import { ERASED, hidden, isProtected, WITHHELD } from '../../recorder/hidden-event.js';
+import { hidden, isProtected, placeholderOf } from '../../recorder/hidden-event.js';
 import { revealed } from './protected-event.js';
 import type { DataKey, FoundKey, SubjectKeys } from './subject-keys.js';
 
@@ -56,9 +56,9 @@ export class ProtectedReader {
     found: ReadonlyMap<string, FoundKey | SubjectKey>,
     keys: SubjectKeys | undefined,
   ): Promise<AuditLogEvent> {
+    const said = placeholderOf(event);
+    if (said !== '[protected]') return hidden(event, said);
     const text = event.metadata[PROTECTED_KEY];
-    if (text === ERASED) return hidden(event, '[erased]');
-    if (text === WITHHELD) return hidden(event, '[withheld]');
     const keyId = keyIdOf(text, 'v1');
     // Still as the journal had it, as in a dead letter that nothing could be done about.
     if (keyId === undefined) return hidden(event, keys ? '[unreadable]' : '[protected]');

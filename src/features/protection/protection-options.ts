@@ -15,8 +15,10 @@ import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { keyBytes } from '../../recorder/key-bytes.js';
 import { REDACTED_FIELDS } from '../../recorder/redaction/redaction-options.js';
 import type { RedactedField } from '../../recorder/redaction/redaction-options.js';
+import { wildcard } from '../../recorder/redaction/redactor.js';
 import type { Redactor } from '../../recorder/redaction/redactor.js';
 import { ID_FIELDS } from '../../recorder/stored-text.js';
+import type { IdField } from '../../recorder/stored-text.js';
 import { MasterKey, MasterKeys } from './master-keys.js';
 import type { KeyManagement } from './master-keys.js';
 
@@ -123,7 +125,8 @@ export function checkProtection(options: ProtectionOptions, redactor: Redactor) 
   }
   const facts = options.fields
     .filter((field) => field.includes('.') || field === 'details')
-    .map((field) => patternOf(field));
+    // The field and all that is below it.
+    .map((field) => wildcard(field, '(\\.|$)'));
   return {
     fields: REDACTED_FIELDS.filter((field) => options.fields.includes(field)),
     /** Whether a dotted key, `details.email`, is protected. */
@@ -152,25 +155,18 @@ function keyOfEnvironment(): string | undefined {
   return process.env['AUDIT_MASTER_KEY'] || undefined;
 }
 
-/** The field and all that is below it. */
-function patternOf(field: string): RegExp {
-  const parts = field
-    .split('.')
-    .map((part) => (part === '*' ? '[^.]+' : part.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')));
-  return new RegExp(`^${parts.join('\\.')}(\\.|$)`);
-}
-
 function subjectOf(
   subject: NonNullable<ProtectionOptions['subject']>,
 ): (event: AuditLogEvent) => string | undefined {
   if (typeof subject === 'function') return subject;
-  const [record, ...key] = subject.split('.') as ['details' | 'metadata', ...string[]];
-  if (key.length === 0) return (event) => event[subject as 'userId' | 'resourceId' | 'sessionId'];
-  const name = key.join('.');
-  return (event) => {
-    const value = event[record][name];
-    return value === undefined ? undefined : String(value);
-  };
+  const { record, key } = placeOf(subject);
+  return (event) => (key === '' ? event[subject as IdField] : event[record][key]?.toString());
+}
+
+/** `details.customer.email` → `details` and `customer.email` */
+export function placeOf(name: string): { record: 'details' | 'metadata'; key: string } {
+  const [record, ...key] = name.split('.') as ['details' | 'metadata', ...string[]];
+  return { record, key: key.join('.') };
 }
 
 function masterKeysOf(options: ProtectionOptions): MasterKeys | undefined {
@@ -187,7 +183,7 @@ function masterKeysOf(options: ProtectionOptions): MasterKeys | undefined {
       throw wrong('kms', 'and protection.masterKey exclude each other: write the one that wraps from now on');
     }
     checkOption(kmsSchema, kms, 'protection.kms');
-    return new MasterKeys({ kms, retiredMasterKeys: retired });
+    return new MasterKeys(kms, retired);
   }
   const given = masterKey === undefined ? keyOfEnvironment() : masterKey;
   if (given === undefined) {
@@ -197,7 +193,7 @@ function masterKeysOf(options: ProtectionOptions): MasterKeys | undefined {
     );
   }
   const from = masterKey === undefined ? '(from the environment variable AUDIT_MASTER_KEY) ' : '';
-  return new MasterKeys({ masterKey: masterKeyOf(given, 'masterKey', from), retiredMasterKeys: retired });
+  return new MasterKeys(masterKeyOf(given, 'masterKey', from), retired);
 }
 
 function masterKeyOf(text: unknown, path: string, from: string): MasterKey {

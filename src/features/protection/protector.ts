@@ -103,18 +103,17 @@ export class Protector implements ValueProtection {
       if (opened.length === 0) return stored;
       const keys = await this.keys.keysFor(opened, access);
       this.givenUp.delete(ALL_KEYS);
-      const byKey = new Map<string, { readonly row: DataKey; readonly group: Opened[] }>();
+      const byKey = new Map<DataKey, Opened[]>();
       opened.forEach((one, index) => {
         const row = keys[index];
         if (!row) one.event.metadata[PROTECTED_KEY] = ERASED;
-        else if (byKey.has(row.id)) byKey.get(row.id)!.group.push(one);
-        else byKey.set(row.id, { row, group: [one] });
+        else if (byKey.has(row)) byKey.get(row)!.push(one);
+        else byKey.set(row, [one]);
       });
-      const groups = [...byKey.values()];
+      const groups = [...byKey];
       for (let from = 0; from < groups.length; from += AT_ONCE) {
-        await Promise.all(
-          groups.slice(from, from + AT_ONCE).map(({ row, group }) => this.encrypt(row, group)),
-        );
+        const some = groups.slice(from, from + AT_ONCE);
+        await Promise.all(some.map(([row, group]) => this.encrypt(row, group)));
       }
       return stored;
     } catch (error) {

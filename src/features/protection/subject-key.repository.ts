@@ -9,7 +9,7 @@ import type { RecordOf } from '../../store/records.js';
 import { dataSourceOf } from '../../store/run-statement.js';
 import { ask, columnsOf, limit as most, list, sql, statementOf } from '../../store/sql.js';
 import type { Sql } from '../../store/sql.js';
-import { answer } from '../../store/store-error.js';
+import { answer, classifyStoreError } from '../../store/store-error.js';
 import { dialectOf } from '../../store/table-name.js';
 import { within } from '../../store/within.js';
 
@@ -90,10 +90,14 @@ export class SubjectKeyRepository {
     return distinctValues(this.database, 'audit_keys', 'subject');
   }
 
-  /** @throws the driver's error, see `classifyStoreError`: a duplicate where another process was first */
+  /** Unless another process was first. @throws the driver's error */
   async insert(key: SubjectKey, { manager, signal, isBeside }: KeyAccess = {}): Promise<void> {
     const executor = manager ?? this.database.ready().manager;
-    await inTime(insertRows(executor, rowsOf('audit_keys', KEY, [key]), signal), isBeside);
+    try {
+      await inTime(insertRows(executor, rowsOf('audit_keys', KEY, [key]), signal), isBeside);
+    } catch (error) {
+      if (classifyStoreError(error) !== 'duplicate') throw error;
+    }
   }
 
   /** Wraps a key again, unless it was destroyed or wrapped by another process meanwhile. */

@@ -2,7 +2,6 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { AuditError } from '../../event/audit-error.js';
 import type { RateLimitedLog } from '../../event/audit-logger.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
-import { classifyStoreError } from '../../store/store-error.js';
 import type { KeyAccess, SubjectKey, SubjectKeyRepository } from './subject-key.repository.js';
 import { KeyCache } from './key-cache.js';
 import type { MasterKeys } from './master-keys.js';
@@ -187,7 +186,7 @@ export class SubjectKeys {
         return { id, erasedAt: at, erasure: erasureOf(key, id, at) };
       });
       const place = { tenantId, subject: reference, generation };
-      await this.insert({ ...mark, ...place, wrapped: '', masterId: '', createdAt: at });
+      await this.repository.insert({ ...mark, ...place, wrapped: '', masterId: '', createdAt: at });
     }
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -258,11 +257,9 @@ export class SubjectKeys {
 
   /** The key of the digests. It is read for each use: the database may have been dropped, and have another one by now. */
   private async index(access?: KeyAccess): Promise<DataKey> {
-    const seen = await this.readIndex(access);
-    if (seen) return seen;
     const beside = access && this.repository.beside(access);
-    const there = beside === access ? undefined : await this.readIndex(beside);
-    if (there) return there;
+    const found = (await this.readIndex(access)) ?? (await this.readIndex(beside));
+    if (found) return found;
     if (await this.repository.hasAny(beside)) {
       throw new AuditError(
         'AUDIT_STORE_UNAVAILABLE',
@@ -360,17 +357,9 @@ export class SubjectKeys {
     const plain = randomBytes(32);
     try {
       const wrapped = await this.masters.wrap(plain, key.place);
-      await this.insert({ ...key, wrapped, masterId: this.masters.currentId }, access);
+      await this.repository.insert({ ...key, wrapped, masterId: this.masters.currentId }, access);
     } finally {
       plain.fill(0);
-    }
-  }
-
-  private async insert(key: SubjectKey, access?: KeyAccess): Promise<void> {
-    try {
-      await this.repository.insert(key, access);
-    } catch (error) {
-      if (classifyStoreError(error) !== 'duplicate') throw error;
     }
   }
 }

@@ -7,17 +7,14 @@ import { readRegularFile } from '../../journal/journal-file.js';
 import type { Delivery } from '../../delivery/delivery.js';
 import type { LogMark } from '../../delivery/event-log.js';
 import { within } from '../../store/within.js';
-import { destroyFile, UNFINISHED, writeWhole } from './key-file.js';
+import { destroyFile, writeWhole } from './key-file.js';
 import type { MasterKeys } from './master-keys.js';
 
-interface TransitKey {
+/** One that is not used any more. */
+interface RetiredKey {
   readonly id: string;
   /** Unwrapped; zero once it is destroyed. `undefined` of an earlier process's, until it is asked for. */
   key: Buffer | undefined;
-}
-
-/** One that is not used any more. */
-interface RetiredKey extends TransitKey {
   /** Events up to this mark may need it. */
   readonly through: LogMark;
 }
@@ -25,7 +22,7 @@ interface RetiredKey extends TransitKey {
 const CHECK_MS = 1_000;
 /** How long a start and an end wait for a KMS. */
 const KMS_PATIENCE_MS = 2_000;
-const FILE = /^transit-([0-9a-f-]{36})\.key$/;
+const FILE = /^transit-([0-9a-f-]{36})\.key(\.new)?$/;
 /** What a KMS answers is some hundred bytes. */
 const LARGEST_BYTES = 64 * 1024;
 /** How long an erasure waits for what is under way. */
@@ -64,11 +61,10 @@ export class TransitKeys {
     if (directory !== undefined) {
       const through = this.events.mark();
       for (const name of await readdir(directory).catch(() => [])) {
-        const [, id] = FILE.exec(name) ?? [];
+        const [, id, isUnfinished] = FILE.exec(name) ?? [];
         // The process that wrote it has died over it.
-        if (name.startsWith('transit-') && name.endsWith(UNFINISHED))
-          await unlink(join(directory, name)).catch(() => undefined);
-        if (id !== undefined) this.retired.push({ id, key: undefined, through });
+        if (isUnfinished) await unlink(join(directory, name)).catch(() => undefined);
+        else if (id !== undefined) this.retired.push({ id, key: undefined, through });
       }
     }
     // Not for ever: a KMS may be away.
@@ -83,9 +79,11 @@ export class TransitKeys {
    */
   async find(id: string): Promise<Buffer | undefined> {
     const found = [this.active, ...this.retired].find((key) => key.id === id);
-    if (!found) return undefined;
-    found.key ??= await this.unwrapped(id);
-    return found.key;
+    if (!found || found.key) return found?.key;
+    const text = readRegularFile(this.fileOf(id)!, LARGEST_BYTES);
+    const { masterId, wrapped } = Object(parsedJson(text)) as Readonly<Record<string, unknown>>;
+    if (typeof masterId !== 'string' || typeof wrapped !== 'string') return undefined;
+    return (found.key = await this.masters.unwrap(wrapped, masterId, placeOf(id)));
   }
 
   /**
@@ -147,9 +145,9 @@ export class TransitKeys {
 
   private async destroy(old: RetiredKey): Promise<void> {
     old.key?.fill(0);
-    const { directory } = this.events;
+    const path = this.fileOf(old.id);
     try {
-      if (directory !== undefined) await destroyFile(join(directory, nameOf(old.id)));
+      if (path !== undefined) await destroyFile(path);
       this.retired = this.retired.filter((other) => other !== old);
     } catch (error) {
       this.warnings.error(
@@ -168,33 +166,24 @@ export class TransitKeys {
 
   /** Has the wrapped keys lie beside the journal. */
   private async keepFile(): Promise<void> {
-    const { directory } = this.events;
-    if (directory === undefined) return;
     for (const { id, key } of [this.active, ...this.retired]) {
-      const path = join(directory, nameOf(id));
-      if (!key || readRegularFile(path, LARGEST_BYTES) !== undefined) continue;
+      const path = this.fileOf(id);
+      if (!key || path === undefined || readRegularFile(path, LARGEST_BYTES) !== undefined) continue;
       const wrapped = await this.masters.wrap(key, placeOf(id));
       if (this.closed) return;
       await writeWhole(path, JSON.stringify({ format: 1, masterId: this.masters.currentId, wrapped }));
     }
   }
 
-  private async unwrapped(id: string): Promise<Buffer | undefined> {
+  /** Where the wrapped key lies; `undefined` without a journal. */
+  private fileOf(id: string): string | undefined {
     const { directory } = this.events;
-    if (directory === undefined) return undefined;
-    const text = readRegularFile(join(directory, nameOf(id)), LARGEST_BYTES);
-    const { masterId, wrapped } = Object(parsedJson(text)) as Readonly<Record<string, unknown>>;
-    if (typeof masterId !== 'string' || typeof wrapped !== 'string') return undefined;
-    return this.masters.unwrap(wrapped, masterId, placeOf(id));
+    return directory === undefined ? undefined : join(directory, `transit-${id}.key`);
   }
 }
 
 function newKey() {
   return { id: randomUUID(), key: randomBytes(32), madeAt: performance.now(), isUsed: false };
-}
-
-function nameOf(id: string): string {
-  return `transit-${id}.key`;
 }
 
 function placeOf(id: string): string {

@@ -165,9 +165,10 @@ function scansOf(options: RedactionOptions['patterns']): Scan[] {
   return scans.length === 0 ? [] : [...scans, ...BY_NAME.map((each): Scan => ({ ...each, mode: 'remove' }))];
 }
 
-function wildcard(field: string): RegExp {
+/** What a dotted key must be, `details.*.email`. @param end of the expression */
+export function wildcard(field: string, end = '$'): RegExp {
   const parts = field
     .split('.')
     .map((part) => (part === '*' ? '[^.]+' : part.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')));
-  return new RegExp(`^${parts.join('\\.')}$`);
+  return new RegExp(`^${parts.join('\\.')}${end}`);
 }
