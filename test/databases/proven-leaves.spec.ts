@@ -74,10 +74,9 @@ describe('the leaves of a checkpoint', () => {
   });
 
   const proven = async () =>
-    (await ProvenLeaves.newest(new LedgerRepository(database), {
-      verifiers: [],
-      unsignedUntil: 0,
-      origin: undefined,
+    (await ProvenLeaves.newest({
+      ledger: new LedgerRepository(database),
+      trust: { verifiers: [], unsignedUntil: 0, origin: undefined },
     }))!;
 
   it('are those that it has, each in its place', async () => {
@@ -94,8 +93,11 @@ describe('the leaves of a checkpoint', () => {
       {},
       { log: () => undefined, warn: () => undefined, error: () => undefined },
     );
-    const trust = { verifiers: [], unsignedUntil: SIZE, origin: 'a' };
-    const asked = new RecordedTrust(new LedgerRepository(away), trust).isBeforeKeys(derivedEventId(0, '0'));
+    const log = {
+      ledger: new LedgerRepository(away),
+      trust: { verifiers: [], unsignedUntil: SIZE, origin: 'a' },
+    };
+    const asked = new RecordedTrust(log).isBeforeKeys(derivedEventId(0, '0'));
     await expect(asked).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
   });
 

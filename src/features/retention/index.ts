@@ -12,8 +12,8 @@ import { RetentionRepository } from './retention.repository.js';
 
 export { AuditRemovalEntity } from './audit-removal.entity.js';
 export { AuditRetention } from './audit-retention.js';
-export type { LegalHold } from './hold-events.js';
-export type { LegalHoldInput, LegalHoldRelease } from './legal-holds.js';
+export type { LegalHoldInput, LegalHoldRelease } from './audit-retention.js';
+export type { LegalHold } from './legal-holds.js';
 export type { RemovalOptions, RemovalProgress, RemovalResult, RemovedGroup } from './removal.js';
 export type { RetentionOptions, RetentionRule } from './retention-options.js';
 export type { AuditStorage, AuditTenantStorage } from './storage.js';
@@ -34,15 +34,16 @@ declare module '../../engine/audit-feature.js' {
  */
 export const retention = defineFeature(
   'retention',
-  (options: RetentionOptions, { database, recorder, log, asked, redactor, logger }) => {
+  (options: RetentionOptions, host) => {
     checkRetention(options);
+    const { database } = host;
     const repository = new RetentionRepository(database);
-    const holds = new LegalHolds(repository, log, recorder, asked, redactor, logger);
-    const removal = new Removal(options, repository, log, holds, recorder, logger);
+    const holds = new LegalHolds(repository, host);
+    const removal = new Removal(options, repository, holds, host);
     return {
       explains: explainRemovals(database),
       holds: (person) => holds.onPerson(person),
-      service: new AuditRetention(removal, holds, database),
+      service: new AuditRetention(removal, holds, host),
     };
   },
   {

@@ -1,52 +1,118 @@
-import { types } from 'node:util';
-import type { HeldPerson } from '../../engine/audit-feature.js';
+import type { FeatureHost, HeldPerson } from '../../engine/audit-feature.js';
 import { AuditError } from '../../event/audit-error.js';
 import { RateLimitedLog } from '../../event/audit-logger.js';
-import type { AuditLogger } from '../../event/audit-logger.js';
-import { createEventId, isEventId } from '../../event/event-id.js';
-import type { AuditFacts, AuditLogEvent } from '../../event/audit-log-event.js';
+import { isWithin, LAST_TIME } from '../../event/event-checks.js';
+import { isEventId, timestampOf } from '../../event/event-id.js';
 import { defined } from '../../event/present.js';
-import { raise } from '../../event/raised-event.js';
-import { showValue } from '../../event/show-value.js';
-import { unknownProperties } from '../../event/unknown-properties.js';
 import { HOLD_ACTION } from '../../event/retention-actions.js';
-import type { AuditEventDraft } from '../../recorder/audit-event-draft.js';
-import type { AuditRecorder } from '../../recorder/audit-recorder.js';
-import { storedForm } from '../../recorder/stored-text.js';
-import type { Redactor } from '../../recorder/redaction/redactor.js';
+import { safeText, TEXT_LIMITS } from '../../event/safe-text.js';
 import { canonicalJson } from '../../ledger/canonical-json.js';
-import { HOLD, RELEASE } from './raised-events.js';
-import { signStatement } from '../../ledger/statement.js';
-import { signInTime } from '../../store/statement-signer.js';
-import type { ConsideredHolds, HeldEvents, RetentionRepository } from './retention.repository.js';
-import type { AskedFor } from '../../trail/asked-for.js';
-import { copyOfQuery, splitScope } from '../../trail/audit-scope.js';
-import type { AuditScope } from '../../trail/audit-scope.js';
-import { inContext } from '../../trail/in-context.js';
+import { LedgerFormatError } from '../../ledger/format-error.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
+import { RELEASE } from './raised-events.js';
 import { RecordedTrust } from './recorded-trust.js';
-import { holdOf, isTime, OF_ALL, readHolds } from './hold-events.js';
-import type { DoubtedHold, LegalHold, RecordedHolds } from './hold-events.js';
+import type {
+  ConsideredHolds,
+  HeldEvents,
+  RetentionRepository,
+  StatementEvent,
+} from './retention.repository.js';
 
-/** Which events must stay, why, and who says so. All that is said must apply; what is left out applies to all. */
-export type LegalHoldInput = AuditScope & {
-  readonly userId?: string;
-  readonly resource?: string;
-  readonly resourceId?: string;
-  /** From this time on: Unix epoch, milliseconds, or a Date. */
-  readonly from?: number | Date;
-  /** Before this time: Unix epoch, milliseconds, or a Date. */
-  readonly to?: number | Date;
-  /** Such as the number of the case. */
+/** A hold that is in force. */
+export interface LegalHold extends HeldEvents {
+  /** Of its event, `audit.hold`. */
+  readonly id: string;
   readonly reason: string;
   readonly placedBy: string;
-};
-
-/** Why a hold is lifted, and who says so. */
-export interface LegalHoldRelease {
-  readonly reason: string;
-  readonly liftedBy: string;
+  /** Unix epoch, milliseconds. */
+  readonly placedAt: number;
 }
+
+const HELD_TEXTS = ['userId', 'resource', 'resourceId'] as const;
+
+/** The tenant of the event of a hold on all tenants. */
+export const OF_ALL = 'default';
+
+/** The legal holds that are to be believed. */
+export interface RecordedHolds {
+  readonly placed: ReadonlyMap<string, LegalHold>;
+  /** When each was lifted first, by its id: Unix epoch, milliseconds. */
+  readonly lifted: ReadonlyMap<string, number>;
+  /** How many events say that a hold was placed, also those that are not to be believed. */
+  readonly count: number;
+}
+
+/** Is told of an event that says that a hold was placed or lifted, and why it counts for nothing. */
+export type DoubtedHold = (eventId: string, verb: 'placed' | 'lifted', doubt: string) => void;
+
+/** Reads the events of holds and of their lifting. @param tenants whose; absent for everybody's */
+export async function readHolds(
+  repository: RetentionRepository,
+  trust: RecordedTrust,
+  onDoubt: DoubtedHold,
+  tenants?: readonly string[],
+): Promise<RecordedHolds> {
+  const placed = new Map<string, LegalHold>();
+  const lifted = new Map<string, number>();
+  let count = 0;
+  for await (const event of repository.statements([HOLD_ACTION, RELEASE.action], tenants)) {
+    const { id, action, details } = event;
+    const isHold = action === HOLD_ACTION;
+    if (isHold) count += 1;
+    const hold = isHold ? holdOf(event) : undefined;
+    const liftedId = isHold ? undefined : details?.['holdId'];
+    const isReadable = hold !== undefined || typeof liftedId === 'string';
+    const doubt = isReadable ? await doubtOf(event, trust) : "can't be read";
+    if (doubt !== undefined) onDoubt(id, isHold ? 'placed' : 'lifted', doubt);
+    else if (hold) placed.set(id, hold);
+    else lifted.set(String(liftedId), Math.min(timestampOf(id), lifted.get(String(liftedId)) ?? Infinity));
+  }
+  return { placed, lifted, count };
+}
+
+/** Why the event is not to be believed. */
+async function doubtOf(event: StatementEvent, trust: RecordedTrust): Promise<string | undefined> {
+  const { record, ...said } = event.details ?? {};
+  if (record === undefined) {
+    const needsNone = !trust.needsSignature || (await trust.isBeforeKeys(event.id));
+    return needsNone ? undefined : 'has no record with a signature';
+  }
+  const kind = event.action === HOLD_ACTION ? 'hold' : 'hold-release';
+  const { doubt } = await trust.read(kind, event, (lines) => {
+    if (lines.length === 1 && lines[0] === canonicalJson(said)) return;
+    throw new LedgerFormatError('It says something else than the event.');
+  });
+  return doubt && `its record ${doubt}`;
+}
+
+/** The hold that the event places; `undefined` where its details are none of a hold. */
+export function holdOf({ id, timestamp, tenantId, details = {} }: StatementEvent): LegalHold | undefined {
+  const { allTenants, reason, placedBy, from, to } = details;
+  const isOfAll = allTenants === true;
+  const isTenant = isOfAll ? tenantId === OF_ALL : details['tenantId'] === tenantId;
+  const texts = HELD_TEXTS.filter((name) => details[name] !== undefined);
+  const isHold =
+    isTenant &&
+    typeof reason === 'string' &&
+    typeof placedBy === 'string' &&
+    texts.every((name) => typeof details[name] === 'string') &&
+    [from, to].every((time) => time === undefined || isTime(time));
+  if (!isHold) return undefined;
+  // As events store them: what is compared must be a text that every database takes.
+  const stored = texts.map((name) => [name, safeText(String(details[name]), TEXT_LIMITS[name])]);
+  return {
+    id,
+    ...(!isOfAll && { tenantId }),
+    ...(Object.fromEntries(stored) as Pick<HeldEvents, (typeof HELD_TEXTS)[number]>),
+    ...(defined({ from, to }) as Pick<HeldEvents, 'from' | 'to'>),
+    reason,
+    placedBy,
+    placedAt: timestamp,
+  };
+}
+
+/** Whether it is a time that an event can have: Unix epoch, milliseconds. */
+export const isTime = isWithin(LAST_TIME);
 
 /** Holds on events of a tenant, or on all of them, and what they were read of. */
 export interface HoldsFound extends ConsideredHolds {
@@ -76,8 +142,6 @@ export class HoldsRead {
   }
 }
 
-const LONGEST = 1_000;
-
 /**
  * Holds are events: what says that something must stay can itself not be changed unseen. Whoever may insert events can write these as
  * well, so in a log with keys they carry a signed record, and without it count for nothing.
@@ -87,56 +151,9 @@ export class LegalHolds {
 
   constructor(
     private readonly repository: RetentionRepository,
-    private readonly log: TrustedLog,
-    private readonly recorder: AuditRecorder,
-    private readonly asked: AskedFor,
-    private readonly redactor: Redactor,
-    logger: AuditLogger,
+    private readonly host: FeatureHost,
   ) {
-    this.warnings = new RateLimitedLog(logger, 60_000);
-  }
-
-  /** See `AuditRetention.placeHold`. */
-  async place(input: LegalHoldInput): Promise<LegalHold> {
-    const { tenantId, rest } = splitScope(input);
-    const { userId, resource, resourceId, from, to, reason, placedBy, ...others } = rest;
-    const unknown = unknownProperties(others, new Set());
-    if (unknown) throw refuseHold(unknown.first, unknown.reason);
-    const hold: HeldEvents = defined({
-      tenantId,
-      userId: this.named('userId', userId),
-      resource: this.named('resource', resource),
-      resourceId: this.named('resourceId', resourceId),
-      from: time('from', from),
-      to: time('to', to),
-    });
-    // An end is not a part of the time.
-    if (hold.from !== undefined && hold.to !== undefined && hold.from >= hold.to)
-      throw refuseHold('to', 'to must be later than from');
-    const details = {
-      ...hold,
-      ...(tenantId === undefined && { allTenants: true }),
-      reason: filled('reason', this.asked.words(reason)),
-      placedBy: filled('placedBy', await this.asked.person(placedBy, tenantId ?? '')),
-    };
-    const tenant = hold.tenantId ?? OF_ALL;
-    const { id, timestamp } = await this.record('hold', tenant, details);
-    return holdOf({ id, timestamp, tenantId: tenant, action: HOLD_ACTION, details })!;
-  }
-
-  /** See `AuditRetention.liftHold`. */
-  async lift(id: string, release: LegalHoldRelease): Promise<LegalHold> {
-    const { reason, liftedBy } = copyOfQuery(release);
-    if (!isEventId(id)) throw refuseHold('id', 'id must be that of a hold');
-    const hold = (await this.on(undefined)).inForce.find((one) => one.id === id);
-    if (!hold) throw refuseHold('id', 'no hold of this id is in force');
-    const details = {
-      holdId: id,
-      reason: filled('reason', this.asked.words(reason)),
-      liftedBy: filled('liftedBy', await this.asked.person(liftedBy, '')),
-    };
-    await this.record('hold-release', hold.tenantId ?? OF_ALL, details);
-    return hold;
+    this.warnings = new RateLimitedLog(host.logger, 60_000);
   }
 
   /**
@@ -166,50 +183,7 @@ export class LegalHolds {
   }
 
   private read(tenants?: readonly string[]): Promise<RecordedHolds> {
-    const trust = new RecordedTrust(this.log.ledger, this.log.trust);
-    return readHolds(this.repository, trust, this.warn, tenants);
-  }
-
-  /** Stores the event of a hold or of its lifting, with its record where there is a key. */
-  private async record(
-    kind: 'hold' | 'hold-release',
-    tenantId: string,
-    details: Partial<AuditFacts>,
-  ): Promise<AuditLogEvent> {
-    assertSigns(this.log, 'the event of a legal hold', 'places and lifts holds');
-    const { signer, trust } = this.log;
-    const id = createEventId(Date.now());
-    // In canonical JSON, so that it can be compared as a text.
-    const lines = [id, canonicalJson(details as AuditFacts)];
-    const claim = { kind, origin: trust.origin ?? '', lines };
-    const record = signer && (await signInTime(signer, () => signStatement(claim, signer)));
-    const said = raise(kind === 'hold' ? HOLD : RELEASE, { ...details, ...defined({ record }) });
-    const event: AuditEventDraft = { id, tenantId, ...said };
-    return this.recorder.recordVerbatim(inContext(event));
-  }
-
-  /**
-   * A field in the form in which events have it: so a hold finds these, and names nobody in clear.
-   *
-   * @throws AuditError `AUDIT_INVALID_QUERY` on what is protected, or redacted so that several become one: no event is found by it
-   */
-  private named(field: 'userId' | 'resource' | 'resourceId', value: unknown): string | undefined {
-    if (value === undefined) return undefined;
-    if (typeof value !== 'string' || value === '') {
-      throw refuseHold(field, `${field} must be a text that is not empty, and is ${showValue(value)}`);
-    }
-    if (this.asked.atRest.protection?.protects(field)) {
-      throw refuseHold(
-        field,
-        `${field} is among the protected fields, so that no event is found by it. Place the hold on a resource, a time or the tenant`,
-      );
-    }
-    const stored = storedForm(this.redactor, field, value);
-    if (stored !== undefined) return stored;
-    throw refuseHold(
-      field,
-      `redaction makes one value of several values of this ${field}, so that its events can't be told from others. Place the hold on the value that they show, on a time or on the tenant`,
-    );
+    return readHolds(this.repository, new RecordedTrust(this.host.log), this.warn, tenants);
   }
 
   private readonly warn: DoubtedHold = (id, verb, doubt) => {
@@ -232,21 +206,4 @@ export function assertSigns({ signer, trust }: TrustedLog, what: string, does: s
     `The log is signed, and so must be ${what}: write the option ledger.signingKey for the process that ${does}.`,
     { field: 'ledger.signingKey' },
   );
-}
-
-function filled(field: string, value: unknown): string {
-  if (typeof value === 'string' && value.trim() !== '' && value.length <= LONGEST)
-    return value.toWellFormed();
-  throw refuseHold(field, `${field} must be a text of at most ${LONGEST} characters that is not empty`);
-}
-
-function time(field: string, value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  const time = types.isDate(value) ? Date.prototype.getTime.call(value) : value;
-  if (isTime(time)) return time;
-  throw refuseHold(field, `${field} must be a time: Unix epoch in milliseconds, or a Date`);
-}
-
-function refuseHold(field: string, reason: string): AuditError {
-  return new AuditError('AUDIT_INVALID_QUERY', `The legal hold is not valid: ${reason}.`, { field });
 }

@@ -7,7 +7,7 @@ import { leafHashOf } from '../../store/event-leaf.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { TileReader } from '../../store/tile-reader.js';
 import { believedCheckpoints } from '../../trail/believed-checkpoints.js';
-import type { Trust } from '../../trail/believed-checkpoints.js';
+import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 
 /** Tiles that are kept at a time, about 16 MB. */
 const MOST_TILES = 2_000;
@@ -34,7 +34,7 @@ export class ProvenLeaves {
    * @returns `undefined` where nothing is sealed
    * @throws AuditError `AUDIT_LEDGER_BROKEN` where there are checkpoints, and none of that kind; `AUDIT_STORE_UNAVAILABLE`
    */
-  static async newest(ledger: LedgerRepository, trust: Trust): Promise<ProvenLeaves | undefined> {
+  static async newest({ ledger, trust }: TrustedLog): Promise<ProvenLeaves | undefined> {
     let tried = 0;
     for await (const checkpoint of believedCheckpoints(ledger, trust)) {
       const edge = new TileReader(ledger, checkpoint.treeSize);

@@ -15,8 +15,8 @@ import type {
   ExplainsMissing,
   VerifiedLog,
 } from '../../trail/verification/missing-events.js';
-import { readHolds } from './hold-events.js';
-import type { RecordedHolds } from './hold-events.js';
+import { readHolds } from './legal-holds.js';
+import type { RecordedHolds } from './legal-holds.js';
 import { RetentionRepository } from './retention.repository.js';
 import type { StatementEvent } from './retention.repository.js';
 
@@ -34,7 +34,17 @@ const MOST_DOUBTED = 10_000;
 
 /** Why leaves may have no event: retention has removed it. */
 export function explainRemovals(database: AuditDatabase): ExplainsMissing {
-  return (log) => RecordedRemovals.of(new RetentionRepository(database), log);
+  return async (log) => {
+    const retention = new RetentionRepository(database);
+    const trust = new RecordedTrust(log);
+    const holds = await readHolds(retention, trust, (eventId, verb, doubt) => {
+      const message = `Event ${eventId} says that a legal hold was ${verb}, and ${doubt}. It counts for nothing.`;
+      log.problems.add('hold_untrusted', message, { eventId });
+    });
+    const removals = new RecordedRemovals(retention, log, trust, holds);
+    await removals.load(Infinity);
+    return removals;
+  };
 }
 
 /** Of which leaves the events were removed by retention, as signed records say that still fit the log. */
@@ -44,23 +54,12 @@ class RecordedRemovals implements ExplainedLeaves {
   private readonly doubted = new Set<string>();
   private roots = new RecentMap<number, Promise<Buffer | undefined>>(MOST_ROOTS);
 
-  private constructor(
+  constructor(
     private readonly retention: RetentionRepository,
     private readonly log: VerifiedLog,
     private readonly trust: RecordedTrust,
     private readonly holds: RecordedHolds,
   ) {}
-
-  static async of(retention: RetentionRepository, log: VerifiedLog): Promise<RecordedRemovals> {
-    const trust = new RecordedTrust(log.ledger, log.trust);
-    const holds = await readHolds(retention, trust, (eventId, verb, doubt) => {
-      const message = `Event ${eventId} says that a legal hold was ${verb}, and ${doubt}. It counts for nothing.`;
-      log.problems.add('hold_untrusted', message, { eventId });
-    });
-    const removals = new RecordedRemovals(retention, log, trust, holds);
-    await removals.load(Infinity);
-    return removals;
-  }
 
   has(leafIndex: number): boolean {
     return this.leaves.has(leafIndex);
@@ -71,8 +70,8 @@ class RecordedRemovals implements ExplainedLeaves {
     return this.load(MOST_DOUBTED);
   }
 
-  /** @param mostDoubted from so many on, no more of those that are not believed are told of */
-  private async load(mostDoubted: number): Promise<void> {
+  /** Reads what was not read yet. @param mostDoubted from so many on, no more of those that are not believed are told of */
+  async load(mostDoubted: number): Promise<void> {
     const ranges = [...this.leaves.ranges];
     for await (const event of this.retention.statements([REMOVAL_ACTION])) {
       const { id } = event;

@@ -3,9 +3,8 @@ import { isSameLog } from '../../ledger/checkpoint.js';
 import { formatFault } from '../../ledger/format-error.js';
 import { openStatement } from '../../ledger/statement.js';
 import type { OpenedStatement, StatementKind } from '../../ledger/statement.js';
-import type { LedgerRepository } from '../../store/ledger.repository.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
-import type { Trust } from '../../trail/believed-checkpoints.js';
+import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 import { ProvenLeaves, unlessBroken } from './proven-leaves.js';
 import type { StatementEvent } from './retention.repository.js';
 
@@ -18,14 +17,11 @@ export class RecordedTrust {
   private known: Promise<string | undefined> | undefined;
   private proven: Promise<ProvenLeaves | undefined> | undefined;
 
-  constructor(
-    private readonly ledger: LedgerRepository,
-    private readonly trust: Trust,
-  ) {}
+  constructor(private readonly log: TrustedLog) {}
 
   /** Whether signatures count: whether there are keys to check them with. */
   get needsSignature(): boolean {
-    return this.trust.verifiers.length > 0;
+    return this.log.trust.verifiers.length > 0;
   }
 
   /** @param parse reads the lines after that of the event's id. @throws LedgerFormatError where they are no such record */
@@ -34,7 +30,7 @@ export class RecordedTrust {
     { id, details }: StatementEvent,
     parse: (lines: readonly string[]) => T,
   ): Promise<ReadRecord<T>> {
-    const { ledger, trust } = this;
+    const { ledger, trust } = this.log;
     let statement: OpenedStatement;
     let said: T;
     try {
@@ -54,9 +50,9 @@ export class RecordedTrust {
 
   /** Whether the event was sealed before the log had its first key, as checkpoints of then are believed. */
   async isBeforeKeys(eventId: string): Promise<boolean> {
-    const { unsignedUntil } = this.trust;
+    const { unsignedUntil } = this.log.trust;
     if (unsignedUntil === 0) return false;
-    this.proven ??= unlessBroken(ProvenLeaves.newest(this.ledger, this.trust));
+    this.proven ??= unlessBroken(ProvenLeaves.newest(this.log));
     return (await (await this.proven)?.hasEvent(eventId, unsignedUntil)) ?? false;
   }
 }

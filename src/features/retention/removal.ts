@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { FeatureHost } from '../../engine/audit-feature.js';
 import { AuditError } from '../../event/audit-error.js';
-import type { AuditLogger } from '../../event/audit-logger.js';
 import { CATEGORIES } from '../../event/audit-log-event.js';
 import type { AuditCategory, AuditLogEvent } from '../../event/audit-log-event.js';
 import { createEventId } from '../../event/event-id.js';
@@ -9,7 +9,6 @@ import { raise } from '../../event/raised-event.js';
 import { digestOfLeaves, linesOf } from './removal-record.js';
 import type { RemovedLeaf } from './removal-record.js';
 import { REMOVAL } from './raised-events.js';
-import type { AuditRecorder } from '../../recorder/audit-recorder.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { signStatement } from '../../ledger/statement.js';
 import { signInTime } from '../../store/statement-signer.js';
@@ -17,7 +16,6 @@ import { AuditDatabase } from '../../store/audit-database.js';
 import { leafHashOf } from '../../store/event-leaf.js';
 import { RetentionRepository } from './retention.repository.js';
 import type { EventSpan, ExpiredEvents, ExpiredRow } from './retention.repository.js';
-import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 import { ProvenLeaves } from './proven-leaves.js';
 import { assertSigns, HoldsRead } from './legal-holds.js';
 import type { HoldsFound, LegalHolds } from './legal-holds.js';
@@ -80,10 +78,8 @@ export class Removal {
   constructor(
     private readonly options: RetentionOptions,
     private readonly repository: RetentionRepository,
-    private readonly log: TrustedLog,
     private readonly holds: LegalHolds,
-    private readonly recorder: AuditRecorder,
-    private readonly logger: AuditLogger,
+    private readonly host: FeatureHost,
   ) {}
 
   /** @throws AuditError, see `AuditRetention.removeExpired` */
@@ -104,8 +100,8 @@ export class Removal {
       );
     }
     const { dryRun = false } = options;
-    if (!dryRun) assertSigns(this.log, 'the record of a removal', 'removes');
-    const leaves = await ProvenLeaves.newest(this.log.ledger, this.log.trust);
+    if (!dryRun) assertSigns(this.host.log, 'the record of a removal', 'removes');
+    const leaves = await ProvenLeaves.newest(this.host.log);
     const read = new HoldsRead();
     const remove = async (maintenance?: RetentionRepository) =>
       leaves ? this.removeGroups(rules, { ...options, leaves, read, maintenance }) : [];
@@ -193,7 +189,7 @@ export class Removal {
           );
         }
         races = 0;
-        this.recorder.announce(event);
+        this.host.recorder.announce(event);
         events += proved.length;
         oldest = Math.min(oldest, span.oldest);
         newest = Math.max(newest, span.newest);
@@ -226,7 +222,7 @@ export class Removal {
     { inForce }: HoldsFound,
   ): Promise<AuditLogEvent> {
     const id = createEventId(Date.now());
-    const { signer } = this.log;
+    const { signer } = this.host.log;
     const lines = linesOf({
       ...checkpoint,
       leaves: rangesOf(removed.map(({ leafIndex }) => leafIndex)),
@@ -235,7 +231,7 @@ export class Removal {
     });
     const claim = { kind: 'removal', origin: checkpoint.origin, lines: [id, ...lines] } as const;
     const record = await signInTime(signer, () => signStatement(claim, signer));
-    return this.recorder.completeVerbatim({
+    return this.host.recorder.completeVerbatim({
       id,
       tenantId,
       ...raise(REMOVAL, { removed: removed.length, category, keepDays, ...span, record }),
@@ -246,7 +242,7 @@ export class Removal {
   private async asMaintenance<T>(work: (maintenance: RetentionRepository) => Promise<T>): Promise<T> {
     const { database: options } = this.options;
     if (!options) return work(this.repository);
-    const database = new AuditDatabase({ database: options, migrate: false }, this.logger);
+    const database = new AuditDatabase({ database: options, migrate: false }, this.host.logger);
     await database.connect(CONNECT_PATIENCE_MS);
     try {
       database.ready();
