@@ -114,7 +114,7 @@ export class SubjectKeys {
         if (keys.some(({ erasedAt }) => erasedAt !== null && timestamp <= erasedAt)) return undefined;
         const newest = keys.at(-1);
         if (newest && isUsable(newest) && !this.isOld(newest)) return newest;
-        missing.set(subject, { tenantId, subject, generation: (newest?.generation ?? 0) + 1 });
+        missing.set(subject, nextOf(tenantId, subject, newest));
         return newest;
       });
       if (missing.size === 0) return found;
@@ -180,13 +180,12 @@ export class SubjectKeys {
       if (isMarked) return this.destroyForged(index, reference);
       if (open.length > 0) continue;
       // Nothing was ever protected for them, or all of it was erased before.
-      const generation = (keys.at(-1)?.generation ?? 0) + 1;
+      const draft = nextOf(tenantId, reference, keys.at(-1));
       const mark = await this.use(index, (key) => {
-        const id = idOf(key, reference, generation);
+        const id = idOf(key, reference, draft.generation);
         return { id, erasedAt: at, erasure: erasureOf(key, id, at) };
       });
-      const place = { tenantId, subject: reference, generation };
-      await this.repository.insert({ ...mark, ...place, wrapped: '', masterId: '', createdAt: at });
+      await this.repository.insert({ ...draft, ...mark, wrapped: '', masterId: '', createdAt: at });
     }
     throw new AuditError(
       'AUDIT_STORE_UNAVAILABLE',
@@ -240,7 +239,7 @@ export class SubjectKeys {
         signal?.throwIfAborted();
         const newest = keys.at(-1);
         if (!newest || newest.erasedAt !== null) continue;
-        await this.makeNext(index, { tenantId: newest.tenantId, subject, generation: newest.generation + 1 });
+        await this.makeNext(index, nextOf(newest.tenantId, subject, newest));
         renewed += 1;
       }
     }
@@ -367,6 +366,11 @@ export class SubjectKeys {
 /** Not by the id alone: where a transaction was rolled back, the next key has the same one. */
 function cachedAs({ id, wrapped }: SubjectKey): string {
   return `${id} ${wrapped}`;
+}
+
+/** What comes after the newest key of a person. */
+function nextOf(tenantId: string, subject: string, newest: DataKey | undefined): Draft {
+  return { tenantId, subject, generation: (newest?.generation ?? 0) + 1 };
 }
 
 function isUsable({ wrapped, erasedAt }: SubjectKey): boolean {

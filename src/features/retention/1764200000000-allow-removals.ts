@@ -21,7 +21,33 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
       columns: { event_id: `${id} NOT NULL` },
       key: ['event_id'],
     });
-    await allowRemovals(runner);
+    // Instead of the trigger that refuses every DELETE of events: one that lets those pass which the table names.
+    const { connection } = runner;
+    const dialect = dialectOf(connection);
+    const table = tableName(connection, 'audit_events').split('.').at(-1)!;
+    const q = (dottedName: string) => quoted(connection, dottedName);
+    const events = q(tableName(connection, 'audit_events'));
+    const permits = q(tableName(connection, 'audit_removals'));
+    const isPermitted = `EXISTS (SELECT 1 FROM ${permits} WHERE ${q('event_id')} = OLD.${q('id')})`;
+    const message = `${table} is append-only: DELETE is refused`;
+    const trigger = q(`${table}_no_delete`);
+    if (dialect === 'postgres') {
+      const refuse = refusalName(connection, 'refuse_delete');
+      await runTriggers(runner, [
+        `CREATE OR REPLACE FUNCTION ${refuse}() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN IF ${isPermitted} THEN RETURN OLD; END IF;
+          RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`,
+        `CREATE OR REPLACE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refuse}()`,
+        `CREATE OR REPLACE TRIGGER ${q(`${table}_append_only`)} BEFORE UPDATE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refusalName(connection)}()`,
+      ]);
+      return;
+    }
+    const create =
+      dialect === 'sqlite'
+        ? `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} WHEN NOT ${isPermitted} BEGIN SELECT RAISE(ABORT, '${message}'); END`
+        : `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW
+            IF NOT ${isPermitted} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'; END IF`;
+    await runTriggers(runner, [`DROP TRIGGER IF EXISTS ${trigger}`, create]);
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -34,34 +60,4 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
     await protectTables(runner, { audit_events: { key: ['id'] } });
     await dropTables(runner, ['audit_removals']);
   }
-}
-
-/** Instead of the trigger that refuses every DELETE of events: one that lets those pass which `audit_removals` names. */
-async function allowRemovals(runner: QueryRunner): Promise<void> {
-  const { connection } = runner;
-  const dialect = dialectOf(connection);
-  const table = tableName(connection, 'audit_events').split('.').at(-1)!;
-  const q = (dottedName: string) => quoted(connection, dottedName);
-  const events = q(tableName(connection, 'audit_events'));
-  const permits = q(tableName(connection, 'audit_removals'));
-  const isPermitted = `EXISTS (SELECT 1 FROM ${permits} WHERE ${q('event_id')} = OLD.${q('id')})`;
-  const message = `${table} is append-only: DELETE is refused`;
-  const trigger = q(`${table}_no_delete`);
-  if (dialect === 'postgres') {
-    const refuse = refusalName(connection, 'refuse_delete');
-    await runTriggers(runner, [
-      `CREATE OR REPLACE FUNCTION ${refuse}() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN IF ${isPermitted} THEN RETURN OLD; END IF;
-        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`,
-      `CREATE OR REPLACE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refuse}()`,
-      `CREATE OR REPLACE TRIGGER ${q(`${table}_append_only`)} BEFORE UPDATE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refusalName(connection)}()`,
-    ]);
-    return;
-  }
-  const create =
-    dialect === 'sqlite'
-      ? `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} WHEN NOT ${isPermitted} BEGIN SELECT RAISE(ABORT, '${message}'); END`
-      : `CREATE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW
-          IF NOT ${isPermitted} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'; END IF`;
-  await runTriggers(runner, [`DROP TRIGGER IF EXISTS ${trigger}`, create]);
 }
