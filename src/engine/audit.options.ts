@@ -1,5 +1,5 @@
 import { AuditError } from '../event/audit-error.js';
-import { checkOption, firstFault, group, option, ruled, text } from '../event/option-schema.js';
+import { checkOption, firstFault, group, option, ruled, text, wrongOption } from '../event/option-schema.js';
 import type { OptionSchema } from '../event/option-schema.js';
 import { showValue } from '../event/show-value.js';
 import type { AuditFeature } from './audit-feature.js';
@@ -104,9 +104,10 @@ export const auditOptions = ruled(
  */
 export function checkOptions(options: unknown): AuditModuleOptions {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(
-      '',
+    throw new AuditError(
+      'AUDIT_INVALID_OPTIONS',
       `The audit options are ${showValue(options)}: write AuditModule.forRoot({ … }), AuditModule.forRoot() for the defaults, or let the factory of forRootAsync() return an object.`,
+      { field: '' },
     );
   }
   const found = firstFault(auditOptions, options)?.at ?? '';
@@ -114,15 +115,11 @@ export function checkOptions(options: unknown): AuditModuleOptions {
   if (call) {
     const feature = call.slice(0, call.indexOf('('));
     const subPath = feature === 'complianceRules' ? 'rules' : feature;
-    throw invalid(
+    throw wrongOption(
       found,
-      `The audit option ${found} is a feature: write features: [${call}], with import { ${feature} } from 'nest-audit-trail/${subPath}'.`,
+      `is a feature: write features: [${call}], with import { ${feature} } from 'nest-audit-trail/${subPath}'`,
     );
   }
   checkOption(auditOptions, options, '');
   return Object.freeze({ ...(options as AuditModuleOptions) });
-}
-
-function invalid(field: string, message: string): AuditError {
-  return new AuditError('AUDIT_INVALID_OPTIONS', message, { field });
 }

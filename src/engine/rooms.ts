@@ -3,9 +3,10 @@ import { Delivery } from '../delivery/delivery.js';
 import type { DeliveryOptions } from '../delivery/delivery-options.js';
 import type { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { revive } from '../delivery/thread/error-fields.js';
+import { ThreadedSealer } from '../delivery/thread/threaded-sealer.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import { withDefaults } from '../event/option-schema.js';
+import { withDefaults, wrongOption } from '../event/option-schema.js';
 import { present } from '../event/present.js';
 import { AtRest } from '../recorder/at-rest.js';
 import { AuditRecorder } from '../recorder/audit-recorder.js';
@@ -19,6 +20,7 @@ import { LEDGER_DEFAULTS } from '../sealer/ledger-options.js';
 import type { LedgerSettings } from '../sealer/ledger-options.js';
 import type { LogSealer } from '../sealer/log-sealer.js';
 import { ReachNotes } from '../sealer/reach-notes.js';
+import { Sealer } from '../sealer/sealer.js';
 import { AuditDatabase } from '../store/audit-database.js';
 import type { AuditEventRepository } from '../store/audit-event.repository.js';
 import type { StatementAuthority } from '../store/statement-signer.js';
@@ -30,13 +32,12 @@ import { EventProver } from '../trail/event-prover.js';
 import { EventQueries } from '../trail/event-queries.js';
 import { Reads } from '../trail/reads.js';
 import { LogVerifier } from '../trail/verification/log-verifier.js';
-import { addFeatures } from './add-features.js';
 import type { HeldPerson, RunningFeature } from './audit-feature.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import { holdsOn } from './holds-on.js';
 import { LogWatch } from './log-watch.js';
 import type { StandIn } from './stand-in.js';
-import { deliveryOf, loopOf, sealerOf, sealingDatabaseOf, threadOf } from './storing.js';
+import { deliveryOf, loopOf, threadOf } from './storing.js';
 import { tablesOf } from './tables.js';
 
 /** The rooms, as far as the doors and their life need them. */
@@ -79,7 +80,10 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
 
   const ownTables = listed.flatMap(({ tables }) => tables ?? []);
   const database = standIn?.database ?? new AuditDatabase(options, logger, ownTables);
-  const sealingDatabase = sealingDatabaseOf(ledgerOptions, logger);
+  // The sealer's own connection, where it has rights of its own.
+  const sealingDatabase =
+    ledgerOptions.database &&
+    new AuditDatabase({ database: ledgerOptions.database, migrate: false }, logger, [], 'ledger.database');
   const tables = { ...tablesOf(database, ledgerOptions, logger), ...standIn?.tables };
   const { events, letters, sources, ledger, sealing, keys, trust, authority } = tables;
 
@@ -108,7 +112,9 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
   const ownersOf = (source: string, sequences: readonly number[]) =>
     delivery.issued.ownersOf(source, sequences);
   const sealerHost = { ...told, failed, localSources, ownersOf, statementTimeoutMs };
-  const sealer = sealerOf(thread, sealingDatabase ?? database, ledgerOptions, keys, sealerHost, logger);
+  const sealer: LogSealer = thread?.seals
+    ? new ThreadedSealer(thread)
+    : new Sealer(sealingDatabase ?? database, ledgerOptions, keys, sealerHost, logger);
   // Only what is signed is believed of how far a source has come.
   const reachNotes =
     authority &&
@@ -161,8 +167,17 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
     holdsOn: (person: HeldPerson) => holdsOn(features, events, person),
   };
   // Made last, of all that is here; nobody asks them before.
-  const joined = { requests, completer, listeners, risk, reads, atRest };
-  const features = addFeatures(listed, host, joined);
+  const features: RunningFeature[] = listed.map((feature) => feature.run(host));
+  for (const feature of features) {
+    const { refuse, judge, observe } = feature;
+    if (refuse) requests.judges.push(refuse);
+    if (judge) completer.add(judge);
+    if (observe) listeners.observe(observe);
+    if (feature.risk) risk.add(feature.risk);
+    if (feature.reads) reads.add(feature.reads);
+  }
+  requests.choice.policy = onlyOne(features, 'recording', 'decide which requests are recorded');
+  atRest.feature = onlyOne(features, 'atRest', 'protect values');
   // A stand-in has no keys: nothing rests there.
   if (standIn) atRest.feature = undefined;
 
@@ -185,4 +200,15 @@ export function makeRooms(options: AuditModuleOptions, logger: AuditLogger, stan
     logWatch,
     features,
   };
+}
+
+/** @throws AuditError `AUDIT_INVALID_OPTIONS` where several features do what one alone can do */
+function onlyOne<Part extends 'recording' | 'atRest'>(
+  features: readonly RunningFeature[],
+  part: Part,
+  does: string,
+): RunningFeature[Part] {
+  const [one, other] = features.filter((feature) => feature[part]);
+  if (other) throw wrongOption('features', `has two features that ${does}: write one of them`);
+  return one?.[part];
 }

@@ -6,14 +6,11 @@ import { RepositorySink } from '../delivery/event-sink.js';
 import type { ThreadHost } from '../delivery/thread/database-thread.js';
 import { DatabaseThread } from '../delivery/thread/database-thread.js';
 import { ThreadedLoop } from '../delivery/thread/threaded-loop.js';
-import { ThreadedSealer } from '../delivery/thread/threaded-sealer.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { withDefaults } from '../event/option-schema.js';
 import type { AtRest } from '../recorder/at-rest.js';
 import type { LedgerSettings } from '../sealer/ledger-options.js';
-import type { LogSealer } from '../sealer/log-sealer.js';
-import { Sealer } from '../sealer/sealer.js';
-import { AuditDatabase } from '../store/audit-database.js';
+import type { AuditDatabase } from '../store/audit-database.js';
 import type { AuditModuleOptions } from './audit.options.js';
 import type { Tables } from './tables.js';
 
@@ -61,22 +58,6 @@ export function loopOf(
     const host: LoopHost = { ...told, away };
     return thread ? new ThreadedLoop(thread, host, database) : new DeliveryLoop(sink, options, host);
   };
-}
-
-/** The connection of the sealer's own rights, where it has some. */
-export function sealingDatabaseOf(
-  { database }: LedgerSettings,
-  logger: AuditLogger,
-): AuditDatabase | undefined {
-  return database && new AuditDatabase({ database, migrate: false }, logger, [], 'ledger.database');
-}
-
-/** Who seals: the thread where it can, else the main one. */
-export function sealerOf(
-  thread: DatabaseThread | undefined,
-  ...parts: ConstructorParameters<typeof Sealer>
-): LogSealer {
-  return thread?.seals ? new ThreadedSealer(thread) : new Sealer(...parts);
 }
 
 export function deliveryOf({ delivery, database }: AuditModuleOptions): Required<DeliveryOptions> {
