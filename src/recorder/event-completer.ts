@@ -2,9 +2,8 @@ import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { SCHEMA_VERSION } from '../event/audit-log-event.js';
 import type { AuditCategory, AuditFacts, AuditLogEvent, AuditOutcome } from '../event/audit-log-event.js';
-import type { AuditEventInput } from '../event/audit-event-input.js';
 import { createEventId, timestampOf } from '../event/event-id.js';
-import { FACT_LIMITS, flattenFacts } from '../event/flatten.js';
+import { FACT_LIMITS, flattenFacts, readEntries } from '../event/flatten.js';
 import type { FactRules } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { UNREADABLE_KEY } from '../event/read-event.js';
@@ -157,7 +156,7 @@ export class EventCompleter {
   private metadataOf({ id, captured, metadata }: AuditEventDraft): AuditFacts {
     const facts =
       metadata || this.hidesCaptured
-        ? this.flatMetadata(mergeFacts(captured, withoutReserved(metadata)))
+        ? this.flatMetadata(mergeFacts(captured, withoutReserved(metadata ?? {})))
         : this.withoutSecrets(captured ?? {}, SAID_BY_OTHERS, id);
     const { service } = this;
     if (service) facts['service'] = service.name;
@@ -224,17 +223,16 @@ function resourceOf(action: string): string {
   return dot > 0 ? action.slice(0, dot) : action;
 }
 
+const RESERVED = new Set([
+  'source',
+  'sequence',
+  'riskFactors',
+  PROTECTED_KEY,
+  PROTECTED_FIELDS_KEY,
+  UNREADABLE_KEY,
+]);
+
 /** The caller's metadata without what only the library may say. */
-function withoutReserved(metadata: AuditEventInput['metadata']): AuditEventInput['metadata'] {
-  if (!metadata) return undefined;
-  const {
-    source: _source,
-    sequence: _sequence,
-    riskFactors: _riskFactors,
-    [PROTECTED_KEY]: _protected,
-    [PROTECTED_FIELDS_KEY]: _protectedFields,
-    [UNREADABLE_KEY]: _unreadable,
-    ...rest
-  } = metadata;
-  return rest;
+function withoutReserved(metadata: object): object {
+  return Object.fromEntries(readEntries(metadata).filter(([name]) => !RESERVED.has(name)));
 }

@@ -17,8 +17,8 @@ export function isProtected({ metadata }: AuditLogEvent): boolean {
 
 /** What the event itself says of its protected values. */
 export function placeholderOf({ metadata }: AuditLogEvent): Placeholder {
-  if (metadata[PROTECTED_KEY] === ERASED) return '[erased]';
-  return metadata[PROTECTED_KEY] === WITHHELD ? '[withheld]' : '[protected]';
+  const values = metadata[PROTECTED_KEY];
+  return values === ERASED || values === WITHHELD ? `[${values}]` : '[protected]';
 }
 
 /** The event as it is shown where its protected values are not. */

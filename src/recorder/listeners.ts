@@ -6,13 +6,12 @@ import { AtRest } from './at-rest.js';
 /** Events kept for those who listen from the application's start. */
 const MAX_RECOVERED = 1_000;
 
-type Listener = (event: AuditLogEvent) => void;
-type Observer = (event: AuditLogEvent, shown: AuditLogEvent) => void;
+/** @param shown the event as those see it who may not see protected values */
+type Listener = (event: AuditLogEvent, shown: AuditLogEvent) => void;
 
 /** Who hears of each event as it is recorded. One that throws costs nobody else anything. */
 export class Listeners {
   private readonly listeners = new Set<Listener>();
-  private readonly observers = new Set<Observer>();
   private readonly warnings: RateLimitedLog;
   /** What delivery reported before anybody could listen; until somebody asks for it. */
   private recovered: AuditLogEvent[] | undefined = [];
@@ -25,28 +24,28 @@ export class Listeners {
   }
 
   /**
-   * Calls `listener` with each event recorded from now on. Answers how to stop.
+   * Calls `listener` with what may be shown of each event recorded from now on. Answers how to stop.
    *
    * @param recovered also with what was found at the start, such as interrupted requests, before anybody could listen; once,
    *   for the first who asks
    */
-  subscribe(listener: Listener, recovered = false): () => void {
-    this.listeners.add(listener);
-    if (recovered) for (const event of this.recovered?.splice(0) ?? []) this.tell(listener, event);
+  subscribe(listener: (shown: AuditLogEvent) => void, recovered = false): () => void {
+    const own: Listener = (_event, shown) => listener(shown);
+    this.listeners.add(own);
+    if (recovered) for (const event of this.recovered?.splice(0) ?? []) this.tell(own, event, event);
     if (recovered) this.recovered = undefined;
-    return () => this.listeners.delete(listener);
+    return () => this.listeners.delete(own);
   }
 
-  /** Calls `observer` with each event recorded from now on, with its protected values, and with what others see of it. */
-  observe(observer: Observer): void {
-    this.observers.add(observer);
+  /** Calls `listener` with each event recorded from now on, with its protected values, and with what others see of it. */
+  observe(listener: Listener): void {
+    this.listeners.add((event, shown) => listener(event, shown));
   }
 
   /** @param clear the event with its protected values */
   announce(event: AuditLogEvent, clear = event): void {
     const shown = this.atRest.shown(event);
-    for (const observer of this.observers) this.tell(observer, clear, shown);
-    for (const listener of this.listeners) this.tell(listener, shown);
+    for (const listener of this.listeners) this.tell(listener, clear, shown);
   }
 
   /** As {@link announce}, in the next turn: whoever makes the event enters it in this one. */
@@ -58,9 +57,9 @@ export class Listeners {
     });
   }
 
-  private tell<E extends AuditLogEvent[]>(listener: (...events: E) => void, ...events: E): void {
+  private tell(listener: Listener, event: AuditLogEvent, shown: AuditLogEvent): void {
     try {
-      listener(...events);
+      listener(event, shown);
     } catch {
       this.warnings.warn('listener', 'A listener to audit events threw; the event is recorded anyway.');
     }

@@ -1,10 +1,10 @@
 import type { SecretTest } from '../../event/flatten.js';
 import { CARD_HINT, cardsIn, ibansIn } from './long-numbers.js';
-import type { Place } from './value-in-text.js';
-import { identifiedBy, secretArguments } from './secret-commands.js';
 import { secretElements } from './secret-elements.js';
 import { secretValues } from './secret-values.js';
 import { userInfoIn } from './url-user-info.js';
+import { endOfLine, valueInText } from './value-in-text.js';
+import type { Place } from './value-in-text.js';
 
 /** Finds one kind of secret. Each takes time in proportion to the text: no repetition is open in two ways at once. */
 export interface Recogniser {
@@ -19,6 +19,21 @@ function matches(found: RegExp): Recogniser['find'] {
   const pattern = new RegExp(found.source, `${found.flags}dg`);
   return (text) =>
     Array.from(text.matchAll(pattern), ({ indices }) => indices!.groups?.['secret'] ?? indices![0]!);
+}
+
+/** The value after each match that is not within the one before; where the match has a key, after secret ones only. */
+function valuesAfter(found: RegExp): Recogniser['find'] {
+  return (text, isSecret) => {
+    const places: Place[] = [];
+    for (const { 0: before, index, groups } of text.matchAll(found)) {
+      const at = index + before.length;
+      if (at < (places.at(-1)?.[1] ?? 0) || (groups && !isSecret(groups['key']!))) continue;
+      const [begin, end] = valueInText(text, at);
+      // A list is none of a command line.
+      places.push([begin, groups && /[{[]/.test(text[begin] ?? '') ? endOfLine(text, begin) : end]);
+    }
+    return places;
+  };
 }
 
 /** What is recognised in a text, wherever it stands, in this order. `docs/comply/privacy.md` has the same list. */
@@ -105,8 +120,20 @@ export const ASKED_FOR: ReadonlySet<PatternName> = new Set(['email', 'phone']);
 /** What is recognised by the name before it. */
 export const BY_NAME: readonly Recogniser[] = [
   { hint: /<\p{L}/u, find: secretElements },
-  { hint: /-[a-z]/i, find: secretArguments },
-  { hint: /\bidentified\s/i, find: identifiedBy },
+  {
+    hint: /-[a-z]/i,
+    // `--password hunter2`, and the same in a list of texts: `["--password", "hunter2"]`.
+    find: valuesAfter(
+      /(?<![^\s"'`=(,[{])--?(?<key>[a-z][\w.-]*)(?:\s{1,8}|\\{0,8}["'`]\s{0,3},\s{0,3})(?![-\s])/gi,
+    ),
+  },
+  {
+    hint: /\bidentified\s/i,
+    // `IDENTIFIED BY '…'`, as SQL gives a user a password.
+    find: valuesAfter(
+      /\bidentified\s{1,8}(?:(?:with|via)\s{1,8}[^\s]{1,64}\s{1,8})?(?:by|as|using)\s{1,8}(?:password\s{0,8}\(?\s{0,8})?(?=\\{0,8}["'`])/gi,
+    ),
+  },
   {
     hint: /\bcurl\b/i,
     // `-u user:password`; also in a list of texts. A backslash before a quote belongs to that.
