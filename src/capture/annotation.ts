@@ -3,6 +3,7 @@ import { asId } from '../event/as-id.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { FACT_LIMITS, flattenFacts, readEntries } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
+import { isObject } from '../event/option-schema.js';
 import { MARGIN } from '../event/within-reach.js';
 import { currentContext } from './audit-context.js';
 import { noteFault, outdate } from './request-record.js';
@@ -10,11 +11,11 @@ import type { RequestRecord } from './request-record.js';
 import type { AuditAnnotation } from './route-audit.js';
 
 export const NO_ANNOTATION: AuditAnnotation = Object.freeze({});
-const VOCABULARY: Readonly<Record<string, readonly string[]>> = {
-  severity: SEVERITIES,
-  category: CATEGORIES,
-  outcome: OUTCOMES,
-};
+const VOCABULARY = new Map<string, readonly unknown[]>([
+  ['severity', SEVERITIES],
+  ['category', CATEGORIES],
+  ['outcome', OUTCOMES],
+]);
 const FACTS = new Set(['details', 'metadata']);
 const TEXTS = new Set(['action', 'resource', 'resourceId', 'userId', 'tenantId', 'sessionId']);
 
@@ -37,7 +38,7 @@ export function refusalOf(reason: string): AuditAnnotation {
 export function annotate(record: RequestRecord, annotation: AuditAnnotation): void {
   const copy: Record<string, unknown> = Object.fromEntries(readEntries(annotation));
   for (const name of FACTS) {
-    if (!isFacts(copy[name])) continue;
+    if (!isObject(copy[name])) continue;
     // Redacted where it becomes a part of the event: what is to be a pseudonym there must be whole here.
     copy[name] = flattenFacts(copy[name], () => false, { limit: FACT_LIMITS.string + MARGIN });
   }
@@ -60,7 +61,7 @@ export function annotationOf(record: RequestRecord): AuditAnnotation {
       const checked = annotation === routeAnnotation && value === '' ? value : checkedValue(name, value);
       if (checked === undefined) noteFault(record, `annotate.${name}`);
       // The last word first: it counts, and it is kept.
-      else merged[name] = FACTS.has(name) ? mergeFacts(checked as object, merged[name] as object) : checked;
+      else merged[name] = isObject(checked) ? mergeFacts(checked, merged[name] as object) : checked;
     }
   }
   return merged;
@@ -76,11 +77,25 @@ export function lastAnnotated(
 
 /** @returns `undefined` for what can't be stored under the name */
 function checkedValue(name: string, value: unknown): unknown {
-  if (FACTS.has(name)) return isFacts(value) ? value : undefined;
+  if (FACTS.has(name)) return isObject(value) ? value : undefined;
   if (TEXTS.has(name)) return asId(value);
-  return VOCABULARY[name]?.includes(value as string) ? value : undefined;
+  return VOCABULARY.get(name)?.includes(value) ? value : undefined;
 }
 
-function isFacts(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** `request.audit`: the audit of this request, on platforms where a request is at hand everywhere. */
+export class CurrentAudit {
+  /** @param record `undefined` where the audit has not seen the request */
+  constructor(private readonly record: RequestRecord | undefined) {}
+
+  /** As `AuditService.annotate()`. @returns `false` where the answer has left already, or the audit has not seen the request */
+  annotate(annotation: AuditAnnotation): boolean {
+    if (!this.record || this.record.closed) return false;
+    annotate(this.record, annotation);
+    return true;
+  }
+
+  /** As `AuditService.deny()`. @returns `false` where the answer has left already */
+  deny(reason: string): boolean {
+    return this.annotate(refusalOf(reason));
+  }
 }

@@ -26,6 +26,11 @@ export interface CaptureOptions {
   readonly body?: FieldSelection;
 }
 
+/** Whether requests are recorded where nothing was declared of them. */
+export function recordsAll({ requests = 'all' }: CaptureOptions): boolean {
+  return requests === 'all';
+}
+
 const resolver = functionOf('a function of the request');
 export const captureSchema = group({
   requests: oneOf(['all', 'annotated']),

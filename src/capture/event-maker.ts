@@ -2,7 +2,7 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { EventCompleter } from '../recorder/event-completer.js';
 import { NO_ANNOTATION } from './annotation.js';
 import { askRoute } from './read-declared.js';
-import { conclusionOf, draftOf, outcomeOf } from './request-event.js';
+import { conclusionOf, draftOf } from './request-event.js';
 import type { Ending } from './request-event.js';
 import { noteFault, NO_PARAMETERS, NOTHING_DECLARED, outdate } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
@@ -19,47 +19,40 @@ export class EventMaker {
 
   /** The event if the request succeeds, as far as it is known. */
   describe(record: RequestRecord): AuditLogEvent {
-    if (!record.routeAnnotation) askRoute(record, () => 'success');
+    if (!record.routeAnnotation) askRoute(record);
     return (record.description ??= this.completer.describe(draftOf(record, this.paths)));
   }
 
-  /** The whole event; `undefined` where none can be made. */
+  /**
+   * The whole event; `undefined` where none can be made.
+   *
+   * @param ending `lost` for what the journal is to know of a request that has begun: not judged yet
+   */
   eventOf(record: RequestRecord, ending: Ending): AuditLogEvent | undefined {
-    return this.made(record, () => {
-      askRoute(record, () => outcomeOf(record, ending));
-      const event = this.describe(record);
-      // It becomes the event: a later one needs a description of its own.
-      record.description = undefined;
-      this.completer.conclude(event, conclusionOf(record, ending, this.paths));
-      return this.completer.judge(event, { blockedBy: record.blockedBy });
-    });
-  }
-
-  /** What the journal is to know of a request that has begun: its event if nothing more is heard of it, not judged yet. */
-  begunOf(record: RequestRecord): AuditLogEvent | undefined {
-    return this.made(record, () => {
-      askRoute(record, () => outcomeOf(record, 'lost'));
-      const { details, metadata, ...known } = this.describe(record);
-      const event = { ...known, details: { ...details }, metadata: { ...metadata } };
-      this.completer.conclude(event, conclusionOf(record, 'lost', this.paths));
-      return event;
-    });
-  }
-
-  private made(record: RequestRecord, make: () => AuditLogEvent): AuditLogEvent | undefined {
     try {
-      return make();
+      return this.make(record, ending);
     } catch (error) {
       this.fail(error);
       forgetDeclared(record);
       noteFault(record, 'event');
     }
     try {
-      return make();
+      return this.make(record, ending);
     } catch (error) {
       this.fail(error);
       return undefined;
     }
+  }
+
+  private make(record: RequestRecord, ending: Ending): AuditLogEvent {
+    askRoute(record, ending);
+    let event = this.describe(record);
+    if (ending === 'lost')
+      event = { ...event, details: { ...event.details }, metadata: { ...event.metadata } };
+    // It becomes the event: a later one needs a description of its own.
+    else record.description = undefined;
+    this.completer.conclude(event, conclusionOf(record, ending, this.paths));
+    return ending === 'lost' ? event : this.completer.judge(event, { blockedBy: record.blockedBy });
   }
 }
 

@@ -1,5 +1,7 @@
 // What the doors for Express, and for Nest on Express, both use of Express that is not its public API. Nothing of it is changed; it is
 // tested when the routes are read, and where it is not as expected that costs what the sentence says.
+import type { AuditLogger } from '../event/audit-logger.js';
+import type { SafePaths } from '../recorder/redaction/safe-paths.js';
 
 export interface Router {
   readonly stack?: readonly Layer[];
@@ -43,12 +45,13 @@ export function patternsOf(app: unknown): string[] {
   return mount ? [...own, mount, ...own.map((pattern) => `${mount}${pattern}`)] : own;
 }
 
-/** What is not as expected, and what that costs. */
-export function faultsOf(app: unknown): string[] {
-  if (Array.isArray(routerOf(app)?.stack)) return [];
-  return [
-    "Express's list of routes is not where it was: secret parameters in a path that no route takes are not redacted.",
-  ];
+/** Has the paths know the routes of an application, or says why they can't. */
+export function learnRoutes(app: unknown, paths: SafePaths, logger: AuditLogger): void {
+  paths.learn(patternsOf(app));
+  if (Array.isArray(routerOf(app)?.stack)) return;
+  logger.error(
+    "Express's list of routes is not where it was: secret parameters in a path that no route takes are not redacted. Tell the authors of nest-audit-trail your versions.",
+  );
 }
 
 export function routerOf(app: unknown): Router | undefined {

@@ -44,14 +44,11 @@ export class IdentityReader {
   readAddress(record: RequestRecord): void {
     if (record.knowsAddress) return;
     record.knowsAddress = true;
-    const { peerAddress } = record;
     const isOurs = this.resolvers.ip === DEFAULT_RESOLVERS.ip;
-    const claimed = this.resolve(record, 'ip', asId) ?? (isOurs ? peerAddress : undefined);
-    let address = claimed === undefined ? undefined : canonicalIp(claimed);
-    if (claimed !== undefined && address === undefined) noteFault(record, 'resolve.ip');
+    record.ipAddress = this.resolve(record, 'ip', addressIn);
     // A claim that is no address must not hide where the connection comes from.
-    if (record.stageErrors?.has('resolve.ip')) address = peerAddress && canonicalIp(peerAddress);
-    record.ipAddress = address;
+    if (record.ipAddress === undefined && (isOurs || record.stageErrors?.has('resolve.ip')))
+      record.ipAddress = addressIn(record.peerAddress);
     outdate(record);
   }
 
@@ -148,6 +145,11 @@ export class IdentityReader {
     noteFault(record, `resolve.${name}`);
     return undefined;
   }
+}
+
+function addressIn(value: unknown): string | undefined {
+  const text = asId(value);
+  return text === undefined ? undefined : canonicalIp(text);
 }
 
 function haveSameItems(a: readonly unknown[] | undefined, b: readonly unknown[] | undefined): boolean {

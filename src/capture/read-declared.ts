@@ -1,11 +1,12 @@
 import { asId } from '../event/as-id.js';
 import { OUTCOMES } from '../event/audit-log-event.js';
-import type { AuditOutcome } from '../event/audit-log-event.js';
 import { isThenable } from '../event/is-thenable.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { present } from '../event/present.js';
 import { annotationOf, NO_ANNOTATION } from './annotation.js';
 import type { RecordedFields } from './recording-choice.js';
+import { outcomeOf } from './request-event.js';
+import type { Ending } from './request-event.js';
 import { noteFault } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 import { queryOf } from './request-target.js';
@@ -54,12 +55,12 @@ export function readDeclared(record: RequestRecord, fields: RecordedFields): voi
   };
 }
 
-/** Asks the route what it says of the outcome. Whatever depends on that is made again. */
-export function askRoute(record: RequestRecord, outcomeOf: () => AuditOutcome): void {
+/** Asks the route what it says of the outcome, of a success where nothing is known of its end. Whatever depends on that is made again. */
+export function askRoute(record: RequestRecord, ending?: Ending): void {
   const annotate = record.route?.annotate;
   // What it said could not be stored.
   if (!annotate || record.stageErrors?.has('event')) return;
-  const outcome = outcomeOf();
+  const outcome = ending ? outcomeOf(record, ending) : 'success';
   record.description = undefined;
   record.routeAnnotation = NO_ANNOTATION;
   const { userId, tenantId, sessionId } = { ...record.identity, ...annotationOf(record) };

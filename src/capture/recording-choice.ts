@@ -1,5 +1,6 @@
 import { present } from '../event/present.js';
 import { lastAnnotated } from './annotation.js';
+import { recordsAll } from './capture-options.js';
 import type { CaptureOptions } from './capture-options.js';
 import type { RecordingPolicy, RequestFacts } from './recording.js';
 import { noteFault } from './request-record.js';
@@ -63,7 +64,7 @@ export class RecordingChoice {
    */
   private decide(record: RequestRecord, end?: RequestFacts): boolean {
     const { route } = record;
-    const byCode = route ? route.recorded : (this.options.requests ?? 'all') === 'all';
+    const byCode = route ? route.recorded : recordsAll(this.options);
     if (this.policy === undefined || route?.silenced) return (record.recorded = byCode);
     try {
       const subject = subjectOf(record);

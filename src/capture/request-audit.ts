@@ -50,8 +50,6 @@ export interface FoundRoute {
   readonly route: RouteAudit | undefined;
   readonly pattern: string | undefined;
   readonly params: Readonly<Record<string, unknown>>;
-  /** `false` where something of it could not be read. */
-  readonly isWhole: boolean;
 }
 
 /** A platform on which the audit has no guards of its own between all others and the handler. */
@@ -284,7 +282,7 @@ export class RequestAudit implements ResponseObserver {
   private begin(record: RequestRecord): void {
     if (!this.delivery.hasJournal || record.answered || record.closed) return;
     if (!this.choice.isRecorded(record)) return this.dropIntent(record);
-    const begun = this.events.begunOf(record);
+    const begun = this.events.eventOf(record, 'lost');
     if (begun) record.intent = this.recorder.begin(begun, record.blockedBy, record.intent) ?? record.intent;
   }
 
@@ -450,11 +448,10 @@ export class RequestAudit implements ResponseObserver {
   }
 }
 
-function noteRoute(record: RequestRecord, { route, pattern, params, isWhole }: FoundRoute): void {
+function noteRoute(record: RequestRecord, { route, pattern, params }: FoundRoute): void {
   record.route = route;
   record.pattern = pattern;
   record.params = params;
-  if (!isWhole) noteFault(record, 'route');
   outdate(record);
 }
 

@@ -1,6 +1,5 @@
 // What a request's event says: its draft, and its conclusion. Both are made of the record alone.
 import type { AuditCategory, AuditFacts, AuditOutcome } from '../event/audit-log-event.js';
-import { asId } from '../event/as-id.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 import { mergeFacts } from '../event/merge-facts.js';
 import { REDACTED, safeText } from '../event/safe-text.js';
@@ -11,6 +10,7 @@ import { annotationOf } from './annotation.js';
 import { hasLeft, requestIdOf, sentStatusOf, statusOf } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 import { rawPathOf } from './request-target.js';
+import { property } from './resolvers.js';
 import type { AuditAnnotation } from './route-audit.js';
 
 /**
@@ -188,9 +188,8 @@ export function isUnrouted(statusCode: number): boolean {
 const RESULT_IDS = ['id', 'uuid', '_id', 'slug'] as const;
 
 function idOf(holder: unknown, name = 'id'): string | undefined {
-  if (typeof holder !== 'object' || holder === null) return undefined;
   try {
-    return asId((holder as Readonly<Record<string, unknown>>)[name]);
+    return property(holder, name);
   } catch {
     return undefined;
   }

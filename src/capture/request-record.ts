@@ -219,6 +219,7 @@ export function noteSent(record: RequestRecord): void {
 
 /** What was thrown on the request's way, or broke its stream. */
 export function noteError(record: RequestRecord, thrown: unknown): void {
+  if (record.closed) return;
   const name = errorNameOf(thrown);
   if (name !== record.errorName) record.hasNews = true;
   record.errorName = name;

@@ -1,3 +1,4 @@
+import { parse } from 'node:querystring';
 import type { SentParts } from '../recorder/block-judge.js';
 import type { CapturedRequest } from './resolvers.js';
 
@@ -25,15 +26,7 @@ export function rawPathOf(request: CapturedRequest): string {
 export function queryOf(request: CapturedRequest): Record<string, unknown> {
   const target = targetOf(request);
   const start = target.indexOf('?');
-  const values = new Map<string, string[]>();
-  if (start >= 0) {
-    for (const [name, value] of new URLSearchParams(target.slice(start + 1))) {
-      const before = values.get(name);
-      if (before) before.push(value);
-      else values.set(name, [value]);
-    }
-  }
-  return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
+  return start < 0 ? {} : parse(target.slice(start + 1), '&', '=', { maxKeys: 0 });
 }
 
 /** The query and the body, for whoever judges them. The query first as the handler reads it, where the platform parses it otherwise. */

@@ -69,7 +69,8 @@ function valueOf(holder: unknown, name: string): unknown {
     : undefined;
 }
 
-function property(holder: unknown, name: string): string | undefined {
+/** A property that is an id, of anything. */
+export function property(holder: unknown, name: string): string | undefined {
   return asId(valueOf(holder, name));
 }
 

@@ -104,8 +104,6 @@ export interface RouteAudit extends Omit<AuditRouteOptions, 'action' | 'resource
   readonly resource: string;
   /** `InvoicesController.approve`, where the platform names its handlers. */
   readonly handler?: string | undefined;
-  /** Whether the handler's result can matter to the event, so that it must be looked at. */
-  readonly seesResult: boolean;
 }
 
 /** What is declared of a route, as options: a text is the action. */
@@ -168,7 +166,7 @@ export function routeOfPattern(
   const { resource: named, verb } = pattern === undefined ? UNROUTED : namesOfPattern(method, pattern);
   const resource = declared.resource ?? named;
   const action = declared.action ?? (pattern === undefined ? 'http.request' : `${resource}.${verb}`);
-  return { ...declared, recorded, resource, action, seesResult: false };
+  return { ...declared, recorded, resource, action };
 }
 
 const UNROUTED = { resource: 'http', verb: 'request' };

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { FACT_LIMITS } from '../event/flatten.js';
+import { FACT_LIMITS, jsonOf } from '../event/flatten.js';
 import { option, isFilledText } from '../event/option-schema.js';
 
 /**
@@ -58,10 +58,8 @@ function valueAt(source: unknown, path: readonly string[]): unknown {
   return value;
 }
 
-/** What an object says itself that it is in JSON, which may be less than what it holds. */
 function asJson(value: unknown): unknown {
-  const { toJSON } = (value ?? {}) as { readonly toJSON?: unknown };
-  return typeof value === 'object' && typeof toJSON === 'function' ? toJSON.call(value) : value;
+  return typeof value === 'object' && value !== null ? jsonOf(value) : value;
 }
 
 /** Bytes, streams of any kind, files. By their shape: a stream may come from another copy of its library. */

@@ -13,6 +13,25 @@ export interface ResponseFunctions {
 const OF_THE_BODY =
   /^(content-(digest|disposition|encoding|language|length|location|md5|range|type)|accept-ranges|age|cache-control|digest|etag|expires|last-modified|repr-digest|trailer|transfer-encoding)$/;
 
+function refuseHeaders(): never {
+  const error = new Error('Cannot set headers after they are sent to the client');
+  throw Object.assign(error, { code: 'ERR_HTTP_HEADERS_SENT' });
+}
+
+/** What a response has that was sent. */
+const AS_SENT = {
+  headersSent: true,
+  writableEnded: true,
+  write: () => false,
+  flushHeaders: () => undefined,
+  writeEarlyHints: () => undefined,
+  writeHead: refuseHeaders,
+  setHeader: refuseHeaders,
+  setHeaders: refuseHeaders,
+  appendHeader: refuseHeaders,
+  removeHeader: refuseHeaders,
+};
+
 /**
  * An answer that the application has ended and that has not left yet. To the application it looks as sent: it can
  * neither be changed nor ended a second time.
@@ -26,22 +45,10 @@ export class WaitingAnswer {
   constructor(private readonly response: ServerResponse) {
     this.statusCode = response.statusCode;
     this.statusMessage = response.statusMessage;
-    this.shadow('headersSent', true);
-    this.shadow('writableEnded', true);
-    this.shadow('write', () => false);
-    this.shadow('flushHeaders', () => undefined);
-    this.shadow('writeEarlyHints', () => undefined);
-    for (const name of ['writeHead', 'setHeader', 'setHeaders', 'appendHeader', 'removeHeader']) {
-      this.shadow(name, () => {
-        const error = new Error('Cannot set headers after they are sent to the client');
-        throw Object.assign(error, { code: 'ERR_HTTP_HEADERS_SENT' });
-      });
+    for (const [name, value] of Object.entries(AS_SENT)) {
+      this.shadowed.push([name, Object.getOwnPropertyDescriptor(response, name)]);
+      Object.defineProperty(response, name, { value, configurable: true, writable: true });
     }
-  }
-
-  private shadow(name: string, value: unknown): void {
-    this.shadowed.push([name, Object.getOwnPropertyDescriptor(this.response, name)]);
-    Object.defineProperty(this.response, name, { value, configurable: true, writable: true });
   }
 
   /** The response is again as it was when the application had ended it. */

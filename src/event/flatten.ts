@@ -189,7 +189,7 @@ export function readEntries(source: object): [key: string, value: unknown][] {
 }
 
 /** What an object says itself that it is in JSON, which may be less than what it holds, or nothing; else the object. */
-function jsonOf(value: object): unknown {
+export function jsonOf(value: object): unknown {
   const { toJSON } = value as { toJSON?: unknown };
   return typeof toJSON === 'function' ? toJSON.call(value) : value;
 }

@@ -21,11 +21,9 @@ export function canonicalIp(address: string): string | undefined {
 export function truncatedIp(address: string): string {
   if (isIPv4(address)) return address.replace(/\d+$/, '0');
   if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const network = [...left, ...Array.from({ length: zeros }, () => '0'), ...right].slice(0, 3);
+  const [left = [], right = []] = address.split('::').map((half) => half.split(':').filter(Boolean));
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
+  const network = [...left, ...zeros, ...right].slice(0, 3);
   return canonicalIpv6(`${network.join(':')}::`) ?? address;
 }
 

@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { faultsOf, patternsOf } from '../capture/express-router.js';
-import { CurrentAudit } from '../capture/current-audit.js';
+import { learnRoutes } from '../capture/express-router.js';
+import { CurrentAudit } from '../capture/annotation.js';
 import { LoginHints } from '../capture/login-hints.js';
 import { auditedOf } from '../capture/request-audit.js';
 import { noteError } from '../capture/request-record.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
-import type { ServiceClass } from '../engine/audit-feature.js';
 import { PlainAudit } from '../engine/plain-audit.js';
 import type { PlainAuditOptions } from '../engine/plain-audit.js';
 import { consoleLogger } from '../event/audit-logger.js';
@@ -65,17 +64,12 @@ export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger 
   const { requests, paths } = plain.runtime.rooms;
   let knowsRoutes = false;
 
-  const learnRoutes = (app: unknown) => {
-    knowsRoutes = true;
-    paths.learn(patternsOf(app));
-    for (const fault of faultsOf(app))
-      logger.error(`${fault} Tell the authors of nest-audit-trail your versions.`);
-  };
   const audit: Middleware = (given, response, next) => {
     // What can't be recorded is not to happen.
     if (plain.failure !== undefined) return next(plain.failure);
     const request = given as CapturedRequest & { audit?: CurrentAudit };
-    if (!knowsRoutes) learnRoutes(request['app']);
+    if (!knowsRoutes) learnRoutes(request['app'], paths, logger);
+    knowsRoutes = true;
     requests.middleware(request, response, () => {
       request.audit ??= new CurrentAudit(auditedOf(request)!.record);
       next();
@@ -88,17 +82,11 @@ export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger 
   };
   const errors: ErrorMiddleware = (error, request, _response, next) => {
     const record = auditedOf(request)?.record;
-    if (record && !record.closed) noteError(record, error);
+    if (record) noteError(record, error);
     next(error);
   };
-  return Object.assign(audit, {
-    guard,
-    errors,
-    service: plain.service,
-    get: <Service extends object>(service: ServiceClass<Service>) => plain.get(service),
-    ready: () => plain.ready(),
-    close: () => plain.close(),
-  });
+  const { service, get, ready, close } = plain;
+  return Object.assign(audit, { guard, errors, service, get, ready, close });
 }
 
-const NO_ROUTE = { route: undefined, pattern: undefined, params: {}, isWhole: true };
+const NO_ROUTE = { route: undefined, pattern: undefined, params: {} };

@@ -1,5 +1,6 @@
 import { strictlyDecoded } from '../event/percent-encoding.js';
 import { present } from '../event/present.js';
+import { recordsAll } from '../capture/capture-options.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import { mountPathOf, patternsOf } from '../capture/express-router.js';
 import { hasMiddleware, mountOf, takesMethod } from './internals.js';
@@ -94,7 +95,6 @@ export class ExpressRoutes implements Platform {
       route: this.read(request.method, pattern, own, isNone),
       pattern,
       params: params ?? request.params ?? {},
-      isWhole: true,
     };
     // Without a path it depends on the status.
     if (declared && path !== undefined) {
@@ -190,8 +190,7 @@ export class ExpressRoutes implements Platform {
     const own = Object.assign({}, ...declarations.map(({ options }) => options || {})) as AuditRouteOptions;
     // What an outer router leaves out is recorded again where something is declared further in.
     const silenced = !isNone && declarations.at(-1)?.options === false;
-    const recorded =
-      !silenced && ((declarations.length > 0 && !isNone) || (this.options.requests ?? 'all') === 'all');
+    const recorded = !silenced && ((declarations.length > 0 && !isNone) || recordsAll(this.options));
     const kept = isNone ? present('delivery', own.delivery) : own;
     const route = { ...routeOfPattern(method, pattern, kept, recorded), silenced, isNone };
     if (this.known.size < MOST_KNOWN) {

@@ -9,7 +9,7 @@ export type { PlainAuditOptions } from '../engine/plain-audit.js';
 export { AuditError } from '../event/audit-error.js';
 export type { AuditLogger } from '../event/audit-logger.js';
 export type { AuditLogEvent } from '../event/audit-log-event.js';
-export type { CurrentAudit } from '../capture/current-audit.js';
+export type { CurrentAudit } from '../capture/annotation.js';
 export { defineAuditActions } from '../capture/audit-actions.js';
 export type { AuditRouteContext, AuditRouteOptions } from '../capture/route-audit.js';
 export { AuditService } from '../trail/audit.service.js';

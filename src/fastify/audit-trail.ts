@@ -1,13 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
-import { CurrentAudit } from '../capture/current-audit.js';
+import { CurrentAudit } from '../capture/annotation.js';
 import { LoginHints } from '../capture/login-hints.js';
 import { auditedOf } from '../capture/request-audit.js';
 import { noteError } from '../capture/request-record.js';
 import type { RequestRecord } from '../capture/request-record.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import { needsResult } from '../capture/route-audit.js';
-import type { ServiceClass } from '../engine/audit-feature.js';
 import { PlainAudit } from '../engine/plain-audit.js';
 import type { PlainAuditOptions } from '../engine/plain-audit.js';
 import { FastifyRoutes } from './fastify-routes.js';
@@ -51,11 +50,8 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
   const plain = new PlainAudit(options, routes, loggerOf(app));
   const { requests, paths, delivery } = plain.runtime.rooms;
   await plain.ready();
-  app.addHook('onClose', () => plain.close());
-  app.decorate('audit', {
-    service: plain.service,
-    get: <Service extends object>(service: ServiceClass<Service>) => plain.get(service),
-  });
+  app.addHook('onClose', plain.close);
+  app.decorate('audit', { service: plain.service, get: plain.get });
   app.decorateRequest('audit', {
     getter(this: FastifyRequest) {
       return new CurrentAudit(recordOf(this));
@@ -96,7 +92,7 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
   // 4. What the handler returned, or what was thrown on the way.
   app.addHook('onError', (request, _reply, error, done) => {
     const record = recordOf(request);
-    if (record && !record.closed) noteError(record, error);
+    if (record) noteError(record, error);
     // A body that can't be parsed is refused before it means anything, as on platforms that parse before they route.
     if (String(error?.code).startsWith('FST_ERR_CTP_')) routes.unroute(request);
     done();

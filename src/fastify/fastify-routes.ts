@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { recordsAll } from '../capture/capture-options.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import type { FoundRoute, Platform } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
@@ -36,8 +37,7 @@ export class FastifyRoutes implements Platform {
   ): RouteAudit {
     const own = toRouteOptions(declared);
     checkRouteOptions(own, `config.audit of ${method} ${pattern}`, mode);
-    const recorded =
-      declared !== false && (declared !== undefined || (this.options.requests ?? 'all') === 'all');
+    const recorded = declared !== false && (declared !== undefined || recordsAll(this.options));
     this.told.add(`${method} ${pattern}`);
     return { ...routeOfPattern(method, pattern, own, recorded), silenced: declared === false };
   }
@@ -53,7 +53,7 @@ export class FastifyRoutes implements Platform {
     const pattern = request.is404 === false ? request.routeOptions.url : undefined;
     if (pattern === undefined || this.unrouted.has(request)) return undefined;
     const params = request.params as Readonly<Record<string, unknown>>;
-    return { route: this.read(request, pattern), pattern, params, isWhole: true };
+    return { route: this.read(request, pattern), pattern, params };
   }
 
   private read({ method, routeOptions: { config } }: FastifyRequest, pattern: string): RouteAudit {

@@ -4,7 +4,7 @@ export type { FastifyAudit } from './audit-trail.js';
 export type { RouteDeclaration } from './fastify-routes.js';
 
 // What its users need of the core.
-export type { CurrentAudit } from '../capture/current-audit.js';
+export type { CurrentAudit } from '../capture/annotation.js';
 export { defineAuditActions } from '../capture/audit-actions.js';
 export type { AuditRouteContext, AuditRouteOptions } from '../capture/route-audit.js';
 export type { AuditFeature } from '../engine/audit-feature.js';

@@ -4,6 +4,8 @@ import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { auditedOf } from '../capture/request-audit.js';
 import type { AuditedRequest, FoundRoute, RequestAudit } from '../capture/request-audit.js';
+import { noteFault } from '../capture/request-record.js';
+import type { RequestRecord } from '../capture/request-record.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import type { AuditError } from '../event/audit-error.js';
 import type { BlockingRule } from '../recorder/block-judge.js';
@@ -24,18 +26,19 @@ export class AuditGuard implements CanActivate {
     const audited = auditedBy(context) ?? this.openHere(context);
     if (!audited) return true;
     const { record, audit } = audited;
-    return audit.route(record, this.routeOf(context))?.then(() => true, refuse) ?? true;
+    return audit.route(record, this.routeOf(context, record))?.then(() => true, refuse) ?? true;
   }
 
   /** What was read before something failed is kept: `@NoAudit()` and `delivery` first of all. */
-  private routeOf(context: ExecutionContext): FoundRoute {
+  private routeOf(context: ExecutionContext, record: RequestRecord): FoundRoute {
     let route: FoundRoute['route'];
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
       route = this.routes.read(context.getClass(), context.getHandler(), request.method);
-      return { route, pattern: patternOf(request), params: request.params ?? {}, isWhole: true };
+      return { route, pattern: patternOf(request), params: request.params ?? {} };
     } catch {
-      return { route, pattern: undefined, params: {}, isWhole: false };
+      noteFault(record, 'route');
+      return { route, pattern: undefined, params: {} };
     }
   }
 

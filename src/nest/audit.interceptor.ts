@@ -7,30 +7,21 @@ import type { RequestRecord } from '../capture/request-record.js';
 import { auditedBy } from './audit.guard.js';
 
 /**
- * Tells the record what the handler returned, before any other interceptor wraps it. Mounted on the handlers
- * whose result can matter, see `RouteAuditReader`. Without state, so that one instance serves every application of the
- * process.
+ * Tells the record what the handler returned, before any other interceptor wraps it; of server-sent events, none of which is the answer,
+ * when their source fails. Mounted on the handlers whose result can matter. Without state of a request, so that one instance serves every
+ * application of the process.
  */
 export class AuditInterceptor implements NestInterceptor {
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const record = openRecordOf(context);
-    return record ? next.handle().pipe(tap((result: unknown) => noteResult(record, result))) : next.handle();
-  }
-}
+  constructor(private readonly isServerSent: boolean) {}
 
-/** Tells the record when the source of server-sent events fails. None of the messages is the answer. */
-export class ServerSentInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const record = openRecordOf(context);
-    return record
-      ? next.handle().pipe(tap({ error: (error: unknown) => noteBroken(record, error) }))
-      : next.handle();
+    const record = auditedBy(context)?.record;
+    if (!record || record.closed) return next.handle();
+    const observer = this.isServerSent
+      ? { error: (error: unknown) => noteBroken(record, error) }
+      : { next: (result: unknown) => noteResult(record, result) };
+    return next.handle().pipe(tap(observer));
   }
-}
-
-function openRecordOf(context: ExecutionContext): RequestRecord | undefined {
-  const record = auditedBy(context)?.record;
-  return record?.closed ? undefined : record;
 }
 
 function noteResult(record: RequestRecord, result: unknown): void {

@@ -15,8 +15,15 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { DataSource } from 'typeorm';
+import { learnRoutes } from '../capture/express-router.js';
 import { NEEDS_FEATURE, withFeatures } from '../engine/audit-feature.js';
-import type { AuditFeature, FeatureFactory, FeatureOptions, FeatureParts } from '../engine/audit-feature.js';
+import type {
+  AuditFeature,
+  FeatureFactory,
+  FeatureOptions,
+  FeatureParts,
+  ServiceClass,
+} from '../engine/audit-feature.js';
 import { checkOptions } from '../engine/audit.options.js';
 import type { AuditModuleOptions } from '../engine/audit.options.js';
 import { AuditRuntime } from '../engine/audit.runtime.js';
@@ -25,7 +32,7 @@ import { AuditError } from '../event/audit-error.js';
 import { wrongOption } from '../event/option-schema.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { AuditService } from '../trail/audit.service.js';
-import { expressPatterns, faultsOfExpress, faultsOfNest } from './internals.js';
+import { faultsOfNest } from './internals.js';
 import { listenToServer, mountMiddleware, mountOnRoutes, mountContext } from './mount.js';
 import { RouteAuditReader } from './route-audit.reader.js';
 
@@ -79,16 +86,8 @@ export interface AuditOptionsFactory {
         return new AuditRuntime(standIn?.without(options) ?? options, new Logger('AuditTrail'), standIn);
       },
     },
-    {
-      provide: AuditService,
-      inject: [AuditRuntime],
-      useFactory: (runtime: AuditRuntime) => runtime.rooms.service,
-    },
-    {
-      provide: AuditEventRepository,
-      inject: [AuditRuntime],
-      useFactory: (runtime: AuditRuntime) => runtime.rooms.events,
-    },
+    ofRuntime(AuditService, ({ rooms }) => rooms.service),
+    ofRuntime(AuditEventRepository, ({ rooms }) => rooms.events),
   ],
   exports: [AuditService, AuditEventRepository],
 })
@@ -134,7 +133,8 @@ export class AuditModule
     const routes = new RouteAuditReader(options.capture ?? {}, promised, choice.policy, mayRefuse);
     const logins = mountOnRoutes(this.config, this.discovery, routes, requests);
     for (const hint of logins.hints(options.features)) new Logger('AuditTrail').log(hint);
-    warnOf(faultsOfNest(this.config));
+    for (const fault of faultsOfNest(this.config))
+      new Logger('AuditTrail').error(`${fault} Tell the authors of nest-audit-trail your versions.`);
     if (this.host.httpAdapter) mountContext(this.host.httpAdapter, requests);
   }
 
@@ -146,8 +146,10 @@ export class AuditModule
 
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.host;
-    this.runtime.rooms.paths.learn([...this.fastifyPatterns, ...expressPatterns(httpAdapter)]);
-    warnOf(faultsOfExpress(httpAdapter));
+    const { paths } = this.runtime.rooms;
+    if (httpAdapter?.getType?.() === 'express')
+      learnRoutes(httpAdapter.getInstance(), paths, new Logger('AuditTrail'));
+    paths.learn([...this.fastifyPatterns]);
   }
 
   /** After the server has closed and the last requests are answered. */
@@ -193,6 +195,11 @@ export class AuditModule
   }
 }
 
+/** A provider of what the engine has. */
+function ofRuntime(provide: ServiceClass, useFactory: (runtime: AuditRuntime) => object): Provider {
+  return { provide, inject: [AuditRuntime], useFactory };
+}
+
 /** The module, with the services of its features to be injected, and with their own providers. */
 function withServices(
   module: DynamicModule,
@@ -200,11 +207,7 @@ function withServices(
   others: readonly Provider[] = [],
 ): DynamicModule {
   const services = features.map((feature) => feature?.service).filter((service) => service !== undefined);
-  const providers = services.map((service) => ({
-    provide: service,
-    inject: [AuditRuntime],
-    useFactory: (runtime: AuditRuntime) => runtime.serviceOf(service),
-  }));
+  const providers = services.map((service) => ofRuntime(service, (runtime) => runtime.serviceOf(service)));
   const own = features.flatMap((feature) => feature?.providers ?? []) as Provider[];
   return {
     ...module,
@@ -224,10 +227,4 @@ function refuseLate(features: readonly AuditFeature[] = [], listed: readonly Fea
     'features',
     `has ${name}() from the factory, too late for what Nest has to provide: write forRootAsync({ features: [${name}], useFactory: … })`,
   );
-}
-
-/** @param faults what of the framework is not as expected; it costs what each says, and no more */
-function warnOf(faults: readonly string[]): void {
-  const logger = new Logger('AuditTrail');
-  for (const fault of faults) logger.error(`${fault} Tell the authors of nest-audit-trail your versions.`);
 }

@@ -1,9 +1,7 @@
 // What the audit uses of Nest that is not its public API. Nothing of it is changed; each is tested when an application starts, and one
 // that is not as expected costs what its sentence says. Of Express that is `capture/express-router.ts`.
 import { Get, Sse, UseFilters, UseGuards, UseInterceptors } from '@nestjs/common';
-import type { HttpServer } from '@nestjs/common';
 import type { ApplicationConfig } from '@nestjs/core';
-import { faultsOf, patternsOf } from '../capture/express-router.js';
 
 /**
  * Nest's own metadata keys, unchanged since Nest 5; `@nestjs/common` exports them under a different path in each
@@ -44,11 +42,6 @@ export function askFirst(config: ApplicationConfig, filter: object): void {
   (config.getGlobalFilters() as object[]).push(filter);
 }
 
-/** The patterns of an Express application's routes; nothing on other platforms. */
-export function expressPatterns(adapter: HttpServer | undefined): string[] {
-  return isExpress(adapter) ? patternsOf(adapter.getInstance()) : [];
-}
-
 /** What is not as expected, and what that costs: a sentence each. */
 export function faultsOfNest(config: ApplicationConfig): string[] {
   const handler = (): void => undefined;
@@ -71,13 +64,4 @@ export function faultsOfNest(config: ApplicationConfig): string[] {
   if (config.getGlobalGuards() !== config.getGlobalGuards())
     faults.push("Nest's list of global guards is a copy: requests that another guard refuses have no route.");
   return faults;
-}
-
-/** Likewise, once the routes are built. */
-export function faultsOfExpress(adapter: HttpServer | undefined): string[] {
-  return isExpress(adapter) ? faultsOf(adapter.getInstance()) : [];
-}
-
-function isExpress(adapter: HttpServer | undefined): adapter is HttpServer {
-  return adapter?.getType?.() === 'express';
 }

@@ -8,15 +8,15 @@ import type { RequestAudit } from '../capture/request-audit.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
 import { AuditError } from '../event/audit-error.js';
 import { AuditGuard, GuardsPassed } from './audit.guard.js';
-import { AuditInterceptor, ServerSentInterceptor } from './audit.interceptor.js';
+import { AuditInterceptor } from './audit.interceptor.js';
 import { appendToHandler, askFirst, hasInterceptors, NEST_METADATA, putFirst } from './internals.js';
 import { methodOf, pathOf } from './route-audit.reader.js';
 import type { RouteAuditReader } from './route-audit.reader.js';
 import { ThrownErrorFilter } from './thrown-error.filter.js';
 
 // One instance for every application of the process: what is put on a controller class stays there.
-const interceptor = new AuditInterceptor();
-const serverSent = new ServerSentInterceptor();
+const interceptor = new AuditInterceptor(false);
+const serverSent = new AuditInterceptor(true);
 const filter = new ThrownErrorFilter();
 const guardsPassed = new GuardsPassed();
 const mounted = new WeakSet<ApplicationConfig>();
@@ -63,7 +63,7 @@ export function mountOnRoutes(
       // With an interceptor Nest sends the head of an event stream without waiting for the handler: ours must not be the only one.
       const [own, isNeeded] = isServerSent
         ? [serverSent, hasInterceptors(config, controller, handler)]
-        : [interceptor, route.seesResult];
+        : [interceptor, routes.seesResult(route, handler)];
       if (isNeeded) appendToHandler(NEST_METADATA.interceptors, handler, own);
       // A handler's filters are asked before its controller's and the global ones.
       appendToHandler(NEST_METADATA.filters, handler, filter);

@@ -1,6 +1,7 @@
 import { RequestMethod } from '@nestjs/common';
 import type { Type } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { recordsAll } from '../capture/capture-options.js';
 import type { CaptureOptions } from '../capture/capture-options.js';
 import type { RecordingPolicy } from '../capture/recording.js';
 import type { DeliveryMode } from '../delivery/delivery-options.js';
@@ -34,6 +35,11 @@ export class RouteAuditReader {
   /** Whether requests of the handler are followed: they may be recorded, or refused. */
   follows({ recorded, silenced = false }: RouteAudit): boolean {
     return !silenced && (recorded || this.judges || this.policy?.records === true);
+  }
+
+  /** Whether the handler's result can matter to its event, so that it must be looked at. */
+  seesResult(route: RouteAudit, handler: Handler): boolean {
+    return needsResult(route, pathOf(handler)) || this.policy?.readsResults === true;
   }
 
   /** Tells the name of the method that holds the handler: a decorator may have replaced it by a function without one. */
@@ -76,12 +82,11 @@ export class RouteAuditReader {
       declared.resource ?? resourceOfController(controller.name, `${pathOf(controller)}/${path}`);
     return {
       ...declared,
-      recorded: !silenced && (annotated || (this.options.requests ?? 'all') === 'all'),
+      recorded: !silenced && (annotated || recordsAll(this.options)),
       resource,
       action: declared.action ?? actionOfRoute(resource, method, path, handlerName),
       handler: name,
       silenced,
-      seesResult: !silenced && (needsResult(declared, path) || this.policy?.readsResults === true),
     };
   }
 }

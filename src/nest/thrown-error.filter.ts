@@ -11,7 +11,7 @@ import { noteError } from '../capture/request-record.js';
 class AnyThrownError {
   static [Symbol.hasInstance](thrown: unknown): boolean {
     const record = currentContext()?.record;
-    if (record && !record.closed) noteError(record, thrown);
+    if (record) noteError(record, thrown);
     return false;
   }
 }

@@ -64,7 +64,7 @@ export class NodeAudit extends PlainAudit {
     checkRouteOptions(declared, 'route()', delivery.mode);
     if (user !== undefined) request.user = user;
     const route = routeOfPattern(request.method ?? '', pattern, declared, true);
-    await requests.enterRoute(record, { route, pattern, params, isWhole: true });
+    await requests.enterRoute(record, { route, pattern, params });
   }
 }
 

@@ -289,7 +289,7 @@ it('hints at what looks like a login and is not marked, and at detection', async
 
 it('hints at several that look like logins', () => {
   const hints = new LoginHints();
-  const route = { recorded: true, action: 'http.post', resource: 'http', seesResult: false };
+  const route = { recorded: true, action: 'http.post', resource: 'http' };
   for (const pattern of ['/login', '/token']) hints.note('POST', pattern, route);
   const [hint, ...others] = hints.hints();
   expect(hint).toMatch(

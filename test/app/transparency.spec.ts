@@ -371,6 +371,11 @@ class HostileController {
     });
     return { fine: true };
   }
+
+  @Get('name') name() {
+    this.audit.annotate({ constructor: 'of every object', details: { kept: 'yes' } } as never);
+    return { fine: true };
+  }
 }
 
 describe('an application that loses the context of its requests', () => {
@@ -420,6 +425,7 @@ describe('hostile applications', () => {
     ['result', {}],
     ['stream-like', { stageErrors: ['result'] }],
     ['annotation', { stageErrors: ['annotate.outcome', 'annotate.severity', 'annotate.userId'] }],
+    ['name', { stageErrors: ['annotate.constructor'] }],
   ])('answers and records a request whose %s misbehaves', async (path, metadata) => {
     const answer = await send(portOf(app), {
       path: `/api/hostile/${path}`,
@@ -431,5 +437,6 @@ describe('hostile applications', () => {
     const { events } = await audit.find({ allTenants: true, metadata: { requestId: path } });
     expect(events).toMatchObject([{ outcome: 'success', metadata }]);
     if (path === 'annotation') expect(events[0]!.details).toEqual({ broken: '[unreadable]', kept: 'yes' });
+    if (path === 'name') expect(events[0]!.details).toEqual({ kept: 'yes' });
   });
 });

@@ -382,7 +382,7 @@ describe('tables that equal the code', () => {
     } as unknown as CapturedRequest;
     // A request to which everything happened that metadata can tell.
     const record = recordOf(request, 500);
-    record.route = { recorded: true, action: 'a.b', resource: 'a', handler: 'A.b', seesResult: false };
+    record.route = { recorded: true, action: 'a.b', resource: 'a', handler: 'A.b' };
     record.pattern = '/';
     record.errorName = 'Error';
     record.identity = { actorType: 'user', impersonatorId: 'root', roles: ['admin'] };
@@ -481,7 +481,6 @@ describe('tables that equal the code', () => {
               action: 'a.b',
               resource: 'a',
               handler: 'A.b',
-              seesResult: false,
             };
             record.passedGuards = passed;
           }
