@@ -14,7 +14,7 @@ export type { AuditDeadLetter } from './store/dead-letter.repository.js';
 export type { AuditDeadLetterQuery } from './trail/dead-letters.js';
 export type { AuditSequenceGap, AuditSource } from './store/source-summary.js';
 export type { AuditInterval, AuditStatistics, AuditStatisticsQuery } from './trail/audit-statistics.js';
-export type { AuditActor } from './capture/audit-context.js';
+export type { AuditActor } from './capture/request-record.js';
 
 // The log that nobody can change unseen. What others need to check it is in nest-audit-trail/ledger.
 export type { AuditProof } from './ledger/proof-bundle.js';

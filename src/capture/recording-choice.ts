@@ -2,18 +2,13 @@ import { present } from '../event/present.js';
 import { lastAnnotated } from './annotation.js';
 import { recordsAll } from './capture-options.js';
 import type { CaptureOptions } from './capture-options.js';
-import type { RecordingPolicy, RequestFacts } from './recording.js';
+import type { RecordingPolicy, RecordingRule, RequestFacts } from './recording.js';
 import { noteFault } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
 import { targetOf } from './request-target.js';
-import type { FieldSelection } from './select-fields.js';
 
 /** Which fields of a request and its answer are stored. */
-export interface RecordedFields {
-  readonly query: FieldSelection;
-  readonly body: FieldSelection;
-  readonly response: FieldSelection;
-}
+export type RecordedFields = Required<Pick<RecordingRule, 'query' | 'body' | 'response'>>;
 
 const NO_FIELDS: RecordedFields = { query: false, body: false, response: false };
 

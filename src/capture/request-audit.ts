@@ -1,3 +1,6 @@
+// Read the room in this order: this file, the way of a request; `request-record.ts`, what is known of it; `wrapped-response.ts` and
+// `waiting-answer.ts`, how its answer is seen; `identity-reader.ts`, `recording-choice.ts` and `read-declared.ts`, what is read once that is
+// ready; `event-maker.ts` and `request-event.ts`, what the event says. Doors tell a route as `route-audit.ts` has it.
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -15,13 +15,19 @@ import type { RecordingRule } from './recording.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { AuditAnnotation, RouteAudit } from './route-audit.js';
 
-/** Who acted and where from, as far as it is known. */
-export interface RequestIdentity {
-  readonly userId?: string;
+/** On whose behalf a job runs, see `AuditService.runAs`. */
+export interface AuditActor {
   readonly tenantId?: string;
+  readonly userId?: string;
   readonly sessionId?: string;
+  /** For example `user`, `service`, `job`. Becomes `metadata.actorType`. */
   readonly actorType?: string;
+  /** Who acts in the user's name. Becomes `metadata.impersonatorId`. */
   readonly impersonatorId?: string;
+}
+
+/** Who acted, as far as it is known. */
+export interface RequestIdentity extends AuditActor {
   /** Known once there is a user; empty for a user without roles. */
   readonly roles?: readonly string[];
 }

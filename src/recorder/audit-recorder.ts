@@ -1,3 +1,6 @@
+// Read the room in this order: this file, the only way in; `event-completer.ts`, from a draft to an event; `redaction/redactor.ts` and the table in
+// `redaction/recognisers.ts`, what an event must not show; `stage.ts` and `risk/`, what it means; `at-rest.ts`, what keys protect;
+// `listeners.ts`, who hears of it.
 import { AuditError } from '../event/audit-error.js';
 import { present } from '../event/present.js';
 import { raise } from '../event/raised-event.js';

@@ -1,5 +1,5 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
-import type { BlockingRule } from './block-judge.js';
+import type { AuditEventDraft } from './audit-event-draft.js';
 
 /** What a stage says of an event; what is absent stays as it is. */
 export interface Judgement {
@@ -12,13 +12,8 @@ export interface Judgement {
   readonly failed?: boolean;
 }
 
-/** What was said of an event before its judgement. */
-export interface GivenJudgement {
-  /** The application's own score, which no stage changes. */
-  readonly riskScore?: number | undefined;
-  /** The compliance rule that refused the request, whatever the event itself shows. */
-  readonly blockedBy?: BlockingRule | undefined;
-}
+/** What was said of an event before its judgement: the application's own score, which no stage changes, and the rule that refused the request. */
+export type GivenJudgement = Pick<AuditEventDraft, 'riskScore' | 'blockedBy'>;
 
 /**
  * One step of the judgement of an event: says what it means, and changes nothing. One that throws costs what it would

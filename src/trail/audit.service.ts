@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import { annotateCurrent, refusalOf } from '../capture/annotation.js';
 import { currentContext, runInContext } from '../capture/audit-context.js';
-import type { AuditActor } from '../capture/audit-context.js';
+import type { AuditActor } from '../capture/request-record.js';
 import type { RequestAudit } from '../capture/request-audit.js';
 import type { AuditAnnotation } from '../capture/route-audit.js';
 import type { DeliveryStatus } from '../delivery/delivery-options.js';
