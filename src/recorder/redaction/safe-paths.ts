@@ -29,22 +29,20 @@ const LONGEST_REMEMBERED = 512;
 export class SafePaths {
   /** By pattern; `null` for one without a secret parameter. A router that is mounted on a parameter may have one for each of its values. */
   private readonly known = new RecentMap<string, SecretRoute | null>(PATTERNS_REMEMBERED);
-  /** The routes by their last fixed segment, which few have in common, with its place among their parts. */
-  private readonly likely = new Map<string, (readonly [route: SecretRoute, place: number])[]>();
-  private readonly learned = new Set<string>();
+  /** The routes by their last fixed segment, which few have in common, and by pattern, with its place among their parts. */
+  private readonly likely = new Map<string, Map<string, readonly [route: SecretRoute, place: number]>>();
 
   constructor(private readonly isSecretKey: SecretTest) {}
 
   /** Learns route patterns of the application, beside those that it has: a request may be meant for one that it does not reach. */
   learn(patterns: readonly string[]): void {
     for (const pattern of patterns) {
-      if (this.learned.has(pattern)) continue;
       const route = this.routeOf(pattern);
       const place = route?.parts.findLastIndex(({ literal }) => literal !== undefined) ?? -1;
       if (!route || place < 0) continue;
       const literal = route.parts[place]!.literal!;
-      this.learned.add(pattern);
-      this.likely.set(literal, [...(this.likely.get(literal) ?? []), [route, place]]);
+      const likely = this.likely.get(literal) ?? new Map<string, readonly [SecretRoute, number]>();
+      this.likely.set(literal, likely.set(pattern, [route, place]));
     }
   }
 
@@ -104,7 +102,7 @@ export class SafePaths {
     const words = steps.map((at) => read[at]!);
     let end = steps.length;
     for (let index = 0; index < end; index += 1) {
-      for (const [{ parts, isWild }, place] of this.likely.get(words[index]!) ?? []) {
+      for (const [{ parts, isWild }, place] of this.likely.get(words[index]!)?.values() ?? []) {
         const begin = index - place;
         if (begin < 0 || !fits(words, parts, begin)) continue;
         parts.forEach((part, more) => part.isSecret && secret.add(steps[begin + more]!));
