@@ -10,7 +10,7 @@ import { createEventId } from '../event/event-id.js';
 import { safeText } from '../event/safe-text.js';
 import type { Intent, Ticket } from '../recorder/audit-recorder.js';
 import type { BlockingRule } from '../recorder/block-judge.js';
-import type { WaitingAnswer, ResponseFunctions } from './waiting-answer.js';
+import type { ResponseFunctions } from './waiting-answer.js';
 import type { RecordingRule } from './recording.js';
 import type { CapturedRequest } from './resolvers.js';
 import type { AuditAnnotation, RouteAudit } from './route-audit.js';
@@ -123,7 +123,8 @@ export class RequestRecord {
   enteredStatus: number | undefined = undefined;
   /** Something that the entered event does not say. */
   hasNews = false;
-  waiting: WaitingAnswer | undefined = undefined;
+  /** Its answer waits, and only looks as if it had left. */
+  isWaiting = false;
   /** Its answer was replaced by 503, since its event was not committed in time. */
   withheld = false;
 
@@ -186,8 +187,7 @@ export function statusOf({ sentStatus, response }: RequestRecord): number {
 
 /** The status that was sent; `undefined` where none was. */
 export function sentStatusOf(record: RequestRecord): number | undefined {
-  // An answer that waits only looks as if it had left.
-  const isSent = record.sentStatus !== undefined || (record.response.headersSent && !record.waiting);
+  const isSent = record.sentStatus !== undefined || (record.response.headersSent && !record.isWaiting);
   return isSent ? statusOf(record) : undefined;
 }
 

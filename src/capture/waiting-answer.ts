@@ -33,34 +33,24 @@ const AS_SENT = {
 };
 
 /**
- * An answer that the application has ended and that has not left yet. To the application it looks as sent: it can
- * neither be changed nor ended a second time.
+ * Shows an answer that waits as sent: the application, which has ended it, can neither change it nor end it a second time.
+ *
+ * @returns what makes the response again as it was when the application had ended it
  */
-export class WaitingAnswer {
-  private readonly statusCode: number;
-  private readonly statusMessage: string;
-  /** What the response itself had under the names that stand in its prototype's way now. */
-  private readonly shadowed: [name: string, before: PropertyDescriptor | undefined][] = [];
-
-  constructor(private readonly response: ServerResponse) {
-    this.statusCode = response.statusCode;
-    this.statusMessage = response.statusMessage;
-    for (const [name, value] of Object.entries(AS_SENT)) {
-      this.shadowed.push([name, Object.getOwnPropertyDescriptor(response, name)]);
-      Object.defineProperty(response, name, { value, configurable: true, writable: true });
-    }
-  }
-
-  /** The response is again as it was when the application had ended it. */
-  restore(): void {
-    const { response } = this;
-    for (const [name, before] of this.shadowed) {
+export function showAsSent(response: ServerResponse): () => void {
+  const { statusCode, statusMessage } = response;
+  const shadowed = Object.entries(AS_SENT).map(([name, value]) => {
+    const before = Object.getOwnPropertyDescriptor(response, name);
+    Object.defineProperty(response, name, { value, configurable: true, writable: true });
+    return [name, before] as const;
+  });
+  return () => {
+    for (const [name, before] of shadowed) {
       if (before) Object.defineProperty(response, name, before);
       else delete (response as unknown as Record<string, unknown>)[name];
     }
-    response.statusCode = this.statusCode;
-    response.statusMessage = this.statusMessage;
-  }
+    Object.assign(response, { statusCode, statusMessage });
+  };
 }
 
 /**

@@ -3,7 +3,7 @@
 import { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { types } from 'node:util';
-import { WaitingAnswer, refuseAnswer } from './waiting-answer.js';
+import { showAsSent, refuseAnswer } from './waiting-answer.js';
 import type { ResponseFunctions } from './waiting-answer.js';
 import { isInjected, noteError, noteSent, followStream } from './request-record.js';
 import type { RequestRecord } from './request-record.js';
@@ -59,7 +59,7 @@ function end(this: AuditedResponse, ...args: unknown[]): ServerResponse {
   const { record, audit } = this[AUDITED] ?? {};
   if (!record || !audit) return NODES.end.apply(this, args);
   // Ended a second time while the first end has not left: what Node would ignore.
-  if (record.waiting || audit.isFrozen) return this;
+  if (record.isWaiting || audit.isFrozen) return this;
   // Node throws it back at its sender, who may answer otherwise.
   if (!isSendable(args[0])) return record.unwrapped!.end.apply(this, args);
   const safe = audit.answer(record);
@@ -79,16 +79,16 @@ function sendLater(
   args: unknown[],
 ): void {
   const { response } = record;
-  const waiting = new WaitingAnswer(response);
-  record.waiting = waiting;
+  const restore = showAsSent(response);
+  record.isWaiting = true;
   void safe.then((mayLeave) => {
     // Its event says that it was interrupted, so it must be.
     if (audit.isFrozen) return;
-    record.waiting = undefined;
+    record.isWaiting = false;
     // The event of a request that is closed already, by its client or by a shutdown, is complete.
     if (!record.closed) record.withheld = !mayLeave;
     try {
-      waiting.restore();
+      restore();
       if (mayLeave) record.unwrapped!.end.apply(response, args);
       else refuse(record);
       noteSent(record);
