@@ -23,8 +23,6 @@ let count = 0;
 export function audited(declared: string | AuditRouteOptions | false = {}): Middleware {
   const options = declared !== false && toRouteOptions(declared);
   if (options !== false) checkRouteOptions(options, 'audited()', 'durable');
-  count += 1;
-  const number = count;
   let checkedFor: unknown;
   const middleware: Middleware = (given, _response, next) => {
     const request = given as CapturedRequest;
@@ -38,11 +36,13 @@ export function audited(declared: string | AuditRouteOptions | false = {}): Midd
     } catch (error) {
       return next(error);
     }
-    declare(request, { number, options, middleware });
+    declare(request, declaration);
     const route = audit.platform?.routeOf(request);
     if (route) audit.passRoute(record, route, next);
     else next();
   };
+  count += 1;
+  const declaration = { number: count, options, middleware };
   return middleware;
 }
 

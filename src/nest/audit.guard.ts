@@ -35,7 +35,8 @@ export class AuditGuard implements CanActivate {
     try {
       const request = context.switchToHttp().getRequest<PlatformRequest>();
       route = this.routes.read(context.getClass(), context.getHandler(), request.method);
-      return { route, pattern: patternOf(request), params: request.params ?? {} };
+      const pattern = patternOf(request);
+      return { route: this.routes.at(route, pattern), pattern, params: request.params ?? {} };
     } catch {
       noteFault(record, 'route');
       return { route, pattern: undefined, params: {} };

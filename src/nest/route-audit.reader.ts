@@ -15,10 +15,14 @@ import { NEST_METADATA } from './internals.js';
 // oxlint-disable-next-line typescript/no-unsafe-function-type -- Nest's own type of a handler
 export type Handler = Function;
 
+type PathRoute = readonly [path: string, route: RouteAudit];
+
 /** What `@Audit()`, `@NoAudit()` and the defaults say of each handler: read once, then remembered. */
 export class RouteAuditReader {
   private readonly known = new WeakMap<Type, Map<Handler, Map<string, RouteAudit>>>();
   private readonly names = new WeakMap<Handler, string>();
+  /** By the route of a handler's first path, where it has several: those of all, the longest path first. */
+  private readonly byPath = new WeakMap<RouteAudit, readonly PathRoute[]>();
   private readonly reflector = new Reflector();
 
   /**
@@ -59,6 +63,11 @@ export class RouteAuditReader {
     return route;
   }
 
+  /** The same by the path that the request has found, where its handler has several. */
+  at(route: RouteAudit, pattern = ''): RouteAudit {
+    return this.byPath.get(route)?.find(([path]) => pattern.endsWith(path))?.[1] ?? route;
+  }
+
   private build(controller: Type, handler: Handler, method: string): RouteAudit {
     const marks = [handler, controller] as Parameters<Reflector['getAllAndOverride']>[1];
     const annotated = this.reflector.getAllAndOverride(Audit, marks) !== undefined;
@@ -77,17 +86,18 @@ export class RouteAuditReader {
     const handlerName = this.names.get(handler) ?? handler.name;
     const name = `${controller.name}.${handlerName}`;
     checkRouteOptions(declared, `@Audit() of ${name}`, this.mode);
-    const path = pathOf(handler);
     const resource =
-      declared.resource ?? resourceOfController(controller.name, `${pathOf(controller)}/${path}`);
-    return {
-      ...declared,
-      recorded: !silenced && (annotated || recordsAll(this.options)),
-      resource,
-      action: declared.action ?? actionOfRoute(resource, method, path, handlerName),
-      handler: name,
-      silenced,
-    };
+      declared.resource ?? resourceOfController(controller.name, `${pathOf(controller)}/${pathOf(handler)}`);
+    const recorded = !silenced && (annotated || recordsAll(this.options));
+    const routes = pathsOf(handler).map((path): PathRoute => {
+      const action = declared.action ?? actionOfRoute(resource, method, path, handlerName);
+      const end = `/${path}`.replace(/\/+/g, '/').replace(/\/$/, '');
+      return [end, { ...declared, recorded, resource, action, handler: name, silenced }];
+    });
+    const [, route] = routes[0]!;
+    const longestFirst = routes.toSorted(([left], [right]) => right.length - left.length);
+    if (routes.length > 1) this.byPath.set(route, longestFirst);
+    return route;
   }
 }
 
@@ -100,8 +110,10 @@ export function methodOf(handler: Handler, requestMethod: string): string {
 
 /** The first of the paths that a controller or a handler has. */
 export function pathOf(owner: Type | Handler): string {
-  const [path = ''] = [
-    Reflect.getMetadata(NEST_METADATA.path, owner) as string | string[] | undefined,
-  ].flat();
-  return path;
+  return pathsOf(owner)[0]!;
+}
+
+function pathsOf(owner: Type | Handler): string[] {
+  const paths = Reflect.getMetadata(NEST_METADATA.path, owner) as string | string[] | undefined;
+  return paths?.length ? [paths].flat() : [''];
 }

@@ -33,6 +33,13 @@ class FilesLocalController {
   }
 }
 
+@Controller('notes')
+class NotesController {
+  @Get(['', ':id', 'drafts/all']) find(@Param('id') id?: string) {
+    return id === undefined ? [] : { id };
+  }
+}
+
 @Controller('things')
 class ThingsController {
   @Post(':name') create(@Param('name') name: string) {
@@ -66,7 +73,7 @@ class WhoController {
 
 @Module({
   imports: [AuditModule.forRoot(OPTIONS)],
-  controllers: [FilesLocalController, ThingsController, AuthController, WhoController],
+  controllers: [FilesLocalController, NotesController, ThingsController, AuthController, WhoController],
 })
 class AppModule {
   configure(consumer: MiddlewareConsumer): void {
@@ -96,6 +103,13 @@ describe('on Nest', () => {
 
   it('names a resource by the thing, not by the mechanism', async () => {
     expect(await eventOf('POST', '/files')).toMatchObject({ action: 'file.create', resourceId: 'f-1' });
+  });
+
+  it('names what a handler with several paths does by the one that was found', async () => {
+    const actions: string[] = [];
+    for (const path of ['/notes', '/notes/7', '/notes/drafts/all'])
+      actions.push((await eventOf('GET', path)).action);
+    expect(actions).toEqual(['note.list', 'note.read', 'note.find']);
   });
 
   it('has the id of what was created under any of its common names', async () => {
