@@ -7,7 +7,7 @@ import type { NumberOwner } from './issued-numbers.js';
 import { leafHashOf } from '../store/event-leaf.js';
 import { whyNoEvent } from '../store/event-row.js';
 import type { NumberedRow, RowNumber } from '../store/event-row.js';
-import type { StoredLeaf } from '../store/ledger-records.js';
+import type { StoredLeaf } from '../store/audit.entities.js';
 import type { SealingRepository, SourcePlace, SourceProgress } from '../store/sealing.repository.js';
 import { isEnd, isTrusted, readNote } from '../store/source-note.js';
 import type { StatementTrust } from '../store/statement-signer.js';

@@ -1,7 +1,7 @@
 import { CompactRange } from '../ledger/merkle.js';
 import { encodeHashes, TILE_WIDTH, tileRoot } from '../ledger/tile.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
-import type { StoredTile } from '../store/ledger-records.js';
+import type { StoredTile } from '../store/audit.entities.js';
 import { TileReader } from '../store/tile-reader.js';
 
 /** The right edge of the log at one size, from which it grows: the hashes of each level's unfinished tile. */

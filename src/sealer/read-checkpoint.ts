@@ -5,7 +5,7 @@ import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteVerifier } from '../ledger/keys.js';
 import { openStoredNote } from '../ledger/note.js';
 import type { StoredNote } from '../ledger/note.js';
-import type { StoredCheckpoint } from '../store/ledger-records.js';
+import type { StoredCheckpoint } from '../store/audit.entities.js';
 
 /** A checkpoint, and whether it is to be believed. */
 export type OpenedCheckpoint = Checkpoint & Omit<StoredNote, 'text'>;

@@ -12,7 +12,7 @@ import type { AuditDatabase } from '../store/audit-database.js';
 import { AuditEventRepository } from '../store/audit-event.repository.js';
 import { NotAsExpectedError } from '../store/insert-rows.js';
 import { LedgerRepository } from '../store/ledger.repository.js';
-import type { StoredCheckpoint } from '../store/ledger-records.js';
+import type { StoredCheckpoint } from '../store/audit.entities.js';
 import { endedBy } from '../store/run-statement.js';
 import { SealingRepository } from '../store/sealing.repository.js';
 import { SourceRepository } from '../store/source.repository.js';

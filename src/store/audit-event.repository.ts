@@ -4,9 +4,10 @@ import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import { isEventId } from '../event/event-id.js';
 import { AuditDatabase } from './audit-database.js';
+import { EVENT, EVENT_ROW } from './audit.entities.js';
 import { CODES, isCodeColumn, readCode } from './codes.js';
 import type { EventFilter } from './event-filter.js';
-import { EVENT_COLUMNS, readRow, ROW_COLUMNS, toRow } from './event-row.js';
+import { readRow, toRow } from './event-row.js';
 import type { EventColumn, EventRow, RowValues } from './event-row.js';
 import { sizeOf } from './event-size.js';
 import { matching } from './filter-sql.js';
@@ -99,7 +100,7 @@ export class AuditEventRepository {
   }
 
   private async events(where: Sql, page: Sql): Promise<AuditLogEvent[]> {
-    const rows = await this.select<EventRow>(columnsOf('e', EVENT_COLUMNS), where, page);
+    const rows = await this.select<EventRow>(columnsOf('e', EVENT), where, page);
     return rows.map((row) => {
       const { event, unreadable } = readRow(row);
       if (unreadable.length > 0) this.noteUnreadable('event', event.id);
@@ -201,7 +202,7 @@ export class AuditEventRepository {
     signal?: AbortSignal,
   ): Promise<RowValues[]> {
     const rows = events.map(toRow);
-    await insertRows(manager, { table: 'audit_events', columns: ROW_COLUMNS, rows }, signal);
+    await insertRows(manager, { table: 'audit_events', columns: EVENT_ROW, rows }, signal);
     return rows;
   }
 

@@ -1,7 +1,6 @@
 // Severity, category and outcome in the database: a number of one byte for each text. A code never changes its meaning.
 import type { AuditCategory, AuditOutcome, AuditSeverity } from '../event/audit-log-event.js';
 import { toInteger } from './column-value.js';
-import type { SqlDialect } from './table-name.js';
 
 /** The codes of each column that has some. */
 export const CODES = {
@@ -20,20 +19,13 @@ export const CODES = {
 
 export type CodeColumn = keyof typeof CODES;
 
-const TEXTS = {
-  severity: textsOf(CODES.severity),
-  category: textsOf(CODES.category),
-  outcome: textsOf(CODES.outcome),
-};
-
-function textsOf(codes: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
-  return new Map(Object.entries(codes).map(([text, code]) => [code, text]));
-}
-
-/** The type of a code's column: the smallest integer that the database has. */
-export function codeType(dialect: SqlDialect): string {
-  return { mysql: 'tinyint unsigned', postgres: 'smallint', sqlite: 'tinyint' }[dialect];
-}
+/** The texts of the codes, by column. */
+const TEXTS = new Map(
+  Object.entries(CODES).map(([column, codes]) => [
+    column,
+    new Map(Object.entries(codes).map(([text, code]): [number, string] => [code, text])),
+  ]),
+);
 
 /** The code of a text; `null`, which equals nothing in SQL, where the column has no such text. */
 export function codeOf(column: CodeColumn, text: string): number | null {
@@ -45,7 +37,7 @@ export function codeOf(column: CodeColumn, text: string): number | null {
 export function readCode(column: CodeColumn, value: unknown): string | number | null {
   if (value === null) return null;
   const code = toInteger(typeof value === 'string' ? undefined : value);
-  return TEXTS[column].get(code) ?? code;
+  return TEXTS.get(column)?.get(code) ?? code;
 }
 
 export function isCodeColumn(column: string): column is CodeColumn {

@@ -5,18 +5,11 @@ import { present } from '../event/present.js';
 import { safeText } from '../event/safe-text.js';
 import { eventLeafHash } from '../ledger/canonical-event.js';
 import { toAscii } from './ascii.js';
+import { EVENT, LETTER } from './audit.entities.js';
 import type { AuditDatabase } from './audit-database.js';
 import type { AuditEventRepository } from './audit-event.repository.js';
 import { toInteger } from './column-value.js';
-import {
-  judgeLetter,
-  LETTER_COLUMNS,
-  letterIdOf,
-  letterLine,
-  MAX_LETTER_EVENT,
-  MAX_LETTER_STATEMENT,
-  tenantFormsOf,
-} from './dead-letter.js';
+import { judgeLetter, letterIdOf, letterLine, tenantFormsOf } from './dead-letter.js';
 import type { LetterRow } from './dead-letter.js';
 import { leafHashOf } from './event-leaf.js';
 import { EVENT_COLUMNS, numberOf } from './event-row.js';
@@ -58,11 +51,7 @@ export interface ScannedLetter {
   readonly isReplaced: boolean;
 }
 
-/** The columns of a letter; the library writes no longer texts. */
-const LETTER = columnsOf('d', LETTER_COLUMNS, '', {
-  event: MAX_LETTER_EVENT,
-  statement: MAX_LETTER_STATEMENT,
-});
+const COLUMNS = columnsOf('d', LETTER);
 
 /** Characters of the column. */
 const REASON_LIMIT = 1_024;
@@ -183,7 +172,7 @@ export class DeadLetterRepository {
     const found = pages<ScannedRow>(SCAN_PAGE, (last) =>
       ask<ScannedRow>(
         this.database,
-        sql`SELECT ${LETTER}, ${columnsOf('e', EVENT_COLUMNS, 'stored_')}, l.leaf_index AS leaf_index, d.id AS place
+        sql`SELECT ${COLUMNS}, ${columnsOf('e', EVENT, 'stored_')}, l.leaf_index AS leaf_index, d.id AS place
           FROM audit_dead_letters d
           LEFT JOIN audit_events e ON e.id = d.id
           LEFT JOIN audit_leaves l ON l.event_id = d.id AND ${isSealed('l', size)}
@@ -199,7 +188,7 @@ export class DeadLetterRepository {
       tenantId === undefined ? sql`1 = 1` : sql`d.tenant_id IN (${list(tenantFormsOf(tenantId))})`;
     return ask<LetterRow & Row>(
       this.database,
-      sql`SELECT ${LETTER} FROM audit_dead_letters d
+      sql`SELECT ${COLUMNS} FROM audit_dead_letters d
         WHERE ${isWaiting(size)}
           AND ${isTenants} AND d.id >= ${idAfter(after)} AND ${isId('d.id')} ORDER BY d.id ${limit(count)}`,
     );
@@ -226,7 +215,7 @@ export class DeadLetterRepository {
     const signed = statement === undefined ? null : toAscii(JSON.stringify(statement));
     const rows = [[...Object.values(row), signed]];
     const { manager } = this.database.ready();
-    await insertRows(manager, { table: 'audit_dead_letters', columns: LETTER_COLUMNS, rows }, signal);
+    await insertRows(manager, { table: 'audit_dead_letters', columns: LETTER, rows }, signal);
   }
 
   private async has(letterId: string): Promise<boolean> {

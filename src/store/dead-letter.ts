@@ -10,30 +10,14 @@ import { EVENT_NAMES } from '../ledger/canonical-event.js';
 import { isSameLog } from '../ledger/checkpoint.js';
 import { formatFault } from '../ledger/format-error.js';
 import { openStatement } from '../ledger/statement.js';
+import type { LETTER } from './audit.entities.js';
 import { toInteger } from './column-value.js';
+import type { ColumnName } from './columns.js';
 import { numberOf } from './event-row.js';
 import type { StatementTrust } from './statement-signer.js';
 
-export const LETTER_COLUMNS = [
-  'id',
-  'tenant_id',
-  'source',
-  'sequence',
-  'timestamp',
-  'reason',
-  /** NULL also where it is longer than any event. */
-  'event',
-  /** The statement of whoever kept it, as JSON in ASCII; NULL where nobody has signed it, or it is too long for one. */
-  'statement',
-] as const;
-
-/** A row, its ids as texts where they are some. Nothing in it is believed. */
-export type LetterRow = Readonly<Record<(typeof LETTER_COLUMNS)[number], string | number | null>>;
-
-/** Bytes of the text of an event, in ASCII: more than any event of the library has. */
-export const MAX_LETTER_EVENT = 1024 * 1024;
-/** Bytes of a statement, likewise. */
-export const MAX_LETTER_STATEMENT = 16_384;
+/** A row, its ids as texts where they are some; `event` and `statement` are NULL also where they are too long. Nothing in it is believed. */
+export type LetterRow = Readonly<Record<ColumnName<keyof typeof LETTER>, string | number | null>>;
 
 /** What is made of a letter. */
 export interface JudgedLetter {

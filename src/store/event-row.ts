@@ -1,41 +1,33 @@
 import { AuditError } from '../event/audit-error.js';
 import { canonicalJson } from '../ledger/canonical-json.js';
-import type { AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
+import type { AuditFacts, AuditLogEvent, AuditValue } from '../event/audit-log-event.js';
 import { isEventId, timestampOf } from '../event/event-id.js';
 import { isAuditEvent, parsedJson, readEvent } from '../event/read-event.js';
 import type { ReadEvent } from '../event/read-event.js';
+import { EVENT, EVENT_ROW } from './audit.entities.js';
 import { toInteger } from './column-value.js';
+import { columnNamesOf, columnOf } from './columns.js';
+import type { Column, ColumnName } from './columns.js';
 
 /** The fields of an event in the order of their columns, with what these hold: `json` is canonical JSON, `optional` a text or NULL. */
-export const EVENT_FIELDS = [
-  { name: 'id', column: 'id', kind: 'text' },
-  { name: 'timestamp', column: 'timestamp', kind: 'integer' },
-  { name: 'tenantId', column: 'tenant_id', kind: 'text' },
-  { name: 'userId', column: 'user_id', kind: 'optional' },
-  { name: 'action', column: 'action', kind: 'text' },
-  { name: 'resource', column: 'resource', kind: 'text' },
-  { name: 'resourceId', column: 'resource_id', kind: 'optional' },
-  { name: 'details', column: 'details', kind: 'json' },
-  { name: 'ipAddress', column: 'ip_address', kind: 'optional' },
-  { name: 'userAgent', column: 'user_agent', kind: 'optional' },
-  { name: 'sessionId', column: 'session_id', kind: 'optional' },
-  { name: 'severity', column: 'severity', kind: 'text' },
-  { name: 'category', column: 'category', kind: 'text' },
-  { name: 'outcome', column: 'outcome', kind: 'text' },
-  { name: 'riskScore', column: 'risk_score', kind: 'integer' },
-  { name: 'complianceFlags', column: 'compliance_flags', kind: 'json' },
-  { name: 'metadata', column: 'metadata', kind: 'json' },
-] as const satisfies readonly { name: keyof AuditLogEvent; column: string; kind: string }[];
+export const EVENT_FIELDS = Object.entries(EVENT).map(([name, column]) => ({
+  name: name as keyof typeof EVENT,
+  column: columnOf(name) as EventColumn,
+  kind: kindOf(column),
+}));
 
-export type EventColumn = (typeof EVENT_FIELDS)[number]['column'];
+function kindOf({ json, read, entity }: Column): 'integer' | 'json' | 'optional' | 'text' {
+  if (json) return 'json';
+  if (read === toInteger) return 'integer';
+  return entity.nullable ? 'optional' : 'text';
+}
 
-export const EVENT_COLUMNS: readonly EventColumn[] = EVENT_FIELDS.map(({ column }) => column);
+export type EventColumn = ColumnName<keyof typeof EVENT>;
 
-/**
- * All columns of `audit_events`, in the order in which rows are written. The last two repeat what `metadata` says of
- * the event's number, so that an index can tell what is missing.
- */
-export const ROW_COLUMNS = [...EVENT_COLUMNS, 'source', 'sequence'] as const;
+export const EVENT_COLUMNS = columnNamesOf(EVENT);
+
+/** All columns of `audit_events`, in the order in which rows are written. */
+export const ROW_COLUMNS = columnNamesOf(EVENT_ROW);
 
 /** The fields of a row as it was read: ids and codes are texts where they are some, bigints may be strings. */
 export type EventRow = Record<EventColumn, string | number | null>;
@@ -51,8 +43,9 @@ export type RowValues = (string | number | null)[];
 export function toRow(event: AuditLogEvent): RowValues {
   try {
     const values = EVENT_FIELDS.map(({ name, kind }) => {
-      if (kind === 'json') return canonicalJson(event[name]);
-      return kind === 'optional' ? (event[name] ?? null) : event[name];
+      const value: unknown = event[name];
+      if (kind === 'json') return canonicalJson(value as AuditFacts);
+      return (kind === 'optional' ? (value ?? null) : value) as RowValues[number];
     });
     return [...values, ...numberOf(event)];
   } catch (cause) {

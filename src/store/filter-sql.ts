@@ -1,17 +1,16 @@
 import type { AuditValue } from '../event/audit-log-event.js';
 import { firstIdOf } from '../event/event-id.js';
-import { codeOf, isCodeColumn } from './codes.js';
+import { EVENT } from './audit.entities.js';
+import { columnOf } from './columns.js';
+import type { Column } from './columns.js';
 import { EXACT_CONDITIONS, lowerAscii, mentionOf, TEXT_CONDITIONS } from './event-filter.js';
 import type { EventFilter } from './event-filter.js';
-import { EVENT_FIELDS } from './event-row.js';
 import { any, contains, id, isId, list, raw, sql } from './sql.js';
 import type { Sql, SqlPart } from './sql.js';
 
 const LAST_CODE_POINT = 0x10ffff;
 const FIRST_SURROGATE = 0xd800;
 const AFTER_SURROGATES = 0xe000;
-
-const COLUMNS = new Map<string, string>(EVENT_FIELDS.map(({ name, column }) => [name, column]));
 
 /**
  * The filter's conditions on events that go by the alias `e`. Times are compared through the id, which begins with the
@@ -24,7 +23,7 @@ export function matching(filter: EventFilter): Sql {
   if (tenantId !== undefined) all.push(sql`e.tenant_id = ${tenantId}`);
   for (const name of EXACT_CONDITIONS) {
     const values = filter[name];
-    if (values) all.push(isOneOf(COLUMNS.get(name)!, values));
+    if (values) all.push(isOneOf(name, values));
   }
   if (filter.action || filter.actionPrefix) all.push(isAction(filter));
   if (from !== undefined) all.push(sql`e.id >= ${id(firstIdOf(from))}`);
@@ -37,23 +36,21 @@ export function matching(filter: EventFilter): Sql {
   all.push(...hasFacts('e.details', filter.details), ...hasFacts('e.metadata', filter.metadata));
   if (subject) {
     const mentions = subject.keyIds.map((keyId) => contains('e.metadata', mentionOf(keyId)));
-    all.push(any([isOneOf('user_id', subject.userIds), ...mentions]));
+    all.push(any([isOneOf('userId', subject.userIds), ...mentions]));
   }
   if (text !== undefined) {
     const needle = lowerAscii(text);
     // MySQL lowers all letters, the others those of ASCII: the needle must be lowered alike.
     const lowered: SqlPart = (dialect) => (dialect === 'mysql' ? sql`lower(${needle})` : needle);
-    all.push(any(TEXT_CONDITIONS.map((name) => contains(`lower(e.${COLUMNS.get(name)!})`, lowered))));
+    all.push(any(TEXT_CONDITIONS.map((name) => contains(`lower(e.${columnOf(name)})`, lowered))));
   }
   return list(all, ' AND ');
 }
 
-function isOneOf(name: string, values: readonly string[]): Sql {
-  const column = raw(`e.${name}`);
-  const stored = values.map((value) => {
-    if (name === 'id') return id(value);
-    return isCodeColumn(name) ? codeOf(name, value) : value;
-  });
+function isOneOf(name: keyof typeof EVENT, values: readonly string[]): Sql {
+  const column = raw(`e.${columnOf(name)}`);
+  const { store }: Column = EVENT[name];
+  const stored = values.map((value): SqlPart => (store ? (dialect) => store(dialect, value) : value));
   if (stored.length === 0) return sql`1 = 0`;
   return stored.length === 1 ? sql`${column} = ${stored[0]!}` : sql`${column} IN (${list(stored)})`;
 }

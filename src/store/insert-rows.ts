@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditError } from '../event/audit-error.js';
+import { columnNamesOf } from './columns.js';
+import type { Shape } from './columns.js';
 import { dataSourceOf, inTransaction, runStatement } from './run-statement.js';
 import type { Statement } from './run-statement.js';
 import { storedValues } from './stored-row.js';
@@ -11,7 +13,7 @@ import type { AuditTable, SqlDialect } from './table-name.js';
 /** Rows of one table, each with its values in the order of the columns: ids and codes as texts. */
 export interface TableRows {
   readonly table: AuditTable;
-  readonly columns: readonly string[];
+  readonly columns: Shape;
   readonly rows: readonly (readonly StoredValue[])[];
 }
 
@@ -99,10 +101,11 @@ export async function runTogether(dataSource: DataSource, steps: readonly Step[]
 /** The statement by which the rows are inserted. */
 export function insertOf(dataSource: DataSource, { table, columns, rows }: TableRows): Statement {
   const dialect = dialectOf(dataSource);
-  const places = placesOf(dialect, rows.length, columns.length);
+  const names = columnNamesOf(columns);
+  const places = placesOf(dialect, rows.length, names.length);
   return {
-    text: `INSERT INTO ${quotedTable(dataSource, table)} (${columns.join(',')}) VALUES ${places}`,
-    values: storedValues(dialect, table, columns, rows),
+    text: `INSERT INTO ${quotedTable(dataSource, table)} (${names.join(',')}) VALUES ${places}`,
+    values: storedValues(dialect, columns, rows),
   };
 }
 

@@ -1,11 +1,10 @@
 import { TILE_WIDTH } from '../ledger/tile.js';
 import type { AuditDatabase } from './audit-database.js';
+import { CHECKPOINT, EVENT_ROW, LEAF, TILE } from './audit.entities.js';
+import type { StoredCheckpoint, StoredLeaf, StoredTile } from './audit.entities.js';
 import { toText } from './column-value.js';
-import { ROW_COLUMNS } from './event-row.js';
 import type { NumberedRow } from './event-row.js';
-import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
-import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
-import { columnNamesOf, integer, read, rowReader } from './records.js';
+import { read, rowReader } from './records.js';
 import { ask, columnsOf, countRows, id, isNumber, limit as most, list, number, raw, sql } from './sql.js';
 import type { Sql, SqlPart } from './sql.js';
 import { strangeTables } from './strange-tables.js';
@@ -92,7 +91,7 @@ export class LedgerRepository {
     });
     return read(
       this.database,
-      { level: integer, tileIndex: integer },
+      { level: TILE.level, tileIndex: TILE.tileIndex },
       sql`FROM audit_tiles t
         WHERE tile_index < 0 OR level < 0 OR level >= ${number(TILE_LEVELS)} OR ${list(beyond, ' OR ')}
         ORDER BY level, tile_index ${most(limit)}`,
@@ -126,7 +125,7 @@ export class LedgerRepository {
   async leaves(from: number, to: number): Promise<LeafWithEvent[]> {
     const rows = await ask(
       this.database,
-      sql`SELECT ${columnsOf('l', columnNamesOf(LEAF), 'leaf_')}, ${columnsOf('e', ROW_COLUMNS)}
+      sql`SELECT ${columnsOf('l', LEAF, 'leaf_')}, ${columnsOf('e', EVENT_ROW)}
         FROM audit_leaves l LEFT JOIN audit_events e ON e.id = l.event_id
         WHERE l.leaf_index >= ${from} AND l.leaf_index < ${to} ORDER BY l.leaf_index`,
     );

@@ -3,15 +3,16 @@ import { AuditError } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import type { AuditDatabase } from './audit-database.js';
+import { CHECKPOINT, EVENT_ROW, LEAF, TILE } from './audit.entities.js';
+import type { StoredCheckpoint, StoredLeaf, StoredTile } from './audit.entities.js';
+import { bigint, id as idColumn } from './columns.js';
 import { distinctIds } from './distinct-values.js';
-import { ROW_COLUMNS, toRow } from './event-row.js';
+import { toRow } from './event-row.js';
 import type { NumberedRow, RowNumber } from './event-row.js';
 import { insertOf, runTogether } from './insert-rows.js';
 import type { Step } from './insert-rows.js';
 import { isSealed, lastSealed } from './ledger.repository.js';
-import { CHECKPOINT, LEAF, TILE } from './ledger-records.js';
-import type { StoredCheckpoint, StoredLeaf, StoredTile } from './ledger-records.js';
-import { integer, read, rowsOf, text } from './records.js';
+import { read, rowsOf } from './records.js';
 import { rowByRow } from './row-by-row.js';
 import { runStatement } from './run-statement.js';
 import {
@@ -230,7 +231,7 @@ export class SealingRepository {
   async gapsBefore(leafIndex: number): Promise<StoredGap[]> {
     const rows = await read(
       this.database,
-      { source: text, sequence: integer, through: integer, eventId: text, leafIndex: integer },
+      { source: idColumn, sequence: bigint, through: bigint, eventId: idColumn, leafIndex: bigint },
       sql`FROM audit_events ge INNER JOIN audit_leaves t ON t.event_id = ge.id AND ${isSealed('t', leafIndex)}
         WHERE ${IS_GAP} AND t.source IS NOT NULL`,
     );
@@ -287,7 +288,7 @@ export class SealingRepository {
   ): Promise<{ eventId: string; leafIndex: number; sequence: number }[]> {
     const rows = await read(
       this.database,
-      { eventId: text, leafIndex: integer, through: integer },
+      { eventId: idColumn, leafIndex: bigint, through: bigint },
       sql`FROM audit_leaves t WHERE t.source = ${id(source)} AND t.through > ${sequence} AND ${isSealed('t', size)}
         ORDER BY t.through ${limit(count)}`,
     );
@@ -342,7 +343,7 @@ export class SealingRepository {
     const inserts = [
       // First what only one can insert.
       rowsOf('audit_checkpoints', CHECKPOINT, [checkpoint]),
-      { table: 'audit_events', columns: ROW_COLUMNS, rows: gapEvents.map(toRow) } as const,
+      { table: 'audit_events', columns: EVENT_ROW, rows: gapEvents.map(toRow) } as const,
       rowsOf('audit_leaves', LEAF, leaves),
       rowsOf('audit_tiles', TILE, tiles),
     ].filter(({ rows }) => rows.length > 0);
@@ -383,7 +384,7 @@ export class SealingRepository {
   private events(where: Sql): Promise<NumberedRow[]> {
     return ask<NumberedRow>(
       this.database,
-      sql`SELECT ${columnsOf('e', ROW_COLUMNS)} FROM audit_events e ${where}`,
+      sql`SELECT ${columnsOf('e', EVENT_ROW)} FROM audit_events e ${where}`,
     );
   }
 }

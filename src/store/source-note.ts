@@ -3,29 +3,17 @@ import { isSameLog } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { openStatement, signStatement } from '../ledger/statement.js';
 import { toAscii } from './ascii.js';
+import type { NOTE } from './audit.entities.js';
 import { toInteger } from './column-value.js';
+import type { RecordOf } from './columns.js';
 import { SOURCE_NOTE_KINDS } from './source-summary.js';
 import type { SourceNoteKind } from './source-summary.js';
 import type { StatementAuthority, StatementTrust } from './statement-signer.js';
 
 /** What a process says of a source: one row of `audit_sources`. Whoever may insert can write the same, but not sign it. */
-export interface SourceNote {
-  /** UUIDv7 of when it was written. */
-  readonly id: string;
-  readonly source: string;
+export interface SourceNote extends RecordOf<typeof NOTE> {
   readonly kind: SourceNoteKind;
-  /** The last number that was given away; 0 where there is none. */
-  readonly sequence: number;
-  /** Unix epoch, milliseconds. */
-  readonly timestamp: number;
-  /** JSON that describes the process, in printable ASCII. */
-  readonly process: string;
-  /** The signed statement of all of this; `null` where the process had no key, or could not sign. */
-  readonly statement: string | null;
 }
-
-/** Bytes of a statement: more than any that a process signs. */
-export const MAX_NOTE_STATEMENT = 8_192;
 
 /** @param record `process`: JSON, at most 1,024 characters once it is written in ASCII */
 export function newNote(record: Pick<SourceNote, 'source' | 'kind' | 'sequence' | 'process'>): SourceNote {

@@ -1,14 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { present } from '../event/present.js';
 import type { AuditDatabase } from './audit-database.js';
+import { NOTE } from './audit.entities.js';
 import { isWaiting } from './dead-letter.repository.js';
 import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
 import { lastSealed, LedgerRepository } from './ledger.repository.js';
+import { rowsOf } from './records.js';
 import { rowByRow } from './row-by-row.js';
-import { MAX_NOTE_STATEMENT } from './source-note.js';
 import type { SourceNote } from './source-note.js';
 import type { StatementTrust } from './statement-signer.js';
 import { SealingRepository } from './sealing.repository.js';
@@ -32,10 +33,6 @@ import type { Row, Sql } from './sql.js';
 import { answer, classifyStoreError } from './store-error.js';
 import { dialectOf } from './table-name.js';
 
-const COLUMNS = ['id', 'source', 'kind', 'sequence', 'timestamp', 'process', 'statement'] as const;
-
-/** The columns of a note; the library writes no longer texts. */
-const NOTE = columnsOf('t', COLUMNS, '', { process: 1_024, statement: MAX_NOTE_STATEMENT });
 /** The note has the ids of one. */
 const IS_NAMED = sql`${isId('source')} AND ${isId('id')}`;
 
@@ -79,13 +76,8 @@ export class SourceRepository {
    * @param signal ends it, see `runStatement`
    */
   async insert(note: SourceNote, signal?: AbortSignal): Promise<void> {
-    const rows = [COLUMNS.map((column) => note[column])];
     try {
-      await insertRows(
-        this.database.ready().manager,
-        { table: 'audit_sources', columns: COLUMNS, rows },
-        signal,
-      );
+      await insertRows(this.database.ready().manager, rowsOf('audit_sources', NOTE, [note]), signal);
     } catch (error) {
       // It came through before, and only its acknowledgement was lost.
       if (classifyStoreError(error) === 'duplicate') return;
@@ -142,7 +134,7 @@ export class SourceRepository {
   private notes(where: Sql, count: number): Promise<Row[]> {
     return ask(
       this.database,
-      sql`SELECT ${NOTE} FROM audit_sources t WHERE ${IS_NAMED} AND ${where} ${limit(count)}`,
+      sql`SELECT ${columnsOf('t', NOTE)} FROM audit_sources t WHERE ${IS_NAMED} AND ${where} ${limit(count)}`,
     );
   }
 

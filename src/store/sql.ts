@@ -1,5 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { AuditDatabase } from './audit-database.js';
+import { columnOf } from './columns.js';
+import type { Shape } from './columns.js';
 import { besideTransactions } from './insert-rows.js';
 import { dataSourceOf, runStatement } from './run-statement.js';
 import type { Statement, StatementOptions } from './run-statement.js';
@@ -73,23 +75,12 @@ export function idAfter(text: string): SqlPart {
   return (dialect) => storedIdAfter(dialect, text);
 }
 
-/**
- * Columns of a table that goes by an alias, to be selected.
- *
- * @param prefix of their names in the answer
- * @param most bytes of those that others may have filled, see {@link upTo}
- */
-export function columnsOf(
-  alias: string,
-  columns: readonly string[],
-  prefix = '',
-  most: Readonly<Record<string, number | undefined>> = {},
-): Sql {
+/** Columns of a table that goes by an alias, to be selected. @param prefix of their names in the answer */
+export function columnsOf(alias: string, shape: Shape, prefix = ''): Sql {
   return list(
-    columns.map((column) => {
-      const value = `${alias}.${column}`;
-      const bytes = most[column];
-      return sql`${bytes === undefined ? raw(value) : upTo(bytes, value)} AS ${raw(prefix + column)}`;
+    Object.entries(shape).map(([name, { most }]) => {
+      const value = `${alias}.${columnOf(name)}`;
+      return sql`${most === undefined ? raw(value) : upTo(most, value)} AS ${raw(prefix + columnOf(name))}`;
     }),
   );
 }
@@ -153,7 +144,7 @@ export async function countRows(database: AuditDatabase, from: Sql): Promise<num
 }
 
 /** The text, or NULL where it is longer. A table may have lost its constraints, and what anybody may have written must not fill the memory. */
-export function upTo(bytes: number, column: string): SqlPart {
+function upTo(bytes: number, column: string): SqlPart {
   return (dialect) => raw(`CASE WHEN ${bytesOf(dialect, column)} <= ${bytes} THEN ${column} END`);
 }
 

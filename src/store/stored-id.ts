@@ -9,11 +9,6 @@ const ID_BYTES = 16;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 const LAST_ID = 2n ** 128n - 1n;
 
-/** The type of an id's column. All of them compare byte by byte, so ids sort by time. */
-export function idType(dialect: SqlDialect): string {
-  return { mysql: 'binary(16)', postgres: 'uuid', sqlite: 'blob' }[dialect];
-}
-
 /** The id as the database keeps it; `null`, which equals nothing in SQL, where the text is no UUID in its canonical form. */
 export function storedId(dialect: SqlDialect, id: string): StoredId | null {
   if (!isEventId(id)) return null;

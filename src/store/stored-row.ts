@@ -1,20 +1,14 @@
 // Between the rows of the library, in which ids and names are texts, and those of the database.
 import { AuditError } from '../event/audit-error.js';
 import { showValue } from '../event/show-value.js';
-import { codeOf, isCodeColumn, readCode } from './codes.js';
-import { readId, storedId } from './stored-id.js';
-import type { AuditTable, SqlDialect } from './table-name.js';
+import { isCodeColumn, readCode } from './codes.js';
+import { columnOf } from './columns.js';
+import type { Shape } from './columns.js';
+import { readId } from './stored-id.js';
+import type { SqlDialect } from './table-name.js';
 
 /** A value of a statement. */
 export type StoredValue = string | number | Buffer | null;
-
-/** The columns that hold ids. The keys of persons have texts: one of them is no UUID, and there are few of them. */
-const ID_COLUMNS: Partial<Readonly<Record<AuditTable, readonly string[]>>> = {
-  audit_events: ['id', 'source'],
-  audit_dead_letters: ['id', 'source'],
-  audit_sources: ['id', 'source'],
-  audit_leaves: ['event_id', 'source'],
-};
 
 /** What columns of ids are called in answers. */
 const ANSWERED_IDS: ReadonlySet<string> = new Set([
@@ -35,34 +29,28 @@ const ANSWERED_IDS: ReadonlySet<string> = new Set([
  */
 export function storedValues(
   dialect: SqlDialect,
-  table: AuditTable,
-  columns: readonly string[],
+  columns: Shape,
   rows: readonly (readonly StoredValue[])[],
 ): StoredValue[] {
-  const ids = ID_COLUMNS[table] ?? [];
-  const isEvent = table === 'audit_events';
-  const isStoredAsIs = columns.map((name) => !ids.includes(name) && !(isEvent && isCodeColumn(name)));
+  const names = Object.keys(columns);
+  const stores = names.map((name) => columns[name]!.store);
   const values: StoredValue[] = [];
   // As `rows.flat()`, which takes V8 many times as long.
   for (const row of rows) {
     for (let index = 0; index < row.length; index += 1) {
       const value = row[index]!;
-      values.push(
-        isStoredAsIs[index] || value === null ? value : storedValue(dialect, columns[index]!, value),
-      );
+      const store = value === null ? undefined : stores[index];
+      const stored = store ? store(dialect, String(value)) : value;
+      if (store && stored === null) {
+        throw new AuditError(
+          'AUDIT_INVALID_EVENT',
+          `The row can't be stored: its ${columnOf(names[index]!)} can't be ${showValue(value)}.`,
+        );
+      }
+      values.push(stored);
     }
   }
   return values;
-}
-
-function storedValue(dialect: SqlDialect, column: string, value: StoredValue): StoredValue {
-  const text = String(value);
-  const stored = isCodeColumn(column) ? codeOf(column, text) : storedId(dialect, text);
-  if (stored !== null) return stored;
-  throw new AuditError(
-    'AUDIT_INVALID_EVENT',
-    `The row can't be stored: its ${column} can't be ${showValue(value)}.`,
-  );
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Checkpoint } from '../ledger/checkpoint.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import type { NoteSigner } from '../ledger/keys.js';
 import { openStored } from '../sealer/read-checkpoint.js';
-import type { StoredCheckpoint } from '../store/ledger-records.js';
+import type { StoredCheckpoint } from '../store/audit.entities.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import type { StatementTrust } from '../store/statement-signer.js';
 

@@ -1,4 +1,26 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Entity, Index } from 'typeorm';
+import { TEXT_LIMITS } from '../../event/safe-text.js';
+import { bigint, key, nullable, rowOf, text } from '../../store/columns.js';
+
+export const KEY = {
+  /** What events name: a keyed digest of subject and generation in the form of a UUID; `index` for the key of these digests. */
+  id: key(text(36)),
+  /** Keyed digest of tenant and person, so that the table names nobody. */
+  subject: text(64),
+  /** Counts the keys of a person, from 1. */
+  generation: bigint,
+  tenantId: text(TEXT_LIMITS.tenantId),
+  /** Base64; empty once the key is destroyed. */
+  wrapped: text(4_096),
+  /** Which master key has wrapped it. */
+  masterId: text(255),
+  /** Unix epoch, milliseconds. */
+  createdAt: bigint,
+  /** Unix epoch, milliseconds; `null` while the key is there. */
+  erasedAt: nullable(bigint),
+  /** Keyed digest of `id` and `erasedAt`: without it nobody believes the erasure. */
+  erasure: nullable(text(64)),
+};
 
 /**
  * One row of `audit_keys`, as TypeORM sees it: a data key of one person in one tenant, wrapped by a master key. The one
@@ -6,39 +28,4 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
  */
 @Entity({ name: 'audit_keys' })
 @Index('audit_keys_subject', ['subject'])
-export class AuditKeyEntity {
-  /** What events name: a keyed digest of subject and generation in the form of a UUID; `index` for the key of these digests. */
-  @PrimaryColumn({ type: 'varchar', length: 36 })
-  id!: string;
-
-  /** Keyed digest of tenant and person, so that the table names nobody. */
-  @Column({ type: 'varchar', length: 64 })
-  subject!: string;
-
-  /** Counts the keys of a person, from 1. */
-  @Column({ type: 'bigint' })
-  generation!: number | string;
-
-  @Column({ type: 'varchar', length: 128, name: 'tenant_id' })
-  tenantId!: string;
-
-  /** Base64; empty once the key is destroyed. */
-  @Column({ type: 'varchar', length: 4096 })
-  wrapped!: string;
-
-  /** Which master key has wrapped it. */
-  @Column({ type: 'varchar', length: 255, name: 'master_id' })
-  masterId!: string;
-
-  /** Unix epoch, milliseconds. */
-  @Column({ type: 'bigint', name: 'created_at' })
-  createdAt!: number | string;
-
-  /** Unix epoch, milliseconds; `null` while the key is there. */
-  @Column({ type: 'bigint', name: 'erased_at', nullable: true })
-  erasedAt!: number | string | null;
-
-  /** Keyed digest of `id` and `erasedAt`: without it nobody believes the erasure. */
-  @Column({ type: 'varchar', length: 64, nullable: true })
-  erasure!: string | null;
-}
+export class AuditKeyEntity extends rowOf(KEY) {}

@@ -4,26 +4,15 @@ import type { StoreAccess } from '../../recorder/at-rest.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { changeRows, insertRows } from '../../store/insert-rows.js';
-import { columnNamesOf, integer, optional, rowReader, rowsOf, text } from '../../store/records.js';
-import type { RecordOf } from '../../store/records.js';
+import type { RecordOf } from '../../store/columns.js';
+import { rowReader, rowsOf } from '../../store/records.js';
 import { dataSourceOf } from '../../store/run-statement.js';
 import { ask, columnsOf, limit as most, list, sql, statementOf } from '../../store/sql.js';
 import type { Sql } from '../../store/sql.js';
 import { answer, classifyStoreError } from '../../store/store-error.js';
 import { dialectOf } from '../../store/table-name.js';
 import { within } from '../../store/within.js';
-
-const KEY = {
-  subject: text,
-  generation: integer,
-  id: text,
-  tenantId: text,
-  wrapped: text,
-  masterId: text,
-  createdAt: integer,
-  erasedAt: optional(integer),
-  erasure: optional(text),
-};
+import { KEY } from './audit-key.entity.js';
 
 /** A row of `audit_keys`, see `AuditKeyEntity`: none of it is to be believed before its id is compared with its place. */
 export type SubjectKey = RecordOf<typeof KEY>;
@@ -129,7 +118,7 @@ export class SubjectKeyRepository {
     const { manager, signal, isBeside } = access ?? {};
     const asked = ask(
       this.database,
-      sql`SELECT ${columnsOf('k', columnNamesOf(KEY), PREFIX)} FROM audit_keys k
+      sql`SELECT ${columnsOf('k', KEY, PREFIX)} FROM audit_keys k
         WHERE ${where} ORDER BY k.id ${limit === undefined ? sql`` : most(limit)}`,
       { manager, signal, isCommitted: access !== undefined },
     );

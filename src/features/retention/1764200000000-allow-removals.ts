@@ -1,12 +1,14 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { EVENT_ROW } from '../../store/audit.entities.js';
 import {
   protectTables,
   refusalName,
   runTriggers,
   unprotectTables,
 } from '../../store/migrations/protect-tables.js';
-import { columnTypes, createTable, dropTables } from '../../store/migrations/tables.js';
+import { createTables, dropTables } from '../../store/migrations/tables.js';
 import { dialectOf, quoted, tableName } from '../../store/table-name.js';
+import { REMOVAL } from './audit-removal.entity.js';
 
 /**
  * Has the triggers let through the removal of events whose ids the same transaction has put into `audit_removals`, a table that
@@ -16,11 +18,7 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
   readonly name = 'AllowRemovals1764200000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    const { id } = await columnTypes(runner);
-    await createTable(runner, 'audit_removals', {
-      columns: { event_id: `${id} NOT NULL` },
-      key: ['event_id'],
-    });
+    await createTables(runner, { audit_removals: { columns: REMOVAL } });
     // Instead of the trigger that refuses every DELETE of events: one that lets those pass which the table names.
     const { connection } = runner;
     const dialect = dialectOf(connection);
@@ -56,8 +54,8 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
       // Its trigger goes with it.
       await runner.query(`DROP FUNCTION IF EXISTS ${refusalName(connection, 'refuse_delete')}() CASCADE`);
     }
-    await unprotectTables(runner, { audit_events: { key: ['id'] } });
-    await protectTables(runner, { audit_events: { key: ['id'] } });
+    await unprotectTables(runner, { audit_events: { columns: EVENT_ROW } });
+    await protectTables(runner, { audit_events: { columns: EVENT_ROW } });
     await dropTables(runner, ['audit_removals']);
   }
 }

@@ -4,15 +4,16 @@ import { isObject } from '../../event/option-schema.js';
 import { pages } from '../../event/pages.js';
 import { parsedJson } from '../../event/read-event.js';
 import { HOLD_ACTION, REMOVAL_ACTION } from '../../event/retention-actions.js';
+import { EVENT, EVENT_ROW, LEAF } from '../../store/audit.entities.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { codeOf } from '../../store/codes.js';
-import { toInteger, toText } from '../../store/column-value.js';
 import { distinctValues } from '../../store/distinct-values.js';
-import { EVENT_COLUMNS, ROW_COLUMNS, toRow } from '../../store/event-row.js';
+import { toRow } from '../../store/event-row.js';
 import type { EventRow } from '../../store/event-row.js';
 import { insertOf, NotAsExpectedError, runTogether } from '../../store/insert-rows.js';
 import type { Step } from '../../store/insert-rows.js';
 import { isSealed } from '../../store/ledger.repository.js';
+import { rowReader } from '../../store/records.js';
 import {
   any,
   ask,
@@ -31,6 +32,9 @@ import type { Row, Sql } from '../../store/sql.js';
 import { answer, isRolledBack } from '../../store/store-error.js';
 import { dialectOf } from '../../store/table-name.js';
 import { RELEASE } from './raised-events.js';
+
+const SEALED_AS = { leafIndex: LEAF.leafIndex, leafHash: LEAF.leafHash };
+const leafOf = rowReader(SEALED_AS);
 
 /** What tells of other events, and is never removed. */
 const KEPT_ACTIONS = [
@@ -144,15 +148,11 @@ export class RetentionRepository {
   ): Promise<ExpiredRow[]> {
     const rows = await ask<Row & EventRow>(
       this.database,
-      sql`SELECT ${columnsOf('e', EVENT_COLUMNS)}, ${columnsOf('l', ['leaf_index', 'leaf_hash'])}
+      sql`SELECT ${columnsOf('e', EVENT)}, ${columnsOf('l', SEALED_AS)}
         FROM ${expired(which, page.size)} AND e.id >= ${idAfter(page.after)} AND NOT ${isHeld(held)}
         ORDER BY e.id ${limit(page.limit)}`,
     );
-    return rows.map((row) => ({
-      row,
-      leafIndex: toInteger(row['leaf_index']),
-      leafHash: toText(row['leaf_hash']),
-    }));
+    return rows.map((row) => ({ row, ...leafOf(row) }));
   }
 
   /** Of the expired and sealed events, those that are held or those that are not. */
@@ -200,7 +200,7 @@ export class RetentionRepository {
       ...(holds ? [{ ...step(holdsOf(holds.tenants)), count: holds.count }] : []),
       step(sql`DELETE FROM audit_events WHERE id IN (${removed})`),
       step(sql`DELETE FROM audit_removals WHERE event_id IN (${removed})`),
-      insertOf(dataSource, { table: 'audit_events', columns: ROW_COLUMNS, rows: [toRow(event)] }),
+      insertOf(dataSource, { table: 'audit_events', columns: EVENT_ROW, rows: [toRow(event)] }),
     ];
     try {
       await answer(runTogether(dataSource, steps));

@@ -1,18 +1,16 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { columnOf } from '../columns.js';
 import { REPLACE_REFUSED } from '../store-error.js';
 import { dialectOf, quoted, quotedTable, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
 import { createIfAllowed } from './tables.js';
-import type { Table } from './tables.js';
-
-/** The tables, with what is unique in each. */
-type ProtectedTables = Readonly<Record<AuditTable, Pick<Table, 'key' | 'unique'>>>;
+import type { Table, Tables } from './tables.js';
 
 /**
  * Has the database refuse UPDATE and DELETE on the tables, and TRUNCATE or REPLACE where it would not count as these. Where the user of the migration
  * may not create triggers, which on MySQL is a right of its own, the tables stay as they are and a warning says so.
  */
-export async function protectTables(runner: QueryRunner, tables: ProtectedTables): Promise<void> {
+export async function protectTables(runner: QueryRunner, tables: Tables): Promise<void> {
   const { connection } = runner;
   const statements = allTriggersOf(connection, tables).map(({ create }) => create);
   if (dialectOf(connection) === 'postgres') statements.unshift(refusal(connection));
@@ -31,7 +29,7 @@ export function runTriggers(runner: QueryRunner, statements: readonly string[]):
 }
 
 /** Takes the triggers away again, for who has to change what is recorded. */
-export async function unprotectTables(runner: QueryRunner, tables: ProtectedTables): Promise<void> {
+export async function unprotectTables(runner: QueryRunner, tables: Tables): Promise<void> {
   for (const { drop } of allTriggersOf(runner.connection, tables)) await runner.query(drop);
 }
 
@@ -40,7 +38,7 @@ interface Trigger {
   readonly drop: string;
 }
 
-function allTriggersOf(connection: DataSource, tables: ProtectedTables): Trigger[] {
+function allTriggersOf(connection: DataSource, tables: Tables): Trigger[] {
   return Object.entries(tables).flatMap(([name, table]) => [
     ...triggersOf(connection, name as AuditTable),
     ...(dialectOf(connection) === 'sqlite' ? [noReplace(connection, name as AuditTable, table)] : []),
@@ -78,17 +76,16 @@ function triggersOf(connection: DataSource, name: AuditTable): Trigger[] {
  * SQLite: INSERT OR REPLACE deletes the row that is there without asking the trigger of DELETE. So a row that is there is
  * refused before.
  */
-function noReplace(
-  connection: DataSource,
-  name: AuditTable,
-  { key, unique }: ProtectedTables[AuditTable],
-): Trigger {
+function noReplace(connection: DataSource, name: AuditTable, { columns }: Table): Trigger {
   const plain = tableName(connection, name);
   const q = (column: string) => quoted(connection, column);
   const trigger = q(`${plain}_no_replace`);
-  const same = [key, ...(unique === undefined ? [] : [[unique]])].map((columns) =>
-    columns.map((column) => `${q(column)} = NEW.${q(column)}`).join(' AND '),
-  );
+  const isSame = (of: 'primary' | 'unique') =>
+    Object.entries(columns)
+      .filter(([, { entity }]) => entity[of])
+      .map(([name]) => `${q(columnOf(name))} = NEW.${q(columnOf(name))}`)
+      .join(' AND ');
+  const same = [isSame('primary'), isSame('unique')].filter((is) => is !== '');
   // Of a row that names no rowid, it is -1 here.
   const there = [...same, 'rowid = NEW.rowid AND NEW.rowid <> -1'].map(
     (is) => `EXISTS (SELECT 1 FROM ${q(plain)} WHERE ${is})`,

@@ -1,43 +1,63 @@
 import type { QueryRunner } from 'typeorm';
-import { codeType } from '../codes.js';
+import { columnOf } from '../columns.js';
+import type { Column, Shape } from '../columns.js';
 import { describeStoreError, driverFieldsOf } from '../store-error.js';
-import { idType } from '../stored-id.js';
 import { bytesOf, dialectOf, quoted, quotedTable, tableName } from '../table-name.js';
-import type { AuditTable } from '../table-name.js';
+import type { AuditTable, SqlDialect } from '../table-name.js';
 
-/** A table: the same for every database, except the SQL of its types and checks. */
+/** A table: the same for every database, except the names in its checks. */
 export interface Table {
-  /** SQL of type and NULL or NOT NULL, by column. */
-  readonly columns: Readonly<Record<string, string>>;
-  readonly key: readonly string[];
-  /** A column that is unique too. */
-  readonly unique?: string;
+  readonly columns: Shape;
+  /** The columns of each, as the database names them. */
   readonly indexes?: Readonly<Record<string, readonly string[]>>;
   /** SQL that must be true of each row. */
-  readonly checks?: readonly string[];
+  readonly checks?: (q: Quote) => readonly string[];
 }
 
-/** Creates the table with its indexes, where it is not there yet. */
-export async function createTable(
+export type Tables = Readonly<Record<AuditTable, Table>>;
+
+/** Quotes a name. */
+type Quote = (dottedName: string) => string;
+
+/** Creates the tables with their indexes, where they are not there yet. */
+export async function createTables(runner: QueryRunner, tables: Tables): Promise<void> {
+  const collation = await collationOf(runner);
+  for (const [name, table] of Object.entries(tables)) {
+    await createTable(runner, name as AuditTable, table, collation);
+  }
+}
+
+async function createTable(
   runner: QueryRunner,
   name: AuditTable,
-  { columns, key, unique, indexes = {}, checks = [] }: Table,
+  { columns: shape, indexes = {}, checks = () => [] }: Table,
+  collation: string,
 ): Promise<void> {
   const { connection } = runner;
   const dialect = dialectOf(connection);
   const table = tableName(connection, name);
-  const q = (dottedName: string) => quoted(connection, dottedName);
+  const q: Quote = (dottedName) => quoted(connection, dottedName);
+  const columns = Object.entries(shape).map(([property, column]) => ({
+    ...column,
+    name: q(columnOf(property)),
+  }));
   const listed = Object.entries(indexes).map(
     ([index, of]) => [q(`${table.split('.').at(-1)}_${index}`), of.map(q).join(', ')] as const,
   );
+  const key = columns.filter(({ entity }) => entity.primary).map((column) => column.name);
+  const json = columns.flatMap(({ name, json }) => (json ? jsonChecks(dialect, name, json) : []));
+  // What is null takes no bytes: the check lets it pass.
+  const long = columns.filter(({ most, entity }) => most !== undefined && entity.type === 'text');
+  const ofLength = long.map(({ name, most }) => `${bytesOf(dialect, name)} <= ${most}`);
+  const ofType = dialect === 'sqlite' ? columns.map(typeCheck) : [];
   const parts = [
-    ...Object.entries(columns).map(
-      ([column, type]) => `${q(column)} ${type}${column === unique ? ' UNIQUE' : ''}`,
-    ),
-    `PRIMARY KEY (${key.map(q).join(', ')})`,
-    ...[...checks, ...(dialect === 'sqlite' ? typeChecks(columns, q) : [])].map(
-      (check) => `CHECK (${check})`,
-    ),
+    ...columns.map(({ name, ...column }) => {
+      const { nullable, unique } = column.entity;
+      const type = typeOf(dialect, column, collation);
+      return `${name} ${type} ${nullable ? 'NULL' : 'NOT NULL'}${unique ? ' UNIQUE' : ''}`;
+    }),
+    `PRIMARY KEY (${key.join(', ')})`,
+    ...[...json, ...checks(q), ...ofLength, ...ofType].map((check) => `CHECK (${check})`),
     // MySQL has no CREATE INDEX IF NOT EXISTS: there the indexes are part of the table.
     ...(dialect === 'mysql' ? listed.map(([index, of]) => `INDEX ${index} (${of})`) : []),
   ];
@@ -52,45 +72,34 @@ export async function createTable(
  * SQLite takes any type and any length in any column, and what is of another type is found by no query: see that nothing
  * gets in that the others refuse.
  */
-function typeChecks(columns: Readonly<Record<string, string>>, q: (name: string) => string): string[] {
-  return Object.entries(columns).map(([column, definition]) => {
-    const name = q(column);
-    const isTyped = (type: string) =>
-      `typeof(${name}) IN ('${type}'${definition.includes('NOT NULL') ? '' : ", 'null'"})`;
-    if (/^(big|small|tiny)int\b/.test(definition)) return isTyped('integer');
-    // Of NULL there is no length: the check lets it pass.
-    if (definition.startsWith(idType('sqlite'))) return `${isTyped('blob')} AND length(${name}) = 16`;
-    const [, width] = /^varchar\((\d+)\)/.exec(definition) ?? [];
-    return width === undefined ? isTyped('text') : `${isTyped('text')} AND length(${name}) <= ${width}`;
-  });
+function typeCheck({ name, entity: { type, length, nullable } }: Column & { readonly name: string }): string {
+  const isTyped = (stored: string) => `typeof(${name}) IN ('${stored}'${nullable ? ", 'null'" : ''})`;
+  if (type === 'bigint' || type === 'smallint') return isTyped('integer');
+  // Of NULL there is no length: the check lets it pass.
+  if (type === 'uuid') return `${isTyped('blob')} AND length(${name}) = 16`;
+  return length === undefined ? isTyped('text') : `${isTyped('text')} AND length(${name}) <= ${length}`;
 }
+
+/** Bytes of a text column of MySQL, which has the smallest. */
+const MAX_TEXT = 65_535;
 
 /**
  * SQL: the column holds JSON of the kind that begins so, of a size that an event can have. It stops whoever may only insert
  * from writing rows that are none; nothing relies on it.
  */
-export function jsonChecks(runner: QueryRunner, column: string, begin: '{' | '['): string[] {
-  const name = quoted(runner.connection, column);
+function jsonChecks(dialect: SqlDialect, name: string, begin: '{' | '['): string[] {
   const begins = `${name} LIKE '${begin}%'`;
-  switch (dialectOf(runner.connection)) {
+  switch (dialect) {
     case 'sqlite':
-      return [begins, `json_valid(${name})`, `length(${name}) <= ${MAX_JSON}`];
+      return [begins, `json_valid(${name})`, `length(${name}) <= ${MAX_TEXT}`];
     case 'mysql':
       // A column of the type text has no more.
       return [begins, `JSON_VALID(${name})`];
     case 'postgres':
       // Not jsonb, which refuses the escape of NUL.
-      return [begins, `octet_length(${name}) <= ${MAX_JSON}`, `(${name}::json) IS NOT NULL`];
+      return [begins, `octet_length(${name}) <= ${MAX_TEXT}`, `(${name}::json) IS NOT NULL`];
   }
 }
-
-/** SQL: the text takes at most so many bytes, or there is none. */
-export function lengthCheck(runner: QueryRunner, column: string, bytes: number): string {
-  return `${bytesOf(dialectOf(runner.connection), quoted(runner.connection, column))} <= ${bytes}`;
-}
-
-/** Bytes of a text column of MySQL, which has the smallest. */
-const MAX_JSON = 65_535;
 
 /**
  * Inserts the row unless there is one of its name, by one statement: of several processes that start at once, one
@@ -150,20 +159,30 @@ export async function dropTables(runner: QueryRunner, tables: readonly AuditTabl
   }
 }
 
-/** The types of columns. Texts compare byte by byte: two tenants that differ in case or in a trailing space are two. */
-export async function columnTypes(runner: QueryRunner) {
+/** The type of a column. Ids of all databases compare byte by byte, so they sort by time. */
+function typeOf(dialect: SqlDialect, { entity, most = 0, store }: Column, collation: string): string {
+  switch (entity.type) {
+    case 'uuid':
+      return { mysql: 'binary(16)', postgres: 'uuid', sqlite: 'blob' }[dialect];
+    case 'varchar':
+      return `varchar(${entity.length})${collation}`;
+    case 'text':
+      return `${dialect === 'mysql' && most > MAX_TEXT ? 'longtext' : 'text'}${collation}`;
+    case 'smallint':
+      // Of a code, the smallest integer that the database has.
+      return store
+        ? { mysql: 'tinyint unsigned', postgres: 'smallint', sqlite: 'tinyint' }[dialect]
+        : 'smallint';
+    default:
+      return 'bigint';
+  }
+}
+
+/** Texts compare byte by byte: two tenants that differ in case or in a trailing space are two. */
+async function collationOf(runner: QueryRunner): Promise<string> {
   const dialect = dialectOf(runner.connection);
-  const collation = {
-    sqlite: '',
-    postgres: ' COLLATE "C"',
-    mysql: ` CHARACTER SET utf8mb4 COLLATE ${dialect === 'mysql' ? await mysqlCollation(runner) : ''}`,
-  }[dialect];
-  return {
-    id: idType(dialect),
-    code: codeType(dialect),
-    text: (length: number) => `varchar(${length})${collation}`,
-    longText: (type: 'text' | 'longtext') => `${dialect === 'mysql' ? type : 'text'}${collation}`,
-  };
+  if (dialect === 'mysql') return ` CHARACTER SET utf8mb4 COLLATE ${await mysqlCollation(runner)}`;
+  return dialect === 'postgres' ? ' COLLATE "C"' : '';
 }
 
 /** The byte-wise collation without space padding of MySQL 8 or MariaDB; `utf8mb4_bin` where a server has neither. */

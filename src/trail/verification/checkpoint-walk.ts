@@ -2,7 +2,7 @@ import { isOfLog } from '../../ledger/checkpoint.js';
 import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { formatFault } from '../../ledger/format-error.js';
 import { openStored } from '../../sealer/read-checkpoint.js';
-import type { StoredCheckpoint } from '../../store/ledger-records.js';
+import type { StoredCheckpoint } from '../../store/audit.entities.js';
 import type { CandidateRoots, SettledDoubt } from './candidate-roots.js';
 import type { VerifiedLog } from './missing-events.js';
 

@@ -2,7 +2,7 @@ import { firstIndex, SequenceSet } from '../../event/sequence-set.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import { readRow } from '../../store/event-row.js';
 import type { NumberedRow } from '../../store/event-row.js';
-import type { StoredLeaf } from '../../store/ledger-records.js';
+import type { StoredLeaf } from '../../store/audit.entities.js';
 import type { StoredGap } from '../../store/sealing.repository.js';
 import type { ProblemList } from './problem-list.js';
 

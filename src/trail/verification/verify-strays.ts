@@ -1,7 +1,7 @@
 import { isOfLog } from '../../ledger/checkpoint.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
-import type { StoredCheckpoint } from '../../store/ledger-records.js';
+import type { StoredCheckpoint } from '../../store/audit.entities.js';
 import type { Trust } from '../believed-checkpoints.js';
 import type { VerifiedLog } from './missing-events.js';
 

@@ -1,5 +1,5 @@
 import { decodeHashes, TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
-import type { StoredTile } from '../../store/ledger-records.js';
+import type { StoredTile } from '../../store/audit.entities.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
 import type { Verification } from './verifier-knowledge.js';
 
