@@ -13,7 +13,7 @@ import { openStatement } from '../ledger/statement.js';
 import type { LETTER } from './audit.entities.js';
 import { toInteger } from './column-value.js';
 import type { ColumnName } from './columns.js';
-import { numberOf } from './event-row.js';
+import { hasNumberOf } from './event-row.js';
 import type { StatementTrust } from './statement-signer.js';
 
 /** A row, its ids as texts where they are some; `event` and `statement` are NULL also where they are too long. Nothing in it is believed. */
@@ -50,22 +50,16 @@ export function judgeLetter(row: LetterRow, trust: StatementTrust): JudgedLetter
     isRecord && unreadable.length === 0 && Object.keys(said).every((name) => names.includes(name));
   const shown = { ...event, id: String(row.id) };
   if (!isReadable) return { event: shown, isReadable, untrusted: `its event can't be read` };
-  const isSame = (said as EventParts).id === row.id && hasColumnsOf(event, row);
+  const isSame =
+    (said as EventParts).id === row.id &&
+    tenantFormsOf(event.tenantId).includes(String(row.tenant_id)) &&
+    hasNumberOf(row, event);
   return {
     // As it was kept, the order of its properties included.
     event: event.id === row.id ? (said as AuditLogEvent) : shown,
     isReadable,
     untrusted: isSame ? whyUnsigned(row, trust) : 'a column of it is not what its event says',
   };
-}
-
-function hasColumnsOf(event: AuditLogEvent, row: LetterRow): boolean {
-  const [source, sequence] = numberOf(event);
-  return (
-    tenantFormsOf(event.tenantId).includes(String(row.tenant_id)) &&
-    row.source === source &&
-    (row.sequence === null ? null : toInteger(row.sequence)) === sequence
-  );
 }
 
 function whyUnsigned(row: LetterRow, { verifiers, origin }: StatementTrust): string | undefined {

@@ -78,6 +78,15 @@ export type RowNumber = Pick<EventRow, 'id'> & {
 
 export type NumberedRow = EventRow & RowNumber;
 
+/** Whether the row has the number of the event in its columns. */
+export function hasNumberOf(
+  row: Pick<NumberedRow, 'sequence'> & { readonly source: unknown },
+  event: AuditLogEvent,
+): boolean {
+  const [source, sequence] = numberOf(event);
+  return row.source === source && (row.sequence === null ? null : toInteger(row.sequence)) === sequence;
+}
+
 /** The event that a row holds, whatever it holds, and what could not be read of it. */
 export function readRow(row: EventRow): ReadEvent {
   const parts: Record<string, unknown> = {};
@@ -97,8 +106,7 @@ export function readRow(row: EventRow): ReadEvent {
 export function whyNoEvent(row: NumberedRow): string | undefined {
   const { event, unreadable } = readRow(row);
   if (unreadable.length > 0) return `can't be read as an event (${unreadable.join(', ')})`;
-  const [source, sequence] = numberOf(event);
-  if (row.source !== source || (row.sequence === null ? null : toInteger(row.sequence)) !== sequence) {
+  if (!hasNumberOf(row, event)) {
     return 'has another number in its columns source and sequence than in its metadata';
   }
   if (timestampOf(event.id) !== event.timestamp) return 'has an id of another time than its timestamp';

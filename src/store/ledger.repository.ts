@@ -6,7 +6,7 @@ import { toText } from './column-value.js';
 import type { NumberedRow } from './event-row.js';
 import { read, rowReader } from './records.js';
 import { ask, columnsOf, countRows, id, isNumber, limit as most, list, number, raw, sql } from './sql.js';
-import type { Sql, SqlPart } from './sql.js';
+import type { Sql } from './sql.js';
 import { strangeTables } from './strange-tables.js';
 
 /** Leaves, both ends included. */
@@ -177,13 +177,6 @@ export class LedgerRepository {
         WHERE level = ${level} AND tile_index >= ${from} AND tile_index < ${to} ORDER BY tile_index`,
     );
   }
-}
-
-/** Up to which number the log accounts for a source, by a seek in the index. @param size of the log */
-export function lastSealed(source: SqlPart, size: number): Sql {
-  return sql`(SELECT l.through FROM audit_leaves l
-    WHERE l.source = ${source} AND l.through IS NOT NULL AND ${isSealed('l', size)}
-    ORDER BY l.through DESC LIMIT 1)`;
 }
 
 /** Whether the leaf is one of the log: others are nobody's. @param leaf the alias of its table; @param size of the log */

@@ -11,7 +11,7 @@ import { toRow } from './event-row.js';
 import type { NumberedRow, RowNumber } from './event-row.js';
 import { insertOf, runTogether } from './insert-rows.js';
 import type { Step } from './insert-rows.js';
-import { isSealed, lastSealed } from './ledger.repository.js';
+import { isSealed } from './ledger.repository.js';
 import { read, rowsOf } from './records.js';
 import { rowByRow } from './row-by-row.js';
 import { runStatement } from './run-statement.js';
@@ -154,7 +154,9 @@ export class SealingRepository {
         ({ source }) => sql`
           (SELECT MAX(e.sequence) FROM audit_events e
             WHERE e.source = ${source} AND ${isNumber('e.sequence')}) AS last_stored,
-          ${lastSealed(source, size)} AS last_sealed`,
+          (SELECT l.through FROM audit_leaves l
+            WHERE l.source = ${source} AND l.through IS NOT NULL AND ${isSealed('l', size)}
+            ORDER BY l.through DESC LIMIT 1) AS last_sealed`,
       ),
     );
     const found = rows.map((row) => ({

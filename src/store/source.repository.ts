@@ -7,9 +7,8 @@ import { REMOVAL_ACTION } from '../event/retention-actions.js';
 import type { NumberRange } from '../event/sequence-set.js';
 import { distinctValues } from './distinct-values.js';
 import { insertRows } from './insert-rows.js';
-import { lastSealed, LedgerRepository } from './ledger.repository.js';
+import { LedgerRepository } from './ledger.repository.js';
 import { rowsOf } from './records.js';
-import { rowByRow } from './row-by-row.js';
 import type { SourceNote } from './source-note.js';
 import type { StatementTrust } from './statement-signer.js';
 import { SealingRepository } from './sealing.repository.js';
@@ -214,7 +213,9 @@ export class SourceRepository {
     size: number,
     lost: ReadonlyMap<string, NumberRange[]>,
   ): Promise<Map<string, AuditSequenceGap[]>> {
-    const sealed = await this.sealed(size > 0 ? sources : [], size);
+    const names = size > 0 ? sources.map(({ source }) => source) : [];
+    const progress = await new SealingRepository(this.database).progressOf(names, size);
+    const sealed = new Map(progress.map((one) => [one.source, one.sealed]));
     const ranges: NumberRange[] = [];
     for (const { source, last } of sources) {
       const from = (sealed.get(source) ?? 0) + 1;
@@ -230,21 +231,6 @@ export class SourceRepository {
       }
     }
     return missing;
-  }
-
-  /** Up to which number the log accounts for each of these sources. */
-  private async sealed(sources: readonly Known[], size: number): Promise<Map<string, number>> {
-    if (sources.length === 0) return new Map();
-    // One seek for each: grouped, all of their leaves would be read.
-    const rows = await ask(
-      this.database,
-      rowByRow(
-        sources.map(({ source }) => ({ source: id(source) })),
-        ({ source }) => sql`${lastSealed(source, size)} AS sealed`,
-      ),
-    );
-    const found = rows.filter((row) => row['sealed'] !== null);
-    return new Map(found.map((row) => [sources[Number(row['place'])]!.source, Number(row['sealed'])]));
   }
 
   /** The numbers that the log has recorded as lost, of each source in order: one range more than gaps are listed at most. */
