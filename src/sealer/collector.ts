@@ -404,8 +404,6 @@ interface Found {
 /** What is next for the log, in its order. */
 class Batch {
   readonly leaves: StoredLeaf[] = [];
-  /** Of the leaves. */
-  readonly hashes: Buffer[] = [];
   /** Events that tell of gaps, to be stored with their leaves. */
   readonly gapEvents: AuditLogEvent[] = [];
 
@@ -432,6 +430,5 @@ class Batch {
   private addLeaf(hash: Buffer, leaf: Omit<StoredLeaf, 'leafIndex' | 'leafHash'>): void {
     const leafIndex = this.size + this.leaves.length;
     this.leaves.push({ leafIndex, ...leaf, leafHash: hash.toString('base64') });
-    this.hashes.push(hash);
   }
 }

@@ -271,10 +271,9 @@ export class Sealer extends LogSealer {
   private async step(isWide: boolean): Promise<number | 'outrun'> {
     const head = await this.inTime(() => this.ledger.head());
     const tip = await this.tipOf(head);
-    const { leaves, hashes, gapEvents } = await this.inTime(() =>
-      this.collector.next(BATCH, tip.size, isWide),
-    );
+    const { leaves, gapEvents } = await this.inTime(() => this.collector.next(BATCH, tip.size, isWide));
     if (leaves.length === 0) return 0;
+    const hashes = leaves.map(({ leafHash }) => Buffer.from(leafHash, 'base64'));
     const { tip: extended, tiles } = tip.extend(hashes);
     const signed = await this.sign(extended);
     const checkpoint = { ...signed, previousSize: tip.size };
