@@ -195,10 +195,10 @@ export class Collector {
     const { source, stored, sealed } = progress;
     // What others say of a source of this process counts for nothing: it goes on.
     const note = local === undefined ? this.notes.of(source) : undefined;
-    const end = note && isEnd(note) ? note.sequence : undefined;
+    const end = note && isEnd(note) ? note.reached : undefined;
     if (end !== undefined && end <= sealed) this.notes.ended.delete(source);
     // One that was found dead may have given away more than its journal tells.
-    const last = local ?? (note?.kind === 'closed' ? note.sequence : Infinity);
+    const last = local ?? (note?.kind === 'closed' ? note.reached : Infinity);
     // Without keys anybody's note does.
     const claimed = progress.isNoted && !hasKeys ? Infinity : 0;
     return {

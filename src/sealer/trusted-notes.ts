@@ -10,7 +10,7 @@ const NOTES_AT_ONCE = 250;
 const MOST_LIVE = 1_000;
 
 /** What counts of a source's notes. */
-export interface KnownNote extends Pick<SourceNote, 'id' | 'kind' | 'sequence'> {
+export interface KnownNote extends Pick<SourceNote, 'id' | 'kind'> {
   /** The highest number that one of its notes says was given away. */
   readonly reached: number;
 }
@@ -56,8 +56,8 @@ export class TrustedNotes {
     const isLast = !before || placeOf(note) > placeOf(before);
     const reached = Math.max(sequence, before?.reached ?? 0);
     if ((!isLast && reached === before.reached) || !isTrusted(note, trust)) return;
-    const newest = isLast ? { id, kind, sequence } : before;
-    this.newest.set(source, { ...newest, reached });
+    const newest = { ...(isLast ? { id, kind } : before), reached };
+    this.newest.set(source, newest);
     this.live.delete(source);
     this.ended.delete(source);
     (isEnd(newest) ? this.ended : this.live).add(source);

@@ -405,6 +405,16 @@ describeEachDatabase('sealing', (create, name) => {
       expect((await audit.verify()).problems).toMatchObject([{ code: 'sequence_gap', source, sequence: 1 }]);
     });
 
+    it('misses what any note says was given away, though the note of the end tells of less', async () => {
+      const source = createEventId(Date.now());
+      await store.events.append([numbered(source, 1), numbered(source, 2)]);
+      await writeNote(store, { source, kind: 'reached', sequence: 4 }, first.signerKey);
+      await writeNote(store, { source, kind: 'closed', sequence: 2 }, first.signerKey);
+      const { audit } = await start({ gapTimeoutMs: 0, signingKey: first.signerKey });
+      expect(await audit.checkpoint()).toMatchObject({ treeSize: 3 });
+      expect((await audit.verify()).problems).toMatchObject([{ code: 'sequence_gap', source, sequence: 3 }]);
+    });
+
     it('tells each checkpoint to files, servers and functions, until they take it', async () => {
       const posted: string[] = [];
       const server = createServer((request, response) => {
