@@ -51,6 +51,8 @@ const LOOKS = [
 ];
 /** Pages of rows of one listing that are looked at in one pass; the next goes on from there. */
 const MAX_PAGES = 10;
+/** Listings of the rows with numbers of some gaps begin so; after it comes the leaf of the first gap. */
+const GAPS_FROM = 'gaps from leaf ';
 /** How long a row with a number of this process may wait until the process knows that it has stored the event. */
 const STORING_MS = 2_000;
 /** Marks that are made of a source while the time of a gap runs. */
@@ -139,9 +141,14 @@ export class Collector {
   /** Adds events of numbers that the log has recorded as lost. A gap that is closed is not looked at again before the next round. */
   private async late(batch: Batch, size: number): Promise<void> {
     const gaps = (await this.sealing.gapsBefore(size)).filter(({ leafIndex }) => !this.closed.has(leafIndex));
-    for (let at = 0; at < gaps.length; at += GAPS_AT_ONCE) {
-      const some = gaps.slice(at, at + GAPS_AT_ONCE);
-      const listing = `gaps from leaf ${some[0]!.leafIndex}`;
+    const firsts = gaps.filter((_, at) => at % GAPS_AT_ONCE === 0);
+    const listings = firsts.map(({ leafIndex }) => `${GAPS_FROM}${leafIndex}`);
+    // Where other gaps begin a listing by now, nobody goes on with it.
+    for (const listing of this.resumed.keys()) {
+      if (listing.startsWith(GAPS_FROM) && !listings.includes(listing)) this.resumed.delete(listing);
+    }
+    for (const [index, listing] of listings.entries()) {
+      const some = gaps.slice(index * GAPS_AT_ONCE, (index + 1) * GAPS_AT_ONCE);
       let isEmpty = !this.resumed.has(listing);
       const isDone = await this.fill(batch, listing, '', async (after) => {
         const rows = await this.sealing.lateEvents(some, after, batch.limit, size);

@@ -30,6 +30,7 @@ import { AuditDatabase } from '../../src/store/audit-database.js';
 import { SealingRepository } from '../../src/store/sealing.repository.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
+import { insertRows, rowOf } from '../support/event-rows.js';
 import { eventually } from '../support/eventually.js';
 import {
   AS_A_TOOL,
@@ -227,6 +228,44 @@ describeEachDatabase('sealing', (create, name) => {
     await record(app, 1);
     await app.audit.flush();
     await eventually(async () => expect(await app.audit.verify()).toMatchObject({ treeSize: 2 }));
+  });
+
+  it('may rest after it has looked at rows that are no events, wherever the gaps with their numbers stand', async () => {
+    const ignore = () => undefined;
+    const connection = new AuditDatabase(
+      { database: database.options },
+      { log: ignore, warn: ignore, error: ignore },
+    );
+    await connection.connect(10_000);
+    const collector = new Collector(new SealingRepository(connection), store.sources, {
+      gapTimeoutMs: 60_000,
+      describeGap: () => Promise.reject(new Error('none')),
+      localSources: () => [],
+      ownersOf: () => [],
+      trust: () => Promise.resolve({ verifiers: [] }),
+      passedOver: ignore,
+      warn: ignore,
+    });
+    const { audit } = await start({ gapTimeoutMs: 0, intervalMs: 600_000 });
+    const source = createEventId(Date.now());
+    await store.events.append([1, 3, 5].map((sequence) => numbered(source, sequence)));
+    await writeNote(store, { source, kind: 'started', sequence: 0 });
+    expect(await audit.checkpoint()).toMatchObject({ treeSize: 5 });
+    await store.events.append([numbered(source, 2)]);
+    const { treeSize } = await audit.checkpoint();
+    expect(treeSize).toBe(6);
+    // The first gap has all of its numbers, so that the second one begins the listing until the next round.
+    await collector.next(1, treeSize, true);
+    const junk = Array.from({ length: 11 }, () => rowOf({ ...numbered(source, 4), timestamp: 1 }));
+    await insertRows(store.connection, 'audit_events', junk);
+    await collector.next(1, treeSize, true);
+    expect(collector.isWaiting).toBe(true);
+    collector.begin();
+    await collector.next(1, treeSize, true);
+    expect(collector.isWaiting).toBe(true);
+    await collector.next(1, treeSize, true);
+    expect(collector.isWaiting).toBe(false);
+    await connection.close();
   });
 
   it('waits for a missing number, then tells of the loss, and takes what comes late', async () => {
