@@ -94,7 +94,7 @@ export class Collector {
     private readonly sources: SourceRepository,
     private readonly options: CollectorOptions,
   ) {
-    this.queue = new SourceQueue((after, limit) => this.sealing.sourcesAfter(after, limit));
+    this.queue = new SourceQueue(sealing);
     this.notes = new TrustedNotes(sources);
   }
 

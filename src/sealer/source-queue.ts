@@ -1,3 +1,5 @@
+import type { SealingRepository } from '../store/sealing.repository.js';
+
 /** Sources that a wide turn looks at, beside those that have a reason to be. */
 const PORTION = 250;
 /** Most sources that are remembered because something of them was sealed lately. */
@@ -15,8 +17,7 @@ export class SourceQueue {
   private readonly lively = new Map<string, number>();
   private isAround = false;
 
-  /** @param sourcesAfter the next of all sources, in their order */
-  constructor(private readonly sourcesAfter: (after: string, limit: number) => Promise<string[]>) {}
+  constructor(private readonly sealing: SealingRepository) {}
 
   /** Begins a round through all sources. */
   begin(): void {
@@ -36,7 +37,7 @@ export class SourceQueue {
 
   /** Queues up for the next turn. @param first sources that are looked at in any case */
   async fill(first: Iterable<string>, isWide: boolean): Promise<void> {
-    const portion = isWide ? await this.sourcesAfter(this.after, PORTION) : [];
+    const portion = isWide ? await this.sealing.sourcesAfter(this.after, PORTION) : [];
     if (isWide) {
       const isEnd = portion.length < PORTION;
       this.isAround ||= isEnd;

@@ -90,13 +90,9 @@ export function code(column: CodeColumn): Column<string, string> {
 }
 
 /** The column also takes NULL, which is read as `null`. */
-export function nullable<T, E>(column: Column<T, E>): Column<T | null, E | null> {
-  const { read, ...rest } = column;
-  return {
-    ...rest,
-    entity: { ...column.entity, nullable: true },
-    read: (value) => (value === null ? null : read(value)),
-  };
+export function nullable<T, E>({ read, entity, ...column }: Column<T, E>): Column<T | null, E | null> {
+  const readAny = (value: unknown) => (value === null ? null : read(value));
+  return { ...column, entity: { ...entity, nullable: true }, read: readAny };
 }
 
 /** The column is of the table's key. */

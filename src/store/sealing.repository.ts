@@ -105,18 +105,12 @@ const UNSOUGHT_ID: SqlPart = (dialect) => raw(dialect === 'sqlite' ? '+e.id' : '
 export class SealingRepository {
   constructor(private readonly database: AuditDatabase) {}
 
-  /**
-   * The next sources that have events, in their order.
-   *
-   * @param after the source that the first one comes after
-   */
+  /** The next sources that have events, in their order, after this one; some hundred at most. */
   async sourcesAfter(after: string, count: number): Promise<string[]> {
-    const found: string[] = [];
     for await (const sources of distinctIds(this.database, 'audit_events', 'source', after)) {
-      found.push(...sources);
-      if (found.length >= count) break;
+      return sources.slice(0, count);
     }
-    return found.slice(0, count);
+    return [];
   }
 
   /** The sources of the events with the highest ids, which are mostly those that live. */
