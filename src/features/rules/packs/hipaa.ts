@@ -1,5 +1,6 @@
-import type { ComplianceRule } from '../compliance-rule.js';
 import * as it from './situations.js';
+
+const rule = it.rulesOf('hipaa');
 
 /** Health records, by the names that applications and HL7 FHIR give them. */
 const healthRecord = it.resourceHas(
@@ -8,50 +9,30 @@ const healthRecord = it.resourceHas(
 );
 
 /** HIPAA Security Rule and Privacy Rule, 45 CFR Part 164. */
-export const HIPAA: readonly ComplianceRule[] = [
-  {
-    id: 'hipaa.164.308.a.4-access-right-change',
+export const HIPAA = [
+  rule('164.308.a.4-access-right-change', '45 CFR 164.308(a)(4)(ii)(C)', 'authorization', 'medium', {
     name: 'Access right changed',
     description: 'The right of a user to reach health records was granted, changed or taken away.',
-    clause: '45 CFR 164.308(a)(4)(ii)(C)',
-    category: 'authorization',
-    severity: 'medium',
     conditions: it.changesRights,
-  },
-  {
-    id: 'hipaa.164.308.a.5-refused-login',
+  }),
+  rule('164.308.a.5-refused-login', '45 CFR 164.308(a)(5)(ii)(C)', 'authentication', 'medium', {
     name: 'Login refused',
     description: 'A login failed, or a request came without one that is valid.',
-    clause: '45 CFR 164.308(a)(5)(ii)(C)',
-    category: 'authentication',
-    severity: 'medium',
     conditions: it.all(it.is('category', 'equals', 'authentication'), it.failed),
-  },
-  {
-    id: 'hipaa.164.308.a.6-security-incident',
+  }),
+  rule('164.308.a.6-security-incident', '45 CFR 164.308(a)(6)(ii)', 'security', 'high', {
     name: 'Possible security incident',
     description: 'A grave security event that somebody must look at, and document.',
-    clause: '45 CFR 164.308(a)(6)(ii)',
-    category: 'security',
-    severity: 'high',
     conditions: it.securityAlarm,
-  },
-  {
-    id: 'hipaa.164.312.a.1-denied-access',
+  }),
+  rule('164.312.a.1-denied-access', '45 CFR 164.312(a)(1)', 'authorization', 'medium', {
     name: 'Access to health record denied',
     description: 'Somebody tried to reach a health record that they have no right to.',
-    clause: '45 CFR 164.312(a)(1)',
-    category: 'authorization',
-    severity: 'medium',
     conditions: it.all(it.deniedAccess, healthRecord),
-  },
-  {
-    id: 'hipaa.164.312.a.2-emergency-access',
+  }),
+  rule('164.312.a.2-emergency-access', '45 CFR 164.312(a)(2)(ii)', 'authorization', 'high', {
     name: 'Emergency access',
     description: 'Somebody used the way around the usual rights that there is for emergencies.',
-    clause: '45 CFR 164.312(a)(2)(ii)',
-    category: 'authorization',
-    severity: 'high',
     conditions: it.all(
       it.succeeded,
       it.any(
@@ -59,38 +40,26 @@ export const HIPAA: readonly ComplianceRule[] = [
         it.is('details.emergency', 'equals', true),
       ),
     ),
-  },
-  {
-    id: 'hipaa.164.312.b-record-access',
+  }),
+  rule('164.312.b-record-access', '45 CFR 164.312(b)', 'data_access', 'low', {
     name: 'Health record read',
     description: 'Somebody read health records.',
-    clause: '45 CFR 164.312(b)',
-    category: 'data_access',
-    severity: 'low',
     conditions: it.all(it.readsData, healthRecord),
-  },
-  {
-    id: 'hipaa.164.312.c.1-record-change',
+  }),
+  rule('164.312.c.1-record-change', '45 CFR 164.312(c)(1)', 'data_modification', 'medium', {
     name: 'Health record altered or destroyed',
     description: 'Health records were made, changed or deleted; each such event shows whether it was proper.',
-    clause: '45 CFR 164.312(c)(1)',
-    category: 'data_modification',
-    severity: 'medium',
     conditions: it.all(it.changesData, it.succeeded, healthRecord),
-  },
-  {
-    id: 'hipaa.164.528-disclosure',
+  }),
+  rule('164.528-disclosure', '45 CFR 164.528(a)', 'data_access', 'high', {
     name: 'Health records disclosed',
     description:
       'Health records left the application, or were shared: an accounting of disclosures may have to name it.',
-    clause: '45 CFR 164.528(a)',
-    category: 'data_access',
-    severity: 'high',
     conditions: it.all(
       it.usesData,
       it.succeeded,
       healthRecord,
       it.any(it.anyExport, it.verbIs('share disclose send transmit fax')),
     ),
-  },
+  }),
 ];

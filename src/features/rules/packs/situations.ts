@@ -1,4 +1,21 @@
-import type { RuleCondition, RuleConditions, RuleOperator, RuleValue } from '../compliance-rule.js';
+import type {
+  ComplianceRule,
+  RuleCondition,
+  RuleConditions,
+  RuleOperator,
+  RuleValue,
+} from '../compliance-rule.js';
+
+/** Makes the rules of a pack, whose name begins their ids. */
+export const rulesOf =
+  (pack: string) =>
+  (
+    id: string,
+    clause: string,
+    category: ComplianceRule['category'],
+    severity: ComplianceRule['severity'],
+    rule: Pick<Required<ComplianceRule>, 'name' | 'description' | 'conditions'>,
+  ): ComplianceRule => ({ id: `${pack}.${id}`, clause, category, severity, ...rule });
 
 /**
  * What more than one pack looks for, in this library's own words: its default categories, actions and metadata, and the
