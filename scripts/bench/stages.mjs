@@ -9,7 +9,7 @@ import { encodeLine } from '../../dist/esm/journal/journal-line.js';
 import { eventLeafHash } from '../../dist/esm/ledger/canonical-event.js';
 import { AuditPolicy } from '../../dist/esm/features/policy/audit-policy.js';
 import { Detector } from '../../dist/esm/features/detection/detector.js';
-import { RuleBook } from '../../dist/esm/features/rules/rule-book.js';
+import { bookOf } from '../../dist/esm/features/rules/compliance-options.js';
 import { Redactor } from '../../dist/esm/recorder/redaction/redactor.js';
 import { SafePaths } from '../../dist/esm/recorder/redaction/safe-paths.js';
 import { toRow } from '../../dist/esm/store/event-row.js';
@@ -39,7 +39,7 @@ function stages(file) {
   const text = (value) => redactor.text(value);
   const paths = new SafePaths(redactor.isSecretKey);
   const risk = riskStages();
-  const book = new RuleBook({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] });
+  const book = bookOf({ packs: ['sox', 'gdpr', 'hipaa', 'pci-dss', 'iso-27001'] });
   let findings = 0;
   const host = { report: () => (findings += 1), store: () => undefined, flush: () => undefined };
   const detector = new Detector({}, {}, host, silent);
@@ -62,13 +62,10 @@ function stages(file) {
     ['policy, five rules', (event) => policy.decide(factsOf(event)).undecided.length + 1],
     ['risk score', risk.byDefault],
     ['risk score, with the feature', risk.withFeature],
-    [
-      `compliance, all packs (${book.rules.length} rules)`,
-      (event) => book.inForce.matching(event).length + 1,
-    ],
+    [`compliance, all packs (${book.rules.length} rules)`, (event) => book.matching(event).length + 1],
     ...manyRules().map(([name, rules]) => {
-      const many = new RuleBook({ rules });
-      return [name, (event) => many.inForce.matching(event).length + 1];
+      const many = bookOf({ rules });
+      return [name, (event) => many.matching(event).length + 1];
     }),
     ['remember for risk', risk.remember],
     ['detection', (event) => (detector.observe(event), findings + 1)],

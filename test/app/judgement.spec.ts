@@ -27,7 +27,7 @@ import { Listeners } from '../../src/recorder/listeners.js';
 import { Reports } from '../../src/recorder/reports.js';
 import { EventCompleter } from '../../src/recorder/event-completer.js';
 import { Redactor } from '../../src/recorder/redaction/redactor.js';
-import { RuleBook } from '../../src/features/rules/rule-book.js';
+import { bookOf } from '../../src/features/rules/compliance-options.js';
 import { RuleStage } from '../../src/features/rules/rule-stage.js';
 import type { Stage } from '../../src/recorder/stage.js';
 import { openStore } from '../support/audit-store.js';
@@ -525,7 +525,7 @@ describeOnSqlite('judgement', (create) => {
     });
     const logger = { log: silent, error: silent, warn: (message: string) => void warned.push(message) };
     const redactor = new Redactor();
-    const rules = new RuleStage(new RuleBook({ rules: [DELETION] }));
+    const rules = new RuleStage(bookOf({ rules: [DELETION] }));
     const stages = [broken('first'), rules, broken('last')];
     const completer = new EventCompleter(redactor, logger, undefined, stages);
     const listeners = new Listeners(logger);

@@ -26,5 +26,5 @@ export function eventOf(
 
 /** The ids of the rules that match, in their order. */
 export function idsOf(book: RuleBook, event: AuditLogEvent): string[] {
-  return book.inForce.matching(event).map(({ id }) => id);
+  return book.matching(event).map(({ id }) => id);
 }

@@ -4,14 +4,14 @@ import type { AuditFacts, AuditLogEvent } from '../../src/event/audit-log-event.
 import { RULE_OPERATORS } from '../../src/features/rules/compliance-rule.js';
 import type { RuleCondition, RuleConditions } from '../../src/features/rules/compliance-rule.js';
 import { compareDecimals, decimalOf } from '../../src/features/rules/decimal.js';
-import { RuleBook } from '../../src/features/rules/rule-book.js';
+import { bookOf } from '../../src/features/rules/compliance-options.js';
 import { eventOf, idsOf } from './event.js';
 
 function holds(conditions: RuleConditions, event: AuditLogEvent): boolean {
-  const book = new RuleBook({
+  const book = bookOf({
     rules: [{ id: 'tried', name: 'Tried', category: 'compliance', severity: 'low', conditions }],
   });
-  return book.inForce.matching(event).length === 1;
+  return book.matching(event).length === 1;
 }
 
 /** A value of each type that a fact can have; `absent` has none. */
@@ -183,7 +183,7 @@ describe('fields', () => {
   it('that two rules read are the same to both, and each event is read anew', () => {
     const rule = (id: string, conditions: RuleConditions) =>
       ({ id, name: id, category: 'compliance', severity: 'low', conditions }) as const;
-    const book = new RuleBook({
+    const book = bookOf({
       rules: [
         rule('is', { field: 'action', operator: 'equals', value: 'a.b' }),
         rule('folded', { field: 'action', operator: 'equals', value: 'A.B', ignoreCase: true }),
@@ -394,7 +394,7 @@ describe('patterns', () => {
   });
 
   it('are found in each text anew, however many there were before it', () => {
-    const book = new RuleBook({
+    const book = bookOf({
       rules: ['7$', '(7|8)+$'].map((value, index) => ({
         id: `r-${index}`,
         name: 'Ends so',
@@ -430,7 +430,7 @@ describe('patterns', () => {
         },
       })),
     ).flat();
-    const book = new RuleBook({ rules });
+    const book = bookOf({ rules });
     fc.assert(
       fc.property(
         fc.array(fc.nat(400), { maxLength: 5 }),

@@ -11,13 +11,15 @@ import type {
   RuleOperator,
   RuleValue,
 } from '../../src/features/rules/compliance-rule.js';
+import { bookOf } from '../../src/features/rules/compliance-options.js';
 import { CONDITION_LIMITS } from '../../src/features/rules/check-condition.js';
 import { EVENT_FIELDS, FIELDS_BEFORE_HANDLER } from '../../src/features/rules/event-field.js';
 import { COMPLIANCE_PACKS } from '../../src/features/rules/packs/all.js';
 import { PATTERN_LIMITS } from '../../src/features/rules/pattern-set.js';
 import { ACTION_DEFAULTS } from '../../src/features/rules/rule-actions.js';
 import { SEARCHED_LENGTH } from '../../src/features/rules/sent-value.js';
-import { MAX_RULES, RuleBook } from '../../src/features/rules/rule-book.js';
+import { MAX_RULES } from '../../src/features/rules/rule-book.js';
+import type { RuleBook } from '../../src/features/rules/rule-book.js';
 import type { GeneratedParts } from '../support/docs/generated.js';
 import { eventOf } from './event.js';
 
@@ -68,15 +70,15 @@ const VALUES: Readonly<Record<string, RuleValue | readonly RuleValue[]>> = {
   'a list': ['x', 7, true],
 };
 
-function bookOf(conditions: RuleConditions): RuleBook {
-  return new RuleBook({
+function bookOn(conditions: RuleConditions): RuleBook {
+  return bookOf({
     rules: [{ id: 'tried', name: 'Tried', category: 'compliance', severity: 'low', conditions }],
   });
 }
 
 function takes(operator: RuleOperator, kind: string): boolean {
   try {
-    bookOf({ field: 'details.tried', operator, value: VALUES[kind]! });
+    bookOn({ field: 'details.tried', operator, value: VALUES[kind]! });
     return true;
   } catch {
     return false;
@@ -88,8 +90,8 @@ function operators(): string {
     const kinds = Object.keys(VALUES).filter((kind) => takes(operator, kind));
     // Whoever takes any text takes digits.
     const named = kinds.includes('a text') ? kinds.filter((kind) => kind !== 'a text of digits') : kinds;
-    const { inForce } = bookOf({ field: 'details.tried', operator, value: VALUES[kinds[0]!]! });
-    const without = inForce.matching(eventOf());
+    const book = bookOn({ field: 'details.tried', operator, value: VALUES[kinds[0]!]! });
+    const without = book.matching(eventOf());
     return [code(operator), named.join(', '), MEANINGS[operator], without.length > 0 ? 'met' : 'not met'];
   });
   return table(['Operator', 'Value', 'Met where the field', 'Without the field'], rows);

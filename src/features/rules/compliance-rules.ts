@@ -1,5 +1,4 @@
 import { AuditError } from '../../event/audit-error.js';
-import type { AuditEventInput } from '../../event/audit-event-input.js';
 import { createEventId } from '../../event/event-id.js';
 import { raise } from '../../event/raised-event.js';
 import type { AuditRecorder } from '../../recorder/audit-recorder.js';
@@ -7,6 +6,13 @@ import { inContext } from '../../trail/in-context.js';
 import type { ComplianceRule } from './compliance-rule.js';
 import { RULE_CREATED, RULE_DELETED, RULE_UPDATED } from './raised-events.js';
 import type { RuleBook } from './rule-book.js';
+import type { RuleStage } from './rule-stage.js';
+
+/** A rule as it was and as it is: none was there before, or is there after; or neither, where nothing changes. */
+interface Change {
+  readonly before: ComplianceRule | undefined;
+  readonly after: ComplianceRule | undefined;
+}
 
 /** Reads and changes the compliance rules of this process. Injected. */
 export class ComplianceRules {
@@ -14,13 +20,13 @@ export class ComplianceRules {
   private changing: Promise<unknown> = Promise.resolve();
 
   constructor(
-    private readonly book: RuleBook,
+    private readonly stage: Pick<RuleStage, 'book'>,
     private readonly recorder: AuditRecorder,
   ) {}
 
   /** The rules in their order, those that are off included, with their defaults filled in. */
   list(): readonly ComplianceRule[] {
-    return this.book.rules;
+    return this.stage.book.rules;
   }
 
   /**
@@ -31,8 +37,9 @@ export class ComplianceRules {
    * @throws AuditError `AUDIT_INVALID_RULE` naming rule and field; as `AuditService.record()` where the change can't be recorded.
    *   Then nothing has changed, and where the event of the change is delivered later anyway, another one says so
    */
-  set(rule: ComplianceRule): Promise<ComplianceRule> {
-    return this.change(() => this.book.set(rule));
+  async set(rule: ComplianceRule): Promise<ComplianceRule> {
+    const { after } = await this.change((book) => book.set(rule));
+    return after!;
   }
 
   /**
@@ -40,8 +47,9 @@ export class ComplianceRules {
    *
    * @throws AuditError `AUDIT_INVALID_RULE` where there is none of this id, too
    */
-  enable(id: string, enabled: boolean): Promise<ComplianceRule> {
-    return this.change(() => this.book.enable(id, enabled));
+  async enable(id: string, enabled: boolean): Promise<ComplianceRule> {
+    const { after } = await this.change((book) => book.enable(id, enabled));
+    return after!;
   }
 
   /**
@@ -50,26 +58,27 @@ export class ComplianceRules {
    * @returns whether there was one of this id
    */
   async remove(id: string): Promise<boolean> {
-    const removed = await this.change(() => (this.book.remove(id) ? { id } : undefined));
-    return removed !== undefined;
+    const { before } = await this.change((book) => book.remove(id));
+    return before !== undefined;
   }
 
   /** One change after another: each begins with the rules that the one before it left. */
-  private change<T extends { readonly id: string } | undefined>(make: () => T): Promise<T> {
+  private change(make: (book: RuleBook) => RuleBook): Promise<Change> {
     const changed = this.changing.then(() => this.recordChange(make));
     this.changing = changed.catch(() => undefined);
     return changed;
   }
 
-  private async recordChange<T extends { readonly id: string } | undefined>(make: () => T): Promise<T> {
-    const { book, recorder } = this;
-    const before = book.rules;
-    const changed = make();
-    if (changed === undefined) return changed;
-    const after = book.rules;
-    // Until the event is there the change is none: it is judged by the rules before it.
-    book.restore(before);
-    const draft = inContext(ruleChange(changed.id, before, after));
+  private async recordChange(make: (book: RuleBook) => RuleBook): Promise<Change> {
+    const { stage, recorder } = this;
+    const { book } = stage;
+    const changed = make(book);
+    const change = { before: onlyIn(book, changed), after: onlyIn(changed, book) };
+    const { before, after } = change;
+    const { id: resourceId } = after ?? before ?? {};
+    if (resourceId === undefined) return change;
+    const raised = before ? (after ? RULE_UPDATED : RULE_DELETED) : RULE_CREATED;
+    const draft = inContext({ ...raise(raised, change), resourceId });
     const id = createEventId(Date.now());
     try {
       await recorder.recordSafely({ ...draft, id });
@@ -80,18 +89,13 @@ export class ComplianceRules {
       }
       throw error;
     }
-    book.restore(after);
-    return changed;
+    // Only now: the event is judged by the rules before it.
+    stage.book = changed;
+    return change;
   }
 }
 
-/** The event of a change of the rules: which one, what it was, and what it is now. */
-function ruleChange(
-  id: string,
-  rulesBefore: readonly ComplianceRule[],
-  rulesAfter: readonly ComplianceRule[],
-): AuditEventInput {
-  const [before, after] = [rulesBefore, rulesAfter].map((rules) => rules.find((rule) => rule.id === id));
-  const change = before ? (after ? RULE_UPDATED : RULE_DELETED) : RULE_CREATED;
-  return { ...raise(change, { before, after }), resourceId: id };
+/** The rule that the other book does not have, or has otherwise. */
+function onlyIn({ rules }: RuleBook, other: RuleBook): ComplianceRule | undefined {
+  return rules.find((rule) => !other.rules.includes(rule));
 }

@@ -1,10 +1,10 @@
 // The feature `complianceRules`: nest-audit-trail/rules.
 import { defineFeature } from '../../engine/audit-feature.js';
 import { within } from '../../store/within.js';
+import { bookOf } from './compliance-options.js';
 import type { ComplianceOptions } from './compliance-rule.js';
 import { ComplianceRules } from './compliance-rules.js';
 import { failureDraft, RuleActions } from './rule-actions.js';
-import { RuleBook } from './rule-book.js';
 import { RuleStage } from './rule-stage.js';
 
 export type {
@@ -41,8 +41,7 @@ declare module '../../engine/audit-feature.js' {
 export const complianceRules = defineFeature(
   'complianceRules',
   (options: ComplianceOptions, { recorder, logger }) => {
-    const book = new RuleBook(options);
-    const stage = new RuleStage(book);
+    const stage = new RuleStage(bookOf(options));
     const actions = new RuleActions(
       options.handlers ?? {},
       (failure) => void recorder.record(failureDraft(failure)),
@@ -58,7 +57,7 @@ export const complianceRules = defineFeature(
         await within(patienceMs, actions.idle());
         actions.close();
       },
-      service: new ComplianceRules(book, recorder),
+      service: new ComplianceRules(stage, recorder),
     };
   },
   { service: ComplianceRules },

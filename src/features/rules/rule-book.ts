@@ -1,111 +1,112 @@
-import { checkOption, wrongOption } from '../../event/option-schema.js';
-import { show } from './check-condition.js';
+import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { conditionsIn, show } from './check-condition.js';
 import { checkHandlers, checkRule, faultOf } from './check-rule.js';
 import type { CheckedRule } from './check-rule.js';
-import { CompiledRules } from './compiled-rules.js';
-import { complianceSchema, listOf, switchedBy } from './compliance-options.js';
-import type { ComplianceHandlers, ComplianceOptions, ComplianceRule } from './compliance-rule.js';
-import { COMPLIANCE_PACKS } from './packs/all.js';
+import { compileConditions } from './compile-condition.js';
+import type { Predicate } from './compile-condition.js';
+import type { ComplianceHandlers, ComplianceRule } from './compliance-rule.js';
+import { EventValues } from './event-values.js';
+import { isSentField } from './sent-value.js';
+import { SentValues } from './sent-values.js';
 
 /** Rules that a book can have. */
 export const MAX_RULES = 1_000;
 
-/** The compliance rules of an application: checked and compiled once, then tried on every event. Nothing of it does I/O. */
+interface CompiledRule {
+  readonly rule: ComplianceRule;
+  readonly isMet: Predicate;
+}
+
+/**
+ * The compliance rules of an application: checked and compiled once, then tried on every event. Nothing of it does I/O, and a change makes
+ * another book. It keeps some of the last texts, and which patterns were found in them.
+ */
 export class RuleBook {
-  private all: readonly CheckedRule[] = [];
-  /** The enabled ones of {@link rules}, until these change. */
-  inForce = new CompiledRules([]);
-  private readonly handlers: ComplianceHandlers;
-
-  /** @throws AuditError `AUDIT_INVALID_OPTIONS`, naming rule and field */
-  constructor(options: ComplianceOptions = {}) {
-    checkOption(complianceSchema, options, 'complianceRules');
-    this.handlers = { ...options.handlers };
-    const given = [
-      ...(options.packs ?? []).flatMap((pack) =>
-        COMPLIANCE_PACKS[pack].map((rule) => [rule, 'complianceRules.packs'] as const),
-      ),
-      // Not by map, which passes over holes.
-      ...Array.from(options.rules ?? [], (rule, index) => [rule, `complianceRules.rules[${index}]`] as const),
-    ];
-    if (given.length > MAX_RULES) {
-      throw wrongOption(
-        'complianceRules.rules',
-        `makes ${given.length} rules with the packs: write at most ${MAX_RULES}`,
-      );
-    }
-    const rules = new Map<string, CheckedRule>();
-    for (const [rule, place] of given) {
-      const fault = faultOf(rule, place);
-      const checked = checkRule(rule, fault);
-      if (rules.has(checked.id)) {
-        throw fault('id', 'is the id of a rule before it as well: write another one');
-      }
-      rules.set(checked.id, checked);
-    }
-    for (const [id, enabled] of switchedBy(options, [...rules.keys()])) {
-      rules.set(id, Object.freeze({ ...rules.get(id)!, enabled }));
-    }
-    const all = [...rules.values()];
-    all.forEach((rule, index) => checkHandlers(rule, this.handlers, faultOf(rule, given[index]![1])));
-    this.restore(all);
-  }
-
-  /** All rules in their order, those of packs first, with their defaults filled in. Frozen. */
-  get rules(): readonly ComplianceRule[] {
-    return this.all;
-  }
+  /** What the rules that block read of what a client sent. */
+  readonly sent: SentValues;
+  readonly canBlock: boolean;
+  private readonly values = new EventValues(false);
+  private readonly valuesBefore = new EventValues(true);
+  private readonly enabled: readonly CompiledRule[];
+  private readonly blockers: readonly CompiledRule[];
 
   /**
-   * Replaces the rule with its id, or adds it after all others.
-   *
-   * @returns the rule as it is from now on
-   * @throws AuditError `AUDIT_INVALID_RULE`, naming rule and field; then nothing has changed
+   * @param rules all of them, checked, in their order
+   * @param handlers those of the application, without which no rule may ask for them
    */
-  set(rule: unknown): ComplianceRule {
-    const fault = faultOf(rule);
-    const checked = checkRule(rule, fault);
-    checkHandlers(checked, this.handlers, fault);
-    const index = this.all.findIndex(({ id }) => id === checked.id);
-    if (index < 0 && this.all.length >= MAX_RULES) {
-      throw fault(
-        'id',
-        `is one more than the ${MAX_RULES} rules that there can be: remove another one first`,
-      );
-    }
-    this.restore(index < 0 ? [...this.all, checked] : this.all.with(index, checked));
-    return checked;
+  constructor(
+    readonly rules: readonly CheckedRule[],
+    private readonly handlers: ComplianceHandlers,
+  ) {
+    const enabled = rules.filter((rule) => rule.enabled);
+    const blockers = enabled.filter(({ actions }) => actions.includes('block'));
+    this.enabled = compiled(enabled, this.values);
+    this.blockers = compiled(blockers, this.valuesBefore);
+    this.canBlock = blockers.length > 0;
+    const fields = blockers.flatMap(({ conditions }) =>
+      Array.from(conditionsIn(conditions), ([, { field }]) => field),
+    );
+    const sent = new Set(fields.filter(isSentField));
+    // The event has it.
+    sent.delete('resourceId');
+    this.sent = new SentValues(Array.from(sent, (field) => field.slice('details.'.length)));
   }
 
-  /** @returns whether there was such a rule */
-  remove(id: string): boolean {
-    const kept = this.all.filter((rule) => rule.id !== id);
-    if (kept.length === this.all.length) return false;
-    this.restore(kept);
-    return true;
+  /** The enabled rules that match, in their order. */
+  matching(event: AuditLogEvent): readonly ComplianceRule[] {
+    if (this.enabled.length === 0) return [];
+    return this.values.of(event, () => this.enabled.filter(({ isMet }) => isMet()).map(({ rule }) => rule));
+  }
+
+  /** The first enabled rule that blocks and matches. @param event what is known of the request before its handler, body and query included */
+  blocking(event: AuditLogEvent): ComplianceRule | undefined {
+    if (!this.canBlock) return undefined;
+    return this.valuesBefore.of(event, () => this.blockers.find(({ isMet }) => isMet())?.rule);
   }
 
   /**
-   * Turns a rule on or off.
+   * The book with this rule: it replaces the one with its id, or comes after all others.
    *
-   * @returns the rule as it is from now on
+   * @throws AuditError `AUDIT_INVALID_RULE`, naming rule and field
+   */
+  set(given: unknown): RuleBook {
+    const fault = faultOf(given);
+    const rule = checkRule(given, fault);
+    checkHandlers(rule, this.handlers, fault);
+    const index = this.rules.findIndex(({ id }) => id === rule.id);
+    if (index >= 0) return new RuleBook(this.rules.with(index, rule), this.handlers);
+    if (this.rules.length < MAX_RULES) return new RuleBook([...this.rules, rule], this.handlers);
+    throw fault('id', `is one more than the ${MAX_RULES} rules that there can be: remove another one first`);
+  }
+
+  /** The book without the rule of this id; this one where there is none. */
+  remove(id: string): RuleBook {
+    const kept = this.rules.filter((rule) => rule.id !== id);
+    return kept.length === this.rules.length ? this : new RuleBook(kept, this.handlers);
+  }
+
+  /**
+   * The book in which a rule is on or off.
+   *
    * @throws AuditError `AUDIT_INVALID_RULE` where there is no such rule, or nobody does what it asks for
    */
-  enable(id: string, enabled: boolean): ComplianceRule {
-    const rule = this.all.find((one) => one.id === id);
-    if (!rule) {
-      throw faultOf({ id })(
-        'id',
-        `is ${show(id)}, and there is no such rule: write ${listOf(this.all.map((one) => one.id))}`,
-      );
-    }
-    return this.set({ ...rule, enabled });
+  enable(id: string, enabled: boolean): RuleBook {
+    const rule = this.rules.find((one) => one.id === id);
+    if (rule) return this.set({ ...rule, enabled });
+    const known = listOf(this.rules.map((one) => one.id));
+    throw faultOf({ id })('id', `is ${show(id)}, and there is no such rule: write ${known}`);
   }
+}
 
-  /** These are the rules again. @param rules as {@link rules} answered them at another time */
-  restore(rules: readonly ComplianceRule[]): void {
-    // First: what can't be compiled has changed nothing.
-    this.inForce = new CompiledRules(rules);
-    this.all = rules as readonly CheckedRule[];
-  }
+function compiled(rules: readonly ComplianceRule[], values: EventValues): CompiledRule[] {
+  const made = rules.map((rule) => ({ rule, isMet: compileConditions(rule.conditions, values) }));
+  values.compile();
+  return made;
+}
+
+/** The ids there are, as many as a message has room for. */
+export function listOf(ids: readonly string[]): string {
+  if (ids.length === 0) return 'none, since there are no rules';
+  const more = ids.length > 50 ? `, or one of ${ids.length - 50} more` : '';
+  return `one of ${ids.slice(0, 50).join(', ')}${more}`;
 }

@@ -14,17 +14,18 @@ export class RuleStage implements Stage, BlockJudge {
    */
   private readonly asked = new WeakMap<readonly string[], readonly ComplianceRule[]>();
 
-  constructor(private readonly book: RuleBook) {}
+  /** @param book the rules in force */
+  constructor(public book: RuleBook) {}
 
   get canBlock(): boolean {
-    return this.book.inForce.canBlock;
+    return this.book.canBlock;
   }
 
   blocking(event: AuditLogEvent, sent: () => SentParts): ComplianceRule | undefined {
-    const rules = this.book.inForce;
-    const values = rules.sent.keys.length === 0 ? {} : rules.sent.read(sent());
+    const { book } = this;
+    const values = book.sent.keys.length === 0 ? {} : book.sent.read(sent());
     const { method } = event.metadata;
-    return rules.blocking({
+    return book.blocking({
       ...event,
       details: { ...event.details, ...values },
       // Platforms give HEAD to the handlers of GET.
@@ -33,7 +34,7 @@ export class RuleStage implements Stage, BlockJudge {
   }
 
   judge(event: AuditLogEvent, { blockedBy }: GivenJudgement): Judgement | undefined {
-    const found = this.book.inForce.matching(event);
+    const found = this.book.matching(event);
     const blocking = blockedBy && this.book.rules.find(({ id }) => id === blockedBy.id);
     if (found.length === 0 && !blocking) return undefined;
     const complianceFlags = [...new Set([...event.complianceFlags, ...found.map(({ id }) => id)])];
