@@ -1,37 +1,22 @@
 import type { RequestPath } from './request-path.js';
 
 /**
- * A glob of path segments: `*` stands for any one, `**` for any number, none included; everything else for what it is. No
- * regular expression, so that no path makes it slow.
+ * Whether a path is one of a pattern's. The pattern is a glob of path segments: `*` stands for any one, `**` for any number, none included;
+ * everything else for what it is. No regular expression, so that no path makes it slow.
+ *
+ * @param text checked by {@link flawOfPattern}
+ * @param toTheLetter whether every router must take the path for one of the pattern's: it is spelled as the pattern is, in the same case,
+ *   without escapes that need not be, without another slash at its end. Else it is enough that any router could
  */
-export class PathPattern {
-  private readonly generous: readonly string[];
-  private readonly literal: readonly string[];
-
-  /** @param text checked by {@link flawOfPattern} */
-  constructor(private readonly text: string) {
-    const segments = text.slice(1).split('/');
-    this.generous = segments.filter((segment) => segment !== '').map((segment) => segment.toLowerCase());
+export function pathTest(text: string, toTheLetter: boolean): (path: RequestPath) => boolean {
+  const segments = text.slice(1).split('/');
+  if (toTheLetter) {
     // A path is sent encoded, a pattern is written as people read it.
-    this.literal = segments.map((segment) => encodeURI(segment));
+    const wanted = segments.map((segment) => encodeURI(segment));
+    return ({ literal }) => literal !== undefined && fitsSegments(wanted, literal);
   }
-
-  /** Whether any router could take the path for one of the pattern's. */
-  fits({ generous }: RequestPath): boolean {
-    return generous.some((segments) => fitsSegments(this.generous, segments));
-  }
-
-  /**
-   * Whether every router takes the path for one of the pattern's: it is spelled as the pattern is, in the same case,
-   * without escapes that need not be, without another slash at its end.
-   */
-  fitsToTheLetter({ literal }: RequestPath): boolean {
-    return literal !== undefined && fitsSegments(this.literal, literal);
-  }
-
-  toString(): string {
-    return this.text;
-  }
+  const wanted = segments.filter((segment) => segment !== '').map((segment) => segment.toLowerCase());
+  return ({ generous }) => generous.some((way) => fitsSegments(wanted, way));
 }
 
 /** Why a text is no pattern, as what to write instead; `undefined` where it is one. */

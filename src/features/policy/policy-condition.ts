@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../../capture/recording.js';
-import { PathPattern } from './path-pattern.js';
+import { pathTest } from './path-pattern.js';
 import type { RequestPath } from './request-path.js';
 import type { PolicyMatch } from './policy-rule.js';
 
@@ -35,9 +35,8 @@ const TESTS: Readonly<Record<Field, (wanted: readonly string[], silences: boolea
     return ({ facts }) => methods.has(facts.method!.toUpperCase());
   },
   path: (wanted, silences) => {
-    const patterns = wanted.map((text) => new PathPattern(text));
-    return ({ path }) =>
-      patterns.some((pattern) => (silences ? pattern.fitsToTheLetter(path()) : pattern.fits(path())));
+    const tests = wanted.map((text) => pathTest(text, silences));
+    return ({ path }) => tests.some((fits) => fits(path()));
   },
   route: isOneOf('route'),
   controller: isOneOf('controller'),
