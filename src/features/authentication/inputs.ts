@@ -70,11 +70,18 @@ export interface ImpossibleTravelInput extends AuthenticationInput {
   readonly outcome?: 'success' | 'failure';
 }
 
-export interface TokenInput extends AuthenticationInput {
+export interface LogoutInput extends AuthenticationInput {
+  /** Whose session or token, where that is not who acts. Becomes `details.targetUserId`. */
+  readonly targetUserId?: string;
+}
+
+export interface SessionInput extends LogoutInput {
+  readonly sessionId: string;
+}
+
+export interface TokenInput extends LogoutInput {
   /** The token's id (`jti`) or a fingerprint, never the token itself. */
   readonly tokenId: string;
-  /** Whose token, where that is not who acts. Becomes `details.targetUserId`. */
-  readonly targetUserId?: string;
   /** For example `refresh`, `api-key`. Becomes `details.kind`. */
   readonly kind?: string;
   /** What it allows. Becomes `details.scopes`. */
@@ -93,12 +100,24 @@ export interface AccessDeniedInput extends AuthenticationInput {
   readonly permission?: string | readonly string[];
 }
 
-export interface PermissionChangeInput extends AuthenticationInput {
-  /** Whose rights. */
-  readonly targetUserId: string;
-  /** The rights or roles before and after. Become `details.from` and `details.to`. */
+/** The rights, roles or level of access before and after. Become `details.from` and `details.to`. */
+interface FromTo {
   readonly from?: string | readonly string[];
   readonly to?: string | readonly string[];
+}
+
+/** What changed goes into `details`. */
+export interface UserChangeInput extends AuthenticationInput {
+  /** Whose account, or rights. */
+  readonly targetUserId: string;
+}
+
+export interface PermissionChangeInput extends UserChangeInput, FromTo {}
+
+export interface PrivilegeChangeInput extends AuthenticationInput, FromTo {
+  /** What is guarded otherwise now, for example `report`. */
+  readonly resource: string;
+  readonly resourceId?: string;
 }
 
 export interface AdminActionInput extends AuthenticationInput {
@@ -109,32 +128,6 @@ export interface AdminActionInput extends AuthenticationInput {
   readonly resourceId?: string;
   /** @defaultValue `success` */
   readonly outcome?: 'success' | 'failure' | 'partial';
-}
-
-export interface PrivilegeChangeInput extends AuthenticationInput {
-  /** What is guarded otherwise now, for example `report`. */
-  readonly resource: string;
-  readonly resourceId?: string;
-  /** The level of access before and after. Become `details.from` and `details.to`. */
-  readonly from?: string | readonly string[];
-  readonly to?: string | readonly string[];
-}
-
-export interface SessionInput extends AuthenticationInput {
-  readonly sessionId: string;
-  /** Whose session, where that is not who acts. Becomes `details.targetUserId`. */
-  readonly targetUserId?: string;
-}
-
-export interface LogoutInput extends AuthenticationInput {
-  /** Whose session, where that is not who acts. Becomes `details.targetUserId`. */
-  readonly targetUserId?: string;
-}
-
-/** What changed goes into `details`. */
-export interface UserChangeInput extends AuthenticationInput {
-  /** Which account. */
-  readonly targetUserId: string;
 }
 
 export interface ImpersonationInput extends Omit<AuthenticationInput, 'userId'> {

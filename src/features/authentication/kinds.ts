@@ -1,9 +1,8 @@
 // What can happen to logins, sessions, tokens, rights and accounts: what is taken of each, and what its event says.
 import { invalidEvent } from '../../event/audit-error.js';
-import { group } from '../../event/option-schema.js';
+import { group, isFilledText, isObject, option } from '../../event/option-schema.js';
 import type { OptionGroup, OptionSchema } from '../../event/option-schema.js';
 import type { AuthenticationActionName } from './actions.js';
-import { any, COMMON, count, outcome, text, texts, time } from './check-input.js';
 import type {
   AdminActionInput,
   AuthenticationInput,
@@ -26,7 +25,7 @@ interface Told {
 }
 
 /** One thing that can happen. */
-interface Kind {
+export interface Kind {
   readonly action: AuthenticationActionName;
   /** The property that says whom or what it is about: the event's `resourceId`. */
   readonly about: string;
@@ -36,6 +35,38 @@ interface Kind {
   readonly needs: readonly string[] | ((given: Given) => readonly string[]);
   readonly tell?: (given: Given) => Told;
 }
+
+const orNull = (accepts: (value: unknown) => boolean, what: string) =>
+  option((value) => value === null || accepts(value), what);
+const isTexts = (value: unknown) => Array.isArray(value) && value.every(isFilledText);
+
+/** What a property must be; each completes "must be …". */
+const any = orNull(() => true, 'anything');
+const text = orNull(isFilledText, 'a text that is not empty');
+const texts = orNull((value) => isFilledText(value) || isTexts(value), 'a text or a list of texts');
+const count = orNull((value) => Number.isSafeInteger(value) && Number(value) >= 0, 'an integer from 0');
+const outcome = orNull((value) => value === 'success' || value === 'failure', "'success' or 'failure'");
+const time = orNull(
+  (value) => (typeof value === 'number' || value instanceof Date) && !Number.isNaN(new Date(value).getTime()),
+  'a time: milliseconds or a Date',
+);
+const facts = orNull(isObject, 'an object');
+
+/** Those without a rule of their own go to record() as they are, which has one. */
+const COMMON = {
+  tenantId: any,
+  userId: any,
+  sessionId: any,
+  ipAddress: any,
+  userAgent: any,
+  timestamp: any,
+  severity: any,
+  details: facts,
+  metadata: facts,
+  reason: text,
+  actorType: text,
+  impersonatorId: text,
+} satisfies Record<keyof AuthenticationInput, OptionSchema>;
 
 const TARGET = { targetUserId: text };
 const THING = { resource: text, resourceId: text };
