@@ -13,5 +13,5 @@ export function normalize(text: string): string {
  * upper case stays different: `ß` is not `SS`.
  */
 export function fold(text: string): string {
-  return withFewMarks(text).normalize('NFC').toLowerCase();
+  return normalize(text).toLowerCase();
 }

@@ -1,23 +1,10 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
+import { EVENT_FIELDS as STORED_FIELDS } from '../../store/event-row.js';
 
 /** The fields of an event that a condition can name; `details` and `metadata` by one of their keys. */
-export const EVENT_FIELDS = [
-  'id',
-  'timestamp',
-  'tenantId',
-  'userId',
-  'action',
-  'resource',
-  'resourceId',
-  'ipAddress',
-  'userAgent',
-  'sessionId',
-  'severity',
-  'category',
-  'outcome',
-  'riskScore',
-  'complianceFlags',
-] as const satisfies readonly (keyof AuditLogEvent)[];
+export const EVENT_FIELDS = STORED_FIELDS.map(({ name }) => name).filter(
+  (name) => name !== 'details' && name !== 'metadata',
+);
 
 /** How the value of a field is read, `undefined` where the event has none; itself `undefined` where there can be no such field. */
 export function readerOf(field: string): ((event: AuditLogEvent) => unknown) | undefined {

@@ -23,15 +23,10 @@ export class EventValues {
     return this.before && isSentField(field);
   }
 
-  /** Runs `work` while the readers answer with the event's values. The event itself is not kept. */
-  of<T>(event: AuditLogEvent, work: () => T): T {
+  /** From now on the readers answer with this event's values. */
+  see(event: AuditLogEvent): void {
     this.event = event;
     this.round += 1;
-    try {
-      return work();
-    } finally {
-      this.event = undefined;
-    }
   }
 
   /**

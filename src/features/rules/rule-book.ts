@@ -54,14 +54,14 @@ export class RuleBook {
 
   /** The enabled rules that match, in their order. */
   matching(event: AuditLogEvent): readonly ComplianceRule[] {
-    if (this.enabled.length === 0) return [];
-    return this.values.of(event, () => this.enabled.filter(({ isMet }) => isMet()).map(({ rule }) => rule));
+    this.values.see(event);
+    return this.enabled.filter(({ isMet }) => isMet()).map(({ rule }) => rule);
   }
 
   /** The first enabled rule that blocks and matches. @param event what is known of the request before its handler, body and query included */
   blocking(event: AuditLogEvent): ComplianceRule | undefined {
-    if (!this.canBlock) return undefined;
-    return this.valuesBefore.of(event, () => this.blockers.find(({ isMet }) => isMet())?.rule);
+    this.valuesBefore.see(event);
+    return this.blockers.find(({ isMet }) => isMet())?.rule;
   }
 
   /**
