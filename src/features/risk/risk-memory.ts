@@ -15,12 +15,15 @@ export interface RiskFacts {
   readonly burst: boolean;
 }
 
+/** From where an event came. */
+type Origin = Partial<Pick<AuditLogEvent, 'ipAddress' | 'userAgent'>>;
+
 /** A user's last events before a time (Unix epoch, milliseconds): from where each came. */
 export type RiskHistory = (
   tenantId: string,
   userId: string,
   before: number,
-) => Promise<readonly { readonly ipAddress?: string; readonly userAgent?: string }[]>;
+) => Promise<readonly Readonly<Origin>[]>;
 
 /** How long an address or a device is new. */
 export const NEW_FOR_MS = 3_600_000;
@@ -35,8 +38,7 @@ interface User {
   readonly userId: string;
   /** When it was first seen by this process. */
   readonly since: number;
-  readonly addresses: FirstSeen;
-  readonly devices: FirstSeen;
+  readonly seen: Readonly<Record<keyof Origin, FirstSeen>>;
   /** Whether the store was asked; until it has answered, nothing counts as new. */
   history: 'unknown' | 'asked' | 'none' | 'some';
 }
@@ -69,19 +71,14 @@ export class RiskMemory {
 
   /** What is known of an event that is about to be recorded. Changes nothing. */
   facts(event: AuditLogEvent): RiskFacts {
-    const { timestamp } = event;
-    const user =
-      event.userId === undefined ? undefined : this.users.peek(userKey(event.tenantId, event.userId));
-    const isNew = (seen: FirstSeen | undefined, value: string | undefined) =>
-      user !== undefined &&
-      value !== undefined &&
-      wasThereBefore(user, timestamp) &&
-      timestamp - (seen?.of(value) ?? timestamp) < NEW_FOR_MS;
-    return {
-      newAddress: isNew(user?.addresses, event.ipAddress),
-      newDevice: isNew(user?.devices, event.userAgent),
-      burst: this.isBurst(event),
+    const { timestamp, tenantId, userId } = event;
+    const user = userId === undefined ? undefined : this.users.peek(userKey(tenantId, userId));
+    const isNew = (origin: keyof Origin) => {
+      const value = event[origin];
+      if (!user || value === undefined || !wasThereBefore(user, timestamp)) return false;
+      return timestamp - (user.seen[origin].of(value) ?? timestamp) < NEW_FOR_MS;
     };
+    return { newAddress: isNew('ipAddress'), newDevice: isNew('userAgent'), burst: this.isBurst(event) };
   }
 
   /** Remembers an event that was recorded. Never throws and never waits. */
@@ -99,12 +96,10 @@ export class RiskMemory {
       tenantId,
       userId,
       since: timestamp,
-      addresses: new FirstSeen(),
-      devices: new FirstSeen(),
+      seen: { ipAddress: new FirstSeen(), userAgent: new FirstSeen() },
       history: 'unknown',
     }));
-    if (event.ipAddress !== undefined) user.addresses.note(event.ipAddress, timestamp);
-    if (event.userAgent !== undefined) user.devices.note(event.userAgent, timestamp);
+    noteOrigin(user, event, timestamp);
     if (user.history === 'unknown') this.ask(user);
   }
 
@@ -130,10 +125,7 @@ export class RiskMemory {
   private async read(user: User): Promise<void> {
     try {
       const events = await this.history(user.tenantId, user.userId, Date.now() - NEW_FOR_MS);
-      for (const { ipAddress, userAgent } of [...events].reverse()) {
-        if (ipAddress !== undefined) user.addresses.note(ipAddress, 0);
-        if (userAgent !== undefined) user.devices.note(userAgent, 0);
-      }
+      for (const event of [...events].reverse()) noteOrigin(user, event, 0);
       user.history = events.length > 0 ? 'some' : 'none';
     } catch (error) {
       // It is asked again with the user's next event.
@@ -146,6 +138,11 @@ export class RiskMemory {
       );
     }
   }
+}
+
+function noteOrigin({ seen }: User, { ipAddress, userAgent }: Origin, at: number): void {
+  if (ipAddress !== undefined) seen.ipAddress.note(ipAddress, at);
+  if (userAgent !== undefined) seen.userAgent.note(userAgent, at);
 }
 
 /** Whether the user has events that are an hour older. */
