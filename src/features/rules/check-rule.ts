@@ -3,8 +3,8 @@ import { CATEGORIES, SEVERITIES } from '../../event/audit-log-event.js';
 import { filledList, group, option, parsed, ruled, yesNo } from '../../event/option-schema.js';
 import type { OptionFault, OptionSchema } from '../../event/option-schema.js';
 import { conditionsIn, conditionsSchema, quoted, show, wordOf } from './check-condition.js';
-import { HANDLED_ACTIONS, RULE_ACTIONS } from './compliance-rule.js';
-import type { ComplianceHandlers, ComplianceRule, HandledAction } from './compliance-rule.js';
+import { isHandled, RULE_ACTIONS } from './compliance-rule.js';
+import type { ComplianceHandlers, ComplianceRule } from './compliance-rule.js';
 import { FIELDS_BEFORE_HANDLER, isKnownBeforeHandler } from './event-field.js';
 import { PATTERN_LIMITS, sizeOfPattern } from './pattern-set.js';
 import { isSentField } from './sent-value.js';
@@ -87,7 +87,7 @@ export function checkRule(given: unknown, fault: Fault): CheckedRule {
 export function checkHandlers(rule: CheckedRule, handlers: ComplianceHandlers, fault: Fault): void {
   if (!rule.enabled) return;
   rule.actions.forEach((action, index) => {
-    if (!HANDLED_ACTIONS.includes(action as HandledAction) || handlers[action as HandledAction]) return;
+    if (!isHandled(action) || handlers[action]) return;
     throw fault(
       `actions[${index}]`,
       `is '${action}', for which there is no handler: write complianceRules({ handlers: { ${action}: (finding) => … } })`,

@@ -25,6 +25,10 @@ export const HANDLED_ACTIONS = ['alert', 'notify', 'escalate'] as const satisfie
 
 export type HandledAction = (typeof HANDLED_ACTIONS)[number];
 
+export function isHandled(action: RuleAction): action is HandledAction {
+  return HANDLED_ACTIONS.includes(action as HandledAction);
+}
+
 /** What a condition can compare with. */
 export type RuleValue = string | number | boolean;
 

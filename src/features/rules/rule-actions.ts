@@ -6,6 +6,7 @@ import { errorNameOf } from '../../event/audit-error.js';
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import { raise } from '../../event/raised-event.js';
 import { within } from '../../store/within.js';
+import { isHandled } from './compliance-rule.js';
 import type { ComplianceHandlers, ComplianceRule, HandledAction } from './compliance-rule.js';
 import { HANDLER_FAILED } from './raised-events.js';
 
@@ -97,8 +98,7 @@ export class RuleActions {
   dispatch(rule: ComplianceRule, event: AuditLogEvent): void {
     // For an event of a handler that failed no handler is called: it would fail again.
     if (event.action === HANDLER_FAILED.action || this.inHandler.getStore()) return;
-    for (const action of rule.actions ?? []) {
-      if (action === 'log' || action === 'block') continue;
+    for (const action of (rule.actions ?? []).filter(isHandled)) {
       const task: Task = { rule, action, event, attempts: 0 };
       if (this.isClosed) this.fail(task, 'Closed');
       else if (this.pending >= this.limits.maxPending) this.drop(task);

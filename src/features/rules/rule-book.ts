@@ -4,7 +4,7 @@ import { checkHandlers, checkRule, faultOf } from './check-rule.js';
 import type { CheckedRule } from './check-rule.js';
 import { compileConditions } from './compile-condition.js';
 import type { Predicate } from './compile-condition.js';
-import type { ComplianceHandlers, ComplianceRule } from './compliance-rule.js';
+import type { ComplianceHandlers } from './compliance-rule.js';
 import { EventValues } from './event-values.js';
 import { isSentField } from './sent-value.js';
 import { SentValues } from './sent-values.js';
@@ -13,7 +13,7 @@ import { SentValues } from './sent-values.js';
 export const MAX_RULES = 1_000;
 
 interface CompiledRule {
-  readonly rule: ComplianceRule;
+  readonly rule: CheckedRule;
   readonly isMet: Predicate;
 }
 
@@ -53,13 +53,13 @@ export class RuleBook {
   }
 
   /** The enabled rules that match, in their order. */
-  matching(event: AuditLogEvent): readonly ComplianceRule[] {
+  matching(event: AuditLogEvent): readonly CheckedRule[] {
     this.values.see(event);
     return this.enabled.filter(({ isMet }) => isMet()).map(({ rule }) => rule);
   }
 
   /** The first enabled rule that blocks and matches. @param event what is known of the request before its handler, body and query included */
-  blocking(event: AuditLogEvent): ComplianceRule | undefined {
+  blocking(event: AuditLogEvent): CheckedRule | undefined {
     this.valuesBefore.see(event);
     return this.blockers.find(({ isMet }) => isMet())?.rule;
   }
@@ -98,7 +98,7 @@ export class RuleBook {
   }
 }
 
-function compiled(rules: readonly ComplianceRule[], values: EventValues): CompiledRule[] {
+function compiled(rules: readonly CheckedRule[], values: EventValues): CompiledRule[] {
   const made = rules.map((rule) => ({ rule, isMet: compileConditions(rule.conditions, values) }));
   values.compile();
   return made;

@@ -1,7 +1,7 @@
 import type { AuditLogEvent } from '../../event/audit-log-event.js';
 import type { BlockJudge, SentParts } from '../../recorder/block-judge.js';
 import type { GivenJudgement, Judgement, Stage } from '../../recorder/stage.js';
-import { HANDLED_ACTIONS } from './compliance-rule.js';
+import { isHandled } from './compliance-rule.js';
 import type { ComplianceRule } from './compliance-rule.js';
 import type { RuleBook } from './rule-book.js';
 
@@ -38,7 +38,9 @@ export class RuleStage implements Stage, BlockJudge {
     const blocking = blockedBy && this.book.rules.find(({ id }) => id === blockedBy.id);
     if (found.length === 0 && !blocking) return undefined;
     const complianceFlags = [...new Set([...event.complianceFlags, ...found.map(({ id }) => id)])];
-    const asking = [...new Set([...(blocking ? [blocking] : []), ...found])].filter(asksHandlers);
+    const asking = [...new Set([...(blocking ? [blocking] : []), ...found])].filter(({ actions }) =>
+      actions.some(isHandled),
+    );
     if (asking.length > 0) this.asked.set(complianceFlags, asking);
     return { complianceFlags };
   }
@@ -47,8 +49,4 @@ export class RuleStage implements Stage, BlockJudge {
   asking(event: AuditLogEvent): readonly ComplianceRule[] {
     return this.asked.get(event.complianceFlags) ?? [];
   }
-}
-
-function asksHandlers({ actions = [] }: ComplianceRule): boolean {
-  return HANDLED_ACTIONS.some((action) => actions.includes(action));
 }
