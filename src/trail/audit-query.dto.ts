@@ -4,17 +4,16 @@ import {
   ArrayNotEmpty,
   IsIn,
   IsInt,
-  IsNotEmpty,
   IsOptional,
   IsString,
+  Length,
   Max,
-  MaxLength,
   Min,
   ValidateBy,
   validateSync,
 } from 'class-validator';
 import { types } from 'node:util';
-import { AuditError, invalidQuery } from '../event/audit-error.js';
+import { invalidQuery } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { isWithin, LAST_TIME } from '../event/event-checks.js';
 import { FACT_LIMITS } from '../event/flatten.js';
@@ -83,20 +82,17 @@ function toInteger(value: unknown): unknown {
   return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
 }
 
+const each = { each: true };
+const filled = [ArrayNotEmpty(), ArrayMaxSize(MAX_VALUES)];
+
 /** A list of texts, each bounded, as an `IN` condition of every filter is. */
 function Texts(maxLength: number): PropertyDecorator {
-  const each = { each: true };
-  const rules = [IsString(each), IsNotEmpty(each), MaxLength(maxLength, each)];
-  return Property(
-    { type: () => [String], maxItems: MAX_VALUES },
-    [ArrayNotEmpty(), ArrayMaxSize(MAX_VALUES), ...rules],
-    toList,
-  );
+  const schema = { type: () => [String], maxItems: MAX_VALUES };
+  return Property(schema, [...filled, IsString(each), Length(1, maxLength, each)], toList);
 }
 
 function Vocabulary(words: readonly string[]): PropertyDecorator {
-  const rules = [ArrayNotEmpty(), ArrayMaxSize(MAX_VALUES), IsIn(words, { each: true })];
-  return Property({ enum: words, isArray: true }, rules, toWords);
+  return Property({ enum: words, isArray: true }, [...filled, IsIn(words, each)], toWords);
 }
 
 function Time(): PropertyDecorator {
@@ -126,8 +122,8 @@ export function Word(words: readonly string[]): PropertyDecorator {
   return Property({ enum: words }, [IsIn(words)]);
 }
 
-function Text(rules: readonly PropertyDecorator[]): PropertyDecorator {
-  return Property({ type: () => String }, [IsString(), ...rules, MaxLength(256)]);
+function Text(minLength: number): PropertyDecorator {
+  return Property({ type: () => String }, [IsString(), Length(minLength, 256)]);
 }
 
 /** What is wrong with the keys and values that a query compares. */
@@ -237,7 +233,7 @@ export class AuditFilterDto {
    * case does not count (on MySQL and MariaDB, no case does). The last two are searched as JSON, keys included; a
    * quotation mark is `\"` there.
    */
-  @Text([IsNotEmpty()])
+  @Text(1)
   readonly text?: string;
 
   /** @internal What `@nestjs/swagger` asks a class for, so that it need not be loaded here. */
@@ -264,7 +260,7 @@ export class AuditQueryDto extends AuditFilterDto {
   readonly limit?: number;
 
   /** The `nextCursor` of the page before, with the same filter and order. */
-  @Text([])
+  @Text(0)
   readonly cursor?: string;
 }
 
@@ -297,36 +293,24 @@ export function checkQuery<Query extends AuditFilterDto = AuditQueryDto>(
   );
   const checked = plainToInstance(dto, plain);
   const [error] = validateSync(checked);
-  if (error) {
-    const reason = Object.values(error.constraints ?? {})[0] ?? `${error.property} is not valid`;
-    throw invalidQuery(error.property, reason);
-  }
-  return checked as CheckedQuery<Query>;
+  if (!error) return checked as CheckedQuery<Query>;
+  throw invalidQuery(error.property, Object.values(error.constraints!)[0]!);
 }
 
-/** What can be asked for, and looked at again and again without another answer: no object of a kind that is not known. */
+/** What can be looked at again and again without another answer: a copy of a list or a record, and no object of a kind that is not known. */
 function plainValue(name: string, value: unknown): unknown {
   if (value === null) throw invalidQuery(name, `${name} must not be null: leave it out, or give it a value`);
   if (typeof value !== 'object') return value;
   try {
     if (types.isDate(value)) return Date.prototype.getTime.call(value);
-    if (Array.isArray(value)) {
-      const items = [...(value as unknown[])];
-      if (items.every((item) => typeof item !== 'object')) return items;
-    } else if (name === 'details' || name === 'metadata') {
-      const wrong = whyNoFacts(value);
-      if (wrong !== undefined) throw invalidQuery(name, name + wrong);
-      // Of its values, lists are the only ones that have parts.
-      return Object.fromEntries(
-        Object.entries(value).map(([key, fact]) => [
-          key,
-          Array.isArray(fact) ? [...(fact as unknown[])] : fact,
-        ]),
-      );
+    if (Array.isArray(value)) return [...(value as unknown[])];
+    if (isRecord(value)) {
+      // No value that a query may have has parts, except lists.
+      const facts = Object.entries(value).map(([key, fact]) => [key, Array.isArray(fact) ? [...fact] : fact]);
+      return Object.fromEntries(facts);
     }
-  } catch (error) {
-    if (error instanceof AuditError) throw error;
+  } catch {
     throw invalidQuery(name, `${name} can't be read`);
   }
-  throw invalidQuery(name, `${name} must not be an object, nor hold one`);
+  throw invalidQuery(name, `${name} must not be an object of this kind`);
 }
