@@ -1,3 +1,4 @@
+import { decodeHash } from './base64.js';
 import { HASH_SIZE, EMPTY_ROOT, nodeHash } from './merkle.js';
 
 /** A SHA-256 hash: 32 bytes, or their base64 or hexadecimal text. */
@@ -29,26 +30,16 @@ export interface ConsistencyClaim {
 
 /** No tree that a proof can be about is higher: sizes have 64 bits at most. */
 const MAX_PROOF = 130;
+const HEX = /^[0-9a-f]{64}$/i;
 
 /** RFC 9162, section 2.1.3.2. Never throws; what is malformed in any way is not proved. */
 export function verifyInclusion(claim: InclusionClaim): boolean {
   return isProved(() => {
-    const index = toCount(claim.leafIndex);
-    const size = toCount(claim.treeSize);
+    const [index, size] = [toCount(claim.leafIndex), toCount(claim.treeSize)];
     const path = toHashes(claim.proof);
     const root = toHash(claim.root);
-    let node = toHash(claim.leafHash);
-    if (index >= size) return false;
-    let [first, last] = [index, size - 1n];
-    for (const sibling of path) {
-      if (last === 0n) return false;
-      if (first % 2n === 1n || first === last) {
-        node = nodeHash(sibling, node);
-        while (first % 2n === 0n && first !== 0n) [first, last] = [first >> 1n, last >> 1n];
-      } else node = nodeHash(node, sibling);
-      [first, last] = [first >> 1n, last >> 1n];
-    }
-    return last === 0n && node.equals(root);
+    const leaf = toHash(claim.leafHash);
+    return index < size && climb(leaf, index, size - 1n, path)?.whole.equals(root) === true;
   });
 }
 
@@ -69,18 +60,30 @@ export function verifyConsistency(claim: ConsistencyClaim): boolean {
     if ((size1 & (size1 - 1n)) === 0n) path = [root1, ...path];
     let [first, last] = [size1 - 1n, size2 - 1n];
     while (first % 2n === 1n) [first, last] = [first >> 1n, last >> 1n];
-    let [node1, node2] = [path[0]!, path[0]!];
-    for (const sibling of path.slice(1)) {
-      if (last === 0n) return false;
-      if (first % 2n === 1n || first === last) {
-        node1 = nodeHash(sibling, node1);
-        node2 = nodeHash(sibling, node2);
-        while (first % 2n === 0n && first !== 0n) [first, last] = [first >> 1n, last >> 1n];
-      } else node2 = nodeHash(node2, sibling);
-      [first, last] = [first >> 1n, last >> 1n];
-    }
-    return last === 0n && node1.equals(root1) && node2.equals(root2);
+    const [node, ...siblings] = path;
+    const roots = climb(node!, first, last, siblings);
+    return roots !== undefined && roots.older.equals(root1) && roots.whole.equals(root2);
   });
+}
+
+/**
+ * Climbs from a node to the root, past the siblings of the path.
+ *
+ * @param index of the node on its level, of which `last` is the last
+ * @returns the root, and that of the older tree whose last node it is: siblings to its right came later; `undefined` where the path does not
+ *   end at the root
+ */
+function climb(node: Buffer, index: bigint, last: bigint, path: readonly Buffer[]) {
+  let [whole, older] = [node, node];
+  for (const sibling of path) {
+    if (last === 0n) return undefined;
+    if (index % 2n === 1n || index === last) {
+      [whole, older] = [nodeHash(sibling, whole), nodeHash(sibling, older)];
+      while (index % 2n === 0n && index !== 0n) [index, last] = [index >> 1n, last >> 1n];
+    } else whole = nodeHash(whole, sibling);
+    [index, last] = [index >> 1n, last >> 1n];
+  }
+  return last === 0n ? { whole, older } : undefined;
 }
 
 /** The only root that can be told without leaves is the empty tree's. */
@@ -120,15 +123,6 @@ function toHash(value: unknown): Buffer {
   return copy;
 }
 
-function fromText(text: string): Buffer {
-  if (text.length > 2 * HASH_SIZE) throw new TypeError('not the text of a hash');
-  for (const encoding of ['base64', 'hex'] as const) {
-    const bytes = Buffer.from(text, encoding);
-    if (
-      bytes.length === HASH_SIZE &&
-      bytes.toString(encoding) === (encoding === 'hex' ? text.toLowerCase() : text)
-    )
-      return bytes;
-  }
-  throw new TypeError('not the text of a hash');
+function fromText(text: string): Buffer | undefined {
+  return HEX.test(text) ? Buffer.from(text, 'hex') : decodeHash(text);
 }
