@@ -16,6 +16,7 @@ import { types } from 'node:util';
 import { invalidQuery } from '../event/audit-error.js';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from '../event/audit-log-event.js';
 import { isWithin, LAST_TIME } from '../event/event-checks.js';
+import { isEventId } from '../event/event-id.js';
 import { FACT_LIMITS } from '../event/flatten.js';
 import { showValue } from '../event/show-value.js';
 import { unknownProperties } from '../event/unknown-properties.js';
@@ -151,6 +152,15 @@ function isFact(value: unknown): boolean {
   return typeof value === 'boolean' || Number.isFinite(value);
 }
 
+/** The id of an event. @param what of which one, in words */
+export function IdOf(what: string): PropertyDecorator {
+  const isId = ValidateBy(
+    { name: 'isId', validator: { validate: isEventId } },
+    { message: `$property must be the id of ${what}` },
+  );
+  return Property(undefined, [isId]);
+}
+
 /** Which events: what {@link AuditQueryDto} and the query of statistics have in common. */
 export class AuditFilterDto {
   /** Exact, one or a list of at most 100. */
@@ -268,7 +278,7 @@ export class AuditQueryDto extends AuditFilterDto {
 export type AuditFilter = AuditFilterDto;
 
 /** The query in its checked form. */
-export type CheckedQuery<Query extends AuditFilterDto = AuditQueryDto> = Query & {
+export type CheckedQuery<Query extends object = AuditQueryDto> = Query & {
   readonly from?: number;
   readonly to?: number;
 };
@@ -280,13 +290,12 @@ export type CheckedQuery<Query extends AuditFilterDto = AuditQueryDto> = Query &
  * @param dto what it may have
  * @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property
  */
-export function checkQuery<Query extends AuditFilterDto = AuditQueryDto>(
+export function checkQuery<Query extends object = AuditQueryDto>(
   query: object,
   dto = AuditQueryDto as unknown as new () => Query,
 ): CheckedQuery<Query> {
   // Before class-validator does, which takes time that grows with the square of their number.
-  const names = [AuditFilterDto, dto].flatMap(({ prototype }) => [...PROPERTIES.get(prototype)!.keys()]);
-  const unknown = unknownProperties(query, new Set(names));
+  const unknown = unknownProperties(query, new Set(namesOf(dto.prototype)));
   if (unknown) throw invalidQuery(unknown.first, unknown.reason);
   const plain = Object.fromEntries(
     Object.entries(query).map(([name, value]) => [name, plainValue(name, value)]),
@@ -295,6 +304,15 @@ export function checkQuery<Query extends AuditFilterDto = AuditQueryDto>(
   const [error] = validateSync(checked);
   if (!error) return checked as CheckedQuery<Query>;
   throw invalidQuery(error.property, Object.values(error.constraints!)[0]!);
+}
+
+/** The properties of a class of queries, and of those that it extends. */
+function namesOf(prototype: object | null): string[] {
+  if (prototype === null) return [];
+  return [
+    ...(PROPERTIES.get(prototype)?.keys() ?? []),
+    ...namesOf(Object.getPrototypeOf(prototype) as object),
+  ];
 }
 
 /** What can be looked at again and again without another answer: a copy of a list or a record, and no object of a kind that is not known. */

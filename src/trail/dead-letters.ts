@@ -1,24 +1,29 @@
 import { invalidQuery } from '../event/audit-error.js';
 import { RateLimitedLog } from '../event/audit-logger.js';
 import type { AuditLogger } from '../event/audit-logger.js';
-import { isEventId } from '../event/event-id.js';
 import { pages } from '../event/pages.js';
 import { defined } from '../event/present.js';
 import { unknownProperties } from '../event/unknown-properties.js';
 import type { AtRest } from '../recorder/at-rest.js';
 import type { AuditDeadLetter, DeadLetterRepository } from '../store/dead-letter.repository.js';
-import { checkQuery, DEFAULT_LIMIT } from './audit-query.dto.js';
+import { checkQuery, DEFAULT_LIMIT, IdOf, MAX_LIMIT, WholeNumber } from './audit-query.dto.js';
 import { splitReveal, splitScope } from './audit-scope.js';
 import type { AuditReadScope, AuditScope } from './audit-scope.js';
 import type { Reads } from './reads.js';
 
-/** Whose dead letters, and which page of them. */
-export type AuditDeadLetterQuery = AuditScope & {
+/** Which page of dead letters. */
+export class DeadLetterPageDto {
   /** Most letters in the answer, 1-1000. @defaultValue 50 */
+  @WholeNumber(1, MAX_LIMIT)
   readonly limit?: number;
+
   /** The id of the event that the page begins behind: the last one of the page before. */
+  @IdOf('the last event of the page before')
   readonly after?: string;
-};
+}
+
+/** Whose dead letters, and which page of them. */
+export type AuditDeadLetterQuery = AuditScope & DeadLetterPageDto;
 
 /** Dead letters that a replay reads at a time: each may take some hundred kilobytes. */
 const REPLAY_PAGE = 20;
@@ -37,15 +42,25 @@ export class DeadLetters {
   }
 
   find(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
-    return this.reads.answered(
-      { method: 'deadLetters', query },
-      () => this.page(query),
-      ({ length }) => length,
-    );
+    const find = async () => {
+      const { reveal, rest } = splitReveal(query);
+      if (reveal) this.atRest.assertReveals();
+      const { tenantId, rest: page } = splitScope(rest);
+      const { limit = DEFAULT_LIMIT, after } = checkQuery(page, DeadLetterPageDto);
+      const letters = await this.letters.find({ ...defined({ tenantId, after }), limit });
+      const events = await this.atRest.read(
+        letters.map(({ event }) => event),
+        reveal,
+      );
+      return letters.map((letter, place) => ({ ...letter, event: events[place]! }));
+    };
+    return this.reads.answered({ method: 'deadLetters', query }, find, ({ length }) => length);
   }
 
   async replay(scope: AuditScope): Promise<{ replayed: number; refused: number }> {
-    const { tenantId } = check(scope, false);
+    const { tenantId, rest } = splitScope(scope);
+    const unknown = unknownProperties(rest, new Set());
+    if (unknown) throw invalidQuery(unknown.first, unknown.reason);
     const total = { replayed: 0, refused: 0 };
     const found = pages<AuditDeadLetter>(REPLAY_PAGE, (last) =>
       this.letters.find({
@@ -64,34 +79,4 @@ export class DeadLetters {
     }
     return total;
   }
-
-  private async page(query: AuditDeadLetterQuery & AuditReadScope): Promise<AuditDeadLetter[]> {
-    const { reveal, rest } = splitReveal(query);
-    if (reveal) this.atRest.assertReveals();
-    const letters = await this.letters.find(check(rest as AuditDeadLetterQuery));
-    const events = await this.atRest.read(
-      letters.map(({ event }) => event),
-      reveal,
-    );
-    return letters.map((letter, place) => ({ ...letter, event: events[place]! }));
-  }
-}
-
-/** @throws AuditError `AUDIT_INVALID_QUERY`, naming the first wrong property */
-function check(
-  query: AuditDeadLetterQuery,
-  isPaged = true,
-): { readonly tenantId?: string; readonly limit: number; readonly after?: string } {
-  const { tenantId, rest } = splitScope(query);
-  const { limit: asked, after, ...others } = rest;
-  const unknown = unknownProperties(others, new Set());
-  if (unknown) throw invalidQuery(unknown.first, unknown.reason);
-  for (const [field, value] of isPaged ? [] : Object.entries({ limit: asked, after })) {
-    if (value !== undefined) throw invalidQuery(field, `${field} has no meaning here`);
-  }
-  const { limit = DEFAULT_LIMIT } = checkQuery(asked === undefined ? {} : { limit: asked });
-  if (after !== undefined && !isEventId(after)) {
-    throw invalidQuery('after', 'after must be the id of the last event of the page before');
-  }
-  return { ...defined({ tenantId, after }), limit };
 }
