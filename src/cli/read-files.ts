@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { LedgerFormatError } from '../ledger/format-error.js';
+import { formatFault } from '../ledger/format-error.js';
 import { parseVerifierKey } from '../ledger/keys.js';
 import type { NoteVerifier } from '../ledger/keys.js';
 import { parseStrictJson } from '../ledger/strict-json.js';
@@ -37,8 +37,7 @@ function parsedKey(text: string, where: string): NoteVerifier {
   try {
     return parseVerifierKey(text);
   } catch (error) {
-    if (error instanceof LedgerFormatError) throw new CommandError(`${where}${error.message}`);
-    throw error;
+    throw new CommandError(`${where}${formatFault(error)}.`);
   }
 }
 
@@ -108,7 +107,6 @@ function parsed(line: string, where: string): { note?: unknown } | undefined {
   try {
     return Object(parseStrictJson(line)) as { note?: unknown };
   } catch (error) {
-    if (!(error instanceof LedgerFormatError)) throw error;
-    throw new CommandError(`${where}: ${error.message}`);
+    throw new CommandError(`${where}: ${formatFault(error)}.`);
   }
 }

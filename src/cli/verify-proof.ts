@@ -1,4 +1,4 @@
-import { LedgerFormatError } from '../ledger/format-error.js';
+import { formatFault } from '../ledger/format-error.js';
 import { checkProof } from '../ledger/proof-bundle.js';
 import type { AuditProof } from '../ledger/proof-bundle.js';
 import { parseStrictJson } from '../ledger/strict-json.js';
@@ -24,8 +24,7 @@ export function verifyProof(output: Output, file: string, options: VerifyProofAr
   try {
     bundle = parseStrictJson(text);
   } catch (error) {
-    if (!(error instanceof LedgerFormatError)) throw error;
-    throw new CommandError(`${file}: ${error.message} Write the file that nest-audit prove has made.`);
+    throw new CommandError(`${file}: ${formatFault(error)}. Write the file that nest-audit prove has made.`);
   }
   const check = checkProof(bundle, verifiers);
   if (!check.ok) {
