@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { AuditError } from '../event/audit-error.js';
+import { ledgerBroken } from '../event/audit-error.js';
 import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tile.js';
 import { leafHash } from '../ledger/merkle.js';
 import { LogTip } from '../sealer/log-tip.js';
@@ -39,7 +39,7 @@ export async function exportTiles(
       bar.show(from, head.treeSize);
       const to = Math.min(from + TILE_WIDTH, head.treeSize);
       const leaves = await ledger.leaves(from, to);
-      if (leaves.length !== to - from) throw broken(`of leaves ${from} to ${to - 1} some are missing`);
+      if (leaves.length !== to - from) throw ledgerBroken(`of leaves ${from} to ${to - 1} some are missing`);
       if (options.entries) {
         write(entriesPath(from / TILE_WIDTH, to - from), Buffer.concat(leaves.flatMap(entryOf)));
       }
@@ -53,7 +53,7 @@ export async function exportTiles(
       write(tilePath(level, tileIndex, hashes.length), Buffer.concat(hashes));
     }
     if (tip.root().toString('base64') !== head.rootHash) {
-      throw broken('the leaves do not have the root of the newest checkpoint');
+      throw ledgerBroken('the leaves do not have the root of the newest checkpoint');
     }
     // Last: it vouches for what is there.
     write('checkpoint', head.note);
@@ -61,10 +61,6 @@ export async function exportTiles(
   }).finally(() => bar.clear());
   say(output, `${directory}: ${leafCount} leaves`);
   return EXIT.sound;
-}
-
-function broken(what: string): AuditError {
-  return new AuditError('AUDIT_LEDGER_BROKEN', `${what}. nest-audit verify says what is wrong.`);
 }
 
 /** The entry of a leaf, behind its length in two bytes. */
@@ -76,7 +72,7 @@ function entryOf({ leafIndex, eventId, event, leafHash: sealed }: LeafWithEvent)
   }
   const data = Buffer.from(leafTextOf(event));
   if (leafHash(data).toString('base64') !== sealed)
-    throw broken(`event ${eventId} is not what was sealed as leaf ${leafIndex}`);
+    throw ledgerBroken(`event ${eventId} is not what was sealed as leaf ${leafIndex}`);
   if (data.length > MAX_ENTRY) {
     throw new CommandError(
       `Event ${eventId} has ${data.length} bytes, and an entry of C2SP tlog-tiles ${MAX_ENTRY} at most: write --no-entries to export the tree alone.`,

@@ -81,6 +81,11 @@ export function invalidEvent(field: string | undefined, reason: string): AuditEr
   return new AuditError('AUDIT_INVALID_EVENT', `The audit event was not recorded: ${reason}.`, { field });
 }
 
+/** The error of a log that is not what was sealed. @param what a sentence without its end */
+export function ledgerBroken(what: string): AuditError {
+  return new AuditError('AUDIT_LEDGER_BROKEN', `${what}. nest-audit verify says what is wrong.`);
+}
+
 /** The class name of a thrown value, fit for `metadata.errorName`: never its message, which may hold secrets. Never throws. */
 export function errorNameOf(thrown: unknown): string {
   // Also an error of another context, as of `node:vm`.

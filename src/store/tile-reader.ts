@@ -1,4 +1,4 @@
-import { AuditError } from '../event/audit-error.js';
+import { AuditError, ledgerBroken } from '../event/audit-error.js';
 import { LedgerFormatError } from '../ledger/format-error.js';
 import { HASH_SIZE } from '../ledger/merkle.js';
 import type { NodeReader } from '../ledger/proofs.js';
@@ -51,9 +51,8 @@ export class TileReader {
     const hashes = await this.ledger.hashes(level, from, to);
     const bytes = hashes.map((hash) => Buffer.from(hash, 'base64'));
     if (bytes.length === to - from && bytes.every(({ length }) => length === HASH_SIZE)) return bytes;
-    throw new AuditError(
-      'AUDIT_LEDGER_BROKEN',
-      `The audit log of ${this.treeSize} leaves is not whole: of the ${to - from} hashes of level ${level} from ${from} on, ${bytes.length} are there. nest-audit verify says what is wrong.`,
+    throw ledgerBroken(
+      `The audit log of ${this.treeSize} leaves is not whole: of the ${to - from} hashes of level ${level} from ${from} on, ${bytes.length} are there`,
     );
   }
 
@@ -63,10 +62,25 @@ export class TileReader {
       return tile && decodeHashes(tile.hashes);
     } catch (error) {
       if (!(error instanceof LedgerFormatError)) throw error;
-      throw new AuditError(
-        'AUDIT_LEDGER_BROKEN',
-        `The audit log is not whole: tile ${index} of level ${level} is no list of hashes. nest-audit verify says what is wrong.`,
-      );
+      throw ledgerBroken(`The audit log is not whole: tile ${index} of level ${level} is no list of hashes`);
     }
+  }
+}
+
+/**
+ * What the log answers; `undefined` where it is broken, or has not so many leaves.
+ *
+ * @param tell is told how it is broken
+ */
+export async function unlessBroken<T>(
+  asked: Promise<T>,
+  tell?: (how: string) => void,
+): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof AuditError) || error.code !== 'AUDIT_LEDGER_BROKEN') throw error;
+    tell?.(error.message);
+    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { AuditError } from '../event/audit-error.js';
+import { AuditError, ledgerBroken } from '../event/audit-error.js';
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import { copyEvent } from '../event/copy-event.js';
 import { isEventId } from '../event/event-id.js';
@@ -25,27 +25,22 @@ export class EventProver {
   ) {}
 
   prove(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
+    const prove = async () => {
+      this.queries.check(scope);
+      const event = typeof which === 'string' ? await this.queries.stored(which, scope) : provable(which);
+      if (!event) return undefined;
+      const proof = await proveEvent(this.ledger, event);
+      if (proof) return proof;
+      await this.sealer.checkpoint();
+      const late = await proveEvent(this.ledger, event);
+      if (late) return late;
+      throw new AuditError(
+        'AUDIT_NOT_SEALED',
+        `The event ${event.id} is not in the log yet: events of its source that come before it are still missing. Try again later.`,
+      );
+    };
     const read = { method: 'prove', query: scope, id: idOf(which) };
-    return this.reads.answered(
-      read,
-      () => this.proofOf(which, scope),
-      (proof) => (proof ? 1 : 0),
-    );
-  }
-
-  private async proofOf(which: string | AuditLogEvent, scope: AuditScope): Promise<AuditProof | undefined> {
-    this.queries.check(scope);
-    const event = typeof which === 'string' ? await this.queries.stored(which, scope) : provable(which);
-    if (!event) return undefined;
-    const proof = await proveEvent(this.ledger, event);
-    if (proof) return proof;
-    await this.sealer.checkpoint();
-    const late = await proveEvent(this.ledger, event);
-    if (late) return late;
-    throw new AuditError(
-      'AUDIT_NOT_SEALED',
-      `The event ${event.id} is not in the log yet: events of its source that come before it are still missing. Try again later.`,
-    );
+    return this.reads.answered(read, prove, (proof) => (proof ? 1 : 0));
   }
 }
 
@@ -90,29 +85,25 @@ export async function proveEvent(
   const leaf = head && (await ledger.leafOf(event.id, head.treeSize));
   if (!leaf) return undefined;
   const { leafIndex } = leaf;
-  const { node } = new TileReader(ledger, head.treeSize);
-  const [proof, root] = [
-    await inclusionProof(leafIndex, head.treeSize, node),
-    await rootAt(head.treeSize, node),
-  ];
-  const claim = { leafIndex, treeSize: head.treeSize, leafHash: eventLeafHash(event), proof };
-  if (root.toString('base64') !== head.rootHash) {
+  const { treeSize, rootHash } = head;
+  const { node } = new TileReader(ledger, treeSize);
+  const proof = await inclusionProof(leafIndex, treeSize, node);
+  const root = await rootAt(treeSize, node);
+  if (root.toString('base64') !== rootHash) {
     throw broken(event, 'the log does not have the root of its newest checkpoint');
   }
-  if (!verifyInclusion({ ...claim, root })) throw broken(event, 'it is not what was sealed');
+  const isIncluded = verifyInclusion({ leafIndex, treeSize, leafHash: eventLeafHash(event), proof, root });
+  if (!isIncluded) throw broken(event, 'it is not what was sealed');
   return {
     format: PROOF_FORMAT,
     event,
     leafIndex,
-    treeSize: head.treeSize,
+    treeSize,
     proof: proof.map((hash) => hash.toString('base64')),
     checkpoint: head.note,
   };
 }
 
 function broken({ id }: AuditLogEvent, why: string): AuditError {
-  return new AuditError(
-    'AUDIT_LEDGER_BROKEN',
-    `The event ${id} can't be proved: ${why}. nest-audit verify says what is wrong.`,
-  );
+  return ledgerBroken(`The event ${id} can't be proved: ${why}`);
 }

@@ -5,7 +5,7 @@ import { rootAt } from '../../ledger/proofs.js';
 import { TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
 import { leafHashOf } from '../../store/event-leaf.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
-import { TileReader } from '../../store/tile-reader.js';
+import { TileReader, unlessBroken } from '../../store/tile-reader.js';
 import { believedCheckpoints } from '../../trail/believed-checkpoints.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
 
@@ -80,15 +80,5 @@ export class ProvenLeaves {
     const hashes = await new TileReader(this.ledger, this.checkpoint.treeSize).hashes(level, index);
     const above = await this.tile(level + 1, Math.floor(index / TILE_WIDTH));
     return above?.[index % TILE_WIDTH]?.equals(tileRoot(hashes)) ? hashes : undefined;
-  }
-}
-
-/** What the log answers; `undefined` where it is broken, or has not so many leaves. */
-export async function unlessBroken<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof AuditError && error.code === 'AUDIT_LEDGER_BROKEN') return undefined;
-    throw error;
   }
 }

@@ -4,11 +4,10 @@ import { REMOVAL_ACTION } from '../../event/retention-actions.js';
 import { SequenceSet } from '../../event/sequence-set.js';
 import { rootAt } from '../../ledger/proofs.js';
 import { digestOfLeaves, MOST_HOLDS, removalIn, showLeaves } from './removal-record.js';
-import { unlessBroken } from './proven-leaves.js';
 import { RecordedTrust } from './recorded-trust.js';
 import type { RemovalRecord } from './removal-record.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
-import { TileReader } from '../../store/tile-reader.js';
+import { TileReader, unlessBroken } from '../../store/tile-reader.js';
 import { decodeHash } from '../../ledger/base64.js';
 import type {
   ExplainedLeaves,

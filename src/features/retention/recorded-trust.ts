@@ -5,7 +5,8 @@ import { openStatement } from '../../ledger/statement.js';
 import type { OpenedStatement, StatementKind } from '../../ledger/statement.js';
 import { originOf } from '../../trail/believed-checkpoints.js';
 import type { TrustedLog } from '../../trail/believed-checkpoints.js';
-import { ProvenLeaves, unlessBroken } from './proven-leaves.js';
+import { unlessBroken } from '../../store/tile-reader.js';
+import { ProvenLeaves } from './proven-leaves.js';
 import type { StatementEvent } from './retention.repository.js';
 
 /** What a record says; or why it is not to be believed, which completes "its record …". */
