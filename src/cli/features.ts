@@ -1,7 +1,7 @@
 // What the command line knows of features: whoever verifies a log has not listed any.
 import { explainRemovals as retention } from '../features/retention/recorded-removals.js';
 import type { AuditDatabase } from '../store/audit-database.js';
-import type { ExplainsMissing } from '../trail/verification/missing-events.js';
+import type { ExplainsMissing } from '../trail/verification/verification.js';
 
 const features: readonly ((database: AuditDatabase) => ExplainsMissing)[] = [retention];
 

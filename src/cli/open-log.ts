@@ -6,7 +6,7 @@ import type { AuditDatabaseOptions } from '../store/store-options.js';
 import { databaseOptionsOf } from '../store/database-url.js';
 import { repositoriesOf } from '../store/repositories.js';
 import type { Repositories } from '../store/repositories.js';
-import type { ExplainsMissing } from '../trail/verification/missing-events.js';
+import type { ExplainsMissing } from '../trail/verification/verification.js';
 import { CommandError } from './output.js';
 import { explanationsOf } from './features.js';
 

@@ -15,7 +15,7 @@ import type { AskedFor } from '../trail/asked-for.js';
 import type { AuditService } from '../trail/audit.service.js';
 import type { TrustedLog } from '../trail/believed-checkpoints.js';
 import type { ReadObserver, Reads } from '../trail/reads.js';
-import type { ExplainsMissing } from '../trail/verification/missing-events.js';
+import type { ExplainsMissing } from '../trail/verification/verification.js';
 
 /** Under this key a decorator keeps at the prototype of the class the name of the feature without which it would do nothing. */
 export const NEEDS_FEATURE = 'nest-audit-trail:needs-feature';

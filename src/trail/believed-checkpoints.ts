@@ -1,9 +1,10 @@
 import { pages } from '../event/pages.js';
 import { isOfLog } from '../ledger/checkpoint.js';
 import type { Checkpoint } from '../ledger/checkpoint.js';
-import { LedgerFormatError } from '../ledger/format-error.js';
+import { unlessMalformed } from '../ledger/format-error.js';
 import type { NoteSigner } from '../ledger/keys.js';
 import { openStored } from '../sealer/read-checkpoint.js';
+import type { OpenedCheckpoint } from '../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../store/audit.entities.js';
 import type { LedgerRepository } from '../store/ledger.repository.js';
 import type { StatementTrust } from '../store/statement-signer.js';
@@ -37,8 +38,8 @@ export async function* believedCheckpoints(
   );
   for await (const page of found) {
     for (const stored of page) {
-      const checkpoint = believed(stored, trust);
-      if (checkpoint) yield checkpoint;
+      const checkpoint = unlessMalformed(() => openStored(stored, trust.verifiers));
+      if (checkpoint && doubtOf(checkpoint, trust) === undefined) yield checkpoint;
     }
   }
 }
@@ -50,15 +51,15 @@ export async function originOf(ledger: LedgerRepository, trust: Trust): Promise<
   return newest?.origin;
 }
 
-/** `undefined` also where it is no checkpoint, or not the one that its row says. */
-function believed(stored: StoredCheckpoint, trust: Trust): Checkpoint | undefined {
-  try {
-    const checkpoint = openStored(stored, trust.verifiers);
-    const isOfThisLog = checkpoint && isOfLog(checkpoint.origin, trust.origin ?? checkpoint.origin);
-    const needsNoKey = trust.verifiers.length === 0 || stored.treeSize <= trust.unsignedUntil;
-    return isOfThisLog && (checkpoint.isTrusted || needsNoKey) ? checkpoint : undefined;
-  } catch (error) {
-    if (!(error instanceof LedgerFormatError)) throw error;
-    return undefined;
+/** Why the checkpoint is not to be believed, after "is"; `undefined` where it is. */
+export function doubtOf(
+  { origin, treeSize, isSigned, isTrusted }: OpenedCheckpoint,
+  trust: Trust,
+): string | undefined {
+  if (trust.origin !== undefined && !isOfLog(origin, trust.origin)) {
+    return `of the log ${origin}, not of ${trust.origin}`;
   }
+  if (isTrusted || trust.verifiers.length === 0) return undefined;
+  if (isSigned) return 'signed by none of the keys';
+  return treeSize > trust.unsignedUntil ? 'not signed' : undefined;
 }

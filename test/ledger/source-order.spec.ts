@@ -4,7 +4,7 @@ import { DeadLetterNumbers } from '../../src/trail/verification/dead-letter-numb
 import { ProblemList } from '../../src/trail/verification/problem-list.js';
 import { SourceOrder } from '../../src/trail/verification/source-order.js';
 import type { NumberedRow } from '../../src/store/event-row.js';
-import type { Verification } from '../../src/trail/verification/verifier-knowledge.js';
+import type { Verification } from '../../src/trail/verification/verification.js';
 import { numbered } from '../support/audit-store.js';
 import { rowOf } from '../support/event-rows.js';
 
@@ -99,7 +99,7 @@ describe('the numbers of dead letters', () => {
         return ranges.map(() => 1);
       },
     };
-    const log = { store: { letters: { scan }, sealing } } as unknown as Verification;
+    const log = { letters: { scan }, sealing } as unknown as Verification;
     const letters = await DeadLetterNumbers.read(log, true);
     expect(letters.waiting).toBe(100_001);
     expect(await letters.countMissing([{ source: SOURCE, from: 1, to: 100_001 }])).toEqual([0]);

@@ -9,11 +9,7 @@ import type { RemovalRecord } from './removal-record.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { TileReader, unlessBroken } from '../../store/tile-reader.js';
 import { decodeHash } from '../../ledger/base64.js';
-import type {
-  ExplainedLeaves,
-  ExplainsMissing,
-  VerifiedLog,
-} from '../../trail/verification/missing-events.js';
+import type { ExplainedLeaves, ExplainsMissing, VerifiedLog } from '../../trail/verification/verification.js';
 import { readHolds } from './legal-holds.js';
 import type { RecordedHolds } from './legal-holds.js';
 import { RetentionRepository } from './retention.repository.js';

@@ -3,8 +3,9 @@ import type { Checkpoint } from '../../ledger/checkpoint.js';
 import { formatFault } from '../../ledger/format-error.js';
 import { openStored } from '../../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../../store/audit.entities.js';
+import { doubtOf } from '../believed-checkpoints.js';
 import type { CandidateRoots, SettledDoubt } from './candidate-roots.js';
-import type { VerifiedLog } from './missing-events.js';
+import type { VerifiedLog } from './verification.js';
 
 const PAGE = 500;
 
@@ -14,14 +15,10 @@ export interface KnownCheckpoint extends Checkpoint {
   readonly how: 'was kept elsewhere' | 'was sealed or seen by this process';
 }
 
-/** A size at which the root of the leaves is to be compared. */
-interface Stop {
-  readonly treeSize: number;
-  /** What the checkpoint says; absent where it can't be read. */
-  readonly rootHash?: Buffer;
-  /** A trusted key has signed it: then it is right, and the leaves are wrong. */
+/** A checkpoint, whose root is to be compared with that of the leaves. */
+interface JudgedCheckpoint extends Checkpoint {
+  /** A trusted key has signed it, or somebody has kept it: then it is right, and the leaves are wrong. */
   readonly isTrusted: boolean;
-  /** Where it is not from the database: who knows it. */
   readonly how?: KnownCheckpoint['how'];
 }
 
@@ -66,12 +63,16 @@ export class CheckpointWalk {
 
   /** All leaves of the size are in: compares what is known of it. */
   compare(size: number, roots: CandidateRoots): void {
-    while (this.kept[0]?.treeSize === size) this.stop({ ...this.kept.shift()!, isTrusted: true }, roots);
+    this.isOver ||= roots.isLost;
+    // Nothing decides any more; what is in doubt is told of now, and not kept.
+    if (this.isOver) this.explain(roots.settle().doubts);
+    while (this.kept[0]?.treeSize === size) this.judge({ ...this.kept.shift()!, isTrusted: true }, roots);
     // A table that has lost its primary key may have several of one size.
     while (this.page[0] && this.page[0].treeSize <= size) {
-      const checkpoint = this.page.shift()!;
-      this.chain(checkpoint);
-      this.stop(this.open(checkpoint), roots);
+      const stored = this.page.shift()!;
+      this.chain(stored);
+      const opened = this.open(stored);
+      if (opened) this.judge(opened, roots);
     }
   }
 
@@ -97,44 +98,37 @@ export class CheckpointWalk {
     this.previousSize = treeSize;
   }
 
-  private open(stored: StoredCheckpoint): Stop {
+  /** What the checkpoint says; `undefined` where it can't be read. */
+  private open(stored: StoredCheckpoint): JudgedCheckpoint | undefined {
     const { treeSize } = stored;
-    const { verifiers, unsignedUntil } = this.log.trust;
-    const add = (code: 'checkpoint_changed' | 'checkpoint_untrusted', what: string) =>
-      this.log.problems.add(code, `The checkpoint of ${treeSize} leaves ${what}.`, { treeSize });
-    const untrusted = (what: string) => add('checkpoint_untrusted', `is ${what}`);
+    const { trust, problems } = this.log;
+    const add = (code: 'checkpoint_changed' | 'checkpoint_untrusted', what: string): undefined =>
+      void problems.add(code, `The checkpoint of ${treeSize} leaves ${what}.`, { treeSize });
     try {
-      const checkpoint = openStored(stored, verifiers);
-      if (!checkpoint) {
-        add('checkpoint_changed', 'is not what its note says');
-        return { treeSize, isTrusted: false };
-      }
-      const { isSigned, isTrusted } = checkpoint;
+      const checkpoint = openStored(stored, trust.verifiers);
+      if (!checkpoint) return add('checkpoint_changed', 'is not what its note says');
+      const { origin, isSigned, isTrusted } = checkpoint;
       this.compared += 1;
-      this.origin ??= checkpoint.origin;
+      this.origin ??= origin;
+      const hasKeys = trust.verifiers.length > 0;
       // The first one says which of the logs of this name it is.
-      const mayName = this.compared === 1 && (isTrusted || verifiers.length === 0);
-      if (mayName && isOfLog(checkpoint.origin, this.origin)) this.origin = checkpoint.origin;
-      const isOfThisLog = checkpoint.origin === this.origin;
-      if (!isOfThisLog) untrusted(`of the log ${checkpoint.origin}, not of ${this.origin}`);
-      if (isSigned) {
-        if (verifiers.length > 0 && !isTrusted) untrusted('signed by none of the keys');
-      } else if (verifiers.length > 0 && (this.anySigned || treeSize > unsignedUntil)) {
-        untrusted(this.anySigned ? 'not signed, though one before it is' : 'not signed');
-      } else this.unsigned += 1;
+      const mayName = this.compared === 1 && (isTrusted || !hasKeys);
+      if (mayName && isOfLog(origin, this.origin)) this.origin = origin;
+      const isLate = hasKeys && !isSigned && this.anySigned;
+      const doubt = isLate
+        ? 'not signed, though one before it is'
+        : doubtOf(checkpoint, { ...trust, origin: this.origin });
+      if (doubt !== undefined) add('checkpoint_untrusted', `is ${doubt}`);
+      else if (!isSigned) this.unsigned += 1;
       this.anySigned ||= isSigned;
-      return { treeSize, rootHash: checkpoint.rootHash, isTrusted: isTrusted && isOfThisLog };
+      return { ...checkpoint, isTrusted: isTrusted && doubt === undefined };
     } catch (error) {
-      add('checkpoint_changed', `can't be trusted: ${formatFault(error)}`);
-      return { treeSize, isTrusted: false };
+      return add('checkpoint_changed', `can't be trusted: ${formatFault(error)}`);
     }
   }
 
-  private stop({ treeSize, rootHash, isTrusted, how }: Stop, roots: CandidateRoots): void {
-    this.isOver ||= roots.isLost;
-    // Nothing decides any more; what is in doubt is told of now, and not kept.
-    if (this.isOver) this.explain(roots.settle().doubts);
-    if (this.isOver || !rootHash) return;
+  private judge({ treeSize, rootHash, isTrusted, how }: JudgedCheckpoint, roots: CandidateRoots): void {
+    if (this.isOver) return;
     const { isRight, doubts } = roots.settle(rootHash);
     this.explain(doubts);
     if (isRight) {

@@ -2,7 +2,7 @@ import { isEventId } from '../../event/event-id.js';
 import type { ScannedLetter } from '../../store/dead-letter.repository.js';
 import { SequenceSet } from '../../event/sequence-set.js';
 import type { NumberRange } from '../../event/sequence-set.js';
-import type { Verification } from './verifier-knowledge.js';
+import type { Verification } from './verification.js';
 
 /** Ranges of numbers that are remembered, so that an attacker can't fill the memory: what is beyond explains nothing. */
 const MAX_RANGES = 100_000;
@@ -19,7 +19,7 @@ export class DeadLetterNumbers {
   /** Reads all letters. @param tells whether each letter that is not believed is a problem */
   static async read(log: Verification, tells: boolean): Promise<DeadLetterNumbers> {
     const found = new DeadLetterNumbers(log);
-    for await (const letter of log.store.letters.scan(log.trust, log.size)) {
+    for await (const letter of log.letters.scan(log.trust, log.size)) {
       const isBelieved = letter.untrusted === undefined && !letter.isReplaced;
       if (!isBelieved) {
         if (tells) tell(log, letter);
@@ -43,7 +43,7 @@ export class DeadLetterNumbers {
         .missing(from, to)
         .map(([first, last]) => ({ source, from: first, to: last, index })),
     );
-    const missing = await this.log.store.sealing.countMissing(between);
+    const missing = await this.log.sealing.countMissing(between);
     const counts = ranges.map(() => 0);
     for (const [place, { index }] of between.entries()) counts[index]! += missing[place]!;
     return counts;

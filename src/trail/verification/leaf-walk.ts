@@ -9,8 +9,7 @@ import type { LeafWithEvent } from '../../store/ledger.repository.js';
 import { GAP_ACTION } from '../../store/sealing.repository.js';
 import { CandidateRoots } from './candidate-roots.js';
 import type { CheckpointWalk } from './checkpoint-walk.js';
-import type { ExplainedLeaves } from './missing-events.js';
-import type { Verification } from './verifier-knowledge.js';
+import type { ExplainedLeaves, Verification } from './verification.js';
 
 /** Leaves without an event that are remembered before it is asked again which were removed by right. */
 const MOST_MISSING = 10_000;
@@ -108,7 +107,7 @@ export class LeafWalk {
   private async lookAgain(): Promise<void> {
     for (const leaves of this.explained) await leaves.loadAgain();
     const isOld = this.explained.length > 0 || this.hint !== '';
-    if (isOld || !(await this.log.store.sources.hasRemovals())) return;
+    if (isOld || !(await this.log.sources.hasRemovals())) return;
     this.hint =
       " It may have been removed, with a record of retention that is not loaded: write features: [retention()], with import { retention } from 'nest-audit-trail/retention', or run nest-audit verify.";
   }

@@ -1,35 +1,49 @@
-import { isOfLog } from '../../ledger/checkpoint.js';
 import { AuditError } from '../../event/audit-error.js';
 import { LedgerFormatError } from '../../ledger/format-error.js';
 import { parseVerifierKey } from '../../ledger/keys.js';
-import { CompactRange } from '../../ledger/merkle.js';
 import { compactRangeAt, rootAt } from '../../ledger/proofs.js';
 import { TILE_WIDTH } from '../../ledger/tile.js';
-import { TileReader } from '../../store/tile-reader.js';
+import { TileReader, unlessBroken } from '../../store/tile-reader.js';
+import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import { copyOfQuery } from '../audit-scope.js';
-import { originOf } from '../believed-checkpoints.js';
+import { doubtOf, originOf } from '../believed-checkpoints.js';
 import type { Trust } from '../believed-checkpoints.js';
 import { CheckpointWalk } from './checkpoint-walk.js';
 import type { KnownCheckpoint } from './checkpoint-walk.js';
 import { LeafWalk } from './leaf-walk.js';
-import type { ExplainedLeaves } from './missing-events.js';
 import { ProblemList } from './problem-list.js';
 import { SourceOrder } from './source-order.js';
 import { verifyOutside } from './verify-outside.js';
 import { verifyStrays } from './verify-strays.js';
 import { verifyTiles } from './verify-tiles.js';
-import type { LogStore, Verification, VerifierKnowledge } from './verifier-knowledge.js';
+import { ownersOf } from './verification.js';
+import type { ExplainedLeaves, LogStore, Verification, VerifierKnowledge } from './verification.js';
 import type { VerifyOptions, VerifyResult } from './verification-result.js';
 
 const MAX_PROBLEMS = 100;
 
+/** What those know who have nothing but the database. */
+const NOTHING_KNOWN: VerifierKnowledge = {
+  verifiers: [],
+  unsignedUntil: 0,
+  explanations: () => [],
+  localSources: () => [],
+  storedNumbers: () => Promise.resolve([]),
+  gapTimeoutMs: LEDGER_DEFAULTS.gapTimeoutMs,
+  lastSeen: () => undefined,
+};
+
 /** Checks everything that the database holds of the log against everything else, in bounded memory. */
 export class LogVerifier {
+  private readonly known: VerifierKnowledge;
+
   constructor(
     private readonly store: LogStore,
-    private readonly known: VerifierKnowledge = {},
-  ) {}
+    known: Partial<VerifierKnowledge> = {},
+  ) {
+    this.known = { ...NOTHING_KNOWN, ...known };
+  }
 
   /**
    * Streams the log, or a range of it, and looks for events outside of it where all of it is checked.
@@ -44,7 +58,7 @@ export class LogVerifier {
     // Where nobody has said which log it is, its newest checkpoint says so for everything else.
     const trust = { ...given, origin: await originOf(ledger, given) };
     // Before the log is looked at: it must have come at least as far.
-    const seen = known.lastSeen?.();
+    const seen = known.lastSeen();
     if (seen) kept.push({ ...seen, how: 'was sealed or seen by this process' });
     const head = await ledger.head();
     const size = head?.treeSize ?? 0;
@@ -59,16 +73,13 @@ export class LogVerifier {
     };
 
     const before = from > 0 ? await sealing.gapsBefore(from) : undefined;
-    const stored = new Map((await known.storedNumbers?.())?.map((one) => [one.source, one.ids]));
-    const eventOf = (source: string, sequence: number) => stored.get(source)?.get(sequence);
-    const order = new SourceOrder(problems, before, eventOf);
-    const log = { store, ledger, known, problems, order, trust, size };
+    const order = new SourceOrder(problems, before, await ownersOf(known));
+    const log = { ...store, known, problems, order, trust, size };
     const later = kept.filter(({ treeSize }) => treeSize > from);
     const checkpoints = new CheckpointWalk(log, later, from);
-    const { node } = new TileReader(ledger, from);
-    const start = from === 0 ? new CompactRange() : await whole(problems, compactRangeAt(from, node));
+    const start = await whole(problems, compactRangeAt(from, new TileReader(ledger, from).node));
     const explained: ExplainedLeaves[] = [];
-    for (const explain of known.explanations?.() ?? []) explained.push(await explain(log));
+    for (const explain of known.explanations()) explained.push(await explain(log));
     const leaves = new LeafWalk(log, checkpoints, explained, start);
     report(0);
     await leaves.walk(from, to, report);
@@ -100,11 +111,9 @@ export class LogVerifier {
 
   private trustOf(options: VerifyOptions): { trust: Trust; kept: KnownCheckpoint[] } {
     const { known } = this;
-    const verifiers =
-      options.keys?.map((key, index) => valid(`keys[${index}]`, () => parseVerifierKey(key))) ??
-      known.verifiers ??
-      [];
-    const until = options.unsignedUntil ?? known.unsignedUntil ?? 0;
+    const keys = options.keys?.map((key, index) => valid(`keys[${index}]`, () => parseVerifierKey(key)));
+    const verifiers = keys ?? known.verifiers;
+    const until = options.unsignedUntil ?? known.unsignedUntil;
     const unsignedUntil = bound('unsignedUntil', until, 0, Number.MAX_SAFE_INTEGER);
     let origin = options.origin ?? known.origin;
     if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
@@ -132,14 +141,10 @@ function checked(asked: VerifyOptions): VerifyOptions {
 }
 
 /** `undefined` where the log is not whole, which is told of then. */
-async function whole<T>(problems: ProblemList, asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof AuditError) || error.code !== 'AUDIT_LEDGER_BROKEN') throw error;
-    problems.add('tile_missing', error.message.replace(/ nest-audit verify says.*$/, ''));
-    return undefined;
-  }
+function whole<T>(problems: ProblemList, asked: Promise<T>): Promise<T | undefined> {
+  return unlessBroken(asked, (how) =>
+    problems.add('tile_missing', how.replace(/ nest-audit verify says.*$/, '')),
+  );
 }
 
 /** Those of which no leaves were walked: the tiles tell whether the log goes on from them. */
@@ -164,15 +169,10 @@ async function compareKept(
 }
 
 /** One that its keeper gave: were it wrong in itself, it would say nothing of the log. */
-function keptCheckpoint(note: string, { verifiers, unsignedUntil, origin }: Trust): KnownCheckpoint {
-  const checkpoint = openCheckpoint(note, verifiers);
-  const { isSigned, isTrusted, treeSize } = checkpoint;
-  if (verifiers.length > 0 && !isTrusted && (isSigned || treeSize > unsignedUntil)) {
-    throw new LedgerFormatError('The checkpoint is not signed by any of the keys');
-  }
-  if (origin !== undefined && !isOfLog(checkpoint.origin, origin)) {
-    throw new LedgerFormatError(`The checkpoint is of the log ${checkpoint.origin}, not of ${origin}`);
-  }
+function keptCheckpoint(note: string, trust: Trust): KnownCheckpoint {
+  const checkpoint = openCheckpoint(note, trust.verifiers);
+  const doubt = doubtOf(checkpoint, trust);
+  if (doubt !== undefined) throw new LedgerFormatError(`The checkpoint is ${doubt}`);
   return { ...checkpoint, how: 'was kept elsewhere' };
 }
 

@@ -2,7 +2,8 @@ import { whyNoEvent } from '../../store/event-row.js';
 import type { NumberedRow } from '../../store/event-row.js';
 import { DeadLetterNumbers } from './dead-letter-numbers.js';
 import type { SourceOrder } from './source-order.js';
-import type { Verification } from './verifier-knowledge.js';
+import { ownersOf } from './verification.js';
+import type { Verification } from './verification.js';
 import { verifySources } from './verify-sources.js';
 
 /** Ids that are looked at in one statement. */
@@ -21,16 +22,16 @@ export async function verifyOutside(
   log: Verification,
   report: (done: number) => void,
 ): Promise<{ pending: number; deadLetters: number }> {
-  const { store, problems, order, size, known } = log;
+  const { sealing, problems, order, size, known } = log;
   let pending = 0;
   let after = '';
   for (let done = CHUNK; ; done += CHUNK) {
-    const { events, last } = await store.sealing.unsealedEvents(after, CHUNK, size);
+    const { events, last } = await sealing.unsealedEvents(after, CHUNK, size);
     // Asked for after the events: what was numbered since is not among them.
-    const given = new Map(known.localSources?.().map(({ source, sequence }) => [source, sequence]));
-    const ids = new Map((await known.storedNumbers?.())?.map((one) => [one.source, one.ids]));
+    const given = new Map(known.localSources().map(({ source, sequence }) => [source, sequence]));
+    const ownerOf = await ownersOf(known);
     for (const event of events) {
-      const wrong = whyForeign(event, order, given, ids);
+      const wrong = whyForeign(event, order, given, ownerOf);
       if (wrong !== undefined) problems.addInserted(event, wrong);
       else {
         pending += 1;
@@ -51,7 +52,7 @@ function whyForeign(
   event: NumberedRow,
   order: SourceOrder,
   given: ReadonlyMap<string, number>,
-  ids: ReadonlyMap<string, ReadonlyMap<number, string>>,
+  ownerOf: (source: string, sequence: number) => string | undefined,
 ): string | undefined {
   const { source, sequence } = event;
   const wrong = whyNoEvent(event);
@@ -59,7 +60,7 @@ function whyForeign(
   const number = Number(sequence);
   if (number > (given.get(source) ?? Infinity))
     return 'has a number that this process has not given away yet';
-  const id = ids.get(source)?.get(number);
+  const id = ownerOf(source, number);
   if (id === event.id) return undefined;
   if (id !== undefined) return `this process has given number ${number} to another event`;
   if (number > order.sealed(source) || order.isLost(source, number)) return undefined;

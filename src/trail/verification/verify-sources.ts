@@ -1,13 +1,11 @@
 import { safeText } from '../../event/safe-text.js';
-import type { StoredNumbers } from '../../sealer/issued-numbers.js';
 import type { NumberRange } from '../../event/sequence-set.js';
 import { isEnd } from '../../store/source-note.js';
 import type { SourceStanding } from '../../store/source-standing.js';
-import { LEDGER_DEFAULTS } from '../../sealer/ledger-options.js';
 import type { DeadLetterNumbers } from './dead-letter-numbers.js';
 import type { ProblemList } from './problem-list.js';
 import { numbers } from './source-order.js';
-import type { Verification } from './verifier-knowledge.js';
+import type { Verification } from './verification.js';
 
 /** So many times the time of a gap a process has to say how far it is, where a number of it is missing. */
 const WORD_TIMES = 3;
@@ -35,8 +33,8 @@ interface Expected extends NumberRange {
  * @returns how many events are stored after the end of their source
  */
 export async function verifySources(log: Verification, letters: DeadLetterNumbers): Promise<number> {
-  const { store, known, problems, order, trust } = log;
-  const { localSources = () => [], gapTimeoutMs = LEDGER_DEFAULTS.gapTimeoutMs } = known;
+  const { sources, problems, order, trust } = log;
+  const { localSources, gapTimeoutMs } = log.known;
   const hasKeys = trust.verifiers.length > 0;
   const expected: Expected[] = order.openGaps.map((gap) => ({
     ...gap,
@@ -49,7 +47,7 @@ export async function verifySources(log: Verification, letters: DeadLetterNumber
   const noted = new Map<string, number>();
   let afterEnd = 0;
 
-  for await (const standing of store.sources.standings(trust)) {
+  for await (const standing of sources.standings(trust)) {
     const { source, trusted, claimed } = standing;
     // Asked for after the notes: it has given away no less than they say.
     const local = localSources().find((one) => one.source === source);
@@ -77,7 +75,7 @@ export async function verifySources(log: Verification, letters: DeadLetterNumber
       expected.push(hasKeys ? { ...range, says, isClaim: true } : { ...range, says: ofEnded });
     }
   }
-  const nameless = await store.sources.countNameless();
+  const nameless = await sources.countNameless();
   if (nameless > 0) {
     const message = `${nameless} rows of audit_sources name no source, or hold another type than notes have there.`;
     problems.add('source_contradicted', message);
@@ -98,27 +96,27 @@ export async function verifySources(log: Verification, letters: DeadLetterNumber
       `Of ${which} of a source ${missing} are missing, and event ${hole.eventId} and what is after it are not sealed: ${why}.`;
     expected.push({ ...hole, says });
   }
-  await expect(expected, (ranges) => letters.countMissing(ranges), problems);
+  tellMissing(problems, expected, await letters.countMissing(expected));
   await verifyStored(log);
   return afterEnd;
 }
 
 /** What the database has stored of this process is there until it is sealed. A dead letter would not do: it is an event. */
-async function verifyStored({ store, known, problems, order }: Verification): Promise<void> {
-  const stored = (await known.storedNumbers?.()) ?? [];
-  const expected = stored.flatMap(({ source, ranges }) => {
-    const sealed = order.sealed(source);
-    return ranges
-      .filter(([, to]) => to > sealed)
-      .map(([from, to]) => ({
-        source,
-        from: Math.max(from, sealed + 1),
-        to,
-        says: (missing: number, which: string) =>
-          `Of ${which} of this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`,
-      }));
+async function verifyStored({ sealing, known, problems, order }: Verification): Promise<void> {
+  const says = (missing: number, which: string) =>
+    `Of ${which} of this process, which the database had taken as events, ${missing} are missing: they were removed before they were sealed.`;
+  const expected = (await known.storedNumbers()).flatMap(({ source, ranges, ids }) => {
+    const first = order.sealed(source) + 1;
+    const unsealed = ranges.filter(([, to]) => to >= first);
+    return unsealed.map(([from, to]) => ({ source, from: Math.max(from, first), to, ids, says }));
   });
-  await expect(expected, (ranges) => countLost(store.sealing, ranges, stored), problems);
+  const counts = await sealing.countMissing(expected);
+  for (const [index, { from, to, ids }] of expected.entries()) {
+    // Of those whose ids are forgotten, any event will do.
+    const own = [...ids].flatMap(([number, id]) => (number >= from && number <= to && id !== '' ? id : []));
+    counts[index] = Math.max(counts[index]!, own.length - (await sealing.countIds(own)));
+  }
+  tellMissing(problems, expected, counts);
 }
 
 /**
@@ -127,7 +125,7 @@ async function verifyStored({ store, known, problems, order }: Verification): Pr
  * @returns how many are stored and not in the log
  */
 async function addAfterEnd(
-  { store: { sealing }, problems, order, size }: Verification,
+  { sealing, problems, order, size }: Verification,
   source: string,
   end: number,
 ): Promise<number> {
@@ -147,30 +145,9 @@ async function addAfterEnd(
   return inserted.length;
 }
 
-/** Of how many numbers of each range their events are missing; of those whose ids are forgotten, any event. */
-async function countLost(
-  sealing: Verification['store']['sealing'],
-  ranges: readonly NumberRange[],
-  stored: readonly StoredNumbers[],
-): Promise<number[]> {
-  const counts = await sealing.countMissing(ranges);
-  for (const [index, { source, from, to }] of ranges.entries()) {
-    const ids: string[] = [];
-    for (const [number, id] of stored.find((one) => one.source === source)?.ids ?? []) {
-      if (number >= from && number <= to && id !== '') ids.push(id);
-    }
-    counts[index] = Math.max(counts[index]!, ids.length - (await sealing.countIds(ids)));
-  }
-  return counts;
-}
-
-/** Tells of those of which a number is missing. */
-async function expect(
-  expected: readonly Expected[],
-  countMissing: (ranges: readonly NumberRange[]) => Promise<number[]>,
-  problems: ProblemList,
-): Promise<void> {
-  for (const [index, missing] of (await countMissing(expected)).entries()) {
+/** @param counts how many numbers are missing of each */
+function tellMissing(problems: ProblemList, expected: readonly Expected[], counts: readonly number[]): void {
+  for (const [index, missing] of counts.entries()) {
     if (!(missing > 0)) continue;
     const { source, from, to, says, isClaim, eventId, leafIndex } = expected[index]!;
     const message = says(missing, numbers(from, to).toLowerCase());

@@ -1,9 +1,9 @@
-import { isOfLog } from '../../ledger/checkpoint.js';
-import { LedgerFormatError } from '../../ledger/format-error.js';
+import { unlessMalformed } from '../../ledger/format-error.js';
 import { openCheckpoint } from '../../sealer/read-checkpoint.js';
 import type { StoredCheckpoint } from '../../store/audit.entities.js';
+import { doubtOf } from '../believed-checkpoints.js';
 import type { Trust } from '../believed-checkpoints.js';
-import type { VerifiedLog } from './missing-events.js';
+import type { VerifiedLog } from './verification.js';
 
 /** Rows of each table that are told of one by one. */
 const LISTED = 1_000;
@@ -38,7 +38,7 @@ export async function verifyStrays({ ledger, problems, trust }: VerifiedLog): Pr
 
 function strayCheckpoint(
   { treeSize, previousSize, note }: StoredCheckpoint,
-  { verifiers, origin }: Trust,
+  trust: Trust,
   size: number,
 ): { code: 'checkpoint_changed' | 'log_truncated'; message: string } {
   const changed = (message: string) => ({ code: 'checkpoint_changed' as const, message });
@@ -49,17 +49,16 @@ function strayCheckpoint(
       `The checkpoint of ${treeSize} leaves extends one of ${previousSize}, which is not smaller.`,
     );
   }
-  try {
-    const checkpoint = openCheckpoint(note, verifiers);
-    const isOfThisLog = origin === undefined || isOfLog(checkpoint.origin, origin);
-    if (checkpoint.isTrusted && isOfThisLog && checkpoint.treeSize === treeSize) {
-      return {
-        code: 'log_truncated',
-        message: `The signed checkpoint of ${treeSize} leaves is there, and the log has ${size}: its end was cut off.`,
-      };
-    }
-  } catch (error) {
-    if (!(error instanceof LedgerFormatError)) throw error;
+  const checkpoint = unlessMalformed(() => openCheckpoint(note, trust.verifiers));
+  if (
+    checkpoint?.treeSize !== treeSize ||
+    !checkpoint.isTrusted ||
+    doubtOf(checkpoint, trust) !== undefined
+  ) {
+    return changed(`The checkpoint of ${treeSize} leaves claims more than there are: the log has ${size}.`);
   }
-  return changed(`The checkpoint of ${treeSize} leaves claims more than there are: the log has ${size}.`);
+  return {
+    code: 'log_truncated',
+    message: `The signed checkpoint of ${treeSize} leaves is there, and the log has ${size}: its end was cut off.`,
+  };
 }

@@ -1,7 +1,7 @@
 import { decodeHashes, TILE_WIDTH, tileRoot } from '../../ledger/tile.js';
 import type { StoredTile } from '../../store/audit.entities.js';
 import type { LedgerRepository } from '../../store/ledger.repository.js';
-import type { Verification } from './verifier-knowledge.js';
+import type { Verification } from './verification.js';
 
 /** Tiles that are read at a time, about 1 MB. */
 const PAGE = 64;
