@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, sign, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, randomBytes, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { decodeBase64 } from './base64.js';
 import { LedgerFormatError } from './format-error.js';
@@ -44,8 +44,8 @@ const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
  */
 export function generateKeys(name: string): { signerKey: string; verifierKey: string } {
   checkName(name);
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(PKCS8_PREFIX.length);
+  // A private key is 32 bytes at random (RFC 8032, section 5.1.5).
+  const seed = randomBytes(KEY_SIZE);
   const { keyId, verifierKey } = identityOf(name, publicKeyOf(seed));
   return { signerKey: `${PRIVATE}${name}+${keyId.toString('hex')}+${encode(seed)}`, verifierKey };
 }
