@@ -5,7 +5,7 @@ import type { Loop, LoopHost, LoopOptions } from '../delivery/delivery-loop.js';
 import { RepositorySink } from '../delivery/event-sink.js';
 import type { ThreadHost } from '../delivery/thread/database-thread.js';
 import { DatabaseThread } from '../delivery/thread/database-thread.js';
-import { ThreadedLoop } from '../delivery/thread/threaded-loop.js';
+import { threadedLoop } from '../delivery/thread/threaded-loop.js';
 import type { AuditLogger } from '../event/audit-logger.js';
 import { withDefaults } from '../event/option-schema.js';
 import type { AtRest } from '../recorder/at-rest.js';
@@ -56,7 +56,7 @@ export function loopOf(
       told.away(error);
     };
     const host: LoopHost = { ...told, away };
-    return thread ? new ThreadedLoop(thread, host, database) : new DeliveryLoop(sink, options, host);
+    return thread ? threadedLoop(thread, host, database) : new DeliveryLoop(sink, options, host);
   };
 }
 

@@ -35,10 +35,10 @@ export class Calls {
   }
 
   /** @throws what is thrown there, see {@link revive}; what {@link fail} was told where it has ended */
-  call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
+  call<T>(on: string, name: string, ...args: unknown[]): Promise<T> {
     const id = ++this.lastId;
-    return new Promise<unknown>((resolve, reject) => {
-      this.waiting.set(id, ({ error, answer }) => (error ? reject(revive(error)) : resolve(answer)));
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, ({ error, answer }) => (error ? reject(revive(error)) : resolve(answer as T)));
       this.send({ id, on, name, args });
     });
   }

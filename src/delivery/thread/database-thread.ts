@@ -172,8 +172,8 @@ export class DatabaseThread {
   }
 
   /** @throws AuditError `AUDIT_STORE_UNAVAILABLE` while it is not there; else what is thrown by it */
-  async call(on: string, name: string, ...args: unknown[]): Promise<unknown> {
-    if (this.calls) return keepProcess(this.calls.call(on, name, ...args));
+  async call<T>(on: string, name: string, ...args: unknown[]): Promise<T> {
+    if (this.calls) return keepProcess(this.calls.call<T>(on, name, ...args));
     throw unavailable(new Error('the thread that stores audit events is not there yet'));
   }
 

@@ -58,7 +58,7 @@ export function doDatabaseWork(port: MessagePort, options: WorkOptions): void {
     {
       localSources: () => localSources,
       ownersOf: (source, sequences) => loop.ownersOf(source, sequences),
-      describeGap: (gap) => main.call('host', 'describeGap', gap) as Promise<AuditLogEvent>,
+      describeGap: (gap) => main.call('host', 'describeGap', gap),
       stored: (event) => main.tell('host', 'stored', event),
       failed: (error) => main.tell('host', 'failed', toFields(error)),
       seen: (checkpoint) => main.tell('sealer', 'seen', checkpoint),
@@ -87,8 +87,8 @@ export function doDatabaseWork(port: MessagePort, options: WorkOptions): void {
   }
 
   const letters = {
-    keep: (event: AuditLogEvent, reason: string) =>
-      main.call('host', 'keepLetter', event, reason) as Promise<void>,
+    keep: (event: AuditLogEvent, reason: string): Promise<void> =>
+      main.call('host', 'keepLetter', event, reason),
   };
   const loop = new SealingLoop(
     new RepositorySink(new AuditEventRepository(database), letters, undefined, connect),

@@ -31,7 +31,7 @@ export class ThreadedSealer extends LogSealer implements ThreadUser {
   }
 
   checkpoint(): Promise<SignedCheckpoint> {
-    return this.thread.call('sealer', 'checkpoint') as Promise<SignedCheckpoint>;
+    return this.thread.call('sealer', 'checkpoint');
   }
 
   async close(patienceMs: number): Promise<void> {
