@@ -190,10 +190,10 @@ export class DeliveryLoop implements Loop {
     this.report.stored += 1;
   }
 
-  private noteRefused({ number, event, numbered }: Entry, code: string, isDead: boolean): void {
+  private noteRefused({ number, event, place, numbered }: Entry, code: string, isDead: boolean): void {
     if (numbered) this.issued.refused(numbered.source, numbered.sequence, event.id);
     if (isDead) this.report.settled.push(number);
-    this.report.refused.push({ number, event, code, isDead });
+    this.report.refused.push({ number, event, place, code, isDead });
   }
 
   /** Between two batches. */

@@ -77,10 +77,7 @@ export class Delivery {
     this.losses = new LossReports(this.log, reports, this.warnings);
     this.database = new DatabaseState(() => this.loop.ping(strictTimeoutMs), logger, this.warnings);
     this.loop = loop({
-      ready: () => {
-        this.losses.noteReader();
-        this.feed.open();
-      },
+      ready: () => this.feed.open(),
       progress: (progress) => this.noteProgress(progress),
       away: (error) => this.noteAway(error),
       ended: (error) => this.flushes.fail(this.notStored(error)),
@@ -395,6 +392,7 @@ export class Delivery {
     if (this.closed) return;
     if (progress.stored > 0) passPoint('after-commit');
     this.delivered += progress.stored;
+    this.dead += progress.refused.filter(({ number }) => !this.log.keeps(number)).length;
     this.log.noteProgress(progress);
     for (const refusal of progress.refused) this.noteRefusal(refusal);
     for (const loss of progress.losses) this.losses.reportLoss(loss);
@@ -409,7 +407,6 @@ export class Delivery {
   }
 
   private noteRefusal({ number, event, code, isDead }: Refusal): void {
-    this.dead += 1;
     const where = isDead
       ? 'It is a dead letter now'
       : this.log.keeps(number)

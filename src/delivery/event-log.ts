@@ -4,13 +4,13 @@ import { rangesOf, SequenceSet } from '../event/sequence-set.js';
 import type { NumberRange, NumberRanges, SourceNumber } from '../event/sequence-set.js';
 import { BEGINNING, comparePlaces, earlier } from '../journal/segment.js';
 import type { Place } from '../journal/segment.js';
-import type { EventJournal, Written } from '../journal/event-journal.js';
+import type { EventJournal } from '../journal/event-journal.js';
 import { hasThrough } from '../journal/intents.js';
 import type { Intent } from '../journal/intents.js';
 import type { JournalLoss } from '../journal/damage.js';
 import type { BegunRequest, DroppedNumbers, LineKind } from '../journal/journal-line.js';
 import { sizeOf } from '../store/event-size.js';
-import type { LogNews, LogStart, Progress, ToldEvent } from './messages.js';
+import type { LogNews, LogStart, Progress, Refusal, ToldEvent } from './messages.js';
 import { Ticket } from './ticket.js';
 
 /** After so many segments or milliseconds an event is stored, even if its answer has not left. */
@@ -20,13 +20,6 @@ const OPEN_MS = 30_000;
 const UNSETTLED_BYTES = 512 * 1024;
 /** The reader has so many events at a time that it was sent, at most, beside those that somebody waits for. */
 export const SENT_AT_ONCE = 500;
-
-/** An event that neither the database nor its dead letters take. */
-interface KeptEvent {
-  readonly event: AuditLogEvent;
-  /** The segment that was written to when it was written last. */
-  readonly segment: number;
-}
 
 /** See {@link EventLog.mark}. */
 export interface LogMark {
@@ -60,9 +53,9 @@ export class EventLog {
   /** Counts the news. */
   turn = 0;
   private toldSegment = 0;
-  /** Released events of which no `settled` line tells yet, and the bytes of their lines. */
+  /** Released events of which no `settled` line tells yet, and the bytes of lines since the last one. */
   private settled: number[] = [];
-  private settledBytes = 0;
+  private unsettledBytes = 0;
   private readonly skipped: NumberRange[] = [];
   /** How many released events that the reader reads in the log are not stored, and how many of these it does not know. */
   private waiting = 0;
@@ -73,10 +66,8 @@ export class EventLog {
   private later: { readonly mark: LogMark; readonly at: number } | undefined;
   /** Of events that the database has, and of requests that are not recorded: whoever reads the log passes over these numbers. */
   private done = new SequenceSet();
-  /** By number. */
-  private readonly kept = new Map<number, KeptEvent>();
-  /** Where the last of their lines ends with which they are tried again. */
-  private retried = BEGINNING;
+  /** Events of the log that neither the database nor its dead letters take; released while they are tried again. */
+  private readonly kept = new Map<number, Ticket>();
   /** How far the reader has come. */
   private reached: Pick<Progress, 'needed' | 'through'> = { needed: BEGINNING, through: BEGINNING };
   /** Where the last line ends that the reader needs, or what an earlier process left. */
@@ -111,8 +102,6 @@ export class EventLog {
     this.sent.clear();
     this.outbox.clear();
     for (const ticket of released) this.handOver(ticket);
-    // The next reader would wait for what becomes of their lines.
-    if (journal) this.retryKept(journal, 0);
     this.toldSegment = 0;
     this.reached = { needed: BEGINNING, through: BEGINNING };
     const { sources } = this;
@@ -174,12 +163,10 @@ export class EventLog {
   /** Whether nothing is left to be stored of what was there at the mark, also of what could still change then. */
   isSettledThrough({ number, place }: LogMark): boolean {
     const { journal } = this;
-    if (this.waitsForJournal || this.kept.size > 0) return false;
-    if ([this.open, this.outbox, this.sent].some((tickets) => hasThrough(tickets, number))) return false;
-    if (!journal) return true;
-    // An event that is tried again was there at the mark under another number.
-    const isRead = [place, this.retried].every((end) => comparePlaces(this.needed, end) >= 0);
-    return isRead && !journal.intents.hasThrough(number);
+    if (this.waitsForJournal) return false;
+    if ([this.open, this.outbox, this.sent, this.kept].some((tickets) => hasThrough(tickets, number)))
+      return false;
+    return !journal || (!journal.intents.hasThrough(number) && comparePlaces(this.needed, place) >= 0);
   }
 
   /** Gives a number to an event that there is no room for: whoever counts sees that it is missing. */
@@ -207,8 +194,8 @@ export class EventLog {
   }
 
   /** Has the journal know that the damage in a segment is reported; else it is reported again at the next start. */
-  noteReported({ segment }: JournalLoss): void {
-    this.writeLine('damaged', {}, segment);
+  noteReported({ place }: JournalLoss): void {
+    this.writeLine('damaged', {}, place.segment);
   }
 
   /** Takes over a request that an earlier process began. @param event as which it is recorded, since it was interrupted */
@@ -284,14 +271,11 @@ export class EventLog {
     const inLog: number[] = [];
     for (const number of progress.settled) {
       this.done.add(number);
+      this.kept.delete(number);
       this.sent.get(number)?.onStored?.();
       if (this.leaveReader(number)) inLog.push(number);
     }
-    if (journal) this.retryKept(journal);
-    for (const { number, event, isDead } of progress.refused) {
-      if (isDead) continue;
-      if (this.leaveReader(number)) this.kept.set(number, { event, segment: journal?.active.number ?? 0 });
-    }
+    for (const { isDead, ...refusal } of progress.refused) if (!isDead) this.keep(refusal);
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
     this.noteTime();
     if (!journal) return;
@@ -309,9 +293,9 @@ export class EventLog {
 
   /** What is before it in the log, nobody needs any more. */
   private get needed(): Place {
-    if (this.kept.size > 0 || this.keepsAll) return BEGINNING;
+    if (this.keepsAll) return BEGINNING;
     let { needed } = this.reached;
-    for (const tickets of [this.outbox, this.sent])
+    for (const tickets of [this.outbox, this.sent, this.kept])
       for (const { written } of tickets.values()) needed = earlier(needed, written);
     return needed;
   }
@@ -333,15 +317,22 @@ export class EventLog {
     return this.kept.has(number);
   }
 
-  /** Events whose answers take too long to leave are stored as they are: what changes later is told by another event. */
+  /**
+   * Events whose answers take too long to leave are stored as they are: what changes later is told by another event. Those that nobody
+   * took are tried again. They are written once more for that, so that they do not keep all segments since.
+   */
   releaseOld(): void {
     const { journal } = this;
     if (!journal) return;
-    const now = performance.now();
-    for (const ticket of this.open.values()) {
-      const { written, since } = ticket;
-      const isFar = written && written.segment <= journal.active.number - OPEN_SEGMENTS;
-      if (isFar || (written && now - since > OPEN_MS)) this.release(ticket);
+    const oldSegment = journal.active.number - OPEN_SEGMENTS;
+    const oldSince = performance.now() - OPEN_MS;
+    const isOld = ({ written, since, released }: Ticket) =>
+      written && !released && (written.segment <= oldSegment || since < oldSince);
+    for (const ticket of this.open.values()) if (isOld(ticket)) this.release(ticket);
+    for (const ticket of this.kept.values()) {
+      if (!isOld(ticket) || !this.write(ticket, 'amend')) continue;
+      ticket.released = true;
+      this.handOver(ticket, true);
     }
   }
 
@@ -354,21 +345,16 @@ export class EventLog {
     return lost;
   }
 
-  /** What is kept is written again at the end of the log, and so tried again: else it would keep all segments since. */
-  private retryKept(journal: EventJournal, afterSegments = OPEN_SEGMENTS): void {
-    for (const [number, { event, segment }] of this.kept) {
-      if (journal.active.number < segment + afterSegments) continue;
-      const { source, sequence } = event.metadata as unknown as SourceNumber;
-      // A line that is settled can't be amended: the event gets another number.
-      const ticket = new Ticket(event, journal.nextNumber(), undefined);
-      ticket.numbered = { source, sequence };
-      if (!this.write(ticket, 'event')) break;
-      this.retried = this.end;
-      this.writeLine('stored', [[number, number]]);
-      this.done.add(number);
-      this.kept.delete(number);
-      this.handOver(ticket);
-    }
+  /** Nobody takes the event. Where only memory has it, it is lost. */
+  private keep({ number, event, place }: Omit<Refusal, 'isDead'>): void {
+    const written = this.sent.get(number)?.written ?? place;
+    this.leaveReader(number);
+    if (!written) return;
+    const ticket = new Ticket(event, number, undefined);
+    const { source, sequence } = event.metadata as unknown as SourceNumber;
+    ticket.numbered = { source, sequence };
+    ticket.written = written;
+    this.kept.set(number, ticket);
   }
 
   /**
@@ -383,7 +369,9 @@ export class EventLog {
       this.isUrgent ||= committed;
       return;
     }
-    if (!isTold) this.noteSettled(number, written.length);
+    if (!isTold) this.settled.push(number);
+    // The reader keeps what is not settled.
+    if (this.unsettledBytes > UNSETTLED_BYTES) this.writeSettled();
     this.waiting += 1;
     this.untold += 1;
   }
@@ -407,28 +395,24 @@ export class EventLog {
   }
 
   /** @returns `undefined` where the journal does not take it */
-  private writeLine(kind: LineKind, body: unknown, number = 0, reference = 0): Written | undefined {
+  private writeLine(kind: LineKind, body: unknown, number = 0, reference = 0): Place | undefined {
+    const { journal } = this;
     try {
-      const written = this.journal?.append(kind, number, reference, JSON.stringify(body));
-      if (written && NEEDED.has(kind))
-        this.end = { segment: written.segment, position: written.position + written.length };
+      const written = journal?.append(kind, number, reference, JSON.stringify(body));
+      if (written && NEEDED.has(kind)) {
+        this.end = { segment: written.segment, position: journal!.active.size };
+        this.unsettledBytes += this.end.position - written.position;
+      }
       return written;
     } catch {
       return undefined;
     }
   }
 
-  private noteSettled(number: number, bytes: number): void {
-    this.settled.push(number);
-    this.settledBytes += bytes;
-    // The reader keeps what is not settled.
-    if (this.settledBytes > UNSETTLED_BYTES) this.writeSettled();
-  }
-
   /** @returns those that the log could not be told of */
   private writeSettled(): NumberRanges {
     if (this.settled.length === 0) return [];
-    this.settledBytes = 0;
+    this.unsettledBytes = 0;
     const ranges = rangesOf(this.settled);
     if (!this.writeLine('settled', ranges)) return ranges;
     this.settled = [];

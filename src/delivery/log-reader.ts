@@ -42,8 +42,10 @@ export class LogReader {
   private index = 0;
   private position = 0;
   private readonly finder = new DamageFinder();
-  /** Events that are stored, or that it has from elsewhere. */
+  /** Events that are stored. */
   private readonly done: SequenceSet;
+  /** Events that it was sent, and whose lines it has not met. */
+  private readonly told = new SequenceSet();
   /** Events that it has read and that can still change. */
   private readonly open = new Map<number, Entry & { readonly place: Place }>();
   private openBytes = 0;
@@ -69,10 +71,7 @@ export class LogReader {
       if (known?.number === number) known.size = size;
       else this.segments.push(Segment.written(this.start.directory, number, this.start.uid, size));
     }
-    for (const { number } of events) {
-      this.done.add(number);
-      this.forget(number);
-    }
+    for (const { number } of events) if (!this.forget(number)) this.told.add(number);
     for (const [from, to] of settled) this.settled.add(from, to);
     if (settled.length > 0) this.settle(({ number }) => this.settled.has(number));
     this.forgetSegments();
@@ -149,7 +148,9 @@ export class LogReader {
     this.missingSince = undefined;
     for (const { line: whole, raw, position: at } of found) {
       const line = whole && this.finder.canBeNext(whole) ? whole : undefined;
-      this.findLoss(segment, line, raw);
+      if (!line) this.noteDamage(segment, at, raw);
+      const loss = line && this.finder.follow(line);
+      if (loss) this.onLoss(loss);
       if (line?.kind === 'settled') this.settleAll(line.content);
       if (line?.kind !== 'event' && line?.kind !== 'amend') continue;
       this.meet(line, { segment: segment.number, position: at }, raw.length + 1);
@@ -184,7 +185,7 @@ export class LogReader {
     if (performance.now() - this.missingSince < MISSING_MS) return true;
     this.missingSince = undefined;
     // Somebody has cut it off.
-    this.noteDamage(segment, Buffer.alloc(0));
+    this.noteDamage(segment, this.position, Buffer.alloc(0));
     return false;
   }
 
@@ -196,16 +197,10 @@ export class LogReader {
     }
   }
 
-  private findLoss(segment: Segment, line: JournalLine | undefined, raw: Buffer): void {
-    if (!line) this.noteDamage(segment, raw);
-    const loss = line && this.finder.follow(line);
-    if (loss) this.onLoss(loss);
-  }
-
-  private noteDamage(segment: Segment, raw: Buffer): void {
+  private noteDamage(segment: Segment, position: number, raw: Buffer): void {
     // What was damaged before this process began, is told already.
     if (segment.number <= this.start.lastRecovered) return;
-    this.finder.note(segment, raw);
+    this.finder.note(segment, position, raw);
     // What is damaged may have said that they are settled.
     this.settle(() => true);
   }
@@ -220,7 +215,7 @@ export class LogReader {
   /** A line of an event. */
   private meet(line: EventLine, place: Place, bytes: number): void {
     const { kind, number } = line;
-    if (this.done.has(number)) return;
+    if (this.told.delete(number) || this.done.has(number)) return;
     const entry = { ...this.entryOf(line, bytes), place };
     const before = this.forget(number);
     // Two of one number, of which one is forged: nobody knows which.

@@ -21,9 +21,8 @@ export class LossReports {
   /** By source. */
   private readonly unreported = new Map<string, DroppedNumbers>();
   private notedAt = -Infinity;
-  /** How often each loss was reported, and how often the reader that reads the log now has come by it: several may look the same. */
-  private readonly reported = new Map<string, number>();
-  private read = new Map<string, number>();
+  /** The places of damage that is reported: each reader that begins comes by it. */
+  private readonly reported = new Set<string>();
 
   constructor(
     private readonly log: EventLog,
@@ -55,19 +54,12 @@ export class LossReports {
     this.log.noteDropsReported();
   }
 
-  /** Another reader begins, which comes again by all the damage that is still there. */
-  noteReader(): void {
-    this.read = new Map();
-  }
-
   /** Lines of the journal are damaged. */
   reportLoss(loss: JournalLoss): void {
-    const { source, file, lines, firstSequence, lastSequence } = loss;
-    const key = JSON.stringify(loss);
-    const times = (this.read.get(key) ?? 0) + 1;
-    this.read.set(key, times);
-    if (times <= (this.reported.get(key) ?? 0)) return;
-    this.reported.set(key, times);
+    const { source, file, place, lines, firstSequence, lastSequence } = loss;
+    const key = `${place.segment} ${place.position}`;
+    if (this.reported.has(key)) return;
+    this.reported.add(key);
     const which = firstSequence
       ? `the sequences ${firstSequence} to ${lastSequence} of the source ${source}`
       : 'no event';

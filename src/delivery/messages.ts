@@ -76,6 +76,8 @@ export interface Progress {
 export interface Refusal {
   readonly number: number;
   readonly event: AuditLogEvent;
+  /** Where its line is; `undefined` where it was sent. */
+  readonly place: Place | undefined;
   /** What the database says, which may quote no value. */
   readonly code: string;
   /** It is a dead letter now; else its dead letters refuse it as well. */

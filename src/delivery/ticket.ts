@@ -1,12 +1,12 @@
 import type { AuditLogEvent } from '../event/audit-log-event.js';
 import type { SourceNumber } from '../event/sequence-set.js';
-import type { Written } from '../journal/event-journal.js';
 import type { Intent } from '../journal/intents.js';
+import type { Place } from '../journal/segment.js';
 
 /** An event that was entered: hand it back to `Delivery.release` when its answer has left. */
 export class Ticket {
   /** Where its line is; `undefined` where only memory has it. */
-  written: Written | undefined = undefined;
+  written: Place | undefined = undefined;
   numbered: SourceNumber | undefined = undefined;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;

@@ -37,6 +37,17 @@ export class SequenceSet {
     this.list.splice(start, end - start, [first, last]);
   }
 
+  /** @returns whether it was there */
+  delete(number: number): boolean {
+    const index = this.indexOf(number);
+    const [from, to] = this.list[index] ?? [Infinity, Infinity];
+    if (from > number) return false;
+    this.list.splice(index, 1);
+    if (from < number) this.list.splice(index, 0, [from, number - 1]);
+    if (number < to) this.add(number + 1, to);
+    return true;
+  }
+
   has(number: number): boolean {
     const range = this.list[this.indexOf(number)];
     return range !== undefined && range[0] <= number;

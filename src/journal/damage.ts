@@ -1,13 +1,13 @@
 import { canFollow, mayHaveBeenEvent } from './journal-line.js';
 import type { JournalLine, SegmentHead } from './journal-line.js';
-import type { Segment } from './segment.js';
+import type { Place, Segment } from './segment.js';
 
 /** A damaged place in the journal: numbers given away in it, of events that can't be read any more. */
 export interface JournalLoss {
   readonly source: string;
   readonly file: string;
-  /** Of the file. */
-  readonly segment: number;
+  /** Where the first of the lines begins. */
+  readonly place: Place;
   readonly lines: number;
   /** Missing where no event can have been among the lines. */
   readonly firstSequence?: number;
@@ -19,7 +19,7 @@ export const UNKNOWN_SOURCE = 'unknown';
 
 /** Tells from the numbers before and after a damaged place which ones are lost in it. */
 export class DamageFinder {
-  private place: { segment: Segment; lines: number; events: number } | undefined;
+  private damage: { file: string; place: Place; lines: number; events: number } | undefined;
 
   constructor(
     public source = UNKNOWN_SOURCE as string,
@@ -38,10 +38,10 @@ export class DamageFinder {
     return canFollow(number, lastNumber) && canFollow(reference, sequence);
   }
 
-  note(segment: Segment, raw: Buffer): void {
-    this.place ??= { segment, lines: 0, events: 0 };
-    this.place.lines += 1;
-    if (mayHaveBeenEvent(raw)) this.place.events += 1;
+  note({ path: file, number }: Segment, position: number, raw: Buffer): void {
+    this.damage ??= { file, place: { segment: number, position }, lines: 0, events: 0 };
+    this.damage.lines += 1;
+    if (mayHaveBeenEvent(raw)) this.damage.events += 1;
   }
 
   /** A line that is whole, the next one. @returns the loss before it, where it tells of one */
@@ -93,16 +93,14 @@ export class DamageFinder {
    *
    * @param last the last number given away, where that is known
    */
-  end(last = this.sequence + (this.place?.events ?? 0)): JournalLoss | undefined {
-    if (!this.place) return undefined;
-    const { segment, lines, events } = this.place;
-    this.place = undefined;
+  end(last = this.sequence + (this.damage?.events ?? 0)): JournalLoss | undefined {
+    if (!this.damage) return undefined;
+    const { events, ...damage } = this.damage;
+    this.damage = undefined;
     const any = events > 0 && last > this.sequence;
     const loss = {
       source: this.source,
-      file: segment.path,
-      segment: segment.number,
-      lines,
+      ...damage,
       ...(any && { firstSequence: this.sequence + 1, lastSequence: last }),
     };
     if (any) this.sequence = last;

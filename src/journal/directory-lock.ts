@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../event/audit-error.js';
 import { ForeignFileError, readRegularFile } from './journal-file.js';
-import { canFollow } from './journal-line.js';
+import { inOrder } from './journal-line.js';
 import { stateOf, thisProcess } from './process-identity.js';
 import type { ProcessIdentity } from './process-identity.js';
 
@@ -24,7 +24,7 @@ interface Owner extends ProcessIdentity {
   readonly closed?: true;
 }
 
-const FILE = /^owner\.(\d{1,16})$/;
+const FILE = /^owner\.([1-9]\d{0,15})$/;
 const LARGEST_BYTES = 4_096;
 /** An owner that can't be looked at shows that it lives by touching its file; after this long without, it does not. */
 const SILENCE_MS = 5_000;
@@ -101,10 +101,10 @@ export class DirectoryLock {
 
   /** Whoever has the directory has written to it: deletes the files of the owners before. */
   settle(): void {
-    for (const name of readdirSync(this.directory)) {
-      if (!FILE.test(name) || numberOf(name) >= this.number) continue;
+    for (const number of numbersIn(this.directory)) {
+      if (number >= this.number) return;
       try {
-        rmSync(join(this.directory, name), { force: true });
+        rmSync(pathOf(this.directory, number), { force: true });
       } catch {
         // Somebody made a directory by that name.
       }
@@ -183,20 +183,13 @@ function pathOf(directory: string, number: number): string {
   return join(directory, `owner.${number}`);
 }
 
-function numberOf(name: string): number {
-  return Number(FILE.exec(name)?.[1] ?? 0);
-}
-
 /** The numbers of the owners whose files are there, in their order. */
 function numbersIn(directory: string): number[] {
-  const numbers = readdirSync(directory).map(numberOf);
-  return numbers.filter((number) => number > 0).sort((a, b) => a - b);
+  return inOrder(readdirSync(directory).map((name) => Number(FILE.exec(name)?.[1])));
 }
 
 function lastOf(directory: string): number {
-  let last = 0;
-  for (const number of numbersIn(directory)) if (canFollow(number, last)) last = number;
-  return last;
+  return numbersIn(directory).at(-1) ?? 0;
 }
 
 /** @returns `undefined` where the file is not whole: its owner writes it just now, or died while it did */

@@ -1,10 +1,10 @@
-import { closeSync, fsync, open, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { createEventId } from '../event/event-id.js';
 import { cannotKeep, DirectoryLock } from './directory-lock.js';
 import { Intents } from './intents.js';
-import { canFollow, encodeLine } from './journal-line.js';
+import { encodeLine, inOrder } from './journal-line.js';
 import type { LineKind, SegmentHead } from './journal-line.js';
 import { passPoint } from './life.js';
 import { thisProcess } from './process-identity.js';
@@ -19,11 +19,6 @@ const RETRY_MS = 250;
 const CARRY_AFTER = 4;
 /** How long the last sync may take, of a disk that says nothing. */
 const LAST_SYNC_MS = 5_000;
-
-export interface Written extends Place {
-  /** Bytes, the end of the line included. */
-  readonly length: number;
-}
 
 /**
  * The local append-only journal: a directory of segments, owned by one process. A line is written in one synchronous
@@ -43,8 +38,9 @@ export class EventJournal {
   /** Nothing is written before `check()` has made it right. */
   private blocked = false;
   private mustRotate = false;
-  private lastNumber: number;
-  private lastSegment = 0;
+  /** The last given away to a request or an event. */
+  newestNumber: number;
+  private lastSegment: number;
   /** Of all segments but the last, which do not grow any more. */
   private bytesBefore = 0;
   /** Why lines can't be written now. */
@@ -61,7 +57,8 @@ export class EventJournal {
     readonly recovered: Recovered,
     private readonly segmentBytes: number,
   ) {
-    this.lastNumber = recovered.lastNumber;
+    this.newestNumber = recovered.lastNumber;
+    this.lastSegment = recovered.lastSegment;
   }
 
   /**
@@ -87,7 +84,6 @@ export class EventJournal {
         segmentBytes,
       );
       journal.segments.push(...left);
-      journal.lastSegment = left.at(-1)?.number ?? 0;
       journal.begin();
       lock.settle();
       return journal;
@@ -128,28 +124,33 @@ export class EventJournal {
     return this.segments.at(-1)!;
   }
 
-  get newestNumber(): number {
-    return this.lastNumber;
-  }
-
   nextNumber(): number {
-    return ++this.lastNumber;
+    return ++this.newestNumber;
   }
 
   /**
-   * Writes one line.
+   * Writes one line, unless a write has failed just now.
    *
+   * @returns where it begins; it is the last one of {@link active}
    * @throws the file system's error; then nothing of it is written
    */
-  append(kind: LineKind, number: number, reference: number, body: string): Written {
-    this.rotate();
-    const line = encodeLine(kind, number, reference, body);
-    this.attempt(() => this.active.append(line));
-    this.failure = undefined;
-    const { active } = this;
-    this.dirty.add(active);
-    this.sequence = Math.max(this.sequence, reference);
-    return { segment: active.number, position: active.size - line.length, length: line.length };
+  append(kind: LineKind, number: number, reference: number, body: string): Place {
+    const { failure } = this;
+    if (failure && (this.blocked || performance.now() - this.failedAt < RETRY_MS)) throw failure;
+    try {
+      if (failure) this.makeSpace();
+      if (this.mustRotate || this.active.size >= this.segmentBytes) this.rotate();
+      const line = encodeLine(kind, number, reference, body);
+      const { active } = this;
+      active.append(line);
+      this.failure = undefined;
+      this.dirty.add(active);
+      this.sequence = Math.max(this.sequence, reference);
+      return { segment: active.number, position: active.size - line.length };
+    } catch (error) {
+      this.fail(error as Error);
+      throw error;
+    }
   }
 
   /**
@@ -227,17 +228,15 @@ export class EventJournal {
     } catch {
       // The next owner finds the source not closed in order, as it is.
     }
+    this.abandon(isEmpty);
+  }
+
+  /** Leaves the directory without a word: the next owner goes on as after a crash. @param isEmpty see {@link close} */
+  abandon(isEmpty = false): void {
     for (const segment of this.segments.splice(0)) {
       if (isEmpty) segment.remove();
       else segment.rest();
     }
-    this.bytesBefore = 0;
-    this.lock.release();
-  }
-
-  /** Leaves the directory without a word: the next owner goes on as after a crash. */
-  abandon(): void {
-    for (const segment of this.segments.splice(0)) segment.rest();
     this.bytesBefore = 0;
     this.lock.release();
   }
@@ -254,23 +253,6 @@ export class EventJournal {
     }
   }
 
-  private get isFull(): boolean {
-    return this.mustRotate || this.active.size >= this.segmentBytes;
-  }
-
-  /** Writes, unless a write has failed just now. */
-  private attempt<T>(write: () => T): T {
-    const failing = this.failure;
-    if (failing && (this.blocked || performance.now() - this.failedAt < RETRY_MS)) throw failing;
-    try {
-      if (failing) this.makeSpace();
-      return write();
-    } catch (error) {
-      this.fail(error as Error);
-      throw error;
-    }
-  }
-
   /** After a failed write, as to a full disk: what is written to, but needed no more, makes room for a new segment. */
   private makeSpace(): void {
     const { active, needed } = this;
@@ -281,22 +263,19 @@ export class EventJournal {
     this.mustRotate = true;
   }
 
-  /** Begins a new segment where the last one is full, or a failed write had room made for it. */
   private rotate(): void {
-    if (!this.isFull && !this.failure) return;
-    this.attempt(() => {
-      if (!this.isFull) return;
-      passPoint('before-rotate');
-      this.begin();
-      passPoint('after-rotate');
-    });
+    passPoint('before-rotate');
+    this.begin();
+    passPoint('after-rotate');
   }
 
   private begin(): void {
     this.lastSegment += 1;
     const segment = Segment.create(this.directory, this.lastSegment);
+    const { source, sequence, newestNumber } = this;
+    const head: SegmentHead = { format: 1, source, sequence, number: newestNumber };
     try {
-      this.writeHead(segment);
+      segment.append(encodeLine('segment', segment.number, 0, JSON.stringify(head)));
     } catch (error) {
       segment.remove();
       throw error;
@@ -306,12 +285,6 @@ export class EventJournal {
     this.segments.at(-OPEN_FILES)?.rest();
     this.hasNewFile = true;
     this.mustRotate = false;
-  }
-
-  private writeHead(segment: Segment): void {
-    const { source, sequence, lastNumber } = this;
-    const head: SegmentHead = { format: 1, source, sequence, number: lastNumber };
-    segment.append(encodeLine('segment', segment.number, 0, JSON.stringify(head)));
   }
 
   private fail(error: Error): void {
@@ -345,21 +318,16 @@ export class EventJournal {
 
 /** The numbers of the files that are there, in their order. */
 function numbersIn(directory: string): number[] {
-  const all = readdirSync(directory).map((name) => Segment.numberOf(name) ?? 0);
-  const numbers: number[] = [];
-  for (const number of all.sort((a, b) => a - b)) {
-    if (number > 0 && canFollow(number, numbers.at(-1) ?? 0)) numbers.push(number);
-  }
-  return numbers;
+  return inOrder(readdirSync(directory).map((name) => Segment.numberOf(name) ?? 0));
 }
 
 /** The names of new files are as durable as their contents only after this; Windows has no such thing. */
-async function syncDirectory(directory: string): Promise<void> {
+async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
-  const fd = await promisify(open)(directory, 'r');
+  const directory = await open(path, 'r');
   try {
-    await promisify(fsync)(fd);
+    await directory.sync();
   } finally {
-    closeSync(fd);
+    await directory.close();
   }
 }

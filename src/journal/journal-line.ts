@@ -20,10 +20,9 @@ import type { NumberRanges } from '../event/sequence-set.js';
  * - `damaged`: the damage in the segment of this number is reported
  * - `closed`: the source ended in order, at this sequence
  */
-export type LineKind =
-  'segment' | 'intent' | 'void' | 'event' | 'settled' | 'amend' | 'stored' | 'dropped' | 'damaged' | 'closed';
+export type LineKind = keyof LineContents;
 
-export interface LineContents {
+interface LineContents {
   readonly segment: SegmentHead;
   readonly intent: BegunRequest;
   readonly void: Nothing;
@@ -202,6 +201,15 @@ function parse(text: string): unknown {
  */
 export function canFollow(number: number, last: number): boolean {
   return number <= Math.max(2 ** 48, last + 2 ** 32);
+}
+
+/** The numbers above 0 in ascending order, without those that {@link canFollow} none before them. */
+export function inOrder(numbers: readonly number[]): number[] {
+  const found: number[] = [];
+  for (const number of numbers.filter((each) => each > 0).sort((a, b) => a - b)) {
+    if (canFollow(number, found.at(-1) ?? 0)) found.push(number);
+  }
+  return found;
 }
 
 /** Whether a line that is damaged may have been an event: what is left of it does not say otherwise. */

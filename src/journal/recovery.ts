@@ -45,8 +45,8 @@ export async function recover(segments: readonly Segment[], onProgress: () => vo
     for (let position = 0; position < segment.size;) {
       onProgress();
       const { found, next } = segment.read(position, true);
-      for (const { line, raw } of found) {
-        if (!line || !reading.read(line)) reading.finder.note(segment, raw);
+      for (const { line, raw, position: at } of found) {
+        if (!line || !reading.read(line)) reading.finder.note(segment, at, raw);
       }
       // A file that is shorter than it says.
       if (next === position) break;
@@ -108,7 +108,7 @@ class Reading {
       stored: this.stored.ranges,
       intents: this.intents,
       pending,
-      losses: this.losses.filter(({ segment }) => !this.reported.has(segment)),
+      losses: this.losses.filter(({ place }) => !this.reported.has(place.segment)),
       dropped: this.dropped,
     };
   }

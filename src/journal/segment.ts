@@ -65,8 +65,6 @@ export function earlier(a: Place, b: Place | undefined): Place {
  */
 export class Segment {
   private torn = false;
-  /** A line that was too long to be one goes on here, and is not looked at after `until`. */
-  private damage: { readonly at: number; readonly until: number } | undefined;
   private syncs = 0;
   /** Files that are done with, but may still be in use by a sync. */
   private readonly retired: number[] = [];
@@ -161,18 +159,15 @@ export class Segment {
 
   /**
    * The complete lines from `position` on, as many as one read brings, and where to go on. A last line without its
-   * end is answered, as damaged, only when `toTheEnd` says that nothing will be added to it. Within damage there may be none.
+   * end is answered, as damaged, only when `toTheEnd` says that nothing will be added to it.
    */
   read(position: number, toTheEnd: boolean): { readonly found: FoundLine[]; readonly next: number } {
-    if (this.damage?.at === position) return { found: [], next: this.passDamage(this.damage) };
     let buffer = this.bytes(position, READ_BYTES);
     // A line longer than one read.
     while (!buffer.includes(NEWLINE) && position + buffer.length < this.size) {
       if (buffer.length > LONGEST_LINE) {
         const line = { line: undefined, raw: buffer.subarray(0, 64), position };
-        const at = position + buffer.length;
-        this.damage = { at, until: at + LONGEST_DAMAGE };
-        return { found: [line], next: at };
+        return { found: [line], next: this.endOfDamage(position + buffer.length) };
       }
       const more = this.bytes(position + buffer.length, READ_BYTES);
       if (more.length === 0) break;
@@ -267,24 +262,16 @@ export class Segment {
     }
   }
 
-  /**
-   * A part of the way to the end of the line in which the damage is, so that whoever reads can do something else in between.
-   *
-   * @returns where to go on; the end of the file where the end of the line is too far away to be one
-   */
-  private passDamage({ at, until }: { readonly at: number; readonly until: number }): number {
-    this.damage = undefined;
-    let from = at;
-    while (from < Math.min(until, at + LONGEST_LINE)) {
-      const bytes = this.bytes(from, READ_BYTES);
+  /** Where the line ends in which `position` is; the end of the file where that is too far away to be one. */
+  private endOfDamage(position: number): number {
+    for (let at = position; at < position + LONGEST_DAMAGE;) {
+      const bytes = this.bytes(at, READ_BYTES);
       const end = bytes.indexOf(NEWLINE);
-      if (end >= 0) return from + end + 1;
-      if (bytes.length === 0) return this.size;
-      from += bytes.length;
+      if (end >= 0) return at + end + 1;
+      if (bytes.length === 0) break;
+      at += bytes.length;
     }
-    if (from >= until) return this.size;
-    this.damage = { at: from, until };
-    return from;
+    return this.size;
   }
 
   /** A line that did not fit leaves no half of it, or else is closed off before the next. */

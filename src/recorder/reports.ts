@@ -18,7 +18,7 @@ export class Reports implements DeliveryReports {
       this.completer.complete(raise(DROP, { dropped: count, source, firstSequence, lastSequence })),
     );
 
-  readonly lost: DeliveryReports['lost'] = ({ segment: _segment, ...loss }) =>
+  readonly lost: DeliveryReports['lost'] = ({ place: _place, ...loss }) =>
     this.announced(this.completer.complete(raise(LOST_LINES, loss)));
 
   /** The event is redacted already. */

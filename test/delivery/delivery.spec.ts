@@ -1,6 +1,7 @@
 // What delivery promises whatever its journal, its loop or its database do.
 import { appendFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
 import type { Delivery } from '../../src/delivery/delivery.js';
@@ -8,6 +9,8 @@ import { deliveryInto, journalDirectory, newEvent, ToldDatabase } from '../suppo
 import { eventually } from '../support/eventually.js';
 
 const LONG_MS = 60_000;
+/** What a database says of an event that it never takes. */
+const REFUSED = Object.assign(new Error('violates a check'), { code: '23514' });
 
 describe('delivery', () => {
   let place: ReturnType<typeof journalDirectory>;
@@ -18,7 +21,10 @@ describe('delivery', () => {
     database = new ToldDatabase();
   });
 
-  afterEach(() => place.remove());
+  afterEach(() => {
+    vi.restoreAllMocks();
+    place.remove();
+  });
 
   const journalOf = (delivery: Delivery) =>
     (delivery as unknown as { readonly log: { readonly journal: EventJournal } }).log.journal;
@@ -197,6 +203,33 @@ describe('delivery', () => {
     for (const wait of waits) expect(wait).toBeGreaterThan(0);
     expect(delivery.status()).toMatchObject({ pending: 0, oldestPendingMs: 0 });
     await delivery.close();
+  });
+
+  it('empties a full journal beside events that nobody takes, which it tries again, and counts once', async () => {
+    const small = { maxJournalMegabytes: 1, segmentKilobytes: 64 } as const;
+    const { delivery } = deliveryInto(database, { directory: place.directory, ...small });
+    const store = database.store.bind(database);
+    database.store = (events) =>
+      events.some(({ action }) => action === 'thing.poison') ? Promise.reject(REFUSED) : store(events);
+    database.keep = () => Promise.reject(REFUSED);
+    await delivery.open();
+    delivery.resume();
+    void delivery.commit(delivery.enter(newEvent('thing.poison'))!);
+    for (let next = delivery.enter(newEvent('thing.poison')); next; next = delivery.enter(newEvent()))
+      delivery.release(next);
+    await delivery.flush();
+    expect(delivery.status()).toMatchObject({ pending: 0, dead: 2, healthy: false });
+    const { now } = performance;
+    let later = LONG_MS;
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + later);
+    await eventually(() => expect(delivery.status().healthy).toBe(true));
+    expect(delivery.status().pendingBytes).toBeLessThan(200_000);
+    database.store = store;
+    later += LONG_MS;
+    await eventually(() => expect(actions().filter((action) => action === 'thing.poison')).toHaveLength(2));
+    expect(delivery.status()).toMatchObject({ pending: 0, dead: 2 });
+    await delivery.close();
+    expect(readdirSync(place.directory).filter((name) => name.endsWith('.journal'))).toEqual([]);
   });
 
   it('keeps no more strict events in memory than it can while the database is away', async () => {

@@ -74,8 +74,6 @@ interface Known {
   owed: boolean;
   /** Nobody needs it any more, though the journal may not have been able to say so. */
   dismissed: boolean;
-  /** Two lines of it were left, since it crashed while what is kept was carried on: each is delivered. */
-  doubled?: boolean;
   number?: string;
 }
 
@@ -217,7 +215,6 @@ class Run {
     }
     for (const each of this.known.values()) {
       const version = left.get(each.id);
-      each.doubled = left.doubled.has(each.id);
       each.owed = version !== undefined;
       each.dismissed = false;
       each.written = version;
@@ -428,8 +425,7 @@ class Run {
         continue;
       }
       const known = this.known.get(event.id)!;
-      const isOwed = known.owed || known.doubled === true;
-      expect([event.id, isOwed, event.details['version']]).toEqual([event.id, true, known.latest]);
+      expect([event.id, known.owed, event.details['version']]).toEqual([event.id, true, known.latest]);
       expect([number, this.numbers.get(number)]).toEqual([number, undefined]);
       this.numbers.set(number, event.id);
       this.stored.set(event.id, event);
@@ -557,7 +553,7 @@ class Run {
 }
 
 /** The versions of events in the files of a directory that no line says are stored, or not to be recorded, by id. */
-function versionsIn(directory: string): Map<string, number> & { readonly doubled: ReadonlySet<string> } {
+function versionsIn(directory: string): Map<string, number> {
   const byNumber = new Map<number, { readonly id: string; readonly version: number }>();
   for (const name of readdirSync(directory).sort()) {
     if (!name.endsWith('.journal')) continue;
@@ -576,12 +572,11 @@ function versionsIn(directory: string): Map<string, number> & { readonly doubled
     }
   }
   const versions = new Map<string, number>();
-  const doubled = new Set<string>();
   for (const { id, version } of byNumber.values()) {
-    if (versions.has(id)) doubled.add(id);
+    expect(versions.has(id)).toBe(false);
     versions.set(id, version);
   }
-  return Object.assign(versions, { doubled });
+  return versions;
 }
 
 const at = <T>(list: readonly T[], index: number): T | undefined => list[index % list.length];
