@@ -20,7 +20,8 @@ import type { NumberRanges } from '../event/sequence-set.js';
  * - `damaged`: the damage in the segment of this number is reported
  * - `closed`: the source ended in order, at this sequence
  */
-export type LineKind = keyof LineContents;
+export type LineKind =
+  'segment' | 'intent' | 'void' | 'event' | 'settled' | 'amend' | 'stored' | 'dropped' | 'damaged' | 'closed';
 
 interface LineContents {
   readonly segment: SegmentHead;

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { DamageFinder, UNKNOWN_SOURCE } from './damage.js';
 import type { JournalLoss } from './damage.js';
-import type { BegunRequest, DroppedNumbers, JournalLine, SegmentHead } from './journal-line.js';
+import type { BegunRequest, DroppedNumbers, JournalLine } from './journal-line.js';
 import { passPoint } from './life.js';
 import { OPEN_FILES } from './segment.js';
 import type { Segment } from './segment.js';
@@ -80,9 +80,12 @@ class Reading {
     if (!finder.canBeNext(line)) return false;
     // Its event is there already.
     if (kind === 'intent' && this.events.has(number)) return false;
-    if (kind === 'segment') this.readHead(line.content);
-    // Before its own numbers count: it can tell of what came before it only.
-    if (kind === 'stored') this.readStored(line.content, finder.lastNumber);
+    const { source, lastNumber } = finder;
+    if (kind === 'segment' && source !== UNKNOWN_SOURCE && source !== line.content.source) this.endSource();
+    // It can tell of what came before it only.
+    if (kind === 'stored')
+      for (const [from, to] of line.content)
+        if (from <= lastNumber) this.stored.add(from, Math.min(to, lastNumber));
     this.noteLoss(finder.follow(line));
     this.closed = kind === 'closed';
     if (kind === 'event' || kind === 'amend') this.readEvent(line);
@@ -113,10 +116,6 @@ class Reading {
     };
   }
 
-  private readHead({ source }: SegmentHead): void {
-    if (this.finder.source !== UNKNOWN_SOURCE && source !== this.finder.source) this.endSource();
-  }
-
   private endSource(): void {
     const { finder, closed } = this;
     this.noteLoss(finder.end());
@@ -130,12 +129,6 @@ class Reading {
       this.doubles.set(number, (this.doubles.get(number) ?? 0) + 1);
     }
     this.events.add(number);
-  }
-
-  private readStored(ranges: NumberRanges, lastNumber: number): void {
-    for (const [from, to] of ranges) {
-      if (from <= lastNumber) this.stored.add(from, Math.min(to, lastNumber));
-    }
   }
 
   private noteLoss(loss: JournalLoss | undefined): void {

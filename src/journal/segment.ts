@@ -18,7 +18,6 @@ import { decodeLine } from './journal-line.js';
 import type { JournalLine } from './journal-line.js';
 import { passPoint } from './life.js';
 
-const FILE = /^(\d{12,16})\.journal$/;
 const READ_BYTES = 256 * 1024;
 /** No line is longer: an event has its bounds. */
 const LONGEST_LINE = 4 * 1024 * 1024;
@@ -94,15 +93,8 @@ export class Segment {
   static leftBehind(directory: string, number: number, uid: number): Segment {
     const opened = openRegularFile(pathOf(directory, number), constants.O_RDONLY, uid);
     const { size } = fstatSync(opened);
-    const isTooLarge = size > LONGEST_SEGMENT;
-    const segment = new Segment(
-      directory,
-      number,
-      uid,
-      opened,
-      Math.min(size, LONGEST_SEGMENT),
-      isTooLarge ? size : undefined,
-    );
+    const oversize = size > LONGEST_SEGMENT ? size : undefined;
+    const segment = new Segment(directory, number, uid, opened, Math.min(size, LONGEST_SEGMENT), oversize);
     segment.rest();
     return segment;
   }
@@ -114,7 +106,7 @@ export class Segment {
 
   /** The number in the name of a segment's file; `undefined` for other files. */
   static numberOf(name: string): number | undefined {
-    const number = Number(FILE.exec(name)?.[1]);
+    const number = Number.parseInt(name, 10);
     // Not by another name of the same number, with more zeros before it.
     return nameOf(number) === name ? number : undefined;
   }
