@@ -67,6 +67,8 @@ export class DeliveryLoop implements Loop {
   private readonly batches: BatchStore;
   private running: Promise<void> | undefined;
   private wake = new AbortController();
+  /** It waits for the log alone. */
+  private isUnread = false;
   private closed = false;
   private report = emptyReport();
 
@@ -102,7 +104,7 @@ export class DeliveryLoop implements Loop {
     this.reader?.advance(news);
     for (const { isUrgent, ...event } of news.events)
       (isUrgent ? this.urgent : this.ready).push({ ...event, place: undefined, bytes: 0 });
-    if (news.hurry) this.wake.abort();
+    if (news.hurry || (this.isUnread && news.events.length > 0)) this.wake.abort();
     this.goOn();
   }
 
@@ -159,26 +161,32 @@ export class DeliveryLoop implements Loop {
           await (this.reader?.isWaiting ? this.pause(MISSING_FILE_MS) : turn());
           continue;
         }
+        this.isUnread = false;
         await this.batches.store(batch);
         waitMs = FIRST_RETRY_MS;
         this.tell();
       } catch (error) {
+        this.isUnread = batch.length === 0;
         this.ready.unshift(...batch);
-        this.tell();
-        this.host.away(error);
+        this.tell(this.isUnread ? String((error as Error).message) : undefined);
+        if (!this.isUnread) this.host.away(error);
         await this.pause(waitMs * (0.5 + Math.random() / 2));
         waitMs = Math.min(waitMs * 2, LAST_RETRY_MS);
       }
     }
   }
 
-  /** @throws the file system's error; then nothing is taken */
+  /** @throws the file system's error, where there is nothing that is not in the log */
   private nextBatch(): Entry[] {
     const { batchSize } = this.options;
     const wanted = batchSize - this.urgent.length - this.ready.length;
     const bytes = this.ready.reduce((sum, entry) => sum + entry.bytes, 0);
-    if (wanted > 0 && bytes < LARGE_BYTES)
-      for (const entry of this.reader?.read(wanted) ?? []) this.ready.push(entry);
+    try {
+      if (wanted > 0 && bytes < LARGE_BYTES)
+        for (const entry of this.reader?.read(wanted) ?? []) this.ready.push(entry);
+    } catch (error) {
+      if (this.urgent.length + this.ready.length === 0) throw error;
+    }
     const batch = this.urgent.splice(0, batchSize);
     batch.push(...this.ready.splice(0, batchSize - batch.length));
     return batch;
@@ -197,7 +205,7 @@ export class DeliveryLoop implements Loop {
   }
 
   /** Between two batches. */
-  private tell(): void {
+  private tell(unread?: string): void {
     const { report, reader } = this;
     this.report = emptyReport();
     this.toldTurn = this.turn;
@@ -205,6 +213,7 @@ export class DeliveryLoop implements Loop {
       this.ready.reduce((before, { place: of }) => earlier(before, of), place);
     this.host.progress({
       ...report,
+      unread,
       turn: this.turn,
       isIdle: !this.hasWork,
       through: first(reader?.through),

@@ -133,7 +133,7 @@ export interface DeliveryStatus {
    * changed them. Alert above zero.
    */
   readonly unreadable: number;
-  /** What the database said last, while it does not take events. Alert when it stays. */
+  /** What the database said last, while it does not take events, or why the journal can't be read. Alert when it stays. */
   readonly lastError?: string;
   /** Why the journal can't be written, while it can't. Always an alert. */
   readonly journalError?: string;

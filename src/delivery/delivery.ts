@@ -54,6 +54,8 @@ export class Delivery {
   private readonly notes: SourceNotes;
   private timers: NodeJS.Timeout[] = [];
   private closed = false;
+  /** Why the log can't be read, where it can't. */
+  private unread: string | undefined;
   private delivered = 0;
   private dead = 0;
   private readonly flushes: Flushes;
@@ -115,7 +117,10 @@ export class Delivery {
     this.noteOpen();
     this.every(CHECK_MS, () => {
       const happened = journal.check();
-      if (happened) this.warnings.warn('place', happened);
+      if (happened) {
+        this.warnings.warn('place', happened);
+        this.feed.tellSoon();
+      }
       this.log.writeMissing();
       this.log.releaseOld();
       this.feed.schedule();
@@ -211,6 +216,7 @@ export class Delivery {
 
   /** Hands the event over at once. @returns whether the database has it within `strictTimeoutMs` */
   async commit(ticket: Ticket): Promise<boolean> {
+    ticket.committed = true;
     const isFull = this.database.lastError !== undefined && this.log.inMemory >= MOST_COMMITTED;
     if (isFull && ticket.written) {
       this.release(ticket);
@@ -374,9 +380,9 @@ export class Delivery {
     for (const timer of this.timers) clearInterval(timer);
   }
 
-  /** Why the database takes no events, as far as is known. */
+  /** Why events are not stored, as far as is known. */
   private get lastError(): string | undefined {
-    return this.database.lastError ?? this.loop.whyNotReady;
+    return this.database.lastError ?? this.unread ?? this.loop.whyNotReady;
   }
 
   private get journal(): EventJournal | undefined {
@@ -396,14 +402,22 @@ export class Delivery {
     this.log.noteProgress(progress);
     for (const refusal of progress.refused) this.noteRefusal(refusal);
     for (const loss of progress.losses) this.losses.reportLoss(loss);
-    if (this.hasRoom()) this.space.releaseWaiting();
+    this.space.releaseNext();
     this.flushes.noteProgress(progress);
+    this.noteUnread(progress.unread);
     if (progress.stored + progress.refused.length > 0) {
       this.database.noteAnswer();
       this.noteBack();
     }
     if (this.flushes.areWaiting && this.log.news > 0) this.feed.tellSoon();
     else this.feed.schedule();
+  }
+
+  private noteUnread(why: string | undefined): void {
+    this.unread = why;
+    if (why === undefined) return;
+    this.warnings.warn('unread', `The audit journal can't be read: ${why}. It is tried again.`);
+    this.flushes.fail(this.notStored());
   }
 
   private noteRefusal({ number, event, code, isDead }: Refusal): void {

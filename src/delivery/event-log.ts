@@ -106,10 +106,10 @@ export class EventLog {
     this.reached = { needed: BEGINNING, through: BEGINNING };
     const { sources } = this;
     if (!journal) return { sources };
-    const { directory, uid, source, recovered } = journal;
+    const { lock, source, recovered } = journal;
     const log = {
-      directory,
-      uid,
+      directory: lock.directory,
+      uid: lock.uid,
       source,
       memorySource: this.memoryNumbers.source,
       lastRecovered: recovered.lastSegment,
@@ -216,7 +216,9 @@ export class EventLog {
     this.open.set(number, ticket);
     if (!this.waitsForJournal && this.write(ticket, 'event')) return ticket;
     if (!this.waitsForJournal) this.numberInMemory(ticket);
-    this.keepInMemory(ticket);
+    ticket.size = sizeOf(event);
+    this.memory.events += 1;
+    this.memory.size += ticket.size;
     return ticket;
   }
 
@@ -260,6 +262,7 @@ export class EventLog {
       settled,
       events: this.send(),
       skipped: this.skipped.splice(0),
+      isMisplaced: journal?.blocked ?? false,
       hurry,
     };
   }
@@ -331,6 +334,7 @@ export class EventLog {
     for (const ticket of this.open.values()) if (isOld(ticket)) this.release(ticket);
     for (const ticket of this.kept.values()) {
       if (!isOld(ticket) || !this.write(ticket, 'amend')) continue;
+      if (this.pending === 0) this.storedUntil = performance.now();
       ticket.released = true;
       this.handOver(ticket, true);
     }
@@ -363,10 +367,10 @@ export class EventLog {
    * @param isTold an `amend` line says that it is settled
    */
   private handOver(ticket: Ticket, isTold = false): void {
-    const { number, written, committed } = ticket;
-    if (!written || committed) {
+    const { number, written, onStored } = ticket;
+    if (!written || onStored) {
       this.outbox.set(number, ticket);
-      this.isUrgent ||= committed;
+      this.isUrgent ||= onStored !== undefined;
       return;
     }
     if (!isTold) this.settled.push(number);
@@ -444,13 +448,6 @@ export class EventLog {
     Object.assign(ticket.event.metadata, ticket.numbered);
   }
 
-  private keepInMemory(ticket: Ticket): void {
-    this.freeMemory(ticket);
-    ticket.size = sizeOf(ticket.event);
-    this.memory.events += 1;
-    this.memory.size += ticket.size;
-  }
-
   private freeMemory(ticket: Ticket): void {
     if (ticket.size === 0) return;
     this.memory.events -= 1;
@@ -462,14 +459,14 @@ export class EventLog {
   private send(): ToldEvent[] {
     const news: ToldEvent[] = [];
     for (const [number, ticket] of this.outbox) {
-      const { event, numbered, committed } = ticket;
-      if (!committed && this.sent.size >= SENT_AT_ONCE) {
+      const { event, numbered, onStored } = ticket;
+      if (!onStored && this.sent.size >= SENT_AT_ONCE) {
         if (this.isUrgent) continue;
         break;
       }
       this.outbox.delete(number);
       this.sent.set(number, ticket);
-      news.push({ number, event, numbered, isUrgent: committed });
+      news.push({ number, event, numbered, isUrgent: onStored !== undefined });
     }
     this.isUrgent = false;
     return news;

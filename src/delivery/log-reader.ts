@@ -54,6 +54,8 @@ export class LogReader {
   /** Events that are to be answered next. */
   private readonly due: Entry[] = [];
   private sequence = 0;
+  /** As the newest news says: what is missing may still come. */
+  private isMisplaced = false;
   private missingSince: number | undefined;
 
   /** @param onLoss called with each damaged place that it comes by */
@@ -64,7 +66,8 @@ export class LogReader {
     this.done = new SequenceSet(start.done);
   }
 
-  advance({ segments, sources, settled, events }: LogNews): void {
+  advance({ segments, sources, settled, events, isMisplaced }: LogNews): void {
+    this.isMisplaced = isMisplaced;
     this.sequence = sources.find(({ source }) => source === this.start.source)?.sequence ?? 0;
     for (const { number, size } of segments) {
       const known = this.segments.at(-1);
@@ -182,7 +185,7 @@ export class LogReader {
   private isMissing(segment: Segment): boolean {
     segment.rest();
     this.missingSince ??= performance.now();
-    if (performance.now() - this.missingSince < MISSING_MS) return true;
+    if (this.isMisplaced || performance.now() - this.missingSince < MISSING_MS) return true;
     this.missingSince = undefined;
     // Somebody has cut it off.
     this.noteDamage(segment, this.position, Buffer.alloc(0));

@@ -41,6 +41,8 @@ export interface LogNews {
   readonly events: readonly ToldEvent[];
   /** Numbers of sources of this process that no event will ever have: those for which there was no room had them. */
   readonly skipped: readonly NumberRange[];
+  /** The writer holds files that are not in their places, and can't put them back yet. */
+  readonly isMisplaced: boolean;
   /** Somebody waits: a failed attempt is made again at once. */
   readonly hurry: boolean;
 }
@@ -64,6 +66,8 @@ export interface Progress {
   readonly settled: readonly number[];
   readonly refused: readonly Refusal[];
   readonly stored: number;
+  /** Why the log can't be read; `undefined` where it can. */
+  readonly unread?: string | undefined;
   /** Damaged places that the reader came by. */
   readonly losses: readonly JournalLoss[];
   /** What is before it in the log is stored, except events that can still change. */

@@ -15,7 +15,7 @@ export async function openJournal(
   // Not larger than a part of it all: the segment that is written to is never deleted.
   const segmentBytes = Math.min(segmentKilobytes * 1024, (maxJournalMegabytes * 1024 * 1024) / 4);
   const journal = await EventJournal.open(absolute(directory), segmentBytes);
-  const others = journal.whoElseMayWrite;
+  const others = journal.lock.whoElseMayWrite();
   if (others !== undefined) {
     logger.warn(
       `The audit journal ${journal.directory} can be written to by ${others}: who writes there can change and invent events. Give the directory to the user of this process alone (chown, chmod 700); in a volume that you can't change, write delivery: { directory } with a directory in it that does not exist yet.`,

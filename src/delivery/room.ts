@@ -9,6 +9,7 @@ export const ADMISSION_SHARE = 0.95;
 /** The room for events that are not stored: on the disk, or in memory where there is no journal or it can't be written. */
 export class Room {
   private readonly waiting = new Set<() => void>();
+  private passing: NodeJS.Immediate | undefined;
 
   constructor(
     private readonly options: Required<DeliveryOptions>,
@@ -32,7 +33,19 @@ export class Room {
     return within(this.options.overflowTimeoutMs, room).then(() => void this.waiting.delete(noteRoom));
   }
 
-  /** There is room, or there will never be any. */
+  /** As long as there is room, those who wait go on, one after another: each takes its room before the next is asked. */
+  releaseNext(): void {
+    const [noteRoom] = this.waiting;
+    if (this.passing || !noteRoom || !this.has()) return;
+    this.waiting.delete(noteRoom);
+    noteRoom();
+    this.passing = setImmediate(() => {
+      this.passing = undefined;
+      this.releaseNext();
+    });
+  }
+
+  /** There will never be any. */
   releaseWaiting(): void {
     for (const noteRoom of this.waiting) noteRoom();
     this.waiting.clear();

@@ -10,7 +10,9 @@ export class Ticket {
   numbered: SourceNumber | undefined = undefined;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;
-  /** Of whoever waits for it: it was handed over before its answer left. */
+  /** It was handed over before its answer left, so that it can't be amended any more. */
+  committed = false;
+  /** Of whoever waits for it. */
   onStored: (() => void) | undefined = undefined;
   /** What it takes of the room in memory, about, in UTF-16 code units; 0 where a file has it. */
   size = 0;
@@ -23,9 +25,4 @@ export class Ticket {
     /** What its line takes the place of in the journal. */
     public intent: Intent | undefined,
   ) {}
-
-  /** Somebody waits for it, so that it can't be amended any more. */
-  get committed(): boolean {
-    return this.onStored !== undefined;
-  }
 }

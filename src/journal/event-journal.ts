@@ -36,7 +36,7 @@ export class EventJournal {
   private nextSync: Promise<void> | undefined;
   private failedAt = -Infinity;
   /** Nothing is written before `check()` has made it right. */
-  private blocked = false;
+  blocked = false;
   private mustRotate = false;
   /** The last given away to a request or an event. */
   newestNumber: number;
@@ -50,7 +50,7 @@ export class EventJournal {
   private needed = BEGINNING;
 
   private constructor(
-    private readonly lock: DirectoryLock,
+    readonly lock: DirectoryLock,
     readonly source: string,
     /** The last given away: with the line that has it as its reference. */
     public sequence: number,
@@ -97,17 +97,8 @@ export class EventJournal {
     return this.lock.directory;
   }
 
-  get uid(): number {
-    return this.lock.uid;
-  }
-
   get firstSegment(): number {
     return this.segments[0]!.number;
-  }
-
-  /** Who else may put files into the directory, where there is somebody. */
-  get whoElseMayWrite(): string | undefined {
-    return this.lock.whoElseMayWrite();
   }
 
   /** Whether the source went on after a crash. */

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { vi } from 'vitest';
 import { createEventId } from '../../src/event/event-id.js';
 import { EventJournal } from '../../src/journal/event-journal.js';
+import { Segment } from '../../src/journal/segment.js';
 import type { Delivery } from '../../src/delivery/delivery.js';
+import { AuditRecorder } from '../../src/recorder/audit-recorder.js';
+import type { AuditLogEvent } from 'nest-audit-trail';
 import { deliveryInto, journalDirectory, newEvent, ToldDatabase } from '../support/delivery-alone.js';
 import { eventually } from '../support/eventually.js';
 
@@ -205,6 +208,51 @@ describe('delivery', () => {
     await delivery.close();
   });
 
+  it('lets those who wait for room go on one after another, as there is room for them', async () => {
+    const bounds = { maxBuffered: 10, overflow: 'wait', overflowTimeoutMs: LONG_MS } as const;
+    const { delivery } = deliveryInto(database, { mode: 'buffered', batchSize: 10, ...bounds });
+    await delivery.open();
+    delivery.resume();
+    let answer!: () => void;
+    database.answer = new Promise((resolve) => (answer = resolve));
+    const recorded = Array.from({ length: 35 }, async () => {
+      const room = delivery.room();
+      if (room) await room;
+      const ticket = delivery.enter(newEvent());
+      if (ticket) delivery.release(ticket);
+      return ticket !== undefined;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    answer();
+    expect(await Promise.all(recorded)).not.toContain(false);
+    await delivery.close();
+    expect(database.stored).toHaveLength(35);
+    expect(delivery.status().dropped).toBe(0);
+  });
+
+  it('stores what somebody waits for while the log can not be read', async () => {
+    const options = { mode: 'strict', directory: place.directory, strictTimeoutMs: 1_500 } as const;
+    const { delivery } = deliveryInto(database, options);
+    await delivery.open();
+    delivery.resume();
+    vi.spyOn(Segment.prototype, 'read').mockImplementation(() => {
+      throw new Error('EMFILE: too many open files');
+    });
+    delivery.release(delivery.enter(newEvent('thing.read'))!);
+    await expect(delivery.flush()).rejects.toMatchObject({ code: 'AUDIT_STORE_UNAVAILABLE' });
+    // By then it waits long between two attempts.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(delivery.status()).toMatchObject({ healthy: false, lastError: expect.stringContaining('EMFILE') });
+    await delivery.admit(true);
+    expect(await delivery.commit(delivery.enter(newEvent('thing.create'))!)).toBe(true);
+    expect(actions()).toEqual(['thing.create']);
+    vi.restoreAllMocks();
+    await delivery.flush();
+    expect(actions()).toEqual(['thing.create', 'thing.read']);
+    await eventually(() => expect(delivery.status()).toMatchObject({ healthy: true }));
+    await delivery.close();
+  });
+
   it('empties a full journal beside events that nobody takes, which it tries again, and counts once', async () => {
     const small = { maxJournalMegabytes: 1, segmentKilobytes: 64 } as const;
     const { delivery } = deliveryInto(database, { directory: place.directory, ...small });
@@ -243,6 +291,13 @@ describe('delivery', () => {
     // Of the last, the answers need not wait.
     expect(await answers.at(-1)).toBe(false);
     expect(delivery.status().pending).toBe(6_000);
+    const announced: AuditLogEvent[] = [];
+    const listeners = { announce: (event: AuditLogEvent) => announced.push(event) };
+    const recorder = new AuditRecorder(delivery, {} as never, {} as never, listeners as never);
+    const last = recorder.enter(newEvent())!;
+    await recorder.wait(last, true);
+    recorder.release(last);
+    expect(announced).toEqual([last.event]);
     delivery.abandon();
   });
 });

@@ -134,18 +134,18 @@ describe('the journal', () => {
       done: [],
     };
     const reader = new LogReader(log, (loss) => losses.push(loss));
-    reader.advance({
-      turn: 1,
-      segments: [first, second].map(({ length }, index) => ({ number: index + 1, size: length })),
-      sources: [{ source, sequence: 4 }],
-      settled: [],
-      events: [],
-      skipped: [],
-      hurry: false,
-    });
+    const news = { turn: 1, segments: [], sources: [{ source, sequence: 4 }], settled: [], events: [] };
+    const segments = [first, second].map(({ length }, index) => ({ number: index + 1, size: length }));
+    reader.advance({ ...news, segments, skipped: [], isMisplaced: false, hurry: false });
     reader.read(10);
     expect(reader.isWaiting).toBe(true);
     rmSync(path(1));
+    // Its owner can't put it back for a long time.
+    reader.advance({ ...news, skipped: [], isMisplaced: true, hurry: false });
+    reader.read(10);
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+    reader.read(10);
+    expect(reader.isWaiting).toBe(true);
     writeFileSync(path(1), first);
     const read = [...reader.read(10), ...reader.read(10)];
     expect(read.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
