@@ -65,6 +65,7 @@ interface Task {
  */
 export class RuleActions {
   private readonly ready: Task[] = [];
+  private readonly running = new Set<Task>();
   /** Those that wait for another try, each with its timer. */
   private readonly resting = new Map<Task, NodeJS.Timeout>();
   private readonly idlers: (() => void)[] = [];
@@ -74,7 +75,6 @@ export class RuleActions {
   private readonly outside = new AsyncResource('AuditRuleActions');
   private readonly warnings: RateLimitedLog;
   private readonly limits: ActionLimits;
-  private running = 0;
   private isScheduled = false;
   private isClosed = false;
   private unreported: { readonly first: Task; count: number } | undefined;
@@ -91,7 +91,7 @@ export class RuleActions {
 
   /** Findings that were not taken yet. */
   get pending(): number {
-    return this.ready.length + this.running + this.resting.size;
+    return this.ready.length + this.running.size + this.resting.size;
   }
 
   /** Hands the event to the handlers of the rule's actions. Never throws and never waits. */
@@ -113,13 +113,14 @@ export class RuleActions {
     return new Promise((resolve) => this.idlers.push(resolve));
   }
 
-  /** Tries no more. What was not taken yet is reported; a call that runs is left to end by itself. */
+  /** Tries no more. What was not taken yet is reported, also where a call still runs: nobody sees any more how that ends. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    const left = [...this.ready.splice(0), ...this.resting.keys()];
+    const left = [...this.running, ...this.ready.splice(0), ...this.resting.keys()];
     for (const timer of this.resting.values()) clearTimeout(timer);
     this.resting.clear();
+    this.running.clear();
     for (const task of left) this.fail(task, task.errorName ?? 'Closed');
     this.settle();
   }
@@ -134,17 +135,18 @@ export class RuleActions {
     this.outside.runInAsyncScope(() =>
       setImmediate(() => {
         this.isScheduled = false;
-        while (this.running < this.limits.parallel && this.ready.length > 0)
+        while (this.running.size < this.limits.parallel && this.ready.length > 0)
           void this.call(this.ready.shift()!);
       }),
     );
   }
 
   private async call(task: Task): Promise<void> {
-    this.running += 1;
+    this.running.add(task);
     task.attempts += 1;
     const errorName = await this.tried(task);
-    this.running -= 1;
+    // It is reported where it was closed meanwhile.
+    if (!this.running.delete(task)) return;
     if (errorName !== undefined) this.retry(task, errorName);
     this.settle();
     this.schedule();
