@@ -350,7 +350,7 @@ export class RequestAudit implements ResponseObserver {
     const { intent } = record;
     record.intent = undefined;
     const event = this.events.eventOf(record, 'sent');
-    const ticket = event && this.recorder.enter(event, intent, record.refused);
+    const ticket = this.recorder.enter(event, intent, record.refused);
     record.ticket = ticket ?? null;
     record.enteredStatus = statusOf(record);
     record.hasNews = false;
@@ -375,10 +375,10 @@ export class RequestAudit implements ResponseObserver {
     if (ticket && isAsEntered) return this.recorder.release(ticket);
     const event = this.events.eventOf(record, ending);
     if (ticket) this.recorder.release(ticket, event, record.blockedBy);
-    else if (event) this.enterClosed(event, record.intent);
+    else this.enterClosed(event, record.intent);
   }
 
-  private enterClosed(event: AuditLogEvent, intent?: Intent): void {
+  private enterClosed(event: AuditLogEvent | undefined, intent?: Intent): void {
     const ticket = this.recorder.enter(event, intent);
     if (ticket) this.recorder.release(ticket);
   }

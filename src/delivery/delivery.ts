@@ -188,13 +188,14 @@ export class Delivery {
   /**
    * Numbers the event, and writes it to the journal. Never waits and never throws.
    *
+   * @param event absent where none could be made
    * @param refused its request was not admitted: the last of the room is not for it
-   * @returns `undefined` when it was dropped without room
+   * @returns `undefined` when it was dropped: there is none, or no room for it
    */
-  enter(event: AuditLogEvent, intent?: Intent, refused = false): Ticket | undefined {
-    if (!this.hasRoom(refused ? ADMISSION_SHARE : 1)) {
+  enter(event: AuditLogEvent | undefined, intent?: Intent, refused = false): Ticket | undefined {
+    if (!event || !this.hasRoom(refused ? ADMISSION_SHARE : 1)) {
       if (intent) this.cancel(intent);
-      this.drop();
+      this.drop(event);
       return undefined;
     }
     const ticket = this.log.enter(event, intent);
@@ -461,8 +462,10 @@ export class Delivery {
     );
   }
 
-  private drop(): void {
+  private drop(event: AuditLogEvent | undefined): void {
     this.losses.drop();
+    // Why there is none, whoever could not make it has said.
+    if (!event) return;
     this.warnings.warn(
       'dropped',
       this.closed

@@ -122,9 +122,13 @@ export class AuditRecorder {
     return this.delivery.begin(begun, before);
   }
 
-  /** Takes the event of a request whose answer is ready; {@link release} or {@link wait} hands it over. */
-  enter(event: AuditLogEvent, intent?: Intent, refused = false): Ticket | undefined {
-    return this.delivery.enter(this.protect(event), intent, refused);
+  /**
+   * Takes the event of a request whose answer is ready; {@link release} or {@link wait} hands it over.
+   *
+   * @param event absent where none could be made, which counts as one that was dropped
+   */
+  enter(event: AuditLogEvent | undefined, intent?: Intent, refused = false): Ticket | undefined {
+    return this.delivery.enter(event && this.protect(event), intent, refused);
   }
 
   /** What the answer of an entered event has to wait for; `undefined` in the common case. */

@@ -161,6 +161,21 @@ describe('delivery', () => {
     expect(database.stored[0]!.details).toMatchObject(dropped);
   });
 
+  it('counts an event that could not be made, and its number is a gap that is reported', async () => {
+    const { delivery } = deliveryInto(database, { directory: place.directory });
+    await delivery.open();
+    delivery.resume();
+    const intent = delivery.begin({ action: 'thing.create' });
+    expect(delivery.enter(undefined, intent)).toBe(undefined);
+    expect(delivery.status().dropped).toBe(1);
+    const ticket = delivery.enter(newEvent())!;
+    expect(ticket.event.metadata['sequence']).toBe(2);
+    delivery.release(ticket);
+    await eventually(() => expect(actions()).toEqual(['thing.create', 'audit.drop']));
+    await delivery.close();
+    expect(readdirSync(place.directory).filter((name) => name.endsWith('.journal'))).toEqual([]);
+  });
+
   it('ends its loop where the application does not start', async () => {
     await leave((journal) => {
       const event = { ...newEvent(), metadata: { source: journal.source, sequence: 1 } };
