@@ -7,9 +7,10 @@ import type { MysqlConnection } from './prepared-statements.js';
 /** TypeORM's options of every dedicated data source: mysql2 encodes texts as it is told when it connects. */
 export const DEDICATED_MYSQL_OPTIONS = { charset: 'utf8mb4', connectorPackage: 'mysql2' } as const;
 
-/** What the server may have been told otherwise, by its configuration: how texts arrive, and that none is cut silently. */
+/** What the server may have been told otherwise, by its configuration: how texts arrive, that none is cut silently, and that each statement commits. */
 const SESSION = [
   'SET NAMES utf8mb4',
+  'SET SESSION autocommit = 1',
   "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
 ] as const;
 
@@ -65,10 +66,10 @@ async function checkSession(connection: MysqlConnection): Promise<void> {
   }
   const [row] = await executePrepared<Record<string, unknown>[]>(
     connection,
-    'SELECT ? AS echo, HEX(?) AS bytes, @@character_set_client AS client, @@sql_mode AS mode',
+    'SELECT ? AS echo, HEX(?) AS bytes, @@character_set_client AS client, @@sql_mode AS mode, @@autocommit AS commits',
     [PROBE, PROBE],
   );
-  const { echo, bytes, client, mode } = row ?? {};
+  const { echo, bytes, client, mode, commits } = row ?? {};
   const isUtf8 = client === 'utf8mb4' && echo === PROBE;
   if (!isUtf8 || bytes !== Buffer.from(PROBE).toString('hex').toUpperCase()) {
     throw refusal(
@@ -79,6 +80,12 @@ async function checkSession(connection: MysqlConnection): Promise<void> {
   for (const [name, harm] of Object.entries(HARMFUL_MODES)) {
     if (!String(mode).includes(name)) continue;
     throw refusal(`has the sql_mode ${name}, in which ${harm}`, 'a sql_mode without it');
+  }
+  if (Number(commits) !== 1) {
+    throw refusal(
+      'has autocommit off, so that nothing that the audit writes would be committed',
+      'SET SESSION autocommit = 1 on each of its connections',
+    );
   }
 }
 

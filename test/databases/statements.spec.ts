@@ -11,9 +11,13 @@ import type { AuditModuleOptions } from 'nest-audit-trail';
 import { retention } from 'nest-audit-trail/retention';
 import { risk } from 'nest-audit-trail/risk';
 import { generateKeys } from '../../src/ledger/index.js';
+import { numbered, openStore } from '../support/audit-store.js';
+import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
-import { describeEachDatabase, withoutThread } from '../support/harness/databases.js';
+import { describeEachDatabase, missingReason, withoutThread } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
+import { findFirst } from '../support/harness/local-binary.mjs';
+import { mysqlServer } from '../support/harness/mysql-server.mjs';
 
 /** What an application's own logger hears with `logging: true`. */
 class HeardBy extends AbstractLogger {
@@ -27,6 +31,8 @@ class HeardBy extends AbstractLogger {
     for (const one of [message].flat()) this.lines.push(String(one.message));
   }
 }
+
+const SOURCE = '0190a000-0000-7000-8000-000000000001';
 
 describeEachDatabase('the statements of the audit', (create) => {
   withoutThread('the options of its database hold a logger');
@@ -103,5 +109,32 @@ describeEachDatabase('the statements of the audit', (create) => {
     // A new event wakes it up.
     await audit.record({ action: 'thing.delete' });
     await eventually(async () => expect(await audit.verify()).toMatchObject({ events: 2, pending: 0 }));
+  });
+});
+
+const reason = missingReason('mysql');
+const describeMysql = reason === undefined ? describe : describe.skip;
+
+describeMysql(`a MySQL server that begins sessions otherwise ${reason ?? ''}`, () => {
+  const test = findFirst('mariadbd', 'mysqld') === undefined ? it.skip : it;
+  let store: AuditStore;
+  /** What a session answers that reads no more than is committed. */
+  let ask: (question: string) => Promise<unknown[]>;
+
+  beforeAll(async () => {
+    if (test !== it) return;
+    const address = await mysqlServer.startPrivate(['--autocommit=0']);
+    if (!address) throw new Error('the server has no program beside it that installs its tables');
+    const before = ['SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', 'SET SESSION autocommit = 1'];
+    ask = (question) => mysqlServer.query(address, [...before, question]);
+    await ask('CREATE DATABASE audit_test_sessions');
+    store = await openStore({ ...address, type: 'mysql', database: 'audit_test_sessions' });
+  }, 120_000);
+
+  afterAll(() => store?.close());
+
+  test('has each event committed', async () => {
+    await store.events.append([numbered(SOURCE, 1)]);
+    expect(await ask('SELECT source FROM audit_test_sessions.audit_events')).toHaveLength(1);
   });
 });
