@@ -7,10 +7,12 @@ import type { MysqlConnection } from './prepared-statements.js';
 /** TypeORM's options of every dedicated data source: mysql2 encodes texts as it is told when it connects. */
 export const DEDICATED_MYSQL_OPTIONS = { charset: 'utf8mb4', connectorPackage: 'mysql2' } as const;
 
-/** What the server may have been told otherwise, by its configuration: how texts arrive, that none is cut silently, and that each statement commits. */
+/** What the server may have been told otherwise, by its configuration: how texts arrive, that none is cut silently, that each statement commits, and what a transaction sees of others. */
 const SESSION = [
   'SET NAMES utf8mb4',
   'SET SESSION autocommit = 1',
+  // InnoDB's own default. In READ COMMITTED, a binary log of statements lets nobody write.
+  'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
   "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
 ] as const;
 
@@ -85,6 +87,18 @@ async function checkSession(connection: MysqlConnection): Promise<void> {
     throw refusal(
       'has autocommit off, so that nothing that the audit writes would be committed',
       'SET SESSION autocommit = 1 on each of its connections',
+    );
+  }
+  // No name of it is known to every server.
+  const levels = await executePrepared<{ Value: string }[]>(
+    connection,
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')",
+    [],
+  );
+  if (levels.some(({ Value }) => Value === 'READ-UNCOMMITTED')) {
+    throw refusal(
+      'reads in READ-UNCOMMITTED, so that events would be sealed which are rolled back',
+      'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED on each of its connections',
     );
   }
 }

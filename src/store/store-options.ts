@@ -21,7 +21,8 @@ export interface StoreOptions {
   /**
    * Instead of `database`: share a data source of the application, by its name in `@nestjs/typeorm` or as the
    * object. The application opens and closes it. On MySQL and MariaDB it needs the character set `utf8mb4`,
-   * `autocommit` on, and an `sql_mode` without `NO_BACKSLASH_ESCAPES` and `EMPTY_STRING_IS_NULL`.
+   * `autocommit` on, an isolation above `READ-UNCOMMITTED`, and an `sql_mode` without `NO_BACKSLASH_ESCAPES`
+   * and `EMPTY_STRING_IS_NULL`.
    */
   readonly dataSource?: string | DataSource;
   /**

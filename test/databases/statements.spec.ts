@@ -123,7 +123,10 @@ describeMysql(`a MySQL server that begins sessions otherwise ${reason ?? ''}`, (
 
   beforeAll(async () => {
     if (test !== it) return;
-    const address = await mysqlServer.startPrivate(['--autocommit=0']);
+    const address = await mysqlServer.startPrivate([
+      '--autocommit=0',
+      '--transaction-isolation=READ-UNCOMMITTED',
+    ]);
     if (!address) throw new Error('the server has no program beside it that installs its tables');
     const before = ['SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', 'SET SESSION autocommit = 1'];
     ask = (question) => mysqlServer.query(address, [...before, question]);
@@ -136,5 +139,14 @@ describeMysql(`a MySQL server that begins sessions otherwise ${reason ?? ''}`, (
   test('has each event committed', async () => {
     await store.events.append([numbered(SOURCE, 1)]);
     expect(await ask('SELECT source FROM audit_test_sessions.audit_events')).toHaveLength(1);
+  });
+
+  test('shows nothing of transactions that are open', async () => {
+    const before = await store.events.setting('cursor_key');
+    await store.connection.transaction(async (manager) => {
+      await manager.query("UPDATE audit_settings SET value = 'open' WHERE name = 'cursor_key'");
+      expect(await store.events.setting('cursor_key')).toBe(before);
+      await manager.query(`UPDATE audit_settings SET value = '${before}' WHERE name = 'cursor_key'`);
+    });
   });
 });

@@ -211,8 +211,9 @@ describeMysql(
       ["SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", /write a sql_mode without it/],
       // In MariaDB alone.
       ["SET SESSION sql_mode = 'EMPTY_STRING_IS_NULL'", /EMPTY_STRING_IS_NULL.*write a sql_mode without it/],
-      // No injection, but nothing would be committed.
+      // No injection: what is stored would not be committed, or what is read not either.
       ['SET SESSION autocommit = 0', /write SET SESSION autocommit = 1/],
+      ['SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED', /write SET SESSION TRANSACTION ISOLATION/],
     ])('refuses to share a data source after %s', async (statement, message) => {
       const dataSource = await single();
       try {
