@@ -17,7 +17,7 @@ import { CreateAudit1763856000000 } from './migrations/1763856000000-create-audi
 import { DEDICATED_MYSQL_OPTIONS, markDedicated } from './mysql-session.js';
 import { loggerOf, quietRunner } from './quiet-runner.js';
 import type { AuditDatabaseOptions } from './store-options.js';
-import { SUPPORTED_DATABASES } from './table-name.js';
+import { dialectOf, SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
 
 /** Tables that a feature adds. */
@@ -45,6 +45,9 @@ export const AUDIT_MIGRATIONS_TABLE = 'audit_migrations';
 /** How long a dedicated connection may take to be made; the drivers' own defaults are ten seconds and for ever. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
+/** After how long a server of MySQL's `replication` is asked again that did not answer five times; mysql2's default is never. */
+const RESTORE_NODE_MS = 1_000;
+
 /** A data source for the audit's tables alone. Not yet connected. */
 export function createDataSource(
   options: AuditDatabaseOptions,
@@ -64,8 +67,15 @@ export function createDataSource(
   }
   if (dedicated.type !== 'better-sqlite3') {
     const extra = { ...(dedicated.extra as object), charset: DEDICATED_MYSQL_OPTIONS.charset };
+    const { replication } = dedicated;
     return markDedicated(
-      new DataSource({ connectTimeout: CONNECT_TIMEOUT_MS, ...dedicated, ...DEDICATED_MYSQL_OPTIONS, extra }),
+      new DataSource({
+        connectTimeout: CONNECT_TIMEOUT_MS,
+        ...dedicated,
+        ...(replication && { replication: { restoreNodeTimeout: RESTORE_NODE_MS, ...replication } }),
+        ...DEDICATED_MYSQL_OPTIONS,
+        extra,
+      }),
     );
   }
   return markDedicated(
@@ -125,6 +135,12 @@ export function assertSupported({ options: { type } }: DataSource): void {
     `The audit option dataSource names a data source of type "${type}": write database for a connection of the audit's own, of type ${SUPPORTED_DATABASES.join(', ')}.`,
     { field: 'dataSource' },
   );
+}
+
+/** Whether one outage ends the data source for good, see {@link RESTORE_NODE_MS}. */
+export function losesServers(dataSource: DataSource): boolean {
+  const { replication } = dataSource.options as { replication?: { restoreNodeTimeout?: number } };
+  return dialectOf(dataSource) === 'mysql' && replication !== undefined && !replication.restoreNodeTimeout;
 }
 
 /** A name is part of statements, also within quotes of other kinds, and not every version of TypeORM escapes it. */

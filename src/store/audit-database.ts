@@ -9,6 +9,7 @@ import {
   assertSupported,
   createDataSource,
   entitiesOf,
+  losesServers,
   runMigrations,
   toOptionError,
 } from './audit-data-source.js';
@@ -207,6 +208,11 @@ export class AuditDatabase {
       else if (this.isRenewal) await assertLog(dataSource);
       this.stop.signal.throwIfAborted();
       if (shared) this.leaveBefore(shared);
+      if (shared && losesServers(shared)) {
+        this.logger.warn(
+          'The data source that the audit shares gives a server up for ever that did not answer a few times: write restoreNodeTimeout: 1000 beside master and slaves in its replication.',
+        );
+      }
       this.dataSource = dataSource;
       await this.connected();
     } catch (error) {

@@ -11,13 +11,20 @@ import type { AuditModuleOptions } from 'nest-audit-trail';
 import { retention } from 'nest-audit-trail/retention';
 import { risk } from 'nest-audit-trail/risk';
 import { generateKeys } from '../../src/ledger/index.js';
+import { AuditDatabase } from '../../src/store/audit-database.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
-import { describeEachDatabase, missingReason, withoutThread } from '../support/harness/databases.js';
+import {
+  createDatabase,
+  describeEachDatabase,
+  missingReason,
+  withoutThread,
+} from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { findFirst } from '../support/harness/local-binary.mjs';
 import { mysqlServer } from '../support/harness/mysql-server.mjs';
+import { removable } from '../support/removable-database.js';
 
 /** What an application's own logger hears with `logging: true`. */
 class HeardBy extends AbstractLogger {
@@ -114,6 +121,53 @@ describeEachDatabase('the statements of the audit', (create) => {
 
 const reason = missingReason('mysql');
 const describeMysql = reason === undefined ? describe : describe.skip;
+
+describeMysql(`a MySQL server that is not always there ${reason ?? ''}`, () => {
+  it('is found again with `replication`, however often it did not answer', async () => {
+    const database = await createDatabase('mysql');
+    const away = await removable(database, true);
+    const { type, ...server } = away.options as { type: 'mysql' };
+    const store = await openStore({ type, replication: { master: server, slaves: [server] } });
+    try {
+      await store.events.append([numbered(SOURCE, 1)]);
+      await away.remove();
+      for (let times = 0; times < 8; times += 1) {
+        await expect(store.events.append([numbered(SOURCE, 2)])).rejects.toThrow();
+      }
+      await away.restore();
+      await eventually(() => store.events.append([numbered(SOURCE, 2)]));
+      expect(await store.events.find({}, { limit: 5, order: 'newest' })).toHaveLength(2);
+    } finally {
+      await store.close();
+      await away.release();
+      await database.drop();
+    }
+  });
+
+  it.each([
+    ['warns', {}, [expect.stringContaining('restoreNodeTimeout: 1000')]],
+    ['does not warn', { restoreNodeTimeout: 500 }, []],
+  ])('%s of a shared data source with `replication` %o', async (_what, more, expected) => {
+    const database = await createDatabase('mysql');
+    const { type, ...server } = database.options as { type: 'mysql' };
+    const replication = { master: server, slaves: [server], ...more };
+    const dataSource = await new DataSource({ type, replication }).initialize();
+    const warned: string[] = [];
+    const ignore = () => undefined;
+    const store = new AuditDatabase(
+      { dataSource },
+      { log: ignore, warn: (message) => void warned.push(message), error: ignore },
+    );
+    try {
+      await store.connect(10_000, dataSource);
+      expect(warned).toEqual(expected);
+    } finally {
+      await store.close();
+      await dataSource.destroy();
+      await database.drop();
+    }
+  });
+});
 
 describeMysql(`a MySQL server that begins sessions otherwise ${reason ?? ''}`, () => {
   const test = findFirst('mariadbd', 'mysqld') === undefined ? it.skip : it;
