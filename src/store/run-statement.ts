@@ -5,6 +5,7 @@ import { settleSession } from './mysql-session.js';
 import { loggerOf, quietRunner } from './quiet-runner.js';
 import { executePrepared } from './prepared-statements.js';
 import type { MysqlConnection } from './prepared-statements.js';
+import { isReadOnly } from './store-error.js';
 import type { StoredValue } from './stored-row.js';
 import { dialectOf } from './table-name.js';
 
@@ -93,6 +94,10 @@ async function connected<T>(
     signal?.throwIfAborted();
     signal?.addEventListener('abort', breakOff, { once: true });
     return await work();
+  } catch (error) {
+    // Else the pool would hand out for ever what a failover has left there, of a server that is a replica now.
+    if (isReadOnly(error)) breakOff();
+    throw error;
   } finally {
     signal?.removeEventListener('abort', breakOff);
     await runner.release();

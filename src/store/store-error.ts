@@ -66,6 +66,12 @@ export function areTablesMissing(error: unknown): boolean {
   return code === '42P01' || code === '3D000' || [1046, 1049, 1146].includes(errno ?? 0);
 }
 
+/** Whether the server takes no changes, at least on this connection: SQLSTATE 25006; of MySQL 1290, 1792 and 1836. */
+export function isReadOnly(error: unknown): boolean {
+  const { code, errno } = driverFieldsOf(error);
+  return code === '25006' || [1290, 1792, 1836].includes(errno ?? 0);
+}
+
 /** Whether the database has undone the transaction for the sake of another one, as to end a deadlock: SQLSTATE class 40. */
 export function isRolledBack(error: unknown): boolean {
   const { code, sqlState } = driverFieldsOf(error);

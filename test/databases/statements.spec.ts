@@ -12,6 +12,8 @@ import { retention } from 'nest-audit-trail/retention';
 import { risk } from 'nest-audit-trail/risk';
 import { generateKeys } from '../../src/ledger/index.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
+import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
+import { runTogether } from '../../src/store/insert-rows.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
@@ -41,7 +43,7 @@ class HeardBy extends AbstractLogger {
 
 const SOURCE = '0190a000-0000-7000-8000-000000000001';
 
-describeEachDatabase('the statements of the audit', (create) => {
+describeEachDatabase('the statements of the audit', (create, name) => {
   withoutThread('the options of its database hold a logger');
   let database: TestDatabase;
   let app: INestApplication | undefined;
@@ -117,6 +119,46 @@ describeEachDatabase('the statements of the audit', (create) => {
     await audit.record({ action: 'thing.delete' });
     await eventually(async () => expect(await audit.verify()).toMatchObject({ events: 2, pending: 0 }));
   });
+
+  /** The audit's own connection, of a pool of so many. */
+  async function openPool(connections: number, more: object = {}): Promise<AuditDatabase> {
+    const extra = name === 'mysql' ? { connectionLimit: connections } : { max: connections };
+    const options = { ...database.options, extra } as AuditModuleOptions['database'];
+    const ignore = () => undefined;
+    const store = new AuditDatabase(
+      { database: options!, ...more },
+      { log: ignore, warn: ignore, error: ignore },
+    );
+    await store.connect(10_000);
+    return store;
+  }
+
+  // A SQLite file has no sessions.
+  if (name !== 'sqlite') {
+    it.each(['one statement', 'a transaction'])(
+      'leave a connection that can only read after a failover: %s',
+      async (what) => {
+        const store = await openPool(1);
+        try {
+          const readOnly = {
+            mysql: 'SET SESSION TRANSACTION READ ONLY',
+            postgres: 'SET default_transaction_read_only = on',
+          };
+          await store.ready().query(readOnly[name]);
+          const text = "UPDATE audit_settings SET value = value WHERE name = 'none'";
+          const append = () =>
+            what === 'one statement'
+              ? new AuditEventRepository(store).append([numbered(SOURCE, 1)])
+              : runTogether(store.ready(), [{ text, values: [] }]);
+          await expect(append()).rejects.toThrow(/read.only/i);
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          await append();
+        } finally {
+          await store.close();
+        }
+      },
+    );
+  }
 });
 
 const reason = missingReason('mysql');
