@@ -97,9 +97,24 @@ export class BatchStore {
     const isThere = hasStored || this.suspects.some(({ isRefused }) => isRefused);
     if (unclear && !isThere) throw unclear.error;
     while (this.suspects.length > 0) {
-      await this.setAside(this.suspects[0]!, hasStored);
+      const suspect = this.suspects[0]!;
+      if (!(await this.isStoredNow(suspect))) await this.setAside(suspect, hasStored);
       this.suspects.shift();
     }
+  }
+
+  /** What is unclear may have been the database's own trouble, which is over: it is tried a last time. */
+  private async isStoredNow({ entry, isRefused }: Suspect): Promise<boolean> {
+    if (isRefused) return false;
+    let leaves: SentLeaves;
+    try {
+      leaves = await this.send((signal) => this.sink.store([entry.event], signal));
+    } catch (error) {
+      if (classifyStoreError(error) === 'away') throw error;
+      return false;
+    }
+    this.fates.stored([entry], leaves);
+    return true;
   }
 
   private noteUnclear(error: unknown): void {

@@ -27,12 +27,14 @@ const REFUSED_STATE = /^(22|23|54)[0-9A-Z]{3}$/;
 const REFUSED_ERRNO = new Set([1153, 1264, 1265, 1292, 1300, 1366, 1406, 3819]);
 
 /**
- * MySQL's own errors of the server, where SQLSTATE tells nothing: 1021, 1114 full. 1040, 1203 too many
- * connections. 1053 shutdown. 1205 lock wait. 1243, 1461, 1615 prepare the statement again, or too many are
- * prepared. 1290, 1836 read-only. 1317, 3024 interrupted.
+ * MySQL's own errors of the server, where SQLSTATE tells nothing: 1021, 1114 full. 1026, 1030 disk. 1037 memory.
+ * 1040, 1203 too many connections. 1053 shutdown. 1180, 3100 COMMIT. 1020, 1205, 1206, 1213 locks. 1243, 1461, 1615 prepare
+ * the statement again, or too many are prepared. 1290, 1836 read-only. 1317, 1927, 1969, 3024, 3169, 4031 interrupted.
+ * From 8022 on TiDB: COMMIT, the schema, or one of its parts.
  */
 const AWAY_ERRNO = new Set([
-  1021, 1040, 1053, 1114, 1203, 1205, 1213, 1243, 1290, 1317, 1461, 1615, 1836, 3024,
+  1020, 1021, 1026, 1030, 1037, 1040, 1053, 1114, 1180, 1203, 1205, 1206, 1213, 1243, 1290, 1317, 1461, 1615,
+  1836, 1927, 1969, 3024, 3100, 3169, 4031, 8022, 8028, 9001, 9002, 9003, 9004, 9005, 9007,
 ]);
 
 /** What the trigger says that refuses a row that is there already on SQLite, before its key does. */

@@ -63,3 +63,35 @@ describe('a batch with an event that the database refuses', () => {
     expect([refused, batch.length]).toEqual([[], 1]);
   });
 });
+
+describe('a batch of which nobody can tell what is wrong', () => {
+  it('has no dead letters where the database takes each event after all', async () => {
+    const UNCLEAR = Object.assign(new Error('something'), { errno: 4711, sqlState: 'HY000' });
+    let isInTrouble = true;
+    const stored: number[] = [];
+    const refused: number[] = [];
+    const sink = {
+      async store(_events: readonly AuditLogEvent[]) {
+        if (isInTrouble) throw UNCLEAR;
+        return new Map<string, string>();
+      },
+      keep: () => Promise.resolve(),
+    };
+    const batches = new BatchStore(sink as never, (statement) => statement(new AbortController().signal), {
+      stored: (entries) => stored.push(...entries.map(({ number }) => number)),
+      refused: ({ number }) => refused.push(number),
+    });
+    const batch = batchOf(4);
+    for (let times = 0; times < 3; times += 1) await expect(batches.store(batch)).rejects.toBe(UNCLEAR);
+    // The trouble ends while the batch is looked into, event by event.
+    let statements = 0;
+    const { store } = sink;
+    sink.store = (events) => {
+      statements += 1;
+      isInTrouble = statements <= 3;
+      return store(events);
+    };
+    await batches.store(batch);
+    expect([stored.sort(), refused]).toEqual([[1, 2, 3, 4], []]);
+  });
+});
