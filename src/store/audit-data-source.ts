@@ -16,8 +16,9 @@ import {
 import { CreateAudit1763856000000 } from './migrations/1763856000000-create-audit.js';
 import { DEDICATED_MYSQL_OPTIONS, markDedicated } from './mysql-session.js';
 import { loggerOf, quietRunner } from './quiet-runner.js';
+import { runStatement } from './run-statement.js';
 import type { AuditDatabaseOptions } from './store-options.js';
-import { dialectOf, SUPPORTED_DATABASES } from './table-name.js';
+import { dialectOf, quotedTable, rememberSchema, SUPPORTED_DATABASES } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
 
 /** Tables that a feature adds. */
@@ -157,6 +158,16 @@ export function assertNames({ options }: DataSource, option: string): void {
       { field: `${option}.${property}` },
     );
   }
+}
+
+/** PostgreSQL: has statements name the schema in which the tables are, see {@link rememberSchema}. */
+export async function settleSchema(dataSource: DataSource): Promise<void> {
+  if (dialectOf(dataSource) !== 'postgres') return;
+  const text = `SELECT n.nspname AS name FROM pg_class c INNER JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass($1) AND c.relpersistence <> 't'`;
+  const values = [quotedTable(dataSource, 'audit_events')];
+  const [schema] = await runStatement<{ name: string }[]>(dataSource.manager, { text, values });
+  if (schema && PLAIN_NAME.test(schema.name)) rememberSchema(dataSource, schema.name);
 }
 
 /** The npm packages of the drivers. */

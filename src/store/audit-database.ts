@@ -11,6 +11,7 @@ import {
   entitiesOf,
   losesServers,
   runMigrations,
+  settleSchema,
   toOptionError,
 } from './audit-data-source.js';
 import type { FeatureTables } from './audit-data-source.js';
@@ -206,6 +207,7 @@ export class AuditDatabase {
       await runStatement(dataSource.manager, { text: 'SELECT 1', values: [] });
       if (this.options.migrate ?? true) await runMigrations(dataSource, this.tables);
       else if (this.isRenewal) await assertLog(dataSource);
+      await settleSchema(dataSource);
       this.stop.signal.throwIfAborted();
       if (shared) this.leaveBefore(shared);
       if (shared && losesServers(shared)) {

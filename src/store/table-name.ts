@@ -22,10 +22,18 @@ export function dialectOf(dataSource: DataSource): SqlDialect {
 /** A table of the library or of one of its features, or the view `audit_events_text`: without `entityPrefix` and schema. */
 export type AuditTable = `audit_${string}`;
 
-/** The table's full name by the data source's own `entityPrefix` and (PostgreSQL) `schema`, not yet escaped. */
+/** PostgreSQL: where the tables were found, of data sources whose options name no schema. */
+const foundSchemas = new WeakMap<DataSource, string>();
+
+/** From now on statements name the schema: an application may change the search path of a session. */
+export function rememberSchema(dataSource: DataSource, schema: string): void {
+  foundSchemas.set(dataSource, schema);
+}
+
+/** The table's full name by the data source's own `entityPrefix` and (PostgreSQL) schema, not yet escaped. */
 export function tableName(dataSource: DataSource, name: AuditTable): string {
   const prefixed = `${dataSource.options.entityPrefix ?? ''}${name}`;
-  const schema = (dataSource.options as { schema?: string }).schema;
+  const schema = (dataSource.options as { schema?: string }).schema || foundSchemas.get(dataSource);
   return dialectOf(dataSource) === 'postgres' && schema ? `${schema}.${prefixed}` : prefixed;
 }
 

@@ -159,6 +159,34 @@ describeEachDatabase('the statements of the audit', (create, name) => {
       },
     );
   }
+
+  if (name === 'postgres') {
+    it('name the schema of their tables, since an application may change the search path of a session', async () => {
+      const store = await openPool(1);
+      try {
+        await store.ready().query("SET search_path = ''");
+        const events = new AuditEventRepository(store);
+        await events.append([numbered(SOURCE, 1)]);
+        expect(await events.find({}, { limit: 5, order: 'newest' })).toHaveLength(1);
+      } finally {
+        await store.close();
+      }
+    });
+
+    it('find their tables in a schema that is not the first one of the search path', async () => {
+      await (await openPool(1)).close();
+      const owner = await new DataSource(database.options).initialize();
+      await owner.query('CREATE SCHEMA app');
+      await owner.query(`ALTER DATABASE ${String(database.options.database)} SET search_path = app, public`);
+      await owner.destroy();
+      const store = await openPool(1, { migrate: false });
+      try {
+        await new AuditEventRepository(store).append([numbered(SOURCE, 1)]);
+      } finally {
+        await store.close();
+      }
+    });
+  }
 });
 
 const reason = missingReason('mysql');
