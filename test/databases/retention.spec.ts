@@ -292,6 +292,24 @@ describeEachDatabase('retention', (create, name) => {
         await connection.destroy();
       }
     });
+
+    if (name === 'postgres') {
+      it('takes no temporary table for the one that names what may go', async () => {
+        await sealed(old(1));
+        const connection = await new DataSource(database.options).initialize();
+        const session = connection.createQueryRunner();
+        try {
+          await session.query(
+            'CREATE TEMPORARY TABLE audit_removals AS SELECT id AS event_id FROM audit_events',
+          );
+          await expect(session.query('DELETE FROM audit_events')).rejects.toThrow(/append-only/);
+        } finally {
+          await session.query('DROP TABLE pg_temp.audit_removals');
+          await session.release();
+          await connection.destroy();
+        }
+      });
+    }
   });
 
   describe('where it is not listed at first', () => {

@@ -31,8 +31,11 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
     const trigger = q(`${table}_no_delete`);
     if (dialect === 'postgres') {
       const refuse = refusalName(connection, 'refuse_delete');
+      const { schema } = connection.options as { schema?: string };
+      // Who deletes must not choose by a search path or a temporary table what the function reads.
+      const path = `pg_catalog, ${schema ? q(schema) : await currentSchema(runner)}, pg_temp`;
       await runTriggers(runner, [
-        `CREATE OR REPLACE FUNCTION ${refuse}() RETURNS trigger LANGUAGE plpgsql AS $$
+        `CREATE OR REPLACE FUNCTION ${refuse}() RETURNS trigger LANGUAGE plpgsql SET search_path = ${path} AS $$
           BEGIN IF ${isPermitted} THEN RETURN OLD; END IF;
           RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP; END $$`,
         `CREATE OR REPLACE TRIGGER ${trigger} BEFORE DELETE ON ${events} FOR EACH ROW EXECUTE FUNCTION ${refuse}()`,
@@ -58,4 +61,10 @@ export class AllowRemovals1764200000000 implements MigrationInterface {
     await protectTables(runner, { audit_events: { columns: EVENT_ROW } });
     await dropTables(runner, ['audit_removals']);
   }
+}
+
+/** PostgreSQL: the schema in which the tables are made where the options name none, in quotes where it needs them. */
+async function currentSchema(runner: QueryRunner): Promise<string> {
+  const [row] = (await runner.query('SELECT quote_ident(current_schema()) AS name')) as { name: string }[];
+  return row!.name;
 }
