@@ -3,6 +3,8 @@
 
 /** The number of an integer column; `NaN` where it holds anything else. */
 export function toInteger(value: unknown): number {
+  // An application may have told its driver to answer bigints as such.
+  if (typeof value === 'bigint') return Number(value);
   if (typeof value === 'number') return Number.isInteger(value) ? value : NaN;
   return typeof value === 'string' && /^-?[0-9]{1,19}$/.test(value) ? Number(value) : NaN;
 }

@@ -23,7 +23,10 @@ export function mistypedColumn(row: EventRow): EventColumn | undefined {
  */
 export function leafTextOf(row: EventRow): string {
   // Such a row is no event, and was never sealed as one: what no event is, a list.
-  if (mistypedColumn(row)) return JSON.stringify(EVENT_COLUMNS.map((name) => row[name]));
+  if (mistypedColumn(row)) {
+    const values: unknown[] = EVENT_COLUMNS.map((name) => row[name]);
+    return JSON.stringify(values.map((value) => (typeof value === 'bigint' ? String(value) : value)));
+  }
   return textOf(
     EVENT_FIELDS.map(({ column, kind }) => (kind === 'integer' ? Number(row[column]) : row[column])),
   );

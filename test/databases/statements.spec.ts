@@ -4,6 +4,7 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule, INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import pg from 'pg';
 import { AbstractLogger, DataSource } from 'typeorm';
 import type { LogLevel, LogMessage } from 'typeorm';
 import { AuditModule, AuditService } from 'nest-audit-trail';
@@ -185,6 +186,28 @@ describeEachDatabase('the statements of the audit', (create, name) => {
       } finally {
         await store.close();
       }
+    });
+  }
+
+  if (name === 'postgres') {
+    it('are understood where the driver answers bigints as such', async () => {
+      const { types } = pg as unknown as { types: { getTypeParser(...of: unknown[]): unknown } };
+      const own = {
+        getTypeParser: (type: number, format?: 'text') =>
+          type === 20 ? BigInt : types.getTypeParser(type, format),
+      };
+      const audit = await start({
+        database: { ...database.options, extra: { types: own } } as AuditModuleOptions['database'],
+        ledger: { signingKey },
+      });
+      const { id, timestamp } = await audit.record({ action: 'thing.create' });
+      await eventually(() => audit.flush());
+      expect(await audit.checkpoint()).toMatchObject({ treeSize: 1 });
+      expect(await audit.verify()).toMatchObject({ ok: true, events: 1 });
+      expect(await audit.findById(id, { allTenants: true })).toMatchObject({ id, timestamp });
+      expect(await audit.statistics({ allTenants: true })).toMatchObject({ total: 1 });
+      expect(await audit.prove(id, { allTenants: true })).toBeDefined();
+      expect(audit.status()).toMatchObject({ healthy: true });
     });
   }
 });
