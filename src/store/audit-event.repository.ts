@@ -9,7 +9,6 @@ import { CODES, isCodeColumn, readCode } from './codes.js';
 import type { EventFilter } from './event-filter.js';
 import { readRow, toRow } from './event-row.js';
 import type { EventColumn, EventRow, RowValues } from './event-row.js';
-import { sizeOf } from './event-size.js';
 import { matching } from './filter-sql.js';
 import { insertRows } from './insert-rows.js';
 import { ask, columnsOf, id, idAfter, limit as most, list, raw, sql } from './sql.js';
@@ -21,8 +20,8 @@ export type EventOrder = 'newest' | 'oldest';
 
 /** Rows in one INSERT: 500 rows of 19 values stay below every database's limit of parameters. */
 const INSERT_ROWS = 500;
-/** UTF-16 code units of facts in one INSERT: far below the smallest packet that a server takes by default (4 MiB). */
-const INSERT_SIZE = 512 * 1024;
+/** Bytes of values in one INSERT: far below the smallest packet that a server takes by default (1 MiB). */
+const INSERT_BYTES = 512 * 1024;
 
 /** The events of a filter, counted by the distinct values of a column. */
 export type EventCounts = { readonly value: string; readonly count: number }[];
@@ -61,17 +60,21 @@ export class AuditEventRepository {
   ): Promise<RowValues[]> {
     const executor = this.database.writer(manager);
     const inserted: RowValues[] = [];
+    const insert = async (rows: RowValues[]) => {
+      await insertRows(executor, { table: 'audit_events', columns: EVENT_ROW, rows }, signal);
+      inserted.push(...rows);
+    };
     for (const batch of statementsOf(events)) {
       signal?.throwIfAborted();
       try {
-        inserted.push(...(await this.insert(executor, batch, signal)));
+        await insert(batch);
       } catch (error) {
         if (manager) throw unavailable(error);
         if (classifyStoreError(error) !== 'duplicate') throw error;
         // A plain INSERT needs no right to update, as an upsert would, and hides no other error, as INSERT IGNORE
         // does. Only after a lost acknowledgement is it worth asking which ids are there.
         const missing = await this.withoutStored(batch);
-        if (missing.length > 0) inserted.push(...(await this.insert(executor, missing, signal)));
+        if (missing.length > 0) await insert(missing);
       }
     }
     return inserted;
@@ -196,37 +199,35 @@ export class AuditEventRepository {
     });
   }
 
-  private async insert(
-    manager: EntityManager,
-    events: readonly AuditLogEvent[],
-    signal?: AbortSignal,
-  ): Promise<RowValues[]> {
-    const rows = events.map(toRow);
-    await insertRows(manager, { table: 'audit_events', columns: EVENT_ROW, rows }, signal);
-    return rows;
-  }
-
-  private async withoutStored(events: readonly AuditLogEvent[]): Promise<AuditLogEvent[]> {
-    const isOne = matching({ id: events.map((event) => event.id) });
-    const rows = await ask(this.database, sql`SELECT e.id AS id FROM audit_events e WHERE ${isOne}`);
-    const stored = new Set(rows.map((row) => row['id']));
-    return events.filter((event) => !stored.has(event.id));
+  private async withoutStored(rows: readonly RowValues[]): Promise<RowValues[]> {
+    const isOne = matching({ id: rows.map(([eventId]) => String(eventId)) });
+    const found = await ask(this.database, sql`SELECT e.id AS id FROM audit_events e WHERE ${isOne}`);
+    const stored = new Set(found.map((row) => row['id']));
+    return rows.filter(([eventId]) => !stored.has(String(eventId)));
   }
 }
 
-/** The events in portions that one INSERT takes. */
-function* statementsOf(events: readonly AuditLogEvent[]): Generator<readonly AuditLogEvent[]> {
-  let batch: AuditLogEvent[] = [];
+/** The rows of the events, in portions that one INSERT takes. */
+function* statementsOf(events: readonly AuditLogEvent[]): Generator<RowValues[]> {
+  let batch: RowValues[] = [];
   let size = 0;
   for (const event of events) {
-    const added = sizeOf(event);
-    if (batch.length > 0 && (batch.length >= INSERT_ROWS || size + added > INSERT_SIZE)) {
+    const row = toRow(event);
+    const added = bytesOf(row);
+    if (batch.length > 0 && (batch.length >= INSERT_ROWS || size + added > INSERT_BYTES)) {
       yield batch;
       batch = [];
       size = 0;
     }
-    batch.push(event);
+    batch.push(row);
     size += added;
   }
   if (batch.length > 0) yield batch;
+}
+
+/** About what a row takes in a statement. */
+function bytesOf(row: RowValues): number {
+  let bytes = 0;
+  for (const value of row) bytes += typeof value === 'string' ? Buffer.byteLength(value) + 4 : 8;
+  return bytes;
 }

@@ -1,6 +1,6 @@
 import type { AuditFacts, AuditLogEvent } from '../event/audit-log-event.js';
 
-/** About what an event takes in memory and in a statement, in UTF-16 code units. Cheap: nothing is serialised. */
+/** About what an event takes in memory, in UTF-16 code units. Cheap: nothing is serialised. */
 export function sizeOf(event: AuditLogEvent): number {
   return 1_000 + sizeOfFacts(event.details) + sizeOfFacts(event.metadata);
 }

@@ -273,6 +273,7 @@ describeMysql(`a MySQL server that begins sessions otherwise ${reason ?? ''}`, (
     const address = await mysqlServer.startPrivate([
       '--autocommit=0',
       '--transaction-isolation=READ-UNCOMMITTED',
+      '--max-allowed-packet=1M',
     ]);
     if (!address) throw new Error('the server has no program beside it that installs its tables');
     const before = ['SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', 'SET SESSION autocommit = 1'];
@@ -295,5 +296,13 @@ describeMysql(`a MySQL server that begins sessions otherwise ${reason ?? ''}`, (
       expect(await store.events.setting('cursor_key')).toBe(before);
       await manager.query(`UPDATE audit_settings SET value = '${before}' WHERE name = 'cursor_key'`);
     });
+  });
+
+  test('takes batches of texts whose letters have three bytes', async () => {
+    const text = '\u6f22'.repeat(500);
+    const events = Array.from({ length: 500 }, (_, index) =>
+      numbered(SOURCE, index + 2, { userAgent: text, details: { text } }),
+    );
+    expect(await store.events.append(events)).toHaveLength(500);
   });
 });
