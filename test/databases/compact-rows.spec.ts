@@ -13,6 +13,7 @@ import type { AuditDatabaseOptions, AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import { CODES, codeOf, readCode } from '../../src/store/codes.js';
 import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
+import { createTextView, dropTextView } from '../../src/store/migrations/text-view.js';
 import { classifyStoreError } from '../../src/store/store-error.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
@@ -250,6 +251,34 @@ describeEachDatabase('compact rows', (create, name) => {
   });
 
   if (name === 'mysql') {
+    it.each(['utf8mb4_unicode_ci', 'latin1_swedish_ci'])(
+      'are found by their texts, also where the view was made in %s',
+      async (collation) => {
+        const { id, severity } = EVENTS[2]!;
+        const session = store.connection.createQueryRunner();
+        try {
+          await session.query(`SET collation_connection = ${collation}`);
+          await dropTextView(session);
+          await createTextView(session);
+          for (const other of [
+            'utf8mb4_general_ci',
+            'utf8mb4_unicode_ci',
+            'utf8mb4_bin',
+            'latin1_swedish_ci',
+          ]) {
+            await session.query(`SET collation_connection = ${other}`);
+            const rows: unknown = await session.query(
+              `SELECT id FROM audit_events_text WHERE id = '${id}' AND severity = '${severity}' AND source LIKE '${SOURCE}%'`,
+            );
+            expect(rows).toEqual([{ id }]);
+          }
+        } finally {
+          await session.query('SET NAMES utf8mb4');
+          await session.release();
+        }
+      },
+    );
+
     it('need no view: who may not create one is told so, and all else works', async () => {
       const other = await create({ isEmpty: true });
       const user = `audit_test_${randomBytes(6).toString('hex')}`;

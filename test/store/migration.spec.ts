@@ -6,7 +6,7 @@ import { AUDIT_MIGRATIONS } from 'nest-audit-trail/typeorm';
 /** SHA-256, the first 16 digits, of the statements that create tables, indexes, the view and triggers. */
 const MADE = {
   'better-sqlite3': '69da1b355056406e',
-  mysql: 'ca67cfa1786737d8',
+  mysql: 'fc3ca7bff8bd6fae',
   postgres: '1b259eb14a963d61',
 };
 

@@ -43,7 +43,13 @@ function shown(dialect: SqlDialect, name: string, column: string): string {
   if (name === 'id' || name === 'source') return idText(dialect, column);
   if (!isCodeColumn(name)) return column;
   const texts = Object.entries(CODES[name]).map(([text, code]) => `WHEN ${code} THEN '${text}'`);
-  return `CASE ${column} ${texts.join(' ')} ELSE CAST(${column} AS ${dialect === 'mysql' ? 'char' : 'text'}) END`;
+  const all = `CASE ${column} ${texts.join(' ')} ELSE CAST(${column} AS ${dialect === 'mysql' ? 'char' : 'text'}) END`;
+  return dialect === 'mysql' ? comparable(all) : all;
+}
+
+/** MySQL: in a collation of its own. Else it has that of the session that makes the view, which others can't compare with. */
+function comparable(text: string): string {
+  return `CONVERT(${text} USING utf8mb4) COLLATE utf8mb4_general_ci`;
 }
 
 /** 8-4-4-4-12 digits in lower case; NULL where there is none. */
@@ -51,6 +57,6 @@ function idText(dialect: SqlDialect, column: string): string {
   if (dialect === 'postgres') return `CAST(${column} AS text)`;
   const parts = ['1, 8', '9, 4', '13, 4', '17, 4', '21, 12'].map((part) => `SUBSTR(HEX(${column}), ${part})`);
   // Of NULL, HEX of MySQL is NULL, and that of SQLite an empty text.
-  if (dialect === 'mysql') return `LOWER(CONCAT(${parts.join(", '-', ")}))`;
+  if (dialect === 'mysql') return comparable(`LOWER(CONCAT(${parts.join(", '-', ")}))`);
   return `CASE WHEN ${column} IS NOT NULL THEN LOWER(${parts.join(" || '-' || ")}) END`;
 }
