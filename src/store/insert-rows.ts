@@ -34,7 +34,7 @@ export async function insertRows(
 /**
  * Runs one statement that changes rows, in the transaction of the manager; where it is the data source's own, in no transaction but its own.
  *
- * @param before, after PRAGMAs of SQLite
+ * @param before a PRAGMA of SQLite
  * @throws the driver's error; `AUDIT_STORE_UNAVAILABLE`
  */
 export async function changeRows(
@@ -43,7 +43,6 @@ export async function changeRows(
   options: {
     readonly signal?: AbortSignal | undefined;
     readonly before?: string;
-    readonly after?: string;
   } = {},
 ): Promise<void> {
   const dataSource = dataSourceOf(manager);
@@ -54,7 +53,6 @@ export async function changeRows(
   await besideTransactions(dataSource, (driver) => {
     if (options.before !== undefined) driver.pragma(options.before);
     driver.prepare(statement.text).run(...statement.values);
-    if (options.after !== undefined) driver.pragma(options.after);
   });
 }
 

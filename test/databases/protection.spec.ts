@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import { vi } from 'vitest';
 import { AuditError } from 'nest-audit-trail';
@@ -11,7 +12,9 @@ import { detection } from 'nest-audit-trail/detection';
 import { DataProtection, protection } from 'nest-audit-trail/protection';
 import type { ProtectionOptions } from 'nest-audit-trail/protection';
 import { AuditRetention, retention } from 'nest-audit-trail/retention';
+import { SubjectKeyRepository } from '../../src/features/protection/subject-key.repository.js';
 import { generateKeys } from '../../src/ledger/keys.js';
+import { AuditDatabase } from '../../src/store/audit-database.js';
 import { crash } from '../support/crashed-journal.js';
 import { eventually } from '../support/eventually.js';
 import { AS_A_TOOL, RawTables, logged, startLedgerApp } from '../support/ledger-app.js';
@@ -21,7 +24,7 @@ import { send } from '../support/http-client.js';
 import { removable } from '../support/removable-database.js';
 import type { RemovableDatabase } from '../support/removable-database.js';
 import { startThings } from '../support/things-app.js';
-import { describeEachDatabase } from '../support/harness/databases.js';
+import { describeEachDatabase, describeOnSqlite } from '../support/harness/databases.js';
 import type { TestDatabase } from '../support/harness/databases.js';
 import { ask, withIds } from '../support/stored-rows.js';
 
@@ -1257,5 +1260,58 @@ describeEachDatabase('protection', (create, name) => {
       expect(event?.userId).toBeUndefined();
       expect(Object.keys(event!.metadata)).not.toContain('protected');
     });
+  });
+});
+
+describeOnSqlite('the file of a destroyed key', (create) => {
+  const row = {
+    subject: 'somebody',
+    generation: 1,
+    id: '0190a000-0000-7000-8000-000000000001',
+    tenantId: 'acme',
+    wrapped: 'the-wrapped-key',
+    masterId: 'local-1',
+    createdAt: 1,
+    erasedAt: null,
+    erasure: null,
+  };
+  let store: AuditDatabase;
+  let reader: DataSource;
+  let options: { readonly database: string };
+  const warned: string[] = [];
+
+  beforeEach(async () => {
+    const database = await create();
+    options = database.options as { database: string };
+    warned.length = 0;
+    const ignore = () => undefined;
+    const warn = (message: string) => void warned.push(message);
+    store = new AuditDatabase({ database: database.options }, { log: ignore, warn, error: ignore });
+    await store.connect(10_000);
+    reader = await new DataSource(database.options).initialize();
+    const keys = new SubjectKeyRepository(store);
+    await keys.insert(row);
+    await reader.query('BEGIN');
+    await reader.query('SELECT COUNT(*) FROM audit_keys');
+  });
+  afterEach(async () => {
+    await reader.destroy();
+    await store.close();
+  });
+
+  const destroy = () => new SubjectKeyRepository(store).destroy(row.id);
+
+  it('has it nowhere, though somebody reads at first', async () => {
+    const ended = delay(300).then(() => reader.query('COMMIT'));
+    await Promise.all([destroy(), ended]);
+    for (const part of ['', '-wal'])
+      expect(await readFile(options.database + part, 'latin1')).not.toContain(row.wrapped);
+    expect(warned).toEqual([]);
+  });
+
+  it('is told of where somebody reads all the time', async () => {
+    await destroy();
+    expect(await readFile(`${options.database}-wal`, 'latin1')).toContain(row.wrapped);
+    expect(warned).toEqual([expect.stringContaining('PRAGMA wal_checkpoint(TRUNCATE)')]);
   });
 });

@@ -1,9 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { AuditError } from '../../event/audit-error.js';
 import { pages } from '../../event/pages.js';
 import type { StoreAccess } from '../../recorder/at-rest.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { distinctValues } from '../../store/distinct-values.js';
-import { changeRows, insertRows } from '../../store/insert-rows.js';
+import { besideTransactions, changeRows, insertRows } from '../../store/insert-rows.js';
 import type { RecordOf } from '../../store/columns.js';
 import { rowReader, rowsOf } from '../../store/records.js';
 import { dataSourceOf } from '../../store/run-statement.js';
@@ -26,6 +27,10 @@ const PAGE = 200;
 
 /** How long a transaction, which has a connection of the pool, waits for a second one: all may be taken by others that wait as well. */
 const POOL_PATIENCE_MS = 2_000;
+
+/** How often the log of a SQLite file is tried to be emptied, and how long it waits between. */
+const LOG_TRIES = 10;
+const LOG_PAUSE_MS = 100;
 
 /** How keys are read and made for events that are to be stored. */
 export interface KeyAccess extends StoreAccess {
@@ -104,7 +109,25 @@ export class SubjectKeyRepository {
 
   private async change(set: Sql): Promise<void> {
     const { manager } = this.database.ready();
-    await answer(changeRows(manager, statementOf(manager, sql`UPDATE audit_keys SET ${set}`), SECURELY));
+    const statement = statementOf(manager, sql`UPDATE audit_keys SET ${set}`);
+    // What was in the row must not stay in a free place of the file.
+    await answer(changeRows(manager, statement, { before: 'secure_delete = ON' }));
+    if (dialectOf(this.database.ready()) === 'sqlite') await this.emptyLog();
+  }
+
+  /** SQLite: nor in the log beside the file, which can't be emptied while somebody reads. */
+  private async emptyLog(): Promise<void> {
+    for (let tries = 1; tries <= LOG_TRIES; tries += 1) {
+      const [result] = await besideTransactions(
+        this.database.ready(),
+        (driver) => driver.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[],
+      );
+      if (!result?.busy) return;
+      await delay(LOG_PAUSE_MS);
+    }
+    this.database.logger.warn(
+      'A key of a person is destroyed, but a copy may still be in the -wal file of the SQLite database, since somebody reads the database all the time: run PRAGMA wal_checkpoint(TRUNCATE) once nobody does.',
+    );
   }
 
   private async *every(where: Sql): AsyncGenerator<SubjectKey> {
@@ -134,6 +157,3 @@ async function inTime<T>(work: Promise<T>, isBounded = false): Promise<T> {
     `The key of a person could not be made beside the transaction within ${POOL_PATIENCE_MS / 1_000} s: perhaps all connections of the pool are taken. Roll back and try again; if that happens often, make the pool larger.`,
   );
 }
-
-/** What was in the row must not stay in a free place of the file, nor in the log beside it. */
-const SECURELY = { before: 'secure_delete = ON', after: 'wal_checkpoint(TRUNCATE)' } as const;
