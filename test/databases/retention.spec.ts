@@ -713,6 +713,27 @@ describeEachDatabase('retention', (create, name) => {
       await expect(retained().storage({} as never)).rejects.toMatchObject({ code: 'AUDIT_INVALID_QUERY' });
     });
 
+    if (name === 'postgres') {
+      it('counts what the parts of a partitioned table take', async () => {
+        await start(undefined, { delivery: AS_A_TOOL });
+        const before = (await retained().storage(ALL)).bytes;
+        const connection = await new DataSource(database.options).initialize();
+        try {
+          for (const statement of [
+            'ALTER TABLE audit_events RENAME TO audit_events_whole',
+            'CREATE TABLE audit_events (LIKE audit_events_whole INCLUDING ALL) PARTITION BY HASH (id)',
+            'CREATE TABLE audit_events_0 PARTITION OF audit_events FOR VALUES WITH (MODULUS 2, REMAINDER 0)',
+            'CREATE TABLE audit_events_1 PARTITION OF audit_events FOR VALUES WITH (MODULUS 2, REMAINDER 1)',
+          ])
+            await connection.query(statement);
+          await sealed(old(2));
+          expect((await retained().storage(ALL)).bytes).toBeGreaterThanOrEqual(before);
+        } finally {
+          await connection.destroy();
+        }
+      });
+    }
+
     it('goes together with erasure and a rotation of keys', async () => {
       const [former, master] = [randomBytes(32), randomBytes(32)].map((key) => key.toString('base64'));
       const fields = ['ipAddress'];

@@ -63,9 +63,12 @@ export async function storageOf(database: AuditDatabase, scope: AuditScope): Pro
 async function bytesOf(database: AuditDatabase): Promise<number> {
   const dataSource = database.ready();
   const names = database.tableNames.map((name) => tableName(dataSource, name));
-  const sizes = names.map(
-    (name) => sql`pg_total_relation_size(CAST(${quoted(dataSource, name)} AS regclass))`,
-  );
+  // A partitioned table has nothing itself, and one that is not has no partitions.
+  const sizes = names.map((name) => {
+    const table = sql`CAST(${quoted(dataSource, name)} AS regclass)`;
+    return sql`pg_total_relation_size(${table}) + COALESCE((SELECT SUM(pg_total_relation_size(t.relid))
+      FROM pg_partition_tree(${table}) t WHERE t.level > 0), 0)`;
+  });
   const bytes = {
     sqlite: sql`SELECT c.page_count * s.page_size AS bytes FROM pragma_page_count() c, pragma_page_size() s`,
     mysql: sql`SELECT SUM(DATA_LENGTH + INDEX_LENGTH) AS bytes FROM information_schema.TABLES
