@@ -372,7 +372,11 @@ export class SealingRepository {
   async changeLease(term: number, holder: string): Promise<boolean> {
     const { manager } = this.database.ready();
     const change = sql`UPDATE audit_leases SET term = term + 1, holder = ${holder} WHERE name = 'sealer' AND term = ${term}`;
-    await answer(runStatement(manager, statementOf(manager, change)));
+    const done = await answer(runStatement<unknown>(manager, statementOf(manager, change)));
+    // Not by a question, which a replica may answer that is behind. MySQL's driver tells by a property, PostgreSQL's after the rows.
+    const { affectedRows, 1: rowCount } = Object(done) as { affectedRows?: number; 1?: number };
+    const changed = affectedRows ?? rowCount;
+    if (changed !== undefined) return changed === 1;
     const now = await this.lease();
     return now.holder === holder && now.term === term + 1;
   }

@@ -4,6 +4,7 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule, INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import type { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { AbstractLogger, DataSource } from 'typeorm';
 import type { LogLevel, LogMessage } from 'typeorm';
@@ -15,6 +16,7 @@ import { generateKeys } from '../../src/ledger/index.js';
 import { AuditDatabase } from '../../src/store/audit-database.js';
 import { AuditEventRepository } from '../../src/store/audit-event.repository.js';
 import { runTogether } from '../../src/store/insert-rows.js';
+import { SealingRepository } from '../../src/store/sealing.repository.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
 import { eventually } from '../support/eventually.js';
@@ -159,6 +161,32 @@ describeEachDatabase('the statements of the audit', (create, name) => {
         }
       },
     );
+  }
+
+  if (name === 'mysql') {
+    it('tell who has the lease of the sealer without asking a server that is behind', async () => {
+      const store = await openPool(2);
+      const other = await new DataSource(database.options).initialize();
+      try {
+        const [first, second] = [1, 2].map(() => store.ready().createQueryRunner());
+        await first!.connect();
+        // It sees for ever what is there now.
+        await second!.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+        await first!.release();
+        const sealing = new SealingRepository(store);
+        expect(await sealing.changeLease(7, 'another')).toBe(false);
+        // The pool hands out first what was released last: the next question after the change.
+        const { pool } = store.ready().driver as unknown as { pool: EventEmitter };
+        pool.once('release', () => void second!.release());
+        expect(await sealing.changeLease(0, 'somebody')).toBe(true);
+        expect(await other.query('SELECT term, holder FROM audit_leases')).toMatchObject([
+          { holder: 'somebody' },
+        ]);
+      } finally {
+        await other.destroy();
+        await store.close();
+      }
+    });
   }
 
   if (name === 'postgres') {
