@@ -1,7 +1,7 @@
 // How ids and codes stand in the tables, what people see of them, and what of it somebody may write who has the right to insert.
 import { randomBytes } from 'node:crypto';
 import { DataSource } from 'typeorm';
-import type { DataSourceOptions } from 'typeorm';
+import type { DataSourceOptions, QueryRunner } from 'typeorm';
 import { CATEGORIES, OUTCOMES, SEVERITIES } from 'nest-audit-trail';
 import {
   AUDIT_ENTITIES,
@@ -13,6 +13,7 @@ import type { AuditDatabaseOptions, AuditLogEvent } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import { CODES, codeOf, readCode } from '../../src/store/codes.js';
 import { ROW_COLUMNS, toRow } from '../../src/store/event-row.js';
+import { CreateAudit1763856000000 } from '../../src/store/migrations/1763856000000-create-audit.js';
 import { createTextView, dropTextView } from '../../src/store/migrations/text-view.js';
 import { classifyStoreError } from '../../src/store/store-error.js';
 import { numbered, openStore } from '../support/audit-store.js';
@@ -278,6 +279,28 @@ describeEachDatabase('compact rows', (create, name) => {
         }
       },
     );
+
+    it('need no triggers: a server that knows none is told of, and all else works', async () => {
+      const other = await create({ isEmpty: true });
+      const connection = await new DataSource(other.options as DataSourceOptions).initialize();
+      const warnings: string[] = [];
+      const note = (warning: Error) => warnings.push(String((warning as { code?: string }).code));
+      process.on('warning', note);
+      const runner = connection.createQueryRunner();
+      try {
+        // As TiDB answers: with the error of a statement that can't be parsed.
+        const query = (text: string) => runner.query(text.replace(/^CREATE TRIGGER/, 'CREATE TRIGER'));
+        await new CreateAudit1763856000000().up(
+          Object.create(runner, { query: { value: query } }) as QueryRunner,
+        );
+        await eventually(() => expect(warnings).toEqual(['AUDIT_UNPROTECTED']));
+      } finally {
+        process.off('warning', note);
+        await runner.release();
+        await connection.destroy();
+        await other.drop();
+      }
+    });
 
     it('need no view: who may not create one is told so, and all else works', async () => {
       const other = await create({ isEmpty: true });

@@ -3,7 +3,7 @@ import { columnOf } from '../columns.js';
 import { REPLACE_REFUSED } from '../store-error.js';
 import { dialectOf, quoted, quotedTable, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
-import { createIfAllowed } from './tables.js';
+import { createIfAllowed, MAY_NOT } from './tables.js';
 import type { Table, Tables } from './tables.js';
 
 /**
@@ -17,6 +17,9 @@ export async function protectTables(runner: QueryRunner, tables: Tables): Promis
   await runTriggers(runner, statements);
 }
 
+/** What a server such as TiDB answers that has no triggers: it can't parse the statement, does not support it, or something else. */
+const NO_TRIGGERS = [1064, 1105, 1235];
+
 /** Runs statements that make triggers, see {@link createIfAllowed}. */
 export function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
   return createIfAllowed(
@@ -24,7 +27,8 @@ export function runTriggers(runner: QueryRunner, statements: readonly string[]):
     statements,
     'AUDIT_UNPROTECTED',
     (refusal) =>
-      `The audit tables are not protected by triggers, since the user of the migration may not create them (${refusal}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
+      `The audit tables are not protected by triggers, since they can't be created by the user of the migration, or not on this server (${refusal}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
+    [...MAY_NOT, ...NO_TRIGGERS],
   );
 }
 

@@ -125,19 +125,21 @@ export async function insertOnce(
 /** MySQL's errors where a view or a trigger is there already. */
 const EXISTS_ALREADY = [1050, 1359];
 /** MySQL's errors where the user may not create it, the last while the server writes a binary log. */
-const MAY_NOT = [1142, 1227, 1419];
+export const MAY_NOT = [1142, 1227, 1419];
 
 /**
  * Runs statements that create views or triggers, each of which may be there already. Where the user may not create one, a
  * warning says so, and the rest is left out.
  *
  * @param warning by what the database says
+ * @param refusals MySQL's errors that are no fault of the statement
  */
 export async function createIfAllowed(
   runner: QueryRunner,
   statements: readonly string[],
   code: string,
   warning: (refusal: string) => string,
+  refusals: readonly number[] = MAY_NOT,
 ): Promise<void> {
   for (const statement of statements) {
     try {
@@ -145,7 +147,7 @@ export async function createIfAllowed(
     } catch (error) {
       const { errno = 0 } = driverFieldsOf(error);
       if (EXISTS_ALREADY.includes(errno)) continue;
-      if (!MAY_NOT.includes(errno)) throw error;
+      if (!refusals.includes(errno)) throw error;
       process.emitWarning(warning(describeStoreError(error)), { code });
       return;
     }
