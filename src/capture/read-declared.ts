@@ -55,7 +55,7 @@ export function readDeclared(record: RequestRecord, fields: RecordedFields): voi
   };
 }
 
-/** Asks the route what it says of the outcome, of a success where nothing is known of its end. Whatever depends on that is made again. */
+/** Asks the route about the outcome; where the end is not known, as of a success. Whatever depends on that is made again. */
 export function askRoute(record: RequestRecord, ending?: Ending): void {
   const annotate = record.route?.annotate;
   // What it said could not be stored.

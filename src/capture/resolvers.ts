@@ -69,7 +69,7 @@ function valueOf(holder: unknown, name: string): unknown {
     : undefined;
 }
 
-/** A property that is an id, of anything. */
+/** Reads a property as an id; `undefined` where there is none, or the holder is no object. */
 export function property(holder: unknown, name: string): string | undefined {
   return asId(valueOf(holder, name));
 }

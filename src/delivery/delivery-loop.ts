@@ -176,7 +176,7 @@ export class DeliveryLoop implements Loop {
     }
   }
 
-  /** @throws the file system's error, where there is nothing that is not in the log */
+  /** @throws the file system's error, where nothing else waits in memory */
   private nextBatch(): Entry[] {
     const { batchSize } = this.options;
     const wanted = batchSize - this.urgent.length - this.ready.length;

@@ -470,7 +470,7 @@ export class Delivery {
       'dropped',
       this.closed
         ? 'An audit event was dropped: it was recorded after the application closed the audit.'
-        : `An audit event was dropped: ${this.log.pending} are waiting and the database does not take them (${this.lastError ?? 'it is slower than they come'}). Mend the database, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
+        : `An audit event was dropped: ${this.log.pending} are waiting and are not stored (${this.lastError ?? 'the database is slower than they come'}). Mend that, or raise ${this.journal && !this.journal.failure ? 'delivery.maxJournalMegabytes' : 'delivery.maxBuffered'}.`,
     );
   }
 

@@ -16,6 +16,8 @@ import { Ticket } from './ticket.js';
 /** After so many segments or milliseconds an event is stored, even if its answer has not left. */
 const OPEN_SEGMENTS = 4;
 const OPEN_MS = 30_000;
+/** Events that nobody took and that are tried again at a time. */
+const MOST_TRIES = 500;
 /** A `settled` line is written at the latest for so many bytes of lines. */
 const UNSETTLED_BYTES = 512 * 1024;
 /** The reader has so many events at a time that it was sent, at most, beside those that somebody waits for. */
@@ -273,10 +275,10 @@ export class EventLog {
     this.reached = { needed: progress.needed, through: progress.through };
     const inLog: number[] = [];
     for (const number of progress.settled) {
-      this.done.add(number);
-      this.kept.delete(number);
       this.sent.get(number)?.onStored?.();
       if (this.leaveReader(number)) inLog.push(number);
+      this.done.add(number);
+      this.kept.delete(number);
     }
     for (const { isDead, ...refusal } of progress.refused) if (!isDead) this.keep(refusal);
     if (progress.isIdle && progress.turn === this.turn) this.waiting = this.untold;
@@ -332,8 +334,11 @@ export class EventLog {
     const isOld = ({ written, since, released }: Ticket) =>
       written && !released && (written.segment <= oldSegment || since < oldSince);
     for (const ticket of this.open.values()) if (isOld(ticket)) this.release(ticket);
+    let tries = 0;
     for (const ticket of this.kept.values()) {
-      if (!isOld(ticket) || !this.write(ticket, 'amend')) continue;
+      if (!isOld(ticket)) continue;
+      if (tries === MOST_TRIES || !this.write(ticket, 'amend')) return;
+      tries += 1;
       if (this.pending === 0) this.storedUntil = performance.now();
       ticket.released = true;
       this.handOver(ticket, true);
@@ -434,7 +439,9 @@ export class EventLog {
     }
     const ticket = this.sent.get(number);
     if (!ticket) {
-      this.waiting = Math.max(0, this.waiting - 1);
+      // A reader that has begun again meets what was answered before, too.
+      const isCounted = !this.done.has(number) && this.kept.get(number)?.released !== false;
+      if (isCounted) this.waiting = Math.max(0, this.waiting - 1);
       return true;
     }
     this.sent.delete(number);

@@ -42,7 +42,7 @@ export class LogReader {
   private index = 0;
   private position = 0;
   private readonly finder = new DamageFinder();
-  /** Events that are stored. */
+  /** Numbers that it passes over, as it was told when it began. */
   private readonly done: SequenceSet;
   /** Events that it was sent, and whose lines it has not met. */
   private readonly told = new SequenceSet();
@@ -185,7 +185,9 @@ export class LogReader {
   private isMissing(segment: Segment): boolean {
     segment.rest();
     this.missingSince ??= performance.now();
-    if (this.isMisplaced || performance.now() - this.missingSince < MISSING_MS) return true;
+    if (performance.now() - this.missingSince < MISSING_MS) return true;
+    if (this.isMisplaced)
+      throw new Error('a file of the audit journal is not in its place, and can not be put back yet');
     this.missingSince = undefined;
     // Somebody has cut it off.
     this.noteDamage(segment, this.position, Buffer.alloc(0));

@@ -10,7 +10,7 @@ export class Ticket {
   numbered: SourceNumber | undefined = undefined;
   /** It is settled: it may be stored, and can't be amended any more. */
   released = false;
-  /** It was handed over before its answer left, so that it can't be amended any more. */
+  /** It was handed over, and announced, by `Delivery.commit()` before its answer left. */
   committed = false;
   /** Of whoever waits for it. */
   onStored: (() => void) | undefined = undefined;

@@ -43,19 +43,22 @@ export class PlainAudit {
   }
 
   /** The service of a feature, by its class. @throws Error where none of the listed features has it */
-  readonly get = <Service extends object>(service: ServiceClass<Service>): Service =>
-    this.runtime.serviceOf(service) as Service;
+  get<Service extends object>(service: ServiceClass<Service>): Service {
+    return this.runtime.serviceOf(service) as Service;
+  }
 
   /**
    * Resolves once the journal is open, and the database is connected or was waited for two seconds: requests may come before that.
    *
    * @throws AuditError `AUDIT_INVALID_OPTIONS` where the audit can't start; then every request fails
    */
-  readonly ready = (): Promise<void> => this.started;
+  ready(): Promise<void> {
+    return this.started;
+  }
 
   /** Stores what is left, and disconnects. Call it when the server has closed: `server.close(() => audit.close())`. Idempotent. */
-  readonly close = async (): Promise<void> => {
+  async close(): Promise<void> {
     await this.started.catch(() => undefined);
     await this.runtime.close();
-  };
+  }
 }

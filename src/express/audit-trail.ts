@@ -5,6 +5,7 @@ import { LoginHints } from '../capture/login-hints.js';
 import { auditedOf } from '../capture/request-audit.js';
 import { noteError } from '../capture/request-record.js';
 import type { CapturedRequest } from '../capture/resolvers.js';
+import type { ServiceClass } from '../engine/audit-feature.js';
 import { PlainAudit } from '../engine/plain-audit.js';
 import type { PlainAuditOptions } from '../engine/plain-audit.js';
 import { consoleLogger } from '../event/audit-logger.js';
@@ -85,8 +86,14 @@ export function auditTrail(options: PlainAuditOptions = {}, logger: AuditLogger 
     if (record) noteError(record, error);
     next(error);
   };
-  const { service, get, ready, close } = plain;
-  return Object.assign(audit, { guard, errors, service, get, ready, close });
+  return Object.assign(audit, {
+    guard,
+    errors,
+    service: plain.service,
+    get: <Service extends object>(service: ServiceClass<Service>) => plain.get(service),
+    ready: () => plain.ready(),
+    close: () => plain.close(),
+  });
 }
 
 const NO_ROUTE = { route: undefined, pattern: undefined, params: {} };

@@ -50,8 +50,8 @@ async function start(app: FastifyInstance, options: PlainAuditOptions): Promise<
   const plain = new PlainAudit(options, routes, loggerOf(app));
   const { requests, paths, delivery } = plain.runtime.rooms;
   await plain.ready();
-  app.addHook('onClose', plain.close);
-  app.decorate('audit', { service: plain.service, get: plain.get });
+  app.addHook('onClose', () => plain.close());
+  app.decorate('audit', { service: plain.service, get: plain.get.bind(plain) });
   app.decorateRequest('audit', {
     getter(this: FastifyRequest) {
       return new CurrentAudit(recordOf(this));

@@ -204,7 +204,7 @@ export function canFollow(number: number, last: number): boolean {
   return number <= Math.max(2 ** 48, last + 2 ** 32);
 }
 
-/** The numbers above 0 in ascending order, without those that {@link canFollow} none before them. */
+/** The numbers above 0 in ascending order, without those that are too high to follow the one before, see {@link canFollow}. */
 export function inOrder(numbers: readonly number[]): number[] {
   const found: number[] = [];
   for (const number of numbers.filter((each) => each > 0).sort((a, b) => a - b)) {

@@ -7,8 +7,8 @@ import type { RequestRecord } from '../capture/request-record.js';
 import { auditedBy } from './audit.guard.js';
 
 /**
- * Tells the record what the handler returned, before any other interceptor wraps it; of server-sent events, none of which is the answer,
- * when their source fails. Mounted on the handlers whose result can matter. Without state of a request, so that one instance serves every
+ * Tells the record what the handler returned, before any other interceptor wraps it. No message of server-sent events is the answer, so
+ * of them it tells only when their source fails. Mounted on the handlers whose result can matter. Without state of a request, so that one instance serves every
  * application of the process.
  */
 export class AuditInterceptor implements NestInterceptor {

@@ -43,7 +43,8 @@ export class RouteAuditReader {
 
   /** Whether the handler's result can matter to its event, so that it must be looked at. */
   seesResult(route: RouteAudit, handler: Handler): boolean {
-    return needsResult(route, pathOf(handler)) || this.policy?.readsResults === true;
+    const needs = pathsOf(handler).some((path) => needsResult(route, path));
+    return needs || this.policy?.readsResults === true;
   }
 
   /** Tells the name of the method that holds the handler: a decorator may have replaced it by a function without one. */

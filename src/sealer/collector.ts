@@ -140,7 +140,7 @@ export class Collector {
 
   /** Adds events of numbers that the log has recorded as lost. A gap that is closed is not looked at again before the next round. */
   private async late(batch: Batch, size: number): Promise<void> {
-    const gaps = (await this.sealing.gapsBefore(size)).filter(({ leafIndex }) => !this.closed.has(leafIndex));
+    const gaps = await this.sealing.gapsBefore(size);
     const firsts = gaps.filter((_, at) => at % GAPS_AT_ONCE === 0);
     const listings = firsts.map(({ leafIndex }) => `${GAPS_FROM}${leafIndex}`);
     // Where other gaps begin a listing by now, nobody goes on with it.
@@ -148,7 +148,9 @@ export class Collector {
       if (listing.startsWith(GAPS_FROM) && !listings.includes(listing)) this.resumed.delete(listing);
     }
     for (const [index, listing] of listings.entries()) {
-      const some = gaps.slice(index * GAPS_AT_ONCE, (index + 1) * GAPS_AT_ONCE);
+      const all = gaps.slice(index * GAPS_AT_ONCE, (index + 1) * GAPS_AT_ONCE);
+      const some = all.filter(({ leafIndex }) => !this.closed.has(leafIndex));
+      if (some.length === 0) continue;
       let isEmpty = !this.resumed.has(listing);
       const isDone = await this.fill(batch, listing, '', async (after) => {
         const rows = await this.sealing.lateEvents(some, after, batch.limit, size);

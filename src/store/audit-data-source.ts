@@ -18,7 +18,7 @@ import { DEDICATED_MYSQL_OPTIONS, markDedicated } from './mysql-session.js';
 import { loggerOf, quietRunner } from './quiet-runner.js';
 import { runStatement } from './run-statement.js';
 import type { AuditDatabaseOptions } from './store-options.js';
-import { dialectOf, quotedTable, rememberSchema, SUPPORTED_DATABASES } from './table-name.js';
+import { dialectOf, rememberSchema, SUPPORTED_DATABASES, tableName } from './table-name.js';
 import type { SupportedDatabase } from './table-name.js';
 
 /** Tables that a feature adds. */
@@ -162,10 +162,14 @@ export function assertNames({ options }: DataSource, option: string): void {
 
 /** PostgreSQL: has statements name the schema in which the tables are, see {@link rememberSchema}. */
 export async function settleSchema(dataSource: DataSource): Promise<void> {
-  if (dialectOf(dataSource) !== 'postgres') return;
-  const text = `SELECT n.nspname AS name FROM pg_class c INNER JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = to_regclass($1) AND c.relpersistence <> 't'`;
-  const values = [quotedTable(dataSource, 'audit_events')];
+  const { schema: given } = dataSource.options as { readonly schema?: string };
+  if (dialectOf(dataSource) !== 'postgres' || given) return;
+  // Not by to_regclass(), which finds a temporary table before all others.
+  const text = `SELECT n.nspname AS name
+    FROM unnest(current_schemas(false)) WITH ORDINALITY AS s(name, place)
+    INNER JOIN pg_namespace n ON n.nspname = s.name INNER JOIN pg_class c ON c.relnamespace = n.oid
+    WHERE c.relname = $1 ORDER BY s.place LIMIT 1`;
+  const values = [tableName(dataSource, 'audit_events')];
   const [schema] = await runStatement<{ name: string }[]>(dataSource.manager, { text, values });
   if (schema && PLAIN_NAME.test(schema.name)) rememberSchema(dataSource, schema.name);
 }

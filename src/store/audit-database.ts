@@ -19,7 +19,7 @@ import { runStatement } from './run-statement.js';
 import { createPrivately } from './sqlite-file.js';
 import { areTablesMissing, describeStoreError } from './store-error.js';
 import type { StoreOptions } from './store-options.js';
-import { quotedTable } from './table-name.js';
+import { forgetSchema, quotedTable } from './table-name.js';
 import type { AuditTable } from './table-name.js';
 import { within } from './within.js';
 
@@ -203,6 +203,7 @@ export class AuditDatabase {
       if (shared && !shared.isInitialized)
         throw new Error('the application has not opened the data source yet');
       if (!dataSource.isInitialized) await dataSource.initialize();
+      forgetSchema(dataSource);
       // The first statement looks at the session of a shared connection.
       await runStatement(dataSource.manager, { text: 'SELECT 1', values: [] });
       if (this.options.migrate ?? true) await runMigrations(dataSource, this.tables);

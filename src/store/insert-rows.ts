@@ -120,7 +120,7 @@ function placesOf(dialect: SqlDialect, rows: number, columns: number): string {
 const TRANSACTION_PATIENCE_MS = 1_000;
 
 /** What is used of the driver, better-sqlite3. */
-interface SqliteDriver {
+export interface SqliteDriver {
   readonly inTransaction: boolean;
   prepare(sql: string): {
     run(...values: readonly unknown[]): unknown;

@@ -7,12 +7,10 @@ import type { MysqlConnection } from './prepared-statements.js';
 /** TypeORM's options of every dedicated data source: mysql2 encodes texts as it is told when it connects. */
 export const DEDICATED_MYSQL_OPTIONS = { charset: 'utf8mb4', connectorPackage: 'mysql2' } as const;
 
-/** What the server may have been told otherwise, by its configuration: how texts arrive, that none is cut silently, that each statement commits, and what a transaction sees of others. */
+/** What the server may have been told otherwise, by its configuration: how texts arrive, that none is cut silently, and that each statement commits. */
 const SESSION = [
   'SET NAMES utf8mb4',
   'SET SESSION autocommit = 1',
-  // InnoDB's own default. In READ COMMITTED, a binary log of statements lets nobody write.
-  'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
   "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
 ] as const;
 
@@ -56,7 +54,21 @@ export function settleSession(dataSource: DataSource, connection: MysqlConnectio
 }
 
 async function setSession(connection: MysqlConnection): Promise<void> {
-  for (const statement of SESSION) await promisify(connection.query.bind(connection))(statement);
+  const query = promisify(connection.query.bind(connection));
+  for (const statement of SESSION) await query(statement);
+  // InnoDB's own default. In READ COMMITTED, a binary log of statements lets nobody write.
+  if (await readsUncommitted(connection))
+    await query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+}
+
+async function readsUncommitted(connection: MysqlConnection): Promise<boolean> {
+  // No name of it is known to every server.
+  const levels = await executePrepared<{ Value: string }[]>(
+    connection,
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')",
+    [],
+  );
+  return levels.some(({ Value }) => Value === 'READ-UNCOMMITTED');
 }
 
 async function checkSession(connection: MysqlConnection): Promise<void> {
@@ -89,13 +101,7 @@ async function checkSession(connection: MysqlConnection): Promise<void> {
       'SET SESSION autocommit = 1 on each of its connections',
     );
   }
-  // No name of it is known to every server.
-  const levels = await executePrepared<{ Value: string }[]>(
-    connection,
-    "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')",
-    [],
-  );
-  if (levels.some(({ Value }) => Value === 'READ-UNCOMMITTED')) {
+  if (await readsUncommitted(connection)) {
     throw refusal(
       'reads in READ-UNCOMMITTED, so that events would be sealed which are rolled back',
       'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED on each of its connections',

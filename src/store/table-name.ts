@@ -30,6 +30,11 @@ export function rememberSchema(dataSource: DataSource, schema: string): void {
   foundSchemas.set(dataSource, schema);
 }
 
+/** The tables may be elsewhere by now. */
+export function forgetSchema(dataSource: DataSource): void {
+  foundSchemas.delete(dataSource);
+}
+
 /** The table's full name by the data source's own `entityPrefix` and (PostgreSQL) schema, not yet escaped. */
 export function tableName(dataSource: DataSource, name: AuditTable): string {
   const prefixed = `${dataSource.options.entityPrefix ?? ''}${name}`;

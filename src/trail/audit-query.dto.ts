@@ -319,16 +319,27 @@ function namesOf(prototype: object | null): string[] {
 function plainValue(name: string, value: unknown): unknown {
   if (value === null) throw invalidQuery(name, `${name} must not be null: leave it out, or give it a value`);
   if (typeof value !== 'object') return value;
+  let plain: unknown;
   try {
-    if (types.isDate(value)) return Date.prototype.getTime.call(value);
-    if (Array.isArray(value)) return [...(value as unknown[])];
-    if (isRecord(value)) {
+    if (types.isDate(value)) plain = Date.prototype.getTime.call(value);
+    else if (Array.isArray(value)) plain = flatList(value);
+    else if (isRecord(value)) {
       // No value that a query may have has parts, except lists.
-      const facts = Object.entries(value).map(([key, fact]) => [key, Array.isArray(fact) ? [...fact] : fact]);
-      return Object.fromEntries(facts);
+      const facts = Object.entries(value).map(([key, fact]) => [
+        key,
+        Array.isArray(fact) ? flatList(fact) : fact,
+      ]);
+      plain = facts.some(([, fact]) => fact === undefined) ? undefined : Object.fromEntries(facts);
     }
   } catch {
     throw invalidQuery(name, `${name} can't be read`);
   }
-  throw invalidQuery(name, `${name} must not be an object of this kind`);
+  if (plain === undefined) throw invalidQuery(name, `${name} must not be an object of this kind`);
+  return plain;
+}
+
+/** A copy; `undefined` of a list that holds another one: however deep they are, nobody goes through them. */
+function flatList(list: readonly unknown[]): unknown[] | undefined {
+  const items = [...list];
+  return items.some(Array.isArray) ? undefined : items;
 }

@@ -1299,7 +1299,11 @@ describeOnSqlite('the file of a destroyed key', (create) => {
     await store.close();
   });
 
-  const destroy = () => new SubjectKeyRepository(store).destroy(row.id);
+  async function destroy(): Promise<void> {
+    const keys = new SubjectKeyRepository(store);
+    await keys.destroy(row.id);
+    await keys.emptyLog();
+  }
 
   it('has it nowhere, though somebody reads at first', async () => {
     const ended = delay(300).then(() => reader.query('COMMIT'));

@@ -323,6 +323,17 @@ describeEachDatabase('queries', (create) => {
     ]);
   });
 
+  it('refuses lists within lists, however deep they are', async () => {
+    let deep: unknown[] = [];
+    for (let depth = 0; depth < 50_000; depth += 1) deep = [deep];
+    for (const query of [{ resource: deep }, { details: { a: deep } }]) {
+      expect(await failureOf(() => audit.find({ tenantId: 'acme', ...query } as AuditQuery))).toEqual([
+        'AUDIT_INVALID_QUERY',
+        Object.keys(query)[0],
+      ]);
+    }
+  });
+
   it('refuses cursors that were changed, or that belong to another query', async () => {
     const { nextCursor } = await audit.find({ tenantId: 'acme', limit: 2 });
     const [id, tag] = Buffer.from(nextCursor!, 'base64url').toString().split('.') as [string, string];

@@ -254,15 +254,14 @@ describeEachDatabase('sealing', (create, name) => {
     await store.events.append([numbered(source, 2)]);
     const { treeSize } = await audit.checkpoint();
     expect(treeSize).toBe(6);
-    // The first gap has all of its numbers, so that the second one begins the listing until the next round.
+    // The first gap has all of its numbers, so that it is passed over until the next round.
     await collector.next(1, treeSize, true);
     const junk = Array.from({ length: 11 }, () => rowOf({ ...numbered(source, 4), timestamp: 1 }));
     await insertRows(store.connection, 'audit_events', junk);
     await collector.next(1, treeSize, true);
     expect(collector.isWaiting).toBe(true);
+    // The listing goes on where it was, whether or not the first gap is looked at again.
     collector.begin();
-    await collector.next(1, treeSize, true);
-    expect(collector.isWaiting).toBe(true);
     await collector.next(1, treeSize, true);
     expect(collector.isWaiting).toBe(false);
     await connection.close();

@@ -165,7 +165,8 @@ describe('delivery', () => {
     const { delivery } = deliveryInto(database, { directory: place.directory });
     await delivery.open();
     delivery.resume();
-    const intent = delivery.begin({ action: 'thing.create' });
+    const { riskScore: _score, ...begun } = newEvent();
+    const intent = delivery.begin(begun);
     expect(delivery.enter(undefined, intent)).toBe(undefined);
     expect(delivery.status().dropped).toBe(1);
     const ticket = delivery.enter(newEvent())!;

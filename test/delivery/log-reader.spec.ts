@@ -119,6 +119,26 @@ describe('a log on a disk that fails', () => {
     expect(reader.needed).toEqual(reader.through);
   });
 
+  it('counts what is not stored, also where a reader begins again and meets what nobody took', () => {
+    const [refused, other] = [newEvent(), newEvent()].map((event) => log.enter(event)) as [Ticket, Ticket];
+    for (const ticket of [refused, other]) log.release(ticket);
+    reader.advance(log.tell());
+    const [read] = reader.read(10);
+    for (let times = 0; times < 3; times += 1) {
+      noteProgress({ refused: [refusalOf(refused, read!.place)], isIdle: false });
+      expect(log.pending).toBe(1);
+      startReader();
+    }
+    tryKeptAgain();
+    expect(log.pending).toBe(2);
+    for (let times = 0; times < 2; times += 1) {
+      noteProgress({ settled: [refused.number], isIdle: false });
+      expect(log.pending).toBe(1);
+    }
+    noteProgress({ settled: [other.number], isIdle: false });
+    expect(log.pending).toBe(0);
+  });
+
   it('is not settled through an event that nobody took before it is stored', () => {
     const ticket = log.enter(newEvent());
     log.release(ticket);

@@ -5,6 +5,7 @@ import type { StoreAccess } from '../../recorder/at-rest.js';
 import type { AuditDatabase } from '../../store/audit-database.js';
 import { distinctValues } from '../../store/distinct-values.js';
 import { besideTransactions, changeRows, insertRows } from '../../store/insert-rows.js';
+import type { SqliteDriver } from '../../store/insert-rows.js';
 import type { RecordOf } from '../../store/columns.js';
 import { rowReader, rowsOf } from '../../store/records.js';
 import { dataSourceOf } from '../../store/run-statement.js';
@@ -112,21 +113,21 @@ export class SubjectKeyRepository {
     const statement = statementOf(manager, sql`UPDATE audit_keys SET ${set}`);
     // What was in the row must not stay in a free place of the file.
     await answer(changeRows(manager, statement, { before: 'secure_delete = ON' }));
-    if (dialectOf(this.database.ready()) === 'sqlite') await this.emptyLog();
   }
 
-  /** SQLite: nor in the log beside the file, which can't be emptied while somebody reads. */
-  private async emptyLog(): Promise<void> {
+  /**
+   * SQLite: empties the log beside the file, which has copies of what was changed. That can't be while somebody reads: then it is tried
+   * again, and a warning says so in the end. Never throws.
+   */
+  async emptyLog(): Promise<void> {
+    if (dialectOf(this.database.ready()) !== 'sqlite') return;
     for (let tries = 1; tries <= LOG_TRIES; tries += 1) {
-      const [result] = await besideTransactions(
-        this.database.ready(),
-        (driver) => driver.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[],
-      );
-      if (!result?.busy) return;
+      const isEmpty = await besideTransactions(this.database.ready(), emptyLogOf).catch(() => false);
+      if (isEmpty) return;
       await delay(LOG_PAUSE_MS);
     }
     this.database.logger.warn(
-      'A key of a person is destroyed, but a copy may still be in the -wal file of the SQLite database, since somebody reads the database all the time: run PRAGMA wal_checkpoint(TRUNCATE) once nobody does.',
+      'Keys of persons are destroyed or wrapped again, but copies of what they were may still be in the -wal file of the SQLite database, since somebody uses the database all the time: run PRAGMA wal_checkpoint(TRUNCATE) once nobody does.',
     );
   }
 
@@ -146,6 +147,18 @@ export class SubjectKeyRepository {
       { manager, signal, isCommitted: access !== undefined },
     );
     return (await inTime(asked, isBeside)).map(keyOf);
+  }
+}
+
+/** Whether nobody reads, so that it could be done: SQLite waits for nobody here, since the process would wait with it. */
+function emptyLogOf(driver: SqliteDriver): boolean {
+  const [before] = driver.pragma('busy_timeout') as { readonly timeout: number }[];
+  driver.pragma('busy_timeout = 0');
+  try {
+    const [result] = driver.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
+    return !result?.busy;
+  } finally {
+    driver.pragma(`busy_timeout = ${before?.timeout ?? 0}`);
   }
 }
 

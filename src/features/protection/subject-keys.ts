@@ -166,6 +166,14 @@ export class SubjectKeys {
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
   async destroy(tenantId: string, reference: string, at: number): Promise<void> {
+    try {
+      await this.destroyAll(tenantId, reference, at);
+    } finally {
+      await this.repository.emptyLog();
+    }
+  }
+
+  private async destroyAll(tenantId: string, reference: string, at: number): Promise<void> {
     const index = await this.index();
     for (let tried = 0; tried < TRIES; tried += 1) {
       const keys = await this.bySubject(reference);
@@ -226,6 +234,7 @@ export class SubjectKeys {
       }
     }
     if (forged > 0) this.sayForged(forged);
+    await this.repository.emptyLog();
     return total;
   }
 

@@ -35,6 +35,9 @@ export class ProvenLeaves {
    * @throws AuditError `AUDIT_LEDGER_BROKEN` where there are checkpoints, and none of that kind; `AUDIT_STORE_UNAVAILABLE`
    */
   static async newest({ ledger, trust }: TrustedLog): Promise<ProvenLeaves | undefined> {
+    // Asked first: a log may get its first checkpoint meanwhile.
+    const head = await ledger.head();
+    if (!head) return undefined;
     let tried = 0;
     for await (const checkpoint of believedCheckpoints(ledger, trust)) {
       const edge = new TileReader(ledger, checkpoint.treeSize);
@@ -43,8 +46,6 @@ export class ProvenLeaves {
       tried += 1;
       if (tried === MOST_ROOTS) break;
     }
-    const head = await ledger.head();
-    if (!head) return undefined;
     throw new AuditError(
       'AUDIT_LEDGER_BROKEN',
       tried > 0

@@ -17,18 +17,22 @@ export async function protectTables(runner: QueryRunner, tables: Tables): Promis
   await runTriggers(runner, statements);
 }
 
-/** What a server such as TiDB answers that has no triggers: it can't parse the statement, does not support it, or something else. */
+/** What TiDB answers, which has no triggers: it can't parse the statement, does not support it, or something else. */
 const NO_TRIGGERS = [1064, 1105, 1235];
 
 /** Runs statements that make triggers, see {@link createIfAllowed}. */
-export function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
-  return createIfAllowed(
+export async function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
+  const isMysql = dialectOf(runner.connection) === 'mysql';
+  const [server] = isMysql
+    ? ((await runner.query('SELECT VERSION() AS version')) as { version: string }[])
+    : [];
+  await createIfAllowed(
     runner,
     statements,
     'AUDIT_UNPROTECTED',
     (refusal) =>
       `The audit tables are not protected by triggers, since they can't be created by the user of the migration, or not on this server (${refusal}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
-    [...MAY_NOT, ...NO_TRIGGERS],
+    server?.version.includes('TiDB') ? [...MAY_NOT, ...NO_TRIGGERS] : MAY_NOT,
   );
 }
 
