@@ -22,7 +22,7 @@ const READ_BYTES = 256 * 1024;
 /** No line is longer: an event has its bounds. */
 const LONGEST_LINE = 4 * 1024 * 1024;
 /** Where there is no end of a line within so much, there is nothing more of the journal in the file. */
-const LONGEST_DAMAGE = 64 * 1024 * 1024;
+const LONGEST_DAMAGE = 16 * 1024 * 1024;
 /** No segment is larger: what the option `delivery.segmentKilobytes` allows, and a line that reaches beyond it. */
 const LONGEST_SEGMENT = 1024 * 1024 * 1024 + LONGEST_LINE;
 const NEWLINE = 0x0a;

@@ -105,7 +105,7 @@ const UNSOUGHT_ID: SqlPart = (dialect) => raw(dialect === 'sqlite' ? '+e.id' : '
 export class SealingRepository {
   constructor(private readonly database: AuditDatabase) {}
 
-  /** The next sources that have events, in their order, after this one; some hundred at most. */
+  /** The next sources that have events, in their order, after this one: 500 at most. */
   async sourcesAfter(after: string, count: number): Promise<string[]> {
     for await (const sources of distinctIds(this.database, 'audit_events', 'source', after)) {
       return sources.slice(0, count);
