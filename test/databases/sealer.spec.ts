@@ -8,13 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { DataSource } from 'typeorm';
 import { AuditError } from 'nest-audit-trail';
-import type {
-  AuditDatabaseOptions,
-  AuditLogEvent,
-  DeliveryOptions,
-  LedgerOptions,
-  SignedCheckpoint,
-} from 'nest-audit-trail';
+import type { AuditLogEvent, DeliveryOptions, LedgerOptions, SignedCheckpoint } from 'nest-audit-trail';
 import { createEventId } from '../../src/event/event-id.js';
 import {
   checkProof,
@@ -24,12 +18,11 @@ import {
   parseSignerKey,
   parseVerifierKey,
 } from '../../src/ledger/index.js';
-import { Collector } from '../../src/sealer/collector.js';
 import { ledgerKeys } from '../../src/sealer/ledger-keys.js';
-import { AuditDatabase } from '../../src/store/audit-database.js';
 import { SealingRepository } from '../../src/store/sealing.repository.js';
 import { numbered, openStore } from '../support/audit-store.js';
 import type { AuditStore } from '../support/audit-store.js';
+import { collectorAlone } from '../support/collector-alone.js';
 import { insertRows, rowOf } from '../support/event-rows.js';
 import { eventually } from '../support/eventually.js';
 import {
@@ -231,21 +224,7 @@ describeEachDatabase('sealing', (create, name) => {
   });
 
   it('may rest after it has looked at rows that are no events, wherever the gaps with their numbers stand', async () => {
-    const ignore = () => undefined;
-    const connection = new AuditDatabase(
-      { database: database.options },
-      { log: ignore, warn: ignore, error: ignore },
-    );
-    await connection.connect(10_000);
-    const collector = new Collector(new SealingRepository(connection), store.sources, {
-      gapTimeoutMs: 60_000,
-      describeGap: () => Promise.reject(new Error('none')),
-      localSources: () => [],
-      ownersOf: () => [],
-      trust: () => Promise.resolve({ verifiers: [] }),
-      passedOver: ignore,
-      warn: ignore,
-    });
+    const collector = collectorAlone(store);
     const { audit } = await start({ gapTimeoutMs: 0, intervalMs: 600_000 });
     const source = createEventId(Date.now());
     await store.events.append([1, 3, 5].map((sequence) => numbered(source, sequence)));
@@ -264,7 +243,6 @@ describeEachDatabase('sealing', (create, name) => {
     collector.begin();
     await collector.next(1, treeSize, true);
     expect(collector.isWaiting).toBe(false);
-    await connection.close();
   });
 
   it('waits for a missing number, then tells of the loss, and takes what comes late', async () => {
@@ -807,21 +785,7 @@ describeEachDatabase('a log', (create, name) => {
         return super.lateEvents(...asked);
       }
     }
-    const ignore = () => undefined;
-    const database = new AuditDatabase(
-      { database: store.connection.options as AuditDatabaseOptions },
-      { log: ignore, warn: ignore, error: ignore },
-    );
-    await database.connect(10_000);
-    const collector = new Collector(new WatchedSealing(database), store.sources, {
-      gapTimeoutMs: 60_000,
-      describeGap: () => Promise.reject(new Error('none')),
-      localSources: () => [],
-      ownersOf: () => [],
-      trust: () => Promise.resolve({ verifiers: [] }),
-      passedOver: ignore,
-      warn: ignore,
-    });
+    const collector = collectorAlone(store, undefined, new WatchedSealing(store.database));
     const source = createEventId(Date.now());
     await store.events.append([1, 4].map((sequence) => numbered(source, sequence)));
     await writeNote(store, { source, kind: 'started', sequence: 0 });
@@ -843,7 +807,6 @@ describeEachDatabase('a log', (create, name) => {
     // A round looks at everything.
     collector.begin();
     expect(await isSought()).toBe(true);
-    await database.close();
   });
 
   it('is on tables that refuse UPDATE and DELETE', async () => {

@@ -16,6 +16,8 @@ export interface AuditStore {
   readonly events: AuditEventRepository;
   readonly letters: DeadLetterRepository;
   readonly sources: SourceRepository;
+  /** Whose repositories these are. */
+  readonly database: AuditDatabase;
   /** Another connection, for what only somebody else would do. */
   readonly connection: DataSource;
   close(): Promise<void>;
@@ -38,6 +40,7 @@ export async function openStore(
     events,
     letters: new DeadLetterRepository(database, events),
     sources: new SourceRepository(database),
+    database,
     connection,
     async close() {
       await connection.destroy();

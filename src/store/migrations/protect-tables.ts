@@ -3,7 +3,7 @@ import { columnOf } from '../columns.js';
 import { REPLACE_REFUSED } from '../store-error.js';
 import { dialectOf, quoted, quotedTable, tableName } from '../table-name.js';
 import type { AuditTable } from '../table-name.js';
-import { createIfAllowed, MAY_NOT } from './tables.js';
+import { createIfAllowed, mayNot } from './tables.js';
 import type { Table, Tables } from './tables.js';
 
 /**
@@ -21,19 +21,20 @@ export async function protectTables(runner: QueryRunner, tables: Tables): Promis
 const NO_TRIGGERS = [1064, 1105, 1235];
 
 /** Runs statements that make triggers, see {@link createIfAllowed}. */
-export async function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
-  const isMysql = dialectOf(runner.connection) === 'mysql';
-  const [server] = isMysql
-    ? ((await runner.query('SELECT VERSION() AS version')) as { version: string }[])
-    : [];
-  await createIfAllowed(
+export function runTriggers(runner: QueryRunner, statements: readonly string[]): Promise<void> {
+  return createIfAllowed(
     runner,
     statements,
     'AUDIT_UNPROTECTED',
     (refusal) =>
       `The audit tables are not protected by triggers, since they can't be created by the user of the migration, or not on this server (${refusal}). docs/operate/hardening.md of nest-audit-trail says how to add them.`,
-    server?.version.includes('TiDB') ? [...MAY_NOT, ...NO_TRIGGERS] : MAY_NOT,
+    async (errno) => mayNot(errno) || (NO_TRIGGERS.includes(errno) && (await isTiDb(runner))),
   );
+}
+
+async function isTiDb(runner: QueryRunner): Promise<boolean> {
+  const [server] = (await runner.query('SELECT VERSION() AS version')) as { readonly version: string }[];
+  return server!.version.includes('TiDB');
 }
 
 /** Takes the triggers away again, for who has to change what is recorded. */

@@ -125,21 +125,25 @@ export async function insertOnce(
 /** MySQL's errors where a view or a trigger is there already. */
 const EXISTS_ALREADY = [1050, 1359];
 /** MySQL's errors where the user may not create it, the last while the server writes a binary log. */
-export const MAY_NOT = [1142, 1227, 1419];
+const MAY_NOT = [1142, 1227, 1419];
+
+export function mayNot(errno: number): boolean {
+  return MAY_NOT.includes(errno);
+}
 
 /**
  * Runs statements that create views or triggers, each of which may be there already. Where the user may not create one, a
  * warning says so, and the rest is left out.
  *
  * @param warning by what the database says
- * @param refusals MySQL's errors that are no fault of the statement
+ * @param isRefusal whether one of MySQL's errors is no fault of the statement
  */
 export async function createIfAllowed(
   runner: QueryRunner,
   statements: readonly string[],
   code: string,
   warning: (refusal: string) => string,
-  refusals: readonly number[] = MAY_NOT,
+  isRefusal: (errno: number) => boolean | Promise<boolean> = mayNot,
 ): Promise<void> {
   for (const statement of statements) {
     try {
@@ -147,7 +151,7 @@ export async function createIfAllowed(
     } catch (error) {
       const { errno = 0 } = driverFieldsOf(error);
       if (EXISTS_ALREADY.includes(errno)) continue;
-      if (!refusals.includes(errno)) throw error;
+      if (!(await isRefusal(errno))) throw error;
       process.emitWarning(warning(describeStoreError(error)), { code });
       return;
     }

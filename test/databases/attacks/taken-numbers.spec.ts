@@ -4,12 +4,10 @@ import 'reflect-metadata';
 import type { AuditLogEvent, AuditModuleOptions, AuditProblem } from 'nest-audit-trail';
 import { createEventId } from '../../../src/event/event-id.js';
 import { generateKeys, parseSignerKey, parseVerifierKey } from '../../../src/ledger/index.js';
-import { Collector } from '../../../src/sealer/collector.js';
-import { AuditDatabase } from '../../../src/store/audit-database.js';
-import { SealingRepository } from '../../../src/store/sealing.repository.js';
 import { AttackedDatabase } from '../../support/attacked-database.js';
 import { numbered } from '../../support/audit-store.js';
 import type { AuditStore } from '../../support/audit-store.js';
+import { collectorAlone } from '../../support/collector-alone.js';
 import { insertRows, rowOf } from '../../support/event-rows.js';
 import { eventually } from '../../support/eventually.js';
 import { AS_A_TOOL, logged } from '../../support/ledger-app.js';
@@ -240,25 +238,13 @@ describeEachDatabase('a number of a process that somebody else takes', (create) 
         'audit_events',
         flood.map((event) => rowOf(event)),
       );
-      const connection = new AuditDatabase(
-        { database: log.database.options },
-        { log: () => undefined, warn: () => undefined, error: () => undefined },
-      );
-      await connection.connect(10_000);
-      const collector = new Collector(new SealingRepository(connection), store.sources, {
-        gapTimeoutMs: 60_000,
-        describeGap: () => Promise.reject(new Error('none')),
-        localSources: () => [],
-        ownersOf: () => [],
-        trust: () =>
-          Promise.resolve({ verifiers: [parseVerifierKey(keys.verifierKey)], origin: 'audit.example' }),
-        passedOver: () => undefined,
-        warn: () => undefined,
+      const collector = collectorAlone(store, {
+        verifiers: [parseVerifierKey(keys.verifierKey)],
+        origin: 'audit.example',
       });
       collector.begin();
       const { leaves } = await collector.next(500, 0, true);
       expect(leaves.map(({ eventId }) => eventId)).toEqual(genuine.map(({ id }) => id));
-      await connection.close();
 
       const { audit } = await start({ gapTimeoutMs: 60_000 }, '', AS_A_TOOL);
       await audit.checkpoint();
