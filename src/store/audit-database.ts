@@ -203,6 +203,8 @@ export class AuditDatabase {
       if (shared && !shared.isInitialized)
         throw new Error('the application has not opened the data source yet');
       if (!dataSource.isInitialized) await dataSource.initialize();
+      // Already now: an application that closes at once waits until its events are stored.
+      if (shared) this.leaveBefore(shared);
       forgetSchema(dataSource);
       // The first statement looks at the session of a shared connection.
       await runStatement(dataSource.manager, { text: 'SELECT 1', values: [] });
@@ -210,7 +212,6 @@ export class AuditDatabase {
       else if (this.isRenewal) await assertLog(dataSource);
       await settleSchema(dataSource);
       this.stop.signal.throwIfAborted();
-      if (shared) this.leaveBefore(shared);
       if (shared && losesServers(shared)) {
         this.logger.warn(
           'The data source that the audit shares gives a server up for ever that did not answer a few times: write restoreNodeTimeout: 1000 beside master and slaves in its replication.',
