@@ -5,8 +5,8 @@ export const MUTATIONS = [
   {
     what: 'a lost await: events count as stored before the database has taken them',
     file: 'src/delivery/batch-store.ts',
-    from: 'leaves = await this.send((signal) => this.sink.store(events, signal));',
-    to: 'leaves = new Map(); void this.send((signal) => this.sink.store(events, signal)).catch(() => undefined);',
+    from: 'await this.send((signal) => this.sink.store(events, signal)));',
+    to: 'new Map()); void this.send((signal) => this.sink.store(events, signal)).catch(() => undefined);',
     specs: ['test/databases/delivery.spec.ts'],
   },
   {

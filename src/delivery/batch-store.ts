@@ -59,10 +59,8 @@ export class BatchStore {
   private async storePart(batch: Entry[], count: number): Promise<void> {
     const part = batch.slice(0, count);
     if (part.length === 0) return;
-    const events = part.map(({ event }) => event);
-    let leaves: SentLeaves;
     try {
-      leaves = await this.send((signal) => this.sink.store(events, signal));
+      await this.storeTogether(part);
     } catch (error) {
       const failure = classifyStoreError(error);
       // That events are there already is no failure of the store's; what is left of it is that two are one.
@@ -78,7 +76,12 @@ export class BatchStore {
       return;
     }
     batch.splice(0, count);
-    this.fates.stored(part, leaves);
+  }
+
+  /** By one statement. @throws the driver's error */
+  private async storeTogether(entries: readonly Entry[]): Promise<void> {
+    const events = entries.map(({ event }) => event);
+    this.fates.stored(entries, await this.send((signal) => this.sink.store(events, signal)));
   }
 
   /**
@@ -106,15 +109,13 @@ export class BatchStore {
   /** What is unclear may have been the database's own trouble, which is over: it is tried a last time. */
   private async isStoredNow({ entry, isRefused }: Suspect): Promise<boolean> {
     if (isRefused) return false;
-    let leaves: SentLeaves;
     try {
-      leaves = await this.send((signal) => this.sink.store([entry.event], signal));
+      await this.storeTogether([entry]);
+      return true;
     } catch (error) {
       if (classifyStoreError(error) === 'away') throw error;
       return false;
     }
-    this.fates.stored([entry], leaves);
-    return true;
   }
 
   private noteUnclear(error: unknown): void {
