@@ -8,8 +8,8 @@ import { auditedBy } from './audit.guard.js';
 
 /**
  * Tells the record what the handler returned, before any other interceptor wraps it. No message of server-sent events is the answer, so
- * of them it tells only when their source fails. Mounted on the handlers whose result can matter. Without state of a request, so that one instance serves every
- * application of the process.
+ * of them it tells only when their source fails. Mounted on the handlers whose result can matter. Without state of a request, so that one
+ * instance serves every application of the process.
  */
 export class AuditInterceptor implements NestInterceptor {
   constructor(private readonly isServerSent: boolean) {}

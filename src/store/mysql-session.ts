@@ -54,20 +54,23 @@ export function settleSession(dataSource: DataSource, connection: MysqlConnectio
 }
 
 async function setSession(connection: MysqlConnection): Promise<void> {
-  const query = promisify(connection.query.bind(connection));
+  const query = queryOn(connection);
   for (const statement of SESSION) await query(statement);
   // InnoDB's own default. In READ COMMITTED, a binary log of statements lets nobody write.
   if (await readsUncommitted(connection))
     await query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
 }
 
+/** Runs statements without values. */
+function queryOn(connection: MysqlConnection): (text: string) => Promise<unknown> {
+  return promisify(connection.query.bind(connection));
+}
+
 async function readsUncommitted(connection: MysqlConnection): Promise<boolean> {
   // No name of it is known to every server.
-  const levels = await executePrepared<{ Value: string }[]>(
-    connection,
+  const levels = (await queryOn(connection)(
     "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')",
-    [],
-  );
+  )) as readonly { readonly Value: string }[];
   return levels.some(({ Value }) => Value === 'READ-UNCOMMITTED');
 }
 

@@ -3,7 +3,7 @@
 
 /** What is used of a connection of mysql2. */
 export interface MysqlConnection {
-  query(text: string, done: (error: Error | null) => void): void;
+  query(text: string, done: Done): void;
   execute(text: string, values: readonly unknown[], done: Done): void;
   /** Has the server forget the statement. */
   unprepare(text: string): void;

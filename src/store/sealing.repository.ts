@@ -229,7 +229,7 @@ export class SealingRepository {
       this.database,
       { source: idColumn, sequence: bigint, through: bigint, eventId: idColumn, leafIndex: bigint },
       sql`FROM audit_events ge INNER JOIN audit_leaves t ON t.event_id = ge.id AND ${isSealed('t', leafIndex)}
-        WHERE ${IS_GAP} AND t.source IS NOT NULL`,
+        WHERE ${IS_GAP} AND t.source IS NOT NULL ORDER BY t.leaf_index`,
     );
     return rows.map(({ sequence, through, ...gap }) => ({ ...gap, from: sequence, to: through }));
   }
