@@ -396,6 +396,37 @@ describeEachDatabase('delivery', (create, name) => {
     }
   });
 
+  // SQLite connects within the same turn.
+  if (name !== 'sqlite') {
+    it('stores what was recorded, also where the application closes the data source that it shares before the audit has connected', async () => {
+      const other = await new DataSource(database.options as DataSourceOptions).initialize();
+      const holder = other.createQueryRunner();
+      const shared = await new DataSource(database.options as DataSourceOptions).initialize();
+      try {
+        const lock = {
+          mysql: 'LOCK TABLES audit_migrations WRITE',
+          postgres: 'LOCK TABLE audit_migrations IN ACCESS EXCLUSIVE MODE',
+        };
+        await holder.startTransaction();
+        await holder.query(lock[name]);
+        const { audit } = await start({ dataSource: shared });
+        await audit.record({ action: 'thing.early' });
+        await eventually(async () =>
+          expect(await runningStatements(other)).toContainEqual(expect.stringContaining('audit_migrations')),
+        );
+        const destroyed = shared.destroy();
+        await holder.query(name === 'mysql' ? 'UNLOCK TABLES' : 'SELECT 1');
+        await holder.commitTransaction();
+        await destroyed;
+        expect(await other.query('SELECT action FROM audit_events')).toEqual([{ action: 'thing.early' }]);
+      } finally {
+        await holder.release();
+        await other.destroy();
+        if (shared.isInitialized) await shared.destroy();
+      }
+    });
+  }
+
   it('stores batches of the largest events', async () => {
     const { audit } = await start({ database: database.options });
     // Of MariaDB, more than the 16 MiB that it takes in one statement.
