@@ -120,9 +120,12 @@ export class SubjectKeyRepository {
    * again, and a warning says so in the end. Never throws.
    */
   async emptyLog(): Promise<void> {
-    if (dialectOf(this.database.ready()) !== 'sqlite') return;
     for (let tries = 1; tries <= LOG_TRIES; tries += 1) {
-      const isEmpty = await besideTransactions(this.database.ready(), emptyLogOf).catch(() => false);
+      // Where there is no database any more, whoever changed something in it is told so.
+      if (this.database.whyNotReady !== undefined) return;
+      const dataSource = this.database.ready();
+      if (dialectOf(dataSource) !== 'sqlite') return;
+      const isEmpty = await besideTransactions(dataSource, emptyLogOf).catch(() => false);
       if (isEmpty) return;
       await delay(LOG_PAUSE_MS);
     }

@@ -165,12 +165,8 @@ export class SubjectKeys {
    * @param at Unix epoch, milliseconds
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError
    */
-  async destroy(tenantId: string, reference: string, at: number): Promise<void> {
-    try {
-      await this.destroyAll(tenantId, reference, at);
-    } finally {
-      await this.repository.emptyLog();
-    }
+  destroy(tenantId: string, reference: string, at: number): Promise<void> {
+    return this.thenEmptyLog(this.destroyAll(tenantId, reference, at));
   }
 
   private async destroyAll(tenantId: string, reference: string, at: number): Promise<void> {
@@ -206,7 +202,20 @@ export class SubjectKeys {
    *
    * @throws AuditError `AUDIT_STORE_UNAVAILABLE`; KeyUnavailableError. What was wrapped until then stays so
    */
-  async rewrapAll(signal?: AbortSignal): Promise<{ rewrapped: number; damaged: number }> {
+  rewrapAll(signal?: AbortSignal): Promise<{ rewrapped: number; damaged: number }> {
+    return this.thenEmptyLog(this.rewrapEach(signal));
+  }
+
+  /** Also where the work breaks off: what it has changed until then has copies too. */
+  private async thenEmptyLog<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } finally {
+      await this.repository.emptyLog();
+    }
+  }
+
+  private async rewrapEach(signal?: AbortSignal): Promise<{ rewrapped: number; damaged: number }> {
     const { currentId } = this.masters;
     const total = { rewrapped: 0, damaged: 0 };
     let forged = 0;
@@ -234,7 +243,6 @@ export class SubjectKeys {
       }
     }
     if (forged > 0) this.sayForged(forged);
-    await this.repository.emptyLog();
     return total;
   }
 
